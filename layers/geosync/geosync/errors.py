@@ -1,0 +1,164 @@
+"""Every error that Geosync raises on purpose, as one tree.
+
+```
+GeosyncError
+├── ConfigurationError            a setting, a secret or a certificate is wrong; the message names it
+├── MessageError                  a message that can never be processed: it goes to the DLQ with its reason
+│   ├── MalformedMessage
+│   └── UnknownVersion
+├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
+├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
+└── ReplicationError              a reference could not be copied
+    ├── ContentError              what a registry served is wrong: digest, size, form, loop; permanent
+    │   ├── DigestMismatch
+    │   ├── SizeMismatch
+    │   ├── TooLarge
+    │   └── MalformedManifest
+    └── RegistryError             a registry answered something else than success
+        ├── Unauthorized          401, 403: credentials or permissions
+        ├── NotFound              404
+        ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
+        ├── Refused               any other 4xx: permanent
+        └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
+            └── OutcomeUnknown    a write that may still land
+```
+
+Whether to try again is a property of the class (`retryable`), never a string match. No message holds a token,
+a header, a presigned URL or a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class GeosyncError(Exception):
+    """The root: `retryable` says whether the same request can succeed later without anybody changing anything."""
+
+    retryable: ClassVar[bool] = False
+
+
+class ConfigurationError(GeosyncError):
+    """A setting, a secret or a certificate is missing or wrong; the message names it and the way out."""
+
+
+class MessageError(GeosyncError):
+    """A message that no later attempt can process; it belongs in the DLQ with `str(self)` as the reason."""
+
+
+class MalformedMessage(MessageError):
+    """Not the JSON, or not the fields, that the message contract asks for."""
+
+
+class UnknownVersion(MessageError):
+    """A contract version newer than this code: kept in the DLQ until the site is upgraded."""
+
+
+class OutOfTime(GeosyncError):
+    """Less than the margin is left in this invocation; the next one goes on. Not counted as a failure."""
+
+    retryable = True
+
+
+class LeaseLost(GeosyncError):
+    """The repository's lease is no longer ours: stop, write nothing more."""
+
+    retryable = True
+
+
+class ReplicationError(GeosyncError):
+    """One reference could not be replicated; the others go on."""
+
+
+class ContentError(ReplicationError):
+    """What a registry served contradicts itself; trying again does not help."""
+
+
+class DigestMismatch(ContentError):
+    """The bytes read do not hash to the digest they were asked by."""
+
+
+class SizeMismatch(ContentError):
+    """The bytes read are more or fewer than the descriptor or the response said."""
+
+
+class TooLarge(ContentError):
+    """More bytes than the bound for this kind of content (manifest 4 MiB, token 64 KiB, page 8 MiB)."""
+
+
+class MalformedManifest(ContentError):
+    """Not a manifest of any format known here, or one that contains itself."""
+
+
+class RegistryError(ReplicationError):
+    """A registry's answer to one request was not a success.
+
+    `registry` is the registry's name as configured (host and port), `request` the method and the path without query,
+    `status` the HTTP status (None when no response came), `codes` the OCI error codes of the body (distribution-spec,
+    "Error Codes"), `detail` the first message of the body, cut and redacted.
+    """
+
+    def __init__(
+        self,
+        registry: str,
+        request: str,
+        *,
+        status: int | None = None,
+        codes: Sequence[str] = (),
+        detail: str = "",
+    ) -> None:
+        self.registry = registry
+        self.request = request
+        self.status = status
+        self.codes = tuple(codes)
+        self.detail = detail
+        answer = " ".join(part for part in (str(status or "no response"), *self.codes, detail) if part)
+        super().__init__(f"{registry}: {request}: {answer}")
+
+
+class Unauthorized(RegistryError):
+    """401 or 403. Retryable: the operator mends credentials or the registry's trust, and the backlog goes on."""
+
+    retryable = True
+
+
+class NotFound(RegistryError):
+    """404 where the thing must exist."""
+
+
+class BlobsUnknown(RegistryError):
+    """400 MANIFEST_BLOB_UNKNOWN; `missing` holds every digest that the registry named (children and blobs)."""
+
+    retryable = True
+
+    def __init__(self, registry: str, request: str, missing: Sequence[str]) -> None:
+        super().__init__(registry, request, status=400, codes=("MANIFEST_BLOB_UNKNOWN",), detail=", ".join(missing[:3]))
+        self.missing = tuple(missing)
+
+
+class Refused(RegistryError):
+    """Any other 4xx: MANIFEST_INVALID, UNSUPPORTED, DENIED, TAG_INVALID, too large. Permanent."""
+
+
+class RegistryUnavailable(RegistryError):
+    """408, 429, 5xx or no connection. `retry_after` is in seconds (from Retry-After), None when the registry named none."""
+
+    retryable = True
+
+    def __init__(
+        self,
+        registry: str,
+        request: str,
+        *,
+        status: int | None = None,
+        codes: Sequence[str] = (),
+        detail: str = "",
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(registry, request, status=status, codes=codes, detail=detail)
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(RegistryUnavailable):
+    """A write that was sent and not answered: it may have landed, or may land later."""
