@@ -128,7 +128,7 @@ class NotFound(RegistryError):
 
 
 class BlobsUnknown(RegistryError):
-    """400 MANIFEST_BLOB_UNKNOWN; `missing` holds every digest that the registry named (children and blobs)."""
+    """400 MANIFEST_BLOB_UNKNOWN: `missing` holds every digest that the registry named (children and blobs)."""
 
     retryable = True
 
@@ -142,7 +142,7 @@ class Refused(RegistryError):
 
 
 class RegistryUnavailable(RegistryError):
-    """408, 429, 5xx or no connection. `retry_after` is in seconds (from Retry-After), None when the registry named none."""
+    """408, 429, 5xx or no connection. `retry_after` is in seconds, None when the registry named none."""
 
     retryable = True
 

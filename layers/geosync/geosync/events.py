@@ -1,7 +1,7 @@
 """The geo event: the message that a site publishes for each push and delete, and its contract.
 
-One JSON object per event, on SNS and (raw delivery) on SQS. `version` names the contract; a reader that does not know it
-sends the message to the DLQ with the reason, never away. An event is a hint: the reader looks at the primary and never
+One JSON object per event, on SNS and (raw delivery) on SQS. `version` names the contract; a reader that does not know
+it sends the message to the DLQ with the reason, never away. An event is a hint: the reader looks at the primary and never
 copies what the event says, so no host, URL or credential is ever part of it.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
@@ -68,7 +68,8 @@ class GeoEvent:
         if version != VERSION:
             raise UnknownVersion(f"geo event version {str(version)[:20]!r} is not known here (known: {VERSION})")
         _check(fields)
-        return cls(**{name: fields.get(name) for name in cls.__dataclass_fields__})
+        known: dict[str, Any] = {name: fields.get(name) for name in cls.__dataclass_fields__}
+        return cls(**known)
 
 
 def _check(fields: dict[str, object]) -> None:
