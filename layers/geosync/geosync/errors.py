@@ -6,6 +6,7 @@ GeosyncError
 ├── MessageError                  a message that can never be processed: it goes to the DLQ with its reason
 │   ├── MalformedMessage
 │   └── UnknownVersion
+├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
 ├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
 └── ReplicationError              a reference could not be copied
@@ -53,6 +54,12 @@ class MalformedMessage(MessageError):
 
 class UnknownVersion(MessageError):
     """A contract version newer than this code: kept in the DLQ until the site is upgraded."""
+
+
+class NotPublished(GeosyncError):
+    """Not every event is both in the event log and on the topic. Sending all of them again is safe."""
+
+    retryable = True
 
 
 class OutOfTime(GeosyncError):

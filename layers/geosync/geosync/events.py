@@ -1,21 +1,26 @@
-"""The geo event: the message that a site publishes for each push and delete, and its contract.
+"""The messages a site publishes, and their contract: the geo event, one per push and delete, and the heartbeat.
 
-One JSON object per event, on SNS and (raw delivery) on SQS. `version` names the contract; a reader that does not know
-it sends the message to the DLQ with the reason, never away. An event is a hint: the reader looks at the primary and never
-copies what the event says, so no host, URL or credential is ever part of it.
+One JSON object per message, on SNS and (raw delivery) on SQS. `version` names the contract, `kind` the message: absent
+for a geo event, `heartbeat` for a heartbeat. A reader that does not know one of them sends the message to the DLQ with
+the reason, never away. An event is a hint: the reader looks at the primary and never copies what the event says, so no
+host, URL or credential is ever part of it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
 
 VERSION = "1"
+HEARTBEAT = "heartbeat"
+# Of every text without a grammar of its own. With the grammars of names the largest message stays under 2 KiB, so ten of
+# them (one SNS batch) are far from the 256 KiB that AWS allows.
+MAX_TEXT_LENGTH = 255
 EventName = Literal["created", "updated", "deleted"]
 
 
@@ -46,53 +51,117 @@ class GeoEvent:
         """The first 32 hex digits of sha256(repository): AWS allows 128 characters, repository names may be longer."""
         return hashlib.sha256(self.repository.encode()).hexdigest()[:32]
 
+    @property
+    def expects(self) -> str | None:
+        """What the primary should answer for the reference: a digest, `absent` after a delete, None when not known."""
+        return "absent" if self.event_name == "deleted" else self.digest
+
     def to_json(self) -> str:
         """The message body, compact, without the fields that are None."""
-        present = {name: value for name, value in asdict(self).items() if value is not None}
-        return json.dumps(present, separators=(",", ":"))
+        values = ((name, getattr(self, name)) for name in _EVENT_FIELDS)
+        return json.dumps({name: value for name, value in values if value is not None}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, body: str) -> GeoEvent:
-        """Read a message body.
+        """Read a message body that must be a geo event.
 
         Raises UnknownVersion for a contract this code does not know and MalformedMessage for anything else that is not
         a geo event; both messages say what was wrong, and neither repeats the body.
         """
-        try:
-            fields = json.loads(body)
-        except ValueError as error:
-            raise MalformedMessage("not JSON") from error
-        if not isinstance(fields, dict):
-            raise MalformedMessage("not a JSON object")
-        version = fields.get("version")
-        if version != VERSION:
-            raise UnknownVersion(f"geo event version {str(version)[:20]!r} is not known here (known: {VERSION})")
-        _check(fields)
-        known: dict[str, Any] = {name: fields.get(name) for name in cls.__dataclass_fields__}
-        return cls(**known)
+        message = parse_message(body)
+        if not isinstance(message, cls):
+            raise MalformedMessage("a heartbeat where a geo event is asked for")
+        return message
 
 
-def _check(fields: dict[str, object]) -> None:
-    """Raise MalformedMessage, naming the first field that breaks the contract; fields not known here are ignored."""
-    for name in ("id", "site", "source", "correlation_id"):
-        if not isinstance(fields.get(name), str):
-            raise MalformedMessage(f"{name} is missing or not text")
-    if fields.get("event_name") not in get_args(EventName):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """The primary is alive, and its notifications arrive: posted by the primary through its own public endpoint.
+
+    `sent_at` (milliseconds since the epoch, the primary's clock, never after `received_at`) is when it was posted. Once
+    a secondary has it, silence since then means that nothing was pushed, not that notifications are lost.
+    """
+
+    id: str
+    site: str
+    sent_at: int
+    received_at: int
+    version: str = VERSION
+
+    @property
+    def message_group_id(self) -> str:
+        """One group for all heartbeats: it is no repository's name, so no push waits behind them."""
+        return HEARTBEAT
+
+    def to_json(self) -> str:
+        """The message body, compact."""
+        values = {name: getattr(self, name) for name in _HEARTBEAT_FIELDS}
+        return json.dumps({"kind": HEARTBEAT, **values}, separators=(",", ":"))
+
+
+_EVENT_FIELDS = tuple(field.name for field in fields(GeoEvent))
+_HEARTBEAT_FIELDS = tuple(field.name for field in fields(Heartbeat))
+
+
+def parse_message(body: str) -> GeoEvent | Heartbeat:
+    """Read a message body of any kind.
+
+    Raises UnknownVersion for a version or a kind that this code does not know, and MalformedMessage for anything else
+    that breaks the contract; both say what was wrong, and neither repeats the body. Fields not known here are ignored.
+    """
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("not JSON") from None
+    if not isinstance(message, dict):
+        raise MalformedMessage("not a JSON object")
+    version = message.get("version")
+    if version != VERSION:
+        raise UnknownVersion(f"message version {str(version)[:20]!r} is not known here (known: {VERSION})")
+    kind = message.get("kind")
+    if kind is None:
+        _check_event(message)
+        return GeoEvent(**{name: message.get(name) for name in _EVENT_FIELDS})
+    if kind != HEARTBEAT:
+        raise UnknownVersion(f"message kind {str(kind)[:20]!r} is not known here (known: {HEARTBEAT})")
+    _check_texts(message, "id", "site")
+    _check_times(message, "sent_at", "received_at")
+    return Heartbeat(**{name: message[name] for name in _HEARTBEAT_FIELDS})
+
+
+def is_text(value: object) -> bool:
+    """Whether `value` is text that every store and queue takes: 1 to 255 printable characters."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+
+
+def _check_event(message: dict[str, object]) -> None:
+    """Raise MalformedMessage, naming the first field that breaks the contract of a geo event."""
+    _check_texts(message, "id", "site", "source", "correlation_id")
+    if message.get("event_name") not in get_args(EventName):
         raise MalformedMessage("event_name is not one of created, updated, deleted")
-    if fields.get("replicable_name") != "container_repository":
+    if message.get("replicable_name") != "container_repository":
         raise MalformedMessage("replicable_name is not container_repository")
-    received_at = fields.get("received_at")
-    if not isinstance(received_at, int) or isinstance(received_at, bool):
-        raise MalformedMessage("received_at is not an integer of milliseconds")
-    repository, tag, digest = fields.get("repository"), fields.get("tag"), fields.get("digest")
+    _check_times(message, "received_at")
+    repository, tag, digest = message.get("repository"), message.get("tag"), message.get("digest")
     if not isinstance(repository, str) or not is_repository(repository):
         raise MalformedMessage("repository is not a repository name")
     if tag is not None and not (isinstance(tag, str) and is_tag(tag)):
         raise MalformedMessage("tag is not a tag")
     if digest is not None and not (isinstance(digest, str) and is_digest(digest)):
         raise MalformedMessage("digest is not a digest")
-    if tag is None and digest is None and fields["event_name"] != "deleted":
+    if tag is None and digest is None and message["event_name"] != "deleted":
         raise MalformedMessage("neither tag nor digest")
-    for name in ("media_type", "occurred_at"):
-        if fields.get(name) is not None and not isinstance(fields[name], str):
-            raise MalformedMessage(f"{name} is not text")
+    _check_texts(message, *(name for name in ("media_type", "occurred_at") if message.get(name) is not None))
+
+
+def _check_texts(message: dict[str, object], *names: str) -> None:
+    for name in names:
+        if not is_text(message.get(name)):
+            raise MalformedMessage(f"{name} is missing, not text or too long")
+
+
+def _check_times(message: dict[str, object], *names: str) -> None:
+    for name in names:
+        value = message.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise MalformedMessage(f"{name} is not an integer of milliseconds")
