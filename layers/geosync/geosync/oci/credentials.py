@@ -1,0 +1,42 @@
+"""What a client may show a registry to be let in. No secret of theirs appears in any text: `repr` leaves them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anonymous:
+    """Nothing: a token service, if the registry names one, is asked without an account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basic:
+    """A user and a password, for a Basic challenge or for the token service that a Bearer challenge names.
+
+    They go to the registry's own host, and to a token service only on that host or on one of `realm_hosts` (`host`, any
+    port, or `host:port`), never from https to http.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    realm_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryKey:
+    """The key that the registry trusts tokens of: we sign our own, so that nobody has to be asked.
+
+    `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names, `lifetime` is
+    in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the registry's rootcertbundle
+    holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by its `kid` alone.
+    """
+
+    private_key: str = field(repr=False)
+    issuer: str
+    service: str
+    lifetime: float = 300.0
+    certificate: str | None = field(default=None, repr=False)
+
+
+Credentials = Anonymous | Basic | RegistryKey

@@ -1,0 +1,38 @@
+"""The end of this invocation, as every request sees it.
+
+One per execution environment: the clients keep it, the handler sets it anew at each invocation. A request is never
+begun, and a stream never read on, when nothing is left; no time-out is longer than what is left.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+from geosync.errors import OutOfTime
+
+
+class Deadline:
+    """A moment on the monotonic clock that many threads read and the handler moves."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self) -> None:
+        self._at = math.inf
+
+    def set(self, seconds_from_now: float) -> None:
+        """Put the deadline `seconds_from_now` seconds ahead (the caller has taken its margin off already)."""
+        self._at = time.monotonic() + seconds_from_now
+
+    def clear(self) -> None:
+        """Have no deadline, as outside of an invocation."""
+        self._at = math.inf
+
+    def left(self) -> float:
+        """Return the seconds left, negative when it has passed, infinite when there is no deadline."""
+        return self._at - time.monotonic()
+
+    def check(self) -> None:
+        """Raise OutOfTime when nothing is left."""
+        if self.left() <= 0:
+            raise OutOfTime("the time of this invocation is over; the next one goes on")

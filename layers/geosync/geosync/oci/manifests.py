@@ -1,0 +1,244 @@
+"""Manifests: exact bytes, and what they refer to (OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker schema 1 and 2).
+
+A manifest is never written again by us: its bytes and its media type travel unchanged. What it refers to is decided descriptor
+by descriptor, by the descriptor's own media type, because a BuildKit cache lists plain blobs in `manifests[]`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from geosync.errors import DigestMismatch, MalformedManifest, TooLarge
+from geosync.oci import media_types
+from geosync.oci.references import is_digest
+
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+SIZE_UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Descriptor:
+    """What a manifest says of a thing it refers to (image-spec, "Content Descriptors").
+
+    `size` is in bytes; SIZE_UNKNOWN (-1) for the layers of schema 1, which has none.
+    """
+
+    media_type: str
+    digest: str
+    size: int
+    urls: tuple[str, ...] = ()
+    artifact_type: str | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it names a manifest or an index, and not a blob."""
+        return media_types.is_manifest(self.media_type)
+
+    @classmethod
+    def parse(cls, value: object) -> Descriptor:
+        """Read a descriptor from parsed JSON; raises MalformedManifest."""
+        if not isinstance(value, dict):
+            raise MalformedManifest("a descriptor is not an object")
+        media_type, digest, size = value.get("mediaType", ""), value.get("digest"), value.get("size")
+        if not isinstance(media_type, str):
+            raise MalformedManifest("a descriptor's mediaType is not a string")
+        if not isinstance(digest, str) or not is_digest(digest):
+            raise MalformedManifest("a descriptor has no digest of a known form")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise MalformedManifest(f"the descriptor of {digest} has no size")
+        urls = value.get("urls") or ()
+        if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
+            raise MalformedManifest(f"the urls of {digest} are not a list of strings")
+        artifact_type = value.get("artifactType")
+        annotations = value.get("annotations")
+        return cls(
+            media_type=media_type,
+            digest=digest,
+            size=size,
+            urls=tuple(urls),
+            artifact_type=artifact_type if isinstance(artifact_type, str) else None,
+            annotations=_strings(annotations) if isinstance(annotations, dict) else {},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The exact bytes of a manifest or an index, with its media type and digest.
+
+    Parsed lazily and once; every property that needs the content raises MalformedManifest.
+    """
+
+    media_type: str
+    digest: str
+    content: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, content: bytes, content_type: str | None, expected: str | None = None) -> Manifest:
+        """Make a manifest of what a registry served, its digest computed and compared with `expected`.
+
+        `content_type` is the response's header; without a usable one the content itself decides (registries.md, "Client
+        rules"). Raises TooLarge over 4 MiB, DigestMismatch, and MalformedManifest where no media type can be told.
+        """
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise TooLarge(f"a manifest of {len(content)} bytes; at most {MAX_MANIFEST_BYTES} are taken")
+        media_type = media_types.essence(content_type)
+        if not media_types.is_manifest(media_type):
+            media_type = _media_type_of(_parse(content))
+        digest = digest_of(content, media_type, expected.partition(":")[0] if expected else "sha256")
+        if expected is not None and digest != expected:
+            raise DigestMismatch(f"the manifest hashes to {digest}, not to {expected}")
+        return cls(media_type=media_type, digest=digest, content=content)
+
+    @cached_property
+    def document(self) -> Mapping[str, Any]:
+        """The parsed JSON object; raises MalformedManifest, also when the two media types in it contradict each other."""
+        document = _parse(self.content)
+        stated = document.get("mediaType")
+        if self.media_type in media_types.SCHEMA1:
+            return document
+        if isinstance(stated, str) and media_types.is_manifest(stated) and stated != self.media_type:
+            raise MalformedManifest(f"served as {self.media_type}, but says that it is {stated}")
+        # image-spec, "Image Manifest": a document that is both at once means different things to different clients.
+        if "manifests" in document and ("layers" in document or "config" in document):
+            raise MalformedManifest("both an index and an image manifest")
+        return document
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it is an OCI index or a Docker manifest list."""
+        return media_types.is_index(self.media_type)
+
+    @cached_property
+    def children(self) -> tuple[Descriptor, ...]:
+        """The manifests and indexes it refers to, in order, each once; the subject is not one of them."""
+        return _unique(one for one in self._referred if one.is_manifest)
+
+    @cached_property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The blobs that must be at the destination, in order, each once.
+
+        The config is one of them. Foreign and non-distributable layers that have `urls` are left out: no registry needs
+        them, and those URLs are never fetched.
+        """
+        return _unique(
+            one
+            for one in self._referred
+            if not one.is_manifest and not (one.urls and media_types.is_non_distributable(one.media_type))
+        )
+
+    @cached_property
+    def subject(self) -> Descriptor | None:
+        """The manifest that this one refers to as a signature or an attestation does (image-spec, `subject`)."""
+        value = self.document.get("subject")
+        return None if value is None else Descriptor.parse(value)
+
+    @cached_property
+    def _referred(self) -> tuple[Descriptor, ...]:
+        document = self.document
+        if self.media_type in media_types.SCHEMA1:
+            return tuple(_schema1_layers(document))
+        listed: list[object] = []
+        if self.is_index:
+            # A document that says it is an index and has no list of manifests would "copy" without its content.
+            listed.extend(_list(document, "manifests", required=True))
+        elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
+            listed.extend(_list(document, "blobs"))
+        else:
+            if "config" not in document:
+                raise MalformedManifest("an image manifest without config")
+            listed.append(document["config"])
+            listed.extend(_list(document, "layers"))
+        return tuple(Descriptor.parse(value) for value in listed)
+
+
+def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
+    """Return the digest of a manifest's bytes.
+
+    That of a signed schema 1 manifest is of its payload, not of its bytes: every GET may sign anew. The first signature's
+    protected header says how much of the bytes is payload (`formatLength`) and what follows it (`formatTail`, base64url).
+    Raises MalformedManifest where those are missing.
+    """
+    if media_type in media_types.SCHEMA1:
+        content = _schema1_payload(content)
+    return f"{algorithm}:{hashlib.new(algorithm, content, usedforsecurity=True).hexdigest()}"
+
+
+def _schema1_payload(content: bytes) -> bytes:
+    signatures = _parse(content).get("signatures")
+    if not signatures:
+        return content
+    try:
+        protected = json.loads(_b64url(signatures[0]["protected"]))
+        length, tail = protected["formatLength"], _b64url(protected["formatTail"])
+    except (TypeError, KeyError, IndexError, ValueError, RecursionError) as error:
+        raise MalformedManifest("a schema 1 manifest whose signature does not say what it signs") from error
+    if not isinstance(length, int) or not 0 <= length <= len(content):
+        raise MalformedManifest("a schema 1 manifest whose formatLength is not within its bytes")
+    return content[:length] + tail
+
+
+def _schema1_layers(document: Mapping[str, Any]) -> Iterable[Descriptor]:
+    for layer in _list(document, "fsLayers", required=True):
+        digest = layer.get("blobSum") if isinstance(layer, dict) else None
+        if not isinstance(digest, str) or not is_digest(digest):
+            raise MalformedManifest("an fsLayer without a blobSum")
+        yield Descriptor(media_type=media_types.DOCKER_LAYER_GZIP, digest=digest, size=SIZE_UNKNOWN)
+
+
+def _media_type_of(document: Mapping[str, Any]) -> str:
+    """Tell a manifest's media type by its content: its own word first, then its shape."""
+    stated = document.get("mediaType")
+    if isinstance(stated, str) and media_types.is_manifest(stated):
+        return stated
+    if document.get("schemaVersion") == 1:
+        return media_types.DOCKER_SCHEMA1_SIGNED if document.get("signatures") else media_types.DOCKER_SCHEMA1
+    if "manifests" in document:
+        return media_types.OCI_INDEX
+    if "config" in document or "layers" in document:
+        return media_types.OCI_MANIFEST
+    raise MalformedManifest("not a manifest of any known media type")
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise MalformedManifest("the manifest is not JSON") from error
+    if not isinstance(document, dict):
+        raise MalformedManifest("the manifest is not a JSON object")
+    return document
+
+
+def _list(document: Mapping[str, Any], key: str, *, required: bool = False) -> list[Any]:
+    value = document.get(key)
+    if value is None and not required:
+        return []
+    if not isinstance(value, list):
+        raise MalformedManifest(f"{key} is not a list")
+    return value
+
+
+def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    first: dict[str, Descriptor] = {}
+    for one in descriptors:
+        first.setdefault(one.digest, one)
+    return tuple(first.values())
+
+
+def _strings(value: Mapping[object, object]) -> dict[str, str]:
+    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
+
+
+def _b64url(text: str) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("not base64url") from error
