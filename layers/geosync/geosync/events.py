@@ -11,15 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
 
 VERSION = "1"
 HEARTBEAT = "heartbeat"
-# Of every text without a grammar of its own. With the grammars of names the largest message stays under 2 KiB, so ten of
-# them (one SNS batch) are far from the 256 KiB that AWS allows.
+# Of every text without a grammar of its own. With the grammars of names the largest message stays under 4 KiB, so ten
+# of them (one SNS batch) are far from the 256 KiB that AWS allows.
 MAX_TEXT_LENGTH = 255
 EventName = Literal["created", "updated", "deleted"]
 
@@ -109,19 +109,15 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
     Raises UnknownVersion for a version or a kind that this code does not know, and MalformedMessage for anything else
     that breaks the contract; both say what was wrong, and neither repeats the body. Fields not known here are ignored.
     """
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        raise MalformedMessage("not JSON") from None
-    if not isinstance(message, dict):
-        raise MalformedMessage("not a JSON object")
+    message = _decode(body)
     version = message.get("version")
     if version != VERSION:
         raise UnknownVersion(f"message version {str(version)[:20]!r} is not known here (known: {VERSION})")
     kind = message.get("kind")
     if kind is None:
         _check_event(message)
-        return GeoEvent(**{name: message.get(name) for name in _EVENT_FIELDS})
+        values: dict[str, Any] = {name: message.get(name) for name in _EVENT_FIELDS}
+        return GeoEvent(**values)
     if kind != HEARTBEAT:
         raise UnknownVersion(f"message kind {str(kind)[:20]!r} is not known here (known: {HEARTBEAT})")
     _check_texts(message, "id", "site")
@@ -134,7 +130,17 @@ def is_text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
 
 
-def _check_event(message: dict[str, object]) -> None:
+def _decode(body: str) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("not JSON") from None
+    if not isinstance(message, dict):
+        raise MalformedMessage("not a JSON object")
+    return message
+
+
+def _check_event(message: dict[str, Any]) -> None:
     """Raise MalformedMessage, naming the first field that breaks the contract of a geo event."""
     _check_texts(message, "id", "site", "source", "correlation_id")
     if message.get("event_name") not in get_args(EventName):
@@ -154,13 +160,13 @@ def _check_event(message: dict[str, object]) -> None:
     _check_texts(message, *(name for name in ("media_type", "occurred_at") if message.get(name) is not None))
 
 
-def _check_texts(message: dict[str, object], *names: str) -> None:
+def _check_texts(message: dict[str, Any], *names: str) -> None:
     for name in names:
         if not is_text(message.get(name)):
             raise MalformedMessage(f"{name} is missing, not text or too long")
 
 
-def _check_times(message: dict[str, object], *names: str) -> None:
+def _check_times(message: dict[str, Any], *names: str) -> None:
     for name in names:
         value = message.get(name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:

@@ -1,0 +1,145 @@
+"""POST /api/v4/container_registry_event/events: a registry's notifications become geo events.
+
+The order is the contract: the token before all else, then the site's role, then the body, then the events one by one.
+What is from our registry and can never be used is answered with 200 (the registry would try anything else again for ever,
+and hold up what comes after it); 503 says: not everything is written, send it all again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync import observability
+from geosync.errors import GeosyncError, MalformedMessage
+from geosync.events import GeoEvent, Heartbeat
+from geosync.notifications import distribution
+from geosync.notifications.authorization import Authorization, read_tokens
+from geosync.notifications.outcomes import Dropped, Outcome, Unusable
+from geosync.notifications.publish import PARALLEL_CALLS, Publisher
+from geosync.notifications.request import Refusal, answer, document, header
+from geosync.notifications.settings import NotificationSettings
+from geosync.settings import read
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# The registry gives up after 0.5 s and sends the same again: a call that hangs is worth one more try, not more.
+AWS_CALLS = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=PARALLEL_CALLS,
+    tcp_keepalive=True,
+)
+MAX_LOGGED_IDS = 10
+
+logger = observability.logger()
+
+
+class Site:
+    """What this function works with, made once per execution environment, each part when it is first needed."""
+
+    def __init__(self) -> None:
+        self.settings = read(NotificationSettings, os.environ)
+        self.metrics = observability.Metrics(self.settings.site_name)
+
+    @cached_property
+    def authorization(self) -> Authorization:
+        """The check of the Authorization header; it reads the secret with the first one."""
+        secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+        return Authorization(
+            lambda: read_tokens(secrets, self.settings.notification_secret_arn),
+            on_failure=lambda error: logger.warning("notification_token_unreadable", extra={"reason": str(error)}),
+        )
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """The way to the event log and the topic, with its threads and connections."""
+        return Publisher(
+            dynamodb=boto3.client("dynamodb", config=AWS_CALLS),
+            sns=boto3.client("sns", config=AWS_CALLS),
+            events_table=self.settings.events_table,
+            topic_arn=self.settings.topic_arn,
+            retention_days=self.settings.event_retention_days,
+        )
+
+    def prepare(self) -> None:
+        """Make now what this site's role needs."""
+        _ = self.authorization
+        if self.settings.site_role == "primary":
+            _ = self.publisher
+
+
+@cache
+def site() -> Site:
+    """Return the one Site of this execution environment."""
+    return Site()
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway's proxy integration: 200, 400, 401, 413, 415 or 503, never an exception."""
+    request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
+    try:
+        return _handle(event, request_id)
+    except Refusal as refusal:
+        logger.warning("notification_malformed", extra=_line(request_id, refusal.status, problem=str(refusal)))
+        site().metrics.put({"NotificationsMalformed": 1})
+        return answer(refusal.status, str(refusal))
+    except (GeosyncError, BotoCoreError, ClientError) as error:
+        logger.error("notification_failed", extra=_line(request_id, 503, reason=str(error)))
+    except Exception:
+        logger.exception("notification_failed", extra=_line(request_id, 503))
+    observability.Metrics(os.environ.get("SITE_NAME", "")).put({"NotificationsFailed": 1})
+    return answer(503, "not everything is written; send it again")
+
+
+def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    verdict = site().authorization.check(header(event, "authorization"))
+    if verdict != "allowed":
+        logger.warning("notification_refused", extra=_line(request_id, 401, reason=verdict))
+        site().metrics.put({"NotificationsRefused": 1})
+        return answer(401, "the Authorization header is not this site's notification token")
+    settings = site().settings
+    if settings.site_role != "primary":
+        logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))
+        return answer(200, f"dropped: this site is a {settings.site_role}")
+    try:
+        outcomes = distribution.parse(document(event), site=settings.site_name, received_at=int(time.time() * 1000))
+    except MalformedMessage as error:
+        raise Refusal(400, str(error)) from None
+    written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
+    if written:
+        site().publisher.publish(written)
+    return _accepted(outcomes, request_id)
+
+
+def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
+    accepted = [outcome for outcome in outcomes if isinstance(outcome, GeoEvent)]
+    dropped = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Dropped))
+    unusable = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unusable))
+    heartbeats = sum(isinstance(outcome, Heartbeat) for outcome in outcomes)
+    counts = {"accepted": len(accepted), "dropped": dropped.total(), "unusable": unusable.total()}
+    ids = list(dict.fromkeys(event.correlation_id for event in accepted))[:MAX_LOGGED_IDS]
+    keys = counts | {"dropped": dropped, "unusable": unusable, "heartbeats": heartbeats, "correlation_ids": ids}
+    logger.info("notification_accepted", extra=_line(request_id, 200, **keys))
+    metrics = {"EventsAccepted": len(accepted), "EventsDropped": dropped.total(), "EventsUnusable": unusable.total()}
+    site().metrics.put(metrics | {"Heartbeats": heartbeats})
+    return answer(200, "accepted", **counts)
+
+
+def _line(request_id: str, status: int, **keys: object) -> dict[str, object]:
+    return {"request_id": request_id, "status": status, **keys}
+
+
+# Lambda gives the whole processor while it loads a function, whatever its memory, and a share of it afterwards: clients
+# are made now. A secondary needs no publisher.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    site().prepare()

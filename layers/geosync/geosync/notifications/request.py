@@ -1,0 +1,83 @@
+"""What API Gateway hands over (REST and HTTP APIs alike), and the answer it takes.
+
+Sizes, media types and JSON are judged here, each with a text that says what was wrong; the sender's configuration is at
+fault then, and its registry tries again until it is mended.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from geosync.oci.media_types import essence
+
+MAX_BODY_BYTES = 1024 * 1024
+MEDIA_TYPES = (
+    "application/vnd.docker.distribution.events.v1+json",
+    "application/vnd.docker.distribution.events.v2+json",
+    "application/json",
+)
+
+
+class Refusal(Exception):
+    """The request cannot be taken: `status` is the answer's, the text says why and never repeats the body."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def header(event: dict[str, Any], name: str) -> str | None:
+    """Return the value of a header, whose name is given in lower case; None when it was not sent."""
+    headers: dict[str, str] = event.get("headers") or {}
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def document(event: dict[str, Any]) -> object:
+    """Return the decoded JSON of the body.
+
+    Raises Refusal: 415 for another media type than Distribution's envelopes and plain JSON (parameters are ignored:
+    JSON says itself how it is encoded), 413 for a body over 1 MiB, 400 for one that is not JSON.
+    """
+    media_type = essence(header(event, "content-type"))
+    if media_type and media_type not in MEDIA_TYPES:
+        raise Refusal(415, f"the media type is none of {', '.join(MEDIA_TYPES)}")
+    body = _body(event)
+    if not body:
+        raise Refusal(400, "the body is empty")
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise Refusal(400, "the body is nested too deeply") from None
+    except ValueError:
+        raise Refusal(400, "the body is not JSON") from None
+
+
+def answer(status: int, message: str, **more: object) -> dict[str, Any]:
+    """Return the response for API Gateway, with a JSON body as GitLab gives."""
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json"},
+        "body": json.dumps({"message": message, **more}),
+    }
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    is_base64 = event.get("isBase64Encoded") is True
+    # 4 characters of base64 are 3 bytes, one of text at least 1: what is longer needs no decoding to be refused.
+    if len(body) > (MAX_BODY_BYTES * 4 // 3 + 4 if is_base64 else MAX_BODY_BYTES):
+        raise _too_large()
+    try:
+        content = base64.b64decode(body, validate=True) if is_base64 else body.encode("utf-8", "surrogatepass")
+    except binascii.Error:
+        raise Refusal(400, "the body is not the base64 that it is said to be") from None
+    if len(content) > MAX_BODY_BYTES:
+        raise _too_large()
+    return content
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, f"the body is larger than {MAX_BODY_BYTES} bytes")

@@ -1,0 +1,82 @@
+"""Logs and metrics of every function: JSON lines with an event name and keys, and nothing secret in them.
+
+A log line's message is the name of what happened (`notification_accepted`), the rest are keys (`extra={...}`). Headers,
+tokens and keys are never handed to a logger; the redaction here is the last line of defence, for what libraries put
+into the text of their exceptions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from aws_lambda_powertools import Logger
+
+NAMESPACE = "Geosync"
+REDACTED = "[redacted]"
+
+# Each replaces its last group. Values end at a quote, a backslash (an escaped quote: JSON inside of JSON), a separator.
+_SECRETS = (
+    # a JWT: two or three parts of base64url, the first one a JSON object
+    re.compile(r"()(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)"),
+    # the query of a presigned URL (AWS, Google, Azure) or of a token
+    re.compile(
+        r"(?i)((?<![\w-])(?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|Signature|sig|(?:\w+_)?token)=)"
+        r"([^&\s\"'\\<>]+)"
+    ),
+    # a header or a field, in the writing of HTTP, JSON or Python
+    re.compile(
+        r"(?i)((?:authorization|password|secret|private_key|(?:\w+_)?token)[\"'\\]*\s*:\s*[\[\"'\\ ]*(?:b\\?['\"])?"
+        r"(?:(?:basic|bearer)\s+)?)([^\"'\\\],\s}]+)"
+    ),
+    # credentials after their scheme; what has neither capital, digit nor `=` in it is a word ("Basic authentication")
+    re.compile(r"((?:\b[Bb]asic|\b[Bb]earer)\s+)((?=[\w.~+/=-]*[A-Z0-9=])[\w.~+/-]{8,}=*)"),
+    # user and password in a URL
+    re.compile(r"(https?://)([^/\s\"'\\@]+)(?=@)"),
+    re.compile(r"()(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))", re.DOTALL),
+)
+
+
+def redact(text: str) -> str:
+    """Replace what looks like a token, a credential, a private key or a presigned signature."""
+    for secret in _SECRETS:
+        text = secret.sub(rf"\1{REDACTED}", text)
+    return text
+
+
+def logger() -> Logger:
+    """Make the function's logger; its service is POWERTOOLS_SERVICE_NAME, its level POWERTOOLS_LOG_LEVEL."""
+    return Logger(json_serializer=_serialize, use_rfc3339=True, utc=True)
+
+
+class Metrics:
+    """Metrics of one site, printed in CloudWatch's embedded metric format: no call, no library, one line.
+
+    Namespace Geosync, one dimension, `site`. They do not depend on the log level.
+    """
+
+    def __init__(self, site: str) -> None:
+        self._site = site
+
+    def put(self, values: Mapping[str, float], unit: Literal["Count", "Milliseconds", "Bytes"] = "Count") -> None:
+        """Print the values that are not 0; nothing when there is none."""
+        present = {name: value for name, value in values.items() if value}
+        if not present:
+            return
+        directive = {
+            "Namespace": NAMESPACE,
+            "Dimensions": [["site"]],
+            "Metrics": [{"Name": name, "Unit": unit} for name in present],
+        }
+        head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+        sys.stdout.write(json.dumps({"_aws": head, "site": self._site, **present}, separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+
+def _serialize(line: dict[str, Any]) -> str:
+    """One line of JSON, redacted as a whole: message, keys, exception and stack trace alike."""
+    return redact(json.dumps(line, separators=(",", ":"), default=str))
