@@ -1,0 +1,127 @@
+"""Start a server, wait until it answers, and stop it, also from another process that knows only its id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class StartError(RuntimeError):
+    """A server did not come up; the text says why and shows the end of its log."""
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that the operating system says is free now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def spawn(
+    command: Sequence[str], *, log: Path, environment: Mapping[str, str], detached: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process that writes to `log`; a `detached` one lives on when the terminal or the parent is gone."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            start_new_session=detached,
+        )
+
+
+def plain_environment(**more: str) -> dict[str, str]:
+    """Return an environment with nothing of AWS or of proxies in it: a registry panics over a strange AWS_CA_BUNDLE."""
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "LANG") if key in os.environ}
+    return kept | more
+
+
+def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 20.0) -> None:
+    """Wait until `url` gives any HTTP answer (also a refusal, also over TLS of an unknown CA); raises StartError."""
+    end = time.monotonic() + seconds
+    pause = 0.01
+    while True:
+        if process.poll() is not None:
+            raise StartError(f"{process.args!r} ended with {process.returncode}:\n{tail(log)}")
+        try:
+            # An open port is the sign of life here, so no certificate has to be known.
+            _probe(url)
+        except OSError:
+            if time.monotonic() > end:
+                process.kill()
+                process.wait()
+                raise StartError(f"{url} gave no answer within {seconds:.0f} s:\n{tail(log)}") from None
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
+        else:
+            return
+
+
+def _probe(url: str) -> None:
+    if url.startswith("https://"):
+        host, _, port = url.removeprefix("https://").partition("/")[0].partition(":")
+        socket.create_connection((host, int(port)), timeout=2).close()
+        return
+    try:
+        urllib.request.urlopen(url, timeout=2).close()  # noqa: S310 - our own, on this machine
+    except urllib.error.HTTPError as answer:
+        answer.close()
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """Return the last lines of a log, empty when there is none."""
+    with contextlib.suppress(OSError):
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    return ""
+
+
+def stop(pid: int, *, marker: str = "", seconds: float = 5.0) -> bool:
+    """End the process `pid` if its command line holds `marker`, and wait until it is gone; False when it was not there.
+
+    The marker (a path of ours) keeps a process alive that got the id of ours after a restart of the machine.
+    """
+    if not is_alive(pid) or marker not in _command_line(pid):
+        return False
+    for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, seconds)):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return True
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            if not is_alive(pid):
+                return True
+            time.sleep(0.01)
+    return not is_alive(pid)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a child of ours that has ended is taken off the table of processes on the way."""
+    with contextlib.suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG) == (0, 0)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _command_line(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout
