@@ -1,0 +1,244 @@
+"""Which parts of which references have to be at the destination before which others. State only: no request is made.
+
+A part is a blob, or a manifest that an index (or the caller, by digest) asks for. Parts are shared: two references of
+the repository that are copied at the same time and have a layer in common wait for the one transfer of it. A `Run` is
+one reference being copied; a part knows every run that wants it, so that it goes on when one of them fails, and stops
+when the last one has.
+
+Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an edge that would close a
+loop is refused (digests make loops impossible, but only for those who check digests).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from geosync.errors import MalformedManifest, TooLarge
+from geosync.oci.manifests import Descriptor, Manifest
+
+MAX_DEPTH = 16
+MAX_PARTS = 10_000
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024
+"""Manifests below one reference, in all: they are in memory until what they refer to is there."""
+
+Key = tuple[str, bool]
+"""A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """One reference on its way: `ended` is set once it is there or once `error` says why it is not."""
+
+    ended: threading.Event = field(default_factory=threading.Event)
+    error: BaseException | None = None
+    parts: int = 0
+    manifest_bytes: int = 0
+    bytes_copied: int = 0
+    blobs_copied: int = 0
+    blobs_there: int = 0
+    manifests_put: int = 0
+
+    def count(self, part: Part, moved: int | None) -> None:
+        """Add what one part cost: `moved` bytes, None when it was there."""
+        if part.is_manifest:
+            self.manifests_put += moved is not None
+        elif moved is None:
+            self.blobs_there += 1
+        else:
+            self.blobs_copied += 1
+            self.bytes_copied += moved
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Part:
+    """Something that has to be at the destination. All but `puts` belongs to the graph and its lock."""
+
+    key: Key
+    owner: Run
+    """The run that came first: what this part costs is counted there."""
+    descriptor: Descriptor
+    manifest: Manifest | None = None
+    tag: str | None = None
+    puts: int = 0
+    depth: int = 0
+    runs: set[Run] = field(default_factory=set)
+    subject_of: list[Run] = field(default_factory=list)
+    """The runs that end when this part is there."""
+    needs: list[Part] = field(default_factory=list)
+    needed_by: list[Part] = field(default_factory=list)
+    pending: int = 0
+    stopped: bool = False
+    """Nobody wants it any more: whoever works on it stops at the next request or chunk."""
+
+    @property
+    def digest(self) -> str:
+        """The digest of the blob or manifest."""
+        return self.key[0]
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether it is put as a manifest."""
+        return self.key[1]
+
+    @property
+    def is_subject(self) -> bool:
+        """Whether a run is about this very part, and not only about something above it."""
+        return bool(self.subject_of)
+
+
+class Graph:
+    """The parts in flight and the keys of those that are done. Thread-safe; no method blocks."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._shared: dict[Key, Part] = {}
+        self._live: set[Part] = set()
+        self._done: set[Key] = set()
+        self._stopped: BaseException | None = None
+
+    def root(self, run: Run, manifest: Manifest, tag: str | None) -> Part | None:
+        """Add what `run` is about: the part, to be started by the caller; None when it is done or somebody is at it.
+
+        A manifest by tag is a part of its own, since each tag has a PUT of its own; by digest it is the part that an
+        index above it wants.
+        """
+        key = (manifest.digest, True)
+        with self._lock:
+            if self._stopped is not None:
+                _end(run, self._stopped)
+                return None
+            if tag is None and key in self._done:
+                _end(run, None)
+                return None
+            if tag is None and (shared := self._shared.get(key)) is not None:
+                shared.subject_of.append(run)
+                _join(shared, {run})
+                return None
+            descriptor = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.content))
+            part = Part(
+                key=key, owner=run, descriptor=descriptor, manifest=manifest, tag=tag, runs={run}, subject_of=[run]
+            )
+            self._add(part)
+            return part
+
+    def need(self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor]) -> list[Part] | None:
+        """Make `part` wait for these. The new parts, to be started by the caller; None when it has to wait for nothing.
+
+        Raises MalformedManifest on a loop or over a bound; then nothing was changed.
+        """
+        wanted = {(d.digest, True): d for d in manifests} | {(d.digest, False): d for d in blobs}
+        with self._lock:
+            if part.stopped:
+                return []
+            wanted = {key: descriptor for key, descriptor in wanted.items() if key not in self._done}
+            self._check(part, wanted)
+            fresh = []
+            for key, descriptor in wanted.items():
+                below = self._shared.get(key)
+                if below is not None:
+                    _join(below, part.runs)
+                else:
+                    owner = part.owner if part.owner in part.runs else next(iter(part.runs))
+                    owner.parts += 1
+                    below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=set(part.runs))
+                    self._add(below)
+                    fresh.append(below)
+                part.needs.append(below)
+                below.needed_by.append(part)
+                part.pending += 1
+            return fresh if part.pending else None
+
+    def hold(self, part: Part, manifest: Manifest) -> None:
+        """Keep the manifest of `part` until it is finished; raises TooLarge over the bound."""
+        with self._lock:
+            part.owner.manifest_bytes += len(manifest.content)
+            if part.owner.manifest_bytes > MAX_MANIFEST_BYTES:
+                raise TooLarge(f"{part.digest}: more than {MAX_MANIFEST_BYTES} bytes of manifests under one reference")
+            part.manifest = manifest
+
+    def finish(self, part: Part, moved: int | None) -> list[Part]:
+        """`part` is at the destination: `moved` bytes went there, None when it was there.
+
+        Returns the parts that waited for it and now wait for nothing.
+        """
+        with self._lock:
+            self._done.add(part.key)
+            self._drop(part)
+            part.owner.count(part, moved)
+            for run in part.subject_of:
+                _end(run, None)
+            for above in part.needed_by:
+                above.pending -= 1
+            return [above for above in part.needed_by if above.pending == 0 and not above.stopped]
+
+    def fail(self, part: Part, error: BaseException) -> None:
+        """`part` cannot be brought: every run that wants it ends with `error`, and what only they wanted stops."""
+        with self._lock:
+            self._fail(part.runs, error)
+
+    def stop(self, error: BaseException) -> None:
+        """End every run, and every later one, with `error`."""
+        with self._lock:
+            self._stopped = error
+            self._fail({run for part in self._live for run in part.runs}, error)
+
+    def _check(self, part: Part, wanted: dict[Key, Descriptor]) -> None:
+        if wanted and part.depth >= MAX_DEPTH:
+            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
+        if part.owner.parts + len(wanted) > MAX_PARTS:
+            raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
+        for key in wanted:
+            if key == part.key or ((below := self._shared.get(key)) is not None and _reaches(below, part)):
+                raise MalformedManifest(f"{key[0]} contains itself")
+
+    def _add(self, part: Part) -> None:
+        self._live.add(part)
+        if part.tag is None:
+            self._shared[part.key] = part
+
+    def _drop(self, part: Part) -> None:
+        part.needs.clear()
+        part.manifest = None
+        self._live.discard(part)
+        if self._shared.get(part.key) is part:
+            del self._shared[part.key]
+
+    def _fail(self, runs: set[Run], error: BaseException) -> None:
+        """End `runs`, which is whole: a part's runs are those of everything above it."""
+        for run in runs:
+            _end(run, error)
+        failed = frozenset(runs)
+        for part in list(self._live):
+            part.runs -= failed
+            if not part.runs:
+                part.stopped = True
+                self._drop(part)
+
+
+def _end(run: Run, error: BaseException | None) -> None:
+    run.error = error
+    run.ended.set()
+
+
+def _join(part: Part, runs: set[Run]) -> None:
+    """Add `runs` to `part` and to everything it waits for."""
+    if not runs <= part.runs:
+        part.runs |= runs
+        for below in part.needs:
+            _join(below, runs)
+
+
+def _reaches(start: Part, target: Part) -> bool:
+    """Whether `start` waits for `target`, directly or through others."""
+    seen: set[Part] = set()
+    ahead = [start]
+    while ahead:
+        part = ahead.pop()
+        if part is target:
+            return True
+        if part not in seen:
+            seen.add(part)
+            ahead.extend(part.needs)
+    return False
