@@ -70,7 +70,7 @@ class TokenRules:
 
 
 class TokenService:
-    """The service in a thread of its own; a context manager. `requests` holds the scopes of the last tokens asked for."""
+    """The service in a thread of its own; a context manager. `requests` holds the scopes of the last tokens."""
 
     def __init__(self, rules: TokenRules, *, port: int = 0) -> None:
         self.rules = rules
@@ -184,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the service until SIGTERM or SIGINT. Accounts: {"user": {"password": "…", "allowed": {"pattern": ["pull"]}}}."""
+    """Run the service until SIGTERM or SIGINT. Accounts: {"user": {"password": "…", "allowed": {"*": ["pull"]}}}."""
     parser = argparse.ArgumentParser(prog="python -m local.token_service", description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key", type=Path, required=True, help="the RSA key, PEM")

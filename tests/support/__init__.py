@@ -1,0 +1,1 @@
+"""Real parts for the tests: registries, images, and a proxy that counts."""
