@@ -5,8 +5,8 @@ the repository that are copied at the same time and have a layer in common wait 
 one reference being copied; a part knows every run that wants it, so that it goes on when one of them fails, and stops
 when the last one has.
 
-Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an edge that would close a
-loop is refused (digests make loops impossible, but only for those who check digests).
+Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an
+edge that would close a loop is refused (digests make loops impossible, but only for those who check digests).
 """
 
 from __future__ import annotations

@@ -1,0 +1,183 @@
+"""A registry in memory with the client's verbs, which notes every request and lets a test step in before it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from geosync.errors import BlobsUnknown, NotFound, Refused
+from geosync.oci import media_types
+from geosync.oci.blobs import BlobReader
+from geosync.oci.client import RegistryClient
+from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.uploads import Body, Upload
+
+Request = tuple[str, str]
+"""A verb and what it was about: a digest or a tag."""
+
+BLOCK = 64
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+class FakeReader(BlobReader):
+    """Reads from memory in small blocks."""
+
+    def __init__(self, descriptor: Descriptor, content: bytes, before_block: Callable[[], None]) -> None:
+        self.descriptor = descriptor
+        self._content = content
+        self._position = 0
+        self._before_block = before_block
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def read(self, size: int = BLOCK, /) -> bytes:
+        self._before_block()
+        block = self._content[self._position : self._position + min(size, BLOCK)]
+        self._position += len(block)
+        return block
+
+    def close(self) -> None:
+        pass
+
+
+class FakeRegistry(RegistryClient):
+    """One repository's worth of registry: names of repositories are noted by nobody."""
+
+    def __init__(
+        self,
+        name: str = "fake:5000",
+        *,
+        checks_blobs: bool = True,
+        checks_children: bool = True,
+        mounts: bool = True,
+        referrers_api: bool = False,
+    ) -> None:
+        self.name = name
+        self.checks_blobs = checks_blobs
+        self.checks_children = checks_children
+        self.mounts = mounts
+        self.referrers_api = referrers_api
+        self.blobs: dict[str, bytes] = {}
+        self.manifests: dict[str, Manifest] = {}
+        self.tagged: dict[str, str] = {}
+        self.requests: list[Request] = []
+        self.before: Callable[[str, str], None] = lambda verb, what: None
+        self.before_block: Callable[[str], None] = lambda digest: None
+        self._lock = threading.Lock()
+
+    def count(self, verb: str) -> int:
+        return sum(1 for one, _ in self.requests if one == verb)
+
+    def of(self, verb: str) -> list[str]:
+        return [what for one, what in self.requests if one == verb]
+
+    # What a test puts there beforehand.
+
+    def add_blob(self, content: bytes) -> dict[str, Any]:
+        digest = digest_of(content)
+        self.blobs[digest] = content
+        return {"mediaType": media_types.OCI_LAYER_GZIP, "digest": digest, "size": len(content)}
+
+    def add(self, document: dict[str, Any], *, tag: str | None = None) -> Manifest:
+        manifest = Manifest.read(json.dumps({"schemaVersion": 2, **document}).encode(), document["mediaType"])
+        self.manifests[manifest.digest] = manifest
+        if tag:
+            self.tagged[tag] = manifest.digest
+        return manifest
+
+    def add_image(self, *layers: bytes, config: bytes = b"{}", tag: str | None = None, **more: Any) -> Manifest:
+        document = {
+            "mediaType": media_types.OCI_MANIFEST,
+            "config": {**self.add_blob(config), "mediaType": media_types.OCI_CONFIG},
+            "layers": [self.add_blob(layer) for layer in layers],
+            **more,
+        }
+        return self.add(document, tag=tag)
+
+    def add_index(self, *children: Manifest, tag: str | None = None, **more: Any) -> Manifest:
+        listed = [descriptor_of(child) for child in children]
+        return self.add({"mediaType": media_types.OCI_INDEX, "manifests": listed, **more}, tag=tag)
+
+    # The verbs.
+
+    def _request(self, verb: str, what: str) -> None:
+        with self._lock:
+            self.requests.append((verb, what))
+        self.before(verb, what)
+
+    def _find(self, reference: str) -> Manifest | None:
+        return self.manifests.get(self.tagged.get(reference, reference))
+
+    def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
+        self._request("HEAD manifest", reference)
+        found = self._find(reference)
+        return Descriptor.parse(descriptor_of(found)) if found else None
+
+    def get_manifest(self, repository: str, reference: str) -> Manifest | None:
+        self._request("GET manifest", reference)
+        return self._find(reference)
+
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+        self._request("PUT manifest", reference)
+        missing = []
+        if self.checks_blobs:
+            missing += [blob.digest for blob in manifest.blobs if blob.digest not in self.blobs]
+        if self.checks_children:
+            missing += [child.digest for child in manifest.children if child.digest not in self.manifests]
+        if missing:
+            raise BlobsUnknown(self.name, f"PUT /v2/{repository}/manifests/{reference}", missing)
+        self.manifests[manifest.digest] = manifest
+        if reference != manifest.digest:
+            self.tagged[reference] = manifest.digest
+
+    def delete_manifest(self, repository: str, reference: str) -> None:
+        self._request("DELETE manifest", reference)
+        self.manifests.pop(reference, None)
+
+    def head_blob(self, repository: str, digest: str) -> int | None:
+        self._request("HEAD blob", digest)
+        return len(self.blobs[digest]) if digest in self.blobs else None
+
+    def open_blob(self, repository: str, descriptor: Descriptor) -> BlobReader:
+        self._request("GET blob", descriptor.digest)
+        if descriptor.digest not in self.blobs:
+            raise NotFound(self.name, f"GET /v2/{repository}/blobs/{descriptor.digest}", status=404)
+        return FakeReader(descriptor, self.blobs[descriptor.digest], lambda: self.before_block(descriptor.digest))
+
+    def begin_upload(
+        self, repository: str, *, mount: str | None = None, mount_from: str | None = None
+    ) -> Upload | None:
+        assert mount_from in (None, repository)
+        self._request("POST upload", mount or "")
+        if mount in self.blobs and self.mounts:
+            return None
+        return Upload(repository=repository, location="http://fake/upload")
+
+    def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
+        self._request("PUT blob", digest)
+        content = b"".join(iter(lambda: body.read(BLOCK), b""))
+        if digest_of(content) != digest or len(content) != len(body):
+            raise Refused(self.name, "PUT upload", status=400, codes=("DIGEST_INVALID",))
+        self.blobs[digest] = content
+
+    def put_small_blob(self, repository: str, digest: str, content: bytes) -> None:
+        self._request("PUT small blob", digest)
+        self.blobs[digest] = content
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        self._request("GET referrers", digest)
+        if not self.referrers_api:
+            return None
+        found = [one for one in self.manifests.values() if one.subject and one.subject.digest == digest]
+        return [Descriptor.parse(descriptor_of(one)) for one in found]
+
+
+def descriptor_of(manifest: Manifest) -> dict[str, Any]:
+    return {"mediaType": manifest.media_type, "digest": manifest.digest, "size": len(manifest.content)}
