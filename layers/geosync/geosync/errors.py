@@ -9,6 +9,9 @@ GeosyncError
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
 ├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
+├── SyncRegistryError             the sync registry's table
+│   ├── CorruptItem               an item holds what no version wrote; the message names repository, item and attribute
+│   └── Contended                 other writers were faster too many times in a row
 └── ReplicationError              a reference could not be copied
     ├── ContentError              what a registry served is wrong: digest, size, form, loop; permanent
     │   ├── DigestMismatch
@@ -70,6 +73,26 @@ class OutOfTime(GeosyncError):
 
 class LeaseLost(GeosyncError):
     """The repository's lease is no longer ours: stop, write nothing more."""
+
+    retryable = True
+
+
+class SyncRegistryError(GeosyncError):
+    """The sync registry could not be read or written as the protocol asks."""
+
+
+class CorruptItem(SyncRegistryError):
+    """An item of the sync registry holds what no version of Geosync writes, most likely an edit by hand; permanent."""
+
+    def __init__(self, repository: str, item: str, attribute: str, what: str) -> None:
+        self.repository = repository
+        self.item = item
+        self.attribute = attribute
+        super().__init__(f"sync registry: repository {repository}: item {item}: {attribute} {what}")
+
+
+class Contended(SyncRegistryError):
+    """Other writers were faster too many times in a row; nothing was written."""
 
     retryable = True
 

@@ -1,0 +1,105 @@
+"""Conditional writes as data, and what a store does with them.
+
+A transition of the protocol is a pure function that returns changes; a store carries them out. The conditions are
+`boto3.dynamodb.conditions` objects: DynamoDB gets them as expressions, the store in memory evaluates the same objects,
+so that a test or a model of the protocol runs exactly what production runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from boto3.dynamodb.conditions import ConditionBase
+
+from geosync.errors import SyncRegistryError
+from geosync.sync_registry.items import Item
+
+
+class Key(NamedTuple):
+    """The primary key of an item."""
+
+    repository: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """Create or change one item, if `when` holds of it (a missing item has no attributes).
+
+    `set_once` sets what is not there yet, `add` adds to numbers (0 when missing), `union` adds to sets of texts (empty
+    when missing), `remove` removes attributes. No attribute is in two of them.
+    """
+
+    key: Key
+    set: Mapping[str, Any] = field(default_factory=dict)
+    set_once: Mapping[str, Any] = field(default_factory=dict)
+    add: Mapping[str, int] = field(default_factory=dict)
+    union: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+    when: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete:
+    """Delete one item, if `when` holds of it; a missing item without a condition is deleted already."""
+
+    key: Key
+    when: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Only in a transaction: `when` must hold of the item, which stays as it is."""
+
+    key: Key
+    when: ConditionBase
+
+
+Change: TypeAlias = Update | Delete | Check
+
+
+class ConditionFailed(SyncRegistryError):
+    """The condition of a write did not hold; `item` is what was there, None when nothing was. Nothing was written."""
+
+    def __init__(self, key: Key, item: Item | None) -> None:
+        self.key = key
+        self.item = item
+        super().__init__(f"sync registry: {key.repository}: {key.item}: somebody else was faster")
+
+
+class TransactionFailed(SyncRegistryError):
+    """Conditions of a transaction did not hold; nothing was written.
+
+    `failed` maps the position of each such change to the item that was there (None when nothing was).
+    """
+
+    def __init__(self, failed: Mapping[int, Item | None]) -> None:
+        self.failed = dict(failed)
+        super().__init__("sync registry: a transaction's conditions did not hold")
+
+
+class Store(Protocol):
+    """What the protocol needs of a table. All reads but `due_keys` are strongly consistent."""
+
+    def get(self, key: Key) -> Item | None:
+        """One item."""
+
+    def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
+        """The items that exist among `keys` (any number; not one moment: each is read for itself)."""
+
+    def write(self, change: Update | Delete) -> Item | None:
+        """Carry out one change; returns the item after it, None after a Delete. Raises ConditionFailed."""
+
+    def transact(self, changes: Sequence[Change]) -> None:
+        """Carry out at most 100 changes of different items, all or none. Raises TransactionFailed."""
+
+    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
+        """Items whose sort key begins with `prefix` and comes after `after`, in its order, at most `limit`."""
+
+    def due(self, repository: str, at: int, limit: int) -> list[Item]:
+        """Items of one repository with `due` <= `at`, newest first, at most `limit`."""
+
+    def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterable[Key]:
+        """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first, read as they are taken."""

@@ -1,0 +1,219 @@
+"""What a look proves, and what to do next with one owed reference: pure functions, no I/O, no clock.
+
+A look proves something only for the moment it was made, so every `Look` carries the moment **before** its request was
+sent. The holder and the model in the tests call the same functions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Seen
+from geosync.sync_registry.timing import Timing, ms
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a registry answered for a reference (None: a 404 that counts), asked at `at` (ms, before the request)."""
+
+    digest: str | None
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtSecondary:
+    """Ask the secondary what it has under the reference, then ask `next_step` again with both looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Copy what the primary answered to the secondary, under the reference, if `may_write_tag`; then LookAtSecondary.
+
+    When the outcome of the PUT is unknown: `suspect` at once, then postpone to the lease's `suspect_until`.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Remove the tag at the secondary, if `may_write_tag`; then LookAtSecondary. An unknown outcome as for Write."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Ask the primary again after so many seconds, within this invocation, then `next_step` with one poll more."""
+
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """Nothing is proved yet: postpone to `due` (ms); no failure."""
+
+    due: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The secondary accepted a write and shows something else: `fail` the reference with this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discharge:
+    """Proved. `seen` is what to record; None: the reference is gone and its `tag#` item goes too."""
+
+    seen: Seen | None
+
+
+Step: TypeAlias = LookAtSecondary | Write | Remove | LookAgain | Postpone | Fail | Discharge
+
+
+def next_step(
+    owed: Owed,
+    primary: Look,
+    secondary: Look | None,
+    *,
+    suspect_until: int,
+    timing: Timing,
+    polls: int = 0,
+    writes: int = 0,
+    removals: bool = True,
+) -> Step:
+    """Say what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
+
+    `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it and after
+    every write to the reference, None when there is none; `suspect_until` the lease's; `polls` how many times LookAgain
+    was followed, `writes` how many times Write or Remove was, for this reference in this run; `removals` is False under
+    the policy `keep`. The order of a holder's requests, which the model explores:
+
+    1. read the owed reference, look at the primary, ask; on Write copy at once, without a look at the secondary first;
+    2. look at the secondary, ask; on Discharge discharge the very `owed` that was read before the look at the primary.
+    """
+    if primary.digest is None:
+        return _step_when_absent(
+            owed, primary, secondary, suspect_until, timing=timing, polls=polls, writes=writes, removals=removals
+        )
+    proved = proves_primary(owed, primary, timing)
+    if not proved and not _was_named(owed, primary.digest):
+        return _wait(owed, primary, timing, polls)
+    if secondary is None:
+        known = owed.worked_on or not owed.expects or (owed.seen is not None and owed.seen.digest == primary.digest)
+        return LookAtSecondary() if known or writes else Write()
+    if secondary.digest != primary.digest:
+        return _write_again(Write(), primary, secondary, suspect_until, writes)
+    if proved and proves_secondary(secondary, suspect_until):
+        return Discharge(Seen(digest=primary.digest, looked_at=primary.at, seen_at=secondary.at))
+    return Postpone(max(0 if proved else proved_from(owed, primary.digest, timing), suspect_until))
+
+
+def _step_when_absent(
+    owed: Owed,
+    primary: Look,
+    secondary: Look | None,
+    suspect_until: int,
+    *,
+    timing: Timing,
+    polls: int,
+    writes: int,
+    removals: bool,
+) -> Step:
+    """`next_step` when the primary answered 404: nothing is removed, and nothing discharged, without proof."""
+    if not proves_primary(owed, primary, timing):
+        return _wait(owed, primary, timing, polls)
+    if owed.reference.kind != "tag":
+        return Discharge(None)  # manifests without a tag are left to the registry's garbage collection
+    if not removals:
+        return Discharge(owed.seen)
+    if secondary is None:
+        return LookAtSecondary()
+    if secondary.digest is not None and is_ours(owed, secondary.digest):
+        return _write_again(Remove(), primary, secondary, suspect_until, writes)
+    return Discharge(None) if proves_secondary(secondary, suspect_until) else Postpone(suspect_until)
+
+
+def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_until: int, writes: int) -> Step:
+    """`write`, unless it was accepted in this run already and the secondary still shows something else."""
+    if writes == 0:
+        return write
+    if not proves_secondary(secondary, suspect_until):
+        return Postpone(suspect_until)
+    return Fail(f"the secondary shows {secondary.digest or ABSENT} after it accepted {primary.digest or ABSENT}")
+
+
+def _was_named(owed: Owed, digest: str) -> bool:
+    """Whether an event spoke of `digest`, or of none in particular: worth copying before anything is proved."""
+    return digest in owed.expects or UNNAMED in owed.expects
+
+
+def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
+    """Poll while what an event named does not show; else come back when the answer, should it stay, is proof."""
+    answer = primary.digest or ABSENT
+    if owed.expects and answer not in owed.expects and UNNAMED not in owed.expects and polls < len(timing.polls):
+        return LookAgain(timing.polls[polls])
+    return Postpone(proved_from(owed, primary.digest, timing))
+
+
+def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
+    """Whether what the primary answered will stay, but for events that are still to come.
+
+    Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
+    answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
+    after that look: an event of that digest may have been answered by an older write of it, and its own still be to
+    come. An answer of 404 proves nothing before the settle time, and the deletion delay, have passed.
+    """
+    if look.at >= _settled_at(owed, look.digest, timing):
+        return True
+    return look.digest is not None and _announced(owed, look.at, timing) <= {look.digest}
+
+
+def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
+    """From when on (ms) a look that finds `digest` proves it, if nobody marks the reference again."""
+    settled_at = _settled_at(owed, digest, timing)
+    if digest is not None and owed.seen is not None and owed.expects <= {digest}:
+        return min(settled_at, owed.seen.looked_at + ms(timing.settle))
+    return settled_at
+
+
+def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
+    return owed.marked_at + ms(timing.settle) + (ms(timing.deletion_delay) if digest is None else 0)
+
+
+def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
+    """The digests whose writes may be outstanding at `at`, as far as anybody here knows."""
+    if owed.seen is not None and at < owed.seen.looked_at + ms(timing.settle):
+        return owed.expects | {owed.seen.digest}
+    return owed.expects
+
+
+def proves_secondary(look: Look, suspect_until: int) -> bool:
+    """Whether no earlier write can change what the secondary answered: asked at or after `suspect_until`."""
+    return look.at >= suspect_until
+
+
+def is_ours(owed: Owed, digest: str) -> bool:
+    """Whether Geosync put the tag there: it was seen equal before, or it is a digest that an event named for it.
+
+    (The second holds for a copy whose holder died before it could record it.) Any other tag stays.
+    """
+    return owed.seen is not None or digest in owed.expects
+
+
+def may_write_tag(renewed_at: float, now: float, timing: Timing) -> bool:
+    """Whether a tag may be written or removed under a lease renewed at `renewed_at` (both monotonic seconds)."""
+    return now - renewed_at <= timing.stale_renewal
+
+
+def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, received_at: int) -> bool:
+    """Whether an event (its `digest`, None for a deletion; `received_at` ms) needs no request at all.
+
+    The digest alone would fail when a tag goes from A to B and back to A: the look must not be older than the event.
+    """
+    return (
+        owed is None
+        and seen is not None
+        and digest is not None
+        and seen.digest == digest
+        and seen.looked_at >= received_at
+    )

@@ -1,0 +1,350 @@
+"""The values of the sync registry and the items they are read from.
+
+One partition per container repository:
+
+```
+row                                  the repository's row: console fields, revision, lease, suspect_until
+owed#tag#v1  owed#digest#sha256:…    a reference that is owed
+owed#*                               the whole repository is owed, page by page behind `cursor`
+tag#v1       digest#sha256:…         what was seen of a discharged reference
+```
+
+and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counters`. Times are integer
+milliseconds since the epoch. Attributes not known here are ignored and missing ones take their defaults, so that rows
+of older and newer versions can be read; an attribute that is there and not what it must be raises CorruptItem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from geosync.errors import CorruptItem
+
+Item: TypeAlias = Mapping[str, Any]
+"""An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
+
+ROW = "row"
+SITE = "#site"
+OWED_PREFIX = "owed#"
+
+ABSENT = "absent"
+"""In `expects`: an event said that the reference was deleted."""
+UNNAMED = "unnamed"
+"""In `expects`: an event spoke of the reference without naming a digest, so that no answer is exactly it."""
+
+PARKED_DUE = 253_402_300_799_000
+"""The `due` of a parked reference (the end of the year 9999): in the index, so that it is counted, and never due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A tag, a manifest by digest, or (`*`) the whole repository."""
+
+    kind: Literal["tag", "digest", "repository"]
+    value: str
+
+    @classmethod
+    def tag(cls, name: str) -> Reference:
+        """Name a tag."""
+        return cls("tag", name)
+
+    @classmethod
+    def digest(cls, digest: str) -> Reference:
+        """Name a manifest by its digest."""
+        return cls("digest", digest)
+
+    @classmethod
+    def whole(cls) -> Reference:
+        """Name the whole repository."""
+        return cls("repository", "*")
+
+    @classmethod
+    def from_key(cls, key: str) -> Reference | None:
+        """The reference of a sort key (`owed#tag#v1`, `tag#v1`, `owed#*`), None when the key speaks of none."""
+        rest = key.removeprefix(OWED_PREFIX)
+        if rest == "*":
+            return cls.whole()
+        kind, separator, value = rest.partition("#")
+        if not separator or not value:
+            return None
+        if kind == "tag":
+            return cls.tag(value)
+        return cls.digest(value) if kind == "digest" else None
+
+    @property
+    def seen_key(self) -> str:
+        """The sort key of what was seen: `tag#v1`, `digest#sha256:…`."""
+        return "*" if self.kind == "repository" else f"{self.kind}#{self.value}"
+
+    @property
+    def owed_key(self) -> str:
+        """The sort key of what is owed: `owed#tag#v1`, `owed#digest#sha256:…`, `owed#*`."""
+        return OWED_PREFIX + self.seen_key
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a reference was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
+
+    `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
+    """
+
+    digest: str
+    looked_at: int
+    seen_at: int
+
+    @classmethod
+    def from_item(cls, item: Item) -> Seen:
+        """Read a `tag#…` or `digest#…` item."""
+        read = _Reader(item)
+        return cls(
+            digest=read.text("digest", ""), looked_at=read.number("looked_at", 0), seen_at=read.number("seen_at", 0)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """One owed reference.
+
+    `mark` changes with every mark; `expects` holds the digests that events named since the reference is owed (and
+    ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark, `owed_since`
+    the first. `due` is None while parked. `failure` is None unless an attempt failed since the last mark. `seen` is the
+    reference's `tag#…` or `digest#…` item, None when Geosync never saw it equal: `look` and `due` fill it in.
+    """
+
+    repository: str
+    reference: Reference
+    mark: str
+    expects: frozenset[str] = frozenset()
+    marked_at: int
+    owed_since: int
+    due: int | None
+    attempts: int = 0
+    failure: str | None = None
+    failed_at: int | None = None
+    parked: bool = False
+    cursor: str | None = None
+    correlation_id: str | None = None
+    seen: Seen | None = None
+
+    @property
+    def worked_on(self) -> bool:
+        """Whether somebody postponed or failed it since it was last marked."""
+        return self.due != self.marked_at
+
+    @classmethod
+    def from_item(cls, item: Item, seen: Seen | None = None) -> Owed:
+        """Read an `owed#…` item; raises CorruptItem naming the repository, the item and the attribute."""
+        read = _Reader(item)
+        reference = Reference.from_key(read.text("item"))
+        if reference is None:
+            raise read.corrupt("item", "is not the key of a reference")
+        marked_at = read.number("marked_at")
+        parked = read.flag("parked")
+        return cls(
+            repository=read.text("repository"),
+            reference=reference,
+            mark=read.text("mark"),
+            expects=read.texts("expects"),
+            marked_at=marked_at,
+            owed_since=read.number("owed_since", marked_at),
+            due=None if parked else read.number("due", marked_at),
+            attempts=read.number("attempts", 0),
+            failure=read.optional_text("failure"),
+            failed_at=read.optional_number("failed_at"),
+            parked=parked,
+            cursor=read.optional_text("cursor"),
+            correlation_id=read.optional_text("correlation_id"),
+            seen=seen,
+        )
+
+
+PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"
+"""The states of a row."""
+VERIFICATION_PENDING, VERIFICATION_DISABLED = "0", "4"
+"""The verification states that the sync itself sets."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A container repository's row: the console's fields, and what the protocol keeps beside them.
+
+    `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
+    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository.
+    """
+
+    repository: str
+    id: int | None = None
+    container_repository_id: int | None = None
+    state: str = PENDING
+    retry_count: int = 0
+    retry_at: int | None = None
+    last_sync_failure: str | None = None
+    last_synced_at: int | None = None
+    created_at: int | None = None
+    missing_on_primary: bool = False
+    verification_state: str = VERIFICATION_DISABLED
+    verification_started_at: int | None = None
+    verified_at: int | None = None
+    verification_retry_at: int | None = None
+    verification_retry_count: int = 0
+    verification_failure: str | None = None
+    verification_checksum: str | None = None
+    verification_checksum_mismatched: str | None = None
+    checksum_mismatch: bool = False
+    revision: int = 0
+    lease_token: str | None = None
+    lease_expires: int | None = None
+    suspect_until: int = 0
+
+    def leased(self, now: int) -> bool:
+        """Whether somebody holds the repository at `now`."""
+        return self.lease_token is not None and self.lease_expires is not None and self.lease_expires > now
+
+    @classmethod
+    def from_item(cls, item: Item) -> Row:
+        """Read the item `row`; raises CorruptItem naming the repository and the attribute."""
+        read = _Reader(item)
+        token, expires = read.optional_text("lease_token"), read.optional_number("lease_expires")
+        if (token is None) != (expires is None):
+            raise read.corrupt("lease_token" if token is None else "lease_expires", "is missing beside the other half")
+        return cls(
+            repository=read.text("repository"),
+            id=read.optional_number("id"),
+            container_repository_id=read.optional_number("container_repository_id"),
+            state=read.one_of("state", "0123", PENDING),
+            retry_count=read.number("retry_count", 0),
+            retry_at=read.optional_number("retry_at"),
+            last_sync_failure=read.optional_text("last_sync_failure"),
+            last_synced_at=read.optional_number("last_synced_at"),
+            created_at=read.optional_number("created_at"),
+            missing_on_primary=read.flag("missing_on_primary"),
+            verification_state=read.one_of("verification_state", "01234", VERIFICATION_DISABLED),
+            verification_started_at=read.optional_number("verification_started_at"),
+            verified_at=read.optional_number("verified_at"),
+            verification_retry_at=read.optional_number("verification_retry_at"),
+            verification_retry_count=read.number("verification_retry_count", 0),
+            verification_failure=read.optional_text("verification_failure"),
+            verification_checksum=read.optional_text("verification_checksum"),
+            verification_checksum_mismatched=read.optional_text("verification_checksum_mismatched"),
+            checksum_mismatch=read.flag("checksum_mismatch"),
+            revision=read.number("revision", 0),
+            lease_token=token,
+            lease_expires=expires,
+            suspect_until=read.number("suspect_until", 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What a holder has in hand; each transition returns a new one.
+
+    `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
+    taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
+    `suspect_until`.
+    """
+
+    repository: str
+    token: str
+    revision: int
+    suspect_until: int
+    renewed_at: float
+    expires: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A registry that is left alone until `until` (milliseconds); `attempts` counts the holds in a row."""
+
+    registry: str
+    until: int
+    reason: str
+    attempts: int
+
+    @classmethod
+    def from_item(cls, item: Item) -> Hold:
+        """Read a `hold#…` item."""
+        read = _Reader(item)
+        return cls(
+            registry=read.text("item").removeprefix("hold#"),
+            until=read.number("until"),
+            reason=read.text("reason", ""),
+            attempts=read.number("attempts", 1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """What one read brought before anything is done for an event: see SyncRegistry.look.
+
+    `holds` are those of the registries asked about, in force or run out (see holds.longest).
+    """
+
+    owed: Owed | None
+    seen: Seen | None
+    row: Row | None
+    paused: bool
+    holds: tuple[Hold, ...] = ()
+
+
+class _Reader:
+    """Reads attributes of one item, and says precisely which one is not what it must be."""
+
+    __slots__ = ("item",)
+
+    def __init__(self, item: Item) -> None:
+        self.item = item
+
+    def corrupt(self, attribute: str, what: str) -> CorruptItem:
+        return CorruptItem(str(self.item.get("repository")), str(self.item.get("item")), attribute, what)
+
+    def optional_text(self, name: str) -> str | None:
+        value = self.item.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self.corrupt(name, "is not text")
+        return value
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self.optional_text(name)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.corrupt(name, "is missing")
+        return value
+
+    def one_of(self, name: str, values: str, default: str) -> str:
+        value = self.text(name, default)
+        if len(value) != 1 or value not in values:
+            raise self.corrupt(name, f"is not one of {', '.join(values)}")
+        return value
+
+    def optional_number(self, name: str) -> int | None:
+        value = self.item.get(name)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise self.corrupt(name, "is not a whole number")
+        return value
+
+    def number(self, name: str, default: int | None = None) -> int:
+        value = self.optional_number(name)
+        if value is None:
+            value = default
+        if value is None:
+            raise self.corrupt(name, "is missing")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self.item.get(name, False)
+        if not isinstance(value, bool):
+            raise self.corrupt(name, "is not true or false")
+        return value
+
+    def texts(self, name: str) -> frozenset[str]:
+        value = self.item.get(name, frozenset())
+        if not isinstance(value, frozenset) or not all(isinstance(one, str) for one in value):
+            raise self.corrupt(name, "is not a set of texts")
+        return value

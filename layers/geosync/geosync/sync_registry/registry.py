@@ -1,0 +1,398 @@
+"""The sync registry as the rest of Geosync uses it: the protocol's transitions, carried out on a store.
+
+Every method takes its times itself, before its first request. Calls to the table in the usual case: `look` 1, `mark` 1,
+`knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for many
+references at once, too), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-safe.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.errors import Contended, CorruptItem, LeaseLost
+from geosync.sync_registry import decisions, protocol
+from geosync.sync_registry import holds as hold_items
+from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.discharges import Discharges, transact_under
+from geosync.sync_registry.items import (
+    OWED_PREFIX,
+    PARKED_DUE,
+    ROW,
+    SITE,
+    UNNAMED,
+    Glance,
+    Hold,
+    Item,
+    Lease,
+    Owed,
+    Reference,
+    Row,
+    Seen,
+)
+from geosync.sync_registry.timing import Timing
+
+ATTEMPTS = 10
+"""How often a transition is built anew from the row that was there instead."""
+REMAINING_READ = 1000
+"""Owed references that `finish` reads to find what failed."""
+ROWS_READ = 100
+"""Rows that the sweep reads at once."""
+
+
+def wall_clock() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class SyncRegistry:
+    """One site's sync registry."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        timing: Timing | None = None,
+        clock: Callable[[], int] = wall_clock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.timing = timing or Timing()
+        self._store = store
+        self._clock = clock
+        self._monotonic = monotonic
+        self._discharges = Discharges(store, clock)
+
+    # ------------------------------------------------------------------------------------------------ before the mark
+
+    def look(self, repository: str, reference: Reference, *, holds: Iterable[str] = ()) -> Glance:
+        """Read, in one request, everything that an event for `reference` depends on: owed, seen, row, pause, holds.
+
+        `holds` are registry names. Give the glance to `is_already_seen` and its row to `knock`. Raises CorruptItem.
+        """
+        owed_key, seen_key = Key(repository, reference.owed_key), Key(repository, reference.seen_key)
+        row_key, hold_keys = Key(repository, ROW), [hold_items.hold_key(registry) for registry in holds]
+        found = self._store.batch_get([owed_key, seen_key, row_key, hold_items.PAUSE, *hold_keys])
+        seen = Seen.from_item(found[seen_key]) if seen_key in found else None
+        return Glance(
+            owed=Owed.from_item(found[owed_key], seen) if owed_key in found else None,
+            seen=seen,
+            row=Row.from_item(found[row_key]) if row_key in found else None,
+            paused=hold_items.PAUSE in found,
+            holds=tuple(Hold.from_item(found[key]) for key in hold_keys if key in found),
+        )
+
+    def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
+        """Whether an event needs no request to either registry; see decisions.is_already_seen."""
+        return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
+
+    # -------------------------------------------------------------------------------------------------- mark and knock
+
+    def mark(
+        self, repository: str, reference: Reference, *, expects: str | None = None, correlation_id: str | None = None
+    ) -> Owed:
+        """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
+
+        `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
+        when nobody but ourselves asked (backfill, resync, comparison).
+        """
+        now = self._clock()
+        for named in (expects, UNNAMED):
+            change = protocol.mark(
+                repository, reference, mark=uuid.uuid4().hex, now=now, expects=named, correlation_id=correlation_id
+            )
+            with suppress(ConditionFailed):
+                return Owed.from_item(self._written(change))
+        raise AssertionError("a mark that names nothing has no condition")
+
+    def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
+        """Say that something was marked; acquire the repository unless somebody holds it.
+
+        `believed` saves a call: the row as `look` saw it. None: the holder will see it, or (with `take` False: paused,
+        registry held) nobody until the sweep. Raises CorruptItem and Contended.
+        """
+        return self._enter(
+            repository,
+            believed,
+            lambda row, now, token: protocol.knock(
+                row, repository, now=now, token=token, timing=self.timing, take=take
+            ),
+        )
+
+    def acquire(self, repository: str, *, believed: Row | None = None) -> Lease | None:
+        """Take the repository for what was marked before (a wake); None: somebody holds it."""
+        return self._enter(
+            repository,
+            believed,
+            lambda row, now, token: protocol.acquire(row, repository, now=now, token=token, timing=self.timing),
+        )
+
+    def _enter(
+        self, repository: str, believed: Row | None, build: Callable[[Row | None, int, str], Update | None]
+    ) -> Lease | None:
+        """Carry out what `build` makes of the row, again for the row that was there instead, until one holds."""
+        token = uuid.uuid4().hex
+        for _ in range(ATTEMPTS):
+            now, monotonic = self._clock(), self._monotonic()
+            change = build(believed, now, token)
+            if change is None:
+                return None
+            try:
+                row = Row.from_item(self._written(change))
+            except ConditionFailed as failed:
+                believed = Row.from_item(failed.item) if failed.item is not None else None
+                # A write that was repeated after its answer got lost finds itself: the lease is ours already.
+                if believed is None or believed.lease_token != token:
+                    continue
+                row = believed
+            if row.id is None:
+                self._number(repository)
+            return _lease(row, monotonic) if row.lease_token == token else None
+        raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
+
+    def _number(self, repository: str) -> None:
+        """Give a new row its id, from the site's counter, and count it. What fails here is made up for next time.
+
+        A holder that dies between the two leaves a gap in the ids; the number of rows stays true.
+        """
+        number = self._written(Update(key=Key(SITE, "counter#ids"), add={"value": 1}))["value"]
+        row = Update(
+            key=Key(repository, ROW),
+            set={"id": number, "container_repository_id": number},
+            when=Attr("id").not_exists() & Attr("created_at").exists(),
+        )
+        with suppress(TransactionFailed, Contended):
+            self._store.transact([row, Update(key=Key(SITE, "counter#rows"), add={"value": 1})])
+
+    def _written(self, change: Update) -> Item:
+        item = self._store.write(change)
+        assert item is not None, "an update returns the item"  # noqa: S101
+        return item
+
+    # ------------------------------------------------------------------------------------------------ under the lease
+
+    def renew(self, lease: Lease) -> Lease:
+        """Keep the repository; a `revision` that moved says that references came in. Raises LeaseLost."""
+        now, monotonic = self._clock(), self._monotonic()
+        return _lease(self._mine(protocol.renew(lease, now=now, timing=self.timing)), monotonic)
+
+    def suspect(self, lease: Lease) -> Lease:
+        """Say that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
+        now, monotonic = self._clock(), self._monotonic()
+        return _lease(self._mine(protocol.suspect(lease, now=now, timing=self.timing)), monotonic)
+
+    def may_write_tag(self, lease: Lease) -> bool:
+        """Whether a tag may be written or removed now; if not, renew first. Ask before every such request."""
+        return decisions.may_write_tag(lease.renewed_at, self._monotonic(), self.timing)
+
+    def _mine(self, change: Update) -> Row:
+        try:
+            return Row.from_item(self._written(change))
+        except ConditionFailed as failed:
+            raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
+
+    def due(self, repository: str, limit: int = 100) -> list[Owed]:
+        """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
+
+        An owed item that cannot be read is parked with the reason, and left out.
+        """
+        items = self._store.due(repository, self._clock(), limit + 1)  # one more: a leased row may be due as well
+        owed = []
+        for item in items:
+            if not str(item["item"]).startswith(OWED_PREFIX):
+                continue
+            try:
+                owed.append(Owed.from_item(item))
+            except CorruptItem as corrupt:
+                self._park(item, str(corrupt))
+        return self._with_seen(repository, owed[:limit])
+
+    def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
+        keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
+        found = self._store.batch_get(keys.values()) if keys else {}
+        return [
+            replace(one, seen=Seen.from_item(found[key])) if (key := keys[one.reference]) in found else one
+            for one in owed
+        ]
+
+    def _park(self, item: Item, reason: str) -> None:
+        key = Key(str(item["repository"]), str(item["item"]))
+        values: dict[str, Any] = {"failure": protocol.cut(reason), "parked": True, "due": PARKED_DUE}
+        with suppress(ConditionFailed):
+            self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
+
+    def discharge(self, lease: Lease, owed: Owed, seen: Seen | None) -> bool:
+        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
+
+        Threads that discharge at the same time share a transaction.
+        """
+        return bool(self._discharges.pay(lease, [(owed, seen)]))
+
+    def discharge_many(self, lease: Lease, references: Sequence[tuple[Owed, Seen | None]]) -> set[Reference]:
+        """Discharge several references, 30 in a transaction; returns those that were not marked again meanwhile."""
+        return self._discharges.pay(lease, references)
+
+    def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
+        """Record references that a comparison saw equal and that nobody owes; returns those recorded."""
+        done = transact_under(self._store, lease, seen, lambda some: protocol.record(lease, some, now=self._clock()))
+        return {reference for reference, _ in done}
+
+    def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
+        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
+        return self._unmarked(owed, protocol.postpone(owed, due, now=self._clock(), failure=failure)) is not None
+
+    def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
+        """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
+        jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
+        change = protocol.fail(owed, failure, now=self._clock(), jitter=jitter, timing=self.timing, parked=parked)
+        return self._unmarked(owed, change)
+
+    def advance(self, owed: Owed, cursor: str, *, due: int | None = None) -> Owed | None:
+        """Move the cursor of `owed#*`, due again at once (or at `due`). None: marked again, so start anew."""
+        return self._unmarked(owed, protocol.advance(owed, cursor, due=self._clock() if due is None else due))
+
+    def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
+        try:
+            return Owed.from_item(self._written(change), owed.seen)
+        except ConditionFailed:
+            return None
+
+    def finish(self, lease: Lease) -> bool:
+        """Let the repository go; its state follows from what is still owed.
+
+        `lease` must be from before the call of `due` that found nothing. False: something is due or somebody knocked
+        since: renew and look again. Raises LeaseLost.
+        """
+        remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
+        if len(remaining) < REMAINING_READ:
+            now = self._clock()
+            if any(isinstance(due := item.get("due"), int) and due <= now for item in remaining):
+                return False
+        elif self.due(lease.repository, 1):
+            return False
+        try:
+            self._store.write(protocol.finish(lease, protocol.Remaining.of(remaining)))
+        except ConditionFailed as failed:
+            if failed.item is not None and failed.item.get("lease_token") == lease.token:
+                return False
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+        return True
+
+    def release(self, lease: Lease) -> None:
+        """Let the repository go with work left in it (time is short); the sweep wakes the next. Raises LeaseLost."""
+        self._mine(protocol.release(lease))
+
+    # ------------------------------------------------------------------------------------------------------ the sweep
+
+    def due_repositories(self, limit: int = 100) -> list[str]:
+        """Repositories with something due and no live lease, at most `limit`, from every shard in turn.
+
+        In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
+        """
+        now = self._clock()
+        shards = [self._free_repositories(shard, now) for shard in protocol.SHARDS]
+        found: list[str] = []
+        while shards and len(found) < limit:
+            for shard in list(shards):
+                repository = next(shard, None)
+                if repository is None:
+                    shards.remove(shard)
+                elif len(found) < limit:
+                    found.append(repository)
+        return found
+
+    def _free_repositories(self, shard: str, now: int) -> Iterator[str]:
+        """The repositories of one shard with something due and no live lease, the longest due first."""
+        known: set[str] = set()
+        waiting: list[str] = []
+        for key in self._store.due_keys(shard, now):
+            if key.repository in known:
+                continue
+            known.add(key.repository)
+            waiting.append(key.repository)
+            if len(waiting) == ROWS_READ:
+                yield from self._free(waiting, now)
+                waiting = []
+        yield from self._free(waiting, now)
+
+    def _free(self, repositories: list[str], now: int) -> list[str]:
+        found = self._store.batch_get(Key(repository, ROW) for repository in repositories)
+        free = []
+        for repository in repositories:
+            expires = found.get(Key(repository, ROW), {}).get("lease_expires")
+            if not isinstance(expires, int) or expires <= now:
+                free.append(repository)
+        return free
+
+    def row(self, repository: str) -> Row | None:
+        """The repository's row. Raises CorruptItem."""
+        item = self._store.get(Key(repository, ROW))
+        return Row.from_item(item) if item is not None else None
+
+    def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
+        """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
+        return [Owed.from_item(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
+
+    def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
+        """What was last seen of those of `references` that were ever discharged."""
+        keys = {Key(repository, reference.seen_key): reference for reference in references}
+        return {keys[key]: Seen.from_item(item) for key, item in self._store.batch_get(keys).items()}
+
+    # ------------------------------------------------------------------------------------------------ pause and holds
+
+    def pause(self, reason: str = "") -> None:
+        """Stop the syncs of this site: events are still marked, nobody acquires anything."""
+        self._store.write(Update(key=hold_items.PAUSE, set={"reason": reason}, set_once={"since": self._clock()}))
+
+    def resume(self) -> None:
+        """Let the syncs go on; what is due is found by the sweep."""
+        self._store.write(Delete(key=hold_items.PAUSE))
+
+    def is_paused(self) -> bool:
+        """Whether the site is paused."""
+        return self._store.get(hold_items.PAUSE) is not None
+
+    def hold(self, registry: str, *, reason: str, retry_after: float | None = None) -> Hold:
+        """Leave a registry alone: for longer each time it is held again after a hold had run out.
+
+        `retry_after` (seconds) is what the registry asked for: at least so long.
+        """
+        believed: Hold | None = None
+        for _ in range(ATTEMPTS):
+            now = self._clock()
+            change = hold_items.hold(believed, registry, reason=protocol.cut(reason), now=now, retry_after=retry_after)
+            if change is None:
+                break
+            try:
+                return Hold.from_item(self._written(change))
+            except ConditionFailed as failed:
+                believed = Hold.from_item(failed.item) if failed.item is not None else None
+        if believed is None:
+            raise Contended(f"{registry}: its hold changed {ATTEMPTS} times while it was to be set")
+        return believed
+
+    def held(self, registries: Iterable[str]) -> Hold | None:
+        """The hold in force on any of `registries` that lasts longest."""
+        found = self._store.batch_get(hold_items.hold_key(registry) for registry in registries)
+        return hold_items.longest((Hold.from_item(item) for item in found.values()), self._clock())
+
+    def clear_hold(self, registry: str) -> None:
+        """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""
+        self._store.write(Delete(key=hold_items.hold_key(registry)))
+
+
+def _lease(row: Row, renewed_at: float) -> Lease:
+    return Lease(
+        repository=row.repository,
+        token=row.lease_token or "",
+        revision=row.revision,
+        suspect_until=row.suspect_until,
+        renewed_at=renewed_at,
+        expires=row.lease_expires or 0,
+    )
