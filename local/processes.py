@@ -92,7 +92,7 @@ def stop(pid: int, *, marker: str = "", seconds: float = 5.0) -> bool:
 
     The marker (a path of ours) keeps a process alive that got the id of ours after a restart of the machine.
     """
-    if not is_alive(pid) or marker not in _command_line(pid):
+    if not is_alive(pid) or marker not in command_line(pid):
         return False
     for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, seconds)):
         try:
@@ -120,7 +120,8 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
+    """Return the words of a process's command, empty when it is not there."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
     listed = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)

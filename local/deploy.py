@@ -1,0 +1,165 @@
+"""Build the template with the SAM CLI and deploy it as sites to the emulator, as an operator would to AWS."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.emulator import EMULATOR_PYTHON, ROOT, RunningEmulator
+from local.processes import StartError, plain_environment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
+
+SAM = ROOT / ".local" / "sam" / "bin" / "sam"
+NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One site of the local stack."""
+
+    name: str
+    role: str
+    region: str  # not us-east-1: its buckets are made in a way of their own
+
+    @property
+    def stack(self) -> str:
+        """The name of its CloudFormation stack."""
+        return f"geosync-{self.name}"
+
+    @property
+    def api_id(self) -> str:
+        """The id that its REST API gets, so that the URL of its endpoint is known before it is deployed."""
+        return f"geo{self.name}"
+
+    def notifications_url(self, emulator: RunningEmulator) -> str:
+        """Return the URL of its endpoint: host names of an API do not resolve here."""
+        return f"{emulator.url}/_aws/execute-api/{self.api_id}/{NOTIFICATIONS_PATH}"
+
+
+def sources_digest() -> str:
+    """Return a digest of everything that a deployment is made from; another one means: build and deploy anew."""
+    digest = hashlib.sha256()
+    folders = (ROOT / "functions", ROOT / "layers", ROOT / "requirements")
+    files = [ROOT / "template.yaml", *(path for folder in folders for path in folder.rglob("*"))]
+    for path in sorted(files):
+        if path.is_file() and path.suffix in {".py", ".yaml", ".txt", ""}:
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def build(folder: Path) -> Path:
+    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError."""
+    # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
+    _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder / "build")], environment)
+    return folder / "build" / "template.yaml"
+
+
+def deploy(
+    emulator: RunningEmulator, template: Path, sites: Mapping[Site, Mapping[str, str]], folder: Path
+) -> dict[Site, dict[str, str]]:
+    """Deploy each site with its parameters, all at a time; return their outputs. Raises StartError."""
+    with ThreadPoolExecutor(len(sites)) as pool:
+        running = {
+            site: pool.submit(_deploy, emulator, template, site, parameters, folder)
+            for site, parameters in sites.items()
+        }
+        return {site: one.result() for site, one in running.items()}
+
+
+def _deploy(
+    emulator: RunningEmulator, template: Path, site: Site, parameters: Mapping[str, str], folder: Path
+) -> dict[str, str]:
+    given = {"SiteName": site.name, "SiteRole": site.role, **_machine(), **parameters}
+    # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
+    command = [
+        *("deploy", "--template-file", str(template)),
+        *("--region", site.region, "--stack-name", site.stack, "--capabilities", "CAPABILITY_IAM"),
+        *("--s3-bucket", _artifacts(emulator, site), "--tags", f"ms-custom-id={site.api_id}"),
+        *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
+        *("--parameter-overrides", *(f"{name}={value}" for name, value in given.items())),
+    ]
+    _sam(command, _sam_environment(folder, SAM_CLI_POLL_DELAY="0.3", **emulator.environment()))
+    _bound_event_sources(emulator, site)
+    return outputs(emulator, site)
+
+
+def outputs(emulator: RunningEmulator, site: Site) -> dict[str, str]:
+    """Return the outputs of a site's stack."""
+    cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)
+    stack = cloudformation.describe_stacks(StackName=site.stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def previous_parameters(emulator: RunningEmulator, site: Site) -> dict[str, str]:
+    """Return the parameters that a site's stack was deployed with."""
+    cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)
+    stack = cloudformation.describe_stacks(StackName=site.stack)["Stacks"][0]
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
+    return {name: value for name, value in given.items() if value}
+
+
+def _machine() -> dict[str, str]:
+    """Return the parameters that say what functions run on here: the emulator's interpreter, on this processor."""
+    command = [str(EMULATOR_PYTHON), "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(command, capture_output=True, text=True, check=True, env=plain_environment())
+    architecture = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
+    return {"Runtime": version.stdout.strip(), "Architecture": architecture}
+
+
+def _artifacts(emulator: RunningEmulator, site: Site) -> str:
+    """Return the bucket for what is deployed, in the site's region as AWS wants it. Making it again is nothing."""
+    s3: S3Client = emulator.client("s3", site.region)
+    bucket = f"artifacts-{site.name}"
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        region: Any = site.region
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    return bucket
+
+
+def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
+    """Set the bounds of the event sources once more, as numbers.
+
+    The emulator takes a number that comes through a template's parameter for text, and its poller then compares it with
+    a number and gives up. AWS converts it.
+    """
+    functions: LambdaClient = emulator.client("lambda", site.region)
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        bound = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": bound})
+
+
+def _sam_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a SAM CLI that keeps no settings in the user's home and sends no telemetry."""
+    settings = {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(folder / "sam")}
+    return plain_environment(AWS_DEFAULT_REGION="eu-west-1") | settings | more
+
+
+def _sam(arguments: list[str], environment: Mapping[str, str]) -> None:
+    if not SAM.exists():
+        raise StartError(f"{SAM} is missing: make setup")
+    done = subprocess.run(
+        [str(SAM), *arguments],
+        env=dict(environment),
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StartError(f"sam {arguments[0]} ended with {done.returncode}:\n{done.stdout[-4000:]}")

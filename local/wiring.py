@@ -1,0 +1,283 @@
+"""How the parts of the local stack find each other: registries, secrets, the sites' parameters, the last touches."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.certificates import KeyPair
+from local.deploy import Site
+from local.emulator import ACCOUNT, ROOT, RunningEmulator
+from local.processes import StartError, free_port, plain_environment, spawn, wait_for_http
+from local.registries import (
+    S3,
+    FileSystem,
+    Notifications,
+    RegistrySpec,
+    RunningRegistry,
+    RunningS3,
+    TokenAuth,
+    start,
+    start_s3,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+
+SERVICE = "container_registry"
+ISSUER = "geosync-local"
+PUSHER, READER = "geosync", "geo-reader"
+BUCKET = "registry"
+# What the sites are there to show, beside each other.
+STORES_ON_S3 = "oregon"
+SIGNS_ITS_TOKENS = "frankfurt"
+
+# Short times: a test of a crash or of an unsettled tag then takes seconds. The lease leaves room for a stall, as all of
+# this shares a machine that may have two cores.
+PACE = {
+    "LeaseSeconds": "4",
+    "SettleSeconds": "2",
+    "SuspectSeconds": "2",
+    "EventsConcurrency": "2",
+    "WorkConcurrency": "2",
+    # There is no TLS in front of the emulator.
+    "PlainTransport": "allow",
+}
+# Workers of functions/sync to start at each secondary: one per bound of its event sources.
+WARM_WORKERS = 4
+READY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounts:
+    """Who may do what at the primary's registry."""
+
+    pair: KeyPair
+    pusher_password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    reader_password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+
+    def for_service(self) -> dict[str, Any]:
+        """Return the accounts as the token service reads them."""
+        return {
+            PUSHER: {"password": self.pusher_password, "allowed": {"*": ["*"]}},
+            READER: {"password": self.reader_password, "allowed": {"*": ["pull"], "catalog": ["*"]}},
+        }
+
+    def pusher(self) -> dict[str, str]:
+        """Return the secret of an account that may push."""
+        return {"username": PUSHER, "password": self.pusher_password}
+
+    def reader(self) -> dict[str, str]:
+        """Return the secret of an account that may only pull."""
+        return {"username": READER, "password": self.reader_password}
+
+    def signing_key(self) -> dict[str, str]:
+        """Return the secret of a site that signs its tokens itself, with the key that the registry trusts."""
+        return {
+            "private_key": self.pair.private_key,
+            "certificate": self.pair.certificate,
+            "issuer": ISSUER,
+            "service": SERVICE,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenService:
+    """The token service of the primary's registry, in a process of its own."""
+
+    realm: str
+    pid: int
+    folder: Path
+
+
+def start_token_service(accounts: Accounts, folder: Path) -> TokenService:
+    """Start the token service and wait until it answers. Raises StartError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {
+        "token.key": accounts.pair.private_key,
+        "token.crt": accounts.pair.certificate,
+        "accounts.json": json.dumps(accounts.for_service()),
+    }
+    for name, content in files.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(content)
+    port = free_port()
+    command = [sys.executable, "-m", "local.token_service", "--port", str(port), "--issuer", ISSUER]
+    command += ["--key", str(folder / "token.key"), "--certificate", str(folder / "token.crt")]
+    command += ["--service", SERVICE, "--accounts", str(folder / "accounts.json")]
+    log = folder / "token_service.log"
+    environment = plain_environment(PYTHONPATH=str(ROOT), PYTHONDONTWRITEBYTECODE="1")
+    process = spawn(command, log=log, environment=environment, detached=True)
+    realm = f"http://127.0.0.1:{port}/token"
+    wait_for_http(realm, process, log)
+    return TokenService(realm=realm, pid=process.pid, folder=folder)
+
+
+def start_s3_store(folder: Path) -> RunningS3:
+    """Start the S3 that a registry stores in, with its bucket."""
+    s3 = start_s3(folder, detached=True)
+    s3.make_bucket(BUCKET)
+    return s3
+
+
+def primary_registry(site: Site, port: int, *, auth: TokenAuth, notifications: Notifications) -> RegistrySpec:
+    """Return the primary's registry: token authentication, and the notification endpoint of the documentation."""
+    return RegistrySpec(name=site.name, port=port, debug=True, auth=auth, notifications=notifications)
+
+
+def primary_auth(service: TokenService, accounts: Accounts) -> TokenAuth:
+    """Return what makes the primary's registry trust the token service, and whoever else has its key."""
+    return TokenAuth(realm=service.realm, certificate=accounts.pair.certificate, service=SERVICE, issuer=ISSUER)
+
+
+def primary_notifications(url: str, token: str) -> Notifications:
+    """Return the primary's notification endpoint, as documented."""
+    return Notifications(url=url, headers={"Authorization": token})
+
+
+def secondary_registry(site: Site, s3: RunningS3) -> RegistrySpec:
+    """Return a secondary's registry, which asks for no credentials and stores on S3 or on the file system."""
+    storage = S3(endpoint=s3.url, bucket=BUCKET, region=site.region) if site.name == STORES_ON_S3 else FileSystem()
+    return RegistrySpec(name=site.name, debug=True, storage=storage)
+
+
+def start_registry(spec: RegistrySpec, work: Path) -> RunningRegistry:
+    """Start a registry in its folder of the stack."""
+    return start(spec, work / "registries" / spec.name, detached=True)
+
+
+def parameters(
+    emulator: RunningEmulator, urls: Mapping[Site, str], primary: Site, accounts: Accounts
+) -> dict[Site, dict[str, str]]:
+    """Return the template's parameters of each site, `urls` being those of the sites' registries.
+
+    Makes the secrets that they name, as an operator would.
+    """
+    given = {site: {**PACE, "LocalRegistryUrl": url} for site, url in urls.items()}
+    for site, values in given.items():
+        values["NotificationsUrl"] = site.notifications_url(emulator)
+        if site == primary:
+            values["LocalRegistrySecretArn"] = _make_secret(emulator, site, "registry", accounts.pusher())
+            continue
+        reader = accounts.signing_key() if site.name == SIGNS_ITS_TOKENS else accounts.reader()
+        values["PrimaryTopicArn"] = f"arn:aws:sns:{primary.region}:{ACCOUNT}:geosync-{primary.name}"
+        values["PrimaryRegistryUrl"] = urls[primary]
+        values["PrimaryRegistrySecretArn"] = _make_secret(emulator, site, "primary-registry", reader)
+    return given
+
+
+def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:
+    client: SecretsManagerClient = emulator.client("secretsmanager", site.region)
+    made = client.create_secret(Name=f"geosync/{site.name}/{name}", SecretString=json.dumps(document))
+    return made["ARN"]
+
+
+def notification_token(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -> str:
+    """Return the token that the stack has generated for a site."""
+    client: SecretsManagerClient = emulator.client("secretsmanager", site.region)
+    return client.get_secret_value(SecretId=outputs["NotificationTokenSecretArn"])["SecretString"]
+
+
+def describe(site: Site, outputs: Mapping[str, str], registry: RunningRegistry, accounts: Accounts) -> dict[str, Any]:
+    """Return what stack.json says of a site. User and password: what a client needs to push to its registry."""
+    is_primary = site.role == "primary"
+    return {
+        "name": site.name,
+        "role": site.role,
+        "region": site.region,
+        "stack": site.stack,
+        "registry": registry.url,
+        "username": PUSHER if is_primary else None,
+        "password": accounts.pusher_password if is_primary else None,
+        "notifications_url": outputs["NotificationsUrl"],
+        "admin_url": None,
+        "queue_url": outputs["EventsQueueUrl"],
+        "work_queue_url": outputs["WorkQueueUrl"],
+        "dlq_url": outputs["DeadLetterQueueUrl"],
+        "table": outputs["SyncRegistryTable"],
+        "events_table": outputs["EventsTable"],
+        "topic_arn": outputs["TopicArn"],
+        "notification_secret_arn": outputs["NotificationTokenSecretArn"],
+        "functions": {
+            "notifications": outputs["NotificationsFunction"],
+            "sync": outputs["SyncFunction"],
+            "reconcile": outputs["ReconcileFunction"],
+        },
+        "registry_debug_url": registry.debug_url,
+        "registry_folder": str(registry.folder),
+        "registry_pid": registry.pid,
+    }
+
+
+def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> None:
+    """Start the functions' workers, let the secondaries subscribe, see notifications accepted. Raises StartError."""
+    with ThreadPoolExecutor(8) as pool:
+        waiting: list[Future[None]] = []
+        for site, values in outputs.items():
+            workers = WARM_WORKERS if site.role == "secondary" else 1
+            waiting += [
+                pool.submit(_invoke, emulator, site, values["SyncFunction"], {"Records": []}) for _ in range(workers)
+            ]
+            waiting.append(pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {}))
+            waiting.append(pool.submit(_notify, emulator, site, values))
+        for one in waiting:
+            one.result()
+    _await_subscriptions(emulator, outputs)
+
+
+def _invoke(emulator: RunningEmulator, site: Site, function: str, event: Mapping[str, Any]) -> None:
+    client: LambdaClient = emulator.client("lambda", site.region)
+    answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    if answer.get("FunctionError"):
+        raise StartError(f"{function} failed: {answer['Payload'].read().decode()[:1000]}")
+
+
+def _notify(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -> None:
+    """Post an envelope without events, with the site's own token: accepted by any site, and nothing comes of it."""
+    request = urllib.request.Request(  # noqa: S310 - our own, on this machine
+        outputs["NotificationsUrl"],
+        data=b'{"events": []}',
+        method="POST",
+        headers={
+            "Authorization": notification_token(emulator, site, outputs),
+            "Content-Type": "application/vnd.docker.distribution.events.v1+json",
+        },
+    )
+    try:
+        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+    except urllib.error.HTTPError as answer:
+        with answer:
+            text = answer.read().decode(errors="replace")
+        raise StartError(f"{site.name} answered a notification with {answer.code}: {text[:500]}") from None
+
+
+def _await_subscriptions(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> None:
+    """Wait until each secondary's queue follows the primary's topic; reconcile has just been asked to see to it."""
+    primary = next(site for site in outputs if site.role == "primary")
+    topic = outputs[primary]["TopicArn"]
+    client: SNSClient = emulator.client("sns", primary.region)
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        subscriptions = client.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        following = {subscription["Endpoint"].rpartition(":")[2] for subscription in subscriptions}
+        missing = [
+            site.name
+            for site, values in outputs.items()
+            if site.role == "secondary" and values["EventsQueueUrl"].rpartition("/")[2] not in following
+        ]
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise StartError(f"no subscription to {topic} by {', '.join(missing)}")
+        time.sleep(0.2)
