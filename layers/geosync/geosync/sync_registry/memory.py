@@ -8,6 +8,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase, Size
 
+from geosync.errors import CorruptItem
 from geosync.sync_registry.changes import Change, Check, ConditionFailed, Delete, Key, TransactionFailed, Update
 from geosync.sync_registry.items import Item
 
@@ -57,10 +58,14 @@ class MemoryStore:
         for name, value in change.set_once.items():
             item.setdefault(name, value)
         item.update(change.set)
-        for name, number in change.add.items():
-            item[name] = item.get(name, 0) + number
-        for name, texts in change.union.items():
-            item[name] = item.get(name, frozenset()) | texts
+        try:
+            for name, number in change.add.items():
+                item[name] = item.get(name, 0) + number
+            for name, texts in change.union.items():
+                item[name] = item.get(name, frozenset()) | texts
+        except TypeError:
+            attributes = ", ".join([*change.add, *change.union])
+            raise CorruptItem(*change.key, attributes, "is not what can be added to") from None
         for name in change.remove:
             item.pop(name, None)
         self.table[change.key] = item

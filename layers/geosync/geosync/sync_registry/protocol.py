@@ -91,6 +91,11 @@ def mark(
     )
 
 
+def mark_afresh(broken: Update) -> Update:
+    """The same mark over an item that cannot be added to: nothing is kept of what it expected."""
+    return replace(broken, set={**broken.set, "expects": frozenset({UNNAMED})}, union={}, when=None)
+
+
 def knock(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing, take: bool = True) -> Update:
     """Tell whoever holds the repository that something was marked, and with no live lease acquire it.
 

@@ -103,13 +103,20 @@ class SyncRegistry:
         when nobody but ourselves asked (backfill, resync, comparison).
         """
         now = self._clock()
-        for named in (expects, UNNAMED):
-            change = protocol.mark(
-                repository, reference, mark=uuid.uuid4().hex, now=now, expects=named, correlation_id=correlation_id
+
+        def build(named: str | None) -> Update:
+            token = uuid.uuid4().hex
+            return protocol.mark(
+                repository, reference, mark=token, now=now, expects=named, correlation_id=correlation_id
             )
-            with suppress(ConditionFailed):
-                return Owed.from_item(self._written(change))
-        raise AssertionError("a mark that names nothing has no condition")
+
+        try:
+            item = self._written(build(expects))
+        except ConditionFailed:
+            item = self._written(build(UNNAMED))
+        except CorruptItem:
+            item = self._written(protocol.mark_afresh(build(UNNAMED)))
+        return Owed.from_item(item)
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
         """Say that something was marked; acquire the repository unless somebody holds it.

@@ -1,0 +1,64 @@
+"""The stores: the one in memory, and DynamoDB's as moto plays it. What holds of one must hold of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from geosync.sync_registry import tables
+from geosync.sync_registry.changes import Store
+from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.timing import Timing
+
+TABLE = "sync-registry"
+START = 1_800_000_000_000
+
+
+class Clock:
+    """A clock that stands still until it is told to move; wall and monotonic time move together."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now
+
+    def monotonic(self) -> float:
+        return (self.now - START) / 1000
+
+    def pass_(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb", region_name="eu-west-1")
+        tables.create(dynamodb, TABLE)
+        yield dynamodb
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    return DynamoStore(request.getfixturevalue("client"), TABLE, sleep=lambda _: None)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(store: Store, clock: Clock) -> SyncRegistry:
+    return SyncRegistry(store, timing=Timing(), clock=clock, monotonic=clock.monotonic)

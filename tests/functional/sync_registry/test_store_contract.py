@@ -1,0 +1,212 @@
+"""One contract, two stores."""
+
+from __future__ import annotations
+
+import pytest
+from boto3.dynamodb.conditions import Attr
+
+from geosync.errors import CorruptItem
+from geosync.sync_registry.changes import Check, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+
+KEY = Key("project/app", "row")
+OTHER = Key("project/app", "tag#v1")
+
+
+def test_update_creates_the_item_and_returns_it(store: Store) -> None:
+    item = store.write(
+        Update(
+            key=KEY,
+            set={"state": "1", "flag": True},
+            set_once={"created_at": 7},
+            add={"revision": 2},
+            union={"expects": frozenset({"a"})},
+            remove=("retry_at",),
+        )
+    )
+
+    assert item == {
+        "repository": "project/app",
+        "item": "row",
+        "state": "1",
+        "flag": True,
+        "created_at": 7,
+        "revision": 2,
+        "expects": frozenset({"a"}),
+    }
+    assert store.get(KEY) == item
+
+
+def test_update_changes_what_it_names_and_keeps_the_rest(store: Store) -> None:
+    store.write(Update(key=KEY, set={"state": "1", "retry_at": 3, "kept": "yes"}, set_once={"created_at": 7}))
+
+    item = store.write(
+        Update(
+            key=KEY,
+            set={"state": "2"},
+            set_once={"created_at": 9},
+            add={"revision": 1},
+            union={"expects": frozenset({"b", "c"})},
+            remove=("retry_at",),
+        )
+    )
+
+    assert item is not None
+    assert (item["state"], item["created_at"], item["revision"], item["kept"]) == ("2", 7, 1, "yes")
+    assert item["expects"] == frozenset({"b", "c"})
+    assert "retry_at" not in item
+    assert isinstance(item["revision"], int)
+
+
+def test_a_condition_that_fails_brings_the_item_and_writes_nothing(store: Store) -> None:
+    store.write(Update(key=KEY, set={"lease_token": "mine"}))
+
+    with pytest.raises(ConditionFailed) as failed:
+        store.write(Update(key=KEY, set={"lease_token": "yours"}, when=Attr("lease_token").not_exists()))
+
+    assert failed.value.item == {"repository": "project/app", "item": "row", "lease_token": "mine"}
+    assert store.get(KEY) == failed.value.item
+
+
+def test_a_condition_that_fails_on_a_missing_item_brings_none(store: Store) -> None:
+    with pytest.raises(ConditionFailed) as failed:
+        store.write(Update(key=KEY, set={"state": "1"}, when=Attr("lease_token").eq("mine")))
+
+    assert failed.value.item is None
+    assert store.get(KEY) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (Attr("number").eq(5), True),
+        (Attr("number").eq(6), False),
+        (Attr("number").ne(6), True),
+        (Attr("number").lt(6), True),
+        (Attr("number").lt(5), False),
+        (Attr("number").lte(5), True),
+        (Attr("number").gt(5), False),
+        (Attr("number").gte(5), True),
+        (Attr("missing").lt(5), False),
+        (Attr("missing").gt(5), False),
+        (Attr("missing").eq("x"), False),
+        (Attr("missing").exists(), False),
+        (Attr("missing").not_exists(), True),
+        (Attr("text").exists(), True),
+        (Attr("texts").size().lt(3), True),
+        (Attr("texts").size().lt(2), False),
+        (Attr("missing").not_exists() | Attr("texts").size().lt(2), True),
+        (Attr("text").eq("x") & Attr("number").gt(9), False),
+        (Attr("text").eq("x") & Attr("number").gt(4), True),
+        (~Attr("text").eq("x"), False),
+    ],
+)
+def test_conditions_mean_the_same_in_both_stores(store: Store, condition: object, holds: bool) -> None:
+    store.write(Update(key=KEY, set={"number": 5, "text": "x", "texts": frozenset({"a", "b"})}))
+    change = Update(key=KEY, set={"reached": True}, when=condition)  # type: ignore[arg-type]
+
+    if holds:
+        store.write(change)
+    else:
+        with pytest.raises(ConditionFailed):
+            store.write(change)
+
+
+def test_delete_checks_its_condition(store: Store) -> None:
+    store.write(Update(key=KEY, set={"mark": "one"}))
+
+    with pytest.raises(ConditionFailed):
+        store.write(Delete(key=KEY, when=Attr("mark").eq("two")))
+    assert store.get(KEY) is not None
+
+    store.write(Delete(key=KEY, when=Attr("mark").eq("one")))
+    assert store.get(KEY) is None
+    store.write(Delete(key=KEY))  # gone already: as good
+
+
+def test_a_transaction_is_carried_out_whole(store: Store) -> None:
+    store.write(Update(key=KEY, set={"lease_token": "mine"}))
+    store.write(Update(key=Key("project/app", "owed#tag#v1"), set={"mark": "one"}))
+
+    store.transact(
+        [
+            Check(key=KEY, when=Attr("lease_token").eq("mine")),
+            Delete(key=Key("project/app", "owed#tag#v1"), when=Attr("mark").eq("one")),
+            Update(key=OTHER, set={"digest": "sha256:1"}),
+        ]
+    )
+
+    assert store.get(Key("project/app", "owed#tag#v1")) is None
+    assert store.get(OTHER) == {"repository": "project/app", "item": "tag#v1", "digest": "sha256:1"}
+    assert store.get(KEY) == {"repository": "project/app", "item": "row", "lease_token": "mine"}
+
+
+def test_a_transaction_says_which_conditions_failed_and_writes_nothing(store: Store) -> None:
+    store.write(Update(key=KEY, set={"lease_token": "mine"}))
+
+    with pytest.raises(TransactionFailed) as failed:
+        store.transact(
+            [
+                Check(key=KEY, when=Attr("lease_token").eq("mine")),
+                Delete(key=Key("project/app", "owed#tag#v1"), when=Attr("mark").eq("one")),
+                Update(key=OTHER, set={"digest": "sha256:1"}),
+            ]
+        )
+
+    assert list(failed.value.failed) == [1]
+    assert store.get(OTHER) is None
+
+
+def test_adding_to_what_is_no_number_or_no_set_names_the_item(store: Store) -> None:
+    store.write(Update(key=KEY, set={"revision": "many", "expects": "nonsense"}))
+
+    with pytest.raises(CorruptItem, match=r"project/app.*row.*revision"):
+        store.write(Update(key=KEY, add={"revision": 1}))
+    with pytest.raises(CorruptItem, match=r"project/app.*row.*expects"):
+        store.write(Update(key=KEY, union={"expects": frozenset({"a"})}))
+
+
+def test_batch_get_finds_what_is_there_among_any_number_of_keys(store: Store) -> None:
+    keys = [Key("project/app", f"tag#{number}") for number in range(150)]
+    for key in keys[:120]:
+        store.write(Update(key=key, set={"digest": key.item}))
+
+    found = store.batch_get([*keys, keys[0]])
+
+    assert set(found) == set(keys[:120])
+    assert found[keys[7]]["digest"] == "tag#7"
+    assert store.batch_get([]) == {}
+
+
+def test_items_are_read_by_prefix_in_order_and_from_a_place(store: Store) -> None:
+    for item in ("owed#tag#b", "owed#tag#a", "owed#*", "row", "tag#a"):
+        store.write(Update(key=Key("project/app", item), set={"x": 1}))
+    store.write(Update(key=Key("project/other", "owed#tag#c"), set={"x": 1}))
+
+    def read(limit: int, after: str = "") -> list[str]:
+        return [item["item"] for item in store.items("project/app", "owed#", limit=limit, after=after)]
+
+    assert read(10) == ["owed#*", "owed#tag#a", "owed#tag#b"]
+    assert read(2) == ["owed#*", "owed#tag#a"]
+    assert read(10, after="owed#tag#a") == ["owed#tag#b"]
+    assert read(10, after="owed#tag#aa") == ["owed#tag#b"]
+
+
+def test_due_is_newest_first_of_one_repository_up_to_a_time(store: Store) -> None:
+    for number, due in enumerate((30, 10, 20, 40)):
+        store.write(Update(key=Key("project/app", f"owed#tag#{number}"), set={"due": due, "due_shard": "0"}))
+    store.write(Update(key=Key("project/app", "owed#tag#none"), set={"mark": "x"}))
+    store.write(Update(key=Key("project/other", "owed#tag#x"), set={"due": 5, "due_shard": "0"}))
+
+    assert [item["due"] for item in store.due("project/app", 30, 10)] == [30, 20, 10]
+    assert [item["due"] for item in store.due("project/app", 30, 2)] == [30, 20]
+    assert store.due("project/app", 9, 10) == []
+
+
+def test_due_keys_are_of_one_shard_oldest_first(store: Store) -> None:
+    for number, (due, shard) in enumerate(((30, "0"), (10, "0"), (20, "1"), (40, "0"))):
+        store.write(Update(key=Key(f"project/{number}", "owed#tag#v1"), set={"due": due, "due_shard": shard}))
+    store.write(Update(key=Key("project/5", "owed#tag#v1"), set={"due": 1, "due_shard": "0"}))
+    store.write(Update(key=Key("project/5", "owed#tag#v1"), remove=("due", "due_shard")))
+
+    assert [key.repository for key in store.due_keys("0", 30)] == ["project/1", "project/0"]
+    assert [key.repository for key in store.due_keys("0", 99, start=30)] == ["project/0", "project/3"]
