@@ -144,7 +144,14 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
 
 def _sam_environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a SAM CLI that keeps no settings in the user's home and sends no telemetry."""
-    settings = {"SAM_CLI_TELEMETRY": "0", "__SAM_CLI_APP_DIR": str(folder / "sam")}
+    temporary = folder / "sam" / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(folder / "sam"),
+        # It leaves the folders that it unpacks into behind.
+        "TMPDIR": str(temporary),
+    }
     return plain_environment(AWS_DEFAULT_REGION="eu-west-1") | settings | more
 
 

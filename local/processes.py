@@ -117,6 +117,9 @@ def is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
+    # One that has ended stays on the table until its parent asks, which in a container may take seconds.
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return True
 
 
