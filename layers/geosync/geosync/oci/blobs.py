@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import TracebackType
 
-from geosync.oci.manifests import Descriptor
+from geosync.errors import DigestMismatch, SizeMismatch
+from geosync.oci.answers import broken
+from geosync.oci.deadline import Deadline
+from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
+from geosync.oci.transport import BLOCK, Answer, Broken
 
 
 class BlobReader:
-    """A blob's bytes as they come. `len()` is its size, known before the first byte; use it as a context manager.
+    """A blob's bytes as they come; a context manager. `len()` is its size, known before the first byte.
 
-    `read` raises OutOfTime at the deadline, SizeMismatch when the source ends early or goes on for too long, DigestMismatch when
-    the bytes are not the digest's: in both cases before the last block is handed on, so that whoever streams it elsewhere never
-    completes it. RegistryUnavailable when the connection breaks.
+    Raises SizeMismatch at once when the source announces another size than the descriptor's (or none where the
+    descriptor has none either).
     """
 
-    descriptor: Descriptor
+    def __init__(
+        self, answer: Answer, descriptor: Descriptor, *, registry: str, request: str, deadline: Deadline
+    ) -> None:
+        self.descriptor = descriptor
+        self._answer = answer
+        self._registry = registry
+        self._request = request
+        self._deadline = deadline
+        algorithm, _, self._expected = descriptor.digest.partition(":")
+        self._hash = hashlib.new(algorithm)
+        self._size = self._size_of(answer, descriptor)
+        self._left = self._size
 
     def __len__(self) -> int:
-        raise NotImplementedError
+        return self._size
 
-    def read(self, size: int = 1 << 20, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end."""
-        raise NotImplementedError
+    def read(self, size: int = BLOCK, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end.
+
+        Raises OutOfTime at the deadline, SizeMismatch when the source ends early or goes on for too long,
+        DigestMismatch when the bytes are not the digest's, RegistryUnavailable when the connection breaks. All of them
+        come before the last block is handed on, so that whoever streams the blob elsewhere never completes it.
+        """
+        self._deadline.check()
+        if self._left == 0:
+            if self._size == 0:
+                self._prove()
+            return b""
+        data = self._read(min(size, self._left))
+        if not data:
+            self.close()
+            raise SizeMismatch(f"{self.descriptor.digest} ended {self._left} bytes short of {self._size}")
+        self._hash.update(data)
+        self._left -= len(data)
+        if self._left == 0:
+            self._prove()
+        return data
 
     def close(self) -> None:
         """Give the connection back, or close it when bytes are left."""
-        raise NotImplementedError
+        self._answer.close()
 
     def __enter__(self) -> BlobReader:
         return self
@@ -35,3 +68,33 @@ class BlobReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _prove(self) -> None:
+        more = self._read(1)
+        self.close()
+        if more:
+            raise SizeMismatch(f"{self.descriptor.digest} goes on after its {self._size} bytes")
+        if self._hash.hexdigest() != self._expected:
+            raise DigestMismatch(f"the bytes served as {self.descriptor.digest} hash to another digest")
+
+    def _read(self, size: int) -> bytes:
+        try:
+            return self._answer.read(size)
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self._registry, self._request, error, write=False) from error
+
+    @staticmethod
+    def _size_of(answer: Answer, descriptor: Descriptor) -> int:
+        announced = answer.length
+        if descriptor.size == SIZE_UNKNOWN:
+            if announced is None:
+                answer.close()
+                raise SizeMismatch(f"neither the manifest nor the registry says how large {descriptor.digest} is")
+            return announced
+        if announced is not None and announced != descriptor.size:
+            answer.close()
+            raise SizeMismatch(
+                f"{descriptor.digest} is announced with {announced} bytes, its descriptor says {descriptor.size}"
+            )
+        return descriptor.size

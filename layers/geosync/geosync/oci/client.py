@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from typing import Any
 
+from geosync.errors import (
+    ContentError,
+    DigestMismatch,
+    OutcomeUnknown,
+    Unauthorized,
+)
+from geosync.oci import auth, media_types
+from geosync.oci.answers import broken, read_bounded, read_errors
 from geosync.oci.blobs import BlobReader
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.manifests import Descriptor, Manifest
-from geosync.oci.uploads import Body, Upload
+from geosync.oci.links import next_page
+from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
+from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.oci.requests import Call, Requester
+from geosync.oci.transport import Answer, Broken, Timeouts
+from geosync.oci.uploads import Body, Upload, closing_timeout, closing_url
+
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+PAGE_SIZE = 1000
+#: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
+TAG_WRITE_SECONDS = 20.0
+
+# What a registry's own 404 for a manifest says; NOT_FOUND is Harbor's word for both.
+_NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
+_NO_REFERRERS = frozenset({404, 405, 501})
 
 
 class RegistryClient:
     """One registry. Thread-safe; keeps connections, tokens and what it learned of the registry across invocations.
 
-    `writes` says that this client writes: its tokens are asked for `pull,push` at once.
-    """
+    `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
+    request and every read of a stream looks at it. `writes` says that this client writes: its tokens are asked for
+    `pull,push` at once. `ca_bundle` is a file of certificates to trust beside the system's. `connections` idle ones are kept
+    per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request included.
 
-    name: str
-    """host:port, for errors and holds."""
+    Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
+    mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
+    """
 
     def __init__(
         self,
@@ -29,67 +55,364 @@ class RegistryClient:
         writes: bool = False,
         ca_bundle: str | None = None,
         connections: int = 16,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        tag_write_seconds: float = TAG_WRITE_SECONDS,
     ) -> None:
-        raise NotImplementedError
+        self._requests = Requester(
+            url,
+            credentials,
+            deadline=deadline,
+            writes=writes,
+            ca_bundle=ca_bundle,
+            connections=connections,
+            timeouts=timeouts,
+        )
+        self.name = self._requests.name
+        """host:port, for errors and holds."""
+        self._deadline = deadline
+        self._timeouts = timeouts
+        self._tag_write_seconds = tag_write_seconds
+        self._has_referrers = True
+
+    def __repr__(self) -> str:
+        return f"RegistryClient({self.name})"
 
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
-        """Return what a tag or digest names, None only where the registry itself says that there is none."""
-        raise NotImplementedError
+        """Return what a tag or digest names (size 0 where the registry does not say), None only where there is none.
+
+        A 404 counts only as the registry's own word: one from something before it raises RegistryUnavailable.
+        """
+        call = self._manifest_call("HEAD", repository, reference)
+        answer = self._requests.send(call)
+        answer.close()
+        if answer.status == 404:
+            # A HEAD has no body to tell by. An error page is HTML; a registry's answer is JSON, or names its API.
+            if media_types.essence(answer.header("Content-Type")) == "text/html":
+                raise self._requests.unusable(call, 404, "an error page that is not the registry's")
+            return None
+        if answer.status != 200:
+            self._requests.fail(call, answer)
+        digest = answer.header("Docker-Content-Digest") or (reference if is_digest(reference) else "")
+        media_type = media_types.essence(answer.header("Content-Type"))
+        if not is_digest(digest) or not media_types.is_manifest(media_type):
+            manifest = self.get_manifest(repository, reference)
+            if manifest is None:
+                return None
+            return Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.content))
+        return Descriptor(media_type=media_type, digest=digest, size=answer.length or 0)
 
     def get_manifest(self, repository: str, reference: str) -> Manifest | None:
-        """Return a manifest, its digest checked; None only where the registry itself says that there is none."""
-        raise NotImplementedError
+        """Return a manifest by tag or digest, its digest checked; None only where the registry says there is none.
+
+        Raises TooLarge over 4 MiB, DigestMismatch, MalformedManifest.
+        """
+        call = self._manifest_call("GET", repository, reference)
+        answer = self._requests.send(call)
+        if answer.status == 404:
+            errors = read_errors(answer, self._deadline)
+            if errors.empty or _NO_SUCH_MANIFEST.intersection(errors.codes):
+                return None
+            raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
+        if answer.status != 200:
+            self._requests.fail(call, answer)
+        content = self._body(call, answer, MAX_MANIFEST_BYTES, "a manifest")
+        announced = answer.header("Docker-Content-Digest")
+        expected = reference if is_digest(reference) else announced
+        if expected is not None and not is_digest(expected):
+            expected = None
+        return Manifest.read(content, answer.header("Content-Type"), expected)
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """Put a manifest under a tag or its digest.
+        """Put a manifest's exact bytes under a tag or under its digest.
 
-        Raises BlobsUnknown with everything that is missing, Refused for what no later attempt changes, OutcomeUnknown when
-        it was sent and not answered.
+        Raises BlobsUnknown with everything that is missing, Refused for what no later attempt changes, NotFound when
+        the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
+        DigestMismatch when the registry says that it stored something else.
         """
-        raise NotImplementedError
+        by_digest = is_digest(reference)
+        call = Call(
+            method="PUT",
+            target=self._manifest_path(repository, reference),
+            access=(auth.push(repository),),
+            headers={"Content-Type": manifest.media_type},
+            body=manifest.content,
+            seconds=None if by_digest else self._tag_write_seconds,
+            write=True,
+            # By digest it can only ever write the same thing; a tag may have moved when a second one arrives.
+            repeatable=by_digest,
+        )
+        answer = self._requests.send(call)
+        if not 200 <= answer.status < 300:
+            self._requests.fail(call, answer)
+        stored = answer.header("Docker-Content-Digest")
+        answer.close()
+        if stored is not None and is_digest(stored) and stored != manifest.digest:
+            raise DigestMismatch(f"{self.name} stored {manifest.digest} as {stored}")
 
     def delete_manifest(self, repository: str, reference: str) -> None:
-        """Delete a digest (every tag on it goes with it) or a tag, where the registry can. Not there is success."""
-        raise NotImplementedError
+        """Delete a digest (every tag on it goes with it) or a tag, where the registry can; not there is success.
+
+        Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
+        """
+        call = Call(
+            method="DELETE",
+            target=self._manifest_path(repository, reference),
+            access=(auth.delete(repository),),
+            write=True,
+        )
+        answer = self._requests.send(call)
+        if answer.status == 404:
+            errors = read_errors(answer, self._deadline)
+            if errors.empty or errors.well_formed:
+                return
+            raise self._requests.unusable(call, 404, "an answer that is not a registry's")
+        if not 200 <= answer.status < 300:
+            self._requests.fail(call, answer)
+        answer.close()
 
     def head_blob(self, repository: str, digest: str) -> int | None:
-        """Return a blob's size in bytes, None when it is not there."""
-        raise NotImplementedError
+        """Return a blob's size in bytes, None when it is not there; raises RegistryUnavailable when none is announced."""
+        call = self._blob_call("HEAD", repository, digest)
+        answer = self._requests.send(call)
+        answer.close()
+        if answer.status == 404:
+            return None
+        if answer.status != 200:
+            self._requests.fail(call, answer)
+        if answer.length is None:
+            raise self._requests.unusable(call, 200, "no Content-Length")
+        return answer.length
 
     def open_blob(self, repository: str, descriptor: Descriptor) -> BlobReader:
-        """Begin to read a blob; raises NotFound when it is not there."""
-        raise NotImplementedError
+        """Begin to read a blob: a context manager with `len()` and `read()`.
+
+        Raises NotFound when it is not there, SizeMismatch when it is announced with another size than its descriptor's.
+        """
+        call = self._blob_call("GET", repository, descriptor.digest)
+        answer = self._requests.send(call)
+        if answer.status != 200:
+            self._requests.fail(call, answer)
+        return BlobReader(
+            answer,
+            descriptor,
+            registry=self.name,
+            request=self._requests.label(call),
+            deadline=self._deadline,
+        )
 
     def begin_upload(
         self, repository: str, *, mount: str | None = None, mount_from: str | None = None
     ) -> Upload | None:
-        """Begin an upload, or find with `mount` that the blob is there already: None (it answered 201)."""
-        raise NotImplementedError
+        """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from` already.
+
+        `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it is
+        there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
+        """
+        _check_repository(repository)
+        source = repository if mount_from is None else mount_from
+        access: auth.Access = (auth.push(repository),)
+        target = f"/v2/{repository}/blobs/uploads/"
+        if mount is not None:
+            _check_repository(source)
+            _check_digest(mount)
+            target += f"?mount={mount}&from={source}"
+            if source != repository:
+                access += (auth.pull(source),)
+        # A second session after a broken connection does no harm: the registry purges what is never closed.
+        call = Call(method="POST", target=target, access=access, write=True, repeatable=True)
+        try:
+            answer = self._requests.send(call)
+            if answer.status in (401, 403) and mount is not None:
+                self._requests.fail(call, answer)
+        except Unauthorized:
+            if mount is None or source == repository:
+                raise
+            return self.begin_upload(repository)
+        if answer.status == 201 and mount is not None:
+            answer.close()
+            return None
+        if answer.status != 202:
+            self._requests.fail(call, answer)
+        answer.close()
+        location = answer.header("Location")
+        if not location:
+            raise self._requests.unusable(call, 202, "an upload without a Location")
+        return Upload(repository=repository, location=self._requests.resolve(location, self._requests.base + target))
 
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
-        """Stream a blob in one PUT with Content-Length; raises OutcomeUnknown when it is not answered."""
-        raise NotImplementedError
+        """Stream a blob into an upload: one PUT with Content-Length, its time-out growing with the size.
+
+        What `body.read` raises comes through, and leaves the blob unwritten. Raises OutcomeUnknown when it was sent and not
+        answered: look with `head_blob` before sending it again.
+        """
+        self._close_upload(upload, digest, body)
 
     def put_small_blob(self, repository: str, digest: str, content: bytes) -> None:
-        """Upload bytes that are in memory: one POST and one PUT, or only the POST when they are there already."""
-        raise NotImplementedError
+        """Upload bytes that are in memory: one POST, and one PUT unless they are there already."""
+        upload = self.begin_upload(repository, mount=digest)
+        if upload is not None:
+            self._close_upload(upload, digest, content)
 
     def tags(self, repository: str) -> Iterator[list[str]]:
-        """Yield the tags page by page; raises NotFound where the registry knows no such repository."""
-        raise NotImplementedError
+        """Yield the tags page by page, without what is no tag; raises NotFound where the registry knows no repository."""
+        _check_repository(repository)
+        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}"
+        for page in self._pages(path, (auth.pull(repository),)):
+            listed = page.get("tags") or []
+            yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
     def repositories(self) -> Iterator[list[str]]:
-        """Yield the names of all repositories page by page (Distribution's `_catalog`)."""
-        raise NotImplementedError
+        """Yield the names of all repositories page by page (Distribution's `_catalog`; Refused or NotFound elsewhere)."""
+        for page in self._pages(f"/v2/_catalog?n={PAGE_SIZE}", (auth.CATALOG,)):
+            listed = page.get("repositories") or []
+            names = listed if isinstance(listed, list) else []
+            yield [one for one in names if isinstance(one, str) and is_repository(one)]
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """Return what refers to a digest; None when the registry has no referrers API, which is remembered."""
-        raise NotImplementedError
+        """Return what refers to a digest; None when the registry has no referrers API, which is remembered.
+
+        OCI distribution-spec 1.1, "Listing Referrers": a registry that has it answers with an index, an empty one too.
+        """
+        _check_repository(repository)
+        _check_digest(digest)
+        if not self._has_referrers:
+            return None
+        found: list[Descriptor] = []
+        try:
+            for page in self._pages(f"/v2/{repository}/referrers/{digest}", (auth.pull(repository),), referrers=True):
+                listed = page.get("manifests") or []
+                found += [Descriptor.parse(one) for one in listed] if isinstance(listed, list) else []
+        except _NoReferrersError as answer:
+            # A registry that has the API may still say that it knows no such repository: that is not remembered.
+            if not answer.by_name:
+                self._has_referrers = False
+            return None
+        return found
 
     def ping(self) -> None:
-        """GET /v2/: raises Unauthorized or RegistryUnavailable with a text that says what is wrong."""
-        raise NotImplementedError
+        """GET /v2/ with the credentials: raises Unauthorized or RegistryUnavailable with a text that says what is wrong."""
+        call = Call(method="GET", target="/v2/", access=(), repeatable=True)
+        answer = self._requests.send(call)
+        if answer.status == 404:
+            answer.close()
+            raise self._requests.unusable(call, 404, "no registry API (/v2/) at this address")
+        if answer.status != 200:
+            self._requests.fail(call, answer)
+        answer.close()
 
     def close(self) -> None:
         """Close the idle connections."""
-        raise NotImplementedError
+        self._requests.close()
+
+    def _manifest_path(self, repository: str, reference: str) -> str:
+        _check_repository(repository)
+        if not is_tag(reference) and not is_digest(reference):
+            raise ValueError("neither a tag nor a digest")
+        return f"/v2/{repository}/manifests/{reference}"
+
+    def _manifest_call(self, method: str, repository: str, reference: str) -> Call:
+        return Call(
+            method=method,
+            target=self._manifest_path(repository, reference),
+            access=(auth.pull(repository),),
+            headers={"Accept": media_types.ACCEPT},
+            repeatable=True,
+        )
+
+    def _blob_call(self, method: str, repository: str, digest: str) -> Call:
+        _check_repository(repository)
+        _check_digest(digest)
+        return Call(
+            method=method,
+            target=f"/v2/{repository}/blobs/{digest}",
+            access=(auth.pull(repository),),
+            repeatable=True,
+        )
+
+    def _close_upload(self, upload: Upload, digest: str, body: bytes | Body) -> None:
+        _check_digest(digest)
+        call = Call(
+            method="PUT",
+            target=closing_url(upload.location, digest),
+            access=(auth.push(upload.repository),),
+            headers={"Content-Type": "application/octet-stream"},
+            body=body,
+            timeouts=closing_timeout(self._timeouts, len(body)),
+            write=True,
+            shown=f"PUT /v2/{upload.repository}/blobs/uploads/… ({digest})",
+        )
+        answer = self._requests.send(call)
+        if answer.status in (200, 202, 204):
+            # Only 201 says that the blob is there (a 202 is a registry that took the PUT for a chunk).
+            answer.close()
+            raise OutcomeUnknown(self.name, self._requests.label(call), status=answer.status, detail="not a 201")
+        if answer.status != 201:
+            self._requests.fail(call, answer)
+        stored = answer.header("Docker-Content-Digest")
+        answer.close()
+        if (
+            stored is not None
+            and is_digest(stored)
+            and stored != digest
+            and stored.split(":")[0] == digest.split(":", maxsplit=1)[0]
+        ):
+            raise DigestMismatch(f"{self.name} stored {digest} as {stored}")
+
+    def _pages(self, target: str, access: auth.Access, *, referrers: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only."""
+        seen = {target}
+        while True:
+            call = Call(
+                method="GET",
+                target=target,
+                access=access,
+                headers={"Accept": f"{media_types.OCI_INDEX}, application/json" if referrers else "application/json"},
+                repeatable=True,
+            )
+            answer = self._requests.send(call)
+            if referrers and answer.status in _NO_REFERRERS:
+                raise _NoReferrersError(by_name=bool(read_errors(answer, self._deadline).codes))
+            if answer.status != 200:
+                self._requests.fail(call, answer)
+            body = self._body(call, answer, MAX_PAGE_BYTES, "a page of a listing")
+            try:
+                document = json.loads(body)
+            except (ValueError, RecursionError):
+                raise self._requests.unusable(call, 200, "a listing that is not JSON") from None
+            if not isinstance(document, dict):
+                raise self._requests.unusable(call, 200, "a listing that is not an object")
+            yield document
+            link = next_page(answer.headers.get_all("Link") or [])
+            if link is None:
+                return
+            target = self._requests.resolve(link, self._requests.resolve(target))
+            if not self._requests.is_own(target):
+                raise self._requests.unusable(call, 200, "its next page is at another host: not followed")
+            if target in seen:
+                raise ContentError(f"{self.name}: {self._requests.label(call)}: the pages go round in a circle")
+            seen.add(target)
+
+    def _body(self, call: Call, answer: Answer, limit: int, what: str) -> bytes:
+        try:
+            return read_bounded(answer, limit, self._deadline, what)
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self.name, self._requests.label(call), error, write=False) from error
+
+
+class _NoReferrersError(Exception):
+    """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there."""
+
+    def __init__(self, *, by_name: bool) -> None:
+        super().__init__()
+        self.by_name = by_name
+
+
+def _check_repository(name: str) -> None:
+    if not is_repository(name):
+        raise ValueError("not a repository name")
+
+
+def _check_digest(text: str) -> None:
+    if not is_digest(text):
+        raise ValueError("not a digest")

@@ -27,9 +27,10 @@ class Basic:
 class RegistryKey:
     """The key that the registry trusts tokens of: we sign our own, so that nobody has to be asked.
 
-    `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names, `lifetime` is
-    in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the registry's rootcertbundle
-    holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by its `kid` alone.
+    `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names,
+    `lifetime` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
+    registry's rootcertbundle holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by
+    its `kid` alone.
     """
 
     private_key: str = field(repr=False)

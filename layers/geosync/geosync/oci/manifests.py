@@ -1,7 +1,8 @@
-"""Manifests: exact bytes, and what they refer to (OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker schema 1 and 2).
+"""Manifests: exact bytes, and what they refer to.
 
-A manifest is never written again by us: its bytes and its media type travel unchanged. What it refers to is decided descriptor
-by descriptor, by the descriptor's own media type, because a BuildKit cache lists plain blobs in `manifests[]`.
+OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker image manifest v2, schema 1 and 2. A manifest is never
+written again by us: its bytes and its media type travel unchanged. What it refers to is decided descriptor by
+descriptor, by the descriptor's own media type, because a BuildKit cache lists plain blobs in `manifests[]`.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class Manifest:
 
     @cached_property
     def document(self) -> Mapping[str, Any]:
-        """The parsed JSON object; raises MalformedManifest, also when the two media types in it contradict each other."""
+        """The parsed JSON object; raises MalformedManifest, also when it contradicts its own media type."""
         document = _parse(self.content)
         stated = document.get("mediaType")
         if self.media_type in media_types.SCHEMA1:
@@ -162,9 +163,9 @@ class Manifest:
 def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
     """Return the digest of a manifest's bytes.
 
-    That of a signed schema 1 manifest is of its payload, not of its bytes: every GET may sign anew. The first signature's
-    protected header says how much of the bytes is payload (`formatLength`) and what follows it (`formatTail`, base64url).
-    Raises MalformedManifest where those are missing.
+    That of a signed schema 1 manifest is of its payload, not of its bytes: every GET may sign anew. The first
+    signature's protected header says how much of the bytes is payload (`formatLength`) and what follows it
+    (`formatTail`, base64url). Raises MalformedManifest where those are missing.
     """
     if media_type in media_types.SCHEMA1:
         content = _schema1_payload(content)

@@ -1,6 +1,7 @@
-"""The grammar of names: repository, tag, digest (OCI distribution-spec 1.1, "Pulling manifests"; image-spec, "Digests").
+"""The grammar of names: repository, tag, digest.
 
-Only these forms ever reach a URL, so that no name can leave its place in a path.
+OCI distribution-spec 1.1, "Pulling manifests"; image-spec 1.1, "Digests". Only these forms ever reach a URL, so that no
+name can leave its place in a path.
 """
 
 from __future__ import annotations

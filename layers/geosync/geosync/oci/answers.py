@@ -1,0 +1,184 @@
+"""What a registry's answer means: OCI error bodies, Retry-After, and one table from (status, codes) to error classes.
+
+OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from geosync.errors import (
+    BlobsUnknown,
+    NotFound,
+    OutcomeUnknown,
+    Refused,
+    RegistryError,
+    RegistryUnavailable,
+    TooLarge,
+    Unauthorized,
+)
+from geosync.oci.deadline import Deadline
+from geosync.oci.references import is_digest
+from geosync.oci.transport import Answer, Broken
+
+MAX_ERROR_BYTES = 64 * 1024
+MAX_DETAIL = 200
+#: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
+MAX_RETRY_AFTER_SECONDS = 3600.0
+
+_BLOCK = 64 * 1024
+
+# The table. A code that says more than its status comes first, then the status, then the kind of status.
+_BY_CODE: dict[str, type[RegistryError]] = {
+    "TOOMANYREQUESTS": RegistryUnavailable,
+    "UNAVAILABLE": RegistryUnavailable,
+    # The session is gone or confused: a new one is another request, and later.
+    "BLOB_UPLOAD_UNKNOWN": RegistryUnavailable,
+    "BLOB_UPLOAD_INVALID": RegistryUnavailable,
+    "UNAUTHORIZED": Unauthorized,
+}
+_BY_STATUS: dict[int, type[RegistryError]] = {
+    401: Unauthorized,
+    # DENIED and whatever else is 403: somebody has to grant something, and then the same request succeeds.
+    403: Unauthorized,
+    404: NotFound,
+    408: RegistryUnavailable,
+    425: RegistryUnavailable,
+    429: RegistryUnavailable,
+    # Of the 5xx, the one that no later attempt changes.
+    501: Refused,
+    505: Refused,
+}
+
+_SECRETS = re.compile(
+    r"""
+      eyJ[\w-]+(?:\.[\w-]*){1,2}                                            # a JWT
+    | (?i:\b(?:bearer|basic)\s+)[^\s"',]+                                   # an Authorization header
+    | (?<=[?&])[^\s"'<>]+                                                   # any query: presigned, or an upload's state
+    | (?i:\b(?:password|passwd|secret|token|signature|credential)["']?\s*[=:]\s*["']?)[^\s"'&,}]+
+    """,
+    re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errors:
+    """The `errors` of an answer's body: `well_formed` when it was one of that form, `empty` when there was no body."""
+
+    codes: tuple[str, ...] = ()
+    detail: str = ""
+    missing: tuple[str, ...] = ()
+    well_formed: bool = False
+    empty: bool = False
+
+
+def read_bounded(answer: Answer, limit: int, deadline: Deadline, what: str) -> bytes:
+    """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken."""
+    if answer.length is not None and answer.length > limit:
+        answer.close()
+        raise TooLarge(f"{what} of {answer.length} bytes; at most {limit} are taken")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        while data := answer.read(min(_BLOCK, limit + 1 - size)):
+            size += len(data)
+            if size > limit:
+                raise TooLarge(f"{what} of more than {limit} bytes")
+            parts.append(data)
+            deadline.check()
+    finally:
+        answer.close()
+    return b"".join(parts)
+
+
+def read_errors(answer: Answer, deadline: Deadline) -> Errors:
+    """Read the body of an answer that is no success; what is too large, broken or no OCI error says nothing."""
+    try:
+        body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
+    except (Broken, TooLarge):
+        return Errors()
+    return parse_errors(body)
+
+
+def parse_errors(body: bytes) -> Errors:
+    """Parse an OCI error body; never raises."""
+    if not body.strip():
+        return Errors(empty=True)
+    try:
+        document = json.loads(body)
+        listed = document["errors"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return Errors()
+    if not isinstance(listed, list):
+        return Errors()
+    entries = [one for one in listed if isinstance(one, dict)]
+    codes = tuple(code[:64] for one in entries if isinstance(code := one.get("code"), str))
+    message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
+    unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
+    missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
+    return Errors(codes=codes, detail=redact(message), missing=missing, well_formed=bool(entries))
+
+
+def redact(text: str) -> str:
+    """Return a registry's words on one line, cut to 200 characters, with nothing in them that could be a secret."""
+    line = " ".join("".join(one if one.isprintable() else " " for one in text[: MAX_DETAIL * 10]).split())
+    cleaned = _SECRETS.sub("[redacted]", line)
+    return cleaned if len(cleaned) <= MAX_DETAIL else f"{cleaned[: MAX_DETAIL - 1]}…"
+
+
+def retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After, given in seconds or as a date; between 0 and an hour, None for nonsense."""
+    text = (value or "").strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_RETRY_AFTER_SECONDS)
+    try:
+        at = email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return min(max(at - time.time(), 0.0), MAX_RETRY_AFTER_SECONDS)
+
+
+def error_of(registry: str, request: str, answer: Answer, errors: Errors) -> RegistryError:
+    """Return the error that an answer is, by the table."""
+    return classify(registry, request, answer.status, errors, retry_after(answer.header("Retry-After")))
+
+
+def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:
+    """Return the error for a status and codes; `seconds` is the Retry-After."""
+    if errors.missing and 400 <= status < 500:
+        return BlobsUnknown(registry, request, errors.missing)
+    kind = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
+    if kind is None:
+        kind = RegistryUnavailable if status >= 500 else Refused
+    if issubclass(kind, RegistryUnavailable):
+        return RegistryUnavailable(
+            registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=seconds
+        )
+    return kind(registry, request, status=status, codes=errors.codes, detail=errors.detail)
+
+
+def broken(registry: str, request: str, error: Broken, *, write: bool) -> RegistryUnavailable:
+    """Return the error for a request without an answer: a write that was sent may still land."""
+    kind = OutcomeUnknown if write and error.sent else RegistryUnavailable
+    return kind(registry, request, detail=str(error))
+
+
+def _digests(detail: Any) -> Iterable[str]:
+    """Find the digests in a detail of MANIFEST_BLOB_UNKNOWN: a string (Distribution), an object or a list (others)."""
+    if isinstance(detail, str):
+        if is_digest(detail):
+            yield detail
+    elif isinstance(detail, dict):
+        for value in detail.values():
+            yield from _digests(value) if isinstance(value, str) else ()
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _digests(value) if isinstance(value, str | dict) else ()

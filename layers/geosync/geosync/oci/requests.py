@@ -1,0 +1,222 @@
+"""One request to a registry: authorised, within the deadline, its redirects followed without credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import urljoin, urlsplit
+
+from geosync.errors import ConfigurationError, OutcomeUnknown, RegistryUnavailable, Unauthorized
+from geosync.oci.answers import Errors, broken, error_of, read_errors
+from geosync.oci.auth import Access, Authorizer
+from geosync.oci.credentials import Credentials
+from geosync.oci.deadline import Deadline
+from geosync.oci.transport import Answer, Broken, Timeouts, Transport
+from geosync.oci.uploads import Body
+
+MAX_REDIRECTS = 5
+USER_AGENT = "geosync"
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What to ask. `target` is a path of the registry or an absolute URL (an upload's location, a page's link).
+
+    `seconds` bounds the whole call, a token request and a second sending included; `write`: a break after sending leaves
+    the outcome open; `repeatable`: a broken connection may be answered by sending it once more.
+    """
+
+    method: str
+    target: str = field(repr=False)
+    access: Access
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Body | None = field(default=None, repr=False)
+    timeouts: Timeouts | None = None
+    seconds: float | None = None
+    write: bool = False
+    repeatable: bool = False
+    shown: str | None = None
+
+
+class Requester:
+    """Sends calls to one registry; thread-safe. `name` (host:port) is what its errors are about."""
+
+    def __init__(
+        self,
+        url: str,
+        credentials: Credentials,
+        *,
+        deadline: Deadline,
+        writes: bool,
+        ca_bundle: str | None,
+        connections: int,
+        timeouts: Timeouts,
+    ) -> None:
+        self.base = _base(url)
+        parts = urlsplit(self.base)
+        self.name = parts.netloc
+        self.deadline = deadline
+        self._origin = _origin(self.base)
+        self._timeouts = timeouts
+        self._transport = Transport(ca_bundle=ca_bundle, connections=connections)
+        self._authorizer = Authorizer(self.base, self.name, credentials, self._transport, deadline, writes=writes)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
+    def resolve(self, reference: str, base: str | None = None) -> str:
+        """Return a Location or a link as an absolute URL, its path and query as they are.
+
+        Raises RegistryUnavailable where it is no URL, or would leave https for http.
+        """
+        url = urljoin(base or self.base, reference)
+        try:
+            scheme, host, _ = _origin(url)
+        except ValueError:
+            scheme, host = "", ""
+        if scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+            raise RegistryUnavailable(self.name, "redirect", detail="it leads to what is not an http or https URL")
+        if self._origin[0] == "https" and scheme != "https":
+            raise RegistryUnavailable(self.name, "redirect", detail="it leads from https to http: not followed")
+        return url
+
+    def is_own(self, url: str) -> bool:
+        """Whether a URL is on the registry's own scheme, host and port."""
+        return _origin(url) == self._origin
+
+    def label(self, call: Call) -> str:
+        """Return the method and the path of a call, without query: what errors show."""
+        if call.shown is not None:
+            return call.shown
+        return f"{call.method} {urlsplit(self.resolve(call.target)).path}"
+
+    def send(self, call: Call) -> Answer:
+        """Send a call and return its answer, whatever its status but a redirect; a 401 is tried once more, authorised.
+
+        Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
+        """
+        budget = Deadline()
+        if call.seconds is not None:
+            budget.set(call.seconds)
+        url = self.resolve(call.target)
+        own = self.is_own(url)
+        for attempt in (1, 2):
+            # Credentials are for the registry alone: an upload may have been given a location elsewhere.
+            authorization = self._authorizer.header(call.access) if own else None
+            answer = self._follow(call, url, authorization, budget)
+            if answer.status != 401 or not own or attempt == 2:
+                return answer
+            if call.body is not None and not isinstance(call.body, bytes):
+                # The stream is consumed; the refused token is dropped, so that the next attempt has another.
+                self._authorizer.learn(call.access, answer, authorization)
+                return answer
+            if not self._authorizer.learn(call.access, answer, authorization):
+                return answer
+            answer.close()
+        raise AssertionError("the second attempt returns")
+
+    def fail(self, call: Call, answer: Answer, errors: Errors | None = None) -> NoReturn:
+        """Raise what an answer means that is no success, its body read within bounds."""
+        found = read_errors(answer, self.deadline) if errors is None else errors
+        label = self.label(call)
+        if answer.status == 401:
+            detail = found.detail or ""
+            explained = self._authorizer.explain(answer)
+            raise Unauthorized(
+                self.name,
+                label,
+                status=401,
+                codes=found.codes,
+                detail="; ".join(one for one in (detail, explained) if one),
+            )
+        raise error_of(self.name, label, answer, found)
+
+    def unusable(self, call: Call, status: int, detail: str) -> RegistryUnavailable:
+        """Return the error for an answer that no registry gives: something before it spoke, so the registry is held."""
+        return RegistryUnavailable(self.name, self.label(call), status=status, detail=detail)
+
+    def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> Answer:
+        """Send, and follow redirects; when a storage refuses a presigned URL (403), ask the registry for another, once."""
+        asked_again = False
+        hops = 0
+        start = url
+        while True:
+            answer = self._once(call, url, authorization if self._takes_credentials(url, hops) else None, budget)
+            if answer.status == 403 and hops and not self.is_own(url) and not asked_again and call.body is None:
+                answer.close()
+                asked_again, hops, url = True, 0, start
+                continue
+            if answer.status not in _REDIRECTS:
+                return answer
+            location = answer.header("Location")
+            streamed = call.body is not None and not isinstance(call.body, bytes)
+            changes_method = answer.status in (301, 302, 303) and call.method not in ("GET", "HEAD")
+            hops += 1
+            if not location or streamed or changes_method or hops > MAX_REDIRECTS:
+                return answer
+            answer.close()
+            url = self.resolve(location, url)
+
+    def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> Answer:
+        self.deadline.check()
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        timeouts = call.timeouts or self._timeouts
+        seconds = min(self.deadline.left(), budget.left())
+        if seconds <= 0:
+            raise broken(
+                self.name, self.label(call), Broken("no time was left to send it", sent=False), write=call.write
+            )
+        try:
+            return self._transport.send(
+                call.method,
+                url,
+                headers=headers,
+                body=call.body,
+                timeouts=timeouts.within(seconds),
+                repeatable=call.repeatable,
+            )
+        except Broken as error:
+            found = broken(self.name, self.label(call), error, write=call.write)
+            if not isinstance(found, OutcomeUnknown):
+                self.deadline.check()
+            raise found from error
+
+    def _takes_credentials(self, url: str, hops: int) -> bool:
+        """Whether Authorization goes along: to the registry's own API only.
+
+        A presigned URL may be on the registry's own host too (a storage behind the same front), and a storage refuses a
+        request that is signed in its query and has an Authorization beside it.
+        """
+        return self.is_own(url) and (hops == 0 or urlsplit(url).path.startswith("/v2/"))
+
+
+def _base(url: str) -> str:
+    """Return the registry's URL as scheme://host[:port]; raises ConfigurationError for anything else."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ConfigurationError("the registry's URL cannot be read: use https://host or https://host:port") from None
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username is not None
+        or parts.path not in ("", "/")
+        or parts.query
+        or parts.fragment
+    ):
+        # Not quoted: it may hold a password.
+        raise ConfigurationError("the registry's URL must be https://host or https://host:port, nothing else")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)

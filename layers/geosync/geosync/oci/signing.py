@@ -1,0 +1,94 @@
+"""Tokens that we sign ourselves with the key a registry trusts (CNCF Distribution, "Token Authentication": JWT)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from geosync.errors import ConfigurationError
+from geosync.oci.credentials import RegistryKey
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+# A registry whose clock is behind must not see a token from the future.
+_NOT_BEFORE_SECONDS = 5
+
+
+class Signer:
+    """Signs tokens with one key: RS256, libtrust `kid`, and `x5c` where a certificate was given.
+
+    Raises ConfigurationError when the key or the certificate cannot be read or do not belong together.
+    """
+
+    def __init__(self, credentials: RegistryKey) -> None:
+        # Only a registry_key needs these two, and they take 50 ms to import.
+        import jwt  # noqa: PLC0415
+
+        self._encode = jwt.encode
+        self._credentials = credentials
+        self._key = _load_key(credentials.private_key)
+        self._headers: dict[str, object] = {"kid": key_id(self._key.public_key())}
+        if credentials.certificate:
+            self._headers["x5c"] = _chain(credentials.certificate, self._key.public_key())
+
+    @property
+    def kid(self) -> str:
+        """The key's id, which is public and helps to find out what a registry does not trust."""
+        return str(self._headers["kid"])
+
+    def sign(self, access: list[dict[str, object]]) -> str:
+        """Return a token for `access`: objects of type, name and actions."""
+        now = int(time.time())
+        claims = {
+            "iss": self._credentials.issuer,
+            "aud": self._credentials.service,
+            "iat": now,
+            "nbf": now - _NOT_BEFORE_SECONDS,
+            "exp": now + int(self._credentials.lifetime),
+            "jti": str(uuid.uuid4()),
+            "access": access,
+        }
+        return self._encode(claims, self._key, algorithm="RS256", headers=self._headers)
+
+
+def key_id(public_key: RSAPublicKey) -> str:
+    """Return libtrust's id of a key.
+
+    The first 30 bytes of the SHA-256 of its DER SubjectPublicKeyInfo in base32, in 12 groups of 4 joined by colons.
+    """
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+    der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    text = base64.b32encode(hashlib.sha256(der).digest()[:30]).decode()
+    return ":".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _load_key(pem: str) -> RSAPrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+
+    try:
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError) as error:
+        # Without the cause: a parser's words may quote the key.
+        raise ConfigurationError(f"private_key is not an unencrypted PEM key ({type(error).__name__})") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigurationError("private_key is not an RSA key, which RS256 needs")
+    return key
+
+
+def _chain(pem: str, public_key: RSAPublicKey) -> list[str]:
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    try:
+        chain = x509.load_pem_x509_certificates(pem.encode())
+    except ValueError as error:
+        raise ConfigurationError("certificate is not a PEM certificate") from error
+    if chain[0].public_key() != public_key:
+        raise ConfigurationError("certificate (the first one) does not belong to private_key")
+    return [base64.b64encode(one.public_bytes(Encoding.DER)).decode() for one in chain]
