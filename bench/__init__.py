@@ -1,0 +1,7 @@
+"""Measurements of Geosync: `python -m bench.copy` for a copy; `make bench` for all of them."""
+
+import sys
+from pathlib import Path
+
+# The library is a Lambda layer of its own folder; a measurement runs from the checkout without anything installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers" / "geosync"))

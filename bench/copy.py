@@ -1,0 +1,308 @@
+"""A first copy, ours against skopeo's, in pairs: wall time, requests, memory.
+
+    python -m bench.copy [--quick] [--write bench/README.md]
+
+Everything on this machine: two registries (CNCF Distribution 2.8, storage on disk), and for "80 ms away" a proxy in a
+process of its own that adds so much to each request to the source. Ours runs in this process with warm clients, as in a
+warm Lambda; skopeo is a process for each copy, as it is used. Each pair has fresh random images of the same shape, in
+fresh repositories, and its halves change places; what is compared is the median of the pairs' ratios.
+"""
+
+# ruff: noqa: A005 - it is run as bench.copy, and nothing imports it as copy
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from local.registries import FileSystem, RegistrySpec, RunningRegistry, start
+from rich.console import Console
+from rich.table import Table
+from tests.support.proxy import CountingProxy
+
+from bench import peak
+from bench.far import far
+from bench.images import KIB, MIB, Image, image, index, push, push_large
+from bench.ours import copy_tag, reader, writer
+
+LATENCY = 0.08
+TAG = "v1"
+LARGE_LAYER = 2048 * MIB
+EXTRA_MEMORY = 64 * MIB
+BEGIN, END = "<!-- copy: begin -->", "<!-- copy: end -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A shape of image, how many pairs are worth it near and far, and the ratio that is asked for (near)."""
+
+    name: str
+    make: Callable[[], Image]
+    pairs: int
+    far_pairs: int
+    at_most: float
+
+
+CASES = (
+    Case(name="10 small layers", make=lambda: image([64 * KIB] * 10), pairs=15, far_pairs=7, at_most=0.6),
+    Case(
+        name="index, 4 platforms",
+        make=lambda: index(4, [256 * KIB] * 2, shared=[256 * KIB] * 3),
+        pairs=15,
+        far_pairs=7,
+        at_most=0.6,
+    ),
+    Case(name="4 x 128 MiB", make=lambda: image([128 * MIB] * 4), pairs=5, far_pairs=3, at_most=0.9),
+)
+
+
+@dataclass(kw_only=True)
+class Row:
+    """What was measured of a case; times in seconds, memory in bytes."""
+
+    case: Case
+    is_far: bool
+    ours: list[float] = field(default_factory=list)
+    skopeo: list[float] = field(default_factory=list)
+    skopeo_peak: int = 0
+    ours_extra: int | None = None
+    ours_requests: int | None = None
+    skopeo_requests: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """The median of the pairs' ratios."""
+        return statistics.median(ours / skopeo for ours, skopeo in zip(self.ours, self.skopeo, strict=True))
+
+    def cells(self) -> tuple[str, ...]:
+        """The row as it is printed."""
+        return (
+            self.case.name,
+            f"{LATENCY * 1000:.0f} ms" if self.is_far else "here",
+            f"{statistics.median(self.ours) * 1000:.0f} ms",
+            f"{statistics.median(self.skopeo) * 1000:.0f} ms",
+            f"{self.ratio:.2f}",
+            f"{self.case.at_most}",
+            "" if self.ours_requests is None else f"{self.ours_requests}",
+            "" if self.skopeo_requests is None else f"{self.skopeo_requests}",
+            "" if self.ours_extra is None else f"+{self.ours_extra / MIB:.0f} MiB",
+            f"{self.skopeo_peak / MIB:.0f} MiB",
+            f"{len(self.ours)}",
+        )
+
+
+HEADINGS = (
+    "first copy of",
+    "source",
+    "ours",
+    "skopeo",
+    "ratio",
+    "at most",
+    "requests",
+    "skopeo's",
+    "memory",
+    "skopeo's",
+    "pairs",
+)
+
+
+class Bench:
+    """Two registries, and the means to copy between them."""
+
+    def __init__(self, source: RunningRegistry, destination: RunningRegistry, far_url: str) -> None:
+        self._source = source
+        self._destination = destination
+        self._urls = {False: source.url, True: far_url}
+        self._readers = {False: reader(source.url), True: reader(far_url)}
+        self._writer = writer(destination.url)
+        self._pusher = writer(source.url)
+        for client in self._readers.values():
+            copy_tag(client, self._writer, self._push(CASES[0]), TAG)
+        _skopeo(source.url, destination.url, self._push(CASES[0]))
+
+    def measure(self, case: Case, *, is_far: bool, pairs: int) -> Row:
+        """Run the pairs of a case."""
+        row = Row(case=case, is_far=is_far)
+        for number in range(pairs):
+            ours, skopeo = self._push(case), self._push(case)
+            if number % 2:
+                self._measure_skopeo(row, skopeo)
+            started = time.perf_counter()
+            copy_tag(self._readers[is_far], self._writer, ours, TAG)
+            row.ours.append(time.perf_counter() - started)
+            if not number % 2:
+                self._measure_skopeo(row, skopeo)
+            self._wipe()
+        return row
+
+    def count(self, row: Row) -> None:
+        """Count the requests of one copy each, through proxies at both ends, and measure the memory of ours."""
+        with CountingProxy(self._source.url) as source, CountingProxy(self._destination.url) as destination:
+            copy_tag(reader(source.url), writer(destination.url), self._push(row.case), TAG)
+            row.ours_requests = source.total() + destination.total()
+            source.reset()
+            destination.reset()
+            _skopeo(source.url, destination.url, self._push(row.case))
+            row.skopeo_requests = source.total() + destination.total()
+        warm = self._push(CASES[0])
+        row.ours_extra = int(
+            peak.measure(self._source.url, self._destination.url, warm, self._push(row.case), TAG)["extra"]
+        )
+        self._wipe()
+
+    def large_layer(self) -> dict[str, float]:
+        """Copy a layer of 2 GiB in a process of its own; what `bench.peak` says of it."""
+        warm, name = self._push(CASES[0]), _new_name()
+        push_large(self._pusher, name, LARGE_LAYER, TAG)
+        measured = peak.measure(self._source.url, self._destination.url, warm, name, TAG)
+        self._wipe()
+        return measured
+
+    def _push(self, case: Case) -> str:
+        name = _new_name()
+        push(self._pusher, name, case.make(), TAG)
+        return name
+
+    def _measure_skopeo(self, row: Row, name: str) -> None:
+        started = time.perf_counter()
+        memory = _skopeo(self._urls[row.is_far], self._destination.url, name)
+        row.skopeo.append(time.perf_counter() - started)
+        row.skopeo_peak = max(row.skopeo_peak, memory)
+
+    def _wipe(self) -> None:
+        """Take what the pair left off the disk."""
+        for registry in (self._source, self._destination):
+            shutil.rmtree(registry.folder / "data" / "docker", ignore_errors=True)
+
+
+def _new_name() -> str:
+    return f"bench/{uuid.uuid4().hex[:12]}"
+
+
+def _skopeo(source: str, destination: str, name: str) -> int:
+    """Copy with skopeo; returns the peak of its resident set in bytes."""
+    process = subprocess.Popen(
+        [
+            "skopeo",
+            "--insecure-policy",
+            "copy",
+            "--all",
+            "--quiet",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            f"docker://{source.removeprefix('http://')}/{name}:{TAG}",
+            f"docker://{destination.removeprefix('http://')}/{name}:{TAG}",
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"skopeo failed with {process.returncode}")
+    return usage.ru_maxrss * 1024
+
+
+@contextmanager
+def registries() -> Iterator[Bench]:
+    """Start two registries and the far proxy, on ports that the system chooses, in a folder that goes away."""
+    with tempfile.TemporaryDirectory(prefix="geosync-bench-") as folder:
+        running: list[RunningRegistry] = []
+        try:
+            running.append(start(RegistrySpec(name="source", storage=FileSystem()), Path(folder) / "source"))
+            running.append(start(RegistrySpec(name="destination", storage=FileSystem()), Path(folder) / "destination"))
+            with far(running[0].url, LATENCY) as far_url:
+                yield Bench(running[0], running[1], far_url)
+        finally:
+            for registry in running:
+                registry.stop()
+
+
+def main() -> int:
+    """Measure, print, and write the table if asked to; 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.copy", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="two pairs each, no layer of 2 GiB: a look, no measurement"
+    )
+    parser.add_argument("--only", help="cases whose name contains this")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
+    arguments = parser.parse_args()
+    if shutil.which("skopeo") is None:
+        raise SystemExit("skopeo is not installed: apt-get install skopeo")
+    console = Console()
+    rows: list[Row] = []
+    large: dict[str, float] | None = None
+    with registries() as bench:
+        for case in CASES:
+            if arguments.only and arguments.only not in case.name:
+                continue
+            for is_far, pairs in ((False, case.pairs), (True, case.far_pairs)):
+                row = bench.measure(case, is_far=is_far, pairs=2 if arguments.quick else pairs)
+                rows.append(row)
+                if not is_far:
+                    bench.count(row)
+                console.print("  ".join(row.cells()), style="dim", highlight=False)
+        if not arguments.quick and not arguments.only:
+            large = bench.large_layer()
+    console.print(_table(rows))
+    missed = [row for row in rows if not row.is_far and row.ratio > row.case.at_most]
+    if large is not None:
+        console.print(_about(large), highlight=False)
+    if arguments.write is not None:
+        _write(arguments.write, rows, large)
+    for row in missed:
+        console.print(f"{row.case.name}: {row.ratio:.2f}, and at most {row.case.at_most} is asked for", style="red")
+    too_much = large is not None and large["extra"] > EXTRA_MEMORY
+    return 1 if missed or too_much else 0
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(*HEADINGS)
+    for row in rows:
+        table.add_row(*row.cells())
+    return table
+
+
+def _about(large: dict[str, float]) -> str:
+    return (
+        f"a layer of {LARGE_LAYER // MIB} MiB: {large['extra'] / MIB:.0f} MiB over the idle {large['idle'] / MIB:.0f}"
+        f" (at most {EXTRA_MEMORY // MIB}), {LARGE_LAYER / MIB / large['seconds']:.0f} MiB/s"
+    )
+
+
+def _write(path: Path, rows: list[Row], large: dict[str, float] | None) -> None:
+    """Replace what is between the marks."""
+    python = platform.python_version()
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {python}, {_skopeo_version()}:",
+        "",
+        f"| {' | '.join(HEADINGS)} |",
+        f"|{'---|' * len(HEADINGS)}",
+        *(f"| {' | '.join(row.cells())} |" for row in rows),
+        *(("", f"And {_about(large)}.") if large is not None else ()),
+    ]
+    text = path.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+
+
+def _skopeo_version() -> str:
+    done = subprocess.run(["skopeo", "--version"], check=True, capture_output=True, text=True)
+    return done.stdout.strip().replace(" version", "")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""Our copy of one tag as a holder makes it, with clients that are warm."""
+
+from __future__ import annotations
+
+from geosync.errors import GeosyncError
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Anonymous
+from geosync.oci.deadline import Deadline
+from geosync.replication.copy import Copier, CopyResult
+
+
+def reader(url: str) -> RegistryClient:
+    """Make a client that reads from a registry without authentication."""
+    return RegistryClient(url, Anonymous(), deadline=Deadline())
+
+
+def writer(url: str) -> RegistryClient:
+    """Make a client that writes to a registry without authentication."""
+    return RegistryClient(url, Anonymous(), deadline=Deadline(), writes=True)
+
+
+def copy_tag(source: RegistryClient, destination: RegistryClient, repository: str, tag: str) -> CopyResult:
+    """Look at the source, copy, look at the destination; raises GeosyncError when it is not there then."""
+    manifest = source.get_manifest(repository, tag)
+    if manifest is None:
+        raise GeosyncError(f"{repository}:{tag} is not at the source")
+    with Copier(source, repository, destination, repository, before_tag_write=_nothing) as copier:
+        result = copier.copy(manifest, tag)
+    seen = destination.head_manifest(repository, tag)
+    if seen is None or seen.digest != manifest.digest:
+        raise GeosyncError(f"{repository}:{tag} is not at the destination")
+    return result
+
+
+def _nothing() -> None:
+    """Guard of tag writes where there is no lease."""
