@@ -1,0 +1,120 @@
+# Everything that one does with this checkout. `make` alone lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.SUFFIXES:
+
+PYTHON_BIN := .venv/bin
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .local/sam/bin/sam
+
+# For the build that goes to AWS: as the template's parameters of these names.
+ARCHITECTURE ?= arm64
+RUNTIME ?= python3.14
+# More for pytest: make test-unit PYTEST='-k lease -x'
+PYTEST ?=
+
+## help: list the targets
+.PHONY: help
+help:
+	@awk -F ': ' '/^## [a-z0-9-]+: / { printf "  make %-18s %s\n", substr($$1, 4), substr($$0, length($$1) + 3) }' Makefile
+
+## setup: install what is missing (programs, environments); nothing when all is there
+.PHONY: setup
+setup:
+	@sh local/bootstrap.sh
+
+# ── checks ──
+
+## check: formatting, lint, types, the template, the locks
+.PHONY: check
+check: check-code check-template check-locks
+
+.PHONY: check-code
+check-code: setup
+	$(PYTHON_BIN)/ruff format --check
+	$(PYTHON_BIN)/ruff check
+	$(PYTHON_BIN)/mypy
+
+.PHONY: check-template
+check-template: setup
+	$(PYTHON_BIN)/cfn-lint template.yaml
+	$(SAM) validate --lint
+
+.PHONY: check-locks
+check-locks:
+	sh local/lock.sh --check
+
+# ── tests ──
+
+## test: all tests, on this machine alone
+.PHONY: test
+test: test-fast test-e2e
+
+## test-fast: unit, functional and integration tests
+.PHONY: test-fast
+test-fast: setup
+	$(PYTHON_BIN)/pytest -n auto tests/unit tests/functional tests/integration $(PYTEST)
+
+## test-unit: tests without network
+.PHONY: test-unit
+test-unit: setup
+	$(PYTHON_BIN)/pytest tests/unit $(PYTEST)
+
+## test-functional: the handlers, with moto
+.PHONY: test-functional
+test-functional: setup
+	$(PYTHON_BIN)/pytest tests/functional $(PYTEST)
+
+## test-integration: client and copier on real registries
+.PHONY: test-integration
+test-integration: setup
+	$(PYTHON_BIN)/pytest tests/integration $(PYTEST)
+
+## test-e2e: the deployed stack, with IAM enforced
+.PHONY: test-e2e
+test-e2e: setup
+	$(PYTHON_BIN)/pytest tests/e2e $(PYTEST)
+
+# ── the local stack ──
+
+## up: three registries and three sites on this machine (.local/stack.json)
+.PHONY: up
+up: setup
+	@$(PYTHON_BIN)/python -m local.stack up
+
+## down: stop and remove the local stack
+.PHONY: down
+down:
+	@if [ -x $(PYTHON_BIN)/python ]; then $(PYTHON_BIN)/python -m local.stack down; fi
+
+## status: is the local stack up, and where
+.PHONY: status
+status:
+	@$(PYTHON_BIN)/python -m local.stack status
+
+## demo: push real images and watch them arrive at the other sites
+.PHONY: demo
+demo: up
+	@$(PYTHON_BIN)/python -m local.demo
+
+## bench: our copy against skopeo's, and the time from push to synced
+.PHONY: bench
+bench: up
+	@$(PYTHON_BIN)/python -m bench
+
+# ── AWS, and the rest ──
+
+## build: what `sam deploy` takes to AWS (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
+.PHONY: build
+build: setup
+	ARCHITECTURE=$(ARCHITECTURE) RUNTIME=$(RUNTIME) $(SAM) build
+
+## lock: pin the requirements anew, with hashes (LOCK=--upgrade for the newest)
+.PHONY: lock
+lock: setup
+	sh local/lock.sh $(LOCK)
+
+## clean: stop the stack, remove all that was built or installed here
+.PHONY: clean
+clean: down
+	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +

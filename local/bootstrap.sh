@@ -1,0 +1,146 @@
+#!/bin/sh
+# Bring this checkout's tools and environments up, from a machine that has a shell and make: `make setup` runs this.
+#
+# Nothing happens when nothing is missing (a fraction of a second). What is missing is installed into the checkout, and
+# what only the system can provide with apt-get, as root or by sudo when it asks for no password; else the command to type
+# is named. Nothing of the user's own settings is touched.
+#
+#   .local/uv         uv itself, pinned and hashed (requirements/uv.txt)
+#   .venv             development (requirements/dev.txt) and this project
+#   .local/emulator   the AWS emulator alone: functions run under its interpreter (requirements/emulator.txt)
+#   .local/sam        the SAM CLI (requirements/sam.txt)
+#
+# PYTHON names the interpreter to use; without it the first of python3, python3.14 … python3.11 that fits is taken.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# ── what only the system provides ──────────────────────────────────────────────────────────────────────────────
+
+# apt PACKAGE...: install them, or say what to type.
+apt() {
+    command -v apt-get >/dev/null 2>&1 ||
+        fail "Missing: $*. Install them with this system's package manager (Debian and Ubuntu know them by these names)."
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        as_root='sudo -n'
+    else
+        fail "Missing: $*. Type: sudo apt-get update && sudo apt-get install --no-install-recommends $*"
+    fi
+    say "Installing $* with apt-get"
+    # Package lists may be absent or old: then once more with new ones.
+    apt_get install "$@" 2>/dev/null || { apt_get update && apt_get install "$@"; } ||
+        fail "apt-get could not install $*: the lines above say why."
+}
+
+# The log is shown only when something failed.
+apt_get() {
+    action=$1
+    shift
+    log=$(mktemp)
+    # shellcheck disable=SC2086 # as_root is two words or none
+    if $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends "$action" "$@" \
+        </dev/null >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        tail -n 15 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+# The programs that the local stack and its tests run. Debian's registry package also starts a registry of its own: not ours.
+programs() {
+    missing=
+    for program in docker-registry skopeo; do
+        PATH="$PATH:/usr/sbin:/usr/bin" command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+    done
+    [ -n "$missing" ] || return 0
+    # shellcheck disable=SC2086 # a list of names
+    apt $missing
+    case $missing in
+    *docker-registry*)
+        if [ -d /run/systemd/system ]; then
+            $as_root systemctl disable --now docker-registry >/dev/null 2>&1 || true
+        fi
+        ;;
+    esac
+}
+
+# fits PYTHON: is it one of the versions that Lambda has too?
+fits() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
+}
+
+# Set `python` to an interpreter that fits and can make environments.
+find_python() {
+    without_venv=
+    for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        fits "$python" || continue
+        "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 && return 0
+        without_venv=${without_venv:-$python}
+    done
+    [ -z "${PYTHON:-}" ] || [ -n "$without_venv" ] || fail "PYTHON=$PYTHON is not a Python 3.11 to 3.14."
+    # Debian keeps venv in a package of its own.
+    if [ -n "$without_venv" ]; then
+        python=$without_venv
+        apt "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    else
+        python=python3.11
+        apt python3.11 python3.11-venv
+    fi
+    "$python" -c 'import ensurepip, venv' || fail "$python cannot make environments; set PYTHON to one that can."
+}
+
+# ── environments ───────────────────────────────────────────────────────────────────────────────────────────────
+
+# stamp FILE...: what an environment was made from.
+stamp() { cat "$@" | cksum; }
+
+# is_current FOLDER FILE...: does the environment run, and was it made from these files?
+is_current() {
+    folder=$1
+    shift
+    [ -f "$folder/.made-from" ] && [ "$(cat "$folder/.made-from")" = "$(stamp "$@")" ] &&
+        "$folder/bin/python" -c '' >/dev/null 2>&1
+}
+
+make_uv() {
+    is_current .local/uv requirements/uv.txt && return 0
+    say "Installing uv"
+    find_python
+    rm -rf .local/uv
+    mkdir -p .local
+    "$python" -m venv .local/uv
+    .local/uv/bin/python -m pip --disable-pip-version-check install --quiet --no-input --require-hashes \
+        --only-binary :all: --requirement requirements/uv.txt
+    stamp requirements/uv.txt >.local/uv/.made-from
+}
+
+# environment FOLDER NAME: an environment with exactly what requirements/NAME.txt pins.
+environment() {
+    is_current "$1" "requirements/$2.txt" && return 0
+    say "Installing requirements/$2.txt into $1"
+    # Of the interpreter that uv's own environment has, so that all of them are of one version.
+    if ! fits "$1/bin/python"; then
+        rm -rf "$1"
+        .local/uv/bin/uv venv --quiet --no-project --no-python-downloads --python .local/uv/bin/python "$1"
+    fi
+    rm -f "$1/.made-from"
+    .local/uv/bin/uv pip sync --quiet --require-hashes --python "$1/bin/python" "requirements/$2.txt"
+    if [ "$2" = dev ]; then
+        # The project itself, for the command `geosync`; its builder is pinned in dev.txt, so nothing is fetched.
+        .local/uv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline --python "$1/bin/python" --editable .
+    fi
+    stamp "requirements/$2.txt" >"$1/.made-from"
+}
+
+programs
+make_uv
+environment .venv dev
+environment .local/emulator emulator
+environment .local/sam sam
