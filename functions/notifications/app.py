@@ -1,8 +1,8 @@
 """POST /api/v4/container_registry_event/events: a registry's notifications become geo events.
 
 The order is the contract: the token before all else, then the site's role, then the body, then the events one by one.
-What is from our registry and can never be used is answered with 200 (the registry would try anything else again for ever,
-and hold up what comes after it); 503 says: not everything is written, send it all again.
+What is from our registry and can never be used is answered with 200 (the registry would try anything else again for
+ever, and hold up what comes after it); 503 says: not everything is written, send it all again.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ AWS_CALLS = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
     max_pool_connections=PARALLEL_CALLS,
     tcp_keepalive=True,
+    parameter_validation=False,  # a seventh of the time of 500 events; what goes out is made by typed code of ours
 )
 MAX_LOGGED_IDS = 10
 

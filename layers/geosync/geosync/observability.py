@@ -28,10 +28,10 @@ _SECRETS = (
         r"(?i)((?<![\w-])(?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|Signature|sig|(?:\w+_)?token)=)"
         r"([^&\s\"'\\<>]+)"
     ),
-    # a header or a field, in the writing of HTTP, JSON or Python
+    # a header, or a field of an object, in the writing of HTTP, JSON or Python ("invalid token: expired" is no field)
     re.compile(
-        r"(?i)((?:authorization|password|secret|private_key|(?:\w+_)?token)[\"'\\]*\s*:\s*[\[\"'\\ ]*(?:b\\?['\"])?"
-        r"(?:(?:basic|bearer)\s+)?)([^\"'\\\],\s}]+)"
+        r"(?i)((?:authorization[\"'\\]*|[\"'](?:password|secret|private_key|(?:\w+_)?token)\\?[\"'])\s*:\s*[\[\"'\\ ]*"
+        r"(?:b\\?['\"])?(?:(?:basic|bearer)\s+)?)([^\"'\\\],\s}]+)"
     ),
     # credentials after their scheme; what has neither capital, digit nor `=` in it is a word ("Basic authentication")
     re.compile(r"((?:\b[Bb]asic|\b[Bb]earer)\s+)((?=[\w.~+/=-]*[A-Z0-9=])[\w.~+/-]{8,}=*)"),

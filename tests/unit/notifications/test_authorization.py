@@ -1,0 +1,235 @@
+"""The Authorization check: which headers pass, when the secret is read, and that nothing shows a token."""
+
+from __future__ import annotations
+
+import gc
+import hmac
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from geosync.errors import ConfigurationError
+from geosync.notifications.authorization import MAX_AGE_SECONDS, REREAD_SECONDS, Authorization, read_tokens
+
+CURRENT, PREVIOUS = "current-token-1", "previous-token"
+DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
+
+
+class Secret:
+    """A secret that counts how often it is read, and can be rotated or fail."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.tokens = tokens
+        self.reads = 0
+        self.error: Exception | None = None
+
+    def __call__(self) -> tuple[bytes, ...]:
+        self.reads += 1
+        if self.error:
+            raise self.error
+        return tuple(token.encode() for token in self.tokens)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def secret() -> Secret:
+    return Secret(CURRENT, PREVIOUS)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def failures() -> list[Exception]:
+    return []
+
+
+@pytest.fixture
+def check(secret: Secret, clock: Clock, failures: list[Exception]) -> Callable[[str | None], str]:
+    return Authorization(secret, on_failure=failures.append, clock=clock).check
+
+
+@pytest.mark.parametrize(
+    ("header", "verdict"),
+    [
+        (CURRENT, "allowed"),
+        (PREVIOUS, "allowed"),
+        (None, "missing"),
+        ("", "blank"),
+        ("   ", "blank"),
+        ("\t", "blank"),
+        ("current-token-é", "not_ascii"),
+        ("current-token-\ud800", "not_ascii"),
+        (CURRENT[:-1], "wrong"),
+        (CURRENT + "1", "wrong"),
+        (" " + CURRENT, "wrong"),
+        (CURRENT.upper(), "wrong"),
+        (f"Bearer {CURRENT}", "wrong"),
+        (f"{CURRENT},{PREVIOUS}", "wrong"),
+        ("x" * 100_000, "wrong"),
+    ],
+)
+def test_header(check: Callable[[str | None], str], header: str | None, verdict: str) -> None:
+    assert check(header) == verdict
+
+
+@pytest.mark.parametrize("header", [None, "", " ", "é"])
+def test_what_can_be_no_token_costs_no_read(
+    check: Callable[[str | None], str], secret: Secret, header: str | None
+) -> None:
+    check(header)
+    assert secret.reads == 0
+
+
+def test_every_token_is_compared_whether_or_not_one_matches(
+    check: Callable[[str | None], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+    original = hmac.compare_digest
+
+    def record(token: bytes, given: bytes) -> bool:
+        compared.append((token, given))
+        return original(token, given)
+
+    monkeypatch.setattr(hmac, "compare_digest", record)
+    for header in (CURRENT, PREVIOUS, "wrong"):
+        compared.clear()
+        check(header)
+        assert compared == [(CURRENT.encode(), header.encode()), (PREVIOUS.encode(), header.encode())]
+
+
+def test_a_rotated_token_is_taken_within_a_minute(
+    check: Callable[[str | None], str], secret: Secret, clock: Clock
+) -> None:
+    check(CURRENT)
+    secret.tokens = ("rotated", CURRENT)
+    assert check("rotated") == "wrong"
+    clock.now += REREAD_SECONDS
+    assert check("rotated") == "allowed"
+    assert check(CURRENT) == "allowed"
+    assert secret.reads == 2
+
+
+def test_a_flood_of_wrong_tokens_costs_one_read_a_minute(
+    check: Callable[[str | None], str], secret: Secret, clock: Clock
+) -> None:
+    for _ in range(REREAD_SECONDS):
+        assert check("wrong") == "wrong"
+        clock.now += 1
+    assert secret.reads == 1
+    check("wrong")
+    check("wrong")
+    assert secret.reads == 2
+
+
+def test_a_token_rotated_out_twice_is_refused_after_a_while_even_if_nobody_sends_a_wrong_one(
+    check: Callable[[str | None], str], secret: Secret, clock: Clock
+) -> None:
+    check(PREVIOUS)
+    secret.tokens = ("newest", "newer")
+    assert check(PREVIOUS) == "allowed"
+    clock.now += MAX_AGE_SECONDS
+    assert check(PREVIOUS) == "wrong"
+
+
+def test_a_secret_that_cannot_be_read_at_first_is_an_error_and_read_again_with_the_next_request(
+    check: Callable[[str | None], str], secret: Secret
+) -> None:
+    secret.error = DENIED
+    with pytest.raises(ClientError):
+        check(CURRENT)
+    secret.error = None
+    assert check(CURRENT) == "allowed"
+
+
+@pytest.mark.parametrize("error", [DENIED, ConfigurationError("the secret holds no token")])
+def test_a_secret_that_cannot_be_read_later_leaves_the_tokens_as_they_are(
+    check: Callable[[str | None], str], secret: Secret, clock: Clock, failures: list[Exception], error: Exception
+) -> None:
+    check(CURRENT)
+    secret.error = error
+    clock.now += MAX_AGE_SECONDS
+    assert check(CURRENT) == "allowed"
+    assert failures == [error]
+    for _ in range(5):
+        check("wrong")
+    assert secret.reads == 2
+
+
+def test_nothing_shows_a_token(secret: Secret) -> None:
+    one = Authorization(secret, on_failure=print)
+    one.check(CURRENT)
+    assert CURRENT not in repr(one)
+    assert CURRENT not in str(one)
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Exception) and CURRENT in repr(thing)]
+
+
+class SecretsManager:
+    """Answers GetSecretValue from a dict of stages, and refuses a stage that is not there as the service does."""
+
+    class NotThere(Exception): ...
+
+    exceptions = SimpleNamespace(ResourceNotFoundException=NotThere)
+
+    def __init__(self, **stages: dict[str, Any]) -> None:
+        self.stages = stages
+
+    def get_secret_value(self, *, SecretId: str, VersionStage: str) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if VersionStage not in self.stages:
+            raise self.NotThere(SecretId)
+        return self.stages[VersionStage]
+
+
+def text(secret: str) -> dict[str, Any]:
+    return {"SecretString": secret}
+
+
+@pytest.mark.parametrize(
+    ("secret", "token"),
+    [
+        ("plain-token", b"plain-token"),
+        ("plain-token\n", b"plain-token"),
+        ('{"token": "in-json"}', b"in-json"),
+        ("1234567890", b"1234567890"),
+        ('"quoted"', b'"quoted"'),
+    ],
+)
+def test_a_secret_is_the_token_or_a_json_object_with_it(secret: str, token: bytes) -> None:
+    client: Any = SecretsManager(AWSCURRENT=text(secret))
+    assert read_tokens(client, "arn") == (token,)
+
+
+def test_the_previous_version_is_valid_too() -> None:
+    client: Any = SecretsManager(AWSCURRENT=text("new"), AWSPREVIOUS=text('{"token": "old"}'))
+    assert read_tokens(client, "arn") == (b"new", b"old")
+
+
+@pytest.mark.parametrize("secret", ["", "  ", "{}", '{"token": 5}', '{"token": ""}', "tokén-that-is-secret"])
+def test_a_secret_without_a_token_is_named_and_not_shown(secret: str) -> None:
+    client: Any = SecretsManager(AWSCURRENT=text(secret))
+    with pytest.raises(ConfigurationError, match="arn:one") as error:
+        read_tokens(client, "arn:one")
+    assert "that-is-secret" not in str(error.value)
+
+
+def test_a_binary_secret_is_named() -> None:
+    client: Any = SecretsManager(AWSCURRENT={"SecretBinary": b"x"})
+    with pytest.raises(ConfigurationError, match="arn:one"):
+        read_tokens(client, "arn:one")
+
+
+def test_a_secret_that_does_not_exist_is_an_error() -> None:
+    client: Any = SecretsManager()
+    with pytest.raises(SecretsManager.NotThere):
+        read_tokens(client, "arn")
