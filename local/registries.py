@@ -290,9 +290,13 @@ class RunningS3:
     folder: Path
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
-    def make_bucket(self, name: str) -> None:
-        """Make a bucket; one that is there is fine."""
-        request = urllib.request.Request(f"{self.url}/{name}", method="PUT")  # noqa: S310 - our own, on this machine
+    def make_bucket(self, name: str, region: str = "eu-west-1") -> None:
+        """Make a bucket in a region; one that is there is fine."""
+        body = (
+            '<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"<LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        )
+        request = urllib.request.Request(f"{self.url}/{name}", body.encode(), method="PUT")  # noqa: S310 - our own, on this machine
         try:
             urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
         except urllib.error.HTTPError as answer:

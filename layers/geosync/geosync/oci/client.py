@@ -39,8 +39,8 @@ class RegistryClient:
 
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
     request and every read of a stream looks at it. `writes` says that this client writes: its tokens are asked for
-    `pull,push` at once. `ca_bundle` is a file of certificates to trust beside the system's. `connections` idle ones are kept
-    per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request included.
+    `pull,push` at once. `ca_bundle` is a file of certificates to trust beside the system's. `connections` idle ones are
+    kept per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request included.
 
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
     mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
@@ -171,7 +171,7 @@ class RegistryClient:
         answer.close()
 
     def head_blob(self, repository: str, digest: str) -> int | None:
-        """Return a blob's size in bytes, None when it is not there; raises RegistryUnavailable when none is announced."""
+        """Return a blob's size in bytes, None when it is not there; RegistryUnavailable when no size is announced."""
         call = self._blob_call("HEAD", repository, digest)
         answer = self._requests.send(call)
         answer.close()
@@ -203,10 +203,10 @@ class RegistryClient:
     def begin_upload(
         self, repository: str, *, mount: str | None = None, mount_from: str | None = None
     ) -> Upload | None:
-        """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from` already.
+        """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from`.
 
-        `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it is
-        there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
+        `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it
+        is there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
         """
         _check_repository(repository)
         source = repository if mount_from is None else mount_from
@@ -218,8 +218,8 @@ class RegistryClient:
             target += f"?mount={mount}&from={source}"
             if source != repository:
                 access += (auth.pull(source),)
-        # A second session after a broken connection does no harm: the registry purges what is never closed.
-        call = Call(method="POST", target=target, access=access, write=True, repeatable=True)
+        # Not a `write`, and sent again over a broken connection: a second session does no harm, it is purged unclosed.
+        call = Call(method="POST", target=target, access=access, repeatable=True)
         try:
             answer = self._requests.send(call)
             if answer.status in (401, 403) and mount is not None:
@@ -242,8 +242,8 @@ class RegistryClient:
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
         """Stream a blob into an upload: one PUT with Content-Length, its time-out growing with the size.
 
-        What `body.read` raises comes through, and leaves the blob unwritten. Raises OutcomeUnknown when it was sent and not
-        answered: look with `head_blob` before sending it again.
+        What `body.read` raises comes through, and leaves the blob unwritten. Raises OutcomeUnknown when it was sent and
+        not answered: look with `head_blob` before sending it again.
         """
         self._close_upload(upload, digest, body)
 
@@ -253,16 +253,19 @@ class RegistryClient:
         if upload is not None:
             self._close_upload(upload, digest, content)
 
-    def tags(self, repository: str) -> Iterator[list[str]]:
-        """Yield the tags page by page, without what is no tag; raises NotFound where the registry knows no repository."""
+    def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
+        """Yield the tags page by page, without what is no tag; NotFound where the registry knows no such repository.
+
+        `last`: only what comes after that tag, where the registry can (Distribution 2 ignores it, and `n` as well).
+        """
         _check_repository(repository)
-        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}"
+        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
         for page in self._pages(path, (auth.pull(repository),)):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
     def repositories(self) -> Iterator[list[str]]:
-        """Yield the names of all repositories page by page (Distribution's `_catalog`; Refused or NotFound elsewhere)."""
+        """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none)."""
         for page in self._pages(f"/v2/_catalog?n={PAGE_SIZE}", (auth.CATALOG,)):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
@@ -290,7 +293,7 @@ class RegistryClient:
         return found
 
     def ping(self) -> None:
-        """GET /v2/ with the credentials: raises Unauthorized or RegistryUnavailable with a text that says what is wrong."""
+        """GET /v2/ with the credentials; Unauthorized or RegistryUnavailable say in their text what is wrong."""
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -350,16 +353,12 @@ class RegistryClient:
             self._requests.fail(call, answer)
         stored = answer.header("Docker-Content-Digest")
         answer.close()
-        if (
-            stored is not None
-            and is_digest(stored)
-            and stored != digest
-            and stored.split(":")[0] == digest.split(":", maxsplit=1)[0]
-        ):
+        if stored is not None and stored != digest and is_digest(stored) and len(stored) == len(digest):
             raise DigestMismatch(f"{self.name} stored {digest} as {stored}")
 
     def _pages(self, target: str, access: auth.Access, *, referrers: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only."""
+        target = self._requests.resolve(target)
         seen = {target}
         while True:
             call = Call(
@@ -385,7 +384,7 @@ class RegistryClient:
             link = next_page(answer.headers.get_all("Link") or [])
             if link is None:
                 return
-            target = self._requests.resolve(link, self._requests.resolve(target))
+            target = self._requests.resolve(link, target)
             if not self._requests.is_own(target):
                 raise self._requests.unusable(call, 200, "its next page is at another host: not followed")
             if target in seen:

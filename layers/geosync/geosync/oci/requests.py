@@ -25,8 +25,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Call:
     """What to ask. `target` is a path of the registry or an absolute URL (an upload's location, a page's link).
 
-    `seconds` bounds the whole call, a token request and a second sending included; `write`: a break after sending leaves
-    the outcome open; `repeatable`: a broken connection may be answered by sending it once more.
+    `seconds` bounds the whole call, a token request and a second sending included; `write`: a break after sending, or a
+    500, 502 or 504, leaves the outcome open; `repeatable`: a broken connection may be answered by sending it once more.
     """
 
     method: str
@@ -133,14 +133,25 @@ class Requester:
                 codes=found.codes,
                 detail="; ".join(one for one in (detail, explained) if one),
             )
-        raise error_of(self.name, label, answer, found)
+        error = error_of(self.name, label, answer, found)
+        # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
+        if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
+            raise OutcomeUnknown(
+                self.name,
+                label,
+                status=answer.status,
+                codes=found.codes,
+                detail=found.detail,
+                retry_after=error.retry_after,
+            )
+        raise error
 
     def unusable(self, call: Call, status: int, detail: str) -> RegistryUnavailable:
         """Return the error for an answer that no registry gives: something before it spoke, so the registry is held."""
         return RegistryUnavailable(self.name, self.label(call), status=status, detail=detail)
 
     def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> Answer:
-        """Send, and follow redirects; when a storage refuses a presigned URL (403), ask the registry for another, once."""
+        """Send, and follow redirects; when a storage refuses a presigned URL (403), ask for another, once."""
         asked_again = False
         hops = 0
         start = url

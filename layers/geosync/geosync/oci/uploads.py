@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from geosync.oci.transport import Timeouts
 
-#: A registry commits a layer before it answers the closing PUT: on S3 storage it copies the whole of it, on a file system it
-#: may hash it once more. 8 MiB a second is a quarter of what the slowest storage seen in trials did.
+#: A registry commits a layer before it answers the closing PUT: on S3 storage it copies the whole of it, part by part.
+#: Slower than that is not slow, but stuck.
 COMMIT_BYTES_PER_SECOND = 8 * 1024 * 1024
 
 
