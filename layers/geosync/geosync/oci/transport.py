@@ -164,8 +164,8 @@ class _Pool:
 class Transport:
     """Connections to the hosts that one registry leads to (itself, its token service, its storage). Thread-safe.
 
-    `ca_bundle` is a file of certificates that are trusted beside the system's own. `connections` is how many idle ones
-    are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be read.
+    `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. `connections` is how many
+    idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be read.
     """
 
     def __init__(self, *, ca_bundle: str | None = None, connections: int = 16) -> None:
@@ -252,12 +252,22 @@ class Transport:
             if self._tls is None:
                 context = ssl.create_default_context()
                 if self._ca_bundle is not None:
-                    try:
-                        context.load_verify_locations(self._ca_bundle)
-                    except (OSError, ssl.SSLError) as error:
-                        raise ConfigurationError(f"the CA bundle {self._ca_bundle} cannot be read: {error}") from error
+                    _trust(context, self._ca_bundle)
                 self._tls = context
             return self._tls
+
+
+def _trust(context: ssl.SSLContext, bundle: str) -> None:
+    """Trust the certificates of a bundle, too; raises ConfigurationError."""
+    is_text = "-----BEGIN" in bundle
+    try:
+        if is_text:
+            context.load_verify_locations(cadata=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except (OSError, ValueError) as error:
+        name = "the CA certificates given as PEM" if is_text else f"the CA bundle {bundle}"
+        raise ConfigurationError(f"{name} cannot be read: {_reason(error)}") from error
 
 
 class _Lost(Exception):
