@@ -40,7 +40,8 @@ class RegistryClient:
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
     request and every read of a stream looks at it. `writes` says that this client writes: its tokens are asked for
     `pull,push` at once. `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's.
-    `connections` idle ones are kept per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request included.
+    `connections` idle ones are kept per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request
+    included.
 
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
     mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.

@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from geosync.errors import ConfigurationError
 from geosync.oci.uploads import Body
 
-#: Bytes per read and per send of a streamed body. Measured on loopback for 128 MiB: 16 KiB costs 1.7 times the CPU of
-#: 256 KiB, and 1 MiB gains nothing more while it makes the memory of sixteen blobs in flight larger.
+#: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU in
+#: blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs in flight larger.
 BLOCK = 256 * 1024
 
 #: A kept connection that idled longer is not used again: servers and the boxes before them close idle ones (AWS's load
@@ -164,8 +164,9 @@ class _Pool:
 class Transport:
     """Connections to the hosts that one registry leads to (itself, its token service, its storage). Thread-safe.
 
-    `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. `connections` is how many
-    idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be read.
+    `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. `connections` is how
+    many idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be
+    read.
     """
 
     def __init__(self, *, ca_bundle: str | None = None, connections: int = 16) -> None:

@@ -5,7 +5,8 @@
     {"type": "registry_key", "private_key": "-----BEGIN …", "issuer": "…", "service": "…", "lifetime": 300,
      "certificate": "-----BEGIN …"}
 
-`realm_hosts`, `lifetime` (seconds) and `certificate` may be left out. Each type takes `ca_bundle` too: the PEM text of
+`realm_hosts`, `lifetime` (seconds) and `certificate` may be left out, and so may `type` where `username` or `private_key`
+says it. Each type takes `ca_bundle` too: the PEM text of
 certificates to trust beside the system's, for a registry whose certificate a private authority signed.
 """
 
@@ -45,15 +46,14 @@ class RegistrySecret:
         No value of the secret is in the error, nor in its causes.
         """
         document = _document(text)
-        kind = document.get("type")
+        kind = document.get("type", _implied(document))
         if not isinstance(kind, str) or kind not in _KEYS:
             raise ConfigurationError(f"the registry's secret: type must be one of {', '.join(_KEYS)}")
         reader = _Reader(document)
         for key in sorted(set(document) - _KEYS[kind] - _COMMON):
             # A key's name is no secret, but a secret that was pasted wrong can be anything.
-            reader.problems.append(
-                f"{key!r} is not a key of the type {kind}" if key.isidentifier() else "an unknown key"
-            )
+            known = f"{key!r} is not a key of the type {kind}"
+            reader.problems.append(known if key.isidentifier() else "an unknown key")
         credentials: Credentials
         match kind:
             case "basic":
@@ -130,6 +130,13 @@ class _Reader:
             self.problems.append(f"lifetime must be {MIN_LIFETIME_SECONDS:.0f} to {MAX_LIFETIME_SECONDS:.0f} seconds")
             return DEFAULT_LIFETIME_SECONDS
         return float(value)
+
+
+def _implied(document: Mapping[str, Any]) -> str | None:
+    """Tell the type by its keys, as in a secret that Secrets Manager's own form for user names and passwords made."""
+    if "username" in document:
+        return "basic"
+    return "registry_key" if "private_key" in document else None
 
 
 def _document(text: str) -> Mapping[str, Any]:
