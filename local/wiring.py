@@ -56,7 +56,7 @@ PACE = {
 }
 # Workers of functions/sync to start at each secondary: one per bound of its event sources.
 WARM_WORKERS = 4
-READY_SECONDS = 60.0
+READY_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,15 +76,16 @@ class Accounts:
 
     def pusher(self) -> dict[str, str]:
         """Return the secret of an account that may push."""
-        return {"username": PUSHER, "password": self.pusher_password}
+        return {"type": "basic", "username": PUSHER, "password": self.pusher_password}
 
     def reader(self) -> dict[str, str]:
         """Return the secret of an account that may only pull."""
-        return {"username": READER, "password": self.reader_password}
+        return {"type": "basic", "username": READER, "password": self.reader_password}
 
     def signing_key(self) -> dict[str, str]:
         """Return the secret of a site that signs its tokens itself, with the key that the registry trusts."""
         return {
+            "type": "registry_key",
             "private_key": self.pair.private_key,
             "certificate": self.pair.certificate,
             "issuer": ISSUER,
@@ -223,24 +224,27 @@ def describe(site: Site, outputs: Mapping[str, str], registry: RunningRegistry, 
 def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> None:
     """Start the functions' workers, let the secondaries subscribe, see notifications accepted. Raises StartError."""
     with ThreadPoolExecutor(8) as pool:
-        waiting: list[Future[None]] = []
+        waiting: list[Future[Any]] = []
+        reconciled: dict[Site, Future[str]] = {}
         for site, values in outputs.items():
             workers = WARM_WORKERS if site.role == "secondary" else 1
             waiting += [
                 pool.submit(_invoke, emulator, site, values["SyncFunction"], {"Records": []}) for _ in range(workers)
             ]
-            waiting.append(pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {}))
+            reconciled[site] = pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {})
             waiting.append(pool.submit(_notify, emulator, site, values))
         for one in waiting:
             one.result()
-    _await_subscriptions(emulator, outputs)
+    _await_subscriptions(emulator, outputs, {site: one.result() for site, one in reconciled.items()})
 
 
-def _invoke(emulator: RunningEmulator, site: Site, function: str, event: Mapping[str, Any]) -> None:
+def _invoke(emulator: RunningEmulator, site: Site, function: str, event: Mapping[str, Any]) -> str:
     client: LambdaClient = emulator.client("lambda", site.region)
     answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+    payload = answer["Payload"].read().decode()
     if answer.get("FunctionError"):
-        raise StartError(f"{function} failed: {answer['Payload'].read().decode()[:1000]}")
+        raise StartError(f"{function} failed: {payload[:1000]}")
+    return payload
 
 
 def _notify(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -> None:
@@ -262,8 +266,10 @@ def _notify(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -
         raise StartError(f"{site.name} answered a notification with {answer.code}: {text[:500]}") from None
 
 
-def _await_subscriptions(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> None:
-    """Wait until each secondary's queue follows the primary's topic; reconcile has just been asked to see to it."""
+def _await_subscriptions(
+    emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]], reconciled: Mapping[Site, str]
+) -> None:
+    """Wait until each secondary's queue follows the primary's topic; `reconciled` is what reconcile just answered."""
     primary = next(site for site in outputs if site.role == "primary")
     topic = outputs[primary]["TopicArn"]
     client: SNSClient = emulator.client("sns", primary.region)
@@ -279,5 +285,6 @@ def _await_subscriptions(emulator: RunningEmulator, outputs: Mapping[Site, Mappi
         if not missing:
             return
         if time.monotonic() > end:
-            raise StartError(f"no subscription to {topic} by {', '.join(missing)}")
+            answers = {site.name: answer for site, answer in reconciled.items()}
+            raise StartError(f"no subscription to {topic} by {', '.join(missing)}; reconcile answered {answers}")
         time.sleep(0.2)

@@ -1,0 +1,86 @@
+"""The template as the tests read it: as data, with CloudFormation's short forms spelt out, and as lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+PATH = ROOT / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!Ref x` as {"Ref": "x"} and `!Sub x` as {"Fn::Sub": "x"}."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        assert isinstance(node, yaml.MappingNode)
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt":
+        return {"Fn::GetAtt": value.split(".", 1)}
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def load() -> dict[str, Any]:
+    """Return the template."""
+    # The class is a SafeLoader: nothing but plain data comes of it.
+    template: dict[str, Any] = yaml.load(PATH.read_text(), Loader=_Loader)  # noqa: S506
+    return template
+
+
+TEMPLATE = load()
+LINES = PATH.read_text().splitlines()
+PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+
+
+def of_type(kind: str) -> dict[str, dict[str, Any]]:
+    """Return the properties of all resources of a type, by logical id."""
+    return {name: one["Properties"] for name, one in RESOURCES.items() if one["Type"] == kind}
+
+
+FUNCTIONS = of_type("AWS::Serverless::Function")
+QUEUES = of_type("AWS::SQS::Queue")
+
+
+def walk(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Yield each node of the template below `node` with its path."""
+    yield path, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, (*path, str(key)))
+    elif isinstance(node, list):
+        for position, value in enumerate(node):
+            yield from walk(value, (*path, str(position)))
+
+
+def refers_to(node: Any, name: str) -> bool:
+    """Whether `node` itself is a reference to a parameter, a resource or a condition."""
+    if isinstance(node, dict):
+        return node.get("Ref") == name or node.get("Condition") == name or node.get("Fn::GetAtt", [None])[0] == name
+    return isinstance(node, str) and (f"${{{name}}}" in node or f"${{{name}." in node)
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """Return all statements of a role's own policies, those under a condition too."""
+    return [
+        node
+        for path, node in walk(RESOURCES[role]["Properties"].get("Policies", []))
+        if isinstance(node, dict) and "Effect" in node and "Action" in node
+    ]
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return what may be one or several as a list."""
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,112 @@
+import re
+from typing import Any
+
+import pytest
+from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
+
+from geosync.notifications.settings import NotificationSettings
+from geosync.reconcile.settings import ReconcileSettings
+from geosync.replication.settings import SyncSettings
+from geosync.settings import keys
+
+SETTINGS: dict[str, type[Any]] = {
+    "NotificationsFunction": NotificationSettings,
+    "ReconcileFunction": ReconcileSettings,
+    "SyncFunction": SyncSettings,
+}
+SHARED = TEMPLATE["Globals"]["Function"]
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_gets_the_environment_that_its_settings_read_no_more_and_no_less(name: str) -> None:
+    given = {**SHARED["Environment"]["Variables"], **FUNCTIONS[name]["Environment"]["Variables"]}
+    assert set(given) == keys(SETTINGS[name])
+
+
+def test_each_function_has_its_folder_and_its_timeout() -> None:
+    folders = {properties["CodeUri"] for properties in FUNCTIONS.values()}
+    assert folders == {f"functions/{name}" for name in ("notifications", "sync", "reconcile")}
+    timeouts = {name: properties["Timeout"] for name, properties in FUNCTIONS.items()}
+    # A registry waits 0.5 s and sends again; 900 s is Lambda's longest; a minute later the next reconcile is due.
+    assert timeouts == {"NotificationsFunction": 10, "SyncFunction": 900, "ReconcileFunction": 60}
+    assert FUNCTIONS["ReconcileFunction"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
+
+
+def test_the_share_of_a_processor_that_the_comments_name_follows_from_the_memory() -> None:
+    text = (ROOT / "template.yaml").read_text()
+    for memory, share in re.findall(r"(\d+)/1769 = (0\.\d+)", text):
+        assert round(int(memory) / 1769, 2) == float(share)
+        assert f"MemorySize: {memory} " in text
+    assert FUNCTIONS["SyncFunction"]["MemorySize"] == 1769
+
+
+def test_only_the_sync_function_is_in_the_vpc() -> None:
+    assert [name for name, properties in FUNCTIONS.items() if "VpcConfig" in properties] == ["SyncFunction"]
+    assert FUNCTIONS["SyncFunction"]["VpcConfig"]["Fn::If"][0] == "HasSubnets"
+
+
+def test_the_endpoint_has_the_path_that_gitlab_documents() -> None:
+    api = of_type("AWS::Serverless::Api")["NotificationsApi"]
+    event = FUNCTIONS["NotificationsFunction"]["Events"]["Notification"]["Properties"]
+    assert f"/{api['StageName']}{event['Path']}" == "/api/v4/container_registry_event/events"
+    assert event["Method"] == "POST"
+    assert api["EndpointConfiguration"] == {"Type": "REGIONAL"}
+
+
+def test_the_endpoint_is_throttled() -> None:
+    (settings,) = of_type("AWS::Serverless::Api")["NotificationsApi"]["MethodSettings"]
+    assert settings["ResourcePath"] == "/*"
+    assert settings["ThrottlingRateLimit"] == {"Ref": "NotificationRate"}
+    assert settings["ThrottlingBurstLimit"] == {"Ref": "NotificationBurst"}
+
+
+def test_access_logs_hold_nothing_that_a_client_put_into_a_header_or_a_body() -> None:
+    log = of_type("AWS::Serverless::Api")["NotificationsApi"]["AccessLogSetting"]["Fn::If"][1]
+    variables = set(re.findall(r"\$(\w+(?:\.\w+)*)", log["Format"]))
+    assert variables == {
+        "context.error.responseType",
+        "context.httpMethod",
+        "context.identity.sourceIp",
+        "context.integrationLatency",
+        "context.path",
+        "context.requestId",
+        "context.requestTimeEpoch",
+        "context.responseLatency",
+        "context.responseLength",
+        "context.status",
+    }
+
+
+def test_the_token_is_made_here_of_letters_and_digits_alone() -> None:
+    made = RESOURCES["NotificationToken"]["Properties"]["GenerateSecretString"]
+    printable = {chr(code) for code in range(33, 127)}
+    left = printable - set(made["ExcludeCharacters"])
+    assert left == {character for character in printable if character.isalnum()}
+    assert made["PasswordLength"] == 48
+
+
+@pytest.mark.parametrize("table", sorted(of_type("AWS::DynamoDB::Table")))
+def test_tables_outlive_the_stack_and_forget_by_themselves(table: str) -> None:
+    resource = RESOURCES[table]
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    properties = resource["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expire_at", "Enabled": True}
+    # A name of ours would collide with the table that an earlier stack left.
+    assert "TableName" not in properties
+
+
+def test_layers_are_built_for_the_processor_and_runtime_that_the_functions_have() -> None:
+    makefile = (ROOT / "layers" / "dependencies" / "Makefile").read_text()
+    root = (ROOT / "Makefile").read_text()
+    for name in ("ARCHITECTURE", "RUNTIME"):
+        default = PARAMETERS[name.title()]["Default"]
+        assert f"{name} ?= {default}\n" in makefile
+        assert f"{name} ?= {default}\n" in root
+
+
+def test_the_code_runs_on_every_runtime_that_can_be_chosen() -> None:
+    assert PARAMETERS["Runtime"]["AllowedValues"] == [f"python3.{minor}" for minor in (11, 12, 13, 14)]
+    assert PARAMETERS["Runtime"]["Default"] == PARAMETERS["Runtime"]["AllowedValues"][-1]
+    assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()

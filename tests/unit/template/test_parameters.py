@@ -1,0 +1,111 @@
+import re
+
+import pytest
+from tests.unit.template.parts import PARAMETERS, TEMPLATE, refers_to, walk
+
+TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
+SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
+KEY = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+ACCEPTED = {
+    "SiteName": ["a", "eu", "dublin-2", "a" * 32],
+    "PrimaryTopicArn": ["", TOPIC, TOPIC.replace("arn:aws:", "arn:aws-cn:")],
+    "LocalRegistryUrl": ["https://registry.example.com", "http://10.0.0.1:5000", "https://registry.example.com/"],
+    "LocalRegistrySecretArn": ["", SECRET],
+    "PrimaryRegistryUrl": ["", "https://registry.example.com:5050"],
+    "PrimaryRegistrySecretArn": ["", SECRET],
+    "RepositoryPrefix": ["", "mirror", "group/sub-group", "a__b.c"],
+    "SubnetIds": ["", "subnet-0a1b2c3d", "subnet-0123456789abcdef0"],
+    "SecurityGroupIds": ["", "sg-0a1b2c3d"],
+    "CustomDomainName": ["", "geo.example.com"],
+    "CustomDomainCertificateArn": ["", CERTIFICATE],
+    "NotificationsUrl": ["", "https://geo.example.com/api/v4/container_registry_event/events"],
+    "SiteAccountIds": ["", "111122223333"],
+    "TopicKmsKeyArn": ["", KEY],
+}
+REFUSED = {
+    "SiteName": ["", "EU", "2nd", "eu-", "a" * 33, "e u"],
+    "PrimaryTopicArn": [TOPIC.replace("geosync-", ""), TOPIC + ".fifo", "geosync-dublin"],
+    "LocalRegistryUrl": ["", "registry.example.com", "https://u:p@registry.example.com", "https://registry/path"],
+    "LocalRegistrySecretArn": ["geo/registry", SECRET + " "],
+    "PrimaryRegistryUrl": ["ftp://registry.example.com", "https://registry.example.com?x"],
+    "PrimaryRegistrySecretArn": ["geo/registry"],
+    "RepositoryPrefix": ["/mirror", "mirror/", "Mirror", "a//b"],
+    "SubnetIds": ["sg-0a1b2c3d", "subnet-"],
+    "SecurityGroupIds": ["subnet-0a1b2c3d"],
+    "CustomDomainName": ["localhost", "https://geo.example.com"],
+    "CustomDomainCertificateArn": [KEY],
+    "NotificationsUrl": ["https://geo.example.com", "https://u:p@geo.example.com/a", "https://geo.example.com/a?b"],
+    "SiteAccountIds": ["1111", "111122223333,444455556666"],
+    "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
+}
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_a_parameter_says_what_it_is_and_refuses_what_it_cannot_be(name: str) -> None:
+    parameter = PARAMETERS[name]
+    assert parameter["Description"].strip()
+    assert parameter["ConstraintDescription"].startswith("must be ")
+    assert {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter)
+
+
+@pytest.mark.parametrize("name", sorted(name for name, one in PARAMETERS.items() if one["Type"] == "Number"))
+def test_a_number_has_both_bounds_and_its_default_is_within(name: str) -> None:
+    parameter = PARAMETERS[name]
+    if "AllowedValues" in parameter:
+        assert parameter["Default"] in parameter["AllowedValues"]
+    else:
+        assert parameter["MinValue"] <= parameter["Default"] <= parameter["MaxValue"]
+        assert f"{parameter['MinValue']} to {parameter['MaxValue']}" in parameter["ConstraintDescription"]
+
+
+def test_each_pattern_has_samples() -> None:
+    with_pattern = {name for name, parameter in PARAMETERS.items() if "AllowedPattern" in parameter}
+    assert with_pattern == set(ACCEPTED) == set(REFUSED)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ACCEPTED.items() for value in values])
+def test_a_pattern_accepts(name: str, value: str) -> None:
+    assert re.search(PARAMETERS[name]["AllowedPattern"], value)
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
+def test_a_pattern_refuses(name: str, value: str) -> None:
+    assert not re.search(PARAMETERS[name]["AllowedPattern"], value)
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_a_default_is_one_of_the_accepted(name: str) -> None:
+    parameter = PARAMETERS[name]
+    if "AllowedPattern" in parameter and "Default" in parameter:
+        assert re.search(parameter["AllowedPattern"], parameter["Default"])
+    if "AllowedValues" in parameter and "Default" in parameter:
+        assert parameter["Default"] in parameter["AllowedValues"]
+
+
+def test_only_what_cannot_be_guessed_is_asked_for() -> None:
+    required = {name for name, parameter in PARAMETERS.items() if "Default" not in parameter}
+    assert required == {"SiteName", "SiteRole", "LocalRegistryUrl"}
+
+
+def test_each_parameter_is_in_one_group_of_the_console_s_form() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    listed = [name for group in groups for name in group["Parameters"]]
+    assert sorted(listed) == sorted(PARAMETERS)
+
+
+@pytest.mark.parametrize("name", sorted(PARAMETERS))
+def test_a_parameter_is_used(name: str) -> None:
+    used = [
+        path
+        for section in ("Conditions", "Globals", "Resources")
+        for path, node in walk(TEMPLATE[section])
+        if refers_to(node, name)
+    ]
+    assert used
+
+
+def test_each_output_says_what_it_is_for() -> None:
+    for name, output in TEMPLATE["Outputs"].items():
+        assert output["Description"].strip(), name

@@ -1,0 +1,95 @@
+import re
+
+import pytest
+from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES
+
+SOURCES = {"EventsQueue", "WorkQueue"}
+SYNC = FUNCTIONS["SyncFunction"]
+DAY = 86_400
+
+
+def test_two_queues_wake_the_sync_function_and_one_takes_what_is_dead() -> None:
+    assert set(QUEUES) == {*SOURCES, "DeadLetterQueue"}
+    assert {event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in SYNC["Events"].values()} == SOURCES
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_message_stays_hidden_for_longer_than_an_invocation_lasts(name: str) -> None:
+    # Lambda refuses an event source whose queue hides messages for less than the function's timeout.
+    assert QUEUES[name]["VisibilityTimeout"] == SYNC["Timeout"] + 60
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_a_message_gets_enough_tries_and_then_goes_to_the_dead_letter_queue(name: str) -> None:
+    redrive = QUEUES[name]["RedrivePolicy"]
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert redrive["maxReceiveCount"] >= 5
+    # All tries are over before the message is too old to be moved.
+    assert redrive["maxReceiveCount"] * QUEUES[name]["VisibilityTimeout"] < QUEUES[name]["MessageRetentionPeriod"]
+
+
+def test_a_dead_letter_can_be_looked_at_for_days_whatever_its_age() -> None:
+    kept = QUEUES["DeadLetterQueue"]["MessageRetentionPeriod"]
+    assert kept == 14 * DAY
+    for name in SOURCES:
+        # The age goes on from the first enqueue.
+        assert kept - QUEUES[name]["MessageRetentionPeriod"] >= 4 * DAY
+
+
+def test_the_dead_letter_queue_has_none_itself() -> None:
+    assert "RedrivePolicy" not in QUEUES["DeadLetterQueue"]
+
+
+@pytest.mark.parametrize("name", sorted(QUEUES))
+def test_queues_are_encrypted_with_keys_that_let_sns_in(name: str) -> None:
+    assert QUEUES[name]["SqsManagedSseEnabled"] is True
+    assert "KmsMasterKeyId" not in QUEUES[name]
+
+
+def test_a_message_that_fails_comes_back_alone_and_each_queue_has_its_own_bound() -> None:
+    bounds = []
+    for event in SYNC["Events"].values():
+        properties = event["Properties"]
+        assert properties["BatchSize"] == 1
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        bounds.append(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"])
+    assert sorted(bounds) == ["EventsConcurrency", "WorkConcurrency"]
+
+
+def test_only_topics_of_sites_of_known_accounts_may_send_to_the_events_queue() -> None:
+    allowing = [
+        statement
+        for statement in RESOURCES["EventsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Effect") == "Allow"
+    ]
+    assert len(allowing) == 1
+    assert allowing[0]["Principal"] == {"Service": "sns.amazonaws.com"}
+    assert allowing[0]["Action"] == "sqs:SendMessage"
+    several, one = allowing[0]["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::If"][1:]
+    assert one == {"Fn::Sub": "arn:*:sns:*:${AWS::AccountId}:geosync-*"}
+    # What joins the accounts makes one pattern of each.
+    pattern, variables = several["Fn::Split"][1]["Fn::Sub"]
+    between, _ = variables["Accounts"]["Fn::Join"]
+    joined = pattern.replace("${Accounts}", between.join(["111111111111", "222222222222"]))
+    assert joined.split(",") == ["arn:*:sns:*:111111111111:geosync-*", "arn:*:sns:*:222222222222:geosync-*"]
+
+
+def test_each_number_with_arithmetic_beside_it_is_its_result() -> None:
+    found = 0
+    for line in LINES:
+        matched = re.match(r"\s+(?:- )?\w+: (\d+)  # ([\d d+x/s-]+?)(?:[,:]|$)", line)
+        if matched and re.search(r"\d+ [^,]*[x+-] \d+", matched[2]):
+            terms = re.sub(r"[ds ]", "", matched[2]).replace("x", "*")
+            assert re.fullmatch(r"[\d*+-]+", terms), line
+            assert eval(terms) == int(matched[1]), line  # noqa: S307 - digits and signs
+            found += 1
+    assert found == 5
+
+
+def test_the_arithmetic_in_the_comments_about_the_queues_holds() -> None:
+    text = " ".join(line.strip(" #") for line in LINES)
+    assert "900 s timeout of functions/sync + 60 s margin for the poller = 960 s" in text
+    assert SYNC["Timeout"] == 900
+    assert "10 x 960 s = 160 min" in text
+    assert 10 * 960 == 160 * 60
+    assert "14 d there - 10 d here = 4 d" in text

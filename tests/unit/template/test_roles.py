@@ -1,0 +1,142 @@
+"""Who may do what: a role per function, the least that it needs, and nothing that depends on the site's role."""
+
+from typing import Any
+
+import pytest
+from tests.unit.template.parts import (
+    FUNCTIONS,
+    LINES,
+    RESOURCES,
+    TEMPLATE,
+    as_list,
+    of_type,
+    refers_to,
+    statements,
+    walk,
+)
+
+ROLES = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in FUNCTIONS.items()}
+
+
+def test_each_function_has_a_role_of_its_own_that_only_lambda_takes() -> None:
+    assert len(set(ROLES.values())) == len(FUNCTIONS) == 3
+    for role in ROLES.values():
+        trust = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert trust == [
+            {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]
+
+
+def test_no_function_has_a_managed_policy_or_one_made_by_sam() -> None:
+    for name, role in ROLES.items():
+        assert "ManagedPolicyArns" not in RESOURCES[role]["Properties"]
+        assert "Policies" not in FUNCTIONS[name]
+
+
+@pytest.mark.parametrize("role", sorted(ROLES.values()))
+def test_no_action_is_a_pattern(role: str) -> None:
+    for statement in statements(role):
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, statement["Sid"]
+
+
+def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_reason_beside_it() -> None:
+    everywhere = [
+        statement for role in ROLES.values() for statement in statements(role) if "*" in as_list(statement["Resource"])
+    ]
+    assert [statement["Sid"] for statement in everywhere] == ["KeepItsNetworkInterface"]
+    for statement in everywhere:
+        line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
+        assert LINES[line - 1].strip().startswith("#")
+        assert "resource" in LINES[line - 1]
+
+
+@pytest.mark.parametrize("role", sorted(ROLES.values()))
+def test_each_statement_has_its_reason_beside_it(role: str) -> None:
+    for statement in statements(role):
+        line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
+        # Writing the function's own log is its own reason.
+        assert LINES[line - 1].strip().startswith("#") or statement["Sid"] == "WriteItsLog", statement["Sid"]
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_writes_its_own_log_group_and_no_other(name: str) -> None:
+    group = FUNCTIONS[name]["LoggingConfig"]["LogGroup"]["Ref"]
+    writes = [
+        statement
+        for statement in statements(ROLES[name])
+        if any(action.startswith("logs:") for action in as_list(statement["Action"]))
+    ]
+    assert [statement["Resource"] for statement in writes] == [{"Fn::GetAtt": [group, "Arn"]}]
+    assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+
+
+def test_only_the_sync_function_may_read_the_registries_secrets() -> None:
+    readers = {
+        role
+        for role in ROLES.values()
+        for _, node in walk(statements(role))
+        if refers_to(node, "LocalRegistrySecretArn") or refers_to(node, "PrimaryRegistrySecretArn")
+    }
+    assert readers == {ROLES["SyncFunction"]}
+
+
+def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:
+    for name, role in ROLES.items():
+        variables = str(FUNCTIONS[name]["Environment"]["Variables"])
+        for statement in statements(role):
+            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
+                for resource in as_list(statement["Resource"]):
+                    secret = resource["Fn::If"][1] if "Fn::If" in resource else resource
+                    assert str(secret) in variables
+
+
+@pytest.mark.parametrize("parameter", ["SiteRole", "PrimaryTopicArn"])
+def test_nothing_but_environment_values_depends_on_the_role(parameter: str) -> None:
+    places = [
+        path
+        for section in ("Globals", "Conditions", "Resources", "Outputs")
+        for path, node in walk(TEMPLATE[section], (section,))
+        if refers_to(node, parameter)
+    ]
+    assert places
+    for path in places:
+        assert path[-3:-1] == ("Environment", "Variables"), path
+
+
+def test_the_topic_of_any_site_can_be_followed_without_a_change_of_policy() -> None:
+    follow = next(s for s in statements(ROLES["ReconcileFunction"]) if s["Sid"] == "FollowThePrimary")
+    assert follow["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:geosync-*"}
+    assert of_type("AWS::SNS::Topic")["Topic"]["TopicName"] == {"Fn::Sub": "geosync-${SiteName}"}
+
+
+def test_only_queues_follow_the_topic() -> None:
+    allowing: list[dict[str, Any]] = [
+        statement
+        for statement in RESOURCES["TopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement.get("Effect") == "Allow"
+    ]
+    assert [statement["Action"] for statement in allowing] == ["sns:Subscribe"]
+    assert allowing[0]["Condition"] == {"StringEquals": {"sns:Protocol": "sqs"}}
+    assert allowing[0]["Principal"]["AWS"]["Fn::If"][2] == {"Ref": "AWS::AccountId"}
+
+
+def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
+    refusing = [
+        statement
+        for policy in (*of_type("AWS::SQS::QueuePolicy").values(), *of_type("AWS::SNS::TopicPolicy").values())
+        for _, statement in walk(policy["PolicyDocument"])
+        if isinstance(statement, dict) and statement.get("Sid") == "TlsOnly"
+    ]
+    for statement in refusing:
+        assert statement["Effect"] == "Deny"
+        assert statement["Principal"] == "*"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    resources = [str(resource) for statement in refusing for resource in as_list(statement["Resource"])]
+    assert sorted(resources) == sorted(
+        [
+            str({"Ref": "Topic"}),
+            *(str({"Fn::GetAtt": [queue, "Arn"]}) for queue in ("EventsQueue", "WorkQueue", "DeadLetterQueue")),
+        ]
+    )
+    assert TEMPLATE["Parameters"]["PlainTransport"]["Default"] == "deny"
