@@ -19,13 +19,15 @@ from aws_lambda_powertools import Logger
 NAMESPACE = "Geosync"
 REDACTED = "[redacted]"
 
+# Where a word begins, also behind the escaped line break of a JSON text.
+_START = r"(?:(?<![\w-])|(?<=\\[nrt]))"
 # Each replaces its last group. Values end at a quote, a backslash (an escaped quote: JSON inside of JSON), a separator.
 _SECRETS = (
     # a JWT: two or three parts of base64url, the first one a JSON object
-    re.compile(r"()(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)"),
+    re.compile(_START + r"()(eyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?)"),
     # the query of a presigned URL (AWS, Google, Azure) or of a token
     re.compile(
-        r"(?i)((?<![\w-])(?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|Signature|sig|(?:\w+_)?token)=)"
+        rf"(?i)({_START}(?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|Signature|sig|(?:\w+_)?token)=)"
         r"([^&\s\"'\\<>]+)"
     ),
     # a header, or a field of an object, in the writing of HTTP, JSON or Python ("invalid token: expired" is no field)
@@ -34,7 +36,10 @@ _SECRETS = (
         r"(?:b\\?['\"])?(?:(?:basic|bearer)\s+)?)([^\"'\\\],\s}]+)"
     ),
     # credentials after their scheme; what has neither capital, digit nor `=` in it is a word ("Basic authentication")
-    re.compile(r"((?:\b[Bb]asic|\b[Bb]earer)\s+)((?=[\w.~+/=-]*[A-Z0-9=])[\w.~+/-]{8,}=*)"),
+    re.compile(
+        rf"({_START}[Bb](?:asic|earer)\s+)"
+        r"((?=[\w.~+/=-]*[A-Z0-9=])[\w.~+/-]{8,}=*)"
+    ),
     # user and password in a URL
     re.compile(r"(https?://)([^/\s\"'\\@]+)(?=@)"),
     re.compile(r"()(-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$))", re.DOTALL),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import sys
 import time
@@ -32,15 +31,15 @@ def test_500_events_take_less_than_500_ms_with_20_ms_a_call(stub: StubAws, post:
     counts = stub.counts()
     assert (counts["messages"], counts["items"]) == (2500, 2500)
     assert (counts["PublishBatch"], counts["BatchWriteItem"]) == (250, 100)
-    assert statistics.median(took) < 0.5
+    assert min(took) < 0.5  # whatever else the machine does only adds
 
 
 def test_one_push_takes_one_call_each_side_by_side(stub: StubAws, post: Post) -> None:
     post(*events(1))
-    stub.behave(seconds=0.1)
+    stub.behave(seconds=0.2)
     started = time.perf_counter()
     assert post(*events(1))[0] == 200
-    assert time.perf_counter() - started < 0.18
+    assert time.perf_counter() - started < 0.38
     counts = stub.counts()
     assert (counts["PublishBatch"], counts["BatchWriteItem"]) == (1, 1)
     assert "GetSecretValue" not in counts
@@ -101,6 +100,15 @@ def test_a_call_that_hangs_ends_in_time_and_nothing_goes_on_behind_the_answer(
     assert counts["PublishBatch"] == 2
     time.sleep(0.3)
     assert stub.counts()["PublishBatch"] == 2
+
+
+def test_after_a_failure_what_has_not_begun_is_left_out(stub: StubAws, post: Post) -> None:
+    stub.behave(hanging=["PublishBatch", "BatchWriteItem"])
+    started = time.perf_counter()
+    assert post(*events(500))[0] == 503
+    # 70 calls that hang for 5 s in 16 threads would be 25 s; those that began are 16 and the one made here, twice each
+    assert time.perf_counter() - started < 8
+    assert sum(stub.counts()[name] for name in ("PublishBatch", "BatchWriteItem")) <= 40
 
 
 def test_a_secret_store_that_is_down_is_503_and_the_next_request_asks_again(stub: StubAws, post: Post) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -21,6 +22,8 @@ SECRET = "s3cret/Value+1"
     ("text", "secret"),
     [
         (f"token {JWT} is not valid", JWT),
+        (json.dumps(f"the answer:\n{JWT}\n"), JWT),
+        (json.dumps("sent:\nBasic dXNlcjpwYXNzd29yZA=="), "dXNlcjpwYXNzd29yZA"),
         (f"Authorization: Bearer {JWT}", JWT.split(".")[2]),
         (f"GET https://bucket.example.com/a?X-Amz-Date=1&X-Amz-Signature={SIGNATURE}&x=1", SIGNATURE),
         (f"https://b.example.com/a?X-Amz-Security-Token={SECRET}", SECRET),
@@ -67,6 +70,13 @@ def test_what_is_not_secret_stays_as_it_is(text: str) -> None:
 def test_a_redacted_line_is_still_json() -> None:
     line = json.dumps({"a": f"Authorization: {SECRET}", "b": json.dumps({"Authorization": SECRET}), "c": JWT, "d": [1]})
     assert json.loads(redact(line))["d"] == [1]
+
+
+@pytest.mark.parametrize("text", ["a_" * 50_000, "eyJ" * 50_000, "Basic " * 20_000, '"' * 100_000, "https://" * 20_000])
+def test_a_long_line_is_redacted_in_time(text: str) -> None:
+    started = time.perf_counter()
+    redact(text)
+    assert time.perf_counter() - started < 1
 
 
 @pytest.fixture

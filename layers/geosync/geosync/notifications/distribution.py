@@ -77,7 +77,6 @@ def _push_or_delete(
         return _unusable(reason, event_id, event, target, received_at)
     request = event.get("request")
     correlation_id = request.get("id") if isinstance(request, dict) else None
-    media_type = target.get("mediaType")
     return GeoEvent(
         id=event_id,
         site=site,
@@ -85,7 +84,7 @@ def _push_or_delete(
         repository=target["repository"],
         tag=_present(target.get("tag")),
         digest=_present(target.get("digest")),
-        media_type=media_type if is_text(media_type) else None,
+        media_type=_if(_is_ascii_text, target.get("mediaType")),
         occurred_at=_if(_RFC_3339.fullmatch, event.get("timestamp")),
         received_at=received_at,
         source=SOURCE,
@@ -170,6 +169,10 @@ def _is(check: Callable[[str], object], value: object) -> bool:
 def _if(check: Callable[[str], object], value: object) -> str | None:
     """Return `value` if it is text that passes the check."""
     return value if isinstance(value, str) and check(value) else None
+
+
+def _is_ascii_text(text: str) -> bool:
+    return is_text(text) and text.isascii()
 
 
 def _is_blob(media_type: str) -> bool:

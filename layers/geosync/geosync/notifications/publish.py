@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import fields
 from datetime import UTC, datetime
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -80,16 +81,17 @@ class Publisher:
         ]
         if not calls:
             return
+        failed = Event()
         # One call is made right here: a single push then costs one hand-over to another thread, not two.
-        elsewhere = [self._pool.submit(call) for call in calls[:-1]]
-        here: Future[None] = Future()
+        elsewhere = [self._pool.submit(_attempt, call, failed) for call in calls[:-1]]
+        errors: list[BaseException] = []
         try:
-            here.set_result(calls[-1]())
+            _attempt(calls[-1], failed)
         except (BotoCoreError, ClientError, NotPublished) as error:
-            here.set_exception(error)
+            errors.append(error)
         finally:
             wait(elsewhere)
-        errors = [cause for future in (*elsewhere, here) if (cause := future.exception()) is not None]
+        errors += [cause for future in elsewhere if (cause := future.exception()) is not None]
         if errors:
             raise NotPublished(f"{len(errors)} of {len(calls)} calls failed: {errors[0]}") from errors[0]
 
@@ -135,6 +137,17 @@ class Publisher:
         item |= {name: {"S": text} for name, text in texts.items() if isinstance(text, str)}
         item["received_at"] = {"N": str(outcome.received_at)}
         return item
+
+
+def _attempt(call: Callable[[], None], failed: Event) -> None:
+    """Make the call, unless another one has failed: then all of it will be sent again, and the answer can go out."""
+    if failed.is_set():
+        return
+    try:
+        call()
+    except BaseException:
+        failed.set()
+        raise
 
 
 def _parts(whole: Sequence[_Part], size: int) -> Iterator[Sequence[_Part]]:
