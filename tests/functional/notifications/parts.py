@@ -56,8 +56,18 @@ class Site:
     def __init__(self) -> None:
         self.secrets = boto3.client("secretsmanager")
         self.secret_arn = self.secrets.create_secret(Name="token", SecretString=TOKEN)["ARN"]
+        self.table = self.create_table()
+        sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
+        self.topic_arn = sns.create_topic(Name="geosync-dublin")["TopicArn"]
+        self.queue = self.sqs.create_queue(QueueName="events")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        attributes = {"RawMessageDelivery": "true"}
+        sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+
+    def create_table(self) -> Table:
+        """Make the event log, as the template does."""
         dynamodb = boto3.resource("dynamodb")
-        self.table: Table = dynamodb.create_table(
+        return dynamodb.create_table(
             TableName="events",
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[
@@ -77,12 +87,6 @@ class Site:
                 }
             ],
         )
-        sns, self.sqs = boto3.client("sns"), boto3.client("sqs")
-        self.topic_arn = sns.create_topic(Name="geosync-dublin")["TopicArn"]
-        self.queue = self.sqs.create_queue(QueueName="events")["QueueUrl"]
-        arn = self.sqs.get_queue_attributes(QueueUrl=self.queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        attributes = {"RawMessageDelivery": "true"}
-        sns.subscribe(TopicArn=self.topic_arn, Protocol="sqs", Endpoint=arn, Attributes=attributes)
 
     def items(self) -> list[dict[str, Any]]:
         return sorted(self.table.scan()["Items"], key=lambda item: str(item["id"]))
