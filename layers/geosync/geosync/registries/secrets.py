@@ -5,9 +5,9 @@
     {"type": "registry_key", "private_key": "-----BEGIN …", "issuer": "…", "service": "…", "lifetime": 300,
      "certificate": "-----BEGIN …"}
 
-`realm_hosts`, `lifetime` (seconds) and `certificate` may be left out, and so may `type` where `username` or `private_key`
-says it. Each type takes `ca_bundle` too: the PEM text of
-certificates to trust beside the system's, for a registry whose certificate a private authority signed.
+`realm_hosts`, `lifetime` (seconds) and `certificate` may be left out, and so may `type` where `username` or
+`private_key` says it. Each type takes `ca_bundle` too: the PEM text of certificates to trust beside the system's, for a
+registry whose certificate a private authority signed.
 """
 
 from __future__ import annotations
