@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
+_BATCHES = {"sns:Publish": "sns:PublishBatch", "sqs:SendMessage": "sqs:SendMessageBatch"}
 NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 
 
@@ -94,6 +96,7 @@ def _deploy(
     ]
     _sam(command, _sam_environment(folder, SAM_CLI_POLL_DELAY="0.3", **emulator.environment()))
     _bound_event_sources(emulator, site)
+    _allow_batches(emulator, site)
     return outputs(emulator, site)
 
 
@@ -140,6 +143,30 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         bound = int(mapping["ScalingConfig"]["MaximumConcurrency"])
         functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": bound})
+
+
+def _allow_batches(emulator: RunningEmulator, site: Site) -> None:
+    """Let each role that may send or publish do so in batches, on the same resources.
+
+    On AWS the permission for one message is the permission for a batch; the emulator asks for one that AWS has not.
+    """
+    iam = emulator.client("iam", site.region)
+    cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)
+    for resource in cloudformation.describe_stack_resources(StackName=site.stack)["StackResources"]:
+        if resource["ResourceType"] != "AWS::IAM::Role":
+            continue
+        role = resource.get("PhysicalResourceId", "")
+        added = []
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for statement in document["Statement"]:
+                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+                batches = [_BATCHES[action] for action in actions if action in _BATCHES]
+                if batches:
+                    added.append({**statement, "Sid": f"{statement['Sid']}InBatches", "Action": batches})
+        if added:
+            document = {"Version": "2012-10-17", "Statement": added}
+            iam.put_role_policy(RoleName=role, PolicyName="emulator", PolicyDocument=json.dumps(document))
 
 
 def _sam_environment(folder: Path, **more: str) -> dict[str, str]:

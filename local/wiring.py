@@ -149,7 +149,7 @@ def primary_notifications(url: str, token: str) -> Notifications:
 
 def secondary_registry(site: Site, s3: RunningS3) -> RegistrySpec:
     """Return a secondary's registry, which asks for no credentials and stores on S3 or on the file system."""
-    storage = S3(endpoint=s3.url, bucket=BUCKET, region=site.region) if site.name == STORES_ON_S3 else FileSystem()
+    storage = S3(endpoint=s3.url, bucket=BUCKET) if site.name == STORES_ON_S3 else FileSystem()
     return RegistrySpec(name=site.name, debug=True, storage=storage)
 
 
