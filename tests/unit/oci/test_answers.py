@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import time
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
 
 
-def body(*errors: dict[str, object]) -> bytes:
+def body(*errors: Mapping[str, object]) -> bytes:
     return json.dumps({"errors": list(errors)}).encode()
 
 

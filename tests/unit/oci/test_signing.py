@@ -16,7 +16,7 @@ from geosync.errors import ConfigurationError
 from geosync.oci.credentials import RegistryKey
 from geosync.oci.signing import Signer, key_id
 
-# A key of 2048 bits made once for this test, as DER SubjectPublicKeyInfo, and the id that libtrust's own algorithm gives it.
+# A modulus of 2048 bits that is easy to write down; nothing is ever signed with it.
 PUBLIC_MODULUS_HEX = "c0" + "ab" * 254 + "01"
 
 

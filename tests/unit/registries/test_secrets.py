@@ -15,6 +15,8 @@ from geosync.registries.secrets import RegistrySecret
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 
+KEY = {"type": "registry_key", "private_key": "k", "issuer": "i", "service": "s"}
+
 
 def parse(document: object) -> RegistrySecret:
     return RegistrySecret.parse(json.dumps(document))

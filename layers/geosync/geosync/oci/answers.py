@@ -58,7 +58,7 @@ _BY_STATUS: dict[int, type[RegistryError]] = {
 
 _SECRETS = re.compile(
     r"""
-      eyJ[\w-]+(?:\.[\w-]*){1,2}                                            # a JWT
+      eyJ[\w-]{5,}(?:\.[\w-]*)*                                              # a JWT
     | (?i:\b(?:bearer|basic)\s+)[^\s"',]+                                   # an Authorization header
     | (?<=[?&])[^\s"'<>]+                                                   # any query: presigned, or an upload's state
     | (?i:\b(?:password|passwd|secret|token|signature|credential)["']?\s*[=:]\s*["']?)[^\s"'&,}]+

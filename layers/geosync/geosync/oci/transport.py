@@ -22,7 +22,7 @@ from geosync.errors import ConfigurationError
 from geosync.oci.uploads import Body
 
 #: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU
-#: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs in flight larger.
+#: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
 BLOCK = 256 * 1024
 
 #: A kept connection that idled longer is not used again: servers and the boxes before them close idle ones (AWS's load
