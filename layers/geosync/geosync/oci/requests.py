@@ -110,11 +110,13 @@ class Requester:
             answer = self._follow(call, url, authorization, budget)
             if answer.status != 401 or not own or attempt == 2:
                 return answer
-            if call.body is not None and not isinstance(call.body, bytes):
-                # The stream is consumed; the refused token is dropped, so that the next attempt has another.
-                self._authorizer.learn(call.access, answer, authorization)
-                return answer
-            if not self._authorizer.learn(call.access, answer, authorization):
+            try:
+                again = self._authorizer.learn(call.access, answer, authorization)
+            except Unauthorized:
+                answer.close()
+                raise
+            # A stream is consumed; but the refused token is dropped, so that the next attempt has another.
+            if not again or (call.body is not None and not isinstance(call.body, bytes)):
                 return answer
             answer.close()
         raise AssertionError("the second attempt returns")
