@@ -54,8 +54,8 @@ PACE = {
     # There is no TLS in front of the emulator.
     "PlainTransport": "allow",
 }
-# Workers of functions/sync to start at each secondary: one per bound of its event sources.
-WARM_WORKERS = 4
+# Workers of functions/sync to start at each secondary: as many as live events use.
+WARM_WORKERS = 2
 READY_SECONDS = 10.0
 
 

@@ -1,0 +1,46 @@
+"""Each function's role allows what the functional tests saw it use, and nothing else.
+
+Whether it may use it on the right resources is what the deployed stack shows, where the emulator enforces the policies.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.unit.template.parts import FUNCTIONS, ROOT, as_list, statements
+
+# Used by Lambda itself in the function's name: its log, its event sources, its network interface. No test sees that.
+BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface"}
+# Used by SNS in the function's name, with a key of one's own.
+BY_SNS = {"UseTheTopicsKey"}
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """The actions that each function asked for, in a run of all other functional tests."""
+    file = tmp_path_factory.mktemp("actions") / "actions.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.aws_actions", "--aws-actions", str(file)]
+    command += ["-p", "no:cacheprovider", "--ignore", __file__, str(Path(__file__).parent)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    return {function: set(seen) for function, seen in json.loads(file.read_text()).items()}
+
+
+def allowed(function: str) -> set[str]:
+    role = FUNCTIONS[f"{function.title()}Function"]["Role"]["Fn::GetAtt"][0]
+    return {
+        action
+        for statement in statements(role)
+        if statement["Sid"] not in BY_LAMBDA | BY_SNS
+        for action in as_list(statement["Action"])
+    }
+
+
+@pytest.mark.parametrize("function", ["notifications", "sync", "reconcile"])
+def test_a_function_may_do_what_it_does_and_nothing_else(function: str, used: dict[str, set[str]]) -> None:
+    assert used.get(function), f"no test in tests/functional/{function} made {function} call AWS"
+    assert allowed(function) == used[function]

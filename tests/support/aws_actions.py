@@ -1,0 +1,96 @@
+"""A pytest plugin that notes which IAM actions the code of each function asks for while its functional tests run.
+
+    pytest -p tests.support.aws_actions --aws-actions FILE tests/functional
+
+writes {"notifications": ["dynamodb:BatchWriteItem", …], …}. A test belongs to the function whose folder it is in
+(tests/functional/<function>/). Calls that a test makes itself, to arrange or to look, do not count: a call counts when
+code of functions/ or of the layer is on the stack.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONAL = ROOT / "tests" / "functional"
+OURS = (f"{ROOT / 'functions'}/", f"{ROOT / 'layers'}/")
+
+# What IAM asks for where it is not the operation's own name. A transaction asks for the action of each of its parts.
+_ACTIONS = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+    "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
+}
+_TRANSACTIONS = {"dynamodb:TransactWriteItems", "dynamodb:TransactGetItems"}
+_PARTS = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+    "Get": "dynamodb:GetItem",
+}
+
+
+def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iterable[str]:
+    """Return the IAM actions that one call needs."""
+    name = f"{service}:{operation}"
+    if name in _TRANSACTIONS:
+        return {_PARTS[part] for item in parameters["TransactItems"] for part in item}
+    return {_ACTIONS.get(name, name)}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--aws-actions", type=Path, metavar="FILE", help="write the IAM actions that functions ask for")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if file := config.getoption("--aws-actions"):
+        config.pluginmanager.register(_Recorder(file), "aws-actions-recorder")
+
+
+class _Recorder:
+    """Listens at the one place that every call of every client passes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._function: str | None = None
+        self._seen: dict[str, set[str]] = defaultdict(set)
+        self._call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def pytest_sessionstart(self) -> None:
+        recorder = self
+
+        def noted(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
+            if recorder._function and _is_ours():
+                service = client.meta.service_model.service_name
+                recorder._seen[recorder._function].update(actions(service, operation, parameters))
+            return recorder._call(client, operation, parameters)
+
+        BaseClient._make_api_call = noted  # type: ignore[attr-defined]
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        folder = item.path.relative_to(FUNCTIONAL).parts[0] if item.path.is_relative_to(FUNCTIONAL) else ""
+        self._function = folder if (ROOT / "functions" / folder / "app.py").is_file() else None
+
+    def pytest_sessionfinish(self) -> None:
+        BaseClient._make_api_call = self._call  # type: ignore[attr-defined]
+        self._file.write_text(json.dumps({name: sorted(seen) for name, seen in self._seen.items()}))
+
+
+def _is_ours() -> bool:
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(OURS):
+            return True
+        frame = frame.f_back
+    return False
