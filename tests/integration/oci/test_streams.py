@@ -76,8 +76,9 @@ def drain(reader: BlobReader) -> bytes:
         Reply(body=DATA),
         Reply(body=DATA, chunked=True),
         Reply(body=DATA, length=-1, close=True),
+        Reply(body=DATA, headers=[("Connection", "close")], close=True),
     ],
-    ids=["content-length", "chunked", "neither"],
+    ids=["content-length", "chunked", "neither", "closing"],
 )
 def test_a_blob_is_read_however_its_length_is_told(serve: Serve, reply: Reply) -> None:
     _, client = serve(lambda _: reply)
@@ -137,6 +138,53 @@ def test_an_empty_blob_is_proved_too(serve: Serve) -> None:
         drain(client.open_blob("a/b", wrong))
 
 
+def test_a_blob_goes_on_where_its_connection_broke(serve: Serve) -> None:
+    def script(request: Request) -> Reply:
+        given = request.headers.get("range")
+        if given is None:
+            return Reply(body=DATA, cut=300_000)
+        offset = int(given.removeprefix("bytes=").removesuffix("-"))
+        headers = [("Content-Range", f"bytes {offset}-{len(DATA) - 1}/{len(DATA)}")]
+        return Reply(status=206, headers=headers, body=DATA[offset:], cut=300_000)
+
+    server, client = serve(script)
+    assert drain(client.open_blob("a/b", BLOB)) == DATA
+    assert [one.headers.get("range") for one in server.requests] == [
+        None,
+        "bytes=300000-",
+        "bytes=600000-",
+        "bytes=900000-",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=DATA),
+        Reply(status=206, headers=[("Content-Range", f"bytes 0-{len(DATA) - 1}/{len(DATA)}")], body=DATA),
+        Reply(status=404),
+    ],
+    ids=["whole", "another part", "gone"],
+)
+def test_what_is_not_the_rest_of_a_blob_is_not_taken_for_it(serve: Serve, reply: Reply) -> None:
+    _, client = serve(lambda request: reply if "range" in request.headers else Reply(body=DATA, cut=300_000))
+    with pytest.raises(RegistryUnavailable):
+        drain(client.open_blob("a/b", BLOB))
+
+
+def test_the_rest_of_another_blob_does_not_prove_itself(serve: Serve) -> None:
+    def script(request: Request) -> Reply:
+        if "range" not in request.headers:
+            return Reply(body=DATA, cut=300_000)
+        offset = int(request.headers["range"].removeprefix("bytes=").removesuffix("-"))
+        headers = [("Content-Range", f"bytes {offset}-{len(DATA) - 1}/{len(DATA)}")]
+        return Reply(status=206, headers=headers, body=b"x" * (len(DATA) - offset))
+
+    _, client = serve(script)
+    with pytest.raises(DigestMismatch):
+        drain(client.open_blob("a/b", BLOB))
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_cut_in_the_middle_is_the_registrys_failure_not_the_contents(serve: Serve, chunked: bool) -> None:
     _, client = serve(lambda _: Reply(body=DATA, cut=500_000, chunked=chunked))
@@ -179,6 +227,25 @@ def test_a_registry_that_does_not_answer_is_unavailable(serve: Serve) -> None:
     with pytest.raises(RegistryUnavailable, match="no answer"):
         client.head_manifest("a/b", "v1")
     assert len(server.requests) == 1, "a time-out is not tried again"
+
+
+def test_an_upload_waits_for_no_longer_than_the_deadline_that_is_left_at_its_end(
+    serve: Serve, deadline: Deadline
+) -> None:
+    class Slow(Stream):
+        def read(self, size: int | None = -1, /) -> bytes:
+            time.sleep(0.3)
+            return super().read(size)
+
+    server, _ = serve(lambda _: Reply(hang=True))
+    client = RegistryClient(server.url, Anonymous(), deadline=deadline)
+    upload = Upload(repository="a/b", location=f"{server.url}/v2/a/b/blobs/uploads/1")
+    deadline.set(0.8)
+    started = time.monotonic()
+    with pytest.raises(OutcomeUnknown):
+        client.put_blob(upload, DIGEST, Slow(DATA[:1000]))
+    assert time.monotonic() - started < 1.2
+    client.close()
 
 
 def test_nothing_listens(serve: Serve) -> None:

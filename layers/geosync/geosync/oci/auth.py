@@ -212,7 +212,8 @@ class Authorizer:
                 "GET",
                 _token_url(realm, challenge.parameters.get("service"), access),
                 headers=headers,
-                timeouts=_TOKEN_TIMEOUTS.within(self._deadline.left()),
+                timeouts=_TOKEN_TIMEOUTS,
+                left=self._deadline.left,
                 repeatable=True,
             )
             if answer.status != 200:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from types import TracebackType
 
 from geosync.errors import DigestMismatch, SizeMismatch
@@ -11,19 +12,32 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
 from geosync.oci.transport import BLOCK, Answer, Broken
 
+#: How often the rest of one blob is asked for after a broken connection.
+MAX_REOPENED = 3
+
 
 class BlobReader:
     """A blob's bytes as they come; a context manager. `len()` is its size, known before the first byte.
 
-    Raises SizeMismatch at once when the source announces another size than the descriptor's (or none where the
-    descriptor has none either).
+    When the connection breaks in the middle, the rest is asked for with `reopen(offset)`, a few times; the digest
+    proves that the parts belong together. Raises SizeMismatch at once when the source announces another size than the
+    descriptor's (or none where the descriptor has none either).
     """
 
     def __init__(
-        self, answer: Answer, descriptor: Descriptor, *, registry: str, request: str, deadline: Deadline
+        self,
+        answer: Answer,
+        descriptor: Descriptor,
+        *,
+        registry: str,
+        request: str,
+        deadline: Deadline,
+        reopen: Callable[[int], Answer | None],
     ) -> None:
         self.descriptor = descriptor
         self._answer = answer
+        self._reopen = reopen
+        self._reopened = 0
         self._registry = registry
         self._request = request
         self._deadline = deadline
@@ -78,11 +92,24 @@ class BlobReader:
             raise DigestMismatch(f"the bytes served as {self.descriptor.digest} hash to another digest")
 
     def _read(self, size: int) -> bytes:
-        try:
-            return self._answer.read(size)
-        except Broken as error:
-            self._deadline.check()
-            raise broken(self._registry, self._request, error, write=False) from error
+        while True:
+            try:
+                return self._answer.read(size)
+            except Broken as error:
+                self._deadline.check()
+                if not self._resume():
+                    raise broken(self._registry, self._request, error, write=False) from error
+
+    def _resume(self) -> bool:
+        """Go on with another connection where this one broke; False when that is not to be had."""
+        if self._left == 0 or self._reopened >= MAX_REOPENED:
+            return False
+        self._reopened += 1
+        answer = self._reopen(self._size - self._left)
+        if answer is None:
+            return False
+        self._answer = answer
+        return True
 
     @staticmethod
     def _size_of(answer: Answer, descriptor: Descriptor) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from geosync.errors import (
@@ -199,7 +200,16 @@ class RegistryClient:
             registry=self.name,
             request=self._requests.label(call),
             deadline=self._deadline,
+            reopen=lambda offset: self._rest_of(call, offset),
         )
+
+    def _rest_of(self, call: Call, offset: int) -> Answer | None:
+        """Ask for a blob from `offset` on (RFC 9110, "Range"); None where the registry does not give exactly that."""
+        answer = self._requests.send(replace(call, headers={**call.headers, "Range": f"bytes={offset}-"}))
+        if answer.status == 206 and (answer.header("Content-Range") or "").startswith(f"bytes {offset}-"):
+            return answer
+        answer.close()
+        return None
 
     def begin_upload(
         self, repository: str, *, mount: str | None = None, mount_from: str | None = None

@@ -179,9 +179,7 @@ class Requester:
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         if authorization is not None:
             headers["Authorization"] = authorization
-        timeouts = call.timeouts or self._timeouts
-        seconds = min(self.deadline.left(), budget.left())
-        if seconds <= 0:
+        if budget.left() <= 0:
             raise broken(
                 self.name, self.label(call), Broken("no time was left to send it", sent=False), write=call.write
             )
@@ -191,7 +189,8 @@ class Requester:
                 url,
                 headers=headers,
                 body=call.body,
-                timeouts=timeouts.within(seconds),
+                timeouts=call.timeouts or self._timeouts,
+                left=lambda: min(self.deadline.left(), budget.left()),
                 repeatable=call.repeatable,
             )
         except Broken as error:

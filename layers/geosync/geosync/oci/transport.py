@@ -8,13 +8,14 @@ that failed had been sent. Here none of that has to be switched off, and `Broken
 from __future__ import annotations
 
 import http.client
+import math
 import select
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import urlsplit
 
@@ -43,16 +44,9 @@ class Timeouts:
     answer: float = 30.0
     read: float = 30.0
 
-    def within(self, seconds: float) -> Timeouts:
-        """Return them with none longer than `seconds`."""
-        at_most = max(seconds, 0.001)
-        return replace(
-            self,
-            connect=min(self.connect, at_most),
-            send=min(self.send, at_most),
-            answer=min(self.answer, at_most),
-            read=min(self.read, at_most),
-        )
+
+#: How many seconds are left, asked anew at every step of an exchange: no step may wait for longer.
+Left = Callable[[], float]
 
 
 class Broken(Exception):
@@ -66,12 +60,19 @@ class Broken(Exception):
 class Answer:
     """A response whose body is still on the connection; close it, or read it to the end."""
 
-    def __init__(self, response: http.client.HTTPResponse, connection: http.client.HTTPConnection, pool: _Pool) -> None:
+    def __init__(
+        self,
+        response: http.client.HTTPResponse,
+        connection: http.client.HTTPConnection,
+        pool: _Pool,
+        wait: Callable[[], None],
+    ) -> None:
         self.status: int = response.status
         self.headers: Message = response.headers
         self._response = response
         self._connection: http.client.HTTPConnection | None = connection
         self._pool = pool
+        self._wait = wait
         if response.isclosed():
             self._release()
 
@@ -88,7 +89,10 @@ class Answer:
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the body, b"" at its end; raises Broken when the connection breaks before it."""
+        if self._response.isclosed():
+            return b""
         try:
+            self._wait()
             data = self._response.read(size)
         except (OSError, http.client.HTTPException) as error:
             self.close()
@@ -185,6 +189,7 @@ class Transport:
         *,
         headers: Mapping[str, str],
         timeouts: Timeouts,
+        left: Left = lambda: math.inf,
         body: bytes | Body | None = None,
         repeatable: bool = False,
     ) -> Answer:
@@ -201,8 +206,8 @@ class Transport:
         while True:
             attempt += 1
             if connection is None:
-                connection = self._connect(host, port, secure, timeouts)
-            exchange = _Exchange(connection, timeouts)
+                connection = self._connect(host, port, secure, _at_most(timeouts.connect, left))
+            exchange = _Exchange(connection, timeouts, left)
             done = False
             try:
                 response = exchange.run(method, target, headers, body)
@@ -214,7 +219,7 @@ class Transport:
                 if not done:
                     connection.close()
             if done:
-                return Answer(response, connection, pool)
+                return Answer(response, connection, pool, exchange.wait_for_body)
             connection, kept = None, False
 
     def close(self) -> None:
@@ -235,12 +240,12 @@ class Transport:
         target = url[start:].partition("#")[0] if start >= 0 else "/"
         return target, pool, secure, (host, port)
 
-    def _connect(self, host: str, port: int, secure: bool, timeouts: Timeouts) -> http.client.HTTPConnection:
+    def _connect(self, host: str, port: int, secure: bool, seconds: float) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection
         if secure:
-            connection = http.client.HTTPSConnection(host, port, timeout=timeouts.connect, context=self._context())
+            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context())
         else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeouts.connect)
+            connection = http.client.HTTPConnection(host, port, timeout=seconds)
         try:
             connection.connect()
         except (OSError, UnicodeError) as error:
@@ -283,9 +288,11 @@ class _Lost(Exception):
 class _Exchange:
     """One request on one connection."""
 
-    def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts) -> None:
+    def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left) -> None:
         self._connection = connection
+        self._wire: socket.socket = connection.sock
         self._timeouts = timeouts
+        self._left = left
 
     def run(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None
@@ -305,15 +312,18 @@ class _Exchange:
                 raise _Lost(_reason(error), head_out=False) from error
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=head_out) from error
-        self._wait(self._timeouts.answer)
+        waited = self._wait(self._timeouts.answer)
         try:
             response = self._connection.getresponse()
         except TimeoutError as error:
-            raise Broken(f"no answer within {self._timeouts.answer:.0f} s", sent=True) from error
+            raise Broken(f"no answer within {waited:.1f} s", sent=True) from error
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=True) from error
-        self._wait(self._timeouts.read)
         return response
+
+    def wait_for_body(self) -> None:
+        """Bound the next read of the answer's body."""
+        self._wait(self._timeouts.read)
 
     def _head(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None) -> None:
         connection = self._connection
@@ -331,10 +341,15 @@ class _Exchange:
         while data := body.read(BLOCK):
             self._connection.send(data)
 
-    def _wait(self, seconds: float) -> None:
-        wire = self._connection.sock
-        if wire is not None:
-            wire.settimeout(seconds)
+    def _wait(self, seconds: float) -> float:
+        bounded = _at_most(seconds, self._left)
+        self._wire.settimeout(bounded)
+        return bounded
+
+
+def _at_most(seconds: float, left: Left) -> float:
+    """Return a time-out that is never 0, which would mean not to wait at all and be another error."""
+    return max(min(seconds, left()), 0.001)
 
 
 def _readable(connection: http.client.HTTPConnection) -> bool:
