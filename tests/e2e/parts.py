@@ -1,0 +1,147 @@
+"""What the tests work with: the deployed stack, with looks into its queues, tables and logs, and its endpoints."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from boto3.dynamodb.types import TypeDeserializer
+from local.stack import Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+EVENTS = "application/vnd.docker.distribution.events.v2+json"
+_Found = TypeVar("_Found")
+_plain = TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One deployed site, as stack.json describes it."""
+
+    stack: Stack
+    about: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        name: str = self.about["name"]
+        return name
+
+    def client(self, service: str, **credentials: str) -> Any:
+        """A client in the site's region, of the account's root unless other credentials are given."""
+        return self.stack.emulator.client(service, self.about["region"], **credentials)
+
+    def invoke(self, function: str, event: object = None) -> Any:
+        """Invoke one of the site's functions; its answer. Fails when the function does."""
+        client: LambdaClient = self.client("lambda")
+        answer = client.invoke(FunctionName=self.about["functions"][function], Payload=json.dumps(event or {}).encode())
+        payload = json.loads(answer["Payload"].read())
+        assert not answer.get("FunctionError"), payload
+        return payload
+
+    def log(self, function: str) -> list[dict[str, Any]]:
+        """What a function logged, as JSON: its own lines, without Lambda's."""
+        client: CloudWatchLogsClient = self.client("logs")
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{self.about['functions'][function]}"
+        )
+        lines = [event["message"] for page in pages for event in page["events"]]
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def items(self, table: str = "table") -> list[dict[str, Any]]:
+        """All items of the sync registry, or of the event log (`events_table`)."""
+        client: DynamoDBClient = self.client("dynamodb")
+        pages = client.get_paginator("scan").paginate(TableName=self.about[table], ConsistentRead=True)
+        return [{name: _plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+
+    def messages(self, queue: str) -> int:
+        """How many messages a queue (`queue_url`, `work_queue_url`, `dlq_url`) holds, in flight or not."""
+        client: SQSClient = self.client("sqs")
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = client.get_queue_attributes(QueueUrl=self.about[queue], AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def subscriptions(self) -> list[str]:
+        """The queues that follow the site's topic, by ARN."""
+        client: SNSClient = self.client("sns")
+        found = client.list_subscriptions_by_topic(TopicArn=self.about["topic_arn"])["Subscriptions"]
+        return [subscription["Endpoint"] for subscription in found]
+
+    def token(self) -> str:
+        """The site's notification token."""
+        client = self.client("secretsmanager")
+        token: str = client.get_secret_value(SecretId=self.about["notification_secret_arn"])["SecretString"]
+        return token
+
+    def notify(self, body: bytes, token: str | None, *, method: str = "POST", path: str = "") -> tuple[int, str]:
+        """Post to the site's endpoint as a registry does; status and text of the answer."""
+        headers = {"Content-Type": EVENTS} | ({} if token is None else {"Authorization": token})
+        request = urllib.request.Request(
+            self.about["notifications_url"] + path, data=body or None, method=method, headers=headers
+        )
+        try:
+            with closing(urllib.request.urlopen(request, timeout=30)) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+
+def push_event(repository: str, tag: str, digest: str) -> dict[str, Any]:
+    """A push notification's event as docker-registry writes it."""
+    url = f"http://registry/v2/{repository}/manifests/{digest}"
+    return {
+        "id": f"{repository}-{tag}-{digest[-8:]}",
+        "timestamp": "2026-11-24T05:00:00.000000001Z",
+        "action": "push",
+        "target": {
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "size": 442,
+            "digest": digest,
+            "length": 442,
+            "repository": repository,
+            "url": url,
+            "tag": tag,
+        },
+        "request": {"id": "r", "addr": "127.0.0.1", "host": "registry", "method": "PUT", "useragent": "test"},
+        "actor": {},
+        "source": {"addr": "registry", "instanceID": "i"},
+    }
+
+
+def envelope(*events: Mapping[str, Any]) -> bytes:
+    """A notification's body."""
+    return json.dumps({"events": events}).encode()
+
+
+def eventually(look: Callable[[], _Found], *, seconds: float = 20.0, what: str) -> _Found:
+    """Look again until the look finds something true; fails after `seconds`, naming `what` was waited for."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+    return found
+
+
+def printed(state: Path, sites: list[Site]) -> Iterator[tuple[str, str]]:
+    """Everything that was printed: each process's log and each function's, with where it is from."""
+    for file in sorted((state / "stack").rglob("*.log")):
+        yield str(file.relative_to(state)), file.read_text(errors="replace")
+    for site in sites:
+        client: CloudWatchLogsClient = site.client("logs")
+        for group in client.describe_log_groups()["logGroups"]:
+            pages = client.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+            text = "\n".join(event["message"] for page in pages for event in page["events"])
+            yield group["logGroupName"], text
