@@ -20,6 +20,8 @@ def far(upstream: str, latency: float) -> Iterator[str]:
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(upstream, latency, there), daemon=True)
     process.start()
+    # Ours of its end goes, so that a process that does not come up is an EOFError here and not a wait without end.
+    there.close()
     try:
         yield str(here.recv())
     finally:

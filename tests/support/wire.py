@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 BLOCK = 256 * 1024
 
+# A client that tries TLS first is turned away at once, as a server without TLS does: skopeo would wait for 10 s.
+_TLS_HANDSHAKE = b"\x16\x03"
+
 
 class CutOff(Exception):
     """The connection is to be cut here, as the proxy was told."""
@@ -27,7 +30,7 @@ class Wire:
         data = self._left
         while (end := data.find(b"\r\n\r\n")) < 0:
             more = self.socket.recv(65536)
-            if not more:
+            if not more or (data or more).startswith(_TLS_HANDSHAKE):
                 raise EOFError
             data += more
         self._left = data[end + 4 :]

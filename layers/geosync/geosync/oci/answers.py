@@ -27,7 +27,8 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest
 from geosync.oci.transport import Answer, Broken
 
-MAX_ERROR_BYTES = 64 * 1024
+#: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
+MAX_ERROR_BYTES = 8 * 1024 * 1024
 MAX_DETAIL = 200
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_SECONDS = 3600.0
