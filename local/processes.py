@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,10 +27,29 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Whether nobody listens on a port of 127.0.0.1: another server there would answer in the place of ours."""
+    with socket.socket() as one:
+        # As servers do: connections that have ended do not keep a port.
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def spawn(
     command: Sequence[str], *, log: Path, environment: Mapping[str, str], detached: bool = False
 ) -> subprocess.Popen[bytes]:
-    """Start a process that writes to `log`; a `detached` one lives on when the terminal or the parent is gone."""
+    """Start a process that writes to `log`.
+
+    A `detached` one lives on when the terminal or the parent is gone. Any other ends with the thread that started it,
+    also when a test run is killed (on Linux, where setpriv is).
+    """
+    tied = None if detached else shutil.which("setpriv")
+    if tied is not None:
+        command = [tied, "--pdeathsig", "TERM", *command]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import KeyPair
-from local.processes import StartError, free_port, plain_environment, spawn, stop, wait_for_http
+from local.processes import StartError, free_port, is_free, plain_environment, spawn, stop, wait_for_http
 
 REGISTRY_BINARY = "docker-registry"
 EMULATOR = Path(__file__).resolve().parent.parent / ".local" / "emulator" / "bin" / "ministack"
@@ -145,6 +145,8 @@ def start(spec: RegistrySpec, folder: Path, *, detached: bool = False) -> Runnin
     log = folder / "registry.log"
     for attempt in range(1, _PORT_ATTEMPTS + 1):
         port = spec.port or free_port()
+        if not is_free(port):
+            raise StartError(f"the port {port} for the registry {spec.name} is in use")
         debug_port = free_port() if spec.debug else None
         # JSON is YAML, and needs no package that a bare machine lacks.
         configuration.write_text(json.dumps(render(spec, folder, port, debug_port), indent=1))
