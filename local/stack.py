@@ -232,6 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StartError as error:
         print(f"{error}\nThe stack did not come up; its logs are in {Places(state).work}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted; what was started is ended again.", file=sys.stderr)
+        return 130
     if stack is None:
         print("The stack is not up: make up")
         return 1
