@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -38,6 +39,10 @@ class Started(Protocol):
     def folder(self) -> Path:
         """Its folder, which its command line names."""
 
+    @property
+    def process(self) -> subprocess.Popen[bytes] | None:
+        """The child, in the process that has started it."""
+
 
 _Started = TypeVar("_Started", bound=Started)
 
@@ -57,7 +62,13 @@ class Inventory:
             return []
 
     def note(self, name: str, started: _Started) -> _Started:
-        """Add a process, in the place of one of the same name, and return it."""
+        """Add a process, in the place of one of the same name, and return it.
+
+        From here on it is known by its id alone: it outlives this process, or is ended by `stop_all`.
+        """
+        if started.process is not None:
+            # Popen would warn of a child that nobody waited for.
+            started.process.returncode = 0
         process = Process(name=name, pid=started.pid, folder=str(started.folder))
         with self._lock:
             kept = [known for known in self.read() if known.name != name]

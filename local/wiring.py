@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
 import sys
 import time
 import urllib.error
@@ -100,6 +101,7 @@ class TokenService:
     realm: str
     pid: int
     folder: Path
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False, compare=False)
 
 
 def start_token_service(accounts: Accounts, folder: Path) -> TokenService:
@@ -122,7 +124,7 @@ def start_token_service(accounts: Accounts, folder: Path) -> TokenService:
     process = spawn(command, log=log, environment=environment, detached=True)
     realm = f"http://127.0.0.1:{port}/token"
     wait_for_http(realm, process, log)
-    return TokenService(realm=realm, pid=process.pid, folder=folder)
+    return TokenService(realm=realm, pid=process.pid, folder=folder, process=process)
 
 
 def start_s3_store(folder: Path) -> RunningS3:

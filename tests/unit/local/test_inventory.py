@@ -2,19 +2,21 @@ import json
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from local.inventory import Inventory, Process, write_private
-from local.processes import is_alive
+from local.processes import command_line, is_alive
 
 
 @dataclass(frozen=True)
 class Server:
     pid: int
     folder: Path
+    process: subprocess.Popen[bytes] | None = None
 
 
 Start = Callable[[Path], Server]
@@ -27,6 +29,9 @@ def start() -> Iterator[Start]:
     def begin(folder: Path) -> Server:
         command = [sys.executable, "-c", "import time; time.sleep(60)", str(folder)]
         running.append(subprocess.Popen(command))
+        # A program that is just being loaded has no command line yet.
+        while str(folder) not in command_line(running[-1].pid):
+            time.sleep(0.01)
         return Server(running[-1].pid, folder)
 
     yield begin
@@ -68,7 +73,7 @@ def test_a_process_that_has_ended_is_not_running(tmp_path: Path, start: Start) -
     assert noted.is_running
     subprocess.run(["kill", str(server.pid)], check=True)
     while is_alive(server.pid):
-        pass
+        time.sleep(0.01)
     assert not noted.is_running
 
 
