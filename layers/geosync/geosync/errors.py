@@ -7,6 +7,8 @@ GeosyncError
 │   ├── MalformedMessage
 │   └── UnknownVersion
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
+├── NotSent                       SQS did not take everything; what is due stays due
+├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
 ├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
 ├── SyncRegistryError             the sync registry's table
@@ -61,6 +63,18 @@ class UnknownVersion(MessageError):
 
 class NotPublished(GeosyncError):
     """Not every event is both in the event log and on the topic. Sending all of them again is safe."""
+
+    retryable = True
+
+
+class NotSent(GeosyncError):
+    """SQS did not take everything that was sent; nothing is lost, since what is due stays due."""
+
+    retryable = True
+
+
+class HeartbeatFailed(GeosyncError):
+    """The primary's own notification endpoint did not take its heartbeat: it would not take a notification either."""
 
     retryable = True
 

@@ -113,6 +113,19 @@ class Copier:
             seconds=time.monotonic() - started,
         )
 
+    def join(self, digest: str) -> bool:
+        """Wait for the manifest `digest` if it was brought, or is being brought, by this copier; False if not.
+
+        An index brings its children: what else asks for one of them needs no request of its own. Raises as `copy`.
+        """
+        run = Run()
+        if not self._graph.join(run, digest):
+            return False
+        run.ended.wait()
+        if run.error is not None:
+            raise run.error
+        return True
+
     def copy_referrers(self, manifest: Manifest) -> int:
         """Copy what refers to `manifest`, to its children, and to those referrers in turn. Returns how many it copied.
 

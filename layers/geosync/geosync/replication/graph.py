@@ -123,6 +123,20 @@ class Graph:
             self._add(part)
             return part
 
+    def join(self, run: Run, digest: str) -> bool:
+        """Have `run` end when the manifest `digest` is there; False: nobody here brought it or is bringing it."""
+        key = (digest, True)
+        with self._lock:
+            shared = self._shared.get(key)
+            if self._stopped is not None or key in self._done:
+                _end(run, self._stopped)
+            elif shared is not None:
+                shared.subject_of.append(run)
+                _join(shared, {run})
+            else:
+                return False
+            return True
+
     def need(self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor]) -> list[Part] | None:
         """Make `part` wait for these. The new parts, to be started by the caller; None when it has to wait for nothing.
 

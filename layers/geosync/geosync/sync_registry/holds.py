@@ -15,6 +15,7 @@ from geosync.sync_registry.items import SITE, Hold
 from geosync.sync_registry.timing import ms
 
 PAUSE = Key(SITE, "pause")
+PREFIX = "hold#"
 SHORTEST, LONGEST = 5.0, 300.0
 """Seconds: the first hold of a registry, and the longest that we choose ourselves."""
 LONGEST_ASKED = 3600.0
@@ -23,7 +24,7 @@ LONGEST_ASKED = 3600.0
 
 def hold_key(registry: str) -> Key:
     """The item that says until when a registry is left alone."""
-    return Key(SITE, f"hold#{registry}")
+    return Key(SITE, PREFIX + registry)
 
 
 def hold(

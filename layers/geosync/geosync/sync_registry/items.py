@@ -28,6 +28,7 @@ Item: TypeAlias = Mapping[str, Any]
 ROW = "row"
 SITE = "#site"
 OWED_PREFIX = "owed#"
+TAG_PREFIX = "tag#"
 
 ABSENT = "absent"
 """In `expects`: an event said that the reference was deleted."""

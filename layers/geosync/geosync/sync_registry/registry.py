@@ -27,6 +27,7 @@ from geosync.sync_registry.items import (
     PARKED_DUE,
     ROW,
     SITE,
+    TAG_PREFIX,
     UNNAMED,
     Glance,
     Hold,
@@ -37,14 +38,21 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
-from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.timing import Timing, ms
 
 ATTEMPTS = 10
 """How often a transition is built anew from the row that was there instead."""
+MOST_HOLDS = 50
+"""Registries that `holds` reads: a site uses two, and those of its past leave items that have run out."""
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
 ROWS_READ = 100
 """Rows that the sweep reads at once."""
+
+
+def unique() -> str:
+    """A new name for a mark or a lease, as nobody else chooses."""
+    return uuid.uuid4().hex
 
 
 def wall_clock() -> int:
@@ -62,11 +70,13 @@ class SyncRegistry:
         timing: Timing | None = None,
         clock: Callable[[], int] = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
+        names: Callable[[], str] = unique,
     ) -> None:
         self.timing = timing or Timing()
         self._store = store
         self._clock = clock
         self._monotonic = monotonic
+        self._names = names
         self._discharges = Discharges(store, clock)
 
     # ------------------------------------------------------------------------------------------------ before the mark
@@ -105,9 +115,9 @@ class SyncRegistry:
         now = self._clock()
 
         def build(named: str | None) -> Update:
-            token = uuid.uuid4().hex
+            name = self._names()
             return protocol.mark(
-                repository, reference, mark=token, now=now, expects=named, correlation_id=correlation_id
+                repository, reference, mark=name, now=now, expects=named, correlation_id=correlation_id
             )
 
         try:
@@ -144,7 +154,7 @@ class SyncRegistry:
         self, repository: str, believed: Row | None, build: Callable[[Row | None, int, str], Update | None]
     ) -> Lease | None:
         """Carry out what `build` makes of the row, again for the row that was there instead, until one holds."""
-        token = uuid.uuid4().hex
+        token = self._names()
         for _ in range(ATTEMPTS):
             now, monotonic = self._clock(), self._monotonic()
             change = build(believed, now, token)
@@ -204,12 +214,15 @@ class SyncRegistry:
         except ConditionFailed as failed:
             raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
 
-    def due(self, repository: str, limit: int = 100) -> list[Owed]:
+    def due(self, repository: str, limit: int = 100, *, ahead: float = 0) -> list[Owed]:
         """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
 
-        An owed item that cannot be read is parked with the reason, and left out.
+        `ahead` (seconds) takes in what will be due by then. An owed item that cannot be read is parked with the reason,
+        and left out.
         """
-        items = self._store.due(repository, self._clock(), limit + 1)  # one more: a leased row may be due as well
+        items = self._store.due(
+            repository, self._clock() + ms(ahead), limit + 1
+        )  # one more: a leased row may be due as well
         owed = []
         for item in items:
             if not str(item["item"]).startswith(OWED_PREFIX):
@@ -351,6 +364,11 @@ class SyncRegistry:
         keys = {Key(repository, reference.seen_key): reference for reference in references}
         return {keys[key]: Seen.from_item(item) for key, item in self._store.batch_get(keys).items()}
 
+    def seen_tags(self, repository: str, *, limit: int, after: str = "") -> list[tuple[Reference, Seen]]:
+        """The tags that were ever discharged, with what was seen, in the order of the keys; `after` is a `seen_key`."""
+        items = self._store.items(repository, TAG_PREFIX, limit=limit, after=after)
+        return [(Reference.tag(str(item["item"]).removeprefix(TAG_PREFIX)), Seen.from_item(item)) for item in items]
+
     # ------------------------------------------------------------------------------------------------ pause and holds
 
     def pause(self, reason: str = "") -> None:
@@ -388,6 +406,12 @@ class SyncRegistry:
         """The hold in force on any of `registries` that lasts longest."""
         found = self._store.batch_get(hold_items.hold_key(registry) for registry in registries)
         return hold_items.longest((Hold.from_item(item) for item in found.values()), self._clock())
+
+    def holds(self) -> list[Hold]:
+        """The holds in force on any registry."""
+        now = self._clock()
+        items = self._store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS)
+        return [hold for hold in map(Hold.from_item, items) if hold.until > now]
 
     def clear_hold(self, registry: str) -> None:
         """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""

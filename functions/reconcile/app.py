@@ -1,0 +1,92 @@
+"""Every minute: the subscription, the heartbeat, the sweep. One that fails is logged and does not keep the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import requests
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync import observability
+from geosync.errors import GeosyncError
+from geosync.notifications.authorization import read_tokens
+from geosync.reconcile import heartbeat, subscription
+from geosync.reconcile.settings import ReconcileSettings
+from geosync.reconcile.sweep import sweep
+from geosync.settings import read
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+AWS_CALLS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+
+logger = observability.logger()
+
+
+class Site:
+    """What this function works with, made once per execution environment."""
+
+    def __init__(self) -> None:
+        self.settings = read(ReconcileSettings, os.environ)
+        self.metrics = observability.Metrics(self.settings.site_name)
+        store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
+        self.registry = SyncRegistry(store)
+        self.sqs = boto3.client("sqs", config=AWS_CALLS)
+        self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+
+@cache
+def site() -> Site:
+    """Return the one Site of this execution environment."""
+    return Site()
+
+
+def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
+    """Do what this site's role asks for; the answer says how each task ended: `done`, or the name of the error."""
+    if site().settings.site_role == "primary":
+        tasks: dict[str, Callable[[], None]] = {"heartbeat": _heartbeat}
+    else:
+        tasks = {"subscription": _subscription, "sweep": _sweep}
+    return {name: _attempt(name, task) for name, task in tasks.items()}
+
+
+def _attempt(name: str, task: Callable[[], None]) -> str:
+    try:
+        task()
+    except (GeosyncError, BotoCoreError, ClientError) as error:
+        logger.error(f"{name}_failed", extra={"error": type(error).__name__, "reason": str(error)})
+        site().metrics.put({f"{name.capitalize()}Failed": 1})
+        return type(error).__name__
+    return "done"
+
+
+def _heartbeat() -> None:
+    settings = site().settings
+    token = read_tokens(site().secrets, settings.notification_secret_arn)[0]
+    heartbeat.post(site().session, settings.notifications_url, token)
+    site().metrics.put({"HeartbeatsPosted": 1})
+
+
+def _subscription() -> None:
+    settings = site().settings
+    if settings.primary_topic_arn is None:
+        logger.warning("subscription_not_wanted", extra={"reason": "PRIMARY_TOPIC_ARN is not set"})
+        return
+    # A client of another region is made anew each time: after a promotion the topic is in yet another.
+    sns = boto3.client("sns", region_name=subscription.region_of(settings.primary_topic_arn), config=AWS_CALLS)
+    subscription.subscribe(sns, settings.primary_topic_arn, settings.events_queue_arn)
+
+
+def _sweep() -> None:
+    swept = sweep(site().registry, site().sqs, site().settings.work_queue_url)
+    logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
+    site().metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})

@@ -1,0 +1,100 @@
+"""Geo events and wake-ups from the two queues: this site's references are made equal to the primary's.
+
+One message an invocation. A message that was marked, or put into the DLQ with its reason, is done; only what comes
+before that (DynamoDB or SQS out of reach) sends it back to its queue.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from botocore.config import Config
+
+from geosync import observability
+from geosync.oci.deadline import Deadline
+from geosync.replication.receiver import Receiver
+from geosync.replication.reporting import Reporter
+from geosync.replication.settings import SyncSettings
+from geosync.replication.site_registries import SiteRegistries
+from geosync.settings import read
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+MARGIN = 15.0
+"""Seconds at the end of an invocation in which nothing is begun: what is in flight ends, the lease is released. A chunk
+of a layer takes less; a tag write, at most 20 s, is not begun with less than that left."""
+AWS_CALLS = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=16,  # references and marks side by side
+    tcp_keepalive=True,
+)
+
+logger = observability.logger()
+
+
+class Site:
+    """What this function works with, made once per execution environment."""
+
+    def __init__(self) -> None:
+        self.settings = read(SyncSettings, os.environ)
+        self.deadline = Deadline()
+        self.store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        """The way of a message."""
+        settings = self.settings
+        registries = SiteRegistries(
+            settings, boto3.client("secretsmanager", config=AWS_CALLS), self.store, deadline=self.deadline
+        )
+        return Receiver(
+            role=settings.site_role,
+            store=self.store,
+            registry=SyncRegistry(self.store, timing=settings.timing),
+            registries=registries.get,
+            reporter=Reporter(
+                logger=logger,
+                metrics=observability.Metrics(settings.site_name),
+                sqs=boto3.client("sqs", config=AWS_CALLS),
+                dlq_url=settings.dlq_url,
+            ),
+            deadline=self.deadline,
+            logger=logger,
+            removals=settings.deletes == "propagate",
+            parallelism=settings.reference_concurrency,
+        )
+
+
+@cache
+def site() -> Site:
+    """Return the one Site of this execution environment."""
+    return Site()
+
+
+def _receive(record: SQSRecord) -> None:
+    site().receiver.receive(record.body)
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Process the messages of one SQS event; the answer names those that must come again."""
+    if not event.get("Records"):
+        return {"batchItemFailures": []}  # a deployment that warms the function
+    site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+    # Powertools' Logger forwards to one of logging, without being one in its types.
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]
+    return dict(process_partial_response(event, _receive, processor, context))
+
+
+# Lambda gives the whole processor while it loads a function: clients are made now.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _ = site().receiver

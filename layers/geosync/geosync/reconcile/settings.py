@@ -1,0 +1,21 @@
+"""The settings of functions/reconcile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geosync.settings import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcileSettings:
+    """Environment of functions/reconcile (keys: the names in upper case)."""
+
+    site_name: str
+    site_role: Role
+    sync_table: str
+    work_queue_url: str
+    events_queue_arn: str
+    notifications_url: str
+    notification_secret_arn: str
+    primary_topic_arn: str | None = None

@@ -1,0 +1,33 @@
+"""A secondary's subscription to the primary's topic, kept by the secondary itself (docs/decisions/0007)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geosync.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sns import SNSClient
+
+
+def region_of(topic_arn: str) -> str:
+    """The region in a topic's ARN; raises ConfigurationError."""
+    parts = topic_arn.split(":")
+    if len(parts) != 6 or parts[2] != "sns" or not parts[3]:
+        raise ConfigurationError("PRIMARY_TOPIC_ARN is not the ARN of an SNS topic")
+    return parts[3]
+
+
+def subscribe(sns: SNSClient, topic_arn: str, queue_arn: str) -> str:
+    """Have the topic deliver to the queue, raw, and return the subscription's ARN. Idempotent.
+
+    `sns` must be a client of the topic's region. Subscribing the same queue again returns its subscription.
+    """
+    answer = sns.subscribe(
+        TopicArn=topic_arn,
+        Protocol="sqs",
+        Endpoint=queue_arn,
+        Attributes={"RawMessageDelivery": "true"},
+        ReturnSubscriptionArn=True,
+    )
+    return answer["SubscriptionArn"]

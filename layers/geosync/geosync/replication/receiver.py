@@ -1,0 +1,176 @@
+"""What happens to a message of the events queue or the work queue: marked, or in the DLQ with its reason.
+
+Once what it speaks of is marked, a message is done: from then on the sync registry decides when it is tried. So nothing
+that happens after the mark sends a message back to its queue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.errors import ConfigurationError, CorruptItem, MessageError, SyncRegistryError
+from geosync.events import GeoEvent, Heartbeat, parse_message
+from geosync.heartbeats import record
+from geosync.oci.deadline import Deadline
+from geosync.replication.holder import Ending, Holder
+from geosync.replication.reporting import Reporter
+from geosync.replication.site_registries import Registries
+from geosync.replication.work import KIND, WorkMessage
+from geosync.settings import Role
+from geosync.sync_registry.changes import Store
+from geosync.sync_registry.holds import longest
+from geosync.sync_registry.items import Glance, Lease, Reference
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+
+class Receiver:
+    """Takes messages, one at a time, and works off the repositories that they wake."""
+
+    def __init__(
+        self,
+        *,
+        role: Role,
+        store: Store,
+        registry: SyncRegistry,
+        registries: Callable[[], Registries],
+        reporter: Reporter,
+        deadline: Deadline,
+        logger: Logger,
+        removals: bool = True,
+        parallelism: int = 4,
+        clock: Callable[[], int] = wall_clock,
+    ) -> None:
+        self._role = role
+        self._store = store
+        self._registry = registry
+        self._registries = registries
+        self._reporter = reporter
+        self._deadline = deadline
+        self._logger = logger
+        self._removals = removals
+        self._parallelism = parallelism
+        self._clock = clock
+
+    def receive(self, body: str) -> None:
+        """Process one message.
+
+        Raises what DynamoDB or SQS raised before the message was marked or in the DLQ: then it must come again.
+        """
+        try:
+            self._process(_parse(body))
+        except (MessageError, CorruptItem) as error:
+            self._reporter.refused(body, error)
+
+    def _process(self, message: GeoEvent | Heartbeat | WorkMessage) -> None:
+        if self._role == "primary":
+            self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
+            return
+        match message:
+            case Heartbeat():
+                record(self._store, message, now=self._clock())
+            case GeoEvent():
+                self._event(message)
+            case WorkMessage():
+                self._work(message)
+
+    def _event(self, event: GeoEvent) -> None:
+        reference = _reference(event)
+        glance = self._look(event.repository, reference)
+        digest = event.digest if event.event_name != "deleted" else None
+        if self._registry.is_already_seen(glance, digest, event.received_at):
+            keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
+            self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
+            return
+        self._registry.mark(event.repository, reference, expects=event.expects, correlation_id=event.correlation_id)
+        self._after_the_mark(lambda: self._knock(event.repository, glance))
+
+    def _work(self, message: WorkMessage) -> None:
+        glance = self._look(message.repository, Reference.whole())
+        for reference in message.references:
+            self._registry.mark(message.repository, reference)
+        if message.references:
+            self._after_the_mark(lambda: self._knock(message.repository, glance))
+        else:
+            self._after_the_mark(lambda: self._wake(message.repository, glance))
+
+    def _look(self, repository: str, reference: Reference) -> Glance:
+        registries = self._usable()
+        names = (registries.primary.name, registries.secondary.name) if registries is not None else ()
+        return self._registry.look(repository, reference, holds=names)
+
+    def _usable(self) -> Registries | None:
+        """The registries; None (said in the log) while a setting or a secret is wrong: events are marked all the same."""
+        try:
+            return self._registries()
+        except (ConfigurationError, BotoCoreError, ClientError) as error:
+            self._logger.error("registries_misconfigured", extra={"reason": str(error)})
+            return None
+
+    def _may_sync(self, glance: Glance) -> bool:
+        """Whether the site is not paused and no registry of it on hold; said in the log if not."""
+        hold = longest(glance.holds, self._clock())
+        if glance.paused:
+            self._logger.info("site_paused")
+        elif hold is not None:
+            self._logger.info("registry_on_hold", extra={"registry": hold.registry, "until": hold.until})
+        return not glance.paused and hold is None and self._usable() is not None
+
+    def _knock(self, repository: str, glance: Glance) -> None:
+        lease = self._registry.knock(repository, believed=glance.row, take=self._may_sync(glance))
+        if lease is not None:
+            self._hold(lease, glance)
+
+    def _wake(self, repository: str, glance: Glance) -> None:
+        if not self._may_sync(glance):
+            return
+        lease = self._registry.acquire(repository, believed=glance.row)
+        if lease is not None:
+            self._hold(lease, glance)
+
+    def _hold(self, lease: Lease, glance: Glance) -> None:
+        """Work off the repository; a registry that answers again is forgiven its holds."""
+        ending = Holder(
+            self._registry,
+            self._registries(),
+            lease,
+            reporter=self._reporter,
+            deadline=self._deadline,
+            removals=self._removals,
+            parallelism=self._parallelism,
+        ).run()
+        self._logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
+        if ending is Ending.FINISHED:
+            for hold in glance.holds:
+                self._registry.clear_hold(hold.registry)
+
+    def _after_the_mark(self, work: Callable[[], None]) -> None:
+        """Do what is no reason to see the message again: what is owed is written down, and the sweep finds it."""
+        try:
+            work()
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            if isinstance(error, CorruptItem):
+                raise
+            self._logger.exception("sync_interrupted")
+
+
+def _parse(body: str) -> GeoEvent | Heartbeat | WorkMessage:
+    """Read a message of either queue, told apart by `kind`. Raises MessageError."""
+    try:
+        kind = json.loads(body).get("kind")
+    except (ValueError, AttributeError, RecursionError):
+        kind = None
+    return WorkMessage.from_json(body) if kind == KIND else parse_message(body)
+
+
+def _reference(event: GeoEvent) -> Reference:
+    """What the event speaks of: its tag, else its digest, else (a deleted repository) all of it."""
+    if event.tag is not None:
+        return Reference.tag(event.tag)
+    return Reference.digest(event.digest) if event.digest is not None else Reference.whole()

@@ -1,0 +1,207 @@
+"""One owed reference, made equal: look at the primary, copy, look at the secondary, discharge.
+
+What to do next is decided by sync_registry.decisions.next_step, which the model of the protocol explores; here are the
+requests in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from geosync.errors import OutcomeUnknown, ReplicationError
+from geosync.oci.client import RegistryClient
+from geosync.oci.manifests import Manifest
+from geosync.replication.copy import Copier, CopyResult
+from geosync.replication.deletes import TagRemover
+from geosync.replication.lease import HeldLease
+from geosync.replication.outcome import Outcome
+from geosync.sync_registry import decisions
+from geosync.sync_registry.decisions import Look
+from geosync.sync_registry.items import ABSENT, Owed
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
+
+SEEN_PAGE = 500
+"""Tags read at a time to find those of a digest."""
+
+
+class SecondaryDisagrees(ReplicationError):
+    """The secondary's registry accepted a write and shows something else: somebody else writes there, or it lies."""
+
+    retryable = True
+
+
+class ReferenceSync:
+    """Makes references of one repository equal, under one lease. Thread-safe: one call per reference at a time."""
+
+    def __init__(
+        self,
+        registry: SyncRegistry,
+        held: HeldLease,
+        *,
+        primary: RegistryClient,
+        repository: str,
+        secondary: RegistryClient,
+        secondary_repository: str,
+        copier: Copier,
+        remover: TagRemover,
+        removals: bool,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._registry = registry
+        self._held = held
+        self._primary = primary
+        self._repository = repository
+        self._secondary = secondary
+        self._secondary_repository = secondary_repository
+        self._copier = copier
+        self._remover = remover
+        self._removals = removals
+        self._sleep = sleep
+
+    def sync(self, owed: Owed) -> Outcome:
+        """Make the secondary's reference equal to what the primary's is, and discharge it if that was seen and proved.
+
+        `sleep` may raise to end it early. Raises what the registries and the copier raise, after a tag write of unknown
+        outcome was recorded; LeaseLost; SecondaryDisagrees.
+        """
+        attempt = _Attempt(owed)
+        # After an event the manifest itself is asked for: it tells the digest as well, and is wanted next. Anything
+        # else (backfill, resync, a second attempt) is most likely equal already: two HEADs tell.
+        self._look_at_primary(attempt, whole=bool(owed.expects) and not owed.worked_on)
+        while True:
+            step = decisions.next_step(
+                owed,
+                attempt.primary,
+                attempt.secondary,
+                suspect_until=self._held.lease.suspect_until,
+                timing=self._registry.timing,
+                polls=attempt.polls,
+                writes=attempt.writes,
+                # A tag that only a comparison found missing stays: no event said that it was deleted.
+                removals=self._removals and ABSENT in owed.expects,
+            )
+            match step:
+                case decisions.LookAtSecondary():
+                    self._look_at_secondary(attempt)
+                case decisions.Write():
+                    self._write(attempt)
+                case decisions.Remove():
+                    self._remove(attempt)
+                case decisions.LookAgain(after):
+                    self._sleep(after)
+                    attempt.polls += 1
+                    self._look_at_primary(attempt, whole=True)
+                case decisions.Postpone(due):
+                    marked_again = not self._registry.postpone(owed, due)
+                    return attempt.outcome(discharged=False, marked_again=marked_again)
+                case decisions.Fail(reason):
+                    raise SecondaryDisagrees(reason)
+                case decisions.Discharge(seen):
+                    if seen is not None and not owed.expects:
+                        self._bring_referrers(attempt)
+                    if seen is None and owed.reference.kind == "digest":
+                        self._mark_tags_of(owed)
+                    discharged = self._held.discharge(owed, seen)
+                    return attempt.outcome(discharged=discharged, marked_again=not discharged)
+
+    def _look_at_primary(self, attempt: _Attempt, *, whole: bool) -> None:
+        at = wall_clock()
+        attempt.secondary = None
+        attempt.manifest = None
+        if attempt.owed.reference.kind == "digest" and self._copier.join(attempt.reference):
+            # Its index brought it in this very run: read at the primary and accepted by the secondary since `at`, or
+            # (when the run had it already) since the run began, under the same lease.
+            attempt.primary = attempt.secondary = Look(attempt.reference, at)
+        elif whole:
+            attempt.manifest = self._primary.get_manifest(self._repository, attempt.reference)
+            attempt.primary = Look(attempt.manifest.digest if attempt.manifest else None, at)
+        else:
+            descriptor = self._primary.head_manifest(self._repository, attempt.reference)
+            attempt.primary = Look(descriptor.digest if descriptor else None, at)
+
+    def _look_at_secondary(self, attempt: _Attempt) -> None:
+        at = wall_clock()
+        descriptor = self._secondary.head_manifest(self._secondary_repository, attempt.reference)
+        attempt.secondary = Look(descriptor.digest if descriptor else None, at)
+
+    def _write(self, attempt: _Attempt) -> None:
+        if attempt.manifest is None:
+            # The look was a HEAD. What the tag is now counts, so this is a new look, decided upon anew if it differs.
+            before = attempt.primary.digest
+            self._look_at_primary(attempt, whole=True)
+            if attempt.primary.digest != before:
+                return
+        manifest = attempt.manifest
+        assert manifest is not None, "the primary answered with a digest"  # noqa: S101
+        tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
+        with self._suspecting():
+            attempt.copied = self._copier.copy(manifest, tag)
+        attempt.wrote()
+
+    def _remove(self, attempt: _Attempt) -> None:
+        with self._suspecting():
+            self._remover.remove(
+                self._secondary_repository, attempt.reference, before_tag_write=self._held.check_tag_write
+            )
+        attempt.wrote()
+
+    def _bring_referrers(self, attempt: _Attempt) -> None:
+        """Copy what refers to it: nobody announced this reference, so nobody announced them either."""
+        manifest = attempt.manifest or self._primary.get_manifest(self._repository, attempt.digest)
+        if manifest is not None:
+            self._copier.copy_referrers(manifest)
+
+    def _mark_tags_of(self, owed: Owed) -> None:
+        """A digest is gone from the primary, and so are its tags: some registries announce only the digest."""
+        after = ""
+        while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
+            for reference, seen in page:
+                if seen.digest == owed.reference.value:
+                    self._registry.mark(owed.repository, reference, expects=ABSENT)
+            after = page[-1][0].seen_key
+
+    def _suspecting(self) -> _Suspecting:
+        return _Suspecting(self._held)
+
+
+class _Attempt:
+    """What is known of one reference in one attempt."""
+
+    def __init__(self, owed: Owed) -> None:
+        self.owed = owed
+        self.reference = owed.reference.value
+        self.primary: Look
+        self.secondary: Look | None = None
+        self.manifest: Manifest | None = None
+        self.copied: CopyResult | None = None
+        self.polls = 0
+        self.writes = 0
+
+    @property
+    def digest(self) -> str:
+        """What the primary answered; only asked for after it answered something."""
+        assert self.primary.digest is not None  # noqa: S101 - an invariant, not a check of input
+        return self.primary.digest
+
+    def wrote(self) -> None:
+        """Count a write; what the secondary was before it says nothing any more."""
+        self.writes += 1
+        self.secondary = None
+
+    def outcome(self, *, discharged: bool, marked_again: bool) -> Outcome:
+        """Sum up."""
+        return Outcome(discharged=discharged, marked_again=marked_again, digest=self.primary.digest, copied=self.copied)
+
+
+class _Suspecting:
+    """Around a tag write: if its outcome is unknown, that is recorded before anything else is done about it."""
+
+    def __init__(self, held: HeldLease) -> None:
+        self._held = held
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OutcomeUnknown):
+            self._held.suspect()

@@ -1,0 +1,41 @@
+"""The settings of functions/sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from geosync.settings import Role
+from geosync.sync_registry.timing import Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    """Environment of functions/sync (keys: the names in upper case; durations in seconds)."""
+
+    site_name: str
+    site_role: Role
+    sync_table: str
+    dlq_url: str
+    local_registry_url: str
+    local_registry_secret_arn: str | None = None
+    primary_registry_url: str | None = None
+    primary_registry_secret_arn: str | None = None
+    repository_prefix: str = ""
+    deletes: Literal["propagate", "keep"] = "propagate"
+    deletion_delay: float = 0
+    lease_seconds: float = 60
+    settle_seconds: float = 30
+    suspect_seconds: float = 60
+    blob_concurrency: int = 8
+    reference_concurrency: int = 4
+
+    @property
+    def timing(self) -> Timing:
+        """The times of the store protocol, in proportion to the lease."""
+        return Timing.scaled_to(
+            self.lease_seconds,
+            settle=self.settle_seconds,
+            suspect=self.suspect_seconds,
+            deletion_delay=self.deletion_delay,
+        )

@@ -1,0 +1,126 @@
+"""The two registries that a secondary works with: made of its settings and secrets, and anew when a secret changes."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from geosync.errors import ConfigurationError
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Anonymous
+from geosync.oci.deadline import Deadline
+from geosync.oci.references import is_repository
+from geosync.registries.secrets import RegistrySecret
+from geosync.replication.capabilities import Capabilities
+from geosync.replication.copy import PARALLELISM
+from geosync.replication.deletes import TagRemover
+from geosync.replication.known_capabilities import KnownCapabilities
+from geosync.replication.settings import SyncSettings
+from geosync.sync_registry.changes import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+REREAD_AFTER = 300.0
+"""Seconds for which a secret is used without asking whether it was changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registries:
+    """The two registries of a secondary site, as one holder after another uses them."""
+
+    primary: RegistryClient
+    secondary: RegistryClient
+    remover: TagRemover
+    capabilities: Callable[[str], Capabilities]
+    """What the secondary's registry does; its argument is a repository there that may be written to."""
+    prefix: str = ""
+    parallelism: int = PARALLELISM
+    """Requests in flight for one repository."""
+
+    def at_secondary(self, repository: str) -> str:
+        """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""
+        name = self.prefix + repository
+        if not is_repository(name):
+            raise ConfigurationError(f"{name[:80]}…: REPOSITORY_PREFIX makes it longer than a repository's name may be")
+        return name
+
+    def named(self, name: str) -> RegistryClient:
+        """The one of the two that an error names."""
+        return self.primary if self.primary.name == name else self.secondary
+
+
+class SiteRegistries:
+    """Keeps the registries, with their connections and tokens, from one invocation to the next. For one thread."""
+
+    def __init__(
+        self,
+        settings: SyncSettings,
+        secrets: SecretsManagerClient,
+        store: Store,
+        *,
+        deadline: Deadline,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._store = store
+        self._deadline = deadline
+        self._monotonic = monotonic
+        self._texts: tuple[str | None, str | None] = (None, None)
+        self._read_at = 0.0
+        self._registries: Registries | None = None
+
+    def get(self) -> Registries:
+        """The registries; raises ConfigurationError, naming the setting or the secret's key that is wrong."""
+        if self._registries is not None and self._monotonic() - self._read_at < REREAD_AFTER:
+            return self._registries
+        settings = self._settings
+        texts = (self._read(settings.primary_registry_secret_arn), self._read(settings.local_registry_secret_arn))
+        self._read_at = self._monotonic()
+        if self._registries is None or texts != self._texts:
+            if self._registries is not None:
+                self._registries.primary.close()
+                self._registries.secondary.close()
+            self._registries, self._texts = self._make(*texts), texts
+        return self._registries
+
+    def _read(self, arn: str | None) -> str | None:
+        return self._secrets.get_secret_value(SecretId=arn)["SecretString"] if arn is not None else None
+
+    def _make(self, primary_secret: str | None, local_secret: str | None) -> Registries:
+        settings = self._settings
+        if settings.primary_registry_url is None:
+            raise ConfigurationError("PRIMARY_REGISTRY_URL is missing: a secondary reads the primary's registry there")
+        primary = self._client(settings.primary_registry_url, primary_secret, writes=False)
+        secondary = self._client(settings.local_registry_url, local_secret, writes=True)
+        return Registries(
+            primary=primary,
+            secondary=secondary,
+            remover=TagRemover(secondary),
+            capabilities=KnownCapabilities(self._store, secondary),
+            prefix=f"{settings.repository_prefix}/" if settings.repository_prefix else "",
+            parallelism=settings.blob_concurrency,
+        )
+
+    def _client(self, url: str, secret: str | None, *, writes: bool) -> RegistryClient:
+        access = RegistrySecret.parse(secret) if secret is not None else RegistrySecret(credentials=Anonymous())
+        return RegistryClient(
+            url,
+            access.credentials,
+            deadline=self._deadline,
+            writes=writes,
+            ca_bundle=_file_of(access.ca_bundle) if access.ca_bundle is not None else None,
+            connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
+            tag_write_seconds=self._settings.timing.tag_write_timeout,
+        )
+
+
+def _file_of(certificates: str) -> str:
+    """Write certificates where the TLS library can read them, and return the path. No secret is in them."""
+    with tempfile.NamedTemporaryFile("w", prefix="geosync-ca-", suffix=".pem", delete=False) as file:
+        file.write(certificates)
+    return file.name
