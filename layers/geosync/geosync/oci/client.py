@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from geosync.errors import (
-    ContentError,
     DigestMismatch,
     OutcomeUnknown,
     Unauthorized,
 )
 from geosync.oci import auth, media_types
-from geosync.oci.answers import broken, read_bounded, read_errors
+from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.links import next_page
+from geosync.oci.listings import PAGE_SIZE, NoReferrersApi, pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Answer, Broken, Timeouts
+from geosync.oci.transport import Answer, Timeouts
 from geosync.oci.uploads import Body, Upload, closing_timeout, closing_url
 
-MAX_PAGE_BYTES = 8 * 1024 * 1024
-PAGE_SIZE = 1000
 #: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
 TAG_WRITE_SECONDS = 20.0
 
 # What a registry's own 404 for a manifest says; NOT_FOUND is Harbor's word for both.
 _NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
-_NO_REFERRERS = frozenset({404, 405, 501})
 
 
 class RegistryClient:
@@ -117,7 +111,7 @@ class RegistryClient:
             raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
         if answer.status != 200:
             self._requests.fail(call, answer)
-        content = self._body(call, answer, MAX_MANIFEST_BYTES, "a manifest")
+        content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
         announced = answer.header("Docker-Content-Digest")
         expected = reference if is_digest(reference) else announced
         if expected is not None and not is_digest(expected):
@@ -270,14 +264,16 @@ class RegistryClient:
         `last`: only what comes after that tag, where the registry can (Distribution 2 ignores it, and `n` as well).
         """
         _check_repository(repository)
+        if last is not None and not is_tag(last):
+            raise ValueError("not a tag")
         path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
-        for page in self._pages(path, (auth.pull(repository),)):
+        for page in pages(self._requests, path, (auth.pull(repository),)):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
     def repositories(self) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none)."""
-        for page in self._pages(f"/v2/_catalog?n={PAGE_SIZE}", (auth.CATALOG,)):
+        for page in pages(self._requests, f"/v2/_catalog?n={PAGE_SIZE}", (auth.CATALOG,)):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]
@@ -292,11 +288,12 @@ class RegistryClient:
         if not self._has_referrers:
             return None
         found: list[Descriptor] = []
+        path = f"/v2/{repository}/referrers/{digest}"
         try:
-            for page in self._pages(f"/v2/{repository}/referrers/{digest}", (auth.pull(repository),), referrers=True):
+            for page in pages(self._requests, path, (auth.pull(repository),), referrers=True):
                 listed = page.get("manifests") or []
                 found += [Descriptor.parse(one) for one in listed] if isinstance(listed, list) else []
-        except _NoReferrersError as answer:
+        except NoReferrersApi as answer:
             # A registry that has the API may still say that it knows no such repository: that is not remembered.
             if not answer.by_name:
                 self._has_referrers = False
@@ -366,56 +363,6 @@ class RegistryClient:
         answer.close()
         if stored is not None and stored != digest and is_digest(stored) and len(stored) == len(digest):
             raise DigestMismatch(f"{self.name} stored {digest} as {stored}")
-
-    def _pages(self, target: str, access: auth.Access, *, referrers: bool = False) -> Iterator[dict[str, Any]]:
-        """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only."""
-        target = self._requests.resolve(target)
-        seen = {target}
-        while True:
-            call = Call(
-                method="GET",
-                target=target,
-                access=access,
-                headers={"Accept": f"{media_types.OCI_INDEX}, application/json" if referrers else "application/json"},
-                repeatable=True,
-            )
-            answer = self._requests.send(call)
-            if referrers and answer.status in _NO_REFERRERS:
-                raise _NoReferrersError(by_name=bool(read_errors(answer, self._deadline).codes))
-            if answer.status != 200:
-                self._requests.fail(call, answer)
-            body = self._body(call, answer, MAX_PAGE_BYTES, "a page of a listing")
-            try:
-                document = json.loads(body)
-            except (ValueError, RecursionError):
-                raise self._requests.unusable(call, 200, "a listing that is not JSON") from None
-            if not isinstance(document, dict):
-                raise self._requests.unusable(call, 200, "a listing that is not an object")
-            yield document
-            link = next_page(answer.headers.get_all("Link") or [])
-            if link is None:
-                return
-            target = self._requests.resolve(link, target)
-            if not self._requests.is_own(target):
-                raise self._requests.unusable(call, 200, "its next page is at another host: not followed")
-            if target in seen:
-                raise ContentError(f"{self.name}: {self._requests.label(call)}: the pages go round in a circle")
-            seen.add(target)
-
-    def _body(self, call: Call, answer: Answer, limit: int, what: str) -> bytes:
-        try:
-            return read_bounded(answer, limit, self._deadline, what)
-        except Broken as error:
-            self._deadline.check()
-            raise broken(self.name, self._requests.label(call), error, write=False) from error
-
-
-class _NoReferrersError(Exception):
-    """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there."""
-
-    def __init__(self, *, by_name: bool) -> None:
-        super().__init__()
-        self.by_name = by_name
 
 
 def _check_repository(name: str) -> None:

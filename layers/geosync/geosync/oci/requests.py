@@ -8,7 +8,7 @@ from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, OutcomeUnknown, RegistryUnavailable, Unauthorized
-from geosync.oci.answers import Errors, broken, error_of, read_errors
+from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors
 from geosync.oci.auth import Access, Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
@@ -147,6 +147,14 @@ class Requester:
                 retry_after=error.retry_after,
             )
         raise error
+
+    def read(self, call: Call, answer: Answer, limit: int, what: str) -> bytes:
+        """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""
+        try:
+            return read_bounded(answer, limit, self.deadline, what)
+        except Broken as error:
+            self.deadline.check()
+            raise broken(self.name, self.label(call), error, write=False) from error
 
     def unusable(self, call: Call, status: int, detail: str) -> RegistryUnavailable:
         """Return the error for an answer that no registry gives: something before it spoke, so the registry is held."""

@@ -1,0 +1,111 @@
+"""What is not there, what must not get into a URL, and what a ping says."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from tests.support.scripted import Reply, Script, ScriptedServer
+
+from geosync.errors import (
+    ConfigurationError,
+    RegistryUnavailable,
+)
+from geosync.oci import media_types
+from geosync.oci.client import RegistryClient
+from geosync.oci.manifests import Descriptor
+
+DATA = b"layer" * 1000
+DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
+
+
+Servers = Callable[[Script], ScriptedServer]
+Clients = Callable[..., RegistryClient]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=404),
+        Reply(status=404, body=b'{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'),
+        Reply(status=404, body=b'{"errors":[{"code":"NAME_UNKNOWN"}]}'),
+        Reply(status=404, body=b'{"errors":[{"code":"NOT_FOUND"}]}'),
+    ],
+)
+def test_a_registrys_own_404_is_none(server: Servers, client: Clients, reply: Reply) -> None:
+    one = client(server(lambda _: reply).url)
+    assert one.get_manifest("a/b", "v1") is None
+    assert one.head_manifest("a/b", "v1") is None
+    one.delete_manifest("a/b", "v1")
+
+
+def test_a_404_of_something_before_the_registry_is_not_an_absence(server: Servers, client: Clients) -> None:
+    page = Reply(status=404, headers=[("Content-Type", "text/html")], body=b"<html>no such site</html>")
+    one = client(server(lambda _: page).url)
+    for ask in (one.get_manifest, one.head_manifest, one.delete_manifest):
+        with pytest.raises(RegistryUnavailable):
+            ask("a/b", "v1")
+
+
+def test_a_head_without_a_digest_is_made_good_by_a_get(server: Servers, client: Clients) -> None:
+    content = b'{"manifests":[]}'
+    reply = Reply(body=content, headers=[("Content-Type", media_types.OCI_INDEX)])
+    head = client(server(lambda _: reply).url).head_manifest("a/b", "v1")
+    assert head == Descriptor(
+        media_type=media_types.OCI_INDEX,
+        digest="sha256:" + hashlib.sha256(content).hexdigest(),
+        size=len(content),
+    )
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/../b", "A/b", "a b", "a?x=1", "a/b\r\n", "a//b", "/a", "a" * 256])
+def test_no_other_name_gets_into_a_url(server: Servers, client: Clients, name: str) -> None:
+    registry = server(lambda _: Reply())
+    one = client(registry.url)
+    for ask in (
+        lambda: one.head_manifest(name, "v1"),
+        lambda: one.head_blob(name, DIGEST),
+        lambda: one.begin_upload(name),
+        lambda: one.begin_upload("a/b", mount=DIGEST, mount_from=name),
+        lambda: list(one.tags(name)),
+        lambda: one.referrers(name, DIGEST),
+    ):
+        with pytest.raises(ValueError, match="not a repository name"):
+            ask()
+    assert registry.requests == []
+
+
+@pytest.mark.parametrize("reference", ["", "..", "v1/../../x", "v1?x", "sha256:zz", "a" * 129, "-x"])
+def test_no_other_reference_gets_into_a_url(server: Servers, client: Clients, reference: str) -> None:
+    registry = server(lambda _: Reply())
+    with pytest.raises(ValueError, match="tag"):
+        client(registry.url).get_manifest("a/b", reference)
+    assert registry.requests == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "registry:5000",
+        "ftp://h",
+        "http://",
+        "https://u:hunter2@h",
+        "https://h/path",
+        "https://h?x",
+        "https://h:port",
+        "http://h#f",
+    ],
+)
+def test_a_registrys_url_is_a_scheme_and_a_host(client: Clients, url: str) -> None:
+    with pytest.raises(ConfigurationError, match="URL") as caught:
+        client(url)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_ping_says_what_is_wrong(server: Servers, client: Clients) -> None:
+    with pytest.raises(RegistryUnavailable, match="no registry API"):
+        client(server(lambda _: Reply(status=404)).url).ping()
+    with pytest.raises(RegistryUnavailable, match="503"):
+        client(server(lambda _: Reply(status=503)).url).ping()
