@@ -182,7 +182,9 @@ def test_a_hundred_events_for_one_tag_cost_a_few_looks(secondary: Secondary, mak
     assert secondary.requests() < 30
 
 
-def test_a_push_does_not_wait_for_the_tags_owed_before_it(secondary: Secondary, make: ImageMaker, repository: str) -> None:
+def test_a_push_does_not_wait_for_the_tags_owed_before_it(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
     made = make.image(repository, "v0", layers=1)
     for number in range(1, 150):
         make.put(repository, f"v{number}", json.loads(made.content))
@@ -429,7 +431,7 @@ def test_a_resync_when_nothing_changed_reads_twice_and_writes_nothing(
     secondary.receive(json.dumps(work))
     secondary.sweep_until(lambda: not secondary.owed(repository))
 
-    assert secondary.secondary_proxy.counts() == {("HEAD", "manifest"): 1}
+    assert secondary.secondary_proxy.counts() == {("HEAD", "tag"): 1}
 
 
 def test_a_listing_that_fails_is_never_an_empty_repository(

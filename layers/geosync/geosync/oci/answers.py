@@ -154,7 +154,8 @@ def error_of(registry: str, request: str, answer: Answer, errors: Errors) -> Reg
 
 def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:
     """Return the error for a status and codes; `seconds` is the Retry-After."""
-    if errors.missing and 400 <= status < 500:
+    # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
+    if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
     kind = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
     if kind is None:

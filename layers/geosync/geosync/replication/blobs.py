@@ -15,7 +15,9 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
 
 COMMIT_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between the looks for a blob that was sent whole and not answered: storage may be committing it still."""
+"""Seconds between the looks for a large blob that was sent whole and not answered: storage may be committing it still."""
+LONG_COMMIT = 16 * 1024 * 1024
+"""Bytes from which that is worth the wait; less is sent again sooner than it is waited for."""
 
 
 class Stopped(GeosyncError):
@@ -76,7 +78,8 @@ class BlobMover:
             try:
                 self._destination.put_blob(upload, blob.digest, body)
             except OutcomeUnknown:
-                if not self._appears(blob, COMMIT_LOOKS if body.left == 0 else COMMIT_LOOKS[:1], stopped):
+                may_commit = body.left == 0 and len(reader) >= LONG_COMMIT
+                if not self._appears(blob, COMMIT_LOOKS if may_commit else COMMIT_LOOKS[:1], stopped):
                     raise
             return len(reader)
 

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 
-from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused
+from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryUnavailable
+from geosync.oci import media_types
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.replication import referrers
@@ -234,6 +235,11 @@ class Copier:
                 raise
             self._put(part, manifest)
             return
+        except RegistryUnavailable as error:
+            if error.status == 500 and "UNKNOWN" in error.codes and (format_ := _unusual(manifest)):
+                detail = f"it answers so to {format_}, which it does not take"
+                raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
+            raise
         if part.is_subject and not self._capabilities.referrers_api and manifest.subject is not None:
             self._keep_fallback_tag(manifest)
         self._finish(part, len(manifest.content))
@@ -272,3 +278,12 @@ def _named(answer: BlobsUnknown, manifest: Manifest) -> tuple[list[Descriptor], 
             detail=f"it wants {', '.join(answer.missing[:3])}: not in the manifest, or a layer that is not distributed",
         ) from answer
     return children, blobs
+
+
+def _unusual(manifest: Manifest) -> str | None:
+    """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
+    if manifest.media_type in media_types.SCHEMA1:
+        return "Docker schema 1"
+    if any(isinstance(layer, dict) and layer.get("urls") for layer in manifest.document.get("layers", ())):
+        return "a layer that is only at a URL"
+    return None

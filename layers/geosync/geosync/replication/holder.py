@@ -14,7 +14,7 @@ from enum import Enum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import GeosyncError, LeaseLost, OutcomeUnknown, OutOfTime, RegistryUnavailable, SyncRegistryError
+from geosync.errors import GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.oci.deadline import Deadline
 from geosync.replication.backlog import Backlog
 from geosync.replication.copy import Copier
@@ -170,9 +170,6 @@ class Holder:
             self._end(Ending.LOST)
         except OutOfTime:
             self._end(Ending.OUT_OF_TIME)
-        except OutcomeUnknown as error:
-            self._registry.postpone(owed, self._held.lease.suspect_until, failure=str(error))
-            self._reporter.failed(owed, error)
         except RegistryUnavailable as error:
             self._unavailable(owed, error)
         except (BotoCoreError, ClientError, SyncRegistryError) as error:

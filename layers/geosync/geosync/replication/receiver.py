@@ -106,7 +106,7 @@ class Receiver:
         return self._registry.look(repository, reference, holds=names)
 
     def _usable(self) -> Registries | None:
-        """The registries; None (said in the log) while a setting or a secret is wrong: events are marked all the same."""
+        """The registries; None (said in the log) while a setting or a secret is wrong: events are marked even so."""
         try:
             return self._registries()
         except (ConfigurationError, BotoCoreError, ClientError) as error:

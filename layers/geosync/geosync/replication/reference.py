@@ -7,8 +7,10 @@ requests in between.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import TypeVar
 
-from geosync.errors import OutcomeUnknown, ReplicationError
+from geosync.errors import OutcomeUnknown, RegistryUnavailable, ReplicationError
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Manifest
 from geosync.replication.copy import Copier, CopyResult
@@ -20,6 +22,10 @@ from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.items import ABSENT, Owed
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
+Found = TypeVar("Found")
+
+PAUSES_AFTER_500 = (0.1, 0.4)
+"""Seconds before a look is tried again that a registry answered with 500."""
 SEEN_PAGE = 500
 """Tags read at a time to find those of a digest."""
 
@@ -113,16 +119,31 @@ class ReferenceSync:
             # (when the run had it already) since the run began, under the same lease.
             attempt.primary = attempt.secondary = Look(attempt.reference, at)
         elif whole:
-            attempt.manifest = self._primary.get_manifest(self._repository, attempt.reference)
+            attempt.manifest = self._ask(lambda: self._primary.get_manifest(self._repository, attempt.reference))
             attempt.primary = Look(attempt.manifest.digest if attempt.manifest else None, at)
         else:
-            descriptor = self._primary.head_manifest(self._repository, attempt.reference)
+            descriptor = self._ask(lambda: self._primary.head_manifest(self._repository, attempt.reference))
             attempt.primary = Look(descriptor.digest if descriptor else None, at)
 
     def _look_at_secondary(self, attempt: _Attempt) -> None:
         at = wall_clock()
-        descriptor = self._secondary.head_manifest(self._secondary_repository, attempt.reference)
+        descriptor = self._ask(lambda: self._secondary.head_manifest(self._secondary_repository, attempt.reference))
         attempt.secondary = Look(descriptor.digest if descriptor else None, at)
+
+    def _ask(self, look: Callable[[], Found]) -> Found:
+        """Look, and look again on a 500.
+
+        Distribution rewrites a manifest's link in place for each tag that it is put under, and answers 500 to whoever
+        reads it just then.
+        """
+        for pause in PAUSES_AFTER_500:
+            try:
+                return look()
+            except RegistryUnavailable as error:
+                if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise
+                self._sleep(pause)
+        return look()
 
     def _write(self, attempt: _Attempt) -> None:
         if attempt.manifest is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -113,14 +112,7 @@ class SiteRegistries:
             access.credentials,
             deadline=self._deadline,
             writes=writes,
-            ca_bundle=_file_of(access.ca_bundle) if access.ca_bundle is not None else None,
+            ca_bundle=access.ca_bundle,
             connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
             tag_write_seconds=self._settings.timing.tag_write_timeout,
         )
-
-
-def _file_of(certificates: str) -> str:
-    """Write certificates where the TLS library can read them, and return the path. No secret is in them."""
-    with tempfile.NamedTemporaryFile("w", prefix="geosync-ca-", suffix=".pem", delete=False) as file:
-        file.write(certificates)
-    return file.name
