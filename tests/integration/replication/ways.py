@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 
-import requests
+from requests import Response
 from tests.integration.conftest import Place
 from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy
@@ -111,7 +111,7 @@ class Way:
         target = f"/v2/{self.repository}/manifests/{reference}"
         return self._there.send("GET", target, self.repository).status_code == 200
 
-    def _get(self, maker: ImageMaker, target: str) -> requests.Response:
+    def _get(self, maker: ImageMaker, target: str) -> Response:
         answer = maker.send("GET", target, self.repository)
         assert answer.status_code == 200, answer.text
         return answer

@@ -13,7 +13,8 @@ from geosync.oci import media_types
 from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
-from geosync.oci.uploads import Body, Upload
+from geosync.oci.transport import Body
+from geosync.oci.uploads import Upload
 
 Request = tuple[str, str]
 """A verb and what it was about: a digest or a tag."""

@@ -15,7 +15,7 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
 
 COMMIT_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between the looks for a large blob that was sent whole and not answered: storage may be committing it still."""
+"""Seconds between the looks for a large blob that was sent whole and not answered: storage may yet commit it."""
 LONG_COMMIT = 16 * 1024 * 1024
 """Bytes from which that is worth the wait; less is sent again sooner than it is waited for."""
 

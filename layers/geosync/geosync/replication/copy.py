@@ -275,7 +275,7 @@ def _named(answer: BlobsUnknown, manifest: Manifest) -> tuple[list[Descriptor], 
             answer.request,
             status=answer.status,
             codes=answer.codes,
-            detail=f"it wants {', '.join(answer.missing[:3])}: not in the manifest, or a layer that is not distributed",
+            detail=f"it wants {', '.join(answer.missing[:3])}: not in the manifest, or a layer that is only at a URL",
         ) from answer
     return children, blobs
 
