@@ -19,8 +19,8 @@ from geosync.oci.listings import PAGE_SIZE, NoReferrersApi, pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Answer, Timeouts
-from geosync.oci.uploads import Body, Upload, closing_timeout, closing_url
+from geosync.oci.transport import Answer, Body, Timeouts
+from geosync.oci.uploads import Upload, closing_timeout, closing_url
 
 #: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
 TAG_WRITE_SECONDS = 20.0

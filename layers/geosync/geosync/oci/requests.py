@@ -12,8 +12,7 @@ from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_err
 from geosync.oci.auth import Access, Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.transport import Answer, Broken, Timeouts, Transport
-from geosync.oci.uploads import Body
+from geosync.oci.transport import Answer, Body, Broken, Timeouts, Transport
 
 MAX_REDIRECTS = 5
 USER_AGENT = "geosync"

@@ -17,10 +17,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError
-from geosync.oci.uploads import Body
 
 #: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU
 #: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
@@ -33,6 +33,16 @@ MAX_IDLE_SECONDS = 10.0
 
 # A body that was not wanted is read to the end up to this size, so that its connection can be used again.
 _WORTH_DRAINING = 64 * 1024
+
+
+class Body(Protocol):
+    """Something to stream: `len()` is the exact number of bytes that `read` will give in all, b"" at the end."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes; raise only GeosyncErrors: an OSError would be taken for the destination's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

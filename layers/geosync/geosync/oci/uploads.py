@@ -1,26 +1,14 @@
-"""An upload under way (OCI distribution-spec 1.1, "Pushing blobs"), and the bodies that are streamed into it."""
+"""An upload under way (OCI distribution-spec 1.1, "Pushing blobs")."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from geosync.oci.transport import Timeouts
+from geosync.oci.transport import Timeouts
 
 #: A registry commits a layer before it answers the closing PUT: on S3 storage it copies the whole of it, part by part.
 #: Slower than that is not slow, but stuck.
 COMMIT_BYTES_PER_SECOND = 8 * 1024 * 1024
-
-
-class Body(Protocol):
-    """Something to stream: `len()` is the exact number of bytes that `read` will give in all, b"" at the end."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes; raise only GeosyncErrors: an OSError would be taken for the destination's."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

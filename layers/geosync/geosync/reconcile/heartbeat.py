@@ -1,30 +1,24 @@
-"""The primary's heartbeat, posted through its own public notification endpoint, as its registry posts.
-
-It takes the way of every push (API, topic, queue, table), so that a secondary can tell silence from loss.
-"""
+"""The primary's heartbeat, posted through its own public notification endpoint as its registry posts."""
 
 from __future__ import annotations
 
 import time
-import uuid
 
 import requests
 
 from geosync.errors import HeartbeatFailed
-from geosync.events import HEARTBEAT
+from geosync.notifications.heartbeat import MEDIA_TYPE, envelope
 
 TIMEOUT = 5.0
 """Seconds; a registry's own is 0.5."""
-MEDIA_TYPE = "application/vnd.docker.distribution.events.v2+json"
 
 
 def post(session: requests.Session, url: str, token: bytes) -> None:
     """Post one heartbeat; raises HeartbeatFailed, which says what the endpoint answered. The token is in no text."""
-    event = {"id": str(uuid.uuid4()), "action": HEARTBEAT, "sent_at": time.time_ns() // 1_000_000}
     try:
         answer = session.post(
             url,
-            json={"events": [event]},
+            data=envelope(time.time_ns() // 1_000_000),
             headers={"Authorization": token.decode("ascii"), "Content-Type": MEDIA_TYPE},
             timeout=TIMEOUT,
             allow_redirects=False,
