@@ -77,7 +77,7 @@ class Row:
     is_far: bool
     ours: list[float] = field(default_factory=list)
     skopeo: list[float] = field(default_factory=list)
-    skopeo_peak: int = 0
+    skopeo_peak: int | None = None
     ours_extra: int | None = None
     ours_requests: int | None = None
     skopeo_requests: int | None = None
@@ -99,7 +99,7 @@ class Row:
             "" if self.ours_requests is None else f"{self.ours_requests}",
             "" if self.skopeo_requests is None else f"{self.skopeo_requests}",
             "" if self.ours_extra is None else f"+{self.ours_extra / MIB:.0f} MiB",
-            f"{self.skopeo_peak / MIB:.0f} MiB",
+            "" if self.skopeo_peak is None else f"{self.skopeo_peak / MIB:.0f} MiB",
             f"{len(self.ours)}",
         )
 
@@ -149,7 +149,7 @@ class Bench:
         return row
 
     def count(self, row: Row) -> None:
-        """Count the requests of one copy each, through proxies at both ends, and measure the memory of ours."""
+        """Count the requests of one copy each, through proxies at both ends, and measure the memory of both."""
         with CountingProxy(self._source.url) as source, CountingProxy(self._destination.url) as destination:
             copy_tag(reader(source.url), writer(destination.url), self._push(row.case), TAG)
             row.ours_requests = source.total() + destination.total()
@@ -157,6 +157,7 @@ class Bench:
             destination.reset()
             _skopeo(source.url, destination.url, self._push(row.case))
             row.skopeo_requests = source.total() + destination.total()
+        row.skopeo_peak = _skopeo_memory(self._source.url, self._destination.url, self._push(row.case))
         warm = self._push(CASES[0])
         row.ours_extra = int(
             peak.measure(self._source.url, self._destination.url, warm, self._push(row.case), TAG)["extra"]
@@ -178,9 +179,8 @@ class Bench:
 
     def _measure_skopeo(self, row: Row, name: str) -> None:
         started = time.perf_counter()
-        memory = _skopeo(self._urls[row.is_far], self._destination.url, name)
+        _skopeo(self._urls[row.is_far], self._destination.url, name)
         row.skopeo.append(time.perf_counter() - started)
-        row.skopeo_peak = max(row.skopeo_peak, memory)
 
     def _wipe(self) -> None:
         """Take what the pair left off the disk."""
@@ -192,27 +192,35 @@ def _new_name() -> str:
     return f"bench/{uuid.uuid4().hex[:12]}"
 
 
-def _skopeo(source: str, destination: str, name: str) -> int:
-    """Copy with skopeo; returns the peak of its resident set in bytes."""
-    process = subprocess.Popen(
-        [
-            "skopeo",
-            "--insecure-policy",
-            "copy",
-            "--all",
-            "--quiet",
-            "--src-tls-verify=false",
-            "--dest-tls-verify=false",
-            f"docker://{source.removeprefix('http://')}/{name}:{TAG}",
-            f"docker://{destination.removeprefix('http://')}/{name}:{TAG}",
-        ],
-        stdout=subprocess.DEVNULL,
+def _skopeo(source: str, destination: str, name: str) -> None:
+    subprocess.run(_skopeo_command(source, destination, name), check=True, stdout=subprocess.DEVNULL)
+
+
+def _skopeo_memory(source: str, destination: str, name: str) -> int:
+    """Copy with skopeo; returns the peak of its resident set in bytes.
+
+    Its parent is a small process: a child's peak begins with what its parent had when it was forked.
+    """
+    parent = (
+        "import os, resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"skopeo failed with {process.returncode}")
-    return usage.ru_maxrss * 1024
+    command = [sys.executable, "-c", parent, *_skopeo_command(source, destination, name)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _skopeo_command(source: str, destination: str, name: str) -> list[str]:
+    return [
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "--all",
+        "--quiet",
+        "--src-tls-verify=false",
+        "--dest-tls-verify=false",
+        f"docker://{source.removeprefix('http://')}/{name}:{TAG}",
+        f"docker://{destination.removeprefix('http://')}/{name}:{TAG}",
+    ]
 
 
 @contextmanager
@@ -242,6 +250,8 @@ def main() -> int:
     if shutil.which("skopeo") is None:
         raise SystemExit("skopeo is not installed: apt-get install skopeo")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
     rows: list[Row] = []
     large: dict[str, float] | None = None
     with registries() as bench:
