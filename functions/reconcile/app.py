@@ -1,4 +1,4 @@
-"""Every minute: the subscription, the heartbeat, the sweep. One that fails is logged and does not keep the others."""
+"""Every minute: the subscription, the heartbeat, the sweep, the comparison. One that fails does not keep the others."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from geosync.notifications.authorization import read_tokens
 from geosync.reconcile import heartbeat, subscription
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.reconcile.sweep import sweep
+from geosync.replication.catalogue import is_due, latest
+from geosync.replication.work import CatalogueMessage
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.store import DynamoStore
 
 if TYPE_CHECKING:
@@ -36,8 +38,8 @@ class Site:
     def __init__(self) -> None:
         self.settings = read(ReconcileSettings, os.environ)
         self.metrics = observability.Metrics(self.settings.site_name)
-        store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
-        self.registry = SyncRegistry(store)
+        self.store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
+        self.registry = SyncRegistry(self.store)
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
         self.session = requests.Session()
@@ -55,7 +57,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     if site().settings.site_role == "primary":
         tasks: dict[str, Callable[[], None]] = {"heartbeat": _heartbeat}
     else:
-        tasks = {"subscription": _subscription, "sweep": _sweep}
+        tasks = {"subscription": _subscription, "sweep": _sweep, "comparison": _comparison}
     return {name: _attempt(name, task) for name, task in tasks.items()}
 
 
@@ -90,3 +92,12 @@ def _sweep() -> None:
     swept = sweep(site().registry, site().sqs, site().settings.work_queue_url)
     logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
     site().metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})
+
+
+def _comparison() -> None:
+    settings = site().settings
+    walk = latest(site().store)
+    if not is_due(walk, now=wall_clock(), every=settings.comparison_seconds):
+        return
+    site().sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
+    logger.info("comparison_asked_for", extra={"last_started_at": walk.started_at if walk is not None else None})

@@ -51,12 +51,19 @@ class Secondary:
     """Follows the registry `primary` into the registry `secondary`, both seen through proxies that count."""
 
     def __init__(
-        self, primary: Place, secondary: Place, *, timing: Timing = TIMING, prefix: str = "", removals: bool = True
+        self,
+        primary: Place,
+        secondary: Place,
+        *,
+        timing: Timing = TIMING,
+        prefix: str = "",
+        removals: bool = True,
+        store: MemoryStore | None = None,
     ) -> None:
         self.primary_proxy = CountingProxy(primary.url)
         self.secondary_proxy = CountingProxy(secondary.url)
         self.deadline = Deadline()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.registry = SyncRegistry(self.store, timing=timing)
         self.dlq = Queue()
         reader = RegistryClient(self.primary_proxy.url, Anonymous(), deadline=self.deadline)
@@ -124,7 +131,9 @@ class Secondary:
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > seconds:
-                items = {key: item for key, item in self.store.table.items() if "owed#" in key.item or key.item == "row"}
+                items = {
+                    key: item for key, item in self.store.table.items() if "owed#" in key.item or key.item == "row"
+                }
                 raise AssertionError(f"it never came to that: {items}")
             time.sleep(0.05)
             self.sweep()

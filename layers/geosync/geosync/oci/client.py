@@ -271,9 +271,16 @@ class RegistryClient:
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
-    def repositories(self) -> Iterator[list[str]]:
-        """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none)."""
-        for page in pages(self._requests, f"/v2/_catalog?n={PAGE_SIZE}", (auth.CATALOG,)):
+    def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
+        """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).
+
+        `last`: only what comes after that name.
+        """
+        path = f"/v2/_catalog?n={PAGE_SIZE}"
+        if last is not None:
+            _check_repository(last)
+            path += f"&last={last}"
+        for page in pages(self._requests, path, (auth.CATALOG,)):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]

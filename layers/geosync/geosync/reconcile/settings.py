@@ -19,3 +19,5 @@ class ReconcileSettings:
     notifications_url: str
     notification_secret_arn: str
     primary_topic_arn: str | None = None
+    comparison_seconds: float = 86_400
+    """Between two walks through the primary's catalogue; 0: the first one only."""

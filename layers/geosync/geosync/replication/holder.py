@@ -142,7 +142,14 @@ class Holder:
             removals=self._removals,
             sleep=self._sleep,
         )
-        return references, WholeRepository(self._registry, self._registries.primary, self._held)
+        whole = WholeRepository(
+            self._registry,
+            self._held,
+            primary=self._registries.primary,
+            secondary=self._registries.secondary,
+            secondary_repository=self._registries.at_secondary(self._repository),
+        )
+        return references, whole
 
     def _collect(self) -> None:
         """Settle every reference that has ended."""

@@ -12,14 +12,23 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import ConfigurationError, CorruptItem, MessageError, SyncRegistryError
+from geosync.errors import (
+    ConfigurationError,
+    CorruptItem,
+    MessageError,
+    OutOfTime,
+    RegistryError,
+    RegistryUnavailable,
+    SyncRegistryError,
+)
 from geosync.events import GeoEvent, Heartbeat, parse_message
 from geosync.heartbeats import record
 from geosync.oci.deadline import Deadline
+from geosync.replication.catalogue import Catalogue
 from geosync.replication.holder import Ending, Holder
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
-from geosync.replication.work import KIND, WorkMessage
+from geosync.replication.work import CATALOGUE_KIND, KIND, CatalogueMessage, WorkMessage
 from geosync.settings import Role
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
@@ -28,6 +37,9 @@ from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+
+
+Message = GeoEvent | Heartbeat | WorkMessage | CatalogueMessage
 
 
 class Receiver:
@@ -68,7 +80,7 @@ class Receiver:
         except (MessageError, CorruptItem) as error:
             self._reporter.refused(body, error)
 
-    def _process(self, message: GeoEvent | Heartbeat | WorkMessage) -> None:
+    def _process(self, message: Message) -> None:
         if self._role == "primary":
             self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return
@@ -79,6 +91,8 @@ class Receiver:
                 self._event(message)
             case WorkMessage():
                 self._work(message)
+            case CatalogueMessage():
+                self._after_the_mark(self._walk_the_catalogue)
 
     def _event(self, event: GeoEvent) -> None:
         reference = _reference(event)
@@ -99,6 +113,23 @@ class Receiver:
             self._after_the_mark(lambda: self._knock(message.repository, glance))
         else:
             self._after_the_mark(lambda: self._wake(message.repository, glance))
+
+    def _walk_the_catalogue(self) -> None:
+        """Backfill and comparison. What keeps it from its end is in the log and its item; reconcile has it go on."""
+        registries = self._usable()
+        if registries is None or self._registry.is_paused() or self._registry.holds():
+            return
+        try:
+            walk = Catalogue(self._store, self._registry, registries.primary).walk()
+        except OutOfTime:
+            self._logger.info("catalogue_goes_on_later")
+        except RegistryUnavailable as error:
+            hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
+            self._reporter.held(hold)
+        except RegistryError as error:
+            self._logger.error("catalogue_unreadable", extra={"reason": str(error)})
+        else:
+            self._logger.info("catalogue_walked", extra={"repositories": walk.repositories})
 
     def _look(self, repository: str, reference: Reference) -> Glance:
         registries = self._usable()
@@ -160,12 +191,14 @@ class Receiver:
             self._logger.exception("sync_interrupted")
 
 
-def _parse(body: str) -> GeoEvent | Heartbeat | WorkMessage:
+def _parse(body: str) -> Message:
     """Read a message of either queue, told apart by `kind`. Raises MessageError."""
     try:
         kind = json.loads(body).get("kind")
     except (ValueError, AttributeError, RecursionError):
         kind = None
+    if kind == CATALOGUE_KIND:
+        return CatalogueMessage.from_json(body)
     return WorkMessage.from_json(body) if kind == KIND else parse_message(body)
 
 

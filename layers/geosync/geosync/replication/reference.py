@@ -103,7 +103,7 @@ class ReferenceSync:
                 case decisions.Fail(reason):
                     raise SecondaryDisagrees(reason)
                 case decisions.Discharge(seen):
-                    if seen is not None and not owed.expects:
+                    if attempt.primary.digest is not None and not owed.expects:
                         self._bring_referrers(attempt)
                     if seen is None and owed.reference.kind == "digest":
                         self._mark_tags_of(owed)

@@ -1,61 +1,93 @@
-"""The reference `owed#*`: the whole repository is owed (backfill, resync, a deleted repository).
+"""The reference `owed#*`: the whole repository is owed (backfill, comparison, resync, a deleted repository).
 
-It is not copied here. Each page of the primary's tags becomes owed references, which the holder works off like any
-other: they are tried, fail and are counted one by one. The cursor moves behind each page, so that the next invocation
-goes on where this one stopped.
+Nothing is copied here. Each page of the primary's tags is compared with what the secondary has; what was never seen
+equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried, failed and
+counted one by one. The cursor moves behind each page, so that the next invocation goes on where this one stopped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from geosync.errors import NotFound
 from geosync.oci.client import RegistryClient
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
+from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
-MARKERS = 8
-"""Marks written side by side."""
+PARALLELISM = 8
+"""Marks or looks side by side."""
 SEEN_PAGE = 500
+"""Tags read at a time that were seen once."""
 
 
 class WholeRepository:
-    """Turns `owed#*` into owed tags."""
+    """Turns `owed#*` into owed tags, under one lease."""
 
-    def __init__(self, registry: SyncRegistry, primary: RegistryClient, held: HeldLease) -> None:
+    def __init__(
+        self,
+        registry: SyncRegistry,
+        held: HeldLease,
+        *,
+        primary: RegistryClient,
+        secondary: RegistryClient,
+        secondary_repository: str,
+    ) -> None:
         self._registry = registry
-        self._primary = primary
         self._held = held
+        self._primary = primary
+        self._secondary = secondary
+        self._secondary_repository = secondary_repository
 
     def sync(self, owed: Owed) -> Outcome:
-        """Mark every tag that the primary lists, then every tag that Geosync has seen and the primary does not list.
+        """Mark the tags that the primary lists and the secondary has not, then those it does not list any more.
 
         What becomes of the latter is decided for each when it is looked at: a listing is no proof that a tag is gone.
-        Raises RegistryError when the primary can't be listed; only 404 NAME_UNKNOWN reads as "no tags".
+        Raises RegistryError when a registry does not answer; only 404 NAME_UNKNOWN reads as "no tags".
         """
         expects = ABSENT if ABSENT in owed.expects else None
         listed: set[str] = set()
         resumed_after = owed.cursor
-        with ThreadPoolExecutor(MARKERS, thread_name_prefix="mark") as pool:
-            try:
+        with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="whole") as pool:
+            with suppress(NotFound):
+                # A registry that knows no `last` begins at the beginning again, and its page is all there is.
                 for page in self._primary.tags(owed.repository, last=resumed_after):
-                    # A registry that knows no `last` starts at the beginning again, and its page is all there is.
                     listed.update(page)
-                    self._mark(pool, owed.repository, page, None)
+                    self._compare(pool, owed.repository, page)
                     if page:
                         advanced = self._registry.advance(owed, page[-1])
                         if advanced is None:
                             return Outcome(discharged=False, marked_again=True)
                         owed = advanced
-            except NotFound:
-                pass
             for names in self._seen_but_not_listed(owed, listed, complete=resumed_after is None):
                 self._mark(pool, owed.repository, names, expects)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
+
+    def _compare(self, pool: ThreadPoolExecutor, repository: str, tags: list[str]) -> None:
+        """Mark those of `tags` that were never seen equal, or are not now; note the others as looked at."""
+        known = self._registry.seen(repository, map(Reference.tag, tags))
+        seen = [
+            pair for pair in pool.map(lambda tag: self._look(repository, tag), (one.value for one in known)) if pair
+        ]
+        recorded = self._registry.record(self._held.lease, seen) if seen else set()
+        self._mark(pool, repository, (tag for tag in tags if Reference.tag(tag) not in recorded), None)
+
+    def _look(self, repository: str, tag: str) -> tuple[Reference, Seen] | None:
+        """Look at a tag on both sides; None unless that shows and proves that they are equal."""
+        looked_at = wall_clock()
+        here = self._primary.head_manifest(repository, tag)
+        seen_at = wall_clock()
+        there = self._secondary.head_manifest(self._secondary_repository, tag)
+        if here is None or there is None or here.digest != there.digest:
+            return None
+        if not proves_secondary(Look(there.digest, seen_at), self._held.lease.suspect_until):
+            return None
+        return Reference.tag(tag), Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at)
 
     def _mark(self, pool: ThreadPoolExecutor, repository: str, tags: Iterable[str], expects: str | None) -> None:
         def mark(tag: str) -> None:

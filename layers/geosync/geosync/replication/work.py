@@ -1,4 +1,6 @@
-"""The message of the work queue: wake a repository, and mark references first if it names any.
+"""The messages of the work queue.
+
+A work message wakes a repository, and has references marked first if it names any.
 
 The sweep sends it without references (what is owed is in the sync registry already); resync and replay name what they
 want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the work queue
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
@@ -17,6 +19,7 @@ from geosync.sync_registry.items import Reference
 
 VERSION = "1"
 KIND = "work"
+CATALOGUE_KIND = "catalogue"
 Reason = Literal["sweep", "resync", "replay"]
 
 
@@ -43,14 +46,7 @@ class WorkMessage:
     @classmethod
     def from_json(cls, body: str) -> WorkMessage:
         """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
-        try:
-            fields = json.loads(body)
-        except (ValueError, RecursionError):
-            raise MalformedMessage("not JSON") from None
-        if not isinstance(fields, dict) or fields.get("kind") != KIND:
-            raise MalformedMessage("not a work message")
-        if fields.get("version") != VERSION:
-            raise UnknownVersion(f"work message version {str(fields.get('version'))[:20]!r} is not known here")
+        fields = _fields(body, KIND)
         repository, reason, names = fields.get("repository"), fields.get("reason"), fields.get("references", [])
         if not isinstance(repository, str) or not is_repository(repository):
             raise MalformedMessage("repository is not a repository name")
@@ -59,6 +55,34 @@ class WorkMessage:
         if not isinstance(names, list):
             raise MalformedMessage("references is not a list")
         return cls(repository=repository, reason=reason, references=tuple(_reference(name) for name in names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueMessage:
+    """Go through the primary's catalogue (replication/catalogue.py), from the beginning or from where it stopped."""
+
+    def to_json(self) -> str:
+        """The message body."""
+        return json.dumps({"version": VERSION, "kind": CATALOGUE_KIND}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> CatalogueMessage:
+        """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
+        _fields(body, CATALOGUE_KIND)
+        return cls()
+
+
+def _fields(body: str, kind: str) -> dict[str, Any]:
+    """The fields of a message of this kind; raises UnknownVersion or MalformedMessage."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("not JSON") from None
+    if not isinstance(fields, dict) or fields.get("kind") != kind:
+        raise MalformedMessage(f"not a {kind} message")
+    if fields.get("version") != VERSION:
+        raise UnknownVersion(f"{kind} message version {str(fields.get('version'))[:20]!r} is not known here")
+    return fields
 
 
 def _reference(name: object) -> Reference:
