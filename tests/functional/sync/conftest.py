@@ -1,0 +1,81 @@
+"""functions/sync as Lambda loads it, on moto, between two real registries."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, cast
+
+import pytest
+from functions.sync import app
+from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
+from moto import mock_aws
+from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
+
+from geosync.oci.client import RegistryClient
+from geosync.replication import site_registries
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def registries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningRegistry, RunningRegistry]]:
+    """The primary's asks for a password and takes foreign layers; the secondary's does neither."""
+    auth = BasicAuth(users={USERNAME: PASSWORD})
+    primary = RegistrySpec(name="primary", auth=auth, foreign_urls=("^https://example\\.com/",))
+    running = [start(spec, tmp_path_factory.mktemp(spec.name)) for spec in (primary, RegistrySpec(name="secondary"))]
+    yield running[0], running[1]
+    for one in running:
+        one.stop()
+
+
+@pytest.fixture
+def aws(
+    monkeypatch: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegistry]
+) -> Iterator[pytest.MonkeyPatch]:
+    """AWS of one region; the function is loaded anew, and its connections to the registries end with the test."""
+    clients: list[RegistryClient] = []
+
+    def client(*given: Any, **more: Any) -> RegistryClient:
+        clients.append(RegistryClient(*given, **more))
+        return clients[-1]
+
+    monkeypatch.setattr(site_registries, "RegistryClient", client)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    app.site.cache_clear()
+    with mock_aws():
+        yield monkeypatch
+    app.site.cache_clear()
+    for one in clients:
+        one.close()
+
+
+@pytest.fixture
+def site(aws: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegistry]) -> Iterator[Site]:
+    one = Site(*registries)
+    for name, value in one.environment().items():
+        aws.setenv(name, value)
+    yield one
+    one.make.close()
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return the lines logged so far, decoded."""
+    stream = io.StringIO()
+    handler = cast("logging.StreamHandler[Any]", app.logger.registered_handler)
+    before = handler.setStream(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    if before is not None:
+        handler.setStream(before)
+
+
+@pytest.fixture
+def repository() -> str:
+    """Return a repository name that no other test of this run has."""
+    return f"group/app-{next(_numbers)}"

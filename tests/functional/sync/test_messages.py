@@ -1,0 +1,321 @@
+"""What functions/sync makes of a message: done once it is marked or in the DLQ with its reason, else it comes again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from functions.sync import app
+from tests.functional.sync.parts import DONE, TABLE, Site, handle, push, sample, wake
+
+from geosync.sync_registry.items import PENDING, SYNCED, Reference
+
+Log = Callable[[], list[dict[str, Any]]]
+
+
+# ── events ──
+
+
+def test_a_push_is_copied_and_synced(site: Site, repository: str) -> None:
+    made = site.make.image(repository, "v1")
+    assert handle(push(made)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+    assert site.row(repository).state == SYNCED
+    assert site.owed(repository) == []
+    assert site.dead_letters() == []
+
+
+def test_a_push_by_digest_and_its_index_are_copied(site: Site, repository: str) -> None:
+    index = site.make.index(repository, "multi")
+    for child in index.children:
+        site.registry.mark(repository, Reference.digest(child), expects=child)
+    assert handle(push(index)) == DONE
+    assert site.digest(repository, "multi") == index.digest
+    assert [site.digest(repository, child) for child in index.children] == list(index.children)
+    assert site.row(repository).state == SYNCED
+
+
+def test_the_same_push_again_asks_neither_registry(site: Site, repository: str, log: Log) -> None:
+    event = push(site.make.image(repository, "v1"))
+    handle(event)
+    assert handle(event) == DONE
+    assert [line["message"] for line in log()][-1] == "event_seen_already"
+
+
+def test_a_deleted_tag_is_removed_and_its_sibling_stays(site: Site, repository: str) -> None:
+    gone = site.make.image(repository, "1.0")
+    stays = site.make.image(repository, "2.0")
+    handle(push(gone))
+    handle(push(stays))
+    handle(push(gone, tag="sibling"))  # the primary has no such tag: nothing may be made of it
+    site.make.delete(gone)
+    assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
+    assert site.digest(repository, "1.0") is None
+    assert site.digest(repository, "2.0") == stays.digest
+    assert (repository, "tag#1.0") not in site.items()
+
+
+def test_a_delete_that_the_primary_does_not_confirm_removes_nothing(site: Site, repository: str) -> None:
+    made = site.make.image(repository, "1.0")
+    handle(push(made))
+    assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
+    assert site.digest(repository, "1.0") == made.digest
+    assert site.row(repository).state == SYNCED
+
+
+def test_under_the_policy_keep_nothing_is_removed(site: Site, aws: pytest.MonkeyPatch, repository: str) -> None:
+    aws.setenv("DELETES", "keep")
+    made = site.make.image(repository, "1.0")
+    handle(push(made))
+    site.make.delete(made)
+    assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
+    assert site.digest(repository, "1.0") == made.digest
+    assert site.owed(repository) == []
+
+
+def test_a_heartbeat_is_kept_and_an_older_one_is_not(site: Site) -> None:
+    assert handle(sample("sync-heartbeat.json")) == DONE
+    assert handle(sample("sync-heartbeat.json", sent_at=1_795_498_979_000)) == DONE
+    kept = site.items()["#site", "heartbeat"]
+    assert (kept["site"], kept["sent_at"]) == ("dublin", 1_795_498_980_000)
+    assert kept["arrived_at"] > kept["sent_at"]
+
+
+# ── the work queue ──
+
+
+def test_a_wake_up_works_off_what_is_due(site: Site, repository: str) -> None:
+    made = [site.make.image(repository, f"v{number}") for number in range(3)]
+    for one in made:
+        site.registry.mark(repository, Reference.tag(one.reference))
+    assert handle(wake(repository)) == DONE
+    assert [site.digest(repository, one.reference) for one in made] == [one.digest for one in made]
+    assert site.row(repository).state == SYNCED
+
+
+def test_a_whole_repository_is_brought_tag_by_tag(site: Site, repository: str) -> None:
+    made = [site.make.image(repository, f"v{number}", layers=1) for number in range(5)]
+    assert handle(sample("sync-work.json", repository=repository, reason="resync", references=["*"])) == DONE
+    assert [site.digest(repository, one.reference) for one in made] == [one.digest for one in made]
+    assert site.row(repository).state == SYNCED
+
+
+def test_a_wake_up_of_a_repository_with_nothing_due_changes_nothing_there(site: Site, repository: str) -> None:
+    assert handle(wake(repository)) == DONE
+    assert site.owed(repository) == []
+
+
+# ── the dead-letter queue ──
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [({"version": "99"}, "version"), ({"repository": "Not/A/Name"}, "repository"), ({"event_name": "sung"}, "event_name")],
+)
+def test_a_message_that_cannot_be_read_is_a_dead_letter_with_its_reason(
+    site: Site, change: dict[str, str], reason: str
+) -> None:
+    event = sample("sync-push.json", **change)
+    assert handle(event) == DONE
+    ((body, attributes),) = site.dead_letters()
+    assert body == event["Records"][0]["body"]
+    assert attributes["kind"] == "refused"
+    assert reason in attributes["reason"]
+    assert site.items() == {}
+
+
+def test_what_is_no_json_is_a_dead_letter_word_for_word(site: Site) -> None:
+    event = sample("sync-push.json")
+    event["Records"][0]["body"] = "not JSON ÿ"
+    assert handle(event) == DONE
+    ((body, attributes),) = site.dead_letters()
+    assert (body, attributes["kind"]) == ("not JSON ÿ", "refused")
+
+
+def test_a_row_that_was_edited_by_hand_is_a_dead_letter_that_names_the_attribute(site: Site, repository: str) -> None:
+    row = {"repository": {"S": repository}, "item": {"S": "row"}, "revision": {"S": "seven"}}
+    site.dynamodb.put_item(TableName=TABLE, Item=row)
+    assert handle(push(site.make.image(repository, "v1"))) == DONE
+    ((_, attributes),) = site.dead_letters()
+    assert repository in attributes["reason"]
+    assert "revision" in attributes["reason"]
+
+
+def test_what_no_attempt_changes_is_parked_and_its_dead_letter_replays_it(site: Site, repository: str) -> None:
+    made = site.make.foreign(repository, "win")  # the secondary's registry takes no foreign layers
+    assert handle(push(made)) == DONE
+    ((body, attributes),) = site.dead_letters()
+    assert attributes["kind"] == "parked"
+    assert attributes["reason"]
+    (owed,) = site.registry.owed(repository)
+    assert owed.parked
+    assert owed.failure == attributes["reason"]
+    image = site.make.image(repository, "win")  # somebody mends it
+    event = sample("sync-work.json")
+    event["Records"][0]["body"] = body
+    assert handle(event) == DONE
+    assert site.digest(repository, "win") == image.digest
+    assert site.owed(repository) == []
+
+
+# ── before the mark, and after it ──
+
+
+def test_without_its_table_a_message_comes_again(site: Site, repository: str) -> None:
+    event = push(site.make.image(repository, "v1"))
+    site.dynamodb.delete_table(TableName=TABLE)
+    assert handle(event) == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+
+
+def test_without_its_dlq_an_unreadable_message_comes_again(site: Site) -> None:
+    site.lose_the_dlq()
+    event = sample("sync-push.json", version="99")
+    assert handle(event) == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_table_that_is_lost_after_the_mark_loses_nothing(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, writes: int
+) -> None:
+    made = site.make.image(repository, "v1")
+    left = iter(range(writes))
+
+    def cut(**_: Any) -> None:
+        if next(left, None) is None:
+            raise EndpointConnectionError(endpoint_url="dynamodb")
+
+    client: Any = app.site().store._client
+    for operation in ("UpdateItem", "TransactWriteItems"):
+        client.meta.events.register(f"before-call.dynamodb.{operation}", cut)
+    assert handle(push(made)) == DONE
+    assert site.owed(repository) == ["tag#v1"]
+    for operation in ("UpdateItem", "TransactWriteItems"):
+        client.meta.events.unregister(f"before-call.dynamodb.{operation}", cut)
+    until_free(site, repository)
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+
+
+def until_free(site: Site, repository: str) -> None:
+    """Let the lease run out that nobody could release."""
+    row = site.registry.row(repository)
+    if row is not None and row.lease_expires is not None:
+        key = {"repository": {"S": repository}, "item": {"S": "row"}}
+        expired = {":past": {"N": str(row.lease_expires - 10_000)}}
+        site.dynamodb.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET lease_expires = :past, due = :past",
+            ExpressionAttributeValues=expired,
+        )
+
+
+def test_with_no_time_left_an_event_is_marked_and_the_repository_let_go(site: Site, repository: str) -> None:
+    made = site.make.image(repository, "v1")
+    assert handle(push(made), seconds=15) == DONE
+    assert site.owed(repository) == ["tag#v1"]
+    assert site.row(repository).lease_token is None
+    assert site.registry.due_repositories() == [repository]
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+
+
+def test_an_event_without_records_is_done_without_a_call(aws: pytest.MonkeyPatch) -> None:
+    assert handle({"Records": []}) == DONE
+    assert handle({}) == DONE
+    assert app.site.cache_info().currsize == 0
+
+
+# ── when nothing is to be synced ──
+
+
+def test_a_primary_drops_what_its_queues_bring(site: Site, aws: pytest.MonkeyPatch, repository: str, log: Log) -> None:
+    aws.setenv("SITE_ROLE", "primary")
+    made = site.make.image(repository, "v1")
+    for event in (push(made), sample("sync-heartbeat.json"), wake(repository)):
+        assert handle(event) == DONE
+    assert site.items() == {}
+    assert site.digest(repository, "v1") is None
+    assert {line["message"] for line in log()} == {"message_dropped"}
+
+
+def test_a_paused_site_marks_and_syncs_when_it_goes_on(site: Site, repository: str) -> None:
+    site.registry.pause("maintenance")
+    made = site.make.image(repository, "v1")
+    assert handle(push(made)) == DONE
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") is None
+    assert site.owed(repository) == ["tag#v1"]
+    assert site.row(repository).state == PENDING
+    site.registry.resume()
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+
+
+# ── registries that cannot be used ──
+
+
+@pytest.mark.parametrize("secret", ["not JSON", '{"type": "song"}', '{"username": "geo"}'])
+def test_a_secret_that_cannot_be_read_costs_no_event_and_is_read_again(
+    site: Site, repository: str, log: Log, secret: str
+) -> None:
+    site.set_secret(secret)
+    made = site.make.image(repository, "v1")
+    assert handle(push(made)) == DONE
+    assert site.owed(repository) == ["tag#v1"]
+    (line, *_) = [line for line in log() if line["message"] == "registries_misconfigured"]
+    assert "secret" in line["reason"]
+    site.set_secret({"username": "geo", "password": "s3cret-reader"})
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+
+
+@pytest.mark.parametrize("setting", ["PRIMARY_REGISTRY_URL", "PRIMARY_REGISTRY_SECRET_ARN"])
+def test_a_setting_that_is_missing_or_wrong_costs_no_event(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, setting: str
+) -> None:
+    wrong = {"PRIMARY_REGISTRY_URL": "", "PRIMARY_REGISTRY_SECRET_ARN": f"{site.secret_arn}-gone"}
+    aws.setenv(setting, wrong[setting])
+    assert handle(push(site.make.image(repository, "v1"))) == DONE
+    assert site.owed(repository) == ["tag#v1"]
+    assert handle(wake(repository)) == DONE
+
+
+def test_a_password_that_is_refused_is_a_failure_that_says_so(site: Site, repository: str) -> None:
+    site.set_secret({"username": "geo", "password": "wrong-one"})
+    assert handle(push(site.make.image(repository, "v1"))) == DONE
+    (owed,) = site.registry.owed(repository)
+    assert (owed.attempts, owed.parked) == (1, False)
+    assert "401" in (owed.failure or "")
+    assert "wrong-one" not in json.dumps(list(site.items().values()), default=str)
+
+
+def test_a_registry_that_is_down_is_held_and_nothing_counts_as_failed(
+    site: Site, aws: pytest.MonkeyPatch, repository: str
+) -> None:
+    made = site.make.image(repository, "v1")
+    aws.setenv("LOCAL_REGISTRY_URL", "http://127.0.0.1:1")
+    assert handle(push(made)) == DONE
+    (hold,) = site.registry.holds()
+    assert hold.registry == "127.0.0.1:1"
+    (owed,) = site.registry.owed(repository)
+    assert (owed.attempts, owed.parked) == (0, False)
+    assert site.row(repository).lease_token is None
+    # Another event of another repository is marked, and asks the registry nothing.
+    other = site.make.image(f"{repository}/other", "v1")
+    assert handle(push(other)) == DONE
+    assert site.owed(other.repository) == ["tag#v1"]
+    assert site.row(other.repository).lease_token is None
+
+
+def test_a_hold_is_forgotten_when_the_registry_answers(site: Site, repository: str) -> None:
+    name = site.secondary.host
+    key = {"repository": {"S": "#site"}, "item": {"S": f"hold#{name}"}}
+    past = {"until": {"N": "1"}, "attempts": {"N": "3"}, "reason": {"S": "it was down"}}
+    site.dynamodb.put_item(TableName=TABLE, Item=key | past)  # type: ignore[arg-type]
+    assert handle(push(site.make.image(repository, "v1"))) == DONE
+    assert site.row(repository).state == SYNCED
+    assert ("#site", f"hold#{name}") not in site.items()
