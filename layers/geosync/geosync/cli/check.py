@@ -1,0 +1,128 @@
+"""`geosync check`: is this site set up as it must be; each misconfiguration by name, with the way to fix it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich.text import Text
+
+from geosync.cli.checks import endpoint, registries, sync, wiring
+from geosync.cli.checks.findings import Finding, Look, exit_code, looks, skipped
+from geosync.cli.output import as_json, console, plain
+from geosync.cli.site import Chosen, Site, StackName
+from geosync.errors import ConfigurationError
+from geosync.oci.references import is_repository
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow", "skipped": "dim"}
+
+
+@click.command()
+@click.option(
+    "--secondary",
+    "secondaries",
+    multiple=True,
+    metavar="STACK@REGION",
+    help="At the primary: see a test notification arrive at this site. Can be repeated.",
+)
+@click.option(
+    "--primary",
+    metavar="STACK@REGION",
+    help="At a secondary: post a test notification to this site's endpoint and see it arrive here.",
+)
+@click.option("--repository", metavar="NAME", help="Also ask both registries for the tags of this repository.")
+@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@click.pass_obj
+def check(
+    choose: Callable[[], Chosen],
+    secondaries: tuple[str, ...],
+    primary: str | None,
+    repository: str | None,
+    as_document: bool,
+) -> None:
+    """Look for misconfigurations; each with the way to fix it.
+
+    Nothing is changed, and no event is made: the test notification is a heartbeat, as the primary posts every minute.
+    Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
+    """
+    if repository is not None and not is_repository(repository):
+        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="--repository")
+    chosen = choose()
+    site = chosen.site()
+    others = [Site.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]
+    found: list[Finding] = []
+    out = console()
+    for finding in looks(_looks(site, others, repository)):
+        found.append(finding)
+        if not as_document:
+            _show(out, finding)
+    code = exit_code(found)
+    if as_document:
+        as_json({"site": site.name, "role": site.role, "ok": code == 0, "findings": [asdict(one) for one in found]})
+    raise SystemExit(code)
+
+
+def _others(chosen: Chosen, site: Site, secondaries: tuple[str, ...], primary: str | None) -> list[StackName]:
+    """The sites at the other end of the test notification's way."""
+    if site.is_primary:
+        if primary is not None:
+            raise click.UsageError(f"{site.name} is the primary: name secondaries with --secondary")
+        return [StackName.parse(text) for text in secondaries] or list(chosen.others)
+    if secondaries:
+        raise click.UsageError(f"{site.name} is a secondary: name its primary with --primary")
+    if primary is not None:
+        return [StackName.parse(primary)]
+    return [name for name in chosen.others if Site.find(chosen.access, name).is_primary]
+
+
+def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple[str, Look]]:
+    """What there is to look at, in the order of a push's way."""
+    first: list[tuple[str, Look]] = [
+        ("stack", lambda: wiring.look_at_the_stack(site)),
+        ("endpoint_reachable", lambda: endpoint.look(site)),
+    ]
+    last: list[tuple[str, Look]] = [
+        ("local_registry", lambda: registries.look(site, repository)),
+        ("schedule", lambda: wiring.look_at_the_schedule(site)),
+        ("dlq_empty", lambda: sync.look_at_the_dlq(site)),
+    ]
+    arrival: tuple[str, Look] = ("test_notification", lambda: _arrival(site, others))
+    if site.is_primary:
+        middle: list[tuple[str, Look]] = [
+            ("replication_enabled", lambda: wiring.look_at_the_topic(site)),
+            ("pulls_ignored", lambda: endpoint.look_at_the_registry(site)),
+            arrival,
+        ]
+        return [*first, *middle, *last]
+    middle = [
+        ("replication_enabled", lambda: wiring.look_at_the_subscription(site)),
+        ("events_are_taken", lambda: wiring.look_at_the_event_sources(site)),
+        arrival,
+        ("not_paused", lambda: sync.look_at_the_site(site)),
+        ("sweep", lambda: sync.look_at_the_sweep(site)),
+    ]
+    return [*first, *middle, *last]
+
+
+def _arrival(site: Site, others: list[Site]) -> Iterator[Finding]:
+    if not others:
+        option = "--secondary STACK@REGION" if site.is_primary else "--primary STACK@REGION"
+        yield skipped("test_notification", "not sent: the other end of its way is not named", option)
+        return
+    primary, secondaries = (site, others) if site.is_primary else (others[0], [site])
+    if not primary.is_primary or any(one.is_primary for one in secondaries):
+        raise ConfigurationError("a test notification goes from a primary to secondaries: see --primary, --secondary")
+    yield from endpoint.look_for_arrival(primary, secondaries)
+
+
+def _show(out: Console, finding: Finding) -> None:
+    line = Text.assemble(plain(f"{finding.name} ... "), plain(finding.result, _STYLES[finding.result]))
+    line.append_text(plain(f": {finding.text}"))
+    if finding.fix is not None:
+        line.append_text(plain(f" -> {finding.fix}"))
+    out.print(line, soft_wrap=True)

@@ -1,0 +1,87 @@
+"""The registries: whether they answer, and accept the credentials in their secrets. Nothing is written to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from geosync.cli.checks.findings import Finding, ok, problem
+from geosync.cli.site import Site
+from geosync.errors import ConfigurationError, RegistryError, RegistryUnavailable, Unauthorized
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Anonymous, RegistryKey
+from geosync.oci.deadline import Deadline
+from geosync.oci.references import is_repository
+from geosync.registries.secrets import RegistrySecret
+
+SECONDS = 30.0
+"""For one registry."""
+
+
+def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
+    """Ask this site's registry and, at a secondary, the primary's for /v2/, and for `repository` if one is named.
+
+    `repository` is its name at the primary.
+    """
+    prefix = site.parameters.get("RepositoryPrefix", "")
+    local = f"{prefix}/{repository}" if prefix and repository else repository
+    yield from _look(site, "local_registry", "LocalRegistry", local, writes=True)
+    if site.is_primary:
+        return
+    if not site.parameters.get("PrimaryRegistryUrl"):
+        fix = "deploy with the URL under which this site reaches the primary's registry"
+        yield problem("primary_registry", "PrimaryRegistryUrl is empty", fix)
+        return
+    yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
+
+
+def _look(site: Site, name: str, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
+    url = site.parameters[f"{parameter}Url"]
+    arn = site.parameters.get(f"{parameter}SecretArn", "")
+    try:
+        secret = _secret(site, arn)
+    except ConfigurationError as error:
+        yield problem(
+            name, str(error), f"correct the secret named by {parameter}SecretArn; docs/operations.md shows its forms"
+        )
+        return
+    deadline = Deadline()
+    deadline.set(SECONDS)
+    client = RegistryClient(url, secret.credentials, deadline=deadline, writes=writes, ca_bundle=secret.ca_bundle)
+    try:
+        client.ping()
+        checked = "GET /v2/"
+        if repository is not None and is_repository(repository):
+            next(client.tags(repository), [])
+            checked += f", the tags of {repository}"
+    except Unauthorized as error:
+        yield problem(name, str(error), _credentials_fix(secret, parameter))
+    except RegistryUnavailable as error:
+        fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
+        yield problem(name, f"{error} (asked from here)", fix)
+    except RegistryError as error:
+        yield problem(name, str(error), f"check {parameter}Url, and the name of the repository")
+    else:
+        means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
+        yield ok(name, f"{url} lets us in {means.get(type(secret.credentials), 'with the account')} ({checked})")
+    finally:
+        client.close()
+
+
+def _secret(site: Site, arn: str) -> RegistrySecret:
+    if not arn:
+        return RegistrySecret(credentials=Anonymous())
+    text = site.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString")
+    return RegistrySecret.parse(text or "")
+
+
+def _credentials_fix(secret: RegistrySecret, parameter: str) -> str:
+    match secret.credentials:
+        case Anonymous():
+            return f"the registry asks for credentials: make a secret and deploy with {parameter}SecretArn"
+        case RegistryKey(issuer=issuer):
+            return (
+                f"the registry does not trust the key or the issuer {issuer!r}: its auth.token.issuer must be that, "
+                "and its rootcertbundle hold the key's certificate"
+            )
+        case _:
+            return f"correct username and password in the secret named by {parameter}SecretArn"

@@ -1,0 +1,112 @@
+"""What holds a site together in AWS: the stack, the subscription, the event sources, the schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from geosync.cli.checks.findings import Finding, ok, problem
+from geosync.cli.site import Site
+from geosync.errors import ConfigurationError
+from geosync.reconcile.subscription import region_of
+
+
+def look_at_the_stack(site: Site) -> Iterator[Finding]:
+    """Whether the last deployment came to its end."""
+    if site.state in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
+        yield ok("stack", f"{site.stack} ({site.region}) is {site.state}")
+    else:
+        yield problem("stack", f"{site.stack} is {site.state}", "see the stack's events, and deploy again")
+
+
+def look_at_the_topic(site: Site) -> Iterator[Finding]:
+    """At the primary: whether any secondary follows it."""
+    queues = [one["Endpoint"] for one in _subscriptions(site, site.outputs["TopicArn"]) if one["Protocol"] == "sqs"]
+    if queues:
+        names = ", ".join(queue.rpartition(":")[2] for queue in queues)
+        yield ok("replication_enabled", f"{len(queues)} queues follow the topic: {names}")
+    else:
+        yield problem(
+            "replication_enabled",
+            "no secondary follows this site's topic",
+            f"deploy a site with SiteRole=secondary and PrimaryTopicArn={site.outputs['TopicArn']}",
+        )
+
+
+def look_at_the_subscription(site: Site) -> Iterator[Finding]:
+    """At a secondary: whether its queue follows the primary's topic, raw."""
+    topic = site.parameters.get("PrimaryTopicArn", "")
+    if not topic:
+        yield problem("replication_enabled", "PrimaryTopicArn is empty", "deploy with the primary's output TopicArn")
+        return
+    yield ok("replication_enabled", f"this site follows {topic}")
+    queue = _queue_arn(site)
+    mine = [one for one in _subscriptions(site, topic) if one["Endpoint"] == queue]
+    fix = (
+        f"reconcile makes it within a minute: see the log of {site.outputs['ReconcileFunction']} (subscription_failed)"
+    )
+    if not mine:
+        yield problem("subscription", "the events queue does not follow the primary's topic", fix)
+        return
+    attributes = (
+        site.client("sns", region_of(topic))
+        .get_subscription_attributes(SubscriptionArn=mine[0]["SubscriptionArn"])
+        .get("Attributes", {})
+    )
+    if attributes.get("RawMessageDelivery") != "true":
+        yield problem("subscription", "RawMessageDelivery is off: no message can be read", f"unsubscribe; {fix}")
+    else:
+        yield ok("subscription", "the events queue follows the primary's topic")
+
+
+def look_at_the_event_sources(site: Site) -> Iterator[Finding]:
+    """Whether functions/sync takes messages from both queues."""
+    pages = (
+        site.client("lambda")
+        .get_paginator("list_event_source_mappings")
+        .paginate(FunctionName=site.outputs["SyncFunction"])
+    )
+    states = {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
+    for name, output in (("events_are_taken", "EventsQueueUrl"), ("work_is_taken", "WorkQueueUrl")):
+        state = states.get(_queue_arn(site, output))
+        if state == "Enabled":
+            yield ok(name, f"{site.outputs['SyncFunction']} takes messages from {output.removesuffix('Url')}")
+        else:
+            fix = "enable the function's event source (Lambda, the function, Triggers), or deploy again"
+            yield problem(name, f"the event source of {output.removesuffix('Url')} is {state or 'missing'}", fix)
+
+
+def look_at_the_schedule(site: Site) -> Iterator[Finding]:
+    """Whether functions/reconcile is started every minute."""
+    pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=site.stack)
+    rules = [
+        one["PhysicalResourceId"]
+        for page in pages
+        for one in page["StackResourceSummaries"]
+        if one["ResourceType"] == "AWS::Events::Rule"
+    ]
+    if not rules:
+        yield problem("schedule", "the stack has no schedule", "deploy again")
+    events = site.client("events")
+    for rule in rules:
+        # The physical id of a rule on a bus of one's own has the bus before it.
+        found = events.describe_rule(Name=rule.rpartition("|")[2])
+        if found.get("State") == "ENABLED":
+            yield ok("schedule", f"{site.outputs['ReconcileFunction']} runs: {found.get('ScheduleExpression')}")
+        else:
+            yield problem("schedule", f"the rule {found['Name']} is {found.get('State')}", "enable it in EventBridge")
+
+
+def _subscriptions(site: Site, topic: str) -> list[dict[str, str]]:
+    client = site.client("sns", region_of(topic))
+    try:
+        pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        return [one for page in pages for one in page["Subscriptions"]]
+    except client.exceptions.NotFoundException:
+        raise ConfigurationError(
+            f"there is no topic {topic}: PrimaryTopicArn is the primary's output TopicArn"
+        ) from None
+
+
+def _queue_arn(site: Site, output: str = "EventsQueueUrl") -> str:
+    answer = site.client("sqs").get_queue_attributes(QueueUrl=site.outputs[output], AttributeNames=["QueueArn"])
+    return str(answer["Attributes"]["QueueArn"])

@@ -1,0 +1,160 @@
+"""A deployed site as the commands work with it: its stack's parameters and outputs, and clients in its region."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from geosync.errors import ConfigurationError
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+
+AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+LOCAL_KEY = "test"
+"""What the local stack's emulator takes for its account's root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How AWS is reached: a session (profile, default region), and an address other than AWS's for the local stack."""
+
+    session: boto3.Session
+    endpoint_url: str | None = None
+
+    @classmethod
+    def of(cls, *, profile: str | None = None, region: str | None = None) -> Access:
+        """The access that the AWS CLI would have: by a profile, or by the environment (AWS_ENDPOINT_URL too)."""
+        return cls(session=boto3.Session(profile_name=profile, region_name=region))
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Make a client, in the session's region unless another one is named. Raises botocore's errors."""
+        client: Any = self.session.client(  # type: ignore[call-overload]
+            service, region_name=region, endpoint_url=self.endpoint_url, config=AWS_CALLS
+        )
+        return client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackName:
+    """A stack and its region; None: the region of the access."""
+
+    name: str
+    region: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> StackName:
+        """Read `STACK` or `STACK@REGION`; raises ConfigurationError."""
+        name, separator, region = text.partition("@")
+        if not name or (separator and not region):
+            raise ConfigurationError(f"{text!r} is neither STACK nor STACK@REGION")
+        return cls(name=name, region=region or None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One site's stack: what CloudFormation says of it. `state` is its stack status, such as UPDATE_COMPLETE."""
+
+    access: Access
+    stack: str
+    region: str
+    state: str
+    parameters: Mapping[str, str] = field(repr=False)
+    outputs: Mapping[str, str] = field(repr=False)
+
+    @classmethod
+    def find(cls, access: Access, name: StackName) -> Site:
+        """Read a stack; raises ConfigurationError when there is none, or none of Geosync."""
+        client = access.client("cloudformation", name.region)
+        region = str(client.meta.region_name)
+        try:
+            (stack,) = client.describe_stacks(StackName=name.name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                raise ConfigurationError(
+                    f"there is no stack {name.name} in {region}: see --stack and --region"
+                ) from error
+            raise
+        site = cls(
+            access=access,
+            stack=name.name,
+            region=region,
+            state=stack["StackStatus"],
+            parameters={one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])},
+            outputs={one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])},
+        )
+        if "SyncRegistryTable" not in site.outputs or "SiteRole" not in site.parameters:
+            raise ConfigurationError(f"the stack {name.name} in {region} ({site.state}) is not a deployed Geo site")
+        return site
+
+    @property
+    def name(self) -> str:
+        """The site's name."""
+        return self.parameters["SiteName"]
+
+    @property
+    def role(self) -> str:
+        """`primary` or `secondary`."""
+        return self.parameters["SiteRole"]
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this site publishes geo events."""
+        return self.role == "primary"
+
+    @property
+    def store(self) -> DynamoStore:
+        """The sync registry's table."""
+        return DynamoStore(self.client("dynamodb"), self.outputs["SyncRegistryTable"])
+
+    @property
+    def registry(self) -> SyncRegistry:
+        """The sync registry."""
+        return SyncRegistry(self.store)
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Make a client in the site's region, or in another."""
+        return self.access.client(service, region or self.region)
+
+    def must_be_secondary(self, what: str) -> None:
+        """Raise ConfigurationError at a primary, which syncs nothing."""
+        if self.is_primary:
+            raise ConfigurationError(f"{self.name} is the primary: {what} is for a secondary")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What the options before the command chose: an access, a stack, and the other sites where they are known."""
+
+    access: Access
+    stack: StackName
+    others: tuple[StackName, ...] = ()
+
+    def site(self) -> Site:
+        """Read the chosen site's stack."""
+        return Site.find(self.access, self.stack)
+
+
+def local_site(name: str, state: Path) -> Chosen:
+    """Choose a site of the local stack, by the file that `make up` writes. Raises ConfigurationError."""
+    file = state / "stack.json"
+    try:
+        description = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no {file}: make up starts the local stack") from None
+    sites = {site["name"]: StackName(name=site["stack"], region=site["region"]) for site in description["sites"]}
+    if name not in sites:
+        raise ConfigurationError(f"the local stack has no site {name!r}, but {', '.join(sites)}")
+    session = boto3.Session(
+        aws_access_key_id=LOCAL_KEY, aws_secret_access_key=LOCAL_KEY, region_name=sites[name].region
+    )
+    others = tuple(stack for site, stack in sites.items() if site != name)
+    return Chosen(
+        access=Access(session=session, endpoint_url=description["aws_endpoint_url"]), stack=sites[name], others=others
+    )

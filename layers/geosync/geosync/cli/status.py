@@ -1,0 +1,155 @@
+"""`geosync status`: what the site owes, since when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from geosync import status as site_status
+from geosync.cli.output import (
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    age,
+    as_json,
+    console,
+    count,
+    moment,
+    plain,
+    table,
+)
+from geosync.cli.site import Chosen, Site
+from geosync.status import OwedReference, Status
+
+
+@click.command()
+@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.option(
+    "--limit", type=click.IntRange(0, site_status.MOST), default=20, show_default=True, help="References shown."
+)
+@click.pass_obj
+def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
+    """Show what is owed, since when and why.
+
+    Exit code 0: nothing is owed and the DLQ is empty. 1: something is owed, failed or in the DLQ. 2: cannot tell.
+    """
+    site = choose().site()
+    found = site_status.read(site.store)
+    letters = dead_letters(site)
+    if as_document:
+        as_json(document(site, found, letters, limit))
+    else:
+        show(site, found, letters, limit)
+    raise SystemExit(NOTHING_OWED if found.nothing_owed and not letters else SOMETHING_WRONG)
+
+
+def dead_letters(site: Site) -> int:
+    """About how many messages the DLQ holds."""
+    return waiting(site, "DeadLetterQueueUrl")
+
+
+def waiting(site: Site, queue: str) -> int:
+    """About how many messages a queue (the name of its output) holds, in flight or not."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = site.client("sqs").get_queue_attributes(QueueUrl=site.outputs[queue], AttributeNames=names)
+    return sum(int(attributes["Attributes"][name]) for name in names)
+
+
+def document(site: Site, found: Status, letters: int, limit: int) -> dict[str, Any]:
+    """The status for programs."""
+    oldest = found.oldest
+    return {
+        "site": site.name,
+        "role": site.role,
+        "stack": site.stack,
+        "region": site.region,
+        "at": found.at,
+        "repositories": found.repositories,
+        "owed": len(found.owed),
+        "more_owed": found.more_owed,
+        "parked": len(found.parked),
+        "more_parked": found.more_parked,
+        "failed": found.failed,
+        "worked_on": found.worked_on,
+        "oldest": asdict(oldest) if oldest is not None else None,
+        "references": [asdict(reference) for reference in found.references[:limit]],
+        "dead_letters": letters,
+        "paused": asdict(found.pause) if found.pause is not None else None,
+        "holds": [asdict(hold) for hold in found.holds],
+        "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
+    }
+
+
+def show(site: Site, found: Status, letters: int, limit: int) -> None:
+    """The status for people."""
+    out = console()
+    head = table(("", ""), lines(site, found, letters))
+    head.show_header = False
+    out.print(head)
+    shown = found.references[:limit]
+    if shown:
+        out.print()
+        columns = ("repository", "reference", "owed", "attempts", "next try", "failure")
+        out.print(table(columns, (_row(reference, found.at) for reference in shown)))
+    left = len(found.references) - len(shown)
+    if left and limit:
+        out.print(plain(f"… and {left} more (--limit)", "dim"))
+
+
+def lines(site: Site, found: Status, letters: int) -> list[tuple[object, object]]:
+    """The lines above the table: a name and what is said of it."""
+    said: list[tuple[object, object]] = [("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")]
+    if not site.is_primary or found.owed or found.parked:
+        said.append(("owed", _owed(found)))
+        if found.parked:
+            parked = count(len(found.parked), found.more_parked, "reference")
+            said.append(("parked", plain(f"{parked}: geosync resync, or a new push, tries again", "red")))
+        said.append(("repositories", f"{found.repositories}, {found.worked_on} being worked on"))
+    said.append(("dlq", plain(count(letters, False, "message"), "red" if letters else "")))
+    if found.pause is not None:
+        why = f": {found.pause.reason}" if found.pause.reason else ""
+        said.append(("paused", plain(f"for {age(found.pause.since, found.at)}{why}", "yellow")))
+    said += (
+        ("on hold", plain(f"{hold.registry} until {moment(hold.until)}: {hold.reason}", "yellow"))
+        for hold in found.holds
+    )
+    if not site.is_primary:
+        said.append(("heartbeat", _heartbeat(found)))
+    return said
+
+
+def _owed(found: Status) -> object:
+    oldest = found.oldest
+    if oldest is None:
+        return plain("nothing", "green")
+    # With more than were read, an older one may be among the others.
+    prefix = "since at least" if found.more_owed or found.more_parked else "the oldest for"
+    failed = f", {found.failed} failed" if found.failed else ""
+    return (
+        f"{count(len(found.owed), found.more_owed, 'reference')}{failed}, {prefix} {age(oldest.owed_since, found.at)}"
+    )
+
+
+def _heartbeat(found: Status) -> object:
+    if found.heartbeat is None:
+        return plain("none has arrived yet", "yellow")
+    return f"of {found.heartbeat.site}, sent {age(found.heartbeat.sent_at, found.at)} ago"
+
+
+def _row(reference: OwedReference, now: int) -> tuple[object, ...]:
+    if reference.parked:
+        following = "parked"
+    elif reference.due is None or reference.due <= now:
+        following = "now"
+    else:
+        following = f"in {age(now, reference.due)}"
+    return (
+        reference.repository,
+        reference.reference,
+        age(reference.owed_since, now),
+        reference.attempts,
+        following,
+        plain(reference.failure or "", "red"),
+    )

@@ -1,0 +1,190 @@
+"""What a site owes, since when and why, read from its sync registry: bounded, whatever the size of the backlog.
+
+Everything owed is in the index `due`, what is parked too (far in the future), so a status costs 16 queries and a batch
+read per hundred references, and touches no row that owes nothing. Nothing here is secret: names, times, failure texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from geosync import heartbeats
+from geosync.errors import CorruptItem
+from geosync.sync_registry import holds as hold_items
+from geosync.sync_registry.changes import Key, Store
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
+from geosync.sync_registry.protocol import SHARDS
+from geosync.sync_registry.registry import MOST_HOLDS, wall_clock
+
+MOST = 1000
+"""References, owed and parked each, that a status reads: of more it says "more than"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """The site is paused since `since` (milliseconds since the epoch)."""
+
+    since: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastHeartbeat:
+    """The newest heartbeat of the primary that reached this site; times in milliseconds since the epoch."""
+
+    site: str
+    sent_at: int
+    arrived_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedReference:
+    """One owed reference as an operator sees it. `owed_since` is None for an item that cannot be read."""
+
+    repository: str
+    reference: str
+    owed_since: int | None
+    due: int | None
+    attempts: int
+    failure: str | None
+    parked: bool
+    correlation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A site's sync registry at the moment `at` (milliseconds since the epoch).
+
+    `owed` holds what is read of the references that are tried again by themselves, `parked` of those that wait for an
+    operator or a new event; each oldest first. `more_owed` and `more_parked`: there are more than those.
+    """
+
+    at: int
+    owed: tuple[OwedReference, ...]
+    more_owed: bool
+    parked: tuple[OwedReference, ...]
+    more_parked: bool
+    worked_on: int
+    """Repositories that somebody holds the lease of."""
+    repositories: int
+    """Repositories that ever had something owed: the number of rows."""
+    pause: Pause | None
+    holds: tuple[Hold, ...]
+    heartbeat: LastHeartbeat | None
+
+    @property
+    def references(self) -> tuple[OwedReference, ...]:
+        """Everything that was read, oldest first."""
+        return tuple(sorted((*self.owed, *self.parked), key=_age))
+
+    @property
+    def oldest(self) -> OwedReference | None:
+        """What is owed the longest, of what was read."""
+        return next(iter(self.references), None)
+
+    @property
+    def failed(self) -> int:
+        """How many of what was read have failed since they were last marked."""
+        return sum(reference.failure is not None for reference in self.references)
+
+    @property
+    def nothing_owed(self) -> bool:
+        """Whether every reference that an event named was seen at this site."""
+        return not self.owed and not self.parked
+
+
+def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_clock) -> Status:
+    """Read a site's status; `most` bounds the references read, owed and parked each."""
+    now = clock()
+    waiting, more_owed = _keys(store, start=0, until=PARKED_DUE - 1, most=most)
+    parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
+    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, _ROWS])
+    found = store.batch_get([*waiting, *parked])
+    references = sorted((_owed(item) for key, item in found.items() if key.item.startswith(OWED_PREFIX)), key=_age)
+    holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
+    pause, heartbeat, rows = (site.get(key) for key in (hold_items.PAUSE, heartbeats.KEY, _ROWS))
+    return Status(
+        at=now,
+        owed=tuple(reference for reference in references if not reference.parked),
+        more_owed=more_owed,
+        parked=tuple(reference for reference in references if reference.parked),
+        more_parked=more_parked,
+        worked_on=sum(_is_leased(item, now) for key, item in found.items() if key.item == ROW),
+        repositories=_number(rows, "value"),
+        pause=Pause(since=_number(pause, "since"), reason=str(pause.get("reason", ""))) if pause is not None else None,
+        holds=tuple(hold for hold in holds if hold.until > now),
+        heartbeat=last_heartbeat(heartbeat),
+    )
+
+
+def last_heartbeat(item: Item | None) -> LastHeartbeat | None:
+    """Read the item that heartbeats.record writes."""
+    if item is None:
+        return None
+    return LastHeartbeat(
+        site=str(item.get("site", "")), sent_at=_number(item, "sent_at"), arrived_at=_number(item, "arrived_at")
+    )
+
+
+_ROWS = Key(SITE, "counter#rows")
+
+
+def _keys(store: Store, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
+    """Keys of the index from every shard in turn, and whether there are more than `most`."""
+    shards: list[Iterator[Key]] = [iter(store.due_keys(shard, until, start=start)) for shard in SHARDS]
+    found: list[Key] = []
+    while shards:
+        for shard in list(shards):
+            key = next(shard, None)
+            if key is None:
+                shards.remove(shard)
+            elif len(found) == most:
+                return found, True
+            else:
+                found.append(key)
+    return found, False
+
+
+def _owed(item: Item) -> OwedReference:
+    try:
+        owed = Owed.from_item(item)
+    except CorruptItem as corrupt:
+        # It is owed all the same; the text says what is wrong with it.
+        name = str(item["item"])
+        reference = Reference.from_key(name)
+        return OwedReference(
+            repository=str(item["repository"]),
+            reference=name.removeprefix(OWED_PREFIX) if reference is None else str(reference),
+            owed_since=None,
+            due=None,
+            attempts=0,
+            failure=str(corrupt),
+            parked=item.get("due") == PARKED_DUE,
+        )
+    return OwedReference(
+        repository=owed.repository,
+        reference=str(owed.reference),
+        owed_since=owed.owed_since,
+        due=owed.due,
+        attempts=owed.attempts,
+        failure=owed.failure,
+        parked=owed.parked,
+        correlation_id=owed.correlation_id,
+    )
+
+
+def _is_leased(item: Item, now: int) -> bool:
+    try:
+        return Row.from_item(item).leased(now)
+    except CorruptItem:
+        return False
+
+
+def _number(item: Item | None, name: str) -> int:
+    value = item.get(name, 0) if item is not None else 0
+    return value if isinstance(value, int) else 0
+
+
+def _age(reference: OwedReference) -> tuple[int, str, str]:
+    return (reference.owed_since or 0, reference.repository, reference.reference)
