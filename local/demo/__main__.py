@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -146,26 +147,33 @@ def _pull(demo: Demo, site: Mapping[str, Any], one: Reference) -> str | None:
         demo.skopeo.copy(location(site, one.repository, one.tag), f"oci:{folder}:pulled")
     except SkopeoError as error:
         return f"{site['name']}: {error}"
+    finally:
+        # Only the signature is looked at again; the rest would fill a small /tmp.
+        if not one.tag.endswith(".sig"):
+            shutil.rmtree(folder)
     return None
 
 
 def explain(demo: Demo, looks: Sequence[SiteLooks], work: Path) -> None:
     """Say what is missing where, why as far as it is known, and where to look."""
-    say = demo.report.console.print
+    say = demo.report.tell
+    for one_site in looks:
+        if not one_site.answers():
+            say(f"the registry of {one_site.name} does not answer: {one_site.site['registry']}", "red")
     for one, site in demo.watch.missing():
         waited = time.monotonic() - one.pushed
         if one.digest is None:
-            say(f"{site} still has {name(one)}, {waited:.0f} s after it was deleted", style="red")
+            say(f"{site} still has {name(one)}, {waited:.0f} s after it was deleted", "red")
         else:
-            say(f"{site} does not serve {name(one)} ({one.digest}), {waited:.0f} s after its push", style="red")
+            say(f"{site} does not serve {name(one)} ({one.digest}), {waited:.0f} s after its push", "red")
     for site, repository in demo.watch.unsynced():
         state = demo.watch.states[site, repository]
-        say(f"{site}: the row of {repository} says {STATES.get(state or '', 'nothing')}, not synced", style="red")
+        say(f"{site}: the row of {repository} says {STATES.get(state or '', 'nothing')}, not synced", "red")
     for one_site in looks:
         for repository in sorted({one.repository for one in demo.watch.references}):
             for owed in one_site.owed(repository):
                 why = owed.get("failure") or "no attempt has failed"
-                say(f"{one_site.name} owes {repository} {owed['item']}: {why}", markup=False)
+                say(f"{one_site.name} owes {repository} {owed['item']}: {why}")
         queues = {queue: one_site.waiting(f"{queue}_url") for queue in ("queue", "work_queue", "dlq")}
         say(f"{one_site.name}: messages waiting: " + ", ".join(f"{queue} {count}" for queue, count in queues.items()))
     say("Where to look:")
@@ -208,15 +216,15 @@ def show(stack: Stack, work: Path, *, within: float, large_layer: int) -> int:
         )
         with watch, report.follow(watch):
             is_there = run(demo, made, within)
-        report.console.print(table(watch))
+        report.console.print(table(watch, report.console.width))
         wrong = prove(demo, made) if is_there else ["Not everything arrived in time:"]
         for text in wrong:
-            report.console.print(text, style="red", markup=False)
+            report.tell(text, "red")
         if wrong:
             explain(demo, looks, work)
             return 1
-    report.console.print("Everything that was pushed is at every site, byte for byte.", style="bold green")
-    report.console.print("The stack stays up: make demo again, push your own to the primary, or end it with make down.")
+    report.tell("Everything that was pushed is at every site, byte for byte.", style="bold green")
+    report.tell("The stack stays up: make demo again, push your own to the primary, or end it with make down.")
     return 0
 
 

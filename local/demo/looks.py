@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -26,7 +25,7 @@ class SiteLooks:
 
     def __init__(self, emulator: RunningEmulator, site: Mapping[str, Any]) -> None:
         self.site = site
-        self._connection = http.client.HTTPConnection(site["registry"].partition("://")[2], timeout=10)
+        self._connection = http.client.HTTPConnection(site["registry"].partition("://")[2], timeout=5)
         self._table: DynamoDBClient = emulator.client("dynamodb", site["region"])
         self._queues: SQSClient = emulator.client("sqs", site["region"])
 
@@ -36,27 +35,30 @@ class SiteLooks:
         name: str = self.site["name"]
         return name
 
+    def answers(self) -> bool:
+        """Whether the registry answers at all."""
+        return self._head("/v2/") is not None
+
     def served(self, repository: str, tag: str) -> str | None:
         """Return the digest that the registry serves under a tag now, None when it has none or gives no answer."""
+        answer = self._head(f"/v2/{repository}/manifests/{tag}")
+        return answer.headers["Docker-Content-Digest"] if answer is not None and answer.status == 200 else None
+
+    def is_gone(self, repository: str, tag: str) -> bool:
+        """Whether the registry answers that there is no such tag: no answer is none of that."""
+        answer = self._head(f"/v2/{repository}/manifests/{tag}")
+        return answer is not None and answer.status == 404
+
+    def _head(self, path: str) -> http.client.HTTPResponse | None:
         try:
-            self._connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": ACCEPT})
+            self._connection.request("HEAD", path, headers={"Accept": ACCEPT})
             answer = self._connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):
             # A kept connection may have ended; the next look opens another.
             self._connection.close()
             return None
-        return answer.headers["Docker-Content-Digest"] if answer.status == 200 else None
-
-    def is_gone(self, repository: str, tag: str) -> bool:
-        """Whether the registry answers that there is no such tag: no answer is none of that."""
-        with suppress(OSError, http.client.HTTPException):
-            self._connection.request("HEAD", f"/v2/{repository}/manifests/{tag}", headers={"Accept": ACCEPT})
-            answer = self._connection.getresponse()
-            answer.read()
-            return answer.status == 404
-        self._connection.close()
-        return False
+        return answer
 
     def state(self, repository: str) -> str | None:
         """Return the state of a repository's row ("2": synced), None when there is no row yet."""

@@ -17,6 +17,7 @@ from local.demo.looks import STATES
 from local.demo.watch import Reference, Watch
 
 WORTH_A_RATE = 8 * MIB  # bytes; for less the time is that of the messages
+WIDE = 110  # columns; a narrower terminal is shown less
 
 
 class Report:
@@ -31,9 +32,11 @@ class Report:
 
     def follow(self, watch: Watch) -> Self:
         """Show what this watch sees."""
-        self._live = Live(
-            get_renderable=lambda: table(watch), console=self.console, refresh_per_second=4, transient=True
-        )
+
+        def draw() -> Table:
+            return table(watch, self.console.width)
+
+        self._live = Live(get_renderable=draw, console=self.console, refresh_per_second=4, transient=True)
         return self
 
     def __enter__(self) -> Self:
@@ -49,7 +52,13 @@ class Report:
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print a line with the seconds since the beginning."""
-        self.console.print(f"{time.monotonic() - self._began:6.1f} s  {text}", style=style, markup=False)
+        self.console.print(
+            f"{time.monotonic() - self._began:6.1f} s  {text}", style=style, markup=False, soft_wrap=True
+        )
+
+    def tell(self, text: str, style: str | None = None) -> None:
+        """Print a line that is about the whole run."""
+        self.console.print(text, style=style, markup=False, soft_wrap=True)
 
     def arrived(self, reference: Reference, site: str) -> None:
         """Print that a reference is at a site as it was pushed."""
@@ -57,17 +66,19 @@ class Report:
         self.say(f"{name(reference)} {where} {site}, {reference.lag(site):.1f} s after the {what}")
 
 
-def table(watch: Watch) -> Table:
+def table(watch: Watch, width: int) -> Table:
     """Return what is where: per secondary the lag, the throughput of what is large, the state of the repository."""
-    built = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("image", "", "size", "push"):
+    wide = width >= WIDE
+    built = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("image", "", "size", "push") if wide else ("image", "size"):
         built.add_column(heading, justify="right" if heading in {"size", "push"} else "left", no_wrap=True)
     for site in watch.sites:
-        built.add_column(f"{site}", no_wrap=True)
+        built.add_column(site, no_wrap=True)
     for one in list(watch.references):
         size = amount(one.moved) if one.moved else ""
         cells = [_cell(watch, one, site) for site in watch.sites]
-        built.add_row(name(one), one.what, size, f"{one.took:.1f} s", *cells)
+        about = (name(one), one.what, size, f"{one.took:.1f} s") if wide else (name(one), size)
+        built.add_row(*about, *cells)
     return built
 
 
