@@ -37,11 +37,11 @@ def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     """
     site = choose().site()
     found = site_status.read(site.store)
-    letters = dead_letters(site)
+    letters, events = dead_letters(site), waiting(site, "EventsQueueUrl")
     if as_document:
-        as_json(document(site, found, letters, limit))
+        as_json(document(site, found, letters, events, limit))
     else:
-        show(site, found, letters, limit)
+        show(site, found, letters, events, limit)
     raise SystemExit(NOTHING_OWED if found.nothing_owed and not letters else SOMETHING_WRONG)
 
 
@@ -57,7 +57,7 @@ def waiting(site: Site, queue: str) -> int:
     return sum(int(attributes["Attributes"][name]) for name in names)
 
 
-def document(site: Site, found: Status, letters: int, limit: int) -> dict[str, Any]:
+def document(site: Site, found: Status, letters: int, events: int, limit: int) -> dict[str, Any]:
     """The status for programs."""
     oldest = found.oldest
     return {
@@ -79,13 +79,16 @@ def document(site: Site, found: Status, letters: int, limit: int) -> dict[str, A
         "paused": asdict(found.pause) if found.pause is not None else None,
         "holds": [asdict(hold) for hold in found.holds],
         "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
+        "events_waiting": events,
+        "recovery_point": found.recovery_point if not events else None,
+        "comparison": asdict(found.comparison) if found.comparison is not None else None,
     }
 
 
-def show(site: Site, found: Status, letters: int, limit: int) -> None:
+def show(site: Site, found: Status, letters: int, events: int, limit: int) -> None:
     """The status for people."""
     out = console()
-    head = table(("", ""), lines(site, found, letters))
+    head = table(("", ""), lines(site, found, letters, events))
     head.show_header = False
     out.print(head)
     shown = found.references[:limit]
@@ -98,7 +101,7 @@ def show(site: Site, found: Status, letters: int, limit: int) -> None:
         out.print(plain(f"… and {left} more (--limit)", "dim"))
 
 
-def lines(site: Site, found: Status, letters: int) -> list[tuple[object, object]]:
+def lines(site: Site, found: Status, letters: int, events: int) -> list[tuple[object, object]]:
     """The lines above the table: a name and what is said of it."""
     said: list[tuple[object, object]] = [("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")]
     if not site.is_primary or found.owed or found.parked:
@@ -117,6 +120,8 @@ def lines(site: Site, found: Status, letters: int) -> list[tuple[object, object]
     )
     if not site.is_primary:
         said.append(("heartbeat", _heartbeat(found)))
+        said.append(("comparison", _comparison(found)))
+        said.append(("recovery point", _recovery_point(found, events)))
     return said
 
 
@@ -136,6 +141,24 @@ def _heartbeat(found: Status) -> object:
     if found.heartbeat is None:
         return plain("none has arrived yet", "yellow")
     return f"of {found.heartbeat.site}, sent {age(found.heartbeat.sent_at, found.at)} ago"
+
+
+def _comparison(found: Status) -> object:
+    walk = found.comparison
+    if walk is None:
+        return plain("none has begun yet", "yellow")
+    if walk.failure is not None:
+        return plain(f"the primary's catalogue cannot be read: {walk.failure}", "red")
+    how_far = "done" if walk.finished_at is not None else "so far"
+    return f"begun {age(walk.started_at, found.at)} ago, repositories {how_far}: {walk.repositories}"
+
+
+def _recovery_point(found: Status, events: int) -> object:
+    if events:
+        return plain(f"not known while {count(events, False, 'event')} wait in the queue", "yellow")
+    if found.recovery_point is None:
+        return plain("not known", "yellow")
+    return f"everything pushed before {moment(found.recovery_point)} is here and was seen"
 
 
 def _row(reference: OwedReference, now: int) -> tuple[object, ...]:

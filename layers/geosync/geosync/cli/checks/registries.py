@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
-from geosync.errors import ConfigurationError, RegistryError, RegistryUnavailable, Unauthorized
+from geosync.errors import ConfigurationError, NotFound, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous, RegistryKey
 from geosync.oci.deadline import Deadline
@@ -51,8 +51,7 @@ def _look(site: Site, name: str, parameter: str, repository: str | None, *, writ
         client.ping()
         checked = "GET /v2/"
         if repository is not None and is_repository(repository):
-            next(client.tags(repository), [])
-            checked += f", the tags of {repository}"
+            checked += f", {_tags(client, repository)}"
     except Unauthorized as error:
         yield problem(name, str(error), _credentials_fix(secret, parameter))
     except RegistryUnavailable as error:
@@ -65,6 +64,15 @@ def _look(site: Site, name: str, parameter: str, repository: str | None, *, writ
         yield ok(name, f"{url} lets us in {means.get(type(secret.credentials), 'with the account')} ({checked})")
     finally:
         client.close()
+
+
+def _tags(client: RegistryClient, repository: str) -> str:
+    """Ask for the first page of tags; a registry that knows no such repository has let us in as well."""
+    try:
+        next(client.tags(repository), [])
+    except NotFound:
+        return f"it has no repository {repository}"
+    return f"the tags of {repository}"
 
 
 def _secret(site: Site, arn: str) -> RegistrySecret:

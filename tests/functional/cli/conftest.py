@@ -1,0 +1,102 @@
+"""A site as the commands find it in AWS, played by moto: stack, table, queues, secrets; and the command to run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from click.testing import CliRunner, Result
+from moto import mock_aws
+
+from geosync.cli.main import main
+from geosync.cli.site import Access
+from geosync.cli.site import Site as DeployedSite
+from geosync.sync_registry import tables
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+
+REGION = "eu-central-1"
+OUTPUTS = ("EventsQueueUrl", "WorkQueueUrl", "DeadLetterQueueUrl", "SyncRegistryTable", "ReconcileFunction")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A stack in moto."""
+
+    stack: str
+    outputs: dict[str, str]
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["--stack", self.stack, "--region", REGION, *arguments])
+
+    @property
+    def sqs(self) -> Any:
+        return boto3.client("sqs", region_name=REGION)
+
+    @property
+    def registry(self) -> SyncRegistry:
+        return SyncRegistry(
+            DynamoStore(boto3.client("dynamodb", region_name=REGION), self.outputs["SyncRegistryTable"])
+        )
+
+    def bodies(self, queue: str) -> list[Any]:
+        """Take the messages of a queue."""
+        found = self.sqs.receive_message(QueueUrl=self.outputs[queue], MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in found.get("Messages", [])]
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "GEOSYNC_STACK"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def stacks(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, DeployedSite]:
+    """Stacks by name. What CloudFormation itself answers is looked at end to end: moto's needs more packages."""
+    found: dict[str, DeployedSite] = {}
+    monkeypatch.setattr(DeployedSite, "find", lambda _, name: found[name.name])
+    return found
+
+
+@pytest.fixture
+def deploy(stacks: dict[str, DeployedSite]) -> Callable[[str], Site]:
+    """Make a site of a role."""
+
+    def make(role: str) -> Site:
+        sqs = boto3.client("sqs", region_name=REGION)
+        outputs = {name: f"geosync-test-{name.lower()}" for name in OUTPUTS}
+        for name in OUTPUTS[:3]:
+            outputs[name] = sqs.create_queue(QueueName=outputs[name])["QueueUrl"]
+        tables.create(boto3.client("dynamodb", region_name=REGION), outputs["SyncRegistryTable"])
+        logs = boto3.client("logs", region_name=REGION)
+        logs.create_log_group(logGroupName=f"/aws/lambda/{outputs['ReconcileFunction']}")
+        stacks["geosync-test"] = DeployedSite(
+            access=Access.of(region=REGION),
+            stack="geosync-test",
+            region=REGION,
+            state="CREATE_COMPLETE",
+            parameters={"SiteName": "frankfurt", "SiteRole": role},
+            outputs=outputs,
+        )
+        return Site("geosync-test", outputs)
+
+    return make
+
+
+@pytest.fixture
+def secondary(deploy: Callable[[str], Site]) -> Site:
+    return deploy("secondary")
+
+
+@pytest.fixture
+def primary(deploy: Callable[[str], Site]) -> Site:
+    return deploy("primary")

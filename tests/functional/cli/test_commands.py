@@ -1,0 +1,186 @@
+"""The commands on a stack in moto: what they print, write and send, and how they end."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.functional.cli.conftest import Site
+
+from geosync.cli.checks import sync
+from geosync.cli.site import Access, StackName
+from geosync.cli.site import Site as DeployedSite
+from geosync.replication.work import WorkMessage
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.registry import wall_clock
+
+PARKED = WorkMessage(repository="group/app", reason="replay", references=(Reference.tag("v1"),)).to_json()
+
+
+def dead_letter(site: Site, body: str, **attributes: str) -> str:
+    sent = site.sqs.send_message(
+        QueueUrl=site.outputs["DeadLetterQueueUrl"],
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()},
+    )
+    identity: str = sent["MessageId"]
+    return identity
+
+
+# ── status ──
+
+
+def test_a_site_that_owes_nothing_ends_with_0(secondary: Site) -> None:
+    answer = secondary.run("status")
+    assert answer.exit_code == 0, answer.output
+    assert "nothing" in answer.output
+    assert "frankfurt (secondary" in answer.output
+
+
+def test_what_is_owed_is_shown_with_its_failure_and_ends_with_1(secondary: Site) -> None:
+    registry = secondary.registry
+    registry.fail(registry.mark("group/app", Reference.tag("v1")), "[red]dublin: 503")
+    answer = secondary.run("status")
+    assert answer.exit_code == 1
+    assert "1 reference, 1 failed" in answer.output
+    assert "[red]dublin: 503" in answer.output
+
+
+def test_programs_read_one_json_document(secondary: Site) -> None:
+    registry = secondary.registry
+    registry.mark("group/app", Reference.tag("v1"))
+    registry.fail(registry.mark("group/app", Reference.tag("v2")), "refused", parked=True)
+    registry.pause("upgrade")
+    answer = secondary.run("status", "--json", "--limit", "1")
+    assert answer.exit_code == 1
+    document = json.loads(answer.output)
+    assert (document["owed"], document["parked"], document["paused"]["reason"]) == (1, 1, "upgrade")
+    assert [one["reference"] for one in document["references"]] == ["v1"]
+
+
+def test_a_message_in_the_dlq_is_something_wrong(secondary: Site) -> None:
+    dead_letter(secondary, PARKED)
+    assert secondary.run("status").exit_code == 1
+
+
+# ── pause, resume, resync ──
+
+
+def test_pause_and_resume(secondary: Site) -> None:
+    assert secondary.run("pause", "upgrade").exit_code == 0
+    assert secondary.registry.is_paused()
+    assert "upgrade" in secondary.run("status").output
+    assert secondary.run("resume").exit_code == 0
+    assert not secondary.registry.is_paused()
+    assert "is not paused" in secondary.run("resume").output
+
+
+@pytest.mark.parametrize("command", [["pause"], ["resume"], ["resync", "group/app"]])
+def test_a_primary_refuses_what_is_for_a_secondary(primary: Site, command: list[str]) -> None:
+    answer = primary.run(*command)
+    assert answer.exit_code == 2
+    assert "is the primary" in answer.output
+    assert not primary.registry.is_paused()
+    assert primary.bodies("WorkQueueUrl") == []
+
+
+def test_resync_sends_what_functions_sync_reads(secondary: Site) -> None:
+    digest = f"sha256:{'0' * 64}"
+    assert secondary.run("resync", "group/app", "v1", digest).exit_code == 0
+    assert secondary.run("resync", "group/app").exit_code == 0
+    read = [WorkMessage.from_json(json.dumps(body)) for body in secondary.bodies("WorkQueueUrl")]
+    assert [(message.repository, message.reason) for message in read] == [("group/app", "resync")] * 2
+    assert {message.references for message in read} == {
+        (Reference.tag("v1"), Reference.digest(digest)),
+        (Reference.whole(),),
+    }
+
+
+@pytest.mark.parametrize("arguments", [["Group/App"], ["group/app", "not a tag"], ["../app"]])
+def test_resync_refuses_a_name_that_is_none_and_sends_nothing(secondary: Site, arguments: list[str]) -> None:
+    assert secondary.run("resync", *arguments).exit_code == 2
+    assert secondary.bodies("WorkQueueUrl") == []
+
+
+# ── the DLQ ──
+
+
+def test_the_dlq_is_listed_with_kinds_and_reasons_and_stays(secondary: Site) -> None:
+    dead_letter(secondary, PARKED, kind="parked", reason="schema 1 is refused")
+    dead_letter(secondary, "not json", kind="refused", reason="not JSON")
+    dead_letter(secondary, '{"version": "1", "repository": "group/other", "tag": "v9"}')
+    answer = secondary.run("dlq", "list", "--json")
+    assert answer.exit_code == 1
+    listed = {one["kind"]: one for one in json.loads(answer.output)}
+    assert set(listed) == {"parked", "refused", "crashed"}
+    assert listed["parked"]["reason"] == "schema 1 is refused"
+    people = secondary.run("dlq", "list")
+    assert "group/app tag#v1" in people.output
+    assert "group/other v9" in people.output
+
+
+def test_replay_sends_each_message_to_the_queue_that_it_came_from(secondary: Site) -> None:
+    event = {"version": "1", "repository": "group/other", "tag": "v9"}
+    dead_letter(secondary, PARKED, kind="parked", reason="x")
+    dead_letter(secondary, json.dumps(event))
+    assert secondary.run("dlq", "replay", "--all").exit_code == 0
+    assert secondary.bodies("WorkQueueUrl") == [json.loads(PARKED)]
+    assert secondary.bodies("EventsQueueUrl") == [event]
+    assert secondary.run("dlq", "list").exit_code == 0
+
+
+def test_replay_of_one_leaves_the_others_in_sight(secondary: Site) -> None:
+    wanted = dead_letter(secondary, PARKED)
+    other = dead_letter(secondary, "not json")
+    answer = secondary.run("dlq", "replay", wanted, "no-such-id")
+    assert answer.exit_code == 1
+    assert "not in the DLQ: no-such-id" in answer.output
+    left = json.loads(secondary.run("dlq", "list", "--json").output)
+    assert [one["id"] for one in left] == [other]
+
+
+def test_a_replay_that_cannot_send_loses_nothing(secondary: Site) -> None:
+    dead_letter(secondary, PARKED)
+    secondary.sqs.delete_queue(QueueUrl=secondary.outputs["WorkQueueUrl"])
+    assert secondary.run("dlq", "replay", "--all").exit_code == 2
+    attributes = secondary.sqs.get_queue_attributes(
+        QueueUrl=secondary.outputs["DeadLetterQueueUrl"], AttributeNames=["All"]
+    )["Attributes"]
+    kept = int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
+    assert kept == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--all", "an-id"]])
+def test_replay_wants_messages_or_all(secondary: Site, arguments: list[str]) -> None:
+    dead_letter(secondary, PARKED)
+    assert secondary.run("dlq", "replay", *arguments).exit_code == 2
+    assert secondary.bodies("WorkQueueUrl") == []
+
+
+# ── check: what needs no endpoint ──
+
+
+def found(site: Site) -> DeployedSite:
+    return DeployedSite.find(Access.of(region="eu-central-1"), StackName(name=site.stack))
+
+
+def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [one.result for one in sync.look_at_the_sweep(found(secondary))] == ["ok"]
+    secondary.registry.mark("group/app", Reference.tag("v1"))
+    now = wall_clock()
+    monkeypatch.setattr(sync, "wall_clock", lambda: now + 170_000)
+    assert [one.result for one in sync.look_at_the_sweep(found(secondary))] == ["ok"]
+    monkeypatch.setattr(sync, "wall_clock", lambda: now + 190_000)
+    (finding,) = sync.look_at_the_sweep(found(secondary))
+    assert (finding.name, finding.result) == ("sweep", "problem")
+    assert "group/app" in finding.text
+
+
+def test_pause_holds_silence_and_parked_references_are_problems_by_name(secondary: Site) -> None:
+    registry = secondary.registry
+    registry.pause()
+    registry.hold("registry.example.com:443", reason="503")
+    registry.fail(registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
+    problems = {one.name: one for one in sync.look_at_the_site(found(secondary)) if one.result == "problem"}
+    assert set(problems) == {"not_paused", "registries_answer", "heartbeat", "nothing_parked"}
+    assert problems["nothing_parked"].fix == "mend the cause, then geosync resync group/app v1"

@@ -1,0 +1,65 @@
+"""Ages, counts, and text from outside."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+from geosync.cli.checks.findings import Finding, exit_code, looks, ok, problem, skipped, unknown
+from geosync.cli.output import age, count, plain
+from geosync.cli.site import StackName
+from geosync.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(-5, "0 s"), (0, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (172_800, "2 d")],
+)
+def test_an_age_is_in_the_largest_unit_that_counts_to_two(seconds: int, said: str) -> None:
+    assert age(1_000_000_000_000 - seconds * 1000, 1_000_000_000_000) == said
+
+
+def test_a_count_says_when_there_are_more() -> None:
+    assert count(1, False, "message") == "1 message"
+    assert count(1000, True, "message") == "more than 1000 messages"
+
+
+def test_text_from_outside_is_neither_markup_nor_a_command_to_the_terminal() -> None:
+    shown = plain("[bold]x[/bold]\x1b]0;title\x07\n")
+    assert shown.plain == "[bold]x[/bold] ]0;title  "
+    assert not shown.spans
+
+
+@pytest.mark.parametrize("text", ["", "@eu-west-1", "stack@"])
+def test_a_stack_name_without_one_of_its_parts_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="STACK@REGION"):
+        StackName.parse(text)
+
+
+def test_a_stack_name_has_a_region_or_not() -> None:
+    assert StackName.parse("geosync-oregon@us-west-2") == StackName(name="geosync-oregon", region="us-west-2")
+    assert StackName.parse("geosync-oregon").region is None
+
+
+@pytest.mark.parametrize(
+    ("findings", "code"),
+    [
+        ([ok("a", "")], 0),
+        ([ok("a", ""), skipped("b", "", "")], 0),
+        ([unknown("a", "", ""), ok("b", "")], 2),
+        ([unknown("a", "", ""), problem("b", "", "")], 1),
+    ],
+)
+def test_the_exit_code_tells_a_problem_from_what_could_not_be_looked_at(findings: list[Finding], code: int) -> None:
+    assert exit_code(findings) == code
+
+
+def test_a_look_that_is_not_permitted_does_not_keep_the_others() -> None:
+    def refused() -> list[Finding]:
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListSubscriptionsByTopic")
+
+    first, second = looks([("subscription", refused), ("dlq_empty", lambda: [ok("dlq_empty", "")])])
+    assert (first.name, first.result) == ("subscription", "unknown")
+    assert "ListSubscriptionsByTopic" in first.text
+    assert "AccessDenied" in first.text
+    assert second.result == "ok"

@@ -1,0 +1,108 @@
+"""What a status says of a sync registry, read from one in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from geosync import heartbeats, status
+from geosync.events import Heartbeat
+from geosync.sync_registry.changes import Key
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.registry import SyncRegistry
+
+START = 1_800_000_000_000
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> int:
+        return self.now
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(store: MemoryStore, clock: Clock) -> SyncRegistry:
+    return SyncRegistry(store, clock=clock)
+
+
+def test_a_site_that_never_owed_anything_owes_nothing(store: MemoryStore, clock: Clock) -> None:
+    found = status.read(store, clock=clock)
+    assert found.nothing_owed
+    assert (found.oldest, found.heartbeat, found.pause, found.holds, found.repositories) == (None, None, None, (), 0)
+
+
+def test_the_oldest_comes_first_with_the_reason_of_its_last_failure(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    old = registry.mark("group/app", Reference.tag("v1"))
+    clock.now += 60_000
+    registry.mark("group/app", Reference.tag("v2"))
+    registry.fail(old, "dublin: GET /v2/: 503")
+    found = status.read(store, clock=clock)
+    assert [(one.reference, one.owed_since) for one in found.owed] == [("v1", START), ("v2", START + 60_000)]
+    assert found.oldest is not None
+    assert (found.oldest.failure, found.oldest.attempts) == ("dublin: GET /v2/: 503", 1)
+    assert (found.failed, found.nothing_owed) == (1, False)
+
+
+def test_parked_references_are_counted_for_themselves(store: MemoryStore, registry: SyncRegistry, clock: Clock) -> None:
+    registry.fail(registry.mark("group/app", Reference.tag("v1")), "schema 1 is refused", parked=True)
+    found = status.read(store, clock=clock)
+    assert ([one.reference for one in found.parked], found.owed, found.nothing_owed) == (["v1"], (), False)
+
+
+@pytest.mark.parametrize(("owed", "more"), [(5, False), (6, True)])
+def test_more_than_are_read_are_said_to_be_more(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock, owed: int, more: bool
+) -> None:
+    for number in range(owed):
+        registry.mark(f"group/app-{number}", Reference.tag("v1"))
+    found = status.read(store, most=5, clock=clock)
+    assert (len(found.owed), found.more_owed) == (5, more)
+
+
+def test_a_repository_that_is_held_is_being_worked_on_and_is_no_reference(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    assert registry.knock("group/app") is not None
+    found = status.read(store, clock=clock)
+    assert (found.worked_on, found.repositories, found.nothing_owed) == (1, 1, True)
+    clock.now += 61_000  # the lease has run out
+    assert status.read(store, clock=clock).worked_on == 0
+
+
+def test_an_item_that_cannot_be_read_is_owed_all_the_same(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.mark("group/app", Reference.tag("v1"))
+    key = Key("group/app", "owed#tag#v1")
+    store.table[key] = {**store.table[key], "attempts": "many"}
+    (one,) = status.read(store, clock=clock).owed
+    assert one.reference == "v1"
+    assert "attempts is not a whole number" in (one.failure or "")
+
+
+def test_pause_holds_in_force_and_the_last_heartbeat_are_named(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.pause("upgrade")
+    registry.hold("registry.example.com:443", reason="503")
+    heartbeats.record(store, Heartbeat(id="1", site="dublin", sent_at=START - 5, received_at=START - 4), now=START)
+    found = status.read(store, clock=clock)
+    assert found.pause == status.Pause(since=START, reason="upgrade")
+    assert [hold.registry for hold in found.holds] == ["registry.example.com:443"]
+    assert found.heartbeat == status.LastHeartbeat(site="dublin", sent_at=START - 5, arrived_at=START)
+    clock.now += 3_600_000
+    assert status.read(store, clock=clock).holds == ()
