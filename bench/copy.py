@@ -13,8 +13,6 @@ fresh repositories, and its halves change places; what is compared is the median
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -22,10 +20,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from local.registries import FileSystem, RegistrySpec, RunningRegistry, start
@@ -33,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 from tests.support.proxy import CountingProxy
 
-from bench import peak
+from bench import peak, readme
 from bench.far import far
 from bench.images import KIB, MIB, Image, image, index, push, push_large
 from bench.ours import copy_tag, reader, writer
@@ -42,7 +39,6 @@ LATENCY = 0.08
 TAG = "v1"
 LARGE_LAYER = 2048 * MIB
 EXTRA_MEMORY = 64 * MIB
-BEGIN, END = "<!-- copy: begin -->", "<!-- copy: end -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,7 +234,7 @@ def registries() -> Iterator[Bench]:
                 registry.stop()
 
 
-def main() -> int:
+def main(given: Sequence[str] | None = None) -> int:
     """Measure, print, and write the table if asked to; 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench.copy", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
@@ -246,7 +242,7 @@ def main() -> int:
     )
     parser.add_argument("--only", help="cases whose name contains this")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if shutil.which("skopeo") is None:
         raise SystemExit("skopeo is not installed: apt-get install skopeo")
     console = Console()
@@ -293,20 +289,10 @@ def _about(large: dict[str, float]) -> str:
 
 
 def _write(path: Path, rows: list[Row], large: dict[str, float] | None) -> None:
-    """Replace what is between the marks."""
-    python = platform.python_version()
-    lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {python}, {_skopeo_version()}:",
-        "",
-        f"| {' | '.join(HEADINGS)} |",
-        f"|{'---|' * len(HEADINGS)}",
-        *(f"| {' | '.join(row.cells())} |" for row in rows),
-        *(("", f"And {_about(large)}.") if large is not None else ()),
-    ]
-    text = path.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}")
+    lines = [f"{readme.machine()}, {_skopeo_version()}:", "", *readme.table(HEADINGS, [row.cells() for row in rows])]
+    if large is not None:
+        lines += ["", f"And {_about(large)}."]
+    readme.replace(path, "copy", lines)
 
 
 def _skopeo_version() -> str:

@@ -1,0 +1,184 @@
+"""The time from a push to "synced" on the local stack: the whole way, through the deployed template.
+
+    python -m bench.deployed [--state .local] [--pushes 50] [--write bench/README.md]
+
+The stack has to be up (`make up`). Each push is a fresh random image in a repository of its own. First one at a time:
+the next when both secondaries are done, so that each finds the queues empty. Then all of them as fast as one client
+pushes. The time begins when the push has ended, and is taken twice at each secondary: until its registry served the
+pushed digest, and until the repository's row said synced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local.demo.looks import SiteLooks
+from local.stack import STATE, Stack, running
+from rich.console import Console
+from rich.table import Table
+
+from bench import readme
+from bench.images import MIB, image, push
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Basic
+from geosync.oci.deadline import Deadline
+
+TAG = "v1"
+LAYERS = [MIB] * 3
+# Seconds between two looks at a secondary; each takes time from the cores on which everything runs here.
+LOOK_EVERY = 0.03
+# Seconds from the last push on.
+PATIENCE = 120.0
+HEADINGS = ("pushes", "secondary", "until", "median", "p95", "max", "number")
+
+
+class NotSynced(RuntimeError):
+    """A push did not arrive in time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """One push: `at` is its end, in seconds of the monotonic clock."""
+
+    repository: str
+    digest: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """What one secondary took for each repository of a series, in seconds."""
+
+    series: str
+    site: str
+    served: dict[str, float] = field(default_factory=dict)
+    synced: dict[str, float] = field(default_factory=dict)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """The rows as they are printed."""
+        return [
+            (self.series, self.site, what, *_summary(list(measured.values())), f"{len(measured)}")
+            for what, measured in (("served", self.served), ("synced", self.synced))
+        ]
+
+
+def _summary(measured: Sequence[float]) -> list[str]:
+    p95 = statistics.quantiles(measured, n=20, method="inclusive")[-1]
+    return [f"{value:.2f} s" for value in (statistics.median(measured), p95, max(measured))]
+
+
+class Bench:
+    """Pushes to the primary of a stack, and looks at its secondaries, each in a thread of its own."""
+
+    def __init__(self, stack: Stack, looks: Sequence[SiteLooks]) -> None:
+        primary = next(site for site in stack.description["sites"] if site["role"] == "primary")
+        # The token service is another port of this machine.
+        credentials = Basic(username=primary["username"], password=primary["password"], realm_hosts=("127.0.0.1",))
+        self._client = RegistryClient(primary["registry"], credentials, deadline=Deadline(), writes=True)
+        self._looks = looks
+
+    def measure(self, series: str, pushes: int, *, wait: bool) -> list[Times]:
+        """Push, with `wait` only when all before is synced everywhere; what each secondary took. Raises NotSynced."""
+        times = [Times(series=series, site=one.name) for one in self._looks]
+        pushed: list[Pushed] = []
+        ended = threading.Event()
+        with ThreadPoolExecutor(len(times)) as pool:
+            watching = [
+                pool.submit(_watch, looks, pushed, pushes, one, ended)
+                for looks, one in zip(self._looks, times, strict=True)
+            ]
+            try:
+                for _ in range(pushes):
+                    pushed.append(self._push())
+                    while wait and any(len(one.synced) < len(pushed) for one in times):
+                        _raise(watching)
+                        time.sleep(LOOK_EVERY)
+                for one in watching:
+                    one.result()
+            finally:
+                ended.set()
+        return times
+
+    def _push(self) -> Pushed:
+        repository, what = f"bench/{uuid.uuid4().hex[:12]}", image(LAYERS)
+        push(self._client, repository, what, TAG)
+        return Pushed(repository=repository, digest=what.root.digest, at=time.monotonic())
+
+
+def _raise(watching: Sequence[Future[None]]) -> None:
+    for one in watching:
+        if one.done():
+            one.result()
+
+
+def _watch(looks: SiteLooks, pushed: Sequence[Pushed], pushes: int, times: Times, ended: threading.Event) -> None:
+    """Look at one secondary until it has the number of pushes, or is too late."""
+    while len(times.synced) < pushes and not ended.wait(LOOK_EVERY):
+        for one in [one for one in pushed if one.repository not in times.synced]:
+            if one.repository not in times.served:
+                if looks.served(one.repository, TAG) != one.digest:
+                    continue
+                times.served[one.repository] = time.monotonic() - one.at
+            if looks.is_synced(one.repository):
+                times.synced[one.repository] = time.monotonic() - one.at
+        if pushed and time.monotonic() - pushed[-1].at > PATIENCE:
+            missing = [one.repository for one in pushed if one.repository not in times.synced]
+            raise NotSynced(f"{looks.name} has not synced {', '.join(missing)} within {PATIENCE:.0f} s")
+
+
+def run(stack: Stack, pushes: int) -> list[Times]:
+    """Measure on a stack. Raises NotSynced."""
+    sites = [site for site in stack.description["sites"] if site["role"] == "secondary"]
+    with ExitStack() as closed:
+        looks = [closed.enter_context(closing(SiteLooks(stack.emulator, site))) for site in sites]
+        bench = Bench(stack, looks)
+        # What is loaded at the first use shall not be measured.
+        bench.measure("", 2, wait=True)
+        return [
+            *bench.measure("one at a time", pushes, wait=True),
+            *bench.measure("without waiting", pushes, wait=False),
+        ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write the table if asked to; 1 when a push was not synced or the stack is not up."""
+    parser = argparse.ArgumentParser(prog="python -m bench.deployed", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser.add_argument("--pushes", type=int, default=50, help="in each of the two series (default: 50, at least 2)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
+    options = parser.parse_args(arguments)
+    stack = running(options.state.resolve())
+    if stack is None:
+        print("The stack is not up: make up", file=sys.stderr)
+        return 1
+    busy = os.getloadavg()[0]
+    try:
+        measured = run(stack, options.pushes)
+    except NotSynced as error:
+        print(f"{error}: make demo says more", file=sys.stderr)
+        return 1
+    rows = [row for times in measured for row in times.rows()]
+    console = Console()
+    built = Table(*HEADINGS)
+    for row in rows:
+        built.add_row(*row)
+    console.print(built)
+    if options.write is not None:
+        about = f"{readme.machine()}, load {busy:.1f} before:"
+        readme.replace(options.write, "deployed", [about, "", *readme.table(HEADINGS, rows)])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
