@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from geosync import heartbeats
 from geosync.errors import CorruptItem
+from geosync.replication import catalogue
+from geosync.replication.catalogue import Walk
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
@@ -72,6 +74,21 @@ class Status:
     pause: Pause | None
     holds: tuple[Hold, ...]
     heartbeat: LastHeartbeat | None
+    comparison: Walk | None
+    """The latest walk through the primary's catalogue."""
+
+    @property
+    def recovery_point(self) -> int | None:
+        """Everything pushed before this moment (ms) is here and was seen; None while that cannot be said.
+
+        The last heartbeat that came the way of a push, or the oldest mark that is still owed, whichever is earlier. An
+        event that waits in the queue is not known here: ask the queue, too. A repository that is to be compared
+        (`*`) is no push.
+        """
+        if self.heartbeat is None or self.more_owed or self.more_parked:
+            return None
+        marks = [one.owed_since or 0 for one in self.references if one.reference != "*"]
+        return min([self.heartbeat.sent_at, *marks])
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -99,7 +116,7 @@ def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_cloc
     now = clock()
     waiting, more_owed = _keys(store, start=0, until=PARKED_DUE - 1, most=most)
     parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
-    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, _ROWS])
+    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, catalogue.KEY, _ROWS])
     found = store.batch_get([*waiting, *parked])
     references = sorted((_owed(item) for key, item in found.items() if key.item.startswith(OWED_PREFIX)), key=_age)
     holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
@@ -115,6 +132,7 @@ def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_cloc
         pause=Pause(since=_number(pause, "since"), reason=str(pause.get("reason", ""))) if pause is not None else None,
         holds=tuple(hold for hold in holds if hold.until > now),
         heartbeat=last_heartbeat(heartbeat),
+        comparison=Walk.from_item(site[catalogue.KEY]) if catalogue.KEY in site else None,
     )
 
 
