@@ -15,7 +15,7 @@ import click
 
 from geosync.cli.output import SOMETHING_WRONG, as_json, console, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.replication.work import KIND
+from geosync.replication.work import CATALOGUE_KIND, KIND
 
 LOOK_SECONDS = 120
 """How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
@@ -50,7 +50,7 @@ class DeadLetter:
             kind = json.loads(self.body).get("kind")
         except (ValueError, AttributeError, RecursionError):
             kind = None
-        return "WorkQueueUrl" if kind == KIND else "EventsQueueUrl"
+        return "WorkQueueUrl" if kind in {KIND, CATALOGUE_KIND} else "EventsQueueUrl"
 
 
 @click.group()

@@ -43,6 +43,12 @@ def look_at_the_site(site: Site) -> Iterator[Finding]:
             "heartbeat",
             f"the last one of {found.heartbeat.site} arrived {age(found.heartbeat.arrived_at, found.at)} ago",
         )
+    walk = found.comparison
+    if walk is not None and walk.failure is not None:
+        fix = "give the account in PrimaryRegistrySecretArn the right to list the catalogue (registry:catalog:*)"
+        yield problem("comparison", f"the primary's catalogue cannot be read: {walk.failure}", fix)
+    elif walk is not None:
+        yield ok("comparison", f"the last one began {age(walk.started_at, found.at)} ago")
     if found.parked:
         first = found.parked[0]
         text = f"{count(len(found.parked), found.more_parked, 'reference')} given up, such as {first.repository}"
