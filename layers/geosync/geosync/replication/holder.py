@@ -124,7 +124,7 @@ class Holder:
             elif later is not None:
                 self._wake.wait(min(later, max(self._deadline.left(), 0)))
                 self._wake.clear()
-            elif self._registry.finish(lease):
+            elif self._held.finish(lease):
                 self._end(Ending.FINISHED)
             else:
                 self._backlog.references_came_in()

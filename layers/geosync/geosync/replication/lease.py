@@ -53,6 +53,14 @@ class HeldLease:
         """SyncRegistry.discharge under this lease."""
         return self._registry.discharge(self._lease, owed, seen)
 
+    def finish(self, lease: Lease) -> bool:
+        """SyncRegistry.finish; what was let go is not renewed any more, which would look like a loss."""
+        with self._lock:
+            finished = self._registry.finish(lease)
+            if finished:
+                self._closed.set()
+            return finished
+
     def suspect(self) -> Lease:
         """SyncRegistry.suspect under this lease: a tag write of unknown outcome."""
         with self._lock:
@@ -85,6 +93,8 @@ class HeldLease:
     def _renew(self) -> bool:
         """Renew once; whether references came in."""
         with self._lock:
+            if self._closed.is_set():
+                return False
             before = self._lease.revision
             self._lease = self._registry.renew(self._lease)
             return self._lease.revision != before
