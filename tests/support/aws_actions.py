@@ -3,14 +3,15 @@
     pytest -p tests.support.aws_actions --aws-actions FILE tests/functional
 
 writes {"notifications": ["dynamodb:BatchWriteItem", …], …}. A test belongs to the function whose folder it is in
-(tests/functional/<function>/). Calls that a test makes itself, to arrange or to look, do not count: a call counts when
-code of functions/ or of the layer is on the stack.
+(tests/functional/<function>/). Calls that a test makes, to arrange or to look, do not count, with the library's help or
+without: a call counts when code of functions/ is on the stack, or code of the layer in a thread that it started.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,7 +23,8 @@ from botocore.client import BaseClient
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONAL = ROOT / "tests" / "functional"
-OURS = (f"{ROOT / 'functions'}/", f"{ROOT / 'layers'}/")
+HANDLERS = f"{ROOT / 'functions'}/"
+LIBRARY = f"{ROOT / 'layers'}/"
 
 # What IAM asks for where it is not the operation's own name. A transaction asks for the action of each of its parts.
 _ACTIONS = {
@@ -88,9 +90,10 @@ class _Recorder:
 
 
 def _is_ours() -> bool:
+    ours = HANDLERS if threading.current_thread() is threading.main_thread() else (HANDLERS, LIBRARY)
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename.startswith(OURS):
+        if frame.f_code.co_filename.startswith(ours):
             return True
         frame = frame.f_back
     return False

@@ -108,12 +108,34 @@ def test_a_wake_up_of_a_repository_with_nothing_due_changes_nothing_there(site: 
     assert site.owed(repository) == []
 
 
+def test_the_primary_s_catalogue_is_walked_and_each_of_its_repositories_owed(site: Site, repository: str) -> None:
+    made = site.make.image(repository, "v1")
+    assert handle(sample("sync-catalogue.json")) == DONE
+    walk = site.items()["#site", "catalogue"]
+    assert walk["finished_at"] >= walk["started_at"]
+    assert site.owed(repository) == ["*"]
+    assert repository in site.registry.due_repositories()
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+
+
+def test_a_catalogue_that_cannot_be_read_is_said_in_its_item_and_comes_not_back(site: Site, log: Log) -> None:
+    site.set_secret({"username": "geo", "password": "wrong-one"})
+    assert handle(sample("sync-catalogue.json")) == DONE
+    assert "401" in site.items()["#site", "catalogue"]["failure"]
+    assert "catalogue_unreadable" in [line["message"] for line in log()]
+
+
 # ── the dead-letter queue ──
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"version": "99"}, "version"), ({"repository": "Not/A/Name"}, "repository"), ({"event_name": "sung"}, "event_name")],
+    [
+        ({"version": "99"}, "version"),
+        ({"repository": "Not/A/Name"}, "repository"),
+        ({"event_name": "sung"}, "event_name"),
+    ],
 )
 def test_a_message_that_cannot_be_read_is_a_dead_letter_with_its_reason(
     site: Site, change: dict[str, str], reason: str
@@ -315,7 +337,7 @@ def test_a_hold_is_forgotten_when_the_registry_answers(site: Site, repository: s
     name = site.secondary.host
     key = {"repository": {"S": "#site"}, "item": {"S": f"hold#{name}"}}
     past = {"until": {"N": "1"}, "attempts": {"N": "3"}, "reason": {"S": "it was down"}}
-    site.dynamodb.put_item(TableName=TABLE, Item=key | past)  # type: ignore[arg-type]
+    site.dynamodb.put_item(TableName=TABLE, Item=key | past)
     assert handle(push(site.make.image(repository, "v1"))) == DONE
     assert site.row(repository).state == SYNCED
     assert ("#site", f"hold#{name}") not in site.items()

@@ -15,12 +15,20 @@ SETTINGS: dict[str, type[Any]] = {
     "SyncFunction": SyncSettings,
 }
 SHARED = TEMPLATE["Globals"]["Function"]
+# Read by the logger itself.
+LOGGERS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL"}
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_function_gets_the_environment_that_its_settings_read_no_more_and_no_less(name: str) -> None:
     given = {**SHARED["Environment"]["Variables"], **FUNCTIONS[name]["Environment"]["Variables"]}
-    assert set(given) == keys(SETTINGS[name])
+    assert set(given) == keys(SETTINGS[name]) | LOGGERS
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_function_s_lines_name_it(name: str) -> None:
+    variables = FUNCTIONS[name]["Environment"]["Variables"]
+    assert variables["POWERTOOLS_SERVICE_NAME"] == f"geosync-{name.removesuffix('Function').lower()}"
 
 
 def test_each_function_has_its_folder_and_its_timeout() -> None:

@@ -1,0 +1,57 @@
+"""functions/reconcile as Lambda loads it, on moto."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from functions.reconcile import app
+from moto import mock_aws
+from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """AWS, as the secondary of the sample settings; the function is loaded anew."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    app.site.cache_clear()
+    with mock_aws():
+        yield monkeypatch
+    if app.site.cache_info().currsize:
+        app.site().session.close()
+    app.site.cache_clear()
+
+
+@pytest.fixture
+def site(aws: pytest.MonkeyPatch) -> Site:
+    """A secondary."""
+    one = Site()
+    for name, value in one.environment().items():
+        aws.setenv(name, value)
+    return one
+
+
+@pytest.fixture
+def endpoint(site: Site, aws: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+    """The notification endpoint of `site`, which is a primary now."""
+    with Endpoint() as one:
+        aws.setenv("SITE_ROLE", "primary")
+        aws.setenv("NOTIFICATIONS_URL", one.url)
+        yield one
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return the lines logged so far, decoded."""
+    stream = io.StringIO()
+    handler = cast("logging.StreamHandler[Any]", app.logger.registered_handler)
+    before = handler.setStream(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    if before is not None:
+        handler.setStream(before)

@@ -1,0 +1,189 @@
+"""Every minute: the subscription, the sweep and the comparison of a secondary, the heartbeat of a primary."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from functions.reconcile import app
+from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
+
+from geosync.reconcile import sweep
+
+Log = Callable[[], list[dict[str, Any]]]
+
+
+# ── the subscription ──
+
+
+def test_a_secondary_follows_the_topic_in_the_topics_region_raw_and_once(site: Site) -> None:
+    for _ in range(3):
+        assert minute()["subscription"] == "done"
+    assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
+
+
+def test_after_a_promotion_it_follows_the_new_primary_s_topic_in_yet_another_region(
+    site: Site, aws: pytest.MonkeyPatch
+) -> None:
+    minute()
+    promoted = site.make_topic("us-west-2")
+    aws.setenv("PRIMARY_TOPIC_ARN", promoted)
+    app.site.cache_clear()
+    assert minute()["subscription"] == "done"
+    assert site.followers(promoted) == [(site.queue_arn, "true")]
+
+
+def test_a_secondary_that_follows_nobody_says_so_and_sweeps(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
+    aws.setenv("PRIMARY_TOPIC_ARN", "")
+    site.owe("group/app")
+    assert minute() == {"subscription": "done", "sweep": "done", "comparison": "done"}
+    assert "subscription_not_wanted" in [line["message"] for line in log()]
+    assert site.woken() == ["group/app"]
+
+
+# ── the sweep ──
+
+
+def test_what_is_due_is_woken_once_for_each_repository(site: Site) -> None:
+    repositories = [f"group/app-{number}" for number in range(23)]  # three batches
+    site.owe(*repositories, *repositories)
+    assert minute()["sweep"] == "done"
+    assert sorted(site.woken()) == sorted(repositories)
+
+
+def test_what_somebody_holds_or_is_due_later_is_left_alone(site: Site) -> None:
+    site.owe("group/held", "group/later", "group/due")
+    assert site.registry.acquire("group/held") is not None
+    (later,) = site.registry.owed("group/later")
+    site.registry.postpone(later, time.time_ns() // 1_000_000 + 60_000)
+    assert minute()["sweep"] == "done"
+    assert site.woken() == ["group/due"]
+
+
+def test_a_repository_whose_holder_died_is_woken(site: Site) -> None:
+    site.owe("group/app")
+    assert site.registry.acquire("group/app") is not None
+    key = {"repository": {"S": "group/app"}, "item": {"S": "row"}}
+    past = {":past": {"N": str(time.time_ns() // 1_000_000 - 1)}}
+    update = "SET lease_expires = :past"
+    site.dynamodb.update_item(TableName=TABLE, Key=key, UpdateExpression=update, ExpressionAttributeValues=past)
+    minute()
+    assert site.woken() == ["group/app"]
+
+
+def test_a_paused_site_wakes_nobody(site: Site, log: Log) -> None:
+    site.owe("group/app")
+    site.registry.pause()
+    assert minute()["sweep"] == "done"
+    assert site.woken() == []
+    assert [line["reason"] for line in log() if line["message"] == "swept"] == ["paused"]
+    site.registry.resume()
+    minute()
+    assert site.woken() == ["group/app"]
+
+
+def test_while_a_registry_is_on_hold_nobody_is_woken(site: Site, log: Log) -> None:
+    site.owe("group/app")
+    site.registry.hold("registry.example.com", reason="503")
+    assert minute()["sweep"] == "done"
+    assert site.woken() == []
+    assert [line["reason"] for line in log() if line["message"] == "swept"] == ["registry.example.com is on hold"]
+
+
+def test_no_more_is_sent_than_the_queue_has_room_for(site: Site, aws: pytest.MonkeyPatch) -> None:
+    aws.setattr(sweep, "MOST_WAITING", 15)
+    site.owe(*(f"group/app-{number}" for number in range(20)))
+    minute()
+    minute()
+    assert len(site.woken()) == 15
+
+
+# ── the comparison ──
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "finished", "asked"),
+    [(25, True, True), (23, True, False), (1, False, True), (0, False, False)],
+)
+def test_the_primary_s_catalogue_is_walked_once_a_day_and_taken_up_where_it_was_left(
+    site: Site, hours_ago: int, finished: bool, asked: bool
+) -> None:
+    site.walked(started_at=time.time_ns() // 1_000_000 - hours_ago * 3_600_000, finished=finished)
+    assert minute()["comparison"] == "done"
+    assert site.messages() == ([{"version": "1", "kind": "catalogue"}] if asked else [])
+
+
+def test_a_new_site_asks_for_its_backfill(site: Site) -> None:
+    assert minute()["comparison"] == "done"
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+
+
+# ── the heartbeat ──
+
+
+def test_a_primary_posts_its_heartbeat_with_its_own_token(site: Site, endpoint: Endpoint) -> None:
+    site.owe("group/app")
+    before = time.time_ns() // 1_000_000
+    assert minute() == {"heartbeat": "done"}
+    ((headers, body),) = endpoint.posted
+    assert headers["Authorization"] == TOKEN
+    (event,) = body["events"]
+    assert before <= event["sent_at"] <= time.time_ns() // 1_000_000
+    # Nothing else is a primary's to do: it neither follows a topic nor wakes anybody.
+    assert site.woken() == []
+    assert site.followers(site.topic_arn) == []
+
+
+@pytest.mark.parametrize("status", [401, 500, 503, 302, 204])
+def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
+    site: Site, endpoint: Endpoint, log: Log, status: int
+) -> None:
+    endpoint.status = status
+    assert minute() == {"heartbeat": "HeartbeatFailed"}
+    (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
+    assert str(status) in line["reason"]
+    assert TOKEN not in json.dumps(log())
+    assert len(endpoint.posted) == 1
+
+
+def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
+    aws.setenv("SITE_ROLE", "primary")
+    assert minute() == {"heartbeat": "HeartbeatFailed"}
+    (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
+    assert "does not answer" in line["reason"]
+
+
+# ── each for itself ──
+
+
+def test_a_topic_that_is_gone_does_not_keep_the_sweep(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
+    aws.setenv("PRIMARY_TOPIC_ARN", f"{site.topic_arn}-gone")
+    site.owe("group/app")
+    ended = minute()
+    assert ended["sweep"] == "done"
+    assert ended["subscription"] != "done"
+    assert [line["error"] for line in log() if line["message"] == "subscription_failed"] == [ended["subscription"]]
+    assert site.woken() == ["group/app"]
+
+
+def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytest.MonkeyPatch) -> None:
+    aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
+    assert minute() == {"subscription": "ConfigurationError", "sweep": "done", "comparison": "done"}
+
+
+def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None:
+    site.dynamodb.delete_table(TableName=TABLE)
+    ended = minute()
+    assert ended == {"subscription": "done", "sweep": ended["sweep"], "comparison": ended["comparison"]}
+    assert "done" not in {ended["sweep"], ended["comparison"]}
+    assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
+
+
+def test_a_queue_that_is_gone_loses_nothing(site: Site) -> None:
+    site.owe("group/app")
+    site.sqs.delete_queue(QueueUrl=site.work_url)
+    assert minute()["sweep"] != "done"
+    assert site.registry.due_repositories() == ["group/app"]
