@@ -1,0 +1,252 @@
+"""The command `geosync` on the deployed stack, in a pipe as a program runs it: each fault it claims to find is made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local.stack import Stack
+from tests.e2e.parts import Site, envelope, eventually, push_event
+
+COMMAND = Path(sys.executable).parent / "geosync"
+FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed"}
+"""What other tests on the same stack do at its endpoint stays in the log for an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    code: int
+    output: str
+    error: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(state: Path, stack: Stack) -> Run:
+    """Run the command at a site of the stack."""
+
+    def at(site: Site | str, *arguments: str) -> Ended:
+        name = site if isinstance(site, str) else site.name
+        command = [str(COMMAND), "--local", name, "--local-state", str(state), *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return at
+
+
+def check(run: Run, site: Site) -> dict[str, dict[str, Any]]:
+    """What check finds, by name; what can be `problem` several times is there once."""
+    ended = run(site, "check", "--json")
+    assert ended.output, ended.error
+    return {finding["name"]: finding for finding in json.loads(ended.output)["findings"]}
+
+
+def problems(found: dict[str, dict[str, Any]]) -> set[str]:
+    return {name for name, finding in found.items() if finding["result"] != "ok"}
+
+
+@contextmanager
+def undone(undo: Callable[[], object]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        undo()
+
+
+# ── all is well ──
+
+
+def test_check_is_content_with_every_site_as_it_is_deployed(run: Run, sites: list[Site]) -> None:
+    for site in sites:
+        found = check(run, site)
+        assert problems(found) <= FOUND_IN_LOGS | {"dlq_empty"}, found
+        assert {"endpoint_reachable", "token_accepted", "wrong_token_refused", "local_registry"} <= set(found)
+    assert {"arrives_at_frankfurt", "arrives_at_oregon"} <= set(check(run, sites[0]))
+
+
+def test_check_says_each_thing_in_one_line(run: Run, secondaries: list[Site]) -> None:
+    ended = run(secondaries[0], "check")
+    lines = ended.output.splitlines()
+    assert len(lines) >= 15
+    assert all(" ... " in line for line in lines), ended.output
+    assert "\x1b" not in ended.output
+
+
+def test_no_command_prints_a_token_or_a_password(run: Run, stack: Stack, sites: list[Site]) -> None:
+    secrets = [stack.description["notification_token"], stack.description["sites"][0]["password"]]
+    for site in sites:
+        secrets.append(site.token())
+        for command in (["check"], ["status"], ["check", "--json"], ["status", "--json"], ["dlq", "list"]):
+            ended = run(site, *command)
+            assert not [secret for secret in secrets if secret in ended.output + ended.error]
+
+
+# ── status ──
+
+
+def test_status_shows_a_push_until_it_is_settled(run: Run, primary: Site, secondaries: list[Site]) -> None:
+    # A paused site marks and does not sync, so that there is time to look.
+    site = secondaries[0]
+    repository = f"e2e/{uuid.uuid4().hex[:8]}"
+    assert run(site, "pause", "e2e").code == 0
+    with undone(lambda: run(site, "resume")):
+        body = envelope(push_event(repository, "v1", f"sha256:{uuid.uuid4().hex * 2}"))
+        assert primary.notify(body, primary.token())[0] == 200
+
+        def named() -> dict[str, Any] | None:
+            ended = run(site, "status", "--json", "--limit", "1000")
+            found: dict[str, Any] = json.loads(ended.output)
+            mine = [one for one in found["references"] if one["repository"] == repository]
+            return {**found, "mine": mine, "code": ended.code} if mine else None
+
+        found = eventually(named, what="the push in the status")
+        assert found is not None
+        assert (found["code"], found["paused"]["reason"]) == (1, "e2e")
+        assert found["mine"][0]["reference"] == "v1"
+        assert problems(check(run, site)) >= {"not_paused"}
+        assert repository in run(site, "status", "--limit", "1000").output
+    assert "not_paused" not in problems(check(run, site))
+
+
+def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(run: Run, secondaries: list[Site]) -> None:
+    site = secondaries[0]
+    repository = f"e2e/{uuid.uuid4().hex[:8]}"
+    assert run(site, "resync", repository, "v1").code == 0
+    eventually(lambda: [item for item in site.items() if item["repository"] == repository], what="a row")
+    eventually(
+        lambda: not [item for item in site.items() if item["repository"] == repository and "mark" in item],
+        seconds=60,
+        what="its discharge",
+    )
+
+
+# ── the faults, by name ──
+
+
+def test_a_missing_subscription_is_found(run: Run, primary: Site, secondaries: list[Site]) -> None:
+    site = secondaries[0]
+    queue = site.about["queue_url"].rpartition("/")[2]
+    sns = primary.client("sns")
+    with undone(lambda: site.invoke("reconcile")):
+
+        def seen() -> bool:
+            # The minute's reconcile may heal it between the two: then once more.
+            for one in sns.list_subscriptions_by_topic(TopicArn=primary.about["topic_arn"])["Subscriptions"]:
+                if one["Endpoint"].rpartition(":")[2] == queue:
+                    sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
+            return "subscription" in problems(check(run, site))
+
+        eventually(seen, seconds=100, what="the missing subscription")
+    assert "subscription" not in problems(check(run, site))
+
+
+def test_a_wrong_password_of_the_primary_s_registry_is_found(run: Run, secondaries: list[Site]) -> None:
+    site = next(site for site in secondaries if site.name == "oregon")
+    client = site.client("secretsmanager")
+    name = "geosync/oregon/primary-registry"
+    right = client.get_secret_value(SecretId=name)["SecretString"]
+    wrong = json.dumps({**json.loads(right), "password": "wrong-4711"})
+    client.put_secret_value(SecretId=name, SecretString=wrong)
+    with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
+        found = check(run, site)
+        assert problems(found) >= {"primary_registry"}
+        assert "PrimaryRegistrySecretArn" in found["primary_registry"]["fix"]
+        assert "wrong-4711" not in json.dumps(found)
+    assert "primary_registry" not in problems(check(run, site))
+
+
+def test_a_registry_that_does_not_trust_the_issuer_is_found(run: Run, secondaries: list[Site]) -> None:
+    site = next(site for site in secondaries if site.name == "frankfurt")
+    client = site.client("secretsmanager")
+    name = "geosync/frankfurt/primary-registry"
+    right = client.get_secret_value(SecretId=name)["SecretString"]
+    client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), "issuer": "somebody-else"}))
+    with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
+        found = check(run, site)
+        assert problems(found) >= {"primary_registry"}
+        assert "somebody-else" in found["primary_registry"]["fix"]
+        assert "PRIVATE KEY" not in json.dumps(found)
+
+
+def test_an_event_source_that_is_off_is_found(run: Run, secondaries: list[Site]) -> None:
+    site = secondaries[1]
+    client = site.client("lambda")
+    mappings = client.list_event_source_mappings(FunctionName=site.about["functions"]["sync"])["EventSourceMappings"]
+    queue = site.about["work_queue_url"].rpartition("/")[2]
+    (work,) = [one["UUID"] for one in mappings if one["EventSourceArn"].endswith(queue)]
+    client.update_event_source_mapping(UUID=work, Enabled=False)
+    with undone(lambda: client.update_event_source_mapping(UUID=work, Enabled=True)):
+        assert problems(check(run, site)) >= {"work_is_taken"}
+    assert "work_is_taken" not in problems(check(run, site))
+
+
+def test_a_schedule_that_is_off_is_found(run: Run, secondaries: list[Site]) -> None:
+    site = secondaries[1]
+    events = site.client("events")
+    (rule,) = [one["Name"] for one in events.list_rules()["Rules"] if site.name in one.get("Description", "")]
+    events.disable_rule(Name=rule)
+    with undone(lambda: events.enable_rule(Name=rule)):
+        assert problems(check(run, site)) >= {"schedule"}
+
+
+def test_a_registry_that_posts_pulls_or_a_wrong_token_is_found(run: Run, primary: Site) -> None:
+    pull = {**push_event("e2e/pulled", "v1", f"sha256:{uuid.uuid4().hex * 2}"), "action": "pull"}
+    assert primary.notify(envelope(pull), primary.token())[0] == 200
+    for _ in range(11):
+        assert primary.notify(envelope(), "x" * 48)[0] == 401
+    found: dict[str, dict[str, Any]] = {}
+    end = time.monotonic() + 20
+    while not problems(found) >= {"pulls_ignored", "registry_sends_the_token"}:  # logs arrive a moment later
+        assert time.monotonic() < end, found
+        found = check(run, primary)
+    assert "ignore: {actions: [pull]" in found["pulls_ignored"]["fix"]
+
+
+def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, secondaries: list[Site]) -> None:
+    site = secondaries[0]
+    word = uuid.uuid4().hex
+    site.client("sqs").send_message(QueueUrl=site.about["queue_url"], MessageBody=f'{{"version": "99-{word}"}}')
+
+    def listed() -> list[dict[str, Any]]:
+        ended = run(site, "dlq", "list", "--json")
+        return [one for one in json.loads(ended.output) if word in one["body"]]
+
+    (letter,) = eventually(listed, seconds=30, what="the message in the DLQ")
+    assert letter["kind"] == "refused"
+    assert "99-" in letter["reason"]
+    assert problems(check(run, site)) >= {"dlq_empty"}
+    # Replayed, poison comes back, with its reason, as another message.
+    assert run(site, "dlq", "replay", letter["id"]).code == 0
+    (again,) = eventually(listed, seconds=30, what="the message back in the DLQ")
+    assert (again["id"] != letter["id"], again["kind"], again["reason"]) == (True, "refused", letter["reason"])
+
+
+# ── bad input ──
+
+
+@pytest.mark.parametrize(
+    ("site", "command", "said"),
+    [
+        ("nowhere", ["status"], "the local stack has no site 'nowhere'"),
+        ("dublin", ["pause"], "is the primary"),
+        ("dublin", ["check", "--primary", "x@eu-west-1"], "--secondary"),
+        ("dublin", ["check", "--secondary", "geosync-typo@eu-west-1"], "there is no stack geosync-typo in eu-west-1"),
+        ("oregon", ["check", "--repository", "Not/A/Name"], "is not a repository name"),
+    ],
+)
+def test_what_cannot_be_answered_ends_with_2_and_one_line(run: Run, site: str, command: list[str], said: str) -> None:
+    ended = run(site, *command)
+    assert (ended.code, ended.output) == (2, "")
+    assert said in ended.error
+    assert "Traceback" not in ended.error
