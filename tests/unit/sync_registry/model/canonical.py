@@ -1,0 +1,116 @@
+"""States as they are compared: a tick as everything else growing older, and names that only tell equal from not equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.unit.sync_registry.model.world import LATE, NOW, OLDEST, State, Table, Worker
+
+
+def _aged(moment: int, oldest: int = OLDEST) -> int:
+    return max(moment - 1, NOW - oldest)
+
+
+def older(state: State) -> State:
+    """The state one tick later: everything else is one tick older. Late writes past their time never land."""
+    row, owed, seen = state.table
+    if row is not None:
+        # Nothing is looked at before NOW any more, so that any suspicion that is over is as good as one until NOW.
+        lease_expires = None if row[3] is None else _aged(row[3], LATE + 1)
+        row = (*row[:3], lease_expires, max(row[4] - 1, NOW), row[5] and lease_expires)
+    return state._replace(
+        table=Table(row, tuple(map(_owed_aged, owed)), tuple(map(_seen_aged, seen))),
+        pending=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.pending),
+        late=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.late if deadline > NOW),
+        events=tuple((tag, digest, _aged(received_at)) for tag, digest, received_at in state.events),
+        workers=tuple(map(_worker_aged, state.workers)),
+    )
+
+
+def _seen_aged(seen: Any) -> Any:
+    """A look is kept apart from an event for one tick longer, so that an old event stays newer than an older look."""
+    return seen and (seen[0], _aged(seen[1], OLDEST + 1))
+
+
+def _owed_aged(owed: Any) -> Any:
+    """A due that was put off stays apart from the mark, however old both are."""
+    if owed is None:
+        return None
+    mark, expects, marked_at, due = owed
+    return (mark, expects, _aged(marked_at), _aged(due) if due == marked_at else max(due - 1, NOW - OLDEST + 1))
+
+
+@cache
+def _worker_aged(worker: Worker) -> Worker:
+    lease, owed, primary, more = worker.lease, worker.owed, worker.primary, worker.more
+    if lease is not None:
+        lease = (*lease[:2], max(lease[2] - 1, NOW), _aged(lease[3], 1))
+    match worker.phase:
+        case "writing":
+            more = (more[0], more[1] - 1)
+        case "discharge":
+            more = more and (more[0], _aged(more[1], OLDEST + 1))
+        case "postpone":
+            more = max(more - 1, NOW)
+        case "unmarked":
+            more = (*more[:2], _aged(more[2]))
+    if owed is not None and primary is None:
+        marked = _owed_aged(owed[1:5])
+        owed = (owed[0], *marked, _seen_aged(owed[5]))
+    elif owed is not None and primary is not None and primary[1] > NOW - OLDEST - 1:
+        # Once the primary was looked at, only the distances from that look matter: they grow old together.
+        seen = owed[5] and (owed[5][0], owed[5][1] - 1)
+        owed, primary = (*owed[:3], owed[3] - 1, owed[4] - 1, seen), (primary[0], primary[1] - 1)
+    return worker._replace(lease=lease, owed=owed, primary=primary, more=more)
+
+
+HELD, LOST = "held", "lost"
+"""The names of tokens in canonical states."""
+
+
+def canonical(state: State) -> State:
+    """Rename marks, revisions and tokens, and sort workers, so that states that differ in names only are the same."""
+    table, workers = _renamed(state.table, state.workers)
+    return state if table is state.table and workers is state.workers else state._replace(table=table, workers=workers)
+
+
+@cache
+def _renamed(table: Table, workers: tuple[Worker, ...]) -> tuple[Table, tuple[Worker, ...]]:
+    row = table.row
+    marks: dict[str, str] = {}
+    for owed in table.owed:
+        if owed is not None:
+            marks.setdefault(owed[0], f"m{len(marks)}")
+    workers = tuple(sorted(workers, key=_order))
+    revisions = {row[1]} if row is not None else set()
+    for worker in workers:
+        if worker.owed is not None:
+            marks.setdefault(worker.owed[1], f"m{len(marks)}")
+        if worker.lease is not None and row is not None and worker.lease[0] == row[2]:
+            revisions.add(worker.lease[1])
+        if worker.phase == "finish":
+            revisions.add(worker.more[0])
+    ranks = {revision: rank for rank, revision in enumerate(sorted(revisions - {0}), 1)} | {0: 0}
+    renamed = []
+    for worker in workers:
+        if worker.lease is None:
+            renamed.append(worker)
+            continue
+        # Of a lease that was lost nothing matters but that it was lost.
+        token, revision = (HELD, ranks[worker.lease[1]]) if row and worker.lease[0] == row[2] else (LOST, 0)
+        owed, more = worker.owed, worker.more
+        if owed is not None:
+            owed = (owed[0], marks[owed[1]], *owed[2:])
+        if worker.phase == "finish":
+            more = (ranks[more[0]], more[1])
+        renamed.append(worker._replace(lease=(token, revision, *worker.lease[2:]), owed=owed, more=more))
+    if row is not None:
+        row = (row[0], ranks[row[1]], row[2] and HELD, *row[3:])
+    return Table(row, tuple(one and (marks[one[0]], *one[1:]) for one in table.owed), table.seen), tuple(renamed)
+
+
+@cache
+def _order(worker: Worker) -> tuple[str, str]:
+    """Any order of workers will do that does not depend on their tokens."""
+    lease = worker.lease and worker.lease[1:]
+    return worker.phase, repr((lease, worker.owed and worker.owed[:1], worker.primary, worker.writes, worker.stalled))

@@ -1,0 +1,257 @@
+"""The rules of the protocol, and for each the library without it.
+
+Every entry patches the library's own functions: what is explored is the real code with one rule taken out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from boto3.dynamodb.conditions import Attr
+from tests.unit.sync_registry.model.world import Library
+
+from geosync.sync_registry import decisions, protocol
+from geosync.sync_registry.changes import Check, Delete, Update
+from geosync.sync_registry.items import ABSENT
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule in words, how to take it out, and the scenario that misses it."""
+
+    name: str
+    patch: Patch
+    scenario: str
+    violation: str
+    """What the exploration finds without the rule (a regular expression)."""
+    mark_first: bool = True
+
+
+def without_attributes(name: str, *attributes: str) -> Patch:
+    """Let a transition leave out attributes that it sets or adds to."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        original = getattr(protocol, name)
+
+        def changed(*args: Any, **kwargs: Any) -> Any:
+            change = original(*args, **kwargs)
+            if change is None:
+                return None
+            return replace(
+                change,
+                set={key: value for key, value in change.set.items() if key not in attributes},
+                add={key: value for key, value in change.add.items() if key not in attributes},
+            )
+
+        monkeypatch.setattr(protocol, name, changed)
+
+    return patch
+
+
+def instead(module: Any, name: str, replacement: Any) -> Patch:
+    """Put something else in place of a function."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, name, replacement)
+
+    return patch
+
+
+def not_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a leased row not be in the index."""
+    original = protocol._lease_time
+
+    def changed(*args: Any) -> dict[str, Any]:
+        return {name: value for name, value in original(*args).items() if name == "lease_expires"}
+
+    monkeypatch.setattr(protocol, "_lease_time", changed)
+
+
+def discharge_unchecked(position: int) -> Patch:
+    """Take the condition from the lease's check (0) or from the deletion of what is owed (1)."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch) -> None:
+        original = protocol.discharge
+
+        def changed(*args: Any, **kwargs: Any) -> Any:
+            changes = original(*args, **kwargs)
+            change = changes[position]
+            assert isinstance(change, Check | Delete)
+            changes[position] = replace(change, when=ALWAYS)
+            return changes
+
+        monkeypatch.setattr(protocol, "discharge", changed)
+
+    return patch
+
+
+def newest_mark_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a mark forget what earlier marks expected."""
+    original = protocol.mark
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        change = original(*args, **kwargs)
+        return replace(change, set={**change.set, **change.union}, union={}, when=None)
+
+    monkeypatch.setattr(protocol, "mark", changed)
+
+
+def deletion_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a 404 that a deletion announced be proof like a digest that a push announced."""
+    original = decisions.proves_primary
+
+    def changed(owed: Any, look: Any, timing: Any) -> bool:
+        return original(owed, look, timing) or (look.digest is None and owed.expects == {ABSENT})
+
+    monkeypatch.setattr(decisions, "proves_primary", changed)
+
+
+def never_waits(owed: Any, look: Any, timing: Any) -> bool:
+    """Whatever the primary answers is proof."""
+    return True
+
+
+def exact_or_not(owed: Any, at: Any, timing: Any) -> frozenset[str]:
+    """Whatever was announced, nothing is waited for."""
+    return frozenset()
+
+
+def announced_by_marks(owed: Any, at: Any, timing: Any) -> frozenset[str]:
+    """What was seen a moment ago does not count as announced."""
+    return owed.expects  # type: ignore[no-any-return]
+
+
+def seen_by_digest(owed: Any, seen: Any, digest: Any, received_at: Any) -> bool:
+    """The digest alone tells that an event was seen."""
+    return owed is None and seen is not None and seen.digest == digest
+
+
+RULES = (
+    Rule(
+        name="primary: exact, or settled",
+        patch=instead(decisions, "proves_primary", never_waits),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="primary: an answer that is not exactly what was announced waits",
+        patch=instead(decisions, "_announced", exact_or_not),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="primary: what was seen a moment ago counts as announced",
+        patch=instead(decisions, "_announced", announced_by_marks),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="mark: expects grows",
+        patch=newest_mark_only,
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="skip: the look is not older than the event",
+        patch=instead(decisions, "is_already_seen", seen_by_digest),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="discharge: not marked again",
+        patch=discharge_unchecked(1),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="discharge: the lease is mine",
+        patch=discharge_unchecked(0),
+        scenario="a worker stalls over one push",
+        violation="leads to synced",
+    ),
+    Rule(
+        name="secondary: seen after suspect_until",
+        patch=instead(decisions, "proves_secondary", lambda look, suspect_until: True),
+        scenario="a worker dies",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="acquire: over an expired lease suspect its writes",
+        patch=without_attributes("_take", "suspect_until"),
+        scenario="a worker dies",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="suspect: a write without an answer",
+        patch=without_attributes("suspect", "suspect_until"),
+        scenario="no answer",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="write: only under a lease that was renewed lately",
+        patch=instead(decisions, "may_write_tag", lambda renewed_at, now, timing: True),
+        scenario="a worker stalls",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="acquire: only when no lease is live",
+        patch=instead(protocol, "_not_taken_since", lambda believed: ALWAYS),
+        scenario="back and forth",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="acquire: a new token each time",
+        patch=instead(Library, "fresh", "held"),
+        scenario="two tags",
+        violation="the row says synced",
+    ),
+    Rule(
+        name="knock: the revision moves",
+        patch=without_attributes("knock", "revision"),
+        scenario="back and forth",
+        violation="only the sweep would find it|the row says synced",
+    ),
+    Rule(
+        name="finish: the revision did not move",
+        patch=instead(protocol, "_is_unmoved", lambda lease: ALWAYS),
+        scenario="back and forth",
+        violation="only the sweep would find it|the row says synced",
+    ),
+    Rule(
+        name="mark before knock",
+        patch=lambda monkeypatch: None,
+        scenario="back and forth",
+        violation="only the sweep would find it|the row says synced",
+        mark_first=False,
+    ),
+    Rule(
+        name="finish: synced only if nothing at all is owed",
+        patch=instead(protocol.Remaining, "of", lambda items: protocol.Remaining(owed=0)),
+        scenario="back and forth",
+        violation="the row says synced",
+    ),
+    Rule(
+        name="removal: only after settle",
+        patch=deletion_believed_at_once,
+        scenario="removed and pushed again",
+        violation="a tag is removed that a push",
+    ),
+    Rule(
+        name="removal: only what Geosync put there",
+        patch=instead(decisions, "is_ours", lambda owed, digest: True),
+        scenario="not ours",
+        violation="a tag is removed that Geosync did not put there",
+    ),
+    Rule(
+        name="index: a leased row is due when its lease expires",
+        patch=not_due,
+        scenario="a worker dies",
+        violation="leads to synced",
+    ),
+)

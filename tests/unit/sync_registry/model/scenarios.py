@@ -1,0 +1,104 @@
+"""The scenarios: each small enough to be explored whole, together with every kind of trouble in them."""
+
+from __future__ import annotations
+
+from tests.unit.sync_registry.model.world import FOREIGN, Scenario
+
+_SCENARIOS = (
+    # Events before their writes, in any order; two pushes in progress at once; the tag ends where it began.
+    Scenario(name="back and forth", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A"))),
+    # The same with an event that comes twice.
+    Scenario(
+        name="an event comes twice",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "A")),
+        duplicates=1,
+        workers=1,
+    ),
+    # One digest pushed twice at once, and another: three writes in any order.
+    Scenario(
+        name="pushed twice at once",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "B"), (0, "A")),
+        together=3,
+        workers=1,
+    ),
+    Scenario(name="removed and pushed again", primary=("A",), secondary=("A",), pushes=((0, None), (0, "B"))),
+    Scenario(name="not ours", primary=(None,), secondary=(FOREIGN,), known=False, pushes=((0, None),)),
+    # Two references of one repository under one lease.
+    Scenario(
+        name="two tags",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (1, "B")),
+        write_delay=0,
+    ),
+    Scenario(
+        name="two tags, a worker dies",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (1, "B")),
+        write_delay=0,
+        crashes=1,
+    ),
+    # Dies at any step: its lease stays, and a tag write it sent may land later.
+    Scenario(
+        name="a worker dies", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "C")), write_delay=0, crashes=1
+    ),
+    Scenario(
+        name="a worker dies over a new tag",
+        primary=(None,),
+        secondary=(None,),
+        known=False,
+        pushes=((0, "A"), (0, None)),
+        write_delay=0,
+        crashes=1,
+    ),
+    # A tag write or removal that is given up and may land later.
+    Scenario(
+        name="no answer", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "C")), write_delay=0, unknowns=1
+    ),
+    Scenario(
+        name="no answer to a removal",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, None), (0, "B")),
+        write_delay=0,
+        unknowns=1,
+    ),
+    # Misses renewals, and goes on as slowly as it likes while another takes over.
+    Scenario(
+        name="a worker stalls",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C")),
+        write_delay=0,
+        stalls=1,
+        split=False,
+    ),
+    Scenario(
+        name="a worker stalls over one push",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"),),
+        write_delay=0,
+        stalls=1,
+        split=False,
+    ),
+    # Everything at once, over one push.
+    Scenario(
+        name="a worker stalls, one dies, no answer",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"),),
+        write_delay=0,
+        stalls=1,
+        crashes=1,
+        unknowns=1,
+        split=False,
+    ),
+)
+
+SCENARIOS = {scenario.name: scenario for scenario in _SCENARIOS}

@@ -1,0 +1,385 @@
+"""What can happen next in a state: every interleaving of the primary, the network, time and the workers.
+
+A worker takes the steps of replication's holder in their order: mark, knock; or a wake; then again and again: what is
+due, look at the primary, write or remove, look at the secondary, discharge or postpone; and finish. Between any two
+steps anything else may happen, and a worker may be slow for ever or die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+from tests.unit.sync_registry.model.canonical import canonical, older
+from tests.unit.sync_registry.model.world import (
+    FOREIGN,
+    IDLE,
+    LATE,
+    NOW,
+    OLDEST,
+    WRITE_TIMEOUT,
+    Library,
+    Scenario,
+    State,
+    Table,
+    Violation,
+    Worker,
+    _owed,
+)
+
+from geosync.sync_registry import decisions
+from geosync.sync_registry.decisions import Look
+from geosync.sync_registry.items import ABSENT, SYNCED
+
+Successor = tuple[str, State]
+
+
+def initial(scenario: Scenario) -> State:
+    """Where `scenario` starts: synced long ago, if anything is known."""
+    tags = len(scenario.primary)
+    known = scenario.known and any(scenario.secondary)
+    return State(
+        primary=scenario.primary,
+        pending=(),
+        pushed=0,
+        events=(),
+        secondary=scenario.secondary,
+        late=(),
+        table=Table(
+            (SYNCED, 1, None, None, NOW, None) if known else None,
+            (None,) * tags,
+            tuple((digest, NOW - OLDEST - 1) if digest and known else None for digest in scenario.secondary),
+        ),
+        workers=(IDLE,) * scenario.workers,
+        duplicates=scenario.duplicates,
+        crashes=scenario.crashes,
+        unknowns=scenario.unknowns,
+        stalls=scenario.stalls,
+    )
+
+
+class World:
+    """The successors of states, and the properties that must hold."""
+
+    def __init__(self, scenario: Scenario, *, mark_first: bool = True) -> None:
+        self.scenario = scenario
+        self.timing = scenario.timing
+        self.library = Library(scenario)
+        self.mark_first = mark_first
+        self.next_step = lru_cache(maxsize=None)(self._next_step)
+        self._phases: dict[str, Callable[[State, int, Worker], Iterator[Successor]]] = {
+            "idle": self._idle,
+            "unmarked": self._unmarked,
+            "marked": self._marked,
+            "held": self._held,
+            "todo": self._todo,
+            "write": self._write,
+            "remove": self._write,
+            "writing": self._writing,
+            "unknown": self._unknown,
+            "look": self._look,
+            "discharge": self._discharge,
+            "postpone": self._postpone,
+            "finish": self._finish,
+        }
+
+    def successors(self, state: State) -> Iterator[Successor]:
+        """Everything that can happen in `state`, with the states it leads to, canonical."""
+        for label, after in self._everything(state):
+            yield label, canonical(after)
+
+    def _everything(self, state: State) -> Iterator[Successor]:
+        yield from self._primary(state)
+        yield from self._tick(state)
+        for position, (tag, digest, _) in enumerate(state.late):
+            secondary = _set(state.secondary, tag, digest)
+            yield (
+                f"late write of {digest} lands",
+                state._replace(late=_without(state.late, position), secondary=secondary),
+            )
+        tried: set[Worker] = set()
+        for index, worker in enumerate(state.workers):
+            if worker in tried:
+                continue
+            tried.add(worker)
+            yield from self._phases[worker.phase](state, index, worker)
+            if worker is not IDLE and worker.phase != "idle" and state.crashes:
+                yield f"worker {index} dies", self._dead(state, index, worker)
+            if worker.stalled:
+                yield from self._recover(state, index, worker)
+            elif worker.lease is not None and state.stalls:
+                stalled = self._with(state, index, worker._replace(stalled=True))
+                yield f"worker {index} stalls", stalled._replace(stalls=state.stalls - 1)
+
+    # ------------------------------------------------------------------------------------------- around the workers
+
+    def _primary(self, state: State) -> Iterator[Successor]:
+        scenario = self.scenario
+        if state.pushed < len(scenario.pushes) and len(state.pending) < scenario.together:
+            tag, digest = scenario.pushes[state.pushed]
+            event = (tag, digest or ABSENT, NOW)
+            after = state._replace(pushed=state.pushed + 1, events=_add(state.events, event))
+            if scenario.write_delay:
+                after = after._replace(pending=_add(after.pending, (tag, digest, NOW + scenario.write_delay)))
+            else:
+                after = after._replace(primary=_set(after.primary, tag, digest))
+            yield f"push of {digest} to v{tag} sends its event", after
+        for position, (tag, digest, _) in enumerate(state.pending):
+            after = state._replace(pending=_without(state.pending, position), primary=_set(state.primary, tag, digest))
+            yield f"push of {digest} to v{tag} is written", after
+
+    def _tick(self, state: State) -> Iterator[Successor]:
+        deadlines = [deadline for *_, deadline in state.pending]
+        deadlines += [worker.more[1] for worker in state.workers if worker.phase == "writing"]
+        if NOW not in deadlines:
+            state = older(state)
+            for index, worker in enumerate(state.workers):
+                if worker.lease is not None and not worker.stalled:
+                    table, lease = self.library.call(state.table, "renew", worker.lease)
+                    if lease is not None:
+                        renewed = worker._replace(lease=lease)
+                    else:  # lost; a write that was sent goes on until it is answered
+                        renewed = worker._replace(stalled=True) if worker.phase == "writing" else IDLE
+                    state = self._with(state, index, renewed, table)
+            yield "time passes", state
+
+    def _dead(self, state: State, index: int, worker: Worker) -> State:
+        if worker.phase == "writing":
+            state = state._replace(late=_add(state.late, (worker.owed[0], worker.more[0], NOW + LATE)))  # type: ignore[index]
+        return self._with(state, index, IDLE)._replace(crashes=state.crashes - 1)
+
+    def _recover(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        """A worker that missed renewals renews after all, or learns that the lease is lost."""
+        table, lease = self.library.call(state.table, "renew", worker.lease)
+        if lease is not None:
+            kept = worker._replace(lease=lease, stalled=False)
+            yield f"worker {index} renews after all", self._with(state, index, kept, table)
+        elif worker.phase != "writing":  # which goes on until it is answered
+            yield f"worker {index} learns that its lease is lost", self._with(state, index, IDLE)
+
+    def _age(self, worker: Worker) -> int:
+        """Ticks since the lease was renewed."""
+        assert worker.lease is not None
+        return int(NOW - (worker.lease[3] - round(self.timing.lease * 1000)))
+
+    # --------------------------------------------------------------------------------------------------- the worker
+
+    def _idle(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
+        table, lease = self.library.call(state.table, "acquire")
+        if lease is not None:
+            yield f"worker {index} is woken and acquires", self._with(state, index, Worker("held", lease), table)
+        for position, event in enumerate(state.events):
+            for copies in ("", "a copy of ") if state.duplicates else ("",):
+                after = state
+                if copies:
+                    after = after._replace(duplicates=state.duplicates - 1)
+                else:
+                    after = after._replace(events=_without(state.events, position))
+                yield from self._deliver(after, index, event, f"worker {index} gets {copies}the event of {event[1]}")
+
+    def _deliver(self, state: State, index: int, event: tuple[int, str, int], label: str) -> Iterator[Successor]:
+        tag, digest, received_at = event
+        if self.library.call(state.table, "is_already_seen", tag, digest, received_at)[1]:
+            yield f"{label}: seen already", state
+        elif not self.mark_first:
+            table, lease = self.library.call(state.table, "knock")
+            worker = Worker("unmarked", lease, more=event)
+            yield f"{label}: knocks first", self._with(state, index, worker, table)
+        else:
+            table, _ = self.library.call(state.table, "mark", tag, digest)
+            marked = self._with(state, index, Worker("marked"), table)
+            if self.scenario.split:
+                yield f"{label}: marks", marked
+            else:
+                for _, after in self._marked(marked, index, IDLE):
+                    yield f"{label}: marks and knocks", after
+
+    def _unmarked(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        """Only with the order turned round: the mark after the knock."""
+        tag, digest, _ = worker.more
+        table, _ = self.library.call(state.table, "mark", tag, digest)
+        after = Worker("held", worker.lease) if worker.lease else IDLE
+        yield f"worker {index} marks", self._with(state, index, after, table)
+
+    def _marked(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
+        table, lease = self.library.call(state.table, "knock")
+        worker = Worker("held", lease) if lease else IDLE
+        how = "acquires" if lease else "somebody holds it"
+        yield f"worker {index} knocks: {how}", self._with(state, index, worker, table)
+
+    def _held(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.lease is not None
+        table, (owed, remaining) = self.library.call(state.table, "due")
+        if owed is not None:
+            after = worker._replace(phase="todo", owed=owed)
+            yield f"worker {index} finds v{owed[0]} due", self._with(state, index, after, table)
+        else:
+            after = worker._replace(phase="finish", more=(worker.lease[1], remaining))
+            yield f"worker {index} finds nothing due", self._with(state, index, after, table)
+
+    def _todo(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.owed is not None
+        primary = (state.primary[worker.owed[0]], NOW)
+        after = self._decided(worker._replace(primary=primary, owed=self._near(worker.owed)), None)
+        yield f"worker {index} sees {primary[0]} at the primary: {after.phase}", self._with(state, index, after)
+
+    def _near(self, owed: tuple[Any, ...]) -> tuple[Any, ...]:
+        """What was read of the table, with what is too long ago to matter now as if just so long ago."""
+        tag, mark, expects, marked_at, due, seen = owed
+        long_ago = NOW - round(self.timing.settle * 1000)
+        fresh, marked_at = due == marked_at, max(marked_at, long_ago)
+        return (tag, mark, expects, marked_at, marked_at + (not fresh), seen and (seen[0], max(seen[1], long_ago)))
+
+    def _look(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.owed is not None
+        secondary = (state.secondary[worker.owed[0]], NOW)
+        after = self._decided(worker, secondary)
+        yield f"worker {index} sees {secondary[0]} at the secondary: {after.phase}", self._with(state, index, after)
+
+    def _decided(self, worker: Worker, secondary: tuple[Any, ...] | None) -> Worker:
+        """The worker, about to do what the library says next."""
+        assert worker.lease is not None
+        phase, more = self.next_step(worker.owed, worker.primary, secondary, worker.lease[2], worker.writes)
+        return worker._replace(phase=phase, more=more)
+
+    def _next_step(self, owed: Any, primary: Any, secondary: Any, suspect_until: int, writes: int) -> tuple[str, Any]:
+        step = decisions.next_step(
+            _owed(owed),
+            Look(*primary),
+            Look(*secondary) if secondary else None,
+            suspect_until=suspect_until,
+            timing=self.timing,
+            writes=writes,
+        )
+        match step:
+            case decisions.Write():
+                return "write", None
+            case decisions.Remove():
+                return "remove", None
+            case decisions.LookAtSecondary():
+                return "look", None
+            case decisions.Postpone(due):
+                return "postpone", due
+            case decisions.Discharge(seen):
+                return "discharge", seen and (seen.digest, seen.looked_at)
+            case decisions.Fail():
+                return "postpone", NOW + 1
+        raise AssertionError(step)
+
+    def _write(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.owed is not None
+        assert worker.primary is not None
+        if not decisions.may_write_tag(0.0, self._age(worker) / 1000, self.timing):
+            return  # it waits for a renewal
+        tag, digest = worker.owed[0], worker.primary[0]
+        if worker.phase == "remove":
+            self._check_removal(state, worker)
+        writing = worker._replace(phase="writing", more=(digest, NOW + WRITE_TIMEOUT))
+        yield f"worker {index} sends {digest or 'the removal'} for v{tag}", self._with(state, index, writing)
+
+    def _writing(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.owed is not None
+        tag, (digest, _) = worker.owed[0], worker.more
+        if state.unknowns:
+            after = state._replace(unknowns=state.unknowns - 1, late=_add(state.late, (tag, digest, NOW + LATE)))
+            yield (
+                f"worker {index} gets no answer",
+                self._with(after, index, worker._replace(phase="unknown", more=None)),
+            )
+        answered = self._decided(worker._replace(writes=worker.writes + 1), None)
+        after = self._with(state._replace(secondary=_set(state.secondary, tag, digest)), index, answered)
+        yield f"worker {index} is answered: {digest} at the secondary", after
+
+    def _unknown(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        table, lease = self.library.call(state.table, "suspect", worker.lease)
+        if lease is None:
+            yield f"worker {index} suspects: lease lost", self._with(state, index, IDLE)
+        else:
+            after = worker._replace(phase="postpone", lease=lease, more=max(lease[2], NOW))
+            yield f"worker {index} suspects", self._with(state, index, after, table)
+
+    def _discharge(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        table, done = self.library.call(state.table, "discharge", worker.lease, worker.owed, worker.more)
+        how = {True: "done", False: "marked again", None: "lease lost"}[done]
+        after = IDLE if done is None else _back(worker)
+        yield f"worker {index} discharges: {how}", self._with(state, index, after, table)
+
+    def _postpone(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        table, _ = self.library.call(state.table, "postpone", worker.owed, worker.more)
+        yield f"worker {index} postpones", self._with(state, index, _back(worker), table)
+
+    def _finish(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
+        assert worker.lease is not None
+        revision, remaining = worker.more
+        token, _, *rest = worker.lease
+        table, done = self.library.call(state.table, "finish", (token, revision, *rest), remaining)
+        if done is False:
+            table, lease = self.library.call(table, "renew", worker.lease)
+            after = Worker("held", lease) if lease else IDLE  # which is as good as recovered
+        else:
+            after = IDLE
+        how = {True: "done", False: "somebody knocked", None: "lease lost"}[done]
+        yield f"worker {index} finishes: {how}", self._with(state, index, after, table)
+
+    def _with(self, state: State, index: int, worker: Worker, table: Table | None = None) -> State:
+        workers = (*state.workers[:index], worker, *state.workers[index + 1 :])
+        return state._replace(workers=workers, table=state.table if table is None else table)
+
+    # ----------------------------------------------------------------------------------------------- the properties
+
+    def check(self, state: State) -> None:
+        """Raise Violation unless `state` is as it must be."""
+        table = state.table
+        announced = state.events or state.pending or any(worker.phase == "unmarked" for worker in state.workers)
+        for tag, owed in enumerate(table.owed):
+            if owed is not None or announced:
+                continue
+            look = table.seen[tag]
+            seen = look[0] if look else None
+            here, there = state.secondary[tag], state.primary[tag]
+            if here != there and not (here == FOREIGN and seen is None and there is None):
+                raise Violation(f"nothing is owed, and v{tag} is {here} at the secondary, {there} at the primary")
+            if seen != there:
+                raise Violation(f"nothing is owed, and v{tag} was seen as {seen}, is {there}")
+        if self.scenario.crashes or self.scenario.stalls:
+            return
+        knocking = any(worker.phase in ("marked", "unmarked") for worker in state.workers)
+        if table.row is not None and table.row[0] == SYNCED and any(table.owed) and not knocking:
+            raise Violation("the row says synced and something is owed")
+        if state.workers == (IDLE,) * len(state.workers) and any(owed and owed[2] == owed[3] for owed in table.owed):
+            raise Violation("something was marked, and only the sweep would find it")
+
+    def _check_removal(self, state: State, worker: Worker) -> None:
+        assert worker.owed is not None
+        tag, _, _, marked_at, *_ = worker.owed
+        if state.secondary[tag] == FOREIGN:
+            raise Violation("a tag is removed that Geosync did not put there")
+        for pending_tag, digest, deadline in state.pending:
+            if pending_tag == tag and digest is not None and deadline - self.scenario.write_delay <= marked_at:
+                raise Violation("a tag is removed that a push, announced before the mark, is about to write")
+
+    def is_synced(self, state: State) -> bool:
+        """Whether everything is over: all is equal, nothing owed, nobody at work, and the row says so."""
+        return (
+            state.pushed == len(self.scenario.pushes)
+            and not (state.pending or state.events or state.late or any(state.table.owed))
+            and all(worker.phase == "idle" for worker in state.workers)
+            and (state.table.row is None or (state.table.row[0] == SYNCED and state.table.row[2] is None))
+        )
+
+
+def _back(worker: Worker) -> Worker:
+    return Worker("held", worker.lease, stalled=worker.stalled)
+
+
+def _set(tags: tuple[str | None, ...], tag: int, digest: str | None) -> tuple[str | None, ...]:
+    return (*tags[:tag], digest, *tags[tag + 1 :])
+
+
+def _add(entries: tuple[Any, ...], entry: Any) -> tuple[Any, ...]:
+    return tuple(sorted((*entries, entry), key=repr))
+
+
+def _without(entries: tuple[Any, ...], position: int) -> tuple[Any, ...]:
+    return entries[:position] + entries[position + 1 :]

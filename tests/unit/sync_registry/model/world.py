@@ -1,0 +1,290 @@
+"""A small world around the real protocol: a primary, a secondary, events, time, and two workers that may die.
+
+A state is one nested tuple. Time does not count up: `NOW` stays, and a tick makes everything else one older, down to a
+bound, so that there are finitely many states. Marks and revisions are renamed by the order in which they appear, and
+workers sorted, since only equality counts. Every read and write of the table, and every decision, is the library's
+own, called on a store in memory; what is modelled here is what surrounds it, and the order of a holder's requests.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from geosync.errors import LeaseLost
+from geosync.sync_registry import protocol
+from geosync.sync_registry.changes import ConditionFailed, Key
+from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, Lease, Owed, Reference, Seen
+from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.timing import Timing
+
+NOW = 10_000
+OLDEST = 2
+"""Ticks after which a moment is as old as it can be: the longest settle time."""
+REPOSITORY = "project/app"
+FOREIGN = "F"
+"""The digest of a tag at the secondary that Geosync did not put there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """Where an exploration starts, and what may happen in it. One tick is one millisecond."""
+
+    name: str
+    primary: tuple[str | None, ...]
+    """What each tag is at first, at the primary."""
+    secondary: tuple[str | None, ...]
+    known: bool = True
+    """Whether the secondary's tags are recorded as Geosync's own (a look long ago)."""
+    pushes: tuple[tuple[int, str | None], ...]
+    """What happens at the primary, in this order: (tag, digest), None for a deletion."""
+    write_delay: int = 1
+    """Ticks after its event until which a push is written; 0: before anything else happens."""
+    together: int = 2
+    """How many pushes may be in progress at once."""
+    duplicates: int = 0
+    crashes: int = 0
+    unknowns: int = 0
+    """Tag writes that are given up without an answer."""
+    stalls: int = 0
+    """How many times a worker misses a renewal, and goes on under a lease that runs out, or may have been lost."""
+    split: bool = True
+    """Whether other things happen between a mark and its knock."""
+    workers: int = 2
+
+    @property
+    def timing(self) -> Timing:
+        tick = 0.001
+        return Timing(
+            lease=2 * tick,
+            renewal=tick / 2,
+            stale_renewal=tick,
+            tag_write_timeout=tick,
+            settle=(self.write_delay + 1) * tick,
+            suspect=(LATE + 1) * tick,
+            polls=(),
+        )
+
+
+LATE = 2
+"""Ticks after it was given up, or its client died, until which a tag write may land: less than `suspect`."""
+WRITE_TIMEOUT = 1
+
+
+class Table(NamedTuple):
+    """What the protocol reads of the table; the rest of the items does not change what happens."""
+
+    row: tuple[Any, ...] | None
+    """(state, revision, lease_token, lease_expires, suspect_until, due)"""
+    owed: tuple[tuple[Any, ...] | None, ...]
+    """for each tag (mark, expects, marked_at, due)"""
+    seen: tuple[tuple[Any, ...] | None, ...]
+    """for each tag (digest, looked_at)"""
+
+
+class Worker(NamedTuple):
+    """What a worker has in memory, and what it is about to do."""
+
+    phase: str = "idle"
+    lease: tuple[Any, ...] | None = None
+    """(token, revision, suspect_until, expires)"""
+    owed: tuple[Any, ...] | None = None
+    """(tag, mark, expects, marked_at, due, seen), read before the look at the primary"""
+    primary: tuple[Any, ...] | None = None
+    """(digest, at)"""
+    writes: int = 0
+    stalled: bool = False
+    more: Any = None
+    """writing: (digest, deadline); postpone: due; discharge: (digest, looked_at) or None; unmarked: the event;
+    finish: (revision, how many are owed)"""
+
+
+IDLE = Worker()
+
+
+class State(NamedTuple):
+    """Everything."""
+
+    primary: tuple[str | None, ...]
+    pending: tuple[tuple[int, str | None, int], ...]
+    """pushes that sent their event and are not written: (tag, digest, deadline)"""
+    pushed: int
+    events: tuple[tuple[int, str, int], ...]
+    """(tag, digest or ABSENT, received_at)"""
+    secondary: tuple[str | None, ...]
+    late: tuple[tuple[int, str | None, int], ...]
+    """tag writes that nobody waits for: (tag, digest, deadline)"""
+    table: Table
+    workers: tuple[Worker, ...]
+    duplicates: int
+    crashes: int
+    unknowns: int
+    stalls: int
+
+
+class Violation(Exception):
+    """A property does not hold in a state, or was broken by a step."""
+
+
+# ------------------------------------------------------------------------------------ the table, as the library has it
+
+
+def _items(table: Table) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    shard = protocol.due_shard(REPOSITORY)
+    if table.row is not None:
+        state, revision, token, expires, suspect_until, due = table.row
+        row = {"state": state, "suspect_until": suspect_until, "id": 1, "created_at": 1}
+        if revision:
+            row["revision"] = revision
+        if token is not None:
+            row |= {"lease_token": token, "lease_expires": expires}
+        if due is not None:
+            row |= {"due": due, "due_shard": shard}
+        items.append({"repository": REPOSITORY, "item": ROW, **row})
+    for tag, owed in enumerate(table.owed):
+        if owed is not None:
+            mark, expects, marked_at, due = owed
+            item = {"mark": mark, "marked_at": marked_at, "due": due, "due_shard": shard}
+            if expects:
+                item["expects"] = expects
+            items.append({"repository": REPOSITORY, "item": _reference(tag).owed_key, **item})
+    for tag, seen in enumerate(table.seen):
+        if seen is not None:
+            item = {"digest": seen[0], "looked_at": seen[1], "seen_at": seen[1]}
+            items.append({"repository": REPOSITORY, "item": _reference(tag).seen_key, **item})
+    return items
+
+
+def _table(store: MemoryStore, tags: int) -> Table:
+    row: Any = store.get(Key(REPOSITORY, ROW))
+    owed: list[Any] = []
+    seen: list[Any] = []
+    for tag in range(tags):
+        item = store.get(Key(REPOSITORY, _reference(tag).owed_key))
+        owed.append(item and (item["mark"], item.get("expects", frozenset()), item["marked_at"], item["due"]))
+        item = store.get(Key(REPOSITORY, _reference(tag).seen_key))
+        seen.append(item and (item["digest"], item["looked_at"]))
+    return Table(
+        row
+        and (
+            row["state"],
+            row.get("revision", 0),
+            row.get("lease_token"),
+            row.get("lease_expires"),
+            row.get("suspect_until", 0),
+            row.get("due"),
+        ),
+        tuple(owed),
+        tuple(seen),
+    )
+
+
+def _reference(tag: int) -> Reference:
+    return Reference.tag(f"v{tag}")
+
+
+class Library:
+    """The library's calls on a table given as a value; the same call on the same table is made once."""
+
+    fresh = "fresh"
+    """A mark or token that is in no state: canonical states have names of their own."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.timing = scenario.timing
+        self.call = lru_cache(maxsize=None)(self._call)
+
+    def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
+        store = MemoryStore(_items(table))
+        registry = SyncRegistry(
+            store, timing=self.timing, clock=lambda: NOW, monotonic=lambda: NOW / 1000, names=lambda: self.fresh
+        )
+        result = getattr(self, f"_{name}")(registry, store, *args)
+        return _table(store, len(table.owed)), result
+
+    def _is_already_seen(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str, received_at: int) -> bool:
+        glance = registry.look(REPOSITORY, _reference(tag))
+        return registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
+
+    def _mark(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str) -> None:
+        registry.mark(REPOSITORY, _reference(tag), expects=digest)
+
+    def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return _plain_lease(registry.knock(REPOSITORY))
+
+    def _acquire(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return _plain_lease(registry.acquire(REPOSITORY)) if registry.due_repositories() else None
+
+    def _renew(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with suppress(LeaseLost):
+            return _plain_lease(registry.renew(_lease(lease)))
+        return None
+
+    def _suspect(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with suppress(LeaseLost):
+            return _plain_lease(registry.suspect(_lease(lease)))
+        return None
+
+    def _due(self, registry: SyncRegistry, store: MemoryStore) -> tuple[tuple[Any, ...] | None, int]:
+        due = registry.due(REPOSITORY, 1)
+        remaining = len(store.items(REPOSITORY, OWED_PREFIX, limit=9))
+        return (_plain_owed(due[0]) if due else None), remaining
+
+    def _postpone(self, registry: SyncRegistry, _: MemoryStore, owed: tuple[Any, ...], due: int) -> bool:
+        return registry.postpone(_owed(owed), due)
+
+    def _discharge(
+        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
+    ) -> bool | None:
+        what = None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1])
+        with suppress(LeaseLost):
+            return registry.discharge(_lease(lease), _owed(owed), what)
+        return None
+
+    def _finish(self, _: SyncRegistry, store: MemoryStore, lease: tuple[Any, ...], remaining: int) -> bool | None:
+        """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
+        items = [{"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}] * remaining
+        try:
+            store.write(protocol.finish(_lease(lease), protocol.Remaining.of(items)))
+        except ConditionFailed as failed:
+            mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
+            return False if mine else None
+        return True
+
+
+def _lease(lease: tuple[Any, ...]) -> Lease:
+    token, revision, suspect_until, expires = lease
+    return Lease(
+        repository=REPOSITORY,
+        token=token,
+        revision=revision,
+        suspect_until=suspect_until,
+        renewed_at=0.0,
+        expires=expires,
+    )
+
+
+def _plain_lease(lease: Lease | None) -> tuple[Any, ...] | None:
+    return None if lease is None else (lease.token, lease.revision, lease.suspect_until, lease.expires)
+
+
+def _owed(owed: tuple[Any, ...]) -> Owed:
+    tag, mark, expects, marked_at, due, seen = owed
+    return Owed(
+        repository=REPOSITORY,
+        reference=_reference(tag),
+        mark=mark,
+        expects=expects,
+        marked_at=marked_at,
+        owed_since=marked_at,
+        due=due,
+        seen=None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1]),
+    )
+
+
+def _plain_owed(owed: Owed) -> tuple[Any, ...]:
+    seen = owed.seen and (owed.seen.digest, owed.seen.looked_at)
+    return (int(owed.reference.value[1:]), owed.mark, owed.expects, owed.marked_at, owed.due, seen)
