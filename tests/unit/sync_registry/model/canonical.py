@@ -1,4 +1,4 @@
-"""States as they are compared: a tick as everything else growing older, and names that only tell equal from not equal."""
+"""States as they are compared: a tick makes everything else grow older, and names only tell equal from not equal."""
 
 from __future__ import annotations
 
