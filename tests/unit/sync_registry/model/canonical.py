@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from tests.unit.sync_registry.model.world import LATE, NOW, OLDEST, State, Table, Worker
