@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -38,6 +38,7 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
+from geosync.sync_registry.sweep import free_repositories
 from geosync.sync_registry.timing import Timing, ms
 
 ATTEMPTS = 10
@@ -46,8 +47,6 @@ MOST_HOLDS = 50
 """Registries that `holds` reads: a site uses two, and those of its past leave items that have run out."""
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
-ROWS_READ = 100
-"""Rows that the sweep reads at once."""
 
 
 def unique() -> str:
@@ -220,9 +219,8 @@ class SyncRegistry:
         `ahead` (seconds) takes in what will be due by then. An owed item that cannot be read is parked with the reason,
         and left out.
         """
-        items = self._store.due(
-            repository, self._clock() + ms(ahead), limit + 1
-        )  # one more: a leased row may be due as well
+        until = self._clock() + ms(ahead)
+        items = self._store.due(repository, until, limit + 1)  # one more: a leased row may be due as well
         owed = []
         for item in items:
             if not str(item["item"]).startswith(OWED_PREFIX):
@@ -315,40 +313,7 @@ class SyncRegistry:
 
         In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
         """
-        now = self._clock()
-        shards = [self._free_repositories(shard, now) for shard in protocol.SHARDS]
-        found: list[str] = []
-        while shards and len(found) < limit:
-            for shard in list(shards):
-                repository = next(shard, None)
-                if repository is None:
-                    shards.remove(shard)
-                elif len(found) < limit:
-                    found.append(repository)
-        return found
-
-    def _free_repositories(self, shard: str, now: int) -> Iterator[str]:
-        """The repositories of one shard with something due and no live lease, the longest due first."""
-        known: set[str] = set()
-        waiting: list[str] = []
-        for key in self._store.due_keys(shard, now):
-            if key.repository in known:
-                continue
-            known.add(key.repository)
-            waiting.append(key.repository)
-            if len(waiting) == ROWS_READ:
-                yield from self._free(waiting, now)
-                waiting = []
-        yield from self._free(waiting, now)
-
-    def _free(self, repositories: list[str], now: int) -> list[str]:
-        found = self._store.batch_get(Key(repository, ROW) for repository in repositories)
-        free = []
-        for repository in repositories:
-            expires = found.get(Key(repository, ROW), {}).get("lease_expires")
-            if not isinstance(expires, int) or expires <= now:
-                free.append(repository)
-        return free
+        return free_repositories(self._store, self._clock(), limit)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""

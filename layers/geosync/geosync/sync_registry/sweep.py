@@ -1,0 +1,57 @@
+"""The sweep: repositories with something due and nobody at work. One rule finds what no message speaks for.
+
+It reads keys only, and the rows of the repositories it finds; ten thousand references that are due in one repository
+hold up no more than the others in its shard, and those no longer than their keys take to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from geosync.sync_registry import protocol
+from geosync.sync_registry.changes import Key, Store
+from geosync.sync_registry.items import ROW
+
+ROWS_READ = 100
+"""Rows that are read at once."""
+
+
+def free_repositories(store: Store, now: int, limit: int) -> list[str]:
+    """Repositories with something due at `now` (ms) and no live lease, at most `limit`, from every shard in turn.
+
+    In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
+    """
+    shards = [_of_shard(store, shard, now) for shard in protocol.SHARDS]
+    found: list[str] = []
+    while shards and len(found) < limit:
+        for shard in list(shards):
+            repository = next(shard, None)
+            if repository is None:
+                shards.remove(shard)
+            elif len(found) < limit:
+                found.append(repository)
+    return found
+
+
+def _of_shard(store: Store, shard: str, now: int) -> Iterator[str]:
+    known: set[str] = set()
+    waiting: list[str] = []
+    for key in store.due_keys(shard, now):
+        if key.repository in known:
+            continue
+        known.add(key.repository)
+        waiting.append(key.repository)
+        if len(waiting) == ROWS_READ:
+            yield from _free(store, waiting, now)
+            waiting = []
+    yield from _free(store, waiting, now)
+
+
+def _free(store: Store, repositories: list[str], now: int) -> list[str]:
+    found = store.batch_get(Key(repository, ROW) for repository in repositories)
+    free = []
+    for repository in repositories:
+        expires = found.get(Key(repository, ROW), {}).get("lease_expires")
+        if not isinstance(expires, int) or expires <= now:
+            free.append(repository)
+    return free
