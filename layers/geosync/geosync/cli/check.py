@@ -47,7 +47,9 @@ def check(
 ) -> None:
     """Look for misconfigurations; each with the way to fix it.
 
-    Nothing is changed, and no event is made: the test notification is a heartbeat, as the primary posts every minute.
+    No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
+    and functions/reconcile is run once more than its schedule does.
+
     Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
     """
     if repository is not None and not is_repository(repository):
@@ -89,6 +91,7 @@ def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple
     last: list[tuple[str, Look]] = [
         ("local_registry", lambda: registries.look(site, repository)),
         ("schedule", lambda: wiring.look_at_the_schedule(site)),
+        ("reconcile", lambda: wiring.look_at_reconcile(site)),
         ("dlq_empty", lambda: sync.look_at_the_dlq(site)),
     ]
     arrival: tuple[str, Look] = ("test_notification", lambda: _arrival(site, others))

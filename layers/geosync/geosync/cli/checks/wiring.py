@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError
 from geosync.reconcile.subscription import region_of
+
+MOST_OF_AN_ERROR = 300
+"""Characters of what a function that fails says."""
 
 
 def look_at_the_stack(site: Site) -> Iterator[Finding]:
@@ -94,6 +98,30 @@ def look_at_the_schedule(site: Site) -> Iterator[Finding]:
             yield ok("schedule", f"{site.outputs['ReconcileFunction']} runs: {found.get('ScheduleExpression')}")
         else:
             yield problem("schedule", f"the rule {found['Name']} is {found.get('State')}", "enable it in EventBridge")
+
+
+def look_at_reconcile(site: Site) -> Iterator[Finding]:
+    """Run functions/reconcile once more than its schedule does, and hear how each of its tasks ended."""
+    name = site.outputs["ReconcileFunction"]
+    answer = site.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    text = answer["Payload"].read().decode(errors="replace")
+    try:
+        document = json.loads(text)
+    except ValueError:
+        document = None
+    if answer.get("FunctionError") or not isinstance(document, dict):
+        error = document.get("errorMessage", text) if isinstance(document, dict) else text
+        yield problem(
+            "reconcile",
+            f"{name} fails: {str(error)[:MOST_OF_AN_ERROR]}",
+            "after an ImportModuleError build the layers for the stack's Architecture and Runtime and deploy again",
+        )
+        return
+    failed = [f"{task} ({ended})" for task, ended in document.items() if ended != "done"]
+    if failed:
+        yield problem("reconcile", f"not done: {', '.join(failed)}", f"see the reason in the log of {name}")
+    else:
+        yield ok("reconcile", f"done: {', '.join(document)}")
 
 
 def _subscriptions(site: Site, topic: str) -> list[dict[str, str]]:

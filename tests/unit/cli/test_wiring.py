@@ -1,0 +1,73 @@
+"""What check says of functions/reconcile, by what its invocation answers."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+import boto3
+import pytest
+
+from geosync.cli.checks.findings import Finding
+from geosync.cli.checks.wiring import look_at_reconcile
+from geosync.cli.site import Access, Site
+
+
+class Lambda:
+    """Answers an invocation with a given payload."""
+
+    def __init__(self, payload: bytes, error: str | None) -> None:
+        self._answer: dict[str, Any] = {"Payload": io.BytesIO(payload)}
+        if error is not None:
+            self._answer["FunctionError"] = error
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        assert FunctionName == "geosync-oregon-reconcile"
+        return self._answer
+
+
+class Session:
+    def __init__(self, client: Lambda) -> None:
+        self._client = client
+
+    def client(self, service: str, **_: object) -> Lambda:
+        assert service == "lambda"
+        return self._client
+
+
+def look(payload: bytes, error: str | None = None) -> Finding:
+    site = Site(
+        access=Access(session=cast(boto3.Session, Session(Lambda(payload, error)))),
+        stack="geosync-oregon",
+        region="us-west-2",
+        state="CREATE_COMPLETE",
+        parameters={"SiteName": "oregon", "SiteRole": "secondary"},
+        outputs={"ReconcileFunction": "geosync-oregon-reconcile"},
+    )
+    (finding,) = look_at_reconcile(site)
+    return finding
+
+
+def test_tasks_that_are_done_are_ok() -> None:
+    finding = look(b'{"subscription": "done", "sweep": "done"}')
+    assert (finding.result, finding.text) == ("ok", "done: subscription, sweep")
+
+
+def test_a_task_that_failed_is_named_with_its_error() -> None:
+    finding = look(b'{"subscription": "NotFoundException", "sweep": "done"}')
+    assert finding.result == "problem"
+    assert "subscription (NotFoundException)" in finding.text
+
+
+@pytest.mark.parametrize(
+    "payload", [b'{"errorMessage": "Unable to import module \'app\'", "errorType": "X"}', b"Unable to import module"]
+)
+def test_a_function_that_fails_is_a_problem_with_what_it_said(payload: bytes) -> None:
+    finding = look(payload, "Unhandled")
+    assert finding.result == "problem"
+    assert "Unable to import module" in finding.text
+    assert "Architecture" in (finding.fix or "")
+
+
+def test_an_answer_that_is_none_of_ours_is_a_problem() -> None:
+    assert look(b'"null"').result == "problem"
