@@ -1,0 +1,228 @@
+"""What each operation costs, and what a store does when DynamoDB refuses or is slow."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from boto3.dynamodb.conditions import Attr
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+from tests.functional.sync_registry.conftest import START, TABLE, Clock
+
+from geosync.errors import Contended
+from geosync.sync_registry.changes import Change, Check, Key, Update
+from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import CONFLICT_PAUSES, DynamoStore
+
+REPOSITORY = "project/app"
+V1 = Reference.tag("v1")
+A = "sha256:" + "a" * 64
+
+
+class Calls:
+    """The requests that were sent, by operation."""
+
+    def __init__(self, client: Any) -> None:
+        self._seen: list[str] = []
+        client.meta.events.register("before-call.dynamodb.*", self._count)
+
+    def _count(self, model: Any, **_: Any) -> None:
+        self._seen.append(model.name)
+
+    def made(self) -> Counter[str]:
+        made, self._seen = Counter(self._seen), []
+        return made
+
+
+@pytest.fixture
+def dynamodb(client: Any, clock: Clock) -> tuple[SyncRegistry, Calls]:
+    store = DynamoStore(client, TABLE)
+    return SyncRegistry(store, clock=clock, monotonic=clock.monotonic), Calls(client)
+
+
+def test_requests_of_a_push_from_its_event_to_synced(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+    registry, calls = dynamodb
+    registry.knock(REPOSITORY, take=False)  # the row is there already
+    calls.made()
+
+    glance = registry.look(REPOSITORY, V1, holds=["primary:5000", "secondary:5000"])
+    assert calls.made() == {"BatchGetItem": 1}
+    registry.mark(REPOSITORY, V1, expects=A)
+    lease = registry.knock(REPOSITORY, believed=glance.row)
+    assert lease is not None
+    assert calls.made() == {"UpdateItem": 2}
+    (owed,) = registry.due(REPOSITORY)
+    assert calls.made() == {"Query": 1, "BatchGetItem": 1}
+    lease = registry.renew(lease)
+    assert calls.made() == {"UpdateItem": 1}
+    registry.discharge(lease, owed, Seen(digest=A, looked_at=START, seen_at=START))
+    assert calls.made() == {"TransactWriteItems": 1}
+    assert registry.due(REPOSITORY) == []
+    assert calls.made() == {"Query": 1}
+    assert registry.finish(lease)
+    assert calls.made() == {"Query": 1, "UpdateItem": 1}
+
+
+def test_requests_of_an_event_for_a_repository_that_somebody_holds(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+    registry, calls = dynamodb
+    registry.knock(REPOSITORY)
+    calls.made()
+
+    glance = registry.look(REPOSITORY, V1)
+    registry.mark(REPOSITORY, V1, expects=A)
+    assert registry.knock(REPOSITORY, believed=glance.row) is None
+
+    assert calls.made() == {"BatchGetItem": 1, "UpdateItem": 2}
+
+
+def test_a_new_repository_costs_two_more_requests_once(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+    registry, calls = dynamodb
+
+    registry.knock(REPOSITORY)
+    assert calls.made() == {"UpdateItem": 2, "TransactWriteItems": 1}
+
+
+def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(client: Any, clock: Clock) -> None:
+    """Only a page is asked for; DynamoDB reads no more than it."""
+    store = DynamoStore(client, TABLE)
+    limits: list[int] = []
+    client.meta.events.register(
+        "provide-client-params.dynamodb.Query", lambda params, **_: limits.append(params["Limit"])
+    )
+
+    SyncRegistry(store, clock=clock).due(REPOSITORY, 50)
+
+    assert limits == [51]
+
+
+def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+    registry, calls = dynamodb
+    references = [Reference.tag(f"t{number}") for number in range(40)]
+    for reference in references:
+        registry.mark(REPOSITORY, reference, expects=A)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    owed = registry.due(REPOSITORY)
+    calls.made()
+    ready = threading.Barrier(len(owed))
+
+    def discharge(one: Any) -> bool:
+        ready.wait()
+        return registry.discharge(lease, one, Seen(digest=A, looked_at=START, seen_at=START))
+
+    with ThreadPoolExecutor(len(owed)) as pool:
+        done = list(pool.map(discharge, owed))
+
+    assert all(done)
+    assert registry.due(REPOSITORY) == []
+    assert calls.made()["TransactWriteItems"] < len(owed) / 2
+
+
+# ------------------------------------------------------------------------------------------------------ refusals
+
+
+@pytest.fixture
+def stub(client: Any) -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+
+
+def conflict(stub: Stubber) -> None:
+    stub.add_client_error("update_item", "TransactionConflictException", http_status_code=400)
+
+
+def test_a_write_waits_for_the_transaction_in_its_way(client: Any, stub: Stubber) -> None:
+    slept: list[float] = []
+    conflict(stub)
+    conflict(stub)
+    stub.add_response("update_item", {"Attributes": {"repository": {"S": "r"}, "item": {"S": "row"}}})
+
+    store = DynamoStore(client, TABLE, sleep=slept.append)
+    store.write(Update(key=Key("r", "row"), add={"revision": 1}))
+
+    assert len(slept) == 2
+    assert all(0 <= pause < 0.5 for pause in slept)
+
+
+def test_a_write_gives_up_after_a_bounded_time(client: Any, stub: Stubber) -> None:
+    slept: list[float] = []
+    for _ in range(len(CONFLICT_PAUSES) + 1):
+        conflict(stub)
+
+    with pytest.raises(Contended):
+        DynamoStore(client, TABLE, sleep=slept.append).write(Update(key=Key("r", "row"), add={"revision": 1}))
+    assert sum(slept) < 3
+
+
+def cancelled(stub: Stubber, *codes: str) -> None:
+    stub.add_client_error(
+        "transact_write_items",
+        "TransactionCanceledException",
+        http_status_code=400,
+        modeled_fields={"CancellationReasons": [{"Code": code} for code in codes]},
+    )
+
+
+TRANSACTION: list[Change] = [
+    Check(key=Key("r", "row"), when=Attr("lease_token").eq("mine")),
+    Update(key=Key("r", "tag#v1"), set={"digest": A}),
+]
+
+
+def test_a_transaction_is_tried_again_only_when_nothing_but_others_was_in_its_way(client: Any, stub: Stubber) -> None:
+    cancelled(stub, "TransactionConflict", "None")
+    cancelled(stub, "None", "ThrottlingError")
+    stub.add_response("transact_write_items", {})
+
+    DynamoStore(client, TABLE, sleep=lambda _: None).transact(TRANSACTION)
+
+    stub.assert_no_pending_responses()
+
+
+def test_an_error_that_is_no_conflict_is_raised_as_it_is(client: Any, stub: Stubber) -> None:
+    stub.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
+    cancelled(stub, "ValidationError", "None")
+    store = DynamoStore(client, TABLE, sleep=lambda _: None)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        store.write(Update(key=Key("r", "row"), add={"revision": 1}))
+    with pytest.raises(ClientError, match="TransactionCanceled"):
+        store.transact(TRANSACTION)
+
+
+def test_keys_left_unread_are_asked_for_again(client: Any, stub: Stubber) -> None:
+    first = {"repository": {"S": "r"}, "item": {"S": "row"}}
+    second = {"repository": {"S": "r"}, "item": {"S": "tag#v1"}}
+    stub.add_response(
+        "batch_get_item",
+        {"Responses": {TABLE: [first]}, "UnprocessedKeys": {TABLE: {"Keys": [second], "ConsistentRead": True}}},
+    )
+    stub.add_response("batch_get_item", {"Responses": {TABLE: [second]}})
+
+    found = DynamoStore(client, TABLE, sleep=lambda _: None).batch_get([Key("r", "row"), Key("r", "tag#v1")])
+
+    assert set(found) == {Key("r", "row"), Key("r", "tag#v1")}
+
+
+def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: Clock) -> None:
+    """The answer to the first was lost, and the SDK sent it again: the condition fails on our own token."""
+    store = DynamoStore(client, TABLE)
+    names = iter(["token"])
+    registry = SyncRegistry(store, clock=clock, names=lambda: next(names))
+    store.write(
+        Update(
+            key=Key(REPOSITORY, "row"),
+            set={"id": 1, "lease_token": "token", "lease_expires": START + 60_000, "revision": 4},
+        )
+    )
+
+    lease = registry.knock(REPOSITORY)
+
+    assert lease is not None
+    assert (lease.token, lease.revision) == ("token", 4)

@@ -1,0 +1,466 @@
+"""The sync registry as the rest of Geosync uses it, on both stores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.functional.sync_registry.conftest import START, Clock
+
+from geosync.errors import CorruptItem, LeaseLost
+from geosync.sync_registry.changes import Key, Store, Update
+from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
+from geosync.sync_registry.registry import SyncRegistry
+
+REPOSITORY = "project/app"
+V1, V2 = Reference.tag("v1"), Reference.tag("v2")
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+def seen(digest: str, at: int) -> Seen:
+    return Seen(digest=digest, looked_at=at, seen_at=at)
+
+
+def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: Clock) -> None:
+    glance = registry.look(REPOSITORY, V1, holds=["primary:5000"])
+    assert not registry.is_already_seen(glance, A, START)
+    registry.mark(REPOSITORY, V1, expects=A, correlation_id="c-1")
+    lease = registry.knock(REPOSITORY, believed=glance.row)
+    assert lease is not None
+
+    (owed,) = registry.due(REPOSITORY)
+    assert (owed.reference, owed.expects, owed.correlation_id, owed.seen) == (V1, frozenset({A}), "c-1", None)
+    started = registry.row(REPOSITORY)
+    assert started is not None
+    assert (started.state, started.last_synced_at, started.created_at) == ("1", START, START)
+
+    clock.pass_(1)
+    assert registry.discharge(lease, owed, seen(A, clock.now))
+    assert registry.due(REPOSITORY) == []
+    assert registry.finish(lease)
+
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert (row.state, row.id, row.container_repository_id, row.lease_token) == ("2", 1, 1, None)
+    assert (row.verification_state, row.retry_count, row.retry_at, row.last_sync_failure) == ("0", 0, None, None)
+    after = registry.look(REPOSITORY, V1)
+    assert after.seen == seen(A, clock.now)
+    assert registry.is_already_seen(after, A, START)
+    assert not registry.is_already_seen(after, A, clock.now + 1), "the look is older than that event"
+    assert not registry.is_already_seen(after, B, START)
+    assert registry.due_repositories() == []
+
+
+def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: Clock) -> None:
+    for number in range(100):
+        clock.pass_(0.01)
+        last = registry.mark(REPOSITORY, V1, expects=f"sha256:{number:064x}")
+
+    (owed,) = registry.due(REPOSITORY)
+    assert owed == last
+    assert owed.owed_since == START + 10
+    assert owed.marked_at == START + 1000
+    assert len(owed.expects) <= 17
+    assert UNNAMED in owed.expects
+
+
+def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(registry: SyncRegistry) -> None:
+    registry.mark(REPOSITORY, V1, expects=A)
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    registry.discharge(lease, owed, seen(A, START))
+
+    registry.mark(REPOSITORY, V2, expects=B)
+    assert registry.knock(REPOSITORY) is None
+
+    assert not registry.finish(lease), "something is due"
+    renewed = registry.renew(lease)
+    assert renewed.revision == lease.revision + 1
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.reference == V2
+    registry.discharge(renewed, owed, seen(B, START))
+    assert not registry.finish(lease), "the lease from before the knock does not let go"
+    assert registry.finish(renewed)
+
+
+def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: Clock) -> None:
+    registry.mark(REPOSITORY, V1)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    assert registry.acquire(REPOSITORY) is None
+    assert registry.due_repositories() == []
+
+    clock.pass_(59)
+    lease = registry.renew(lease)
+    clock.pass_(59)
+    assert registry.acquire(REPOSITORY) is None
+
+
+def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: Clock) -> None:
+    registry.mark(REPOSITORY, V1)
+    lost = registry.acquire(REPOSITORY)
+    assert lost is not None
+    clock.pass_(61)
+    assert registry.due_repositories() == [REPOSITORY]
+
+    lease = registry.knock(REPOSITORY)
+
+    assert lease is not None
+    assert lease.token != lost.token
+    assert lease.suspect_until == lost.expires + 60_000
+    assert registry.renew(lease).suspect_until == lease.suspect_until
+    (owed,) = registry.due(REPOSITORY)
+    with pytest.raises(LeaseLost):
+        registry.renew(lost)
+    with pytest.raises(LeaseLost):
+        registry.discharge(lost, owed, seen(A, START))
+    with pytest.raises(LeaseLost):
+        registry.suspect(lost)
+    with pytest.raises(LeaseLost):
+        registry.release(lost)
+    with pytest.raises(LeaseLost):
+        registry.record(lost, [(V2, seen(A, START))])
+    assert registry.discharge(lease, owed, seen(A, clock.now))
+    with pytest.raises(LeaseLost):
+        registry.finish(lost)
+    assert registry.finish(lease)
+
+
+def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(registry: SyncRegistry, clock: Clock) -> None:
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    clock.pass_(300)
+
+    assert registry.renew(lease).expires == clock.now + 60_000
+
+
+def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: Clock) -> None:
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    clock.pass_(10)
+
+    suspecting = registry.suspect(lease)
+
+    assert suspecting.suspect_until == clock.now + 60_000
+    assert suspecting.expires == clock.now + 60_000, "it renews as well"
+    registry.release(suspecting)
+    again = registry.acquire(REPOSITORY)
+    assert again is not None
+    assert again.suspect_until == suspecting.suspect_until
+
+
+def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: Clock) -> None:
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    clock.pass_(40)
+    assert registry.may_write_tag(lease)
+    clock.pass_(0.001)
+    assert not registry.may_write_tag(lease)
+    assert registry.may_write_tag(registry.renew(lease))
+
+
+def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: Clock) -> None:
+    registry.mark(REPOSITORY, V1, expects=A)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    registry.mark(REPOSITORY, V1, expects=B)
+
+    assert not registry.discharge(lease, owed, seen(A, START))
+    assert not registry.postpone(owed, START + 5000)
+    assert registry.fail(owed, "no") is None
+    assert registry.advance(owed, "v1") is None
+
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.expects == {A, B}
+    assert owed.failure is None
+    assert registry.look(REPOSITORY, V1).seen is None
+
+
+def test_many_are_discharged_at_once_but_for_those_marked_again(registry: SyncRegistry) -> None:
+    references = [Reference.tag(f"t{number}") for number in range(70)]
+    for reference in references:
+        registry.mark(REPOSITORY, reference, expects=A)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    owed = registry.due(REPOSITORY, 100)
+    for reference in references[:3]:
+        registry.mark(REPOSITORY, reference, expects=B)
+
+    done = registry.discharge_many(lease, [(one, seen(A, START)) for one in owed])
+
+    assert done == set(references[3:])
+    assert {one.reference for one in registry.due(REPOSITORY)} == set(references[:3])
+
+
+def test_a_reference_that_is_gone_leaves_nothing(registry: SyncRegistry) -> None:
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    registry.record(lease, [(V1, seen(A, START))])
+    registry.mark(REPOSITORY, V1, expects=ABSENT)
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.seen == seen(A, START)
+
+    assert registry.discharge(lease, owed, None)
+
+    glance = registry.look(REPOSITORY, V1)
+    assert (glance.owed, glance.seen) == (None, None)
+
+
+def test_a_comparison_records_only_what_nobody_owes(registry: SyncRegistry) -> None:
+    registry.mark(REPOSITORY, V2, expects=B)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+
+    assert registry.record(lease, [(V1, seen(A, START)), (V2, seen(A, START))]) == {V1}
+
+    assert registry.seen(REPOSITORY, [V1, V2]) == {V1: seen(A, START)}
+    assert registry.seen_tags(REPOSITORY, limit=10) == [(V1, seen(A, START))]
+
+
+def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store) -> None:
+    registry.mark(REPOSITORY, Reference.digest(A), expects=A)
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    registry.discharge(lease, owed, seen(A, START))
+
+    item = store.get(Key(REPOSITORY, f"digest#{A}"))
+
+    assert item is not None
+    assert item["expire_at"] == START // 1000 + 30 * 86_400
+
+
+def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+    for number in range(120):
+        clock.pass_(0.001)
+        registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
+
+    assert [owed.reference.value for owed in registry.due(REPOSITORY, 3)] == ["t119", "t118", "t117"]
+    clock.pass_(60)
+    registry.mark(REPOSITORY, V1, expects=A)
+    assert registry.due(REPOSITORY, 1)[0].reference == V1
+
+
+def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: Clock) -> None:
+    for reference in (V1, V2):
+        registry.mark(REPOSITORY, reference, expects=A)
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    due = {owed.reference: owed for owed in registry.due(REPOSITORY)}
+    assert registry.postpone(due[V1], START + 30_000)
+    failed = registry.fail(due[V2], "secondary:5000: PUT /v2/…: 400 MANIFEST_INVALID")
+    assert failed is not None
+
+    assert registry.due(REPOSITORY) == []
+    assert V1 in {owed.reference for owed in registry.due(REPOSITORY, ahead=30)}
+    assert registry.finish(lease)
+
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert (row.state, row.retry_count, row.retry_at) == ("3", 1, failed.due)
+    assert row.last_sync_failure == (
+        "Container repository sync failed: v2: secondary:5000: PUT /v2/…: 400 MANIFEST_INVALID"
+    )
+    assert failed.due is not None
+    assert START + 16_000 <= failed.due <= START + (1 + 15 + 29 * 2) * 1000
+    clock.pass_(29)
+    assert REPOSITORY not in registry.due_repositories() or failed.due <= clock.now
+    clock.pass_(60)
+    assert registry.due_repositories() == [REPOSITORY]
+
+
+def test_what_is_put_off_without_a_failure_leaves_the_row_pending(registry: SyncRegistry) -> None:
+    registry.mark(REPOSITORY, V1, expects=A)
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    registry.postpone(owed, START + 30_000)
+
+    assert registry.finish(lease)
+
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert row.state == "0"
+
+
+def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afresh(
+    registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.timing = replace(registry.timing, max_attempts=3)
+    registry.mark(REPOSITORY, V1, expects=A)
+    attempts = []
+    for attempt in (1, 2, 3):
+        (owed,) = registry.due(REPOSITORY)
+        failed = registry.fail(owed, f"failure {attempt}")
+        assert failed is not None
+        attempts.append((failed.attempts, failed.parked, failed.due is None))
+        clock.pass_(3600)
+
+    assert attempts == [(1, False, False), (2, False, False), (3, True, True)]
+    assert registry.due(REPOSITORY) == []
+    assert [owed.failure for owed in registry.owed(REPOSITORY)] == ["failure 3"]
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    assert registry.finish(lease)
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert (row.state, row.retry_count, row.retry_at) == ("3", 3, None)
+
+    registry.mark(REPOSITORY, V1, expects=B)
+    (owed,) = registry.due(REPOSITORY)
+    assert (owed.attempts, owed.failure, owed.parked, owed.expects) == (0, None, False, frozenset({A, B}))
+    assert owed.owed_since == START
+
+
+def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: Clock) -> None:
+    registry.mark(REPOSITORY, Reference.whole())
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    moved = registry.advance(owed, "v100")
+    assert moved is not None
+
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.cursor == "v100"
+    assert registry.advance(owed, "v200", due=START + 1000) is not None
+    assert registry.due(REPOSITORY) == []
+    registry.mark(REPOSITORY, Reference.whole())
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.cursor is None, "asked for anew: from the start"
+    assert registry.discharge(lease, owed, None)
+    assert registry.finish(lease)
+
+
+def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
+    registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.mark(REPOSITORY, V1, expects=A)
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    (owed,) = registry.due(REPOSITORY)
+    registry.discharge(lease, owed, seen(A, START))
+    clock.pass_(60)
+
+    assert registry.due_repositories() == [REPOSITORY]
+    taken = registry.acquire(REPOSITORY)
+    assert taken is not None
+    assert registry.finish(taken)
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert row.state == "2"
+
+
+def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: Clock) -> None:
+    names = [f"project/{number}" for number in range(30)]
+    for name in names:
+        clock.pass_(0.001)
+        for tag in range(3):
+            registry.mark(name, Reference.tag(f"t{tag}"))
+    held = registry.acquire("project/0")
+    assert held is not None
+
+    assert sorted(registry.due_repositories()) == sorted(names[1:])
+    few = registry.due_repositories(8)
+    assert len(few) == len(set(few)) == 8
+
+
+def test_a_knock_that_may_not_take_leaves_the_repository_free(registry: SyncRegistry) -> None:
+    registry.mark(REPOSITORY, V1, expects=A)
+
+    assert registry.knock(REPOSITORY, take=False) is None
+
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert (row.state, row.revision, row.lease_token, row.id) == ("0", 1, None, 1)
+    assert registry.due_repositories() == [REPOSITORY]
+
+
+def test_ids_count_up_per_site_and_rows_are_counted(registry: SyncRegistry, store: Store) -> None:
+    for number in range(3):
+        registry.knock(f"project/{number}")
+        registry.knock(f"project/{number}")
+
+    assert [row.id for number in range(3) if (row := registry.row(f"project/{number}"))] == [1, 2, 3]
+    counted = store.get(Key(SITE, "counter#rows"))
+    assert counted is not None
+    assert counted["value"] == 3
+
+
+def test_pause_is_seen_at_a_glance(registry: SyncRegistry) -> None:
+    assert not registry.look(REPOSITORY, V1).paused
+    registry.pause("maintenance")
+    assert registry.is_paused()
+    assert registry.look(REPOSITORY, V1).paused
+    registry.resume()
+    assert not registry.is_paused()
+
+
+def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
+    registry: SyncRegistry, clock: Clock
+) -> None:
+    lengths = []
+    for _ in range(8):
+        hold = registry.hold("secondary:5000", reason="503")
+        lengths.append((hold.until - clock.now) // 1000)
+        assert registry.hold("secondary:5000", reason="503").until == hold.until, "one outage, many who see it"
+        assert registry.held(["primary:5000", "secondary:5000"]) == hold
+        clock.pass_((hold.until - clock.now) / 1000)
+        assert registry.held(["secondary:5000"]) is None
+
+    assert lengths == [5, 10, 20, 40, 80, 160, 300, 300]
+    assert [hold.registry for hold in registry.look(REPOSITORY, V1, holds=["secondary:5000"]).holds] == [
+        "secondary:5000"
+    ]
+    registry.clear_hold("secondary:5000")
+    assert registry.hold("secondary:5000", reason="503").until == clock.now + 5000
+
+
+def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+    assert registry.hold("primary:5000", reason="429", retry_after=90).until == clock.now + 90_000
+    assert registry.hold("primary:5000", reason="429", retry_after=120).until == clock.now + 120_000
+    assert registry.hold("primary:5000", reason="429", retry_after=10**9).until == clock.now + 3_600_000
+    assert [hold.registry for hold in registry.holds()] == ["primary:5000"]
+
+
+def test_a_row_edited_into_nonsense_says_which_and_stops_nobody_else(registry: SyncRegistry, store: Store) -> None:
+    registry.mark(REPOSITORY, V1)
+    store.write(Update(key=Key(REPOSITORY, "row"), set={"revision": "many"}))
+    registry.mark("project/other", V1)
+
+    with pytest.raises(CorruptItem, match=r"project/app.*row.*revision"):
+        registry.knock(REPOSITORY)
+    with pytest.raises(CorruptItem, match=r"project/app.*row.*revision"):
+        registry.row(REPOSITORY)
+    assert "project/other" in registry.due_repositories()
+    assert registry.acquire("project/other") is not None
+
+
+def test_an_owed_item_edited_into_nonsense_is_parked_with_the_reason(registry: SyncRegistry, store: Store) -> None:
+    registry.mark(REPOSITORY, V1)
+    registry.mark(REPOSITORY, V2)
+    store.write(Update(key=Key(REPOSITORY, V1.owed_key), set={"marked_at": "yesterday"}))
+    lease = registry.acquire(REPOSITORY)
+    assert lease is not None
+
+    (owed,) = registry.due(REPOSITORY)
+
+    assert owed.reference == V2
+    registry.discharge(lease, owed, seen(A, START))
+    assert registry.due(REPOSITORY) == []
+    assert registry.finish(lease)
+    row = registry.row(REPOSITORY)
+    assert row is not None
+    assert row.state == "3"
+    assert row.last_sync_failure is not None
+    assert "owed#tag#v1: marked_at is not a whole number" in row.last_sync_failure
+
+
+def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Store) -> None:
+    store.write(Update(key=Key(REPOSITORY, V1.owed_key), set={"expects": "everything"}))
+
+    registry.mark(REPOSITORY, V1, expects=A)
+
+    (owed,) = registry.due(REPOSITORY)
+    assert owed.expects == {UNNAMED}
