@@ -1,0 +1,221 @@
+"""What a look proves, and what a holder does next, case by case. That the whole is safe is the model's business."""
+
+from __future__ import annotations
+
+import pytest
+
+from geosync.sync_registry.decisions import (
+    Discharge,
+    Fail,
+    Look,
+    LookAgain,
+    LookAtSecondary,
+    Postpone,
+    Remove,
+    Step,
+    Write,
+    is_already_seen,
+    may_write_tag,
+    next_step,
+    proves_primary,
+)
+from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
+from geosync.sync_registry.timing import Timing
+
+TIMING = Timing()
+MARKED = 1_000_000
+SETTLED = MARKED + 30_000
+A, B, C = "sha256:a", "sha256:b", "sha256:c"
+
+
+def owed(*expects: str, reference: Reference | None = None, due: int = MARKED, seen: Seen | None = None) -> Owed:
+    return Owed(
+        repository="project/app",
+        reference=reference or Reference.tag("v1"),
+        mark="m",
+        expects=frozenset(expects),
+        marked_at=MARKED,
+        owed_since=MARKED,
+        due=due,
+        seen=seen,
+    )
+
+
+def seen(digest: str, at: int) -> Seen:
+    return Seen(digest=digest, looked_at=at, seen_at=at)
+
+
+LONG_AGO = MARKED - 3_600_000
+
+
+def step(
+    what: Owed,
+    primary: tuple[str | None, int],
+    secondary: tuple[str | None, int] | None = None,
+    *,
+    suspect_until: int = 0,
+    polls: int = 0,
+    writes: int = 0,
+    removals: bool = True,
+    timing: Timing = TIMING,
+) -> Step:
+    return next_step(
+        what,
+        Look(*primary),
+        Look(*secondary) if secondary else None,
+        suspect_until=suspect_until,
+        timing=timing,
+        polls=polls,
+        writes=writes,
+        removals=removals,
+    )
+
+
+NOW = MARKED + 100
+
+
+def test_a_push_is_written_seen_and_discharged_in_three_requests() -> None:
+    assert step(owed(A), (A, NOW)) == Write()
+    assert step(owed(A), (A, NOW), writes=1) == LookAtSecondary()
+    assert step(owed(A), (A, NOW), (A, NOW + 50), writes=1) == Discharge(
+        Seen(digest=A, looked_at=NOW, seen_at=NOW + 50)
+    )
+
+
+def test_the_digest_is_polled_for_and_then_waited_for() -> None:
+    old = owed(B, seen=seen(A, LONG_AGO))
+    assert [step(old, (A, NOW), polls=polls) for polls in range(4)] == [
+        LookAgain(0.2),
+        LookAgain(0.5),
+        LookAgain(1.0),
+        LookAgain(2.0),
+    ]
+    assert step(old, (A, NOW), polls=4) == Postpone(SETTLED)
+    assert step(old, (None, NOW), polls=4) == Postpone(SETTLED)
+
+
+def test_what_is_there_at_the_end_of_settle_is_believed_whatever_was_expected() -> None:
+    late = owed(B, due=SETTLED, seen=seen(A, LONG_AGO))
+    assert step(late, (A, SETTLED)) == LookAtSecondary()
+    assert step(late, (A, SETTLED), (A, SETTLED + 5)) == Discharge(
+        Seen(digest=A, looked_at=SETTLED, seen_at=SETTLED + 5)
+    )
+    assert step(late, (C, SETTLED), (A, SETTLED + 5)) == Write()
+
+
+def test_one_of_several_expected_is_copied_at_once_and_discharged_later() -> None:
+    several = owed(A, B)
+    assert step(several, (B, NOW)) == Write()
+    assert step(several, (B, NOW), (B, NOW), writes=1) == Postpone(SETTLED)
+    assert isinstance(step(several, (B, SETTLED), (B, SETTLED)), Discharge)
+
+
+def test_an_event_that_named_no_digest_is_copied_at_once_and_discharged_later() -> None:
+    assert step(owed(UNNAMED), (B, NOW)) == Write()
+    assert step(owed(UNNAMED), (B, NOW), (B, NOW), writes=1) == Postpone(SETTLED)
+
+
+def test_what_nobody_announced_is_compared_first_and_needs_no_waiting() -> None:
+    assert step(owed(), (A, NOW)) == LookAtSecondary()
+    assert step(owed(), (A, NOW), (A, NOW)) == Discharge(seen(A, NOW))
+    assert step(owed(), (A, NOW), (B, NOW)) == Write()
+
+
+def test_a_repeated_push_is_compared_first() -> None:
+    assert step(owed(A, seen=seen(A, LONG_AGO)), (A, NOW)) == LookAtSecondary()
+
+
+def test_a_second_attempt_looks_before_it_writes() -> None:
+    assert step(owed(A, due=MARKED + 20_000), (A, NOW)) == LookAtSecondary()
+
+
+def test_what_was_seen_a_moment_ago_counts_as_announced() -> None:
+    recent = owed(B, seen=seen(A, NOW - 10_000))
+    assert not proves_primary(recent, Look(B, NOW), TIMING)
+    assert step(recent, (B, NOW)) == Write(), "it is copied at once"
+    assert step(recent, (B, NOW), (B, NOW), writes=1) == Postpone(NOW - 10_000 + 30_000), "and believed a little later"
+    assert proves_primary(recent, Look(B, NOW + 20_000), TIMING)
+    assert proves_primary(owed(A, seen=seen(A, NOW - 10_000)), Look(A, NOW), TIMING), "the same again is exact"
+
+
+def test_a_suspect_secondary_proves_nothing() -> None:
+    suspect_until = NOW + 40_000
+    assert step(owed(A), (A, NOW), (A, NOW), writes=1, suspect_until=suspect_until) == Postpone(suspect_until)
+    late = (A, suspect_until)
+    assert isinstance(step(owed(A), late, late, suspect_until=suspect_until), Discharge)
+
+
+def test_waiting_for_both_is_waiting_for_the_later() -> None:
+    both = owed(A, B)
+    assert step(both, (B, NOW), (B, NOW), writes=1, suspect_until=SETTLED + 9) == Postpone(SETTLED + 9)
+    assert step(both, (B, NOW), (B, NOW), writes=1, suspect_until=SETTLED - 9) == Postpone(SETTLED)
+
+
+def test_a_secondary_that_does_not_show_what_it_accepted_is_a_failure() -> None:
+    assert step(owed(A), (A, NOW), (B, NOW), writes=1) == Fail(
+        "the secondary shows sha256:b after it accepted sha256:a"
+    )
+    assert step(owed(A), (A, NOW), (B, NOW), writes=1, suspect_until=NOW + 5) == Postpone(NOW + 5), "an old write's"
+
+
+@pytest.mark.parametrize("expects", [(ABSENT,), (), (A,), (A, ABSENT)])
+def test_nothing_is_removed_before_settle(expects: tuple[str, ...]) -> None:
+    ours = owed(*expects, seen=seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED - 1), polls=4) == Postpone(SETTLED)
+    assert step(ours, (None, SETTLED)) == LookAtSecondary()
+    assert step(ours, (None, SETTLED), (A, SETTLED)) == Remove()
+    assert step(ours, (None, SETTLED), (None, SETTLED + 1), writes=1) == Discharge(None)
+
+
+def test_a_deletion_that_shows_is_not_polled_for() -> None:
+    assert step(owed(ABSENT, seen=seen(A, LONG_AGO)), (None, NOW)) == Postpone(SETTLED)
+
+
+def test_the_deletion_delay_comes_on_top() -> None:
+    slow = Timing(deletion_delay=600)
+    ours = owed(ABSENT, seen=seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED), timing=slow) == Postpone(SETTLED + 600_000)
+    assert step(ours, (None, SETTLED + 600_000), timing=slow) == LookAtSecondary()
+    assert isinstance(step(ours, (A, SETTLED), (A, SETTLED), timing=slow), Discharge), "pushed again: no delay"
+
+
+def test_a_tag_that_is_not_ours_stays() -> None:
+    assert step(owed(ABSENT), (None, SETTLED), (C, SETTLED)) == Discharge(None)
+    assert step(owed(A, ABSENT), (None, SETTLED), (A, SETTLED)) == Remove(), "an event named it: our own copy"
+
+
+def test_the_policy_keep_removes_nothing_and_remembers() -> None:
+    ours = owed(ABSENT, seen=seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED), removals=False) == Discharge(seen(A, LONG_AGO))
+
+
+def test_a_manifest_that_is_gone_by_digest_is_left_to_the_registry() -> None:
+    gone = owed(ABSENT, reference=Reference.digest(A), seen=seen(A, LONG_AGO))
+    assert step(gone, (None, SETTLED)) == Discharge(None)
+
+
+def test_an_answered_removal_needs_the_secondary_to_be_beyond_suspicion_too() -> None:
+    ours = owed(ABSENT, seen=seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED), (None, SETTLED), suspect_until=SETTLED + 5) == Postpone(SETTLED + 5)
+
+
+def test_tags_are_written_only_within_the_stale_renewal() -> None:
+    assert may_write_tag(100.0, 140.0, TIMING)
+    assert not may_write_tag(100.0, 140.001, TIMING)
+
+
+@pytest.mark.parametrize(
+    ("what", "known", "digest", "received_at", "skipped"),
+    [
+        (None, seen(A, 50), A, 50, True),
+        (None, seen(A, 50), A, 51, False),
+        (None, seen(A, 50), B, 40, False),
+        (None, seen(A, 50), None, 40, False),
+        (None, None, A, 40, False),
+        (owed(A), seen(A, 50), A, 40, False),
+    ],
+)
+def test_an_event_is_skipped_only_when_its_digest_was_seen_since(
+    what: Owed | None, known: Seen | None, digest: str | None, received_at: int, skipped: bool
+) -> None:
+    assert is_already_seen(what, known, digest, received_at) is skipped

@@ -1,0 +1,184 @@
+"""The transitions as data: GitLab's numbers, the console's fields, and values that older and newer versions wrote."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from geosync.errors import ConfigurationError, CorruptItem
+from geosync.sync_registry import protocol
+from geosync.sync_registry.changes import Update
+from geosync.sync_registry.items import Lease, Owed, Reference, Row
+from geosync.sync_registry.protocol import Remaining, cut, due_shard, fail, finish, retry_at
+from geosync.sync_registry.timing import Timing, ms
+
+NOW = 1_800_000_000_000
+LEASE = Lease(repository="project/app", token="t", revision=3, suspect_until=0, renewed_at=0.0, expires=NOW)
+OWED = {"repository": "project/app", "item": "owed#tag#v1", "mark": "m", "marked_at": NOW, "due": NOW}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "jitter", "seconds"),
+    [
+        (1, 0, 16),
+        (1, 29, 16 + 58),
+        (2, 10, 16 + 15 + 30),
+        (5, 3, 625 + 15 + 18),
+        (7, 0, 2401 + 15),
+        (8, 0, 3600 + 16),
+        (8, 29, 3600 + 16 + 58),
+        (49, 29, 3600 + 16 + 58),
+    ],
+)
+def test_backoff_is_gitlabs_and_an_hour_at_the_longest(attempts: int, jitter: int, seconds: int) -> None:
+    assert retry_at(attempts, now=NOW, jitter=jitter) == NOW + seconds * 1000
+
+
+def test_failures_are_cut_to_255_characters() -> None:
+    assert cut("x" * 255) == "x" * 255
+    assert cut("x" * 256) == "x" * 252 + "..."
+
+
+def test_too_many_failures_park() -> None:
+    owed = Owed.from_item({**OWED, "attempts": 49})
+    change = fail(owed, "no", now=NOW, jitter=0, timing=Timing())
+    assert change.set["parked"] is True
+    again = fail(Owed.from_item({**OWED, "attempts": 48}), "no", now=NOW, jitter=0, timing=Timing())
+    assert "parked" not in again.set
+
+
+def failed(tag: str, **more: Any) -> dict[str, Any]:
+    return {**OWED, "item": f"owed#tag#{tag}", "failure": f"{tag} failed", "failed_at": NOW, "attempts": 1, **more}
+
+
+def test_a_failed_row_tells_the_latest_failure_the_most_attempts_and_the_earliest_retry() -> None:
+    change = finish(
+        LEASE,
+        Remaining.of(
+            [
+                failed("a", due=NOW + 50, attempts=4),
+                failed("b", due=NOW + 20, failed_at=NOW + 9),
+                failed("c", parked=True, attempts=2),
+                OWED,
+            ]
+        ),
+    )
+
+    assert change.set == {
+        "state": "3",
+        "retry_count": 4,
+        "retry_at": NOW + 20,
+        "last_sync_failure": "Container repository sync failed: b: b failed",
+    }
+
+
+def test_a_long_failure_is_cut_in_the_row_as_well() -> None:
+    change = finish(LEASE, Remaining.of([failed("a", failure="x" * 255)]))
+
+    assert len(change.set["last_sync_failure"]) == 255
+    assert change.set["last_sync_failure"].endswith("...")
+
+
+def test_a_row_whose_failures_are_all_parked_has_no_retry() -> None:
+    change = finish(LEASE, Remaining.of([failed("a", parked=True)]))
+
+    assert "retry_at" not in change.set
+    assert "retry_at" in change.remove
+
+
+def test_a_synced_row_forgets_its_failures() -> None:
+    change = finish(LEASE, Remaining.of([]))
+
+    assert change.set == {"state": "2", "retry_count": 0, "verification_state": "0"}
+    assert set(change.remove) >= {"retry_at", "last_sync_failure", "lease_token", "lease_expires", "due", "due_shard"}
+
+
+def test_a_knock_is_gitlabs_pending_and_a_wake_keeps_the_retry_count() -> None:
+    knocked = protocol.knock(None, "project/app", now=NOW, token="t", timing=Timing())
+    assert knocked.set["retry_count"] == 0
+    assert knocked.set["verification_state"] == "4"
+    assert knocked.set["last_synced_at"] == NOW
+    assert knocked.remove == ("retry_at",)
+
+    woken = protocol.acquire(None, "project/app", now=NOW, token="t", timing=Timing())
+    assert isinstance(woken, Update)
+    assert "retry_count" not in woken.set
+    assert not woken.add
+
+
+def test_repositories_are_spread_over_all_shards() -> None:
+    assert {due_shard(f"project/{number}") for number in range(100)} == set("01234567")
+
+
+def test_a_row_of_an_older_version_takes_defaults() -> None:
+    row = Row.from_item({"repository": "project/app", "item": "row"})
+
+    assert (row.state, row.revision, row.suspect_until, row.leased(NOW)) == ("0", 0, 0, False)
+
+
+def test_what_a_newer_version_wrote_is_ignored() -> None:
+    row = Row.from_item({"repository": "project/app", "item": "row", "state": "2", "invented": {"later": True}})
+    owed = Owed.from_item({**OWED, "invented": 1})
+
+    assert row.state == "2"
+    assert owed.reference == Reference.tag("v1")
+    assert owed.owed_since == NOW
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ("state", "7"),
+        ("state", ""),
+        ("state", 2),
+        ("revision", "many"),
+        ("lease_expires", "soon"),
+        ("lease_expires", 1.5),
+        ("retry_count", True),
+        ("missing_on_primary", "no"),
+        ("lease_token", 5),
+    ],
+)
+def test_a_row_that_nobody_could_have_written_names_itself(attribute: str, value: Any) -> None:
+    item = {"repository": "project/app", "item": "row", "lease_token": "t", "lease_expires": NOW, attribute: value}
+
+    with pytest.raises(CorruptItem, match=rf"^sync registry: repository project/app: item row: {attribute} "):
+        Row.from_item(item)
+
+
+def test_half_a_lease_is_named() -> None:
+    with pytest.raises(CorruptItem, match="lease_expires is missing"):
+        Row.from_item({"repository": "project/app", "item": "row", "lease_token": "t"})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"), [("mark", None), ("marked_at", "x"), ("expects", "x"), ("due", "x"), ("parked", 1)]
+)
+def test_an_owed_item_that_nobody_could_have_written_names_itself(attribute: str, value: Any) -> None:
+    with pytest.raises(CorruptItem, match=rf"project/app: item owed#tag#v1: {attribute} "):
+        Owed.from_item({**OWED, attribute: value})
+
+
+@pytest.mark.parametrize("reference", [Reference.tag("v1"), Reference.digest("sha256:a"), Reference.whole()])
+def test_references_are_read_back_from_their_keys(reference: Reference) -> None:
+    assert Reference.from_key(reference.owed_key) == reference
+
+
+@pytest.mark.parametrize("key", ["row", "owed#", "owed#tag#", "owed#x#y", "hold#a"])
+def test_other_keys_are_no_references(key: str) -> None:
+    assert Reference.from_key(key) is None
+
+
+def test_times_that_would_not_be_safe_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="stale_renewal"):
+        Timing(lease=50)
+    with pytest.raises(ConfigurationError, match="renewal"):
+        Timing(renewal=40)
+
+
+def test_scaled_times_keep_their_proportions() -> None:
+    timing = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
+
+    assert timing.stale_renewal + timing.tag_write_timeout <= timing.lease
+    assert ms(timing.renewal) == 167
