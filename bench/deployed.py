@@ -3,9 +3,9 @@
     python -m bench.deployed [--state .local] [--pushes 50] [--write bench/README.md]
 
 The stack has to be up (`make up`). Each push is a fresh random image in a repository of its own. First one at a time:
-the next when both secondaries are done, so that each finds the queues empty. Then all of them as fast as one client
-pushes. The time begins when the push has ended, and is taken twice at each secondary: until its registry served the
-pushed digest, and until the repository's row said synced.
+the next when both secondaries are done, so that each finds the queues empty. Then as fast as one client pushes, for
+the rate at which a backlog is worked off. The time begins when the push has ended, and is taken twice at each
+secondary: until its registry served the pushed digest, and until the repository's row said synced.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LAYERS = [MIB] * 3
 LOOK_EVERY = 0.03
 # Seconds from the last push on.
 PATIENCE = 120.0
-HEADINGS = ("pushes", "secondary", "until", "median", "p95", "max", "number")
+HEADINGS = ("secondary", "until", "median", "p95", "max", "pushes")
 
 
 class NotSynced(RuntimeError):
@@ -58,19 +58,22 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """What one secondary took for each repository of a series, in seconds."""
+    """When one secondary had each push of a series, in seconds of the monotonic clock."""
 
-    series: str
     site: str
-    served: dict[str, float] = field(default_factory=dict)
-    synced: dict[str, float] = field(default_factory=dict)
+    served: dict[Pushed, float] = field(default_factory=dict)
+    synced: dict[Pushed, float] = field(default_factory=dict)
 
     def rows(self) -> list[tuple[str, ...]]:
-        """The rows as they are printed."""
+        """Return the times from the end of a push on, as they are printed."""
         return [
-            (self.series, self.site, what, *_summary(list(measured.values())), f"{len(measured)}")
-            for what, measured in (("served", self.served), ("synced", self.synced))
+            (self.site, what, *_summary([moment - one.at for one, moment in moments.items()]), f"{len(moments)}")
+            for what, moments in (("served", self.served), ("synced", self.synced))
         ]
+
+    def rate(self) -> float:
+        """Return the pushes per second, from the end of the first push until all were synced."""
+        return len(self.synced) / (max(self.synced.values()) - min(one.at for one in self.synced))
 
 
 def _summary(measured: Sequence[float]) -> list[str]:
@@ -88,9 +91,9 @@ class Bench:
         self._client = RegistryClient(primary["registry"], credentials, deadline=Deadline(), writes=True)
         self._looks = looks
 
-    def measure(self, series: str, pushes: int, *, wait: bool) -> list[Times]:
-        """Push, with `wait` only when all before is synced everywhere; what each secondary took. Raises NotSynced."""
-        times = [Times(series=series, site=one.name) for one in self._looks]
+    def measure(self, pushes: int, *, wait: bool) -> list[Times]:
+        """Push, with `wait` only when all before is synced everywhere; when each was at each. Raises NotSynced."""
+        times = [Times(site=one.name) for one in self._looks]
         pushed: list[Pushed] = []
         ended = threading.Event()
         with ThreadPoolExecutor(len(times)) as pool:
@@ -125,30 +128,27 @@ def _raise(watching: Sequence[Future[None]]) -> None:
 def _watch(looks: SiteLooks, pushed: Sequence[Pushed], pushes: int, times: Times, ended: threading.Event) -> None:
     """Look at one secondary until it has the number of pushes, or is too late."""
     while len(times.synced) < pushes and not ended.wait(LOOK_EVERY):
-        for one in [one for one in pushed if one.repository not in times.synced]:
-            if one.repository not in times.served:
+        for one in [one for one in pushed if one not in times.synced]:
+            if one not in times.served:
                 if looks.served(one.repository, TAG) != one.digest:
                     continue
-                times.served[one.repository] = time.monotonic() - one.at
+                times.served[one] = time.monotonic()
             if looks.is_synced(one.repository):
-                times.synced[one.repository] = time.monotonic() - one.at
+                times.synced[one] = time.monotonic()
         if pushed and time.monotonic() - pushed[-1].at > PATIENCE:
-            missing = [one.repository for one in pushed if one.repository not in times.synced]
+            missing = [one.repository for one in pushed if one not in times.synced]
             raise NotSynced(f"{looks.name} has not synced {', '.join(missing)} within {PATIENCE:.0f} s")
 
 
-def run(stack: Stack, pushes: int) -> list[Times]:
-    """Measure on a stack. Raises NotSynced."""
+def run(stack: Stack, pushes: int) -> tuple[list[Times], list[Times]]:
+    """Measure one at a time, and without waiting. Raises NotSynced."""
     sites = [site for site in stack.description["sites"] if site["role"] == "secondary"]
     with ExitStack() as closed:
         looks = [closed.enter_context(closing(SiteLooks(stack.emulator, site))) for site in sites]
         bench = Bench(stack, looks)
         # What is loaded at the first use shall not be measured.
-        bench.measure("", 2, wait=True)
-        return [
-            *bench.measure("one at a time", pushes, wait=True),
-            *bench.measure("without waiting", pushes, wait=False),
-        ]
+        bench.measure(2, wait=True)
+        return bench.measure(pushes, wait=True), bench.measure(pushes, wait=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -164,19 +164,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     busy = os.getloadavg()[0]
     try:
-        measured = run(stack, options.pushes)
+        waited, hurried = run(stack, options.pushes)
     except NotSynced as error:
         print(f"{error}: make demo says more", file=sys.stderr)
         return 1
-    rows = [row for times in measured for row in times.rows()]
-    console = Console()
+    rows = [row for times in waited for row in times.rows()]
+    rates = ", ".join(f"{times.rate():.1f} a second at {times.site}" for times in hurried)
+    pushed = [one.at for one in hurried[0].synced]
+    pace = (len(pushed) - 1) / (max(pushed) - min(pushed))
+    backlog = f"{len(pushed)} pushes without waiting, {pace:.1f} a second: synced {rates}"
+    console = Console(highlight=False)
     built = Table(*HEADINGS)
     for row in rows:
         built.add_row(*row)
     console.print(built)
+    console.print(backlog, soft_wrap=True)
     if options.write is not None:
-        about = f"{readme.machine()}, load {busy:.1f} before:"
-        readme.replace(options.write, "deployed", [about, "", *readme.table(HEADINGS, rows)])
+        about = f"{readme.machine()}, load {busy:.1f} when it began:"
+        lines = [about, "", *readme.table(HEADINGS, rows), "", f"And {backlog}."]
+        readme.replace(options.write, "deployed", lines)
     return 0
 
 

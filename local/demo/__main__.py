@@ -179,7 +179,9 @@ def explain(demo: Demo, looks: Sequence[SiteLooks], work: Path) -> None:
     say("Where to look:")
     say(f"  what the functions and the queues did  {work / 'emulator' / 'emulator.log'}")
     say(f"  the registries                         {work / 'registries'}/<site>/registry.log")
-    say("  what a site owes and why               geosync status")
+    command = f".venv/bin/geosync --local-state {work.parent} --local <site>"
+    say(f"  what a site owes, and why              {command} status")
+    say(f"  whether it is set up right             {command} check")
 
 
 @contextmanager
