@@ -1,0 +1,292 @@
+"""What the product is for, on the deployed stack: pushed to the primary with any client, seen at both secondaries.
+
+Every notification here is the primary registry's own; nothing is handed in. `arrive` has each secondary sweep while it
+waits, as the schedule does every minute.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local.demo.images import MIB, Layout
+from local.demo.skopeo import Skopeo, location
+from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.registries import assert_same, digest, kill_workers, maker, stopped
+from tests.support.images import ImageMaker, Made
+
+SYNCED = "2"
+REPUSHES = 200
+CRASHES = 5
+
+Arrive = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def make(primary: Site) -> Iterator[ImageMaker]:
+    """What pushes to the primary."""
+    with maker(primary) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def readers(secondaries: list[Site]) -> Iterator[dict[str, ImageMaker]]:
+    """What reads the secondaries' registries, by site."""
+    made = {site.name: maker(site) for site in secondaries}
+    yield made
+    for one in made.values():
+        one.close()
+
+
+@pytest.fixture
+def skopeo(sites: list[Site], tmp_path: Path) -> Skopeo:
+    return Skopeo(tmp_path, [site.about for site in sites])
+
+
+@pytest.fixture
+def repository() -> str:
+    return f"e2e/replication/{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def arrive(make: ImageMaker, readers: dict[str, ImageMaker], secondaries: list[Site]) -> Arrive:
+    """Wait until a repository and its `references` are synced at the secondaries; compare those byte for byte."""
+
+    def wait(repository: str, *references: str, sites: list[Site] | None = None, seconds: float = 20.0) -> None:
+        pushed = {reference: digest(make, repository, reference) for reference in references}
+        assert None not in pushed.values()
+        for site in sites or secondaries:
+            reader = readers[site.name]
+
+            def is_there(site: Site = site, reader: ImageMaker = reader) -> bool:
+                # Its last notification may be on its way while the row is synced already.
+                there = {reference: digest(reader, repository, reference) for reference in references}
+                return there == pushed and swept(site, repository)
+
+            eventually(is_there, seconds=seconds, what=f"{repository} at {site.name}")
+            for reference in references:
+                assert_same(make, reader, repository, reference)
+
+    return wait
+
+
+@pytest.fixture(autouse=True)
+def _no_dead_letters(secondaries: list[Site]) -> Iterator[None]:
+    """Nothing that is pushed here may end in a dead-letter queue."""
+    before = [site.messages("dlq_url") for site in secondaries]
+    yield
+    assert [site.messages("dlq_url") for site in secondaries] == before
+
+
+def items(site: Site, repository: str) -> dict[str, dict[str, Any]]:
+    return {item["item"]: item for item in site.items() if item["repository"] == repository}
+
+
+def is_synced(site: Site, repository: str) -> bool:
+    """The row says so, and nothing is owed or held."""
+    found = items(site, repository)
+    row = found.get("row", {})
+    return row.get("state") == SYNCED and "lease_token" not in row and not owed(found)
+
+
+def owed(found: dict[str, dict[str, Any]]) -> list[str]:
+    return [name for name in found if name.startswith("owed#")]
+
+
+def swept(site: Site, repository: str) -> bool:
+    """Look whether it is synced; if not, do what the next minute would."""
+    if is_synced(site, repository):
+        return True
+    site.invoke("reconcile")
+    time.sleep(0.3)
+    return is_synced(site, repository)
+
+
+# ── what is pushed arrives ──
+
+
+def test_an_image_pushed_with_skopeo_arrives_byte_for_byte(
+    sites: list[Site], skopeo: Skopeo, arrive: Arrive, repository: str, tmp_path: Path
+) -> None:
+    primary, *secondaries = sites
+    layout = Layout(tmp_path / "image")
+    image = layout.tagged(layout.image([MIB, MIB]), "1.0", "an image")
+    skopeo.copy(image.location, location(primary.about, repository, "1.0"))
+    arrive(repository, "1.0")
+    for site in secondaries:
+        where = location(site.about, repository, "1.0")
+        assert skopeo.raw_digest(where) == image.digest
+        # skopeo checks each blob against its digest.
+        skopeo.copy(where, f"oci:{tmp_path / site.name}:1.0")
+
+
+def test_a_multi_arch_image_pushed_with_skopeo_arrives_with_all_its_platforms(
+    primary: Site, skopeo: Skopeo, arrive: Arrive, repository: str, tmp_path: Path
+) -> None:
+    layout = Layout(tmp_path / "index")
+    base = [layout.layer("base", MIB)]
+    platforms = [layout.image([100_000], architecture, shared=base) for architecture in ("amd64", "arm64", "s390x")]
+    index = layout.tagged(layout.index(platforms), "1.0", "three platforms")
+    skopeo.copy(index.location, location(primary.about, repository, "1.0"))
+    arrive(repository, "1.0")
+
+
+def push_nested(make: ImageMaker, repository: str) -> list[Made]:
+    return [make.nested_index(repository, "nested")]
+
+
+def push_docker(make: ImageMaker, repository: str) -> list[Made]:
+    return [make.image(repository, "docker", docker=True), make.index(repository, "list", docker=True)]
+
+
+def push_cache(make: ImageMaker, repository: str) -> list[Made]:
+    return [make.buildkit_cache(repository, f"cache-{form}".lower(), form=form) for form in "AB"]
+
+
+def push_artifact(make: ImageMaker, repository: str) -> list[Made]:
+    image = make.image(repository, "1.0")
+    sbom = make.artifact(repository, "sbom", subject=image)
+    return [image, sbom, make.fallback_tag(repository, image, [sbom]), make.cosign_signature(repository, image)]
+
+
+@pytest.mark.parametrize("push", [push_nested, push_docker, push_cache, push_artifact])
+def test_every_kind_of_content_arrives_byte_for_byte(
+    make: ImageMaker, arrive: Arrive, repository: str, push: Callable[[ImageMaker, str], list[Made]]
+) -> None:
+    made = push(make, repository)
+    for one in made:
+        eventually(lambda: digest(make, repository, one.reference) == one.digest, what="the push")  # noqa: B023
+    arrive(repository, *(one.reference for one in made))
+
+
+def test_a_retag_and_a_push_by_digest_alone_arrive(make: ImageMaker, arrive: Arrive, repository: str) -> None:
+    image = make.image(repository, "1.0")
+    arrive(repository, "1.0")
+    make.retag(image, "latest")
+    untagged = make.image(repository)
+    arrive(repository, "latest", untagged.digest)
+
+
+# ── what is deleted goes ──
+
+
+def test_what_is_deleted_at_the_primary_goes_at_the_secondaries_and_takes_nothing_along(
+    secondaries: list[Site], make: ImageMaker, readers: dict[str, ImageMaker], arrive: Arrive, repository: str
+) -> None:
+    gone = make.image(repository, "gone")
+    stays = make.image(repository, "stays")
+    arrive(repository, "gone", "stays")
+    make.delete(gone)
+    for site in secondaries:
+        reader = readers[site.name]
+
+        def is_gone(site: Site = site, reader: ImageMaker = reader) -> bool:
+            return digest(reader, repository, "gone") is None and swept(site, repository)
+
+        eventually(is_gone, what=f"the removal at {site.name}")
+        assert digest(reader, repository, "stays") == stays.digest
+        assert "tag#gone" not in items(site, repository)
+
+
+# ── what is wrong leaves a trace, and nothing else ──
+
+
+def test_a_wrong_token_and_a_malformed_body_leave_a_trace_and_nothing_written(primary: Site, repository: str) -> None:
+    body = envelope(push_event(repository, "v1", f"sha256:{'0' * 64}"))
+    assert primary.notify(body, "x" * 48)[0] == 401
+    for malformed in (b"{", b'{"events": 7}', b"[]"):
+        code, text = primary.notify(malformed, primary.token())
+        assert code == 400
+        assert json.loads(text)
+    statuses = [line["status"] for line in primary.log("notifications") if line.get("status", 200) != 200]
+    assert statuses[-4:] == [401, 400, 400, 400]
+    assert not published(primary, repository)
+
+
+# ── what fails heals by itself ──
+
+
+def test_a_secondary_whose_registry_was_stopped_catches_up_and_nothing_is_lost(
+    state: Path, secondaries: list[Site], make: ImageMaker, arrive: Arrive, repository: str
+) -> None:
+    stopped_site, other = secondaries
+    make.image(repository, "before")
+    arrive(repository, "before")
+    with stopped(state, stopped_site):
+        for number in range(5):
+            make.image(repository, f"v{number}")
+        make.image(f"{repository}/other", "v1")
+        arrive(repository, sites=[other])
+        eventually(
+            lambda: [item for item in stopped_site.items() if item["item"].startswith("hold#")],
+            what="the hold of the registry that is down",
+        )
+        eventually(lambda: len(owed(items(stopped_site, repository))) == 5, what="five owed tags")
+        assert {item["state"] for name, item in items(stopped_site, repository).items() if name == "row"} == {"0"}
+    arrive(repository, *(f"v{number}" for number in range(5)), seconds=45)
+    arrive(f"{repository}/other", "v1", seconds=45)
+
+
+def test_a_tag_that_is_pushed_again_and_again_ends_on_the_last_digest(
+    primary: Site, secondaries: list[Site], make: ImageMaker, arrive: Arrive, repository: str
+) -> None:
+    layer = make.layer(repository, 2000)
+    made = [make.image(repository, "latest", layers=0, reuse=[layer]) for _ in range(REPUSHES)]
+    assert digest(make, repository, "latest") == made[-1].digest
+    eventually(lambda: len(published(primary, repository)) == REPUSHES, seconds=30, what="all notifications")
+    for site in secondaries:
+        eventually(lambda: site.messages("queue_url") == 0, seconds=30, what=f"{site.name} to take all events")  # noqa: B023
+    arrive(repository, "latest", seconds=45)
+    for site in secondaries:
+        copies = [line for line in site.log("sync") if line.get("repository") == repository and "manifests_put" in line]
+        assert len(copies) < REPUSHES / 2, "an event is a hint: many for one tag cost a few copies"
+
+
+def published(site: Site, repository: str) -> list[dict[str, Any]]:
+    """The events of a repository in a primary's log."""
+    return [item for item in site.items("events_table") if item.get("repository") == repository]
+
+
+def test_an_invocation_that_is_killed_five_times_in_the_middle_of_a_copy_loses_nothing(
+    state: Path, secondaries: list[Site], make: ImageMaker, arrive: Arrive, repository: str
+) -> None:
+    site = secondaries[0]
+    layers = [make.layer(repository, 128 * MIB) for _ in range(3)]
+    make.image(repository, "large", layers=0, reuse=layers)
+    tokens: set[str] = set()
+
+    def holder() -> str | None:
+        return held_anew(site, repository, tokens)
+
+    for number in range(CRASHES):
+        tokens.add(eventually(holder, seconds=30, what=f"holder {number + 1}") or "")
+        time.sleep(0.1 * number)
+        assert "tag#large" not in items(site, repository), "the copy was faster than the crash"
+        assert kill_workers(state, site, "sync")
+    arrive(repository, "large", seconds=60)
+
+
+def held_anew(site: Site, repository: str, known: set[str]) -> str | None:
+    """The lease of a holder that is not one of the `known`; while there is none, do what the next minute would."""
+    row = items(site, repository).get("row", {})
+    token: str | None = row.get("lease_token")
+    if token is not None and token not in known:
+        return token
+    if known and row.get("lease_expires", 0) < time.time() * 1000:
+        site.invoke("reconcile")
+    return None
+
+
+# ── with no more than the roles allow ──
+
+
+def test_no_function_was_denied_anything(sites: list[Site]) -> None:
+    for site in sites:
+        for function in ("notifications", "sync", "reconcile"):
+            denied = [line for line in site.log(function) if "AccessDenied" in json.dumps(line)]
+            assert not denied
