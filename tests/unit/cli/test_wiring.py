@@ -1,16 +1,20 @@
-"""What check says of functions/reconcile, by what its invocation answers."""
+"""What check says of the functions, by what its invocation answers."""
 
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import boto3
 import pytest
 
 from geosync.cli.checks.findings import Finding
-from geosync.cli.checks.wiring import look_at_reconcile
+from geosync.cli.checks.wiring import look_at_reconcile, look_at_sync
 from geosync.cli.site import Access, Site
+
+Look = Callable[[Site], Iterator[Finding]]
 
 
 class Lambda:
@@ -22,7 +26,8 @@ class Lambda:
             self._answer["FunctionError"] = error
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        assert FunctionName == "geosync-oregon-reconcile"
+        assert FunctionName in {"geosync-oregon-reconcile", "geosync-oregon-sync"}
+        assert json.loads(Payload) == ({} if "reconcile" in FunctionName else {"Records": []})
         return self._answer
 
 
@@ -35,16 +40,16 @@ class Session:
         return self._client
 
 
-def look(payload: bytes, error: str | None = None) -> Finding:
+def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconcile) -> Finding:
     site = Site(
         access=Access(session=cast(boto3.Session, Session(Lambda(payload, error)))),
         stack="geosync-oregon",
         region="us-west-2",
         state="CREATE_COMPLETE",
         parameters={"SiteName": "oregon", "SiteRole": "secondary"},
-        outputs={"ReconcileFunction": "geosync-oregon-reconcile"},
+        outputs={"ReconcileFunction": "geosync-oregon-reconcile", "SyncFunction": "geosync-oregon-sync"},
     )
-    (finding,) = look_at_reconcile(site)
+    (finding,) = at(site)
     return finding
 
 
@@ -71,3 +76,10 @@ def test_a_function_that_fails_is_a_problem_with_what_it_said(payload: bytes) ->
 
 def test_an_answer_that_is_none_of_ours_is_a_problem() -> None:
     assert look(b'"null"').result == "problem"
+
+
+def test_a_sync_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() -> None:
+    assert look(b'{"batchItemFailures": []}', at=look_at_sync).result == "ok"
+    finding = look(b'{"errorMessage": "No module named jwt"}', "Unhandled", at=look_at_sync)
+    assert (finding.name, finding.result) == ("sync", "problem")
+    assert "No module named jwt" in finding.text

@@ -48,7 +48,7 @@ def check(
     """Look for misconfigurations; each with the way to fix it.
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
-    and functions/reconcile is run once more than its schedule does.
+    functions/reconcile is run once more than its schedule does, and functions/sync without a message.
 
     Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
     """
@@ -105,6 +105,7 @@ def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple
     middle = [
         ("replication_enabled", lambda: wiring.look_at_the_subscription(site)),
         ("events_are_taken", lambda: wiring.look_at_the_event_sources(site)),
+        ("sync", lambda: wiring.look_at_sync(site)),
         arrival,
         ("not_paused", lambda: sync.look_at_the_site(site)),
         ("sweep", lambda: sync.look_at_the_sweep(site)),

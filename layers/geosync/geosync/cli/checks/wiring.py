@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
@@ -102,26 +103,41 @@ def look_at_the_schedule(site: Site) -> Iterator[Finding]:
 
 def look_at_reconcile(site: Site) -> Iterator[Finding]:
     """Run functions/reconcile once more than its schedule does, and hear how each of its tasks ended."""
-    name = site.outputs["ReconcileFunction"]
-    answer = site.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    answer = _invoke(site, "reconcile", "ReconcileFunction", {})
+    if isinstance(answer, Finding):
+        yield answer
+        return
+    failed = [f"{task} ({ended})" for task, ended in answer.items() if ended != "done"]
+    if failed:
+        fix = f"see the reason in the log of {site.outputs['ReconcileFunction']}"
+        yield problem("reconcile", f"not done: {', '.join(failed)}", fix)
+    else:
+        yield ok("reconcile", f"done: {', '.join(answer)}")
+
+
+def look_at_sync(site: Site) -> Iterator[Finding]:
+    """Start functions/sync without a message: whether it loads, with its packages and its settings."""
+    answer = _invoke(site, "sync", "SyncFunction", {"Records": []})
+    yield answer if isinstance(answer, Finding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
+
+
+def _invoke(site: Site, name: str, output: str, event: Mapping[str, Any]) -> dict[str, Any] | Finding:
+    """Invoke a function; its answer, or what is wrong with it."""
+    function = site.outputs[output]
+    answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
     text = answer["Payload"].read().decode(errors="replace")
     try:
         document = json.loads(text)
     except ValueError:
         document = None
-    if answer.get("FunctionError") or not isinstance(document, dict):
-        error = document.get("errorMessage", text) if isinstance(document, dict) else text
-        yield problem(
-            "reconcile",
-            f"{name} fails: {str(error)[:MOST_OF_AN_ERROR]}",
-            "after an ImportModuleError build the layers for the stack's Architecture and Runtime and deploy again",
-        )
-        return
-    failed = [f"{task} ({ended})" for task, ended in document.items() if ended != "done"]
-    if failed:
-        yield problem("reconcile", f"not done: {', '.join(failed)}", f"see the reason in the log of {name}")
-    else:
-        yield ok("reconcile", f"done: {', '.join(document)}")
+    if isinstance(document, dict) and not answer.get("FunctionError"):
+        return document
+    error = document.get("errorMessage", text) if isinstance(document, dict) else text
+    return problem(
+        name,
+        f"{function} fails: {str(error)[:MOST_OF_AN_ERROR]}",
+        "after an ImportModuleError build the layers for the stack's Architecture and Runtime and deploy again",
+    )
 
 
 def _subscriptions(site: Site, topic: str) -> list[dict[str, str]]:
