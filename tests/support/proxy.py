@@ -267,7 +267,10 @@ class CountingProxy:
                         self._answer(client, request, _UNKNOWN_MANIFEST)
                         return True
                     request.show(shown)
-            return self._move(client, upstream, request, faults)
+            kept = self._move(client, upstream, request, faults)
+            if self._late and kept and request.kind == "tag" and request.method in ("PUT", "DELETE"):
+                self._look(upstream, request)  # what was written is late from now on, not from the next request
+            return kept
         finally:
             self._record(request)
 
