@@ -25,6 +25,20 @@ _SCENARIOS = (
         together=3,
         workers=1,
     ),
+    # A comparison marks the tag at any moment, and waits for nobody's announcement.
+    Scenario(
+        name="compared meanwhile", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A")), asked=1, workers=1
+    ),
+    Scenario(
+        name="backfilled meanwhile",
+        primary=("A",),
+        secondary=(None,),
+        known=False,
+        pushes=((0, "B"), (0, "A")),
+        asked=1,
+        workers=1,
+        owed=True,
+    ),
     Scenario(name="removed and pushed again", primary=("A",), secondary=("A",), pushes=((0, None), (0, "B"))),
     Scenario(name="not ours", primary=(None,), secondary=(FOREIGN,), known=False, pushes=((0, None),)),
     # Two references of one repository under one lease.

@@ -48,10 +48,11 @@ def initial(scenario: Scenario) -> State:
         late=(),
         table=Table(
             (SYNCED, 1, None, None, NOW, None) if known else None,
-            (None,) * tags,
+            (("m0", frozenset(), NOW - OLDEST, NOW - 1) if scenario.owed else None,) * tags,
             tuple((digest, NOW - OLDEST - 1) if digest and known else None for digest in scenario.secondary),
         ),
         workers=(IDLE,) * scenario.workers,
+        asked=scenario.asked,
         duplicates=scenario.duplicates,
         crashes=scenario.crashes,
         unknowns=scenario.unknowns,
@@ -169,6 +170,10 @@ class World:
         table, lease = self.library.call(state.table, "acquire")
         if lease is not None:
             yield f"worker {index} is woken and acquires", self._with(state, index, Worker("held", lease), table)
+        if state.asked:
+            table, _ = self.library.call(state.table, "mark", 0, None)
+            asked = state._replace(asked=state.asked - 1)
+            yield f"worker {index} marks v0 for a comparison", self._with(asked, index, Worker("marked"), table)
         for position, event in enumerate(state.events):
             for copies in ("", "a copy of ") if state.duplicates else ("",):
                 after = state

@@ -39,12 +39,16 @@ class Scenario:
     secondary: tuple[str | None, ...]
     known: bool = True
     """Whether the secondary's tags are recorded as Geosync's own (a look long ago)."""
+    owed: bool = False
+    """Whether the tags are owed from the start, as a backfill marks them."""
     pushes: tuple[tuple[int, str | None], ...]
     """What happens at the primary, in this order: (tag, digest), None for a deletion."""
     write_delay: int = 1
     """Ticks after its event until which a push is written; 0: before anything else happens."""
     together: int = 2
     """How many pushes may be in progress at once."""
+    asked: int = 0
+    """How many times somebody who saw no event (a comparison, a resync) marks the first tag."""
     duplicates: int = 0
     crashes: int = 0
     unknowns: int = 0
@@ -119,6 +123,7 @@ class State(NamedTuple):
     """tag writes that nobody waits for: (tag, digest, deadline)"""
     table: Table
     workers: tuple[Worker, ...]
+    asked: int
     duplicates: int
     crashes: int
     unknowns: int
@@ -209,7 +214,7 @@ class Library:
         glance = registry.look(REPOSITORY, _reference(tag))
         return registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
 
-    def _mark(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str) -> None:
+    def _mark(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None) -> None:
         registry.mark(REPOSITORY, _reference(tag), expects=digest)
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
