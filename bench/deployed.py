@@ -11,7 +11,6 @@ secondary: until its registry served the pushed digest, and until the repository
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
 import threading
@@ -162,7 +161,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if stack is None:
         print("The stack is not up: make up", file=sys.stderr)
         return 1
-    busy = os.getloadavg()[0]
     try:
         waited, hurried = run(stack, options.pushes)
     except NotSynced as error:
@@ -180,8 +178,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(built)
     console.print(backlog, soft_wrap=True)
     if options.write is not None:
-        about = f"{readme.machine()}, load {busy:.1f} when it began:"
-        lines = [about, "", *readme.table(HEADINGS, rows), "", f"And {backlog}."]
+        lines = [f"{readme.machine()}:", "", *readme.table(HEADINGS, rows), "", f"And {backlog}."]
         readme.replace(options.write, "deployed", lines)
     return 0
 

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+# What else ran on this machine before a measurement did.
+_LOAD = os.getloadavg()[0]
+
 
 def replace(path: Path, section: str, lines: Iterable[str]) -> None:
     """Replace what is between the marks of a section; raises ValueError when the file has no such marks."""
@@ -25,5 +28,6 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 
 def machine() -> str:
-    """Return the day, and what was measured on."""
-    return f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    """Return the day, and what was measured on: how busy it was when this process began, too."""
+    python = platform.python_version()
+    return f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores with a load of {_LOAD:.1f} before, Python {python}"
