@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local import emulator as local_emulator
 from local.stack import Stack
 from tests.e2e.parts import Site, envelope, eventually, push_event
 
@@ -230,6 +232,75 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, s
     assert run(site, "dlq", "replay", letter["id"]).code == 0
     (again,) = eventually(listed, seconds=30, what="the message back in the DLQ")
     assert (again["id"] != letter["id"], again["kind"], again["reason"]) == (True, "refused", letter["reason"])
+
+
+# ── under IAM ──
+
+
+def policies() -> list[dict[str, Any]]:
+    """The policies that the manual gives: to look, and to act besides."""
+    manual = (local_emulator.ROOT / "docs" / "operations.md").read_text()
+    return [
+        json.loads(block) for block in re.findall(r'^```json\n(\{"Version".*?)```', manual, re.DOTALL | re.MULTILINE)
+    ]
+
+
+@pytest.fixture
+def as_user(stack: Stack) -> Callable[..., Ended]:
+    """Run the command at a site as an IAM user, by its stack's name as on AWS."""
+
+    def run_as(key: dict[str, str], site: Site, *arguments: str) -> Ended:
+        environment = local_emulator.aws_environment(stack.emulator.url) | {
+            name.upper(): value for name, value in key.items()
+        }
+        place = ["--stack", site.about["stack"], "--region", site.about["region"]]
+        command = [str(COMMAND), *place, *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run_as
+
+
+def test_the_policies_of_the_manual_are_enough(
+    as_user: Callable[..., Ended], stack: Stack, primary: Site, secondaries: list[Site]
+) -> None:
+    look, act = policies()
+    reader = local_emulator.make_user(stack.emulator, f"reader-{uuid.uuid4().hex[:8]}", look)
+    both = {**look, "Statement": [*look["Statement"], *act["Statement"]]}
+    actor = local_emulator.make_user(stack.emulator, f"actor-{uuid.uuid4().hex[:8]}", both)
+    site = secondaries[1]
+    other = f"{primary.about['stack']}@{primary.about['region']}"
+    found = json.loads(as_user(reader, site, "check", "--primary", other, "--json").output)["findings"]
+    assert [one for one in found if one["result"] not in {"ok", "problem"}] == []
+    assert f"arrives_at_{site.name}" in {one["name"] for one in found}
+    found = json.loads(as_user(reader, primary, "check", "--json").output)["findings"]
+    assert [one["name"] for one in found if one["result"] == "unknown"] == []
+    assert as_user(reader, site, "status").code in {0, 1}
+    assert as_user(reader, site, "dlq", "list").code in {0, 1}
+    for command in (["pause"], ["resync", "e2e/nothing", "v1"]):
+        refused = as_user(reader, site, *command)
+        assert refused.code == 2
+        assert "not authorized" in refused.error
+        assert "Traceback" not in refused.error
+    for command in (["pause"], ["resume"], ["resync", "e2e/nothing", "v1"], ["dlq", "replay", "--all"]):
+        ended = as_user(actor, site, *command)
+        assert ended.code == 0, ended.error
+
+
+def test_what_a_caller_may_not_look_at_is_unknown_and_does_not_keep_the_rest(
+    as_user: Callable[..., Ended], stack: Stack, secondaries: list[Site]
+) -> None:
+    look = policies()[0]
+    (statement,) = look["Statement"]
+    allowed = [action for action in statement["Action"] if not action.startswith(("sns:", "lambda:"))]
+    policy = {**look, "Statement": [{**statement, "Action": allowed}]}
+    key = local_emulator.make_user(stack.emulator, f"half-{uuid.uuid4().hex[:8]}", policy)
+    found = json.loads(as_user(key, secondaries[0], "check", "--json").output)["findings"]
+    results = {one["name"]: one["result"] for one in found}
+    assert "unknown" in results.values()
+    assert results["token_accepted"] == results["local_registry"] == "ok"
+    unknown = " ".join(one["fix"] for one in found if one["result"] == "unknown")
+    assert "ListSubscriptionsByTopic" in unknown
 
 
 # ── bad input ──
