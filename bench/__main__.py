@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ def main() -> int:
         "--quick", action="store_true", help="few pairs and pushes, no table kept: a look, no measurement"
     )
     options = parser.parse_args()
+    # As an interrupt: registries are ended and folders removed on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = [] if options.quick else ["--write", str(Path(__file__).with_name("README.md"))]
     # Each prints what it has, also when the other has missed something.
     missed = [

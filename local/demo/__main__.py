@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -243,6 +244,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("The stack is not up: make up", file=sys.stderr)
         return 1
     work = Places(state).work
+    # As an interrupt: the folder with the passwords and the images is removed on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return show(stack, work, within=options.within, large_layer=options.large_layer * MIB)
     except SkopeoError as error:
