@@ -157,8 +157,8 @@ class RegistryError(ReplicationError):
         self.status = status
         self.codes = tuple(codes)
         self.detail = detail
-        answer = " ".join(part for part in (str(status or "no response"), *self.codes, detail) if part)
-        super().__init__(f"{registry}: {request}: {answer}")
+        answer = " ".join(part for part in (str(status or ""), *self.codes, detail) if part)
+        super().__init__(f"{registry}: {request}: {answer or 'no response'}")
 
 
 class Unauthorized(RegistryError):
