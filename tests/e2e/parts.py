@@ -66,6 +66,13 @@ class Site:
         pages = client.get_paginator("scan").paginate(TableName=self.about[table], ConsistentRead=True)
         return [{name: _plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
 
+    def item(self, repository: str, item: str) -> dict[str, Any] | None:
+        """One item of the sync registry."""
+        client: DynamoDBClient = self.client("dynamodb")
+        key = {"repository": {"S": repository}, "item": {"S": item}}
+        found = client.get_item(TableName=self.about["table"], Key=key, ConsistentRead=True).get("Item")
+        return {name: _plain(value) for name, value in found.items()} if found is not None else None
+
     def messages(self, queue: str) -> int:
         """How many messages a queue (`queue_url`, `work_queue_url`, `dlq_url`) holds, in flight or not."""
         client: SQSClient = self.client("sqs")
