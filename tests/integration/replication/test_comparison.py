@@ -154,3 +154,21 @@ def test_a_walk_is_due_at_first_when_abandoned_and_when_its_time_has_come(
     assert not is_due(finished, now=finished.started_at + 10**12, every=0)
     assert not is_due(finished, now=finished.started_at + 59_999, every=60)
     assert is_due(finished, now=finished.started_at + 60_000, every=60)
+
+
+def test_a_walk_that_ran_out_of_time_goes_on_at_once(secondary: Secondary, make: ImageMaker, repository: str) -> None:
+    made = make.image(repository, "v1", layers=1)
+    secondary.deadline.set(0)
+    secondary.receive(WALK)
+    stopped = latest(secondary.store)
+    assert stopped is not None
+    assert stopped.finished_at is None
+    assert is_due(stopped, now=stopped.started_at + 60_000, every=0)
+    secondary.deadline.clear()
+
+    compare(secondary, repository)
+
+    finished = latest(secondary.store)
+    assert finished is not None
+    assert finished.started_at == stopped.started_at
+    assert secondary.digest(repository, "v1") == made.digest

@@ -4,7 +4,7 @@ It finds what was on the primary before Geosync came (backfill), and what no not
 registry keeps its notifications in memory, and loses them with its process. How far a walk got is kept in the item
 `#site`/`catalogue`, so that it survives the invocation that began it:
 
-    started_at, touched_at   ms; when the walk began, when a page was last done
+    started_at, touched_at   ms; when the walk began, when a page was last done (0: it ran out of time)
     last, repositories       the last name done, and how many were
     finished_at              ms; absent while the walk goes on
     failure                  why the registry's catalogue could not be read, absent when it could
@@ -20,7 +20,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.errors import RegistryError, RegistryUnavailable
+from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.oci.client import RegistryClient
 from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
@@ -102,6 +102,9 @@ class Catalogue:
                 self._mark(page)
                 done = {"last": page[-1]} if page else {}
                 walk = self._write(walk, {**done, "repositories": walk.repositories + len(page)}) or walk
+        except OutOfTime:
+            self._write(walk, {"touched_at": 0})  # nobody is at it any more: the next minute goes on
+            raise
         except RegistryUnavailable:
             raise
         except RegistryError as error:
@@ -124,7 +127,7 @@ class Catalogue:
         """Note how far `walk` got; None when another one has begun meanwhile, whose notes these are not."""
         change = Update(
             key=KEY,
-            set={**values, "touched_at": self._clock()},
+            set={"touched_at": self._clock(), **values},
             remove=() if "failure" in values else ("failure",),
             when=Attr("started_at").eq(walk.started_at),
         )
