@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from functions.notifications import app
 from moto import mock_aws
 from tests.functional.notifications.parts import ENVIRONMENT, Post, Site, StubAws
+from tests.support.logs import lines_of
 
 
 @pytest.fixture
@@ -34,12 +32,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return the lines logged so far, decoded."""
-    stream = io.StringIO()
-    handler = cast("logging.StreamHandler[Any]", app.logger.registered_handler)
-    before = handler.setStream(stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    if before is not None:
-        handler.setStream(before)
+    with lines_of(app.logger) as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from functions.reconcile import app
 from moto import mock_aws
 from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
+from tests.support.logs import lines_of
 
 
 @pytest.fixture
@@ -49,9 +47,5 @@ def endpoint(site: Site, aws: pytest.MonkeyPatch) -> Iterator[Endpoint]:
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return the lines logged so far, decoded."""
-    stream = io.StringIO()
-    handler = cast("logging.StreamHandler[Any]", app.logger.registered_handler)
-    before = handler.setStream(stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    if before is not None:
-        handler.setStream(before)
+    with lines_of(app.logger) as lines:
+        yield lines

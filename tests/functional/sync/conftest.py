@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import json
-import logging
 from collections.abc import Callable, Iterator
 from itertools import count
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from functions.sync import app
 from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
 from moto import mock_aws
 from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
+from tests.support.logs import lines_of
 
 from geosync.oci.client import RegistryClient
 from geosync.replication import site_registries
@@ -67,12 +65,8 @@ def site(aws: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegi
 @pytest.fixture
 def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return the lines logged so far, decoded."""
-    stream = io.StringIO()
-    handler = cast("logging.StreamHandler[Any]", app.logger.registered_handler)
-    before = handler.setStream(stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    if before is not None:
-        handler.setStream(before)
+    with lines_of(app.logger) as lines:
+        yield lines
 
 
 @pytest.fixture

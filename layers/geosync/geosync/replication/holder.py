@@ -24,7 +24,7 @@ from geosync.replication.reference import ReferenceSync
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.replication.whole_repository import WholeRepository
-from geosync.sync_registry.items import Lease, Owed, Reference
+from geosync.sync_registry.items import Hold, Lease, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
 
 
@@ -205,10 +205,14 @@ class Holder:
         if error.status != 429 and self._answers(error.registry):
             self._failed(owed, error)
             return
+        self._registry.postpone(owed, self._hold(error).until, failure=str(error))
+
+    def _hold(self, error: RegistryUnavailable) -> Hold:
+        """Leave the registry alone for a while, and stop."""
         hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
-        self._registry.postpone(owed, hold.until, failure=str(error))
         self._reporter.held(hold)
         self._end(Ending.HELD)
+        return hold
 
     def _answers(self, name: str) -> bool:
         try:
@@ -222,9 +226,7 @@ class Holder:
     def _end_before_start(self, error: GeosyncError) -> Ending:
         """The secondary's registry could not even be asked what it does."""
         if isinstance(error, RegistryUnavailable):
-            hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
-            self._reporter.held(hold)
-            self._end(Ending.HELD)
+            self._hold(error)
         elif isinstance(error, OutOfTime):
             self._end(Ending.OUT_OF_TIME)
         else:

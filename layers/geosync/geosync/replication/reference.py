@@ -6,7 +6,8 @@ requests in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -181,8 +182,14 @@ class ReferenceSync:
                     self._registry.mark(owed.repository, reference, expects=ABSENT)
             after = page[-1][0].seen_key
 
-    def _suspecting(self) -> _Suspecting:
-        return _Suspecting(self._held)
+    @contextmanager
+    def _suspecting(self) -> Iterator[None]:
+        """Around a tag write: if its outcome is unknown, that is recorded before anything else is done about it."""
+        try:
+            yield
+        except OutcomeUnknown:
+            self._held.suspect()
+            raise
 
 
 class _Attempt:
@@ -212,17 +219,3 @@ class _Attempt:
     def outcome(self, *, discharged: bool, marked_again: bool) -> Outcome:
         """Sum up."""
         return Outcome(discharged=discharged, marked_again=marked_again, digest=self.primary.digest, copied=self.copied)
-
-
-class _Suspecting:
-    """Around a tag write: if its outcome is unknown, that is recorded before anything else is done about it."""
-
-    def __init__(self, held: HeldLease) -> None:
-        self._held = held
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OutcomeUnknown):
-            self._held.suspect()
