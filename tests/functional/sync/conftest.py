@@ -13,7 +13,8 @@ from moto import mock_aws
 from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
 from tests.support.logs import lines_of
 
-from geosync.oci.client import RegistryClient
+from geosync.registries.opening import open_registry
+from geosync.registries.registry import Registry
 from geosync.replication import site_registries
 
 _numbers = count(1)
@@ -35,13 +36,13 @@ def aws(
     monkeypatch: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegistry]
 ) -> Iterator[pytest.MonkeyPatch]:
     """AWS of one region; the function is loaded anew, and its connections to the registries end with the test."""
-    clients: list[RegistryClient] = []
+    clients: list[Registry] = []
 
-    def client(*given: Any, **more: Any) -> RegistryClient:
-        clients.append(RegistryClient(*given, **more))
+    def opened(*given: Any, **more: Any) -> Registry:
+        clients.append(open_registry(*given, **more))
         return clients[-1]
 
-    monkeypatch.setattr(site_registries, "RegistryClient", client)
+    monkeypatch.setattr(site_registries, "open_registry", opened)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)

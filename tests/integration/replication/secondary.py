@@ -8,16 +8,15 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
-from tests.integration.conftest import Place
 from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
 from geosync.events import EventName, GeoEvent
-from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
+from geosync.registries.registry import Registry
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.deletes import TagRemover
 from geosync.replication.receiver import Receiver
@@ -47,14 +46,22 @@ class SilentMetrics:
         pass
 
 
+class HasUrl(Protocol):
+    """A registry, or what stands before one."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Secondary:
     """Follows the registry `primary` into the registry `secondary`, both seen through proxies that count."""
 
     def __init__(
         self,
-        primary: Place,
-        secondary: Place,
+        primary: HasUrl,
+        secondary: HasUrl,
         *,
+        vendor: type[Registry] = Registry,
         timing: Timing = TIMING,
         prefix: str = "",
         removals: bool = True,
@@ -66,8 +73,8 @@ class Secondary:
         self.store = store or MemoryStore()
         self.registry = SyncRegistry(self.store, timing=timing)
         self.dlq = Queue()
-        reader = RegistryClient(self.primary_proxy.url, Anonymous(), deadline=self.deadline)
-        writer = RegistryClient(
+        reader = vendor(self.primary_proxy.url, Anonymous(), deadline=self.deadline)
+        writer = vendor(
             self.secondary_proxy.url,
             Anonymous(),
             deadline=self.deadline,

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 
 from geosync.errors import RegistryUnavailable, TooLarge, Unauthorized
 from geosync.oci.answers import broken, classify, read_bounded, read_errors, redact, retry_after
-from geosync.oci.credentials import Anonymous, Basic, Credentials, RegistryKey
+from geosync.oci.credentials import Anonymous, Basic, Borrowed, Credentials, Loan, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.signing import Signer
 from geosync.oci.transport import Answer, Broken, Timeouts, Transport
@@ -94,6 +94,8 @@ class Authorizer:
         self._tokens: dict[Access, _Token] = {}
         self._locks: dict[Access, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._loan: Loan | None = None
+        self._borrowing = threading.Lock()
 
     def header(self, access: Access) -> str | None:
         """Return the Authorization for a request, None while nothing is known of what the registry wants.
@@ -128,7 +130,7 @@ class Authorizer:
             if isinstance(self._credentials, Anonymous):
                 raise self._refused("it asks for a user and a password, and the secret is of the type anonymous")
             self._challenge = chosen
-            return used is None
+            return used is None or self._give_back(used)
         self._check_realm(chosen.parameters["realm"])
         known, self._challenge = self._challenge, chosen
         if used is not None and known is not None and known.scheme == "bearer":
@@ -193,16 +195,36 @@ class Authorizer:
         return _Token(self._signer.sign(listed), _renewal(begun, self._credentials.lifetime))
 
     def _basic(self) -> str:
-        if not isinstance(self._credentials, Basic):
-            raise self._refused("it asks for a user and a password, and the secret has none")
-        pair = f"{self._credentials.username}:{self._credentials.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"
+        account: Basic | Loan
+        match self._credentials:
+            case Basic() as account:
+                pass
+            case Borrowed() as lender:
+                account = self._borrow(lender)
+            case _:
+                raise self._refused("it asks for a user and a password, and the secret has none")
+        return _basic_header(account)
+
+    def _borrow(self, lender: Borrowed) -> Loan:
+        """The account that is lent now, a new one when its time has come."""
+        with self._borrowing:
+            if self._loan is None or time.time() >= self._loan.renew_at:
+                self._deadline.check()
+                self._loan = lender.borrow()
+            return self._loan
+
+    def _give_back(self, used: str) -> bool:
+        """Drop a lent account that was refused; True when another one may be let in."""
+        with self._borrowing:
+            if self._loan is not None and used == _basic_header(self._loan):
+                self._loan = None
+        return isinstance(self._credentials, Borrowed)
 
     def _fetch(self, challenge: Challenge, access: Access) -> _Token:
         """Ask the token service that the challenge names."""
         realm = challenge.parameters["realm"]
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if isinstance(self._credentials, Basic):
+        if isinstance(self._credentials, Basic | Borrowed):
             headers["Authorization"] = self._basic()
         parts = urlsplit(realm)
         request = f"GET token from {parts.hostname}"
@@ -218,6 +240,8 @@ class Authorizer:
             )
             if answer.status != 200:
                 errors = read_errors(answer, self._deadline)
+                if answer.status == 401 and "Authorization" in headers:
+                    self._give_back(headers["Authorization"])
                 if 300 <= answer.status < 400:
                     raise Unauthorized(
                         self._name, request, status=answer.status, detail="the token service answers with a redirect"
@@ -261,7 +285,7 @@ class Authorizer:
             raise self._refused("its realm is not an http or https URL of a host")
         if self._url.scheme == "https" and parts.scheme != "https":
             raise self._refused(f"its token service is at http://{host}, and credentials never go from https to http")
-        if not isinstance(self._credentials, Basic) or host == self._url.hostname:
+        if not isinstance(self._credentials, Basic | Borrowed) or host == self._url.hostname:
             return
         port = port or (443 if parts.scheme == "https" else 80)
         allowed = {one.lower() for one in self._credentials.realm_hosts}
@@ -293,6 +317,11 @@ def parse_challenges(values: Iterable[str]) -> list[Challenge]:
                 break
             position = comma + 1
     return challenges
+
+
+def _basic_header(account: Basic | Loan) -> str:
+    pair = f"{account.username}:{account.password}".encode()
+    return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def _token_url(realm: str, service: str | None, access: Access) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from geosync.errors import (
     DigestMismatch,
@@ -150,12 +151,9 @@ class RegistryClient:
 
         Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
         """
-        call = Call(
-            method="DELETE",
-            target=self._manifest_path(repository, reference),
-            access=(auth.delete(repository),),
-            write=True,
-        )
+        self.delete(self._manifest_path(repository, reference), (auth.delete(repository),))
+
+    def _delete(self, call: Call) -> None:
         answer = self._requests.send(call)
         if answer.status == 404:
             errors = read_errors(answer, self._deadline)
@@ -306,6 +304,14 @@ class RegistryClient:
                 self._has_referrers = False
             return None
         return found
+
+    def documents(self, path: str, access: auth.Access) -> Iterator[dict[str, Any]]:
+        """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
+        yield from pages(self._requests, path, access)
+
+    def delete(self, path: str, access: auth.Access) -> None:
+        """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
+        self._delete(Call(method="DELETE", target=path, access=access, write=True))
 
     def ping(self) -> None:
         """GET /v2/ with the credentials; Unauthorized or RegistryUnavailable say in their text what is wrong."""

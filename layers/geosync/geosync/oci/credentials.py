@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 
@@ -40,4 +41,25 @@ class RegistryKey:
     certificate: str | None = field(default=None, repr=False)
 
 
-Credentials = Anonymous | Basic | RegistryKey
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """A user and a password for a time; `renew_at` (seconds since the epoch) is well before they end."""
+
+    username: str
+    password: str = field(repr=False)
+    renew_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Borrowed:
+    """An account that somebody else gives out for a time; else as Basic.
+
+    `borrow` is called by one thread at a time, when there is no loan yet, at its `renew_at`, and after it was refused.
+    It raises Unauthorized or RegistryUnavailable where there is none to be had.
+    """
+
+    borrow: Callable[[], Loan] = field(repr=False)
+    realm_hosts: tuple[str, ...] = ()
+
+
+Credentials = Anonymous | Basic | Borrowed | RegistryKey

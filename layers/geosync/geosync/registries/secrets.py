@@ -7,13 +7,13 @@
 
 `realm_hosts`, `lifetime` (seconds) and `certificate` may be left out, and so may `type` where `username` or
 `private_key` says it. Each type takes `ca_bundle` too: the PEM text of certificates to trust beside the system's, for a
-registry whose certificate a private authority signed.
+registry whose certificate a private authority signed. Vendors have types of their own (Registry.SECRETS).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,73 +25,71 @@ MIN_LIFETIME_SECONDS = 30.0
 MAX_LIFETIME_SECONDS = 3600.0
 
 _COMMON = frozenset({"type", "ca_bundle"})
-_KEYS: Mapping[str, frozenset[str]] = {
-    "anonymous": frozenset(),
-    "basic": frozenset({"username", "password", "realm_hosts"}),
-    "registry_key": frozenset({"private_key", "issuer", "service", "lifetime", "certificate"}),
-}
+
+
+class VendorAccess:
+    """Base of what a vendor's own type of secret says; the vendor makes credentials of it."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySecret:
     """What a secret says: the credentials, and the PEM text of certificates to trust (None: the system's only)."""
 
-    credentials: Credentials
+    credentials: Credentials | VendorAccess
     ca_bundle: str | None = field(default=None, repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> RegistrySecret:
-        """Read a secret's text; raises one ConfigurationError that names every key that is missing or wrong.
+    def parse(cls, text: str, more: Mapping[str, SecretType] | None = None) -> RegistrySecret:
+        """Read a secret's text, of one of the PLAIN types or of a vendor's (`more`).
 
-        No value of the secret is in the error, nor in its causes.
+        Raises one ConfigurationError that names every key that is missing or wrong. No value of the secret is in the
+        error, nor in its causes.
         """
         document = _document(text)
-        kind = document.get("type", _implied(document))
-        if not isinstance(kind, str) or kind not in _KEYS:
-            raise ConfigurationError(f"the registry's secret: type must be one of {', '.join(_KEYS)}")
-        reader = _Reader(document)
-        for key in sorted(set(document) - _KEYS[kind] - _COMMON):
+        types = {**PLAIN, **(more or {})}
+        name = document.get("type", _implied(document))
+        if not isinstance(name, str) or name not in types:
+            raise ConfigurationError(f"the registry's secret: type must be one of {', '.join(types)}")
+        reader = SecretReader(document)
+        for key in sorted(set(document) - types[name].keys - _COMMON):
             # A key's name is no secret, but a secret that was pasted wrong can be anything.
-            known = f"{key!r} is not a key of the type {kind}"
+            known = f"{key!r} is not a key of the type {name}"
             reader.problems.append(known if key.isidentifier() else "an unknown key")
-        credentials: Credentials
-        match kind:
-            case "basic":
-                credentials = reader.basic()
-            case "registry_key":
-                credentials = reader.registry_key()
-            case _:
-                credentials = Anonymous()
+        credentials = types[name].read(reader)
         ca_bundle = reader.optional_pem("ca_bundle")
         if reader.problems:
-            raise ConfigurationError(f"the registry's secret (type {kind}): {'; '.join(reader.problems)}")
+            raise ConfigurationError(f"the registry's secret (type {name}): {'; '.join(reader.problems)}")
         return cls(credentials=credentials, ca_bundle=ca_bundle)
 
 
-class _Reader:
-    """Reads keys and collects what is wrong with them."""
+class SecretReader:
+    """Reads keys and collects what is wrong with them in `problems`, none of which may quote a value."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
         self.problems: list[str] = []
 
-    def basic(self) -> Basic:
-        username = self._text("username")
-        if ":" in username:
-            # RFC 7617: the first colon ends the user's name.
-            self.problems.append("username must not hold a colon")
-        return Basic(username=username, password=self._text("password"), realm_hosts=self._hosts())
+    def text(self, key: str) -> str:
+        """A text that must be there."""
+        if self._document.get(key) is None:
+            self.problems.append(f"{key} is missing")
+            return ""
+        return self.optional_text(key) or ""
 
-    def registry_key(self) -> RegistryKey:
-        return RegistryKey(
-            private_key=self._text("private_key"),
-            issuer=self._text("issuer"),
-            service=self._text("service"),
-            lifetime=self._lifetime(),
-            certificate=self.optional_pem("certificate"),
-        )
+    def optional_text(self, key: str) -> str | None:
+        """A text that may be left out, and is not empty."""
+        value = self._document.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value.strip():
+            self.problems.append(f"{key} must be a text that is not empty")
+            return None
+        return value
 
     def optional_pem(self, key: str) -> str | None:
+        """The PEM text of certificates, which may be left out."""
         value = self._document.get(key)
         if value is None:
             return None
@@ -100,36 +98,83 @@ class _Reader:
             return None
         return value
 
-    def _text(self, key: str) -> str:
+    def hosts(self, key: str) -> tuple[str, ...]:
+        """A list of host or host:port, which may be left out."""
         value = self._document.get(key)
-        if value is None:
-            self.problems.append(f"{key} is missing")
-        elif not isinstance(value, str) or not value.strip():
-            self.problems.append(f"{key} must be a text that is not empty")
-        else:
-            return value
-        return ""
-
-    def _hosts(self) -> tuple[str, ...]:
-        value = self._document.get("realm_hosts")
         if value is None:
             return ()
         if not isinstance(value, list) or not all(isinstance(one, str) and one and "/" not in one for one in value):
-            self.problems.append("realm_hosts must be a list of host or host:port")
+            self.problems.append(f"{key} must be a list of host or host:port")
             return ()
         return tuple(value)
 
-    def _lifetime(self) -> float:
-        value = self._document.get("lifetime", DEFAULT_LIFETIME_SECONDS)
-        within = (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and MIN_LIFETIME_SECONDS <= value <= MAX_LIFETIME_SECONDS
-        )
-        if not within:
-            self.problems.append(f"lifetime must be {MIN_LIFETIME_SECONDS:.0f} to {MAX_LIFETIME_SECONDS:.0f} seconds")
-            return DEFAULT_LIFETIME_SECONDS
+    def flag(self, key: str) -> bool:
+        """True or false, false where it is left out."""
+        value = self._document.get(key, False)
+        if not isinstance(value, bool):
+            self.problems.append(f"{key} must be true or false")
+            return False
+        return value
+
+    def texts(self, key: str) -> Mapping[str, str]:
+        """An object whose values are texts, which may be left out."""
+        value = self._document.get(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+            self.problems.append(f"{key} must be an object of texts")
+            return {}
+        return value
+
+    def seconds(self, key: str, *, default: float, least: float, most: float) -> float:
+        """A number of seconds within bounds, which may be left out."""
+        value = self._document.get(key, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            self.problems.append(f"{key} must be {least:.0f} to {most:.0f} seconds")
+            return default
         return float(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretType:
+    """One type of secret: the keys it may have, and how it is read (problems go to the reader)."""
+
+    keys: frozenset[str]
+    read: Callable[[SecretReader], Credentials | VendorAccess]
+
+
+def _anonymous(_: SecretReader) -> Anonymous:
+    return Anonymous()
+
+
+def _basic(reader: SecretReader) -> Basic:
+    username = reader.text("username")
+    if ":" in username:
+        # RFC 7617: the first colon ends the user's name.
+        reader.problems.append("username must not hold a colon")
+    return Basic(username=username, password=reader.text("password"), realm_hosts=reader.hosts("realm_hosts"))
+
+
+def _registry_key(reader: SecretReader) -> RegistryKey:
+    return RegistryKey(
+        private_key=reader.text("private_key"),
+        issuer=reader.text("issuer"),
+        service=reader.text("service"),
+        lifetime=reader.seconds(
+            "lifetime", default=DEFAULT_LIFETIME_SECONDS, least=MIN_LIFETIME_SECONDS, most=MAX_LIFETIME_SECONDS
+        ),
+        certificate=reader.optional_pem("certificate"),
+    )
+
+
+PLAIN: Mapping[str, SecretType] = {
+    "anonymous": SecretType(keys=frozenset(), read=_anonymous),
+    "basic": SecretType(keys=frozenset({"username", "password", "realm_hosts"}), read=_basic),
+    "registry_key": SecretType(
+        keys=frozenset({"private_key", "issuer", "service", "lifetime", "certificate"}), read=_registry_key
+    ),
+}
+"""The types that every registry takes."""
 
 
 def _implied(document: Mapping[str, Any]) -> str | None:

@@ -21,7 +21,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
-from geosync.oci.client import RegistryClient
+from geosync.registries.registry import Registry
 from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
@@ -79,7 +79,7 @@ class Catalogue:
         self,
         store: Store,
         registry: SyncRegistry,
-        primary: RegistryClient,
+        primary: Registry,
         *,
         clock: Callable[[], int] = wall_clock,
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from geosync.registries.vendors import AUTO
 from geosync.settings import Role
 from geosync.sync_registry.timing import Timing
 
@@ -19,8 +20,10 @@ class SyncSettings:
     dlq_url: str
     local_registry_url: str
     local_registry_secret_arn: str | None = None
+    local_registry_vendor: str = AUTO
     primary_registry_url: str | None = None
     primary_registry_secret_arn: str | None = None
+    primary_registry_vendor: str = AUTO
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     deletion_delay: float = 0

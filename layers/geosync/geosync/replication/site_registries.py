@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from geosync.errors import ConfigurationError
-from geosync.oci.client import RegistryClient
-from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
-from geosync.registries.secrets import RegistrySecret
+from geosync.registries.opening import open_registry
+from geosync.registries.registry import Registry
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.copy import PARALLELISM
 from geosync.replication.deletes import TagRemover
@@ -31,8 +30,8 @@ REREAD_AFTER = 300.0
 class Registries:
     """The two registries of a secondary site, as one holder after another uses them."""
 
-    primary: RegistryClient
-    secondary: RegistryClient
+    primary: Registry
+    secondary: Registry
     remover: TagRemover
     capabilities: Callable[[str], Capabilities]
     """What the secondary's registry does; its argument is a repository there that may be written to."""
@@ -47,7 +46,7 @@ class Registries:
             raise ConfigurationError(f"{name[:80]}…: REPOSITORY_PREFIX makes it longer than a repository's name may be")
         return name
 
-    def named(self, name: str) -> RegistryClient:
+    def named(self, name: str) -> Registry:
         """The one of the two that an error names."""
         return self.primary if self.primary.name == name else self.secondary
 
@@ -94,8 +93,10 @@ class SiteRegistries:
         settings = self._settings
         if settings.primary_registry_url is None:
             raise ConfigurationError("PRIMARY_REGISTRY_URL is missing: a secondary reads the primary's registry there")
-        primary = self._client(settings.primary_registry_url, primary_secret, writes=False)
-        secondary = self._client(settings.local_registry_url, local_secret, writes=True)
+        primary = self._open(
+            settings.primary_registry_url, primary_secret, settings.primary_registry_vendor, writes=False
+        )
+        secondary = self._open(settings.local_registry_url, local_secret, settings.local_registry_vendor, writes=True)
         return Registries(
             primary=primary,
             secondary=secondary,
@@ -105,14 +106,13 @@ class SiteRegistries:
             parallelism=settings.blob_concurrency,
         )
 
-    def _client(self, url: str, secret: str | None, *, writes: bool) -> RegistryClient:
-        access = RegistrySecret.parse(secret) if secret is not None else RegistrySecret(credentials=Anonymous())
-        return RegistryClient(
+    def _open(self, url: str, secret: str | None, vendor: str, *, writes: bool) -> Registry:
+        return open_registry(
             url,
-            access.credentials,
+            secret,
+            vendor=vendor,
             deadline=self._deadline,
             writes=writes,
-            ca_bundle=access.ca_bundle,
             connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
             tag_write_seconds=self._settings.timing.tag_write_timeout,
         )

@@ -7,12 +7,13 @@ counted one by one. The cursor moves behind each page, so that the next invocati
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 
 from geosync.errors import NotFound
-from geosync.oci.client import RegistryClient
+from geosync.registries.registry import ListedTag, Registry
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
 from geosync.sync_registry.decisions import Look, proves_secondary
@@ -25,6 +26,14 @@ SEEN_PAGE = 500
 """Tags read at a time that were seen once."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listing:
+    """The tags of a repository as one listing gave them; it was begun at `asked_at`."""
+
+    asked_at: int
+    digests: Mapping[str, str | None]
+
+
 class WholeRepository:
     """Turns `owed#*` into owed tags, under one lease."""
 
@@ -33,8 +42,8 @@ class WholeRepository:
         registry: SyncRegistry,
         held: HeldLease,
         *,
-        primary: RegistryClient,
-        secondary: RegistryClient,
+        primary: Registry,
+        secondary: Registry,
         secondary_repository: str,
     ) -> None:
         self._registry = registry
@@ -42,6 +51,7 @@ class WholeRepository:
         self._primary = primary
         self._secondary = secondary
         self._secondary_repository = secondary_repository
+        self._there: _Listing | None = None
 
     def sync(self, owed: Owed) -> Outcome:
         """Mark the tags that the primary lists and the secondary has not, then those it does not list any more.
@@ -55,27 +65,65 @@ class WholeRepository:
         with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="whole") as pool:
             with suppress(NotFound):
                 # A registry that knows no `last` begins at the beginning again, and its page is all there is.
-                for page in self._primary.tags(owed.repository, last=resumed_after):
-                    listed.update(page)
-                    self._compare(pool, owed.repository, page)
+                self._there = self._list_secondary()
+                asked_at = wall_clock()
+                for page in self._primary.tags_with_digests(owed.repository, last=resumed_after):
+                    listed.update(one.tag for one in page)
+                    self._compare(pool, owed.repository, page, asked_at)
                     if page:
-                        advanced = self._registry.advance(owed, page[-1])
+                        advanced = self._registry.advance(owed, page[-1].tag)
                         if advanced is None:
                             return Outcome(discharged=False, marked_again=True)
                         owed = advanced
+                    asked_at = wall_clock()
             for names in self._seen_but_not_listed(owed, listed, complete=resumed_after is None):
                 self._mark(pool, owed.repository, names, expects)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
 
-    def _compare(self, pool: ThreadPoolExecutor, repository: str, tags: list[str]) -> None:
-        """Mark those of `tags` that were never seen equal, or are not now; note the others as looked at."""
-        known = self._registry.seen(repository, map(Reference.tag, tags))
-        seen = [
-            pair for pair in pool.map(lambda tag: self._look(repository, tag), (one.value for one in known)) if pair
-        ]
+    def _list_secondary(self) -> _Listing | None:
+        """All tags of the secondary's repository with their digests, where both registries' listings have them.
+
+        Then a comparison costs their pages, and no look at any tag.
+        """
+        if not (self._primary.lists_digests and self._secondary.lists_digests):
+            return None
+        asked_at = wall_clock()
+        digests: dict[str, str | None] = {}
+        with suppress(NotFound):
+            for page in self._secondary.tags_with_digests(self._secondary_repository):
+                digests.update(page)
+        return _Listing(asked_at=asked_at, digests=digests)
+
+    def _compare(self, pool: ThreadPoolExecutor, repository: str, page: list[ListedTag], asked_at: int) -> None:
+        """Mark those of a page that were never seen equal, or are not now; note the others as looked at.
+
+        `asked_at`: when the primary was asked for the page.
+        """
+        listed = dict(page)
+        known = self._registry.seen(repository, map(Reference.tag, listed))
+
+        def look(one: tuple[Reference, Seen]) -> tuple[Reference, Seen] | None:
+            reference, before = one
+            digest = listed[reference.value]
+            # What was written here since the listing began is newer than the listing.
+            if digest is not None and self._there is not None and before.seen_at < self._there.asked_at:
+                return self._by_listing(reference, digest, asked_at)
+            return self._look(repository, reference.value)
+
+        seen = [pair for pair in pool.map(look, known.items()) if pair]
         recorded = self._registry.record(self._held.lease, seen) if seen else set()
-        self._mark(pool, repository, (tag for tag in tags if Reference.tag(tag) not in recorded), None)
+        self._mark(pool, repository, (tag for tag in listed if Reference.tag(tag) not in recorded), None)
+
+    def _by_listing(self, reference: Reference, digest: str, asked_at: int) -> tuple[Reference, Seen] | None:
+        """Compare a tag by what both listings said; None unless that shows and proves that they are equal."""
+        there = self._there
+        assert there is not None  # noqa: S101 - the caller has looked
+        if there.digests.get(reference.value) != digest:
+            return None
+        if not proves_secondary(Look(digest, there.asked_at), self._held.lease.suspect_until):
+            return None
+        return reference, Seen(digest=digest, looked_at=asked_at, seen_at=there.asked_at)
 
     def _look(self, repository: str, tag: str) -> tuple[Reference, Seen] | None:
         """Look at a tag on both sides; None unless that shows and proves that they are equal."""

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError, NotFound, RegistryError, RegistryUnavailable, Unauthorized
-from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
-from geosync.registries.secrets import RegistrySecret
+from geosync.registries.opening import open_registry
+from geosync.registries.registry import Registry
+from geosync.registries.vendors import AUTO
 
 SECONDS = 30.0
 """For one registry."""
@@ -37,23 +38,23 @@ def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
 def _look(site: Site, name: str, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
     url = site.parameters[f"{parameter}Url"]
     arn = site.parameters.get(f"{parameter}SecretArn", "")
-    try:
-        secret = _secret(site, arn)
-    except ConfigurationError as error:
-        yield problem(
-            name, str(error), f"correct the secret named by {parameter}SecretArn; docs/operations.md shows its forms"
-        )
-        return
     deadline = Deadline()
     deadline.set(SECONDS)
-    client = RegistryClient(url, secret.credentials, deadline=deadline, writes=writes, ca_bundle=secret.ca_bundle)
+    vendor = site.parameters.get(f"{parameter}Vendor", AUTO)
+    try:
+        client = open_registry(url, _secret(site, arn), vendor=vendor, deadline=deadline, writes=writes)
+    except ConfigurationError as error:
+        yield problem(
+            name, str(error), f"correct the secret named by {parameter}SecretArn; docs/registries.md shows its forms"
+        )
+        return
     try:
         client.ping()
         checked = "GET /v2/"
         if repository is not None and is_repository(repository):
             checked += f", {_tags(client, repository)}"
     except Unauthorized as error:
-        yield problem(name, str(error), _credentials_fix(secret, parameter))
+        yield problem(name, str(error), _credentials_fix(client, parameter))
     except RegistryUnavailable as error:
         fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
         yield problem(name, f"{error} (asked from here)", fix)
@@ -61,12 +62,12 @@ def _look(site: Site, name: str, parameter: str, repository: str | None, *, writ
         yield problem(name, str(error), f"check {parameter}Url, and the name of the repository")
     else:
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
-        yield ok(name, f"{url} lets us in {means.get(type(secret.credentials), 'with the account')} ({checked})")
+        yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
     finally:
         client.close()
 
 
-def _tags(client: RegistryClient, repository: str) -> str:
+def _tags(client: Registry, repository: str) -> str:
     """Ask for the first page of tags; a registry that knows no such repository has let us in as well."""
     try:
         next(client.tags(repository), [])
@@ -75,15 +76,14 @@ def _tags(client: RegistryClient, repository: str) -> str:
     return f"the tags of {repository}"
 
 
-def _secret(site: Site, arn: str) -> RegistrySecret:
+def _secret(site: Site, arn: str) -> str | None:
     if not arn:
-        return RegistrySecret(credentials=Anonymous())
-    text = site.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString")
-    return RegistrySecret.parse(text or "")
+        return None
+    return site.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString") or ""
 
 
-def _credentials_fix(secret: RegistrySecret, parameter: str) -> str:
-    match secret.credentials:
+def _credentials_fix(client: Registry, parameter: str) -> str:
+    match client.credentials:
         case Anonymous():
             return f"the registry asks for credentials: make a secret and deploy with {parameter}SecretArn"
         case RegistryKey(issuer=issuer):

@@ -1,0 +1,149 @@
+"""A registry as a site works with it: plain OCI, the base of every vendor's.
+
+`oci.RegistryClient` speaks the specification. Here is what vendors leave or add around it, each with the plain answer;
+a vendor (vendors/<name>.py) is a subclass that overrides what differs there and nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, NamedTuple
+
+from geosync.errors import NotFound, Refused
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Credentials
+from geosync.oci.deadline import Deadline
+from geosync.oci.manifests import Manifest
+from geosync.oci.transport import Timeouts
+from geosync.oci.uploads import Upload
+from geosync.registries.secrets import SecretType, VendorAccess
+
+
+class ListedTag(NamedTuple):
+    """One entry of a listing; `digest` is None where the registry's listing does not say it."""
+
+    tag: str
+    digest: str | None
+
+
+class Registry(RegistryClient):
+    """One registry of a site; the arguments are those of RegistryClient, with a vendor's own access allowed for.
+
+    What a vendor overrides:
+
+    - `NAME`, `LABEL`, `recognises`: how it is called, and by which hosts it is known without being named;
+    - `SECRETS` and `_credentials`: types of secret of its own, and what becomes of them;
+    - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
+    - `repositories`: where `_catalog` is not the way;
+    - `make_repository`: where the first push does not make it;
+    - `delete_manifest`: where a tag goes another way;
+    - `unsupported`: what it is known not to take, and what to do about it;
+    - `refused`: what a refused manifest means there.
+
+    Whether it mounts, checks blobs and lists referrers is asked of each registry (replication/capabilities.py).
+    """
+
+    NAME: ClassVar[str] = "plain"
+    LABEL: ClassVar[str] = "this registry"
+    """What errors for people call it."""
+    SECRETS: ClassVar[Mapping[str, SecretType]] = {}
+    """Types of secret beside those that every registry takes (secrets.PLAIN)."""
+    lists_digests: bool = False
+    """Whether `tags_with_digests` gives digests."""
+
+    def __init__(
+        self,
+        url: str,
+        access: Credentials | VendorAccess,
+        *,
+        deadline: Deadline,
+        writes: bool = False,
+        ca_bundle: str | None = None,
+        connections: int = 16,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        tag_write_seconds: float = 20.0,
+    ) -> None:
+        self.credentials = self._credentials(access)
+        super().__init__(
+            url,
+            self.credentials,
+            deadline=deadline,
+            writes=writes,
+            ca_bundle=ca_bundle,
+            connections=connections,
+            timeouts=timeouts,
+            tag_write_seconds=tag_write_seconds,
+        )
+        self._making = threading.Lock()
+        self._made: set[str] = set()
+
+    @classmethod
+    def recognises(cls, host: str) -> bool:  # noqa: ARG003 - the plain answer
+        """Whether `host` (lower case, without port) can only be this vendor's."""
+        return False
+
+    def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
+        """What the client shows; a vendor turns the VendorAccess of its SECRETS into it. Asks nobody yet."""
+        if isinstance(access, VendorAccess):
+            raise TypeError(f"{type(access).__name__} is another vendor's")
+        return access
+
+    def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
+        """Yield the tags page by page, as `tags`, with their digests where the registry's listing has them."""
+        for page in self.tags(repository, last=last):
+            yield [ListedTag(tag, None) for tag in page]
+
+    def make_repository(self, repository: str) -> bool:  # noqa: ARG002 - the plain answer
+        """Make `repository`, which the registry says it has not; False where that is not ours to do.
+
+        That somebody else made it meanwhile is success. Raises RegistryError, saying what permission is missing.
+        """
+        return False
+
+    def unsupported(self, manifest: Manifest) -> str | None:  # noqa: ARG002 - the plain answer
+        """Why this registry is known not to take `manifest`, with the way out; None where it should be tried."""
+        return None
+
+    def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
+        """What a refused `manifest` means; None where it is there already as it should be."""
+        return error
+
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+        """Put a manifest as RegistryClient does, in a repository that is made if need be.
+
+        Raises Refused, without a request, for what is `unsupported`.
+        """
+        reason = self.unsupported(manifest)
+        if reason is not None:
+            raise Refused(self.name, f"PUT /v2/{repository}/manifests/{reference}", detail=reason)
+        try:
+            try:
+                super().put_manifest(repository, reference, manifest)
+            except NotFound as error:
+                self._make(repository, error)
+                super().put_manifest(repository, reference, manifest)
+        except Refused as error:
+            meant = self.refused(repository, reference, manifest, error)
+            if meant is error:
+                raise
+            if meant is not None:
+                raise meant from error
+
+    def begin_upload(
+        self, repository: str, *, mount: str | None = None, mount_from: str | None = None
+    ) -> Upload | None:
+        """Begin an upload as RegistryClient does, in a repository that is made if need be."""
+        try:
+            return super().begin_upload(repository, mount=mount, mount_from=mount_from)
+        except NotFound as error:
+            self._make(repository, error)
+            return super().begin_upload(repository, mount=mount, mount_from=mount_from)
+
+    def _make(self, repository: str, error: NotFound) -> None:
+        """Make a repository, once for all threads that miss it; raises `error` where that is not the way."""
+        with self._making:
+            if repository not in self._made:
+                if not self.make_repository(repository):
+                    raise error
+                self._made.add(repository)

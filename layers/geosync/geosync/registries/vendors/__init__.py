@@ -1,0 +1,30 @@
+"""The vendors, one module each. A registry is one of them by its host, or because a setting says so; else it is plain.
+
+Adding one: a module with a subclass of Registry, its line in VENDORS, its name among the values of the template's
+LocalRegistryVendor and PrimaryRegistryVendor, its tests and its section in docs/registries.md.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from geosync.errors import ConfigurationError
+from geosync.registries.registry import Registry
+
+AUTO = "auto"
+VENDORS: tuple[type[Registry], ...] = (Registry,)
+NAMES = tuple(vendor.NAME for vendor in VENDORS)
+
+
+def find(url: str, name: str = AUTO) -> type[Registry]:
+    """Return the vendor called `name`, or (auto) the one that the URL's host is known by, else the plain one.
+
+    Raises ConfigurationError for a name that is none.
+    """
+    if name == AUTO:
+        host = (urlsplit(url).hostname or "").lower()
+        return next((vendor for vendor in VENDORS if vendor.recognises(host)), Registry)
+    for vendor in VENDORS:
+        if name == vendor.NAME:
+            return vendor
+    raise ConfigurationError(f"the registry's vendor must be one of {', '.join((AUTO, *NAMES))}")
