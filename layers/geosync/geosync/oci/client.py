@@ -21,7 +21,7 @@ from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
 from geosync.oci.transport import Answer, Body, Timeouts
-from geosync.oci.uploads import Upload, closing_timeout, closing_url
+from geosync.oci.uploads import Upload, UploadLimits, closing_timeout, closing_url
 
 #: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
 TAG_WRITE_SECONDS = 20.0
@@ -42,6 +42,9 @@ class RegistryClient:
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
     mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
     """
+
+    upload_limits = UploadLimits()
+    """How the registry takes the bytes of a blob; a vendor's registry says otherwise."""
 
     def __init__(
         self,

@@ -12,6 +12,28 @@ COMMIT_BYTES_PER_SECOND = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadLimits:
+    """How a registry takes the bytes of a blob; sizes in bytes.
+
+    The defaults are those of Distribution and of the specification; a vendor's registry overrides
+    `RegistryClient.upload_limits` with its own.
+    """
+
+    chunked: bool = True
+    """Whether a blob may come in more than one PATCH. Where not, a layer has to fit into one invocation."""
+    min_chunk: int = 0
+    """Every chunk but the last has at least so many bytes."""
+    max_chunk: int | None = None
+    """No chunk has more."""
+    max_body: int | None = None
+    """A request with a larger body is refused by what is in front of the registry: larger blobs come in chunks."""
+    max_blob: int | None = None
+    """A larger blob is refused, however it comes."""
+    tells_offset: bool = True
+    """Whether a GET of the upload says how much has arrived. Where not, only our own count does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """Where the bytes of a blob go. `location` is absolute and may hold a session's state: it is in no log or error."""
 
