@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from geosync import heartbeats
+from geosync import event_log, heartbeats
 from geosync.errors import CorruptItem
+from geosync.event_log import LastEvent
 from geosync.replication import catalogue
 from geosync.replication.catalogue import Walk
 from geosync.sync_registry import holds as hold_items
@@ -76,6 +77,19 @@ class Status:
     heartbeat: LastHeartbeat | None
     comparison: Walk | None
     """The latest walk through the primary's catalogue."""
+    cursor: LastEvent | None
+    """The last event that was processed here."""
+    last_minute: int | None
+    """When functions/reconcile last ran (ms)."""
+    open_repositories: int
+    """Repositories in which something is owed."""
+    failed_repositories: int
+    """Of those, repositories in which a reference has failed, of what was read."""
+
+    @property
+    def on_primary(self) -> int:
+        """Repositories on the primary, as far as the last walk through its catalogue saw."""
+        return max(self.comparison.repositories if self.comparison is not None else 0, self.repositories)
 
     @property
     def recovery_point(self) -> int | None:
@@ -116,7 +130,7 @@ def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_cloc
     now = clock()
     waiting, more_owed = _keys(store, start=0, until=PARKED_DUE - 1, most=most)
     parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
-    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, catalogue.KEY, _ROWS])
+    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, catalogue.KEY, event_log.CURSOR, MINUTE, _ROWS])
     found = store.batch_get([*waiting, *parked])
     references = sorted((_owed(item) for key, item in found.items() if key.item.startswith(OWED_PREFIX)), key=_age)
     holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
@@ -133,6 +147,10 @@ def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_cloc
         holds=tuple(hold for hold in holds if hold.until > now),
         heartbeat=last_heartbeat(heartbeat),
         comparison=Walk.from_item(site[catalogue.KEY]) if catalogue.KEY in site else None,
+        cursor=event_log.last_processed(site.get(event_log.CURSOR)),
+        last_minute=_number(site[MINUTE], "at") if MINUTE in site else None,
+        open_repositories=len({key.repository for key in (*waiting, *parked) if key.item.startswith(OWED_PREFIX)}),
+        failed_repositories=len({one.repository for one in references if one.failure is not None}),
     )
 
 
@@ -145,6 +163,8 @@ def last_heartbeat(item: Item | None) -> LastHeartbeat | None:
     )
 
 
+MINUTE = Key(SITE, "minute")
+"""The item in which functions/reconcile says when it last ran."""
 _ROWS = Key(SITE, "counter#rows")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from functions.notifications import app
 from tests.functional.notifications.parts import ROOT, Post, Site, sample
 
+from geosync import event_log
 from geosync.notifications import distribution, heartbeat
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -310,3 +312,16 @@ def test_neither_header_nor_token_nor_body_is_logged(
 def test_the_sample_request_carries_the_sample_envelope() -> None:
     request = json.loads((ROOT / "events" / "functions" / "notifications-push.json").read_text())
     assert json.loads(request["body"]) == json.loads((ROOT / "events" / "registry" / TAG).read_text())
+
+
+def test_the_newest_event_of_the_log_is_found_by_the_hour(aws: Site, post: Post) -> None:
+    now = int(time.time() * 1000)
+    dynamodb = boto3.client("dynamodb")
+    assert event_log.last(dynamodb, "events", now=now) is None
+    for number, name in enumerate(("older", "newer")):
+        post(sample(TAG) | {"id": name})
+        time.sleep(0.002 * (1 - number))
+    post(sample(TAG) | {"id": "odd", "action": "strange"})
+    found = event_log.last(dynamodb, "events", now=now + 3_600_000)
+    assert found is not None
+    assert found.id == "newer"

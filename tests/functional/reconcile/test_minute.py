@@ -39,7 +39,7 @@ def test_after_a_promotion_it_follows_the_new_primary_s_topic_in_yet_another_reg
 def test_a_secondary_that_follows_nobody_says_so_and_sweeps(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
     aws.setenv("PRIMARY_TOPIC_ARN", "")
     site.owe("group/app")
-    assert minute() == {"subscription": "done", "sweep": "done", "comparison": "done"}
+    assert minute() == {"subscription": "done", "sweep": "done", "comparison": "done", "minute": "done"}
     assert "subscription_not_wanted" in [line["message"] for line in log()]
     assert site.woken() == ["group/app"]
 
@@ -127,7 +127,7 @@ def test_a_new_site_asks_for_its_backfill(site: Site) -> None:
 def test_a_primary_posts_its_heartbeat_with_its_own_token(site: Site, endpoint: Endpoint) -> None:
     site.owe("group/app")
     before = time.time_ns() // 1_000_000
-    assert minute() == {"heartbeat": "done"}
+    assert minute() == {"heartbeat": "done", "minute": "done"}
     ((headers, body),) = endpoint.posted
     assert headers["Authorization"] == TOKEN
     (event,) = body["events"]
@@ -142,7 +142,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
     site: Site, endpoint: Endpoint, log: Log, status: int
 ) -> None:
     endpoint.status = status
-    assert minute() == {"heartbeat": "HeartbeatFailed"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "minute": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert str(status) in line["reason"]
     assert TOKEN not in json.dumps(log())
@@ -151,7 +151,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
 
 def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
     aws.setenv("SITE_ROLE", "primary")
-    assert minute() == {"heartbeat": "HeartbeatFailed"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "minute": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert "does not answer" in line["reason"]
 
@@ -171,14 +171,15 @@ def test_a_topic_that_is_gone_does_not_keep_the_sweep(site: Site, aws: pytest.Mo
 
 def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytest.MonkeyPatch) -> None:
     aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
-    assert minute() == {"subscription": "ConfigurationError", "sweep": "done", "comparison": "done"}
+    assert minute() == {"subscription": "ConfigurationError", "sweep": "done", "comparison": "done", "minute": "done"}
 
 
 def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None:
     site.dynamodb.delete_table(TableName=TABLE)
     ended = minute()
-    assert ended == {"subscription": "done", "sweep": ended["sweep"], "comparison": ended["comparison"]}
-    assert "done" not in {ended["sweep"], ended["comparison"]}
+    assert ended.pop("subscription") == "done"
+    assert set(ended) == {"sweep", "comparison", "minute"}
+    assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
 
 

@@ -125,7 +125,7 @@ class Publisher:
     def _item(self, outcome: GeoEvent | Unusable) -> dict[str, Any]:
         received = outcome.received_at // 1000
         item: dict[str, Any] = {
-            "hour": {"S": datetime.fromtimestamp(received, UTC).strftime("%Y-%m-%dT%H")},
+            "hour": {"S": hour_of(outcome.received_at)},
             "expire_at": {"N": str(received + self._retention_seconds)},
         }
         if isinstance(outcome, GeoEvent):
@@ -137,6 +137,11 @@ class Publisher:
         item |= {name: {"S": text} for name, text in texts.items() if isinstance(text, str)}
         item["received_at"] = {"N": str(outcome.received_at)}
         return item
+
+
+def hour_of(moment: int) -> str:
+    """The partition of the event log's index that an event of `moment` (ms) is in: `2026-03-01T09`, in UTC."""
+    return datetime.fromtimestamp(moment // 1000, UTC).strftime("%Y-%m-%dT%H")
 
 
 def _attempt(call: Callable[[], None], failed: Event) -> None:
