@@ -3,6 +3,8 @@ import re
 import pytest
 from tests.unit.template.parts import PARAMETERS, TEMPLATE, refers_to, walk
 
+from geosync import selection
+
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
@@ -16,6 +18,10 @@ ACCEPTED = {
     "PrimaryRegistryUrl": ["", "https://registry.example.com:5050"],
     "PrimaryRegistrySecretArn": ["", SECRET],
     "RepositoryPrefix": ["", "mirror", "group/sub-group", "a__b.c"],
+    "IncludeRepositories": ["", "group/**", "library/*, group/[a-m]*/app", "**/app\n**", "a*b?c"],
+    "ExcludeRepositories": ["", "group/secret/**"],
+    "IncludeTags": ["", "v[0-9]*", "latest,*-Final", "*"],
+    "ExcludeTags": ["", "*-rc*", "[!v]*"],
     "SubnetIds": ["", "subnet-0a1b2c3d", "subnet-0123456789abcdef0"],
     "SecurityGroupIds": ["", "sg-0a1b2c3d"],
     "CustomDomainName": ["", "geo.example.com"],
@@ -32,6 +38,20 @@ REFUSED = {
     "PrimaryRegistryUrl": ["ftp://registry.example.com", "https://registry.example.com?x"],
     "PrimaryRegistrySecretArn": ["geo/registry"],
     "RepositoryPrefix": ["/mirror", "mirror/", "Mirror", "a//b"],
+    "IncludeRepositories": [
+        "Group/**",
+        "/group",
+        "group/",
+        "group//app",
+        "group/a**",
+        "a{b,c}",
+        "(a|b)",
+        "[a",
+        "a,b/ c",
+    ],
+    "ExcludeRepositories": ["group/***", "[]", "group\\app"],
+    "IncludeTags": ["a/b", "v**", "{a}", "[", "v1;v2"],
+    "ExcludeTags": ["~", "a:b"],
     "SubnetIds": ["sg-0a1b2c3d", "subnet-"],
     "SecurityGroupIds": ["subnet-0a1b2c3d"],
     "CustomDomainName": ["localhost", "https://geo.example.com"],
@@ -73,6 +93,13 @@ def test_a_pattern_accepts(name: str, value: str) -> None:
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in REFUSED.items() for value in values])
 def test_a_pattern_refuses(name: str, value: str) -> None:
     assert not re.search(PARAMETERS[name]["AllowedPattern"], value)
+
+
+def test_the_patterns_of_selective_sync_are_those_that_the_functions_read() -> None:
+    forms = {"Repositories": selection.REPOSITORY_PATTERNS, "Tags": selection.TAG_PATTERNS}
+    for what, form in forms.items():
+        for verb in ("Include", "Exclude"):
+            assert PARAMETERS[verb + what]["AllowedPattern"] == form
 
 
 @pytest.mark.parametrize("name", sorted(PARAMETERS))

@@ -140,6 +140,7 @@ class Holder:
             copier=self._copier,
             remover=self._registries.remover,
             removals=self._removals,
+            selection=self._registries.selection,
             sleep=self._sleep,
         )
         whole = WholeRepository(
@@ -148,6 +149,7 @@ class Holder:
             primary=self._registries.primary,
             secondary=self._registries.secondary,
             secondary_repository=self._registries.at_secondary(self._repository),
+            selection=self._registries.selection,
         )
         return references, whole
 

@@ -15,3 +15,5 @@ class Outcome:
     marked_again: bool = False
     digest: str | None = None
     copied: CopyResult | None = None
+    outside: bool = False
+    """It is not, or no longer, among what this site replicates: nothing was copied or removed."""

@@ -96,6 +96,8 @@ class Receiver:
 
     def _event(self, event: GeoEvent) -> None:
         reference = _reference(event)
+        if self._is_outside(event.repository, reference, event=event.id, correlation_id=event.correlation_id):
+            return
         glance = self._look(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
         if self._registry.is_already_seen(glance, digest, event.received_at):
@@ -105,11 +107,25 @@ class Receiver:
         self._registry.mark(event.repository, reference, expects=event.expects, correlation_id=event.correlation_id)
         self._after_the_mark(lambda: self._knock(event.repository, glance))
 
+    def _is_outside(self, repository: str, reference: Reference, **keys: str) -> bool:
+        """Whether this site does not replicate the reference; said in the log.
+
+        While the settings cannot be read nothing is outside: it is marked, and the holder looks again.
+        """
+        registries = self._usable()
+        if registries is None or registries.selection.has(repository, reference):
+            return False
+        self._logger.info(
+            "outside_the_selection", extra={"repository": repository, "reference": str(reference), **keys}
+        )
+        return True
+
     def _work(self, message: WorkMessage) -> None:
         glance = self._look(message.repository, Reference.whole())
-        for reference in message.references:
+        references = [one for one in message.references if not self._is_outside(message.repository, one)]
+        for reference in references:
             self._registry.mark(message.repository, reference)
-        if message.references:
+        if references:
             self._after_the_mark(lambda: self._knock(message.repository, glance))
         else:
             self._after_the_mark(lambda: self._wake(message.repository, glance))

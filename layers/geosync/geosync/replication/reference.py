@@ -18,6 +18,7 @@ from geosync.replication.copy import Copier, CopyResult
 from geosync.replication.deletes import TagRemover
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
+from geosync.selection import Selection
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.items import ABSENT, Owed
@@ -52,6 +53,7 @@ class ReferenceSync:
         copier: Copier,
         remover: TagRemover,
         removals: bool,
+        selection: Selection,
         sleep: Callable[[float], None],
     ) -> None:
         self._registry = registry
@@ -63,6 +65,7 @@ class ReferenceSync:
         self._copier = copier
         self._remover = remover
         self._removals = removals
+        self._selection = selection
         self._sleep = sleep
 
     def sync(self, owed: Owed) -> Outcome:
@@ -72,9 +75,13 @@ class ReferenceSync:
         outcome was recorded; LeaseLost; SecondaryDisagrees.
         """
         attempt = _Attempt(owed)
+        if not self._selection.has(self._repository, owed.reference):
+            return self._leave(attempt)
         # After an event the manifest itself is asked for: it tells the digest as well, and is wanted next. Anything
         # else (backfill, resync, a second attempt) is most likely equal already: two HEADs tell.
-        self._look_at_primary(attempt, whole=bool(owed.expects) and not owed.worked_on)
+        self._look_at_primary(attempt, whole=(bool(owed.expects) and not owed.worked_on) or self._depends(owed))
+        if self._depends(owed) and attempt.manifest is not None and attempt.manifest.subject is None:
+            return self._leave(attempt)
         while True:
             step = decisions.next_step(
                 owed,
@@ -110,6 +117,15 @@ class ReferenceSync:
                         self._mark_tags_of(owed)
                     discharged = self._held.discharge(owed, seen)
                     return attempt.outcome(discharged=discharged, marked_again=not discharged)
+
+    def _depends(self, owed: Owed) -> bool:
+        """Whether it depends on the manifest if it is replicated: some tags are not, and this one has none."""
+        return self._selection.restricts_tags and owed.reference.kind == "digest"
+
+    def _leave(self, attempt: _Attempt) -> Outcome:
+        """Forget a reference that is outside the selection: what is at the secondary stays as it is."""
+        discharged = self._held.discharge(attempt.owed, None)
+        return Outcome(discharged=discharged, marked_again=not discharged, outside=True)
 
     def _look_at_primary(self, attempt: _Attempt, *, whole: bool) -> None:
         at = wall_clock()

@@ -42,7 +42,9 @@ class Reporter:
                 "seconds": round(copied.seconds, 3),
             }
             self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
-        if outcome.discharged:
+        if outcome.outside:
+            self._logger.info("reference_outside_the_selection", extra=keys)
+        elif outcome.discharged:
             lag = max(int(time.time() * 1000) - owed.owed_since, 0)
             self._logger.info("reference_synced", extra={**keys, "lag_ms": lag})
             self._metrics.put({"ReferencesSynced": 1})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geosync.registries.vendors import AUTO
+from geosync.selection import Selection
 from geosync.settings import Role
 from geosync.sync_registry.timing import Timing
 
@@ -27,6 +28,10 @@ class SyncSettings:
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     deletion_delay: float = 0
+    include_repositories: str = ""
+    exclude_repositories: str = ""
+    include_tags: str = ""
+    exclude_tags: str = ""
     lease_seconds: float = 60
     settle_seconds: float = 30
     suspect_seconds: float = 60
@@ -41,4 +46,14 @@ class SyncSettings:
             settle=self.settle_seconds,
             suspect=self.suspect_seconds,
             deletion_delay=self.deletion_delay,
+        )
+
+    @property
+    def selection(self) -> Selection:
+        """What this site replicates; raises ConfigurationError naming the pattern that is wrong."""
+        return Selection.parse(
+            include_repositories=self.include_repositories,
+            exclude_repositories=self.exclude_repositories,
+            include_tags=self.include_tags,
+            exclude_tags=self.exclude_tags,
         )

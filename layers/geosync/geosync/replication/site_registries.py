@@ -1,4 +1,7 @@
-"""The two registries that a secondary works with: made of its settings and secrets, and anew when a secret changes."""
+"""The two registries that a secondary works with, and what goes from one to the other.
+
+Made of its settings and secrets, and anew when a secret changes.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from geosync.replication.copy import PARALLELISM
 from geosync.replication.deletes import TagRemover
 from geosync.replication.known_capabilities import KnownCapabilities
 from geosync.replication.settings import SyncSettings
+from geosync.selection import EVERYTHING, Selection
 from geosync.sync_registry.changes import Store
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ class Registries:
     prefix: str = ""
     parallelism: int = PARALLELISM
     """Requests in flight for one repository."""
+    selection: Selection = EVERYTHING
+    """Which repositories and tags go from the one to the other."""
 
     def at_secondary(self, repository: str) -> str:
         """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""
@@ -93,6 +99,7 @@ class SiteRegistries:
         settings = self._settings
         if settings.primary_registry_url is None:
             raise ConfigurationError("PRIMARY_REGISTRY_URL is missing: a secondary reads the primary's registry there")
+        selection = settings.selection
         primary = self._open(
             settings.primary_registry_url, primary_secret, settings.primary_registry_vendor, writes=False
         )
@@ -104,6 +111,7 @@ class SiteRegistries:
             capabilities=KnownCapabilities(self._store, secondary),
             prefix=f"{settings.repository_prefix}/" if settings.repository_prefix else "",
             parallelism=settings.blob_concurrency,
+            selection=selection,
         )
 
     def _open(self, url: str, secret: str | None, vendor: str, *, writes: bool) -> Registry:

@@ -16,6 +16,7 @@ from geosync.errors import NotFound
 from geosync.registries.registry import ListedTag, Registry
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
+from geosync.selection import Selection
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
@@ -45,6 +46,7 @@ class WholeRepository:
         primary: Registry,
         secondary: Registry,
         secondary_repository: str,
+        selection: Selection,
     ) -> None:
         self._registry = registry
         self._held = held
@@ -52,6 +54,7 @@ class WholeRepository:
         self._secondary = secondary
         self._secondary_repository = secondary_repository
         self._there: _Listing | None = None
+        self._selection = selection
 
     def sync(self, owed: Owed) -> Outcome:
         """Mark the tags that the primary lists and the secondary has not, then those it does not list any more.
@@ -69,7 +72,7 @@ class WholeRepository:
                 asked_at = wall_clock()
                 for page in self._primary.tags_with_digests(owed.repository, last=resumed_after):
                     listed.update(one.tag for one in page)
-                    self._compare(pool, owed.repository, page, asked_at)
+                    self._compare(pool, owed.repository, self._selected(owed.repository, page), asked_at)
                     if page:
                         advanced = self._registry.advance(owed, page[-1].tag)
                         if advanced is None:
@@ -80,6 +83,9 @@ class WholeRepository:
                 self._mark(pool, owed.repository, names, expects)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
+
+    def _selected(self, repository: str, page: list[ListedTag]) -> list[ListedTag]:
+        return [one for one in page if self._selection.has_tag(repository, one.tag)]
 
     def _list_secondary(self) -> _Listing | None:
         """All tags of the secondary's repository with their digests, where both registries' listings have them.
@@ -148,10 +154,12 @@ class WholeRepository:
         """Pages of tags that were seen equal once and are not `listed`.
 
         When the listing was resumed the earlier pages are not known any more; then whatever was not looked at since the
-        repository was marked is taken.
+        repository was marked is taken. A tag that is not selected any more is taken, too, to be forgotten.
         """
 
         def is_missing(reference: Reference, seen: Seen) -> bool:
+            if not self._selection.has(owed.repository, reference):
+                return True
             return reference.value not in listed and (complete or seen.looked_at < owed.marked_at)
 
         after = ""
