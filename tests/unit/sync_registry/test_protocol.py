@@ -63,6 +63,7 @@ def test_a_failed_row_tells_the_latest_failure_the_most_attempts_and_the_earlies
                 OWED,
             ]
         ),
+        now=NOW,
     )
 
     assert change.set == {
@@ -74,32 +75,40 @@ def test_a_failed_row_tells_the_latest_failure_the_most_attempts_and_the_earlies
 
 
 def test_a_long_failure_is_cut_in_the_row_as_well() -> None:
-    change = finish(LEASE, Remaining.of([failed("a", failure="x" * 255)]))
+    change = finish(LEASE, Remaining.of([failed("a", failure="x" * 255)]), now=NOW)
 
     assert len(change.set["last_sync_failure"]) == 255
     assert change.set["last_sync_failure"].endswith("...")
 
 
 def test_a_row_whose_failures_are_all_parked_has_no_retry() -> None:
-    change = finish(LEASE, Remaining.of([failed("a", parked=True)]))
+    change = finish(LEASE, Remaining.of([failed("a", parked=True)]), now=NOW)
 
     assert "retry_at" not in change.set
     assert "retry_at" in change.remove
 
 
-def test_a_synced_row_forgets_its_failures() -> None:
-    change = finish(LEASE, Remaining.of([]))
+def test_a_synced_row_forgets_its_failures_and_waits_for_its_verification() -> None:
+    change = finish(LEASE, Remaining.of([]), now=NOW)
 
-    assert change.set == {"state": "2", "retry_count": 0, "verification_state": "0"}
-    assert set(change.remove) >= {"retry_at", "last_sync_failure", "lease_token", "lease_expires", "due", "due_shard"}
+    assert change.set == {"state": "2", "retry_count": 0, "due_shard": protocol.verification_shard("project/app")}
+    assert change.set_once == {"verification_state": "0"}
+    assert change.set_from == {"due": ("verification_due", NOW)}
+    assert set(change.remove) >= {"retry_at", "last_sync_failure", "lease_token", "lease_expires"}
+
+
+def test_a_row_in_which_something_is_owed_is_not_verified() -> None:
+    change = finish(LEASE, Remaining.of([OWED]), now=NOW)
+
+    assert set(change.remove) >= {"due", "due_shard", "verification_state", "verification_due"}
 
 
 def test_a_knock_is_gitlabs_pending_and_a_wake_keeps_the_retry_count() -> None:
     knocked = protocol.knock(None, "project/app", now=NOW, token="t", timing=Timing())
     assert knocked.set["retry_count"] == 0
-    assert knocked.set["verification_state"] == "4"
+    assert "verification_state" in knocked.remove, "disabled"
     assert knocked.set["last_synced_at"] == NOW
-    assert knocked.remove == ("retry_at",)
+    assert "retry_at" in knocked.remove
 
     woken = protocol.acquire(None, "project/app", now=NOW, token="t", timing=Timing())
     assert isinstance(woken, Update)

@@ -28,13 +28,15 @@ class Key(NamedTuple):
 class Update:
     """Create or change one item, if `when` holds of it (a missing item has no attributes).
 
-    `set_once` sets what is not there yet, `add` adds to numbers (0 when missing), `union` adds to sets of texts (empty
-    when missing), `remove` removes attributes. No attribute is in two of them.
+    `set_once` sets what is not there yet, `set_from` sets an attribute to what another one was before, or to a default,
+    `add` adds to numbers (0 when missing), `union` adds to sets of texts (empty when missing), `remove` removes
+    attributes. No attribute is in two of them.
     """
 
     key: Key
     set: Mapping[str, Any] = field(default_factory=dict)
     set_once: Mapping[str, Any] = field(default_factory=dict)
+    set_from: Mapping[str, tuple[str, Any]] = field(default_factory=dict)
     add: Mapping[str, int] = field(default_factory=dict)
     union: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: tuple[str, ...] = ()

@@ -100,7 +100,7 @@ def next_step(
         return _wait(owed, primary, timing, polls)
     if secondary is None:
         known = owed.worked_on or not owed.expects or (owed.seen is not None and owed.seen.digest == primary.digest)
-        return LookAtSecondary() if known or writes else Write()
+        return LookAtSecondary() if (known and not owed.distrust) or writes else Write()
     if secondary.digest != primary.digest:
         return _write_again(Write(), primary, secondary, suspect_until, writes)
     if proved and proves_secondary(secondary, suspect_until):

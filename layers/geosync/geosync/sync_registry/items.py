@@ -9,7 +9,7 @@ owed#*                               the whole repository is owed, page by page 
 tag#v1       digest#sha256:…         what was seen of a discharged reference
 ```
 
-and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counters`. Times are integer
+and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counter#…`. Times are integer
 milliseconds since the epoch. Attributes not known here are ignored and missing ones take their defaults, so that rows
 of older and newer versions can be read; an attribute that is there and not what it must be raises CorruptItem.
 """
@@ -34,6 +34,9 @@ ABSENT = "absent"
 """In `expects`: an event said that the reference was deleted."""
 UNNAMED = "unnamed"
 """In `expects`: an event spoke of the reference without naming a digest, so that no answer is exactly it."""
+
+EVERYTHING = "*"
+"""In `distrust`: too many to name."""
 
 PARKED_DUE = 253_402_300_799_000
 """The `due` of a parked reference (the end of the year 9999): in the index, so that it is counted, and never due."""
@@ -116,6 +119,10 @@ class Owed:
     ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark, `owed_since`
     the first. `due` is None while parked. `failure` is None unless an attempt failed since the last mark. `seen` is the
     reference's `tag#…` or `digest#…` item, None when Geosync never saw it equal: `look` and `due` fill it in.
+
+    `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
+    the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
+    counts for nothing until they were brought anew (replication/repair.py).
     """
 
     repository: str
@@ -131,6 +138,7 @@ class Owed:
     parked: bool = False
     cursor: str | None = None
     correlation_id: str | None = None
+    distrust: frozenset[str] = frozenset()
     seen: Seen | None = None
 
     @property
@@ -161,14 +169,16 @@ class Owed:
             parked=parked,
             cursor=read.optional_text("cursor"),
             correlation_id=read.optional_text("correlation_id"),
+            distrust=read.texts("distrust"),
             seen=seen,
         )
 
 
 PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"
 """The states of a row."""
-VERIFICATION_PENDING, VERIFICATION_DISABLED = "0", "4"
-"""The verification states that the sync itself sets."""
+VERIFICATION_PENDING, VERIFICATION_STARTED, VERIFICATION_SUCCEEDED = "0", "1", "2"
+VERIFICATION_FAILED, VERIFICATION_DISABLED = "3", "4"
+"""The verification states of a row; disabled is that of a row that has none, as only what is synced is verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +186,8 @@ class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository.
+    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `verification_counted` says as
+    what the site's counters count it (verification/counts.py).
     """
 
     repository: str
@@ -198,6 +209,7 @@ class Row:
     verification_checksum: str | None = None
     verification_checksum_mismatched: str | None = None
     checksum_mismatch: bool = False
+    verification_counted: str | None = None
     revision: int = 0
     lease_token: str | None = None
     lease_expires: int | None = None
@@ -234,6 +246,7 @@ class Row:
             verification_checksum=read.optional_text("verification_checksum"),
             verification_checksum_mismatched=read.optional_text("verification_checksum_mismatched"),
             checksum_mismatch=read.flag("checksum_mismatch"),
+            verification_counted=read.optional_text("verification_counted"),
             revision=read.number("revision", 0),
             lease_token=token,
             lease_expires=expires,
@@ -247,7 +260,7 @@ class Lease:
 
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
-    `suspect_until`.
+    `suspect_until`. `counted` is the row's `verification_counted`, which stays what it is under a lease.
     """
 
     repository: str
@@ -256,6 +269,7 @@ class Lease:
     suspect_until: int
     renewed_at: float
     expires: int
+    counted: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,8 +55,10 @@ class MemoryStore:
             self.table.pop(change.key, None)
             return None
         item = dict(self.table.get(change.key) or {"repository": change.key.repository, "item": change.key.item})
+        copied = {name: item.get(source, default) for name, (source, default) in change.set_from.items()}
         for name, value in change.set_once.items():
             item.setdefault(name, value)
+        item.update(copied)
         item.update(change.set)
         try:
             for name, number in change.add.items():

@@ -13,6 +13,10 @@ suspect    a tag write of unknown outcome: suspect_until = now + suspect
 finish     lease mine and revision unchanged since the query that found nothing due: release
 ```
 
+A knock, and a discharge of anything but the whole repository, take away the row's `verification_state` and
+`verification_due`: what was verified is not what is there now. A finish that leaves the row synced makes it due for
+verification (at once, or when it was due before), in shards of the index `due` that no sweep reads.
+
 Each rule in here, and each in `decisions`, is held by the model in the tests: without it, a violation comes back.
 """
 
@@ -35,7 +39,6 @@ from geosync.sync_registry.items import (
     STARTED,
     SYNCED,
     UNNAMED,
-    VERIFICATION_DISABLED,
     VERIFICATION_PENDING,
     Item,
     Lease,
@@ -47,6 +50,10 @@ from geosync.sync_registry.items import (
 from geosync.sync_registry.timing import Timing, ms
 
 SHARDS = tuple("01234567")
+VERIFICATION_SHARDS = tuple(f"v{shard}" for shard in SHARDS)
+"""The partitions of the index `due` that hold the rows to be verified, and when: synced, and nobody's."""
+UNVERIFIED = ("verification_state", "verification_due")
+"""What a row has not while something is owed in it."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
 FAILURE_LENGTH = 255
@@ -59,6 +66,11 @@ def due_shard(repository: str) -> str:
     return SHARDS[zlib.crc32(repository.encode()) % len(SHARDS)]
 
 
+def verification_shard(repository: str) -> str:
+    """The partition of the index `due` that a repository's row is in while it waits for its verification."""
+    return f"v{due_shard(repository)}"
+
+
 def mark(
     repository: str,
     reference: Reference,
@@ -67,13 +79,15 @@ def mark(
     now: int,
     expects: str | None,
     correlation_id: str | None = None,
+    distrust: frozenset[str] = frozenset(),
 ) -> Update:
     """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
 
-    A mark starts afresh: no failure, no attempts, not parked, no cursor. The condition fails only when `expects` holds
-    MOST_EXPECTED digests: then mark again with UNNAMED.
+    A mark starts afresh: no failure, no attempts, not parked, no cursor; what is distrusted stays so until a discharge.
+    The condition fails only when `expects` holds MOST_EXPECTED digests: then mark again with UNNAMED.
     """
     named = expects is not None and expects != UNNAMED
+    union = {"expects": frozenset({expects})} if expects is not None else {}
     return Update(
         key=Key(repository, reference.owed_key),
         set={
@@ -85,7 +99,7 @@ def mark(
             **({"correlation_id": correlation_id} if correlation_id else {}),
         },
         set_once={"owed_since": now},
-        union={"expects": frozenset({expects})} if expects is not None else {},
+        union=union | ({"distrust": distrust} if distrust else {}),
         remove=("failure", "failed_at", "parked", "cursor"),
         when=Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
     )
@@ -107,18 +121,19 @@ def knock(believed: Row | None, repository: str, *, now: int, token: str, timing
         return Update(
             key=Key(repository, ROW),
             add={"revision": 1},
+            remove=UNVERIFIED,
             when=Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").gt(now),
         )
-    pending = {"retry_count": 0, "verification_state": VERIFICATION_DISABLED}
+    pending = {"retry_count": 0}
     if take:
         taken = _take(believed, repository, now=now, token=token, timing=timing)
-        return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at",))
+        return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
     return Update(
         key=Key(repository, ROW),
         set={"state": PENDING, **pending},
         set_once={"created_at": now},
         add={"revision": 1},
-        remove=("retry_at",),
+        remove=("retry_at", "due", "due_shard", *UNVERIFIED),
         when=_not_taken_since(believed),
     )
 
@@ -185,7 +200,11 @@ def discharge(lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, n
 
     The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i.
     """
-    changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=_is_mine(lease))]
+    row = Key(lease.repository, ROW)
+    if any(owed.reference.kind != "repository" for owed, _ in references):
+        changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=_is_mine(lease))]
+    else:
+        changes = [Check(key=row, when=_is_mine(lease))]
     for owed, seen in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=_is_unmarked(owed)))
         changes.append(_record(owed.repository, owed.reference, seen, now))
@@ -270,17 +289,24 @@ def _read(item: Item) -> Owed:
         )
 
 
-def finish(lease: Lease, remaining: Remaining) -> Update:
+def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
     """Let the repository go, if nobody knocked since the query that found nothing due (`lease` is from before it).
 
     The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
     """
-    values: dict[str, Any] = {"state": PENDING}
-    gone: tuple[str, ...] = ()
+    when = _is_mine(lease) & _is_unmoved(lease)
     if not remaining.owed:
-        values = {"state": SYNCED, "retry_count": 0, "verification_state": VERIFICATION_PENDING}
-        gone = ("retry_at", "last_sync_failure")
-    elif remaining.failed:
+        return Update(
+            key=Key(lease.repository, ROW),
+            set={"state": SYNCED, "retry_count": 0, "due_shard": verification_shard(lease.repository)},
+            set_once={"verification_state": VERIFICATION_PENDING},
+            set_from={"due": ("verification_due", now)},
+            remove=("lease_token", "lease_expires", "retry_at", "last_sync_failure"),
+            when=when,
+        )
+    values: dict[str, Any] = {"state": PENDING}
+    gone = (*UNVERIFIED, "verification_counted")
+    if remaining.failed:
         latest = max(remaining.failed, key=lambda owed: (owed.failed_at or 0, str(owed.reference)))
         values = {
             "state": FAILED,
@@ -291,8 +317,8 @@ def finish(lease: Lease, remaining: Remaining) -> Update:
         if retries:
             values["retry_at"] = min(retries)
         else:
-            gone = ("retry_at",)
-    return _let_go(lease, values, gone, _is_mine(lease) & _is_unmoved(lease))
+            gone = ("retry_at", *gone)
+    return _let_go(lease, values, gone, when)
 
 
 def _is_unmoved(lease: Lease) -> ConditionBase:

@@ -18,7 +18,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
-from geosync.sync_registry import decisions, protocol
+from geosync.sync_registry import counters, decisions, protocol
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
@@ -104,19 +104,32 @@ class SyncRegistry:
     # -------------------------------------------------------------------------------------------------- mark and knock
 
     def mark(
-        self, repository: str, reference: Reference, *, expects: str | None = None, correlation_id: str | None = None
+        self,
+        repository: str,
+        reference: Reference,
+        *,
+        expects: str | None = None,
+        correlation_id: str | None = None,
+        distrust: frozenset[str] = frozenset(),
     ) -> Owed:
         """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
 
         `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
-        when nobody but ourselves asked (backfill, resync, comparison).
+        when nobody but ourselves asked (backfill, resync, comparison, verification). `distrust` is what verification
+        found missing or wrong below it (see Owed).
         """
         now = self._clock()
 
         def build(named: str | None) -> Update:
             name = self._names()
             return protocol.mark(
-                repository, reference, mark=name, now=now, expects=named, correlation_id=correlation_id
+                repository,
+                reference,
+                mark=name,
+                now=now,
+                expects=named,
+                correlation_id=correlation_id,
+                distrust=distrust,
             )
 
         try:
@@ -294,10 +307,15 @@ class SyncRegistry:
                 return False
         elif self.due(lease.repository, 1):
             return False
+        change = protocol.finish(lease, protocol.Remaining.of(remaining), now=self._clock())
         try:
-            self._store.write(protocol.finish(lease, protocol.Remaining.of(remaining)))
-        except ConditionFailed as failed:
-            if failed.item is not None and failed.item.get("lease_token") == lease.token:
+            if lease.counted is not None and remaining:
+                self._store.transact([change, *counters.moved(lease.repository, lease.counted, None)])
+            else:
+                self._store.write(change)
+        except (ConditionFailed, TransactionFailed) as refused:
+            item = refused.item if isinstance(refused, ConditionFailed) else refused.failed.get(0)
+            if item is not None and item.get("lease_token") == lease.token:
                 return False
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
         return True
@@ -391,4 +409,5 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         suspect_until=row.suspect_until,
         renewed_at=renewed_at,
         expires=row.lease_expires or 0,
+        counted=row.verification_counted,
     )

@@ -218,6 +218,8 @@ def _update_expression(change: Update, names: dict[str, str], values: dict[str, 
     for attribute, content in change.set_once.items():
         placeholder = name(attribute)
         clauses["SET"].append(f"{placeholder} = if_not_exists({placeholder}, {value(content)})")
+    for attribute, (source, default) in change.set_from.items():
+        clauses["SET"].append(f"{name(attribute)} = if_not_exists({name(source)}, {value(default)})")
     clauses["ADD"] += [f"{name(attribute)} {value(number)}" for attribute, number in change.add.items()]
     clauses["ADD"] += [f"{name(attribute)} {value(set(texts))}" for attribute, texts in change.union.items()]
     clauses["REMOVE"] += [name(attribute) for attribute in change.remove]

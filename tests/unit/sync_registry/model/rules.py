@@ -68,7 +68,7 @@ def not_due(monkeypatch: pytest.MonkeyPatch) -> None:
     original = protocol._lease_time
 
     def changed(*args: Any) -> dict[str, Any]:
-        return {name: value for name, value in original(*args).items() if name == "lease_expires"}
+        return {**original(*args), "due_shard": "not swept"}
 
     monkeypatch.setattr(protocol, "_lease_time", changed)
 
@@ -82,7 +82,7 @@ def discharge_unchecked(position: int) -> Patch:
         def changed(*args: Any, **kwargs: Any) -> Any:
             changes = original(*args, **kwargs)
             change = changes[position]
-            assert isinstance(change, Check | Delete)
+            assert isinstance(change, Check | Update | Delete)
             changes[position] = replace(change, when=ALWAYS)
             return changes
 
@@ -253,5 +253,11 @@ RULES = (
         patch=not_due,
         scenario="a worker dies",
         violation="leads to synced",
+    ),
+    Rule(
+        name="finish: what is synced waits for its verification",
+        patch=without_attributes("finish", "due_shard"),
+        scenario="a worker dies",
+        violation="what waits for its verification",
     ),
 )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from geosync.errors import LeaseLost
 from geosync.sync_registry import protocol
 from geosync.sync_registry.changes import ConditionFailed, Key
-from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
@@ -149,6 +149,8 @@ def _items(table: Table) -> list[dict[str, Any]]:
             row |= {"lease_token": token, "lease_expires": expires}
         if due is not None:
             row |= {"due": due, "due_shard": shard}
+        elif state == SYNCED and token is None:
+            row |= {"due": NOW, "due_shard": protocol.verification_shard(REPOSITORY)}
         items.append({"repository": REPOSITORY, "item": ROW, **row})
     for tag, owed in enumerate(table.owed):
         if owed is not None:
@@ -166,6 +168,12 @@ def _items(table: Table) -> list[dict[str, Any]]:
 
 def _table(store: MemoryStore, tags: int) -> Table:
     row: Any = store.get(Key(REPOSITORY, ROW))
+    if row:
+        waiting = row.get("due_shard") == protocol.verification_shard(REPOSITORY)
+        if waiting != (row.get("state") == SYNCED and "lease_token" not in row):
+            raise Violation("what waits for its verification is what is synced and nobody's, and nothing else")
+        swept = row.get("due_shard") == protocol.due_shard(REPOSITORY)
+        row = {**row, "due": row.get("due") if swept else None}
     owed: list[Any] = []
     seen: list[Any] = []
     for tag in range(tags):
@@ -253,7 +261,7 @@ class Library:
         """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
         items = [{"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}] * remaining
         try:
-            store.write(protocol.finish(_lease(lease), protocol.Remaining.of(items)))
+            store.write(protocol.finish(_lease(lease), protocol.Remaining.of(items), now=NOW))
         except ConditionFailed as failed:
             mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
             return False if mine else None
