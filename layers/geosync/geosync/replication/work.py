@@ -20,7 +20,9 @@ from geosync.sync_registry.items import Reference
 VERSION = "1"
 KIND = "work"
 CATALOGUE_KIND = "catalogue"
+VERIFY_KIND = "verify"
 Reason = Literal["sweep", "resync", "replay"]
+Scope = Literal["all", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,45 @@ class CatalogueMessage:
         """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
         _fields(body, CATALOGUE_KIND)
         return cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyMessage:
+    """Verify `repository` if that is due, or though it is not when somebody asked (at `asked_at`, milliseconds).
+
+    With a `scope` instead: make rows due, all of them or those whose verification failed, if not verified since then.
+    """
+
+    repository: str | None = None
+    scope: Scope | None = None
+    asked_at: int | None = None
+
+    def to_json(self) -> str:
+        """The message body."""
+        given = {"repository": self.repository, "scope": self.scope, "asked_at": self.asked_at}
+        body = {
+            "version": VERSION,
+            "kind": VERIFY_KIND,
+            **{name: one for name, one in given.items() if one is not None},
+        }
+        return json.dumps(body, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> VerifyMessage:
+        """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
+        fields = _fields(body, VERIFY_KIND)
+        repository, scope, asked_at = fields.get("repository"), fields.get("scope"), fields.get("asked_at")
+        if asked_at is not None and (not isinstance(asked_at, int) or isinstance(asked_at, bool) or asked_at < 0):
+            raise MalformedMessage("asked_at is not a time in milliseconds")
+        if repository is None:
+            if scope not in get_args(Scope) or asked_at is None:
+                raise MalformedMessage("neither a repository nor, with asked_at, a scope (all, failed)")
+            return cls(scope=scope, asked_at=asked_at)
+        if not isinstance(repository, str) or not is_repository(repository):
+            raise MalformedMessage("repository is not a repository name")
+        if scope is not None:
+            raise MalformedMessage("a repository and a scope exclude each other")
+        return cls(repository=repository, asked_at=asked_at)
 
 
 def _fields(body: str, kind: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""The site's counters of verified rows: changed in the transaction that changes the row, so that nobody ever counts rows.
+"""The site's counters of verified rows, changed in the transaction that changes the row: nobody ever counts rows.
 
-A row says in `verification_counted` as what it is counted: VERIFIED, FAILED (with a checksum) or UNREADABLE (failed before
-there was one). The counters `counter#verification#<shard>` are eight, as verifications and syncs of different
+A row says in `verification_counted` as what it is counted: VERIFIED, FAILED (with a checksum) or UNREADABLE (failed
+before there was one). The counters `counter#verification#<shard>` are eight, as verifications and syncs of different
 repositories end at the same time, and DynamoDB refuses one of two transactions on the same item.
 """
 

@@ -305,7 +305,7 @@ def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
             when=when,
         )
     values: dict[str, Any] = {"state": PENDING}
-    gone = (*UNVERIFIED, "verification_counted")
+    gone: tuple[str, ...] = (*UNVERIFIED, "verification_counted")
     if remaining.failed:
         latest = max(remaining.failed, key=lambda owed: (owed.failed_at or 0, str(owed.reference)))
         values = {
