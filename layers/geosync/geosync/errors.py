@@ -115,6 +115,12 @@ class ReplicationError(GeosyncError):
     """One reference could not be replicated; the others go on."""
 
 
+class LayerUnfinished(ReplicationError):
+    """A layer had most of an invocation and got no further; the message says which, how far, and why."""
+
+    retryable = True
+
+
 class ContentError(ReplicationError):
     """What a registry served contradicts itself; trying again does not help."""
 

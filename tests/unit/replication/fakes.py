@@ -12,6 +12,7 @@ from geosync.errors import BlobsUnknown, NotFound, Refused
 from geosync.oci import media_types
 from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
+from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
@@ -61,6 +62,7 @@ class FakeRegistry(RegistryClient):
         referrers_api: bool = False,
     ) -> None:
         self.name = name
+        self.deadline = Deadline()
         self.checks_blobs = checks_blobs
         self.checks_children = checks_children
         self.mounts = mounts
@@ -146,7 +148,8 @@ class FakeRegistry(RegistryClient):
         self._request("HEAD blob", digest)
         return len(self.blobs[digest]) if digest in self.blobs else None
 
-    def open_blob(self, repository: str, descriptor: Descriptor) -> BlobReader:
+    def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
+        assert offset == 0, "chunks are for real registries"
         self._request("GET blob", descriptor.digest)
         if descriptor.digest not in self.blobs:
             raise NotFound(self.name, f"GET /v2/{repository}/blobs/{descriptor.digest}", status=404)

@@ -53,6 +53,12 @@ class Challenge:
 class _Token:
     text: str = field(repr=False)
     renew_at: float
+    life: float
+    """Seconds for which it is used."""
+
+    def lasts(self, seconds: float) -> bool:
+        """Whether it can be used for so long yet; one that lives for less is as good as it gets in its first half."""
+        return time.time() + min(seconds, self.life / 2) < self.renew_at
 
 
 def pull(repository: str) -> Scope:
@@ -97,19 +103,20 @@ class Authorizer:
         self._loan: Loan | None = None
         self._borrowing = threading.Lock()
 
-    def header(self, access: Access) -> str | None:
+    def header(self, access: Access, lasting: float = 0.0) -> str | None:
         """Return the Authorization for a request, None while nothing is known of what the registry wants.
 
+        `lasting` is for how many seconds more it should be good.
         May ask the token service; raises Unauthorized, RegistryUnavailable, OutOfTime.
         """
         if self._signer is not None:
-            return f"Bearer {self._token(self._widen(access), self._signed)}"
+            return f"Bearer {self._token(self._widen(access), self._signed, lasting)}"
         challenge = self._challenge
         if challenge is None:
             return None
         if challenge.scheme == "basic":
             return self._basic()
-        return f"Bearer {self._token(self._widen(access), lambda wanted: self._fetch(challenge, wanted))}"
+        return f"Bearer {self._token(self._widen(access), lambda wanted: self._fetch(challenge, wanted), lasting)}"
 
     def learn(self, access: Access, answer: Answer, used: str | None) -> bool:
         """Take in a 401; True when the same request may succeed with what `header` gives now.
@@ -157,14 +164,14 @@ class Authorizer:
             )
         return tuple(sorted(access))
 
-    def _token(self, access: Access, make: Callable[[Access], _Token]) -> str:
+    def _token(self, access: Access, make: Callable[[Access], _Token], lasting: float) -> str:
         token = self._tokens.get(access)
-        if token is None or time.time() >= token.renew_at:
+        if token is None or not token.lasts(lasting):
             with self._lock:
                 lock = self._locks.setdefault(access, threading.Lock())
             with lock:
                 token = self._tokens.get(access)
-                if token is None or time.time() >= token.renew_at:
+                if token is None or not token.lasts(lasting):
                     self._deadline.check()
                     token = make(access)
                     self._keep(access, token)
@@ -192,7 +199,7 @@ class Authorizer:
             {"type": kind, "name": name, "actions": list(actions)} for kind, name, actions in access
         ]
         begun = time.time()
-        return _Token(self._signer.sign(listed), _renewal(begun, self._credentials.lifetime))
+        return _new(self._signer.sign(listed), begun, self._credentials.lifetime)
 
     def _basic(self) -> str:
         account: Basic | Loan
@@ -271,7 +278,7 @@ class Authorizer:
         lifetime = document.get("expires_in")
         if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or lifetime <= 0:
             lifetime = DEFAULT_LIFETIME_SECONDS
-        return _Token(text, _renewal(begun, lifetime))
+        return _new(text, begun, lifetime)
 
     def _check_realm(self, realm: str) -> None:
         """Raise Unauthorized when credentials, or a token, would go where they must not."""
@@ -335,6 +342,7 @@ def _token_url(realm: str, service: str | None, access: Access) -> str:
     return f"{base}{'&' if '?' in base else '?'}{query}"
 
 
-def _renewal(begun: float, lifetime: float) -> float:
-    """Return when to renew: 5 s before the end, and for very short lives at their half."""
-    return begun + max(lifetime - RENEWAL_SECONDS, lifetime / 2)
+def _new(text: str, begun: float, lifetime: float) -> _Token:
+    """A token that is renewed 5 s before its end, or, when its life is very short, at its half."""
+    life = max(lifetime - RENEWAL_SECONDS, lifetime / 2)
+    return _Token(text, begun + life, life)

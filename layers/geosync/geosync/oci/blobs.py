@@ -17,7 +17,10 @@ MAX_REOPENED = 3
 
 
 class BlobReader:
-    """A blob's bytes as they come; a context manager. `len()` is its size, known before the first byte.
+    """A blob's bytes as they come; a context manager. `len()` is how many there are, known before the first.
+
+    With an `offset`, `answer` is what comes after so many bytes: then the digest cannot be checked here, and whoever
+    takes the bytes has to.
 
     When the connection breaks in the middle, the rest is asked for with `reopen(offset)`, a few times; the digest
     proves that the parts belong together. Raises SizeMismatch at once when the source announces another size than the
@@ -33,6 +36,7 @@ class BlobReader:
         request: str,
         deadline: Deadline,
         reopen: Callable[[int], Answer | None],
+        offset: int = 0,
     ) -> None:
         self.descriptor = descriptor
         self._answer = answer
@@ -42,12 +46,19 @@ class BlobReader:
         self._request = request
         self._deadline = deadline
         algorithm, _, self._expected = descriptor.digest.partition(":")
-        self._hash = hashlib.new(algorithm)
-        self._size = self._size_of(answer, descriptor)
-        self._left = self._size
+        self._hash = None if offset else hashlib.new(algorithm)
+        self._size = self._size_of(answer, descriptor, offset)
+        self._left = self._size - offset
+        self._length = self._left
 
     def __len__(self) -> int:
-        return self._size
+        return self._length
+
+    def skip(self, size: int) -> None:
+        """Read `size` bytes and drop them, before anything else is read; the digest counts them. Raises as `read`."""
+        self._length -= size
+        while size:
+            size -= len(self.read(min(BLOCK, size)))
 
     def read(self, size: int = BLOCK, /) -> bytes:
         """Return up to `size` bytes, b"" at the end.
@@ -65,7 +76,8 @@ class BlobReader:
         if not data:
             self.close()
             raise SizeMismatch(f"{self.descriptor.digest} ended {self._left} bytes short of {self._size}")
-        self._hash.update(data)
+        if self._hash is not None:
+            self._hash.update(data)
         self._left -= len(data)
         if self._left == 0:
             self._prove()
@@ -88,7 +100,7 @@ class BlobReader:
         self.close()
         if more:
             raise SizeMismatch(f"{self.descriptor.digest} goes on after its {self._size} bytes")
-        if self._hash.hexdigest() != self._expected:
+        if self._hash is not None and self._hash.hexdigest() != self._expected:
             raise DigestMismatch(f"the bytes served as {self.descriptor.digest} hash to another digest")
 
     def _read(self, size: int) -> bytes:
@@ -112,16 +124,17 @@ class BlobReader:
         return True
 
     @staticmethod
-    def _size_of(answer: Answer, descriptor: Descriptor) -> int:
+    def _size_of(answer: Answer, descriptor: Descriptor, offset: int) -> int:
         announced = answer.length
         if descriptor.size == SIZE_UNKNOWN:
             if announced is None:
                 answer.close()
                 raise SizeMismatch(f"neither the manifest nor the registry says how large {descriptor.digest} is")
-            return announced
-        if announced is not None and announced != descriptor.size:
+            return announced + offset
+        if announced is not None and announced + offset != descriptor.size:
             answer.close()
             raise SizeMismatch(
-                f"{descriptor.digest} is announced with {announced} bytes, its descriptor says {descriptor.size}"
+                f"{descriptor.digest} is announced with {announced + offset} bytes, "
+                f"its descriptor says {descriptor.size}"
             )
         return descriptor.size

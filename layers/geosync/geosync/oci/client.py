@@ -6,11 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from geosync.errors import (
-    DigestMismatch,
-    OutcomeUnknown,
-    Unauthorized,
-)
+from geosync.errors import DigestMismatch
 from geosync.oci import auth, media_types
 from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader
@@ -18,10 +14,10 @@ from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import PAGE_SIZE, NoReferrersApi, pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
-from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Answer, Body, Timeouts
-from geosync.oci.uploads import Upload, UploadLimits, closing_timeout, closing_url
+from geosync.oci.transport import Answer, Timeouts
+from geosync.oci.upload_verbs import UploadVerbs
 
 #: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
 TAG_WRITE_SECONDS = 20.0
@@ -30,7 +26,7 @@ TAG_WRITE_SECONDS = 20.0
 _NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 
 
-class RegistryClient:
+class RegistryClient(UploadVerbs):
     """One registry. Thread-safe; keeps connections, tokens and what it learned of the registry across invocations.
 
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
@@ -42,9 +38,6 @@ class RegistryClient:
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
     mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
     """
-
-    upload_limits = UploadLimits()
-    """How the registry takes the bytes of a blob; a vendor's registry says otherwise."""
 
     def __init__(
         self,
@@ -69,7 +62,8 @@ class RegistryClient:
         )
         self.name = self._requests.name
         """host:port, for errors and holds."""
-        self._deadline = deadline
+        self.deadline = deadline
+        """The end of this invocation, as every request here sees it."""
         self._timeouts = timeouts
         self._tag_write_seconds = tag_write_seconds
         self._has_referrers = True
@@ -109,7 +103,7 @@ class RegistryClient:
         call = self._manifest_call("GET", repository, reference)
         answer = self._requests.send(call)
         if answer.status == 404:
-            errors = read_errors(answer, self._deadline)
+            errors = read_errors(answer, self.deadline)
             if errors.empty or _NO_SUCH_MANIFEST.intersection(errors.codes):
                 return None
             raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
@@ -159,7 +153,7 @@ class RegistryClient:
     def _delete(self, call: Call) -> None:
         answer = self._requests.send(call)
         if answer.status == 404:
-            errors = read_errors(answer, self._deadline)
+            errors = read_errors(answer, self.deadline)
             if errors.empty or errors.well_formed:
                 return
             raise self._requests.unusable(call, 404, "an answer that is not a registry's")
@@ -180,23 +174,31 @@ class RegistryClient:
             raise self._requests.unusable(call, 200, "no Content-Length")
         return answer.length
 
-    def open_blob(self, repository: str, descriptor: Descriptor) -> BlobReader:
-        """Begin to read a blob: a context manager with `len()` and `read()`.
+    def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
+        """Begin to read a blob, from `offset` on: a context manager with `len()` and `read()`.
 
+        Where the registry does not give the rest alone, all of it is read, and what comes before `offset` dropped.
         Raises NotFound when it is not there, SizeMismatch when it is announced with another size than its descriptor's.
         """
         call = self._blob_call("GET", repository, descriptor.digest)
-        answer = self._requests.send(call)
-        if answer.status != 200:
+        answer = self._rest_of(call, offset) if offset else None
+        skips = answer is None
+        if answer is None:
+            answer = self._requests.send(call)
+        if answer.status not in (200, 206):
             self._requests.fail(call, answer)
-        return BlobReader(
+        reader = BlobReader(
             answer,
             descriptor,
             registry=self.name,
             request=self._requests.label(call),
-            deadline=self._deadline,
+            deadline=self.deadline,
             reopen=lambda offset: self._rest_of(call, offset),
+            offset=0 if skips else offset,
         )
+        if skips and offset:
+            reader.skip(offset)
+        return reader
 
     def _rest_of(self, call: Call, offset: int) -> Answer | None:
         """Ask for a blob from `offset` on (RFC 9110, "Range"); None where the registry does not give exactly that."""
@@ -206,65 +208,12 @@ class RegistryClient:
         answer.close()
         return None
 
-    def begin_upload(
-        self, repository: str, *, mount: str | None = None, mount_from: str | None = None
-    ) -> Upload | None:
-        """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from`.
-
-        `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it
-        is there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
-        """
-        _check_repository(repository)
-        source = repository if mount_from is None else mount_from
-        access: auth.Access = (auth.push(repository),)
-        target = f"/v2/{repository}/blobs/uploads/"
-        if mount is not None:
-            _check_repository(source)
-            _check_digest(mount)
-            target += f"?mount={mount}&from={source}"
-            if source != repository:
-                access += (auth.pull(source),)
-        # Not a `write`, and sent again over a broken connection: a second session does no harm, it is purged unclosed.
-        call = Call(method="POST", target=target, access=access, repeatable=True)
-        try:
-            answer = self._requests.send(call)
-            if answer.status in (401, 403) and mount is not None:
-                self._requests.fail(call, answer)
-        except Unauthorized:
-            if mount is None or source == repository:
-                raise
-            return self.begin_upload(repository)
-        if answer.status == 201 and mount is not None:
-            answer.close()
-            return None
-        if answer.status != 202:
-            self._requests.fail(call, answer)
-        answer.close()
-        location = answer.header("Location")
-        if not location:
-            raise self._requests.unusable(call, 202, "an upload without a Location")
-        return Upload(repository=repository, location=self._requests.resolve(location, self._requests.base + target))
-
-    def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
-        """Stream a blob into an upload: one PUT with Content-Length, its time-out growing with the size.
-
-        What `body.read` raises comes through, and leaves the blob unwritten. Raises OutcomeUnknown when it was sent and
-        not answered: look with `head_blob` before sending it again.
-        """
-        self._close_upload(upload, digest, body)
-
-    def put_small_blob(self, repository: str, digest: str, content: bytes) -> None:
-        """Upload bytes that are in memory: one POST, and one PUT unless they are there already."""
-        upload = self.begin_upload(repository, mount=digest)
-        if upload is not None:
-            self._close_upload(upload, digest, content)
-
     def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the tags page by page, without what is no tag; NotFound where the registry knows no such repository.
 
         `last`: only what comes after that tag, where the registry can (Distribution 2 ignores it, and `n` as well).
         """
-        _check_repository(repository)
+        check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
         path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
@@ -279,7 +228,7 @@ class RegistryClient:
         """
         path = f"/v2/_catalog?n={PAGE_SIZE}"
         if last is not None:
-            _check_repository(last)
+            check_repository(last)
             path += f"&last={last}"
         for page in pages(self._requests, path, (auth.CATALOG,)):
             listed = page.get("repositories") or []
@@ -291,8 +240,8 @@ class RegistryClient:
 
         OCI distribution-spec 1.1, "Listing Referrers": a registry that has it answers with an index, an empty one too.
         """
-        _check_repository(repository)
-        _check_digest(digest)
+        check_repository(repository)
+        check_digest(digest)
         if not self._has_referrers:
             return None
         found: list[Descriptor] = []
@@ -332,7 +281,7 @@ class RegistryClient:
         self._requests.close()
 
     def _manifest_path(self, repository: str, reference: str) -> str:
-        _check_repository(repository)
+        check_repository(repository)
         if not is_tag(reference) and not is_digest(reference):
             raise ValueError("neither a tag nor a digest")
         return f"/v2/{repository}/manifests/{reference}"
@@ -347,45 +296,11 @@ class RegistryClient:
         )
 
     def _blob_call(self, method: str, repository: str, digest: str) -> Call:
-        _check_repository(repository)
-        _check_digest(digest)
+        check_repository(repository)
+        check_digest(digest)
         return Call(
             method=method,
             target=f"/v2/{repository}/blobs/{digest}",
             access=(auth.pull(repository),),
             repeatable=True,
         )
-
-    def _close_upload(self, upload: Upload, digest: str, body: bytes | Body) -> None:
-        _check_digest(digest)
-        call = Call(
-            method="PUT",
-            target=closing_url(upload.location, digest),
-            access=(auth.push(upload.repository),),
-            headers={"Content-Type": "application/octet-stream"},
-            body=body,
-            timeouts=closing_timeout(self._timeouts, len(body)),
-            write=True,
-            shown=f"PUT /v2/{upload.repository}/blobs/uploads/… ({digest})",
-        )
-        answer = self._requests.send(call)
-        if answer.status in (200, 202, 204):
-            # Only 201 says that the blob is there (a 202 is a registry that took the PUT for a chunk).
-            answer.close()
-            raise OutcomeUnknown(self.name, self._requests.label(call), status=answer.status, detail="not a 201")
-        if answer.status != 201:
-            self._requests.fail(call, answer)
-        stored = answer.header("Docker-Content-Digest")
-        answer.close()
-        if stored is not None and stored != digest and is_digest(stored) and len(stored) == len(digest):
-            raise DigestMismatch(f"{self.name} stored {digest} as {stored}")
-
-
-def _check_repository(name: str) -> None:
-    if not is_repository(name):
-        raise ValueError("not a repository name")
-
-
-def _check_digest(text: str) -> None:
-    if not is_digest(text):
-        raise ValueError("not a digest")

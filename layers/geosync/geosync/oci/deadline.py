@@ -15,18 +15,25 @@ from geosync.errors import OutOfTime
 class Deadline:
     """A moment on the monotonic clock that many threads read and the handler moves."""
 
-    __slots__ = ("_at",)
+    __slots__ = ("_at", "_given")
 
     def __init__(self) -> None:
         self._at = math.inf
+        self._given = math.inf
 
     def set(self, seconds_from_now: float) -> None:
         """Put the deadline `seconds_from_now` seconds ahead (the caller has taken its margin off already)."""
         self._at = time.monotonic() + seconds_from_now
+        self._given = seconds_from_now
 
     def clear(self) -> None:
         """Have no deadline, as outside of an invocation."""
-        self._at = math.inf
+        self._at = self._given = math.inf
+
+    @property
+    def given(self) -> float:
+        """The seconds that this invocation was given in all, infinite when there is no deadline."""
+        return self._given
 
     def left(self) -> float:
         """Return the seconds left, negative when it has passed, infinite when there is no deadline."""

@@ -28,3 +28,15 @@ def is_tag(name: str) -> bool:
 def is_digest(text: str) -> bool:
     """Whether `text` is a digest of an algorithm that is checked here: sha256, sha384 or sha512."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def check_repository(name: str) -> None:
+    """Raise ValueError for what is no repository name, before it reaches a URL."""
+    if not is_repository(name):
+        raise ValueError("not a repository name")
+
+
+def check_digest(text: str) -> None:
+    """Raise ValueError for what is no digest, before it reaches a URL."""
+    if not is_digest(text):
+        raise ValueError("not a digest")

@@ -25,7 +25,8 @@ class Call:
     """What to ask. `target` is a path of the registry or an absolute URL (an upload's location, a page's link).
 
     `seconds` bounds the whole call, a token request and a second sending included; `write`: a break after sending, or a
-    500, 502 or 504, leaves the outcome open; `repeatable`: a broken connection may be answered by sending it once more.
+    500, 502 or 504, leaves the outcome open; `repeatable`: a broken connection may be answered by sending it once more;
+    `lasting`: the token should be good for so many seconds yet.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Call:
     seconds: float | None = None
     write: bool = False
     repeatable: bool = False
+    lasting: float = 0.0
     shown: str | None = None
 
 
@@ -105,7 +107,7 @@ class Requester:
         own = self.is_own(url)
         for attempt in (1, 2):
             # Credentials are for the registry alone: an upload may have been given a location elsewhere.
-            authorization = self._authorizer.header(call.access) if own else None
+            authorization = self._authorizer.header(call.access, call.lasting) if own else None
             answer = self._follow(call, url, authorization, budget)
             if answer.status != 401 or not own or attempt == 2:
                 return answer

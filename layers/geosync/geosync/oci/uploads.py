@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from geosync.oci.transport import Timeouts
@@ -9,6 +10,10 @@ from geosync.oci.transport import Timeouts
 #: A registry commits a layer before it answers the closing PUT: on S3 storage it copies the whole of it, part by part.
 #: Slower than that is not slow, but stuck.
 COMMIT_BYTES_PER_SECOND = 8 * 1024 * 1024
+#: An upload that is slower than this may outlive its token; no harm is done, it begins again with another.
+SLOW_BYTES_PER_SECOND = 1024 * 1024
+
+_RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +40,14 @@ class UploadLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """Where the bytes of a blob go. `location` is absolute and may hold a session's state: it is in no log or error."""
+    """Where the bytes of a blob go. `location` is absolute and may hold a session's state: it is in no log or error.
+
+    `min_chunk` is what the registry asked for when it began (`OCI-Chunk-Min-Length`, bytes).
+    """
 
     repository: str
     location: str = field(repr=False)
+    min_chunk: int = 0
 
 
 def closing_url(location: str, digest: str) -> str:
@@ -52,3 +61,20 @@ def closing_timeout(timeouts: Timeouts, size: int) -> Timeouts:
     30 s for a config, 46 s for 128 MiB, 286 s for 2 GiB; the deadline cuts all of them.
     """
     return replace(timeouts, answer=timeouts.answer + size / COMMIT_BYTES_PER_SECOND)
+
+
+def could_take(size: int) -> float:
+    """Return the seconds that a token for an upload of `size` bytes should have left."""
+    return size / SLOW_BYTES_PER_SECOND
+
+
+def arrived(header: str | None) -> int | None:
+    """Return the bytes that a `Range: 0-<last>` says have arrived, None for anything else.
+
+    Distribution says `0-0` of an empty upload, as of one with a single byte: it counts as empty.
+    """
+    found = _RANGE.fullmatch((header or "").strip())
+    if found is None:
+        return None
+    last = int(found.group(1))
+    return last + 1 if last else 0

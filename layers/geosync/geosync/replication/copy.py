@@ -33,6 +33,8 @@ from geosync.replication import referrers
 from geosync.replication.blobs import BlobMover, Stopped
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.graph import Graph, Part, Run
+from geosync.replication.pace import Pace
+from geosync.replication.uploads import Uploads
 from geosync.replication.workers import Workers
 
 PARALLELISM = 24
@@ -63,6 +65,7 @@ class Copier:
     threads. Use it as a context manager: afterwards none of its threads is alive.
 
     `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
+    `uploads` are the layers that are under way, and are left under way; `pace` is how fast layers go.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Copier:
         before_tag_write: Callable[[], None],
         capabilities: Capabilities | None = None,
         parallelism: int = PARALLELISM,
+        uploads: Uploads | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._source = source
         self._source_repository = source_repository
@@ -83,7 +88,13 @@ class Copier:
         self._before_tag_write = before_tag_write
         self._capabilities = capabilities or Capabilities()
         self._mover = BlobMover(
-            source, source_repository, destination, destination_repository, mounts=self._capabilities.mounts
+            source,
+            source_repository,
+            destination,
+            destination_repository,
+            mounts=self._capabilities.mounts,
+            uploads=uploads,
+            pace=pace,
         )
         self._graph = Graph()
         self._workers = Workers(threads=parallelism, heavy=min(HEAVY_PARALLELISM, parallelism))
@@ -96,7 +107,8 @@ class Copier:
         source contradicts itself; NotFound, naming the blob or child, when the source has a part no more; BlobsUnknown
         when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
-        deadline; and what `before_tag_write` or `stop` gave.
+        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
+        or `stop` gave.
         """
         started = time.monotonic()
         run = Run()

@@ -14,7 +14,7 @@ from enum import Enum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError
+from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.oci.deadline import Deadline
 from geosync.replication.backlog import Backlog
 from geosync.replication.copy import Copier
@@ -23,6 +23,7 @@ from geosync.replication.outcome import Outcome
 from geosync.replication.reference import ReferenceSync
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
+from geosync.replication.uploads import Uploads
 from geosync.replication.whole_repository import WholeRepository
 from geosync.sync_registry.items import Hold, Lease, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
@@ -69,6 +70,7 @@ class Holder:
         self._ending: Ending | None = None
         self._error: Exception | None = None
         self._held = HeldLease(registry, lease, on_moved=self._references_came_in, on_lost=self._lost)
+        self._uploads = Uploads(lambda: registry.uploads.take(self._held.lease))
 
     def run(self) -> Ending:
         """Work off what is due. No thread of it outlives the call.
@@ -87,6 +89,8 @@ class Holder:
             before_tag_write=self._held.check_tag_write,
             capabilities=capabilities,
             parallelism=self._registries.parallelism,
+            uploads=self._uploads,
+            pace=self._registries.pace,
         )
         with self._held, self._copier, ThreadPoolExecutor(self._parallelism, thread_name_prefix="reference") as pool:
             try:
@@ -124,10 +128,25 @@ class Holder:
             elif later is not None:
                 self._wake.wait(min(later, max(self._deadline.left(), 0)))
                 self._wake.clear()
-            elif self._held.finish(lease):
+            elif self._finish(lease):
                 self._end(Ending.FINISHED)
             else:
                 self._backlog.references_came_in()
+
+    def _finish(self, lease: Lease) -> bool:
+        """Let go, with the layers under way left for the next; taken back where more has come in."""
+        self._leave_uploads()
+        if self._held.finish(lease):
+            return True
+        if self._uploads.left():
+            self._registry.uploads.take(self._held.lease)
+        return False
+
+    def _leave_uploads(self) -> None:
+        """Write down which layers are under way: no work on them is in flight, and the lease is ours yet."""
+        left = self._uploads.left()
+        if left:
+            self._registry.uploads.keep(self._held.lease, left)
 
     def _workers(self) -> tuple[ReferenceSync, WholeRepository]:
         references = ReferenceSync(
@@ -239,6 +258,8 @@ class Holder:
 
     def _let_go(self) -> Ending:
         if self._ending in (Ending.HELD, Ending.OUT_OF_TIME):
+            with suppress(LeaseLost, BotoCoreError, ClientError, Contended):
+                self._leave_uploads()
             with suppress(LeaseLost, BotoCoreError, ClientError):
                 self._registry.release(self._held.lease)
         if self._error is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from geosync.errors import ConfigurationError
@@ -19,6 +19,7 @@ from geosync.replication.capabilities import Capabilities
 from geosync.replication.copy import PARALLELISM
 from geosync.replication.deletes import TagRemover
 from geosync.replication.known_capabilities import KnownCapabilities
+from geosync.replication.pace import Pace
 from geosync.replication.settings import SyncSettings
 from geosync.selection import EVERYTHING, Selection
 from geosync.sync_registry.changes import Store
@@ -44,6 +45,8 @@ class Registries:
     """Requests in flight for one repository."""
     selection: Selection = EVERYTHING
     """Which repositories and tags go from the one to the other."""
+    pace: Pace = field(default_factory=Pace)
+    """How fast layers go from the one to the other."""
 
     def at_secondary(self, repository: str) -> str:
         """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""

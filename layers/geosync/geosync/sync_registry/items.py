@@ -7,6 +7,7 @@ row                                  the repository's row: console fields, revis
 owed#tag#v1  owed#digest#sha256:…    a reference that is owed
 owed#*                               the whole repository is owed, page by page behind `cursor`
 tag#v1       digest#sha256:…         what was seen of a discharged reference
+upload#sha256:…                      a layer that is under way (uploads.py)
 ```
 
 and the partition `#site` for what concerns all of them: `pause`, `hold#<registry>`, `counter#…`. Times are integer
@@ -17,7 +18,7 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from geosync.errors import CorruptItem
@@ -29,6 +30,7 @@ ROW = "row"
 SITE = "#site"
 OWED_PREFIX = "owed#"
 TAG_PREFIX = "tag#"
+UPLOAD_PREFIX = "upload#"
 
 ABSENT = "absent"
 """In `expects`: an event said that the reference was deleted."""
@@ -290,6 +292,35 @@ class Hold:
             until=read.number("until"),
             reason=read.text("reason", ""),
             attempts=read.number("attempts", 1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptUpload:
+    """How far a layer is; sizes in bytes.
+
+    `path` is the upload's path and query at `registry` (host:port), None when nothing can be gone on with; it may hold
+    a session's state and is in no log. `offset` have arrived there. `furthest` is as far as the layer ever came.
+    """
+
+    digest: str
+    size: int
+    registry: str
+    path: str | None = field(default=None, repr=False)
+    offset: int = 0
+    furthest: int = 0
+
+    @classmethod
+    def from_item(cls, item: Item) -> KeptUpload:
+        """Read an `upload#…` item; raises CorruptItem."""
+        read = _Reader(item)
+        return cls(
+            digest=read.text("item").removeprefix(UPLOAD_PREFIX),
+            size=read.number("size"),
+            registry=read.text("registry"),
+            path=read.optional_text("path"),
+            offset=read.number("offset", 0),
+            furthest=read.number("furthest", 0),
         )
 
 

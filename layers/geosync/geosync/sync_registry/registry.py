@@ -40,6 +40,7 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.sweep import free_repositories
 from geosync.sync_registry.timing import Timing, ms
+from geosync.sync_registry.uploads import UploadItems
 
 ATTEMPTS = 10
 """How often a transition is built anew from the row that was there instead."""
@@ -77,6 +78,8 @@ class SyncRegistry:
         self._monotonic = monotonic
         self._names = names
         self._discharges = Discharges(store, clock)
+        self.uploads = UploadItems(store, clock)
+        """The uploads that one holder leaves under way for the next."""
 
     # ------------------------------------------------------------------------------------------------ before the mark
 

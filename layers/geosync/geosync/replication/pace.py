@@ -1,0 +1,59 @@
+"""How fast layers go from one registry to another, and so what fits into the time that is left."""
+
+from __future__ import annotations
+
+import math
+
+from geosync.oci.deadline import Deadline
+from geosync.oci.uploads import Upload, UploadLimits
+
+MIB = 1024 * 1024
+
+ASSUMED = 20 * MIB
+"""Bytes per second of one layer while none was measured."""
+WORTH_MEASURING = MIB
+"""Bytes from which a transfer says something about the pace and not only about a round trip."""
+SLACK = 2.0
+"""How many times longer than measured a transfer may take before time is short."""
+
+CHUNK_SECONDS = 5.0
+"""What a chunk is aimed at: all that a broken connection, or an end that comes too soon, can cost."""
+MIN_CHUNK = 8 * MIB
+"""More than the 5 MiB that S3 asks of a part, on which most registries keep their blobs."""
+MAX_CHUNK = 512 * MIB
+RESERVE = 2.0
+"""Seconds kept free at the end, for the last chunk's answer; at most a twentieth of what the invocation was given."""
+ENOUGH = 0.5
+"""The share of an invocation after which a layer that got no further has failed."""
+
+
+class Pace:
+    """Measures; one per pair of registries. Threads may race: each measurement is as good as the other."""
+
+    def __init__(self, assumed: float = ASSUMED) -> None:
+        self.rate = assumed
+        """Bytes per second of one layer, lately."""
+        self._measured = False
+
+    def note(self, size: int, seconds: float) -> None:
+        """Take in a transfer, or a part of one: the last few count most."""
+        if size >= WORTH_MEASURING and seconds > 0:
+            now = size / seconds
+            self.rate = (self.rate + now) / 2 if self._measured else now
+            self._measured = True
+
+    def fits(self, size: int, left: float) -> bool:
+        """Whether `size` bytes go through in `left` seconds, with slack."""
+        return size / self.rate * SLACK <= left
+
+    def chunk(self, rest: int, deadline: Deadline, limits: UploadLimits, upload: Upload) -> int | None:
+        """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one."""
+        least = max(limits.min_chunk, upload.min_chunk, MIN_CHUNK)
+        most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK)
+        least = min(least, most, rest)
+        size = min(max(int(self.rate * CHUNK_SECONDS), least), most, rest)
+        left = deadline.left()
+        if math.isinf(left):
+            return size
+        fitting = int(self.rate * (left - min(RESERVE, deadline.given / 20)) / SLACK)
+        return min(size, fitting) if fitting >= least else None

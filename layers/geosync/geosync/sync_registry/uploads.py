@@ -1,0 +1,75 @@
+"""Layers that one holder leaves under way for the next: items `upload#<digest>` in the repository's partition.
+
+They are written under the lease, before it is let go, and deleted, under the lease again, by the holder that takes them
+up. So an upload has one writer at a time, and none goes on after a take-over: a holder that died had its items
+deleted when it took them, or never wrote them. They decide nothing about a tag, and whatever they say is proved by the
+destination's own digest check; one that is lost costs the bytes that were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.errors import CorruptItem, LeaseLost
+from geosync.sync_registry.changes import Change, Check, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.items import ROW, UPLOAD_PREFIX, Item, KeptUpload, Lease
+
+MOST = 50
+"""Uploads under way in one repository: a few layers go side by side."""
+FORGET_AFTER = 6 * 86_400
+"""Seconds (TTL `expire_at`): registries purge upload sessions after about a week."""
+
+
+class UploadItems:
+    """The uploads under way of every repository. Thread-safe."""
+
+    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+        self._store = store
+        self._clock = clock
+
+    def take(self, lease: Lease) -> list[KeptUpload]:
+        """Take over what the last holder left: from now on nobody else can. Raises LeaseLost.
+
+        An item that cannot be read is dropped: its layer begins anew.
+        """
+        items = self._store.items(lease.repository, UPLOAD_PREFIX, limit=MOST)
+        if not items:
+            return []
+        self._under(lease, [Delete(key=Key(lease.repository, str(item["item"]))) for item in items])
+        return [upload for item in items if (upload := _read(item)) is not None]
+
+    def keep(self, lease: Lease, uploads: Iterable[KeptUpload]) -> None:
+        """Leave uploads for the next holder; call it when nothing of them is in flight. Raises LeaseLost."""
+        until = self._clock() // 1000 + FORGET_AFTER
+        changes = [
+            Update(
+                key=Key(lease.repository, UPLOAD_PREFIX + one.digest),
+                set={
+                    "size": one.size,
+                    "registry": one.registry,
+                    "offset": one.offset,
+                    "furthest": one.furthest,
+                    "expire_at": until,
+                    **({"path": one.path} if one.path is not None else {}),
+                },
+            )
+            for one in uploads
+        ][:MOST]
+        if changes:
+            self._under(lease, changes)
+
+    def _under(self, lease: Lease, changes: list[Delete] | list[Update]) -> None:
+        mine: Change = Check(key=Key(lease.repository, ROW), when=Attr("lease_token").eq(lease.token))
+        try:
+            self._store.transact([mine, *changes])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
+
+def _read(item: Item) -> KeptUpload | None:
+    try:
+        return KeptUpload.from_item(item)
+    except CorruptItem:
+        return None
