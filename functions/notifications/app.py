@@ -1,8 +1,8 @@
 """POST /api/v4/container_registry_event/events: a registry's notifications become geo events.
 
-The order is the contract: the token before all else, then the site's role, then the body, then the events one by one.
-What is from our registry and can never be used is answered with 200 (the registry would try anything else again for
-ever, and hold up what comes after it); 503 says: not everything is written, send it all again.
+The order is the contract: who sends it before all else, then the site's role, then the body, then the events one by
+one. What is from our registry and can never be used is answered with 200 (the registry would try anything else again
+for ever, and hold up what comes after it); 503 says: not everything is written, send it all again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
-from geosync.errors import GeosyncError, MalformedMessage
+from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.events import GeoEvent, Heartbeat
-from geosync.notifications import distribution
 from geosync.notifications.authorization import Authorization, read_tokens
+from geosync.notifications.claims import Received
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.publish import PARALLEL_CALLS, Publisher
-from geosync.notifications.request import Refusal, answer, document, header
+from geosync.notifications.request import Delivery, Refusal, answer
 from geosync.notifications.settings import NotificationSettings
+from geosync.notifications.sources import Source, identity_of
 from geosync.settings import read
 
 if TYPE_CHECKING:
@@ -54,11 +56,27 @@ class Site:
 
     @cached_property
     def authorization(self) -> Authorization:
-        """The check of the Authorization header; it reads the secret with the first one."""
+        """The check of the site's token; it reads the secret with the first one."""
         secrets = boto3.client("secretsmanager", config=AWS_CALLS)
         return Authorization(
             lambda: read_tokens(secrets, self.settings.notification_secret_arn),
             on_failure=lambda error: logger.warning("notification_token_unreadable", extra={"reason": str(error)}),
+        )
+
+    @cached_property
+    def source(self) -> Source:
+        """The registry that may notify this site. Raises ConfigurationError."""
+        settings = self.settings
+        return Source(
+            name=settings.notification_source,
+            registry_url=settings.local_registry_url,
+            authorization=self.authorization,
+            identity=identity_of(
+                settings.notification_source,
+                audience=settings.notification_audience,
+                sender=settings.notification_sender,
+                on_failure=lambda error: logger.warning("notification_keys_unreadable", extra={"reason": str(error)}),
+            ),
         )
 
     @cached_property
@@ -73,8 +91,9 @@ class Site:
         )
 
     def prepare(self) -> None:
-        """Make now what this site's role needs."""
-        _ = self.authorization
+        """Make now what this site's role and source need."""
+        with suppress(ConfigurationError):  # said with each request
+            _ = self.source
         if self.settings.site_role == "primary":
             _ = self.publisher
 
@@ -103,17 +122,19 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    verdict = site().authorization.check(header(event, "authorization"))
+    delivery, source = Delivery(event), site().source
+    verdict, parse = source.authenticate(delivery)
     if verdict != "allowed":
         logger.warning("notification_refused", extra=_line(request_id, 401, reason=verdict))
         site().metrics.put({"NotificationsRefused": 1})
-        return answer(401, "the Authorization header is not this site's notification token")
+        return answer(401, source.way)
     settings = site().settings
     if settings.site_role != "primary":
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))
         return answer(200, f"dropped: this site is a {settings.site_role}")
+    received = Received(site=settings.site_name, source=source.name, received_at=int(time.time() * 1000))
     try:
-        outcomes = distribution.parse(document(event), site=settings.site_name, received_at=int(time.time() * 1000))
+        outcomes = parse(delivery, received)
     except MalformedMessage as error:
         raise Refusal(400, str(error)) from None
     written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]

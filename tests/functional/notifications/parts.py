@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "EVENTS_TABLE": "events",
     "TOPIC_ARN": "arn:aws:sns:eu-west-1:111122223333:geosync-dublin",
     "EVENT_RETENTION_DAYS": "30",
+    "LOCAL_REGISTRY_URL": "https://europe-docker.pkg.dev",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

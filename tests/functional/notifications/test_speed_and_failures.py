@@ -147,7 +147,7 @@ def test_nothing_heavy_is_imported() -> None:
 
 def test_a_client_is_made_only_when_it_is_needed(stub: StubAws, post: Post) -> None:
     assert post(sample("distribution-pull.json"))[0] == 200
-    assert set(vars(app.site())) == {"settings", "metrics", "authorization"}
+    assert set(vars(app.site())) == {"settings", "metrics", "authorization", "source"}
 
 
 COLD = """

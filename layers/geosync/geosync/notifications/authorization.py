@@ -1,14 +1,18 @@
-"""The Authorization check: the raw header against the site's notification token, the current and the previous one.
+"""The site's notification token, the current and the previous one, against what a request shows.
 
-GitLab's registry sends the token as it is, without a scheme. Both versions are valid, so that a token is
-rotated without a moment in which notifications are refused: rotate the secret, then change the registry's configuration
-at leisure.
+GitLab's registry sends the token as it is in Authorization, without a scheme; some registries can only send it as Basic
+or Bearer, and GitHub signs the body with it. Both versions are valid, so that a token is rotated without a moment in
+which notifications are refused: rotate the secret, then change the registry's configuration at leisure.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
+import hashlib
 import hmac
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +30,9 @@ REREAD_SECONDS = 60
 MAX_AGE_SECONDS = 900
 
 Verdict = Literal["allowed", "missing", "blank", "not_ascii", "wrong"]
+Scheme = Literal["basic", "bearer"]
+
+_SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 
 
 class Authorization:
@@ -59,22 +66,34 @@ class Authorization:
             return "blank"
         if not header.isascii():
             return "not_ascii"
-        given = header.encode("ascii")
+        return self._verdict(header.encode("ascii"), lambda token: token)
+
+    def check_signature(self, header: str | None, body: bytes) -> Verdict:
+        """Judge `sha256=<hex>`, the HMAC of the raw body with the token as its key (GitHub's X-Hub-Signature-256)."""
+        if header is None:
+            return "missing"
+        signature = _SIGNATURE.fullmatch(header)
+        if signature is None:
+            return "wrong"
+        return self._verdict(bytes.fromhex(signature[1]), lambda token: hmac.new(token, body, hashlib.sha256).digest())
+
+    def _verdict(self, given: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
+        """Compare with what is expected of each token; after a mismatch once more, with what the secret is now."""
         if self._is_older_than(MAX_AGE_SECONDS):
             self._read()
-        if self._matches(given):
+        if self._matches(given, expected):
             return "allowed"
         if self._is_older_than(REREAD_SECONDS):
             self._read()
-            if self._matches(given):
+            if self._matches(given, expected):
                 return "allowed"
         return "wrong"
 
-    def _matches(self, given: bytes) -> bool:
+    def _matches(self, given: bytes, expected: Callable[[bytes], bytes]) -> bool:
         """Compare with every token, always: the time taken tells neither which one matches nor how far."""
         matches = False
         for token in self._tokens:
-            matches |= hmac.compare_digest(token, given)
+            matches |= hmac.compare_digest(expected(token), given)
         return matches
 
     def _is_older_than(self, seconds: float) -> bool:
@@ -88,6 +107,23 @@ class Authorization:
                 raise
             self._on_failure(error)
         self._read_at = self._clock()
+
+
+def without_scheme(header: str | None, schemes: frozenset[Scheme]) -> str | None:
+    """Return the token that a header of one of these schemes carries: what follows Bearer, or Basic's password.
+
+    Any other header is returned as it is; it may be the token itself. A Basic that cannot be decoded is no token.
+    """
+    scheme, _, rest = (header or "").partition(" ")
+    if scheme.lower() == "bearer" and "bearer" in schemes:
+        return rest.strip()
+    if scheme.lower() != "basic" or "basic" not in schemes:
+        return header
+    try:
+        pair = base64.b64decode(rest.strip(), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return ""
+    return pair.partition(":")[2]
 
 
 def read_tokens(secrets: SecretsManagerClient, secret_arn: str) -> tuple[bytes, ...]:

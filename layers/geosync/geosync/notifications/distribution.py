@@ -13,7 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from geosync.errors import MalformedMessage
-from geosync.events import HEARTBEAT, MAX_TEXT_LENGTH, GeoEvent, Heartbeat, is_text
+from geosync.events import HEARTBEAT, GeoEvent, Heartbeat
+from geosync.notifications.claims import id_if, is_ascii_text, present, printable, text_if, time_if
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable, UnusableBecause
 from geosync.oci.media_types import essence, is_manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
@@ -28,8 +29,6 @@ _BLOB = re.compile(
     r"|application/vnd\.oci\.(image\.layer\..+|image\.config\.v1\+json|empty\.v1\+json)"
     r"|application/vnd\.docker\.(container\.image\.(v1\+json|rootfs\..+)|image\.rootfs\..+|plugin\.v1\+json)"
 )
-_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,12})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _CLAIMS = ("repository", "tag", "digest", "mediaType")
 
 
@@ -82,19 +81,19 @@ def _push_or_delete(
         site=site,
         event_name="created" if action == "push" else "deleted",
         repository=target["repository"],
-        tag=_present(target.get("tag")),
-        digest=_present(target.get("digest")),
-        media_type=_if(_is_ascii_text, target.get("mediaType")),
-        occurred_at=_if(_RFC_3339.fullmatch, event.get("timestamp")),
+        tag=present(target.get("tag")),
+        digest=present(target.get("digest")),
+        media_type=text_if(is_ascii_text, target.get("mediaType")),
+        occurred_at=time_if(event.get("timestamp")),
         received_at=received_at,
         source=SOURCE,
-        correlation_id=_if(_ID.fullmatch, correlation_id) or event_id,
+        correlation_id=id_if(correlation_id) or event_id,
     )
 
 
 def _refusal(action: object, target: dict[str, Any]) -> UnusableBecause | None:
     """Return the first reason why this push or delete cannot become a geo event, None if it can."""
-    tag, digest = _present(target.get("tag")), _present(target.get("digest"))
+    tag, digest = present(target.get("tag")), present(target.get("digest"))
     pushed_by_digest = action == "push" and tag is None
     checks: tuple[tuple[bool, UnusableBecause], ...] = (
         (action == "rename", "rename"),
@@ -126,20 +125,14 @@ def _unusable(
     rename = target.get("rename")
     if isinstance(rename, dict):
         claims |= {"rename_from": rename.get("from"), "rename_to": rename.get("to")}
-    printable = {name: _printable(claim) for name, claim in claims.items() if claim is not None}
-    return Unusable(id=event_id, reason=reason, received_at=received_at, source=SOURCE, claims=printable)
-
-
-def _printable(claim: object) -> str:
-    """Text that DynamoDB takes, cut; of anything but text only what kind of thing it is."""
-    text = claim if isinstance(claim, str) else f"({type(claim).__name__})"
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:MAX_TEXT_LENGTH])
+    said = {name: printable(claim) for name, claim in claims.items() if claim is not None}
+    return Unusable(id=event_id, reason=reason, received_at=received_at, source=SOURCE, claims=said)
 
 
 def _id_of(event: dict[str, Any], taken: set[str]) -> str:
     """The registry's id, so that what it sends again is known by it; a new one if that is missing, odd or taken."""
-    event_id = event.get("id")
-    if not isinstance(event_id, str) or not _ID.fullmatch(event_id) or event_id in taken:
+    event_id = id_if(event.get("id"))
+    if event_id is None or event_id in taken:
         return _new_id(taken)
     taken.add(event_id)
     return event_id
@@ -153,26 +146,12 @@ def _new_id(taken: set[str]) -> str:
 
 def _is_of_a_blob(action: object, target: dict[str, Any]) -> bool:
     """Whether this push or delete says that it is a blob's; with a tag it is a manifest's, whatever it says."""
-    named_by_tag = _present(target.get("tag")) is not None
+    named_by_tag = present(target.get("tag")) is not None
     return action in ("push", "delete") and not named_by_tag and _is(_is_blob, target.get("mediaType"))
 
 
-def _present(value: Any) -> Any:
-    """Return the value, None for an empty text: registries leave out what is empty, some send it as ""."""
-    return None if value == "" else value
-
-
 def _is(check: Callable[[str], object], value: object) -> bool:
-    return _if(check, value) is not None
-
-
-def _if(check: Callable[[str], object], value: object) -> str | None:
-    """Return `value` if it is text that passes the check."""
-    return value if isinstance(value, str) and check(value) else None
-
-
-def _is_ascii_text(text: str) -> bool:
-    return is_text(text) and text.isascii()
+    return text_if(check, value) is not None
 
 
 def _is_blob(media_type: str) -> bool:

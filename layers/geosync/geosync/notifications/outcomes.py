@@ -7,7 +7,13 @@ from typing import Literal, TypeAlias
 
 from geosync.events import GeoEvent, Heartbeat
 
-DroppedBecause = Literal["pull", "mount", "blob"]
+DroppedBecause = Literal[
+    "pull",
+    "mount",
+    "blob",
+    "ping",  # the sender tries its configuration out
+    "other_event",  # of a kind that says nothing about an image: a scan, a build, a package of another ecosystem
+]
 UnusableBecause = Literal[
     "not_an_object",  # the event, or its target, is no JSON object
     "unknown_action",
@@ -18,6 +24,8 @@ UnusableBecause = Literal[
     "unknown_media_type",  # pushed by digest, and neither a manifest nor a blob that is known here
     "no_reference",  # a push that names neither a tag nor a digest
     "bad_heartbeat",
+    "bad_data",  # a message whose content is not what its format says
+    "other_registry",  # it names another registry than the site's own
 ]
 
 

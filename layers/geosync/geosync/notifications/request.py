@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from functools import cached_property
 from typing import Any
 
 from geosync.oci.media_types import essence
@@ -18,6 +19,7 @@ MEDIA_TYPES = (
     "application/vnd.docker.distribution.events.v1+json",
     "application/vnd.docker.distribution.events.v2+json",
     "application/json",
+    "application/cloudevents+json",
 )
 
 
@@ -29,30 +31,43 @@ class Refusal(Exception):
         self.status = status
 
 
-def header(event: dict[str, Any], name: str) -> str | None:
-    """Return the value of a header, whose name is given in lower case; None when it was not sent."""
-    headers: dict[str, str] = event.get("headers") or {}
-    return next((value for key, value in headers.items() if key.lower() == name), None)
+class Delivery:
+    """One request as it was sent: headers, raw body, decoded body. Each is read when it is first asked for."""
 
+    def __init__(self, event: dict[str, Any]) -> None:
+        self._event = event
 
-def document(event: dict[str, Any]) -> object:
-    """Return the decoded JSON of the body.
+    def header(self, name: str) -> str | None:
+        """Return the value of a header, whose name is given in lower case; None when it was not sent."""
+        headers: dict[str, str] = self._event.get("headers") or {}
+        return next((value for key, value in headers.items() if key.lower() == name), None)
 
-    Raises Refusal: 415 for another media type than Distribution's envelopes and plain JSON (parameters are ignored:
-    JSON says itself how it is encoded), 413 for a body over 1 MiB, 400 for one that is not JSON.
-    """
-    media_type = essence(header(event, "content-type"))
-    if media_type and media_type not in MEDIA_TYPES:
-        raise Refusal(415, f"the media type is none of {', '.join(MEDIA_TYPES)}")
-    body = _body(event)
-    if not body:
-        raise Refusal(400, "the body is empty")
-    try:
-        return json.loads(body)
-    except RecursionError:
-        raise Refusal(400, "the body is nested too deeply") from None
-    except ValueError:
-        raise Refusal(400, "the body is not JSON") from None
+    @cached_property
+    def body(self) -> bytes:
+        """The body's bytes, as a signature over them wants them.
+
+        Raises Refusal: 413 for a body over 1 MiB, 400 for one that is not the base64 that it is said to be.
+        """
+        return _body(self._event)
+
+    @cached_property
+    def document(self) -> object:
+        """The decoded JSON of the body.
+
+        Raises Refusal: 415 for a media type that is no JSON of notifications (parameters are ignored: JSON says itself
+        how it is encoded), 413 for a body over 1 MiB, 400 for one that is not JSON.
+        """
+        media_type = essence(self.header("content-type"))
+        if media_type and media_type not in MEDIA_TYPES:
+            raise Refusal(415, f"the media type is none of {', '.join(MEDIA_TYPES)}")
+        if not self.body:
+            raise Refusal(400, "the body is empty")
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise Refusal(400, "the body is nested too deeply") from None
+        except ValueError:
+            raise Refusal(400, "the body is not JSON") from None
 
 
 def answer(status: int, message: str, **more: object) -> dict[str, Any]:

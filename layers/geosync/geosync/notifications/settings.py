@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geosync.notifications.sources import SourceName
 from geosync.settings import Role
 
 
@@ -17,3 +18,7 @@ class NotificationSettings:
     events_table: str
     topic_arn: str
     event_retention_days: int
+    local_registry_url: str
+    notification_source: SourceName = "distribution"
+    notification_audience: str = ""
+    notification_sender: str = ""
