@@ -12,7 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from geosync.errors import ConfigurationError
-from geosync.notifications.authorization import MAX_AGE_SECONDS, REREAD_SECONDS, Authorization, read_tokens
+from geosync.notifications.authorization import (
+    MAX_AGE_SECONDS,
+    REREAD_SECONDS,
+    Authorization,
+    read_tokens,
+    without_scheme,
+)
 
 CURRENT, PREVIOUS = "current-token-1", "previous-token"
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")
@@ -233,3 +239,47 @@ def test_a_secret_that_does_not_exist_is_an_error() -> None:
     client: Any = SecretsManager()
     with pytest.raises(SecretsManager.NotThere):
         read_tokens(client, "arn")
+
+
+# ── Basic, Bearer, signatures ──
+
+
+@pytest.mark.parametrize(
+    ("header", "schemes", "token"),
+    [
+        (CURRENT, set(), CURRENT),
+        (f"Bearer {CURRENT}", set(), f"Bearer {CURRENT}"),
+        (f"Bearer {CURRENT}", {"bearer"}, CURRENT),
+        (f"bearer  {CURRENT} ", {"bearer"}, CURRENT),
+        (CURRENT, {"basic", "bearer"}, CURRENT),
+        ("Basic Z2Vvc3luYzpjdXJyZW50LXRva2VuLTE=", {"basic"}, CURRENT),
+        ("Basic Z2Vvc3luYzpjdXJyZW50LXRva2VuLTE=", {"bearer"}, "Basic Z2Vvc3luYzpjdXJyZW50LXRva2VuLTE="),
+        ("Basic Y3VycmVudC10b2tlbi0x", {"basic"}, ""),  # a user's name and no password
+        ("Basic !", {"basic"}, ""),
+        ("Basic /w==", {"basic"}, ""),
+        ("Basic", {"basic"}, ""),
+        ("", {"basic"}, ""),
+        (None, {"basic"}, None),
+    ],
+)
+def test_a_scheme_is_taken_off_only_where_the_source_has_it(header: str | None, schemes: set[Any], token: str) -> None:
+    assert without_scheme(header, frozenset(schemes)) == token
+
+
+def test_a_signature_is_right_with_either_token_and_the_secret_is_read_again_after_a_wrong_one(
+    secret: Secret, clock: Clock, failures: list[Exception]
+) -> None:
+    authorization = Authorization(secret, on_failure=failures.append, clock=clock)
+
+    def signed(token: str) -> str:
+        return "sha256=" + hmac.new(token.encode(), b"body", "sha256").hexdigest()
+
+    assert authorization.check_signature(signed(CURRENT), b"body") == "allowed"
+    assert authorization.check_signature(signed(PREVIOUS), b"body") == "allowed"
+    assert authorization.check_signature(signed(CURRENT), b"body ") == "wrong"
+    assert authorization.check_signature(None, b"body") == "missing"
+    secret.tokens = ("rotated",)
+    assert authorization.check_signature(signed("rotated"), b"body") == "wrong"
+    clock.now += REREAD_SECONDS
+    assert authorization.check_signature(signed("rotated"), b"body") == "allowed"
+    assert secret.reads == 2

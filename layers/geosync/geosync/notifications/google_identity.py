@@ -84,7 +84,8 @@ class PushIdentity:
         """Judge a token; everything but `allowed` is to be refused. Raises KeysUnavailable."""
         jwt = self._jwt
         try:
-            header = jwt.get_unverified_header(token) if len(token) <= _MAX_TOKEN_LENGTH else {}
+            is_plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
+            header = jwt.get_unverified_header(token) if is_plausible else {}
         except jwt.InvalidTokenError:
             header = {}
         key_id = header.get("kid")
