@@ -21,7 +21,8 @@ GeosyncError
     │   ├── TooLarge
     │   └── MalformedManifest
     └── RegistryError             a registry answered something else than success
-        ├── Unauthorized          401, 403: credentials or permissions
+        ├── Unauthorized          401: the credentials are not accepted
+        │   └── Denied            403: they are, and lack a permission
         ├── NotFound              404
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx: permanent
@@ -168,9 +169,13 @@ class RegistryError(ReplicationError):
 
 
 class Unauthorized(RegistryError):
-    """401 or 403. Retryable: the operator mends credentials or the registry's trust, and the backlog goes on."""
+    """401 (403: Denied). Retryable: the operator mends credentials or the registry's trust, and the backlog goes on."""
 
     retryable = True
+
+
+class Denied(Unauthorized):
+    """403: the registry knows who asks, and that they may not. The message names what to grant."""
 
 
 class NotFound(RegistryError):

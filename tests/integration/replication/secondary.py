@@ -14,11 +14,13 @@ from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
 from geosync.events import EventName, GeoEvent
-from geosync.oci.credentials import Anonymous
+from geosync.oci.credentials import Anonymous, Credentials
 from geosync.oci.deadline import Deadline
 from geosync.registries.registry import Registry
+from geosync.registries.secrets import VendorAccess
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.deletes import TagRemover
+from geosync.replication.known_capabilities import KnownCapabilities
 from geosync.replication.receiver import Receiver
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
@@ -27,6 +29,7 @@ from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
 
+Access = Credentials | VendorAccess
 TIMING = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
 _ids = itertools.count(1)
 
@@ -54,14 +57,19 @@ class HasUrl(Protocol):
 
 
 class Secondary:
-    """Follows the registry `primary` into the registry `secondary`, both seen through proxies that count."""
+    """Follows the registry `primary` into the registry `secondary`, both seen through proxies that count.
+
+    `probing`: what the secondary's registry does is asked, as in the function; else it is like Distribution.
+    """
 
     def __init__(
         self,
         primary: HasUrl,
         secondary: HasUrl,
         *,
-        vendor: type[Registry] = Registry,
+        vendors: tuple[type[Registry], type[Registry]] = (Registry, Registry),
+        accesses: tuple[Access, Access] = (Anonymous(), Anonymous()),
+        probing: bool = False,
         timing: Timing = TIMING,
         prefix: str = "",
         removals: bool = True,
@@ -73,10 +81,10 @@ class Secondary:
         self.store = store or MemoryStore()
         self.registry = SyncRegistry(self.store, timing=timing)
         self.dlq = Queue()
-        reader = vendor(self.primary_proxy.url, Anonymous(), deadline=self.deadline)
-        writer = vendor(
+        reader = vendors[0](self.primary_proxy.url, accesses[0], deadline=self.deadline)
+        writer = vendors[1](
             self.secondary_proxy.url,
-            Anonymous(),
+            accesses[1],
             deadline=self.deadline,
             writes=True,
             tag_write_seconds=timing.tag_write_timeout,
@@ -85,7 +93,7 @@ class Secondary:
             primary=reader,
             secondary=writer,
             remover=TagRemover(writer),
-            capabilities=lambda _: Capabilities(),
+            capabilities=KnownCapabilities(self.store, writer) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
         reporter = Reporter(

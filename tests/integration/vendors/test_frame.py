@@ -165,7 +165,7 @@ def test_a_refusal_may_mean_that_it_is_there_already(second_registry: Place, rep
 def listed(start_registry: StartRegistry, plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
     """A secondary between two registries whose listings have digests."""
     with Listing(plain_registry.url) as primary, Listing(second_registry.url) as there:
-        one = Secondary(primary, there, vendor=ListingRegistry)
+        one = Secondary(primary, there, vendors=(ListingRegistry, ListingRegistry))
         yield one
         one.close()
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from geosync.errors import (
     BlobsUnknown,
+    Denied,
     NotFound,
     OutcomeUnknown,
     Refused,
@@ -52,8 +53,8 @@ def body(*errors: Mapping[str, object]) -> bytes:
         (307, "", Refused),
         (501, "UNSUPPORTED", Refused),
         (401, "UNAUTHORIZED", Unauthorized),
-        (403, "DENIED", Unauthorized),
-        (403, "", Unauthorized),
+        (403, "DENIED", Denied),
+        (403, "", Denied),
         (404, "NAME_UNKNOWN", NotFound),
         (404, "", NotFound),
         (404, "BLOB_UPLOAD_UNKNOWN", RegistryUnavailable),

@@ -15,6 +15,7 @@ from typing import Any
 
 from geosync.errors import (
     BlobsUnknown,
+    Denied,
     NotFound,
     OutcomeUnknown,
     Refused,
@@ -47,7 +48,7 @@ _BY_CODE: dict[str, type[RegistryError]] = {
 _BY_STATUS: dict[int, type[RegistryError]] = {
     401: Unauthorized,
     # DENIED and whatever else is 403: somebody has to grant something, and then the same request succeeds.
-    403: Unauthorized,
+    403: Denied,
     404: NotFound,
     408: RegistryUnavailable,
     425: RegistryUnavailable,

@@ -26,6 +26,8 @@ from geosync.oci.transport import Answer, Broken, Timeouts, Transport
 MAX_TOKEN_BYTES = 64 * 1024
 #: A token is renewed this long before it expires.
 RENEWAL_SECONDS = 5.0
+#: A lent account that is younger has not ended.
+FRESH_SECONDS = 60.0
 #: How long a token lives when the token service does not say (its specification).
 DEFAULT_LIFETIME_SECONDS = 60.0
 
@@ -101,6 +103,7 @@ class Authorizer:
         self._locks: dict[Access, threading.Lock] = {}
         self._lock = threading.Lock()
         self._loan: Loan | None = None
+        self._borrowed_at = 0.0
         self._borrowing = threading.Lock()
 
     def header(self, access: Access, lasting: float = 0.0) -> str | None:
@@ -142,6 +145,21 @@ class Authorizer:
         known, self._challenge = self._challenge, chosen
         if used is not None and known is not None and known.scheme == "bearer":
             self._forget(access, used)
+        return True
+
+    def has_ended(self, used: str | None) -> bool:
+        """Take in a 403 for `used`; True when it was a lent account that may have ended, and there is another one now.
+
+        Some registries (Amazon ECR) refuse an account that has ended as they refuse one that may not. A loan that was
+        just taken has not ended: a permission that is missing costs a new one once in a while, not for each request.
+        """
+        if not isinstance(self._credentials, Borrowed) or used is None:
+            return False
+        with self._borrowing:
+            if self._loan is not None and used == _basic_header(self._loan):
+                if time.time() - self._borrowed_at < FRESH_SECONDS:
+                    return False
+                self._loan = None
         return True
 
     def explain(self, answer: Answer) -> str:
@@ -217,7 +235,7 @@ class Authorizer:
         with self._borrowing:
             if self._loan is None or time.time() >= self._loan.renew_at:
                 self._deadline.check()
-                self._loan = lender.borrow()
+                self._loan, self._borrowed_at = lender.borrow(), time.time()
             return self._loan
 
     def _give_back(self, used: str) -> bool:

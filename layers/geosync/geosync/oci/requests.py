@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from geosync.errors import ConfigurationError, OutcomeUnknown, RegistryUnavailable, Unauthorized
+from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, RegistryUnavailable, Unauthorized
 from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors
 from geosync.oci.auth import Access, Authorizer
 from geosync.oci.credentials import Credentials
@@ -109,10 +109,14 @@ class Requester:
             # Credentials are for the registry alone: an upload may have been given a location elsewhere.
             authorization = self._authorizer.header(call.access, call.lasting) if own else None
             answer = self._follow(call, url, authorization, budget)
-            if answer.status != 401 or not own or attempt == 2:
+            if answer.status not in (401, 403) or not own or attempt == 2:
                 return answer
             try:
-                again = self._authorizer.learn(call.access, answer, authorization)
+                again = (
+                    self._authorizer.learn(call.access, answer, authorization)
+                    if answer.status == 401
+                    else self._authorizer.has_ended(authorization)
+                )
             except Unauthorized:
                 answer.close()
                 raise
@@ -136,6 +140,8 @@ class Requester:
                 codes=found.codes,
                 detail="; ".join(one for one in (detail, explained) if one),
             )
+        if answer.status == 403:
+            raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
         error = error_of(self.name, label, answer, found)
         # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
         if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
@@ -215,6 +221,12 @@ class Requester:
         request that is signed in its query and has an Authorization beside it.
         """
         return self.is_own(url) and (hops == 0 or urlsplit(url).path.startswith("/v2/"))
+
+
+def _lacking(detail: str, access: Access) -> str:
+    """Say what a 403 is about: the registry's own words, and what the account must be allowed."""
+    wanted = " and ".join(f"{' and '.join(actions)} in {kind} {name}" for kind, name, actions in access)
+    return "; ".join(one for one in (detail, f"check that the account may {wanted}" if wanted else "") if one)
 
 
 def _base(url: str) -> str:

@@ -6,7 +6,9 @@ a vendor (vendors/<name>.py) is a subclass that overrides what differs there and
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, NamedTuple
 
@@ -18,6 +20,9 @@ from geosync.oci.manifests import Manifest
 from geosync.oci.transport import Timeouts
 from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
+
+MADE_SECONDS = 60.0
+"""So long a repository that we made is not made again when a request misses it."""
 
 
 class ListedTag(NamedTuple):
@@ -76,7 +81,7 @@ class Registry(RegistryClient):
             tag_write_seconds=tag_write_seconds,
         )
         self._making = threading.Lock()
-        self._made: set[str] = set()
+        self._made: dict[str, float] = {}
 
     @classmethod
     def recognises(cls, host: str) -> bool:  # noqa: ARG003 - the plain answer
@@ -143,7 +148,8 @@ class Registry(RegistryClient):
     def _make(self, repository: str, error: NotFound) -> None:
         """Make a repository, once for all threads that miss it; raises `error` where that is not the way."""
         with self._making:
-            if repository not in self._made:
+            # One that was made a while ago and is missed now was deleted since.
+            if time.monotonic() - self._made.get(repository, -math.inf) > MADE_SECONDS:
                 if not self.make_repository(repository):
                     raise error
-                self._made.add(repository)
+                self._made[repository] = time.monotonic()

@@ -108,12 +108,12 @@ class SecretReader:
             return ()
         return tuple(value)
 
-    def flag(self, key: str) -> bool:
-        """True or false, false where it is left out."""
-        value = self._document.get(key, False)
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        """True or false, which may be left out."""
+        value = self._document.get(key, default)
         if not isinstance(value, bool):
             self.problems.append(f"{key} must be true or false")
-            return False
+            return default
         return value
 
     def texts(self, key: str) -> Mapping[str, str]:

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError
 from geosync.registries.registry import Registry
+from geosync.registries.vendors.ecr import Ecr
 
 AUTO = "auto"
-VENDORS: tuple[type[Registry], ...] = (Registry,)
+VENDORS: tuple[type[Registry], ...] = (Registry, Ecr)
 NAMES = tuple(vendor.NAME for vendor in VENDORS)
 
 

@@ -1,0 +1,139 @@
+"""The AWS account and region of an Amazon ECR registry, asked by the function's role or by one that it assumes."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from geosync.errors import Denied, NotFound, OutcomeUnknown, Refused, RegistryUnavailable
+from geosync.oci.answers import redact
+from geosync.oci.credentials import Loan
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecr import ECRClient
+
+RENEWAL_SECONDS = 30 * 60.0
+"""A token lasts 12 hours (GetAuthorizationToken); it is renewed so long before, so that no upload outlives it."""
+SESSION_MARGIN_SECONDS = 300.0
+"""A role's session is renewed so long before its end."""
+SESSION_SECONDS = 3600
+# Twice 2 + 5 s at most: a delete ends within the 20 s that the store protocol gives a tag write.
+CALLS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+
+_DENIED = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "UnauthorizedOperation",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+    }
+)
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
+_MISSING = frozenset({"RepositoryNotFoundException", "ImageNotFoundException"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Whose registry it is, and where."""
+
+    account: str
+    region: str
+
+
+class EcrAccount:
+    """Calls ECR's API for one registry (`name`, as errors call it). Thread-safe.
+
+    `role_arn` is assumed for it, with `external_id` if its trust policy asks for one; None: the function's own role.
+    Every method raises Denied with the permission that is missing, RegistryUnavailable, and NotFound or Refused.
+    """
+
+    def __init__(self, name: str, place: Place, *, role_arn: str | None = None, external_id: str | None = None) -> None:
+        self.place = place
+        self._name = name
+        self._role_arn = role_arn
+        self._external_id = external_id
+        self._lock = threading.Lock()
+        self._client: ECRClient | None = None
+        self._client_until = 0.0
+
+    def borrow(self) -> Loan:
+        """A user and a password for the registry (GetAuthorizationToken)."""
+        with self.asking("ecr:GetAuthorizationToken"):
+            (data,) = self.ecr().get_authorization_token()["authorizationData"]
+        username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        return Loan(username=username, password=password, renew_at=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
+
+    def ecr(self) -> ECRClient:
+        """The client, made anew when a role's session is about to end. Use it within `asking`."""
+        with self._lock:
+            if self._client is None or time.time() >= self._client_until:
+                self._client, self._client_until = self._make()
+            return self._client
+
+    @contextmanager
+    def asking(self, action: str, *, write: bool = False) -> Iterator[None]:
+        """Around calls that need the permission `action`: what AWS raises becomes an error of the registry's.
+
+        `write`: a call without an answer may have been done.
+        """
+        try:
+            yield
+        except ClientError as error:
+            raise self._meant(action, error) from error
+        except NoCredentialsError as error:
+            raise Denied(self._name, action, detail="this process has no AWS credentials") from error
+        except BotoCoreError as error:
+            kind = OutcomeUnknown if write else RegistryUnavailable
+            raise kind(self._name, action, detail=type(error).__name__) from error
+
+    def _make(self) -> tuple[ECRClient, float]:
+        # A session of its own: to make clients of the shared one is not safe beside other threads.
+        session = boto3.Session(region_name=self.place.region)
+        if self._role_arn is None:
+            return session.client("ecr", config=CALLS), float("inf")
+        given: dict[str, Any] = {"ExternalId": self._external_id} if self._external_id else {}
+        with self.asking("sts:AssumeRole"):
+            lent = session.client("sts", config=CALLS).assume_role(
+                RoleArn=self._role_arn, RoleSessionName="geosync", DurationSeconds=SESSION_SECONDS, **given
+            )["Credentials"]
+        client = session.client(
+            "ecr",
+            config=CALLS,
+            aws_access_key_id=lent["AccessKeyId"],
+            aws_secret_access_key=lent["SecretAccessKey"],
+            aws_session_token=lent["SessionToken"],
+        )
+        return client, _seconds(lent["Expiration"]) - SESSION_MARGIN_SECONDS
+
+    def _meant(self, action: str, error: ClientError) -> Denied | RegistryUnavailable | NotFound | Refused:
+        code = error.response.get("Error", {}).get("Code", "")
+        message = redact(error.response.get("Error", {}).get("Message", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        if code in _DENIED:
+            who = self._role_arn or "the function's role"
+            detail = f"check that {who} may {action} in account {self.place.account}, {self.place.region}: {message}"
+            return Denied(self._name, action, status=403, codes=(code,), detail=detail)
+        if code in _THROTTLED or status >= 500 or status == 429:
+            # Throttling is a 400 in AWS's API: for us it is what a registry's 429 is.
+            status = 429 if code in _THROTTLED else status
+            return RegistryUnavailable(self._name, action, status=status, codes=(code,), detail=message)
+        kind = NotFound if code in _MISSING else Refused
+        return kind(self._name, action, status=status, codes=(code,), detail=message)
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.timestamp()
