@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.template.parts import FUNCTIONS, ROOT, as_list, statements
+from tests.unit.template.parts import FUNCTIONS, ROOT, actions, statements
 
 # Used by Lambda itself in the function's name: its log, its event sources, its network interface. No test sees that.
 BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface"}
+# Asked for by ECR of who speaks the registry's own API to it.
+BY_ECR = {"PushToEcr", "PullFromEcr"}
 # Used by SNS in the function's name, with a key of one's own.
 BY_SNS = {"UseTheTopicsKey"}
 NAMES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
@@ -37,8 +39,8 @@ def allowed(function: str) -> set[str]:
     return {
         action
         for statement in statements(role)
-        if statement["Sid"] not in BY_LAMBDA | BY_SNS
-        for action in as_list(statement["Action"])
+        if statement["Sid"] not in BY_LAMBDA | BY_SNS | BY_ECR
+        for action in actions(statement)
     }
 
 

@@ -33,6 +33,8 @@ _ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
+# What an operation needs beside its own name when it is given this parameter.
+_WITH = {"ecr:CreateRepository": {"tags": "ecr:TagResource"}}
 _TRANSACTIONS = {"dynamodb:TransactWriteItems", "dynamodb:TransactGetItems"}
 _PARTS = {
     "Put": "dynamodb:PutItem",
@@ -48,7 +50,8 @@ def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iter
     name = f"{service}:{operation}"
     if name in _TRANSACTIONS:
         return {_PARTS[part] for item in parameters["TransactItems"] for part in item}
-    return {_ACTIONS.get(name, name)}
+    more = {action for parameter, action in _WITH.get(name, {}).items() if parameters.get(parameter)}
+    return {_ACTIONS.get(name, name), *more}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -73,12 +73,18 @@ def refers_to(node: Any, name: str) -> bool:
 
 
 def statements(role: str) -> list[dict[str, Any]]:
-    """Return all statements of a role's own policies, those under a condition too."""
+    """Return all statements of a role's own policies and of those beside it, those under a condition too."""
+    beside = [policy for policy in of_type("AWS::IAM::Policy").values() if {"Ref": role} in policy["Roles"]]
     return [
         node
-        for path, node in walk(RESOURCES[role]["Properties"].get("Policies", []))
+        for path, node in walk([RESOURCES[role]["Properties"].get("Policies", []), *beside])
         if isinstance(node, dict) and "Effect" in node and "Action" in node
     ]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """Return a statement's actions, those under a condition too."""
+    return [node for _, node in walk(statement["Action"]) if isinstance(node, str) and ":" in node and "::" not in node]
 
 
 def as_list(value: Any) -> list[Any]:

@@ -17,6 +17,7 @@ ACCEPTED = {
     "LocalRegistrySecretArn": ["", SECRET],
     "PrimaryRegistryUrl": ["", "https://registry.example.com:5050"],
     "PrimaryRegistrySecretArn": ["", SECRET],
+    "EcrRoleArns": ["", "arn:aws:iam::111122223333:role/geosync", "arn:aws-cn:iam::111122223333:role/path/geosync"],
     "RepositoryPrefix": ["", "mirror", "group/sub-group", "a__b.c"],
     "IncludeRepositories": ["", "group/**", "library/*, group/[a-m]*/app", "**/app\n**", "a*b?c"],
     "ExcludeRepositories": ["", "group/secret/**"],
@@ -39,6 +40,7 @@ REFUSED = {
     "LocalRegistrySecretArn": ["geo/registry", SECRET + " "],
     "PrimaryRegistryUrl": ["ftp://registry.example.com", "https://registry.example.com?x"],
     "PrimaryRegistrySecretArn": ["geo/registry"],
+    "EcrRoleArns": ["geosync", "arn:aws:iam::111122223333:user/geosync"],
     "RepositoryPrefix": ["/mirror", "mirror/", "Mirror", "a//b"],
     "IncludeRepositories": [
         "Group/**",

@@ -8,6 +8,7 @@ from tests.unit.template.parts import (
     LINES,
     RESOURCES,
     TEMPLATE,
+    actions,
     as_list,
     of_type,
     refers_to,
@@ -36,7 +37,7 @@ def test_no_function_has_a_managed_policy_or_one_made_by_sam() -> None:
 @pytest.mark.parametrize("role", sorted(ROLES.values()))
 def test_no_action_is_a_pattern(role: str) -> None:
     for statement in statements(role):
-        for action in as_list(statement["Action"]):
+        for action in actions(statement):
             assert "*" not in action, statement["Sid"]
 
 
@@ -44,7 +45,7 @@ def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_rea
     everywhere = [
         statement for role in ROLES.values() for statement in statements(role) if "*" in as_list(statement["Resource"])
     ]
-    assert [statement["Sid"] for statement in everywhere] == ["KeepItsNetworkInterface"]
+    assert [statement["Sid"] for statement in everywhere] == ["KeepItsNetworkInterface", "GetEcrTokens"]
     for statement in everywhere:
         line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
         assert LINES[line - 1].strip().startswith("#")
@@ -65,7 +66,7 @@ def test_a_function_writes_its_own_log_group_and_no_other(name: str) -> None:
     writes = [
         statement
         for statement in statements(ROLES[name])
-        if any(action.startswith("logs:") for action in as_list(statement["Action"]))
+        if any(action.startswith("logs:") for action in actions(statement))
     ]
     assert [statement["Resource"] for statement in writes] == [{"Fn::GetAtt": [group, "Arn"]}]
     assert RESOURCES[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
@@ -85,7 +86,7 @@ def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:
     for name, role in ROLES.items():
         variables = str(FUNCTIONS[name]["Environment"]["Variables"])
         for statement in statements(role):
-            if "secretsmanager:GetSecretValue" in as_list(statement["Action"]):
+            if "secretsmanager:GetSecretValue" in actions(statement):
                 for resource in as_list(statement["Resource"]):
                     secret = resource["Fn::If"][1] if "Fn::If" in resource else resource
                     assert str(secret) in variables
@@ -108,6 +109,27 @@ def test_the_topic_of_any_site_can_be_followed_without_a_change_of_policy() -> N
     follow = next(s for s in statements(ROLES["ReconcileFunction"]) if s["Sid"] == "FollowThePrimary")
     assert follow["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:sns:*:*:geosync-*"}
     assert of_type("AWS::SNS::Topic")["Topic"]["TopicName"] == {"Fn::Sub": "geosync-${SiteName}"}
+
+
+def test_ecr_is_for_who_asks_for_it_and_for_the_registries_accounts_and_regions_only() -> None:
+    assert RESOURCES["EcrPolicy"]["Condition"] == "UsesEcr"
+    of_ecr = [one for one in statements(ROLES["SyncFunction"]) if actions(one)[0].startswith(("ecr:", "sts:"))]
+    scoped = [one for one in of_ecr if one["Sid"] not in ("GetEcrTokens", "AssumeEcrRoles")]
+    assert {one["Sid"] for one in scoped} == {"ManageEcr", "PushToEcr", "ListEcr", "PullFromEcr"}
+    for statement in scoped:
+        text, names = statement["Resource"]["Fn::Sub"]
+        assert text.startswith("arn:${AWS::Partition}:ecr:${Region}:${Account}:repository/")
+        url = "LocalRegistryUrl" if statement["Sid"] in ("ManageEcr", "PushToEcr") else "PrimaryRegistryUrl"
+        assert names["Account"] == split(url)
+        assert names["Region"] == {"Fn::Select": [3, {"Fn::Split": [".", {"Ref": url}]}]}
+    writing = {action for one in of_ecr if one["Sid"] in ("ListEcr", "PullFromEcr") for action in actions(one)}
+    assert not {action for action in writing if "Put" in action or "Upload" in action or "Create" in action}
+
+
+def split(url: str) -> dict[str, Any]:
+    """The first label of a URL's host, as the template takes it."""
+    host = {"Fn::Select": [1, {"Fn::Split": ["//", {"Ref": url}]}]}
+    return {"Fn::Select": [0, {"Fn::Split": [".", host]}]}
 
 
 def test_only_queues_follow_the_topic() -> None:

@@ -1,0 +1,64 @@
+"""functions/sync between two registries of Amazon ECR: the calls of AWS's API that its role has to allow."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from local.registries import RunningRegistry
+from tests.functional.sync.parts import DONE, Site, handle, push, sample, wake
+from tests.support.images import ImageMaker
+from tests.support.vendors.ecr import ACCOUNT, REGION, EcrDouble, Repository
+
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/geosync"
+
+
+@pytest.fixture
+def ecr(
+    site: Site, aws: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegistry]
+) -> Iterator[EcrDouble]:
+    """Both registries of the site: the primary's, used by a role there, and below copy/ its own."""
+    own = {"type": "ecr", "account": ACCOUNT, "region": REGION, "repository_tags": {"team": "geo"}}
+    secrets = boto3.client("secretsmanager")
+    arn = secrets.create_secret(Name="local-registry", SecretString=json.dumps(own))["ARN"]
+    site.set_secret(json.dumps({"type": "ecr", "account": ACCOUNT, "region": REGION, "role_arn": ROLE}))
+    with EcrDouble(registries[1].url) as double:
+        aws.setenv("AWS_ENDPOINT_URL_ECR", double.url)
+        for end in ("LOCAL", "PRIMARY"):
+            aws.setenv(f"{end}_REGISTRY_URL", double.url)
+            aws.setenv(f"{end}_REGISTRY_VENDOR", "ecr")
+        aws.setenv("LOCAL_REGISTRY_SECRET_ARN", arn)
+        aws.setenv("REPOSITORY_PREFIX", "copy")
+        yield double
+
+
+@pytest.fixture
+def make(ecr: EcrDouble) -> Iterator[ImageMaker]:
+    with ImageMaker(ecr.url, seed=time.time_ns(), username="AWS", password=ecr.password()) as maker:
+        yield maker
+
+
+def test_a_push_a_comparison_and_a_delete_go_from_ecr_to_ecr(
+    site: Site, ecr: EcrDouble, make: ImageMaker, repository: str
+) -> None:
+    ecr.repositories[repository] = Repository(request={})
+    gone, stays = make.image(repository, "1.0", layers=1), make.image(repository, "2.0", layers=1)
+
+    assert handle(push(gone)) == DONE
+    assert handle(push(stays)) == DONE
+    copy = ecr.repositories[f"copy/{repository}"]
+    assert copy.tags == {"1.0": gone.digest, "2.0": stays.digest}
+    assert copy.request["tags"] == [{"Key": "team", "Value": "geo"}]
+
+    assert handle(sample("sync-catalogue.json")) == DONE
+    assert site.owed(repository) == ["*"]
+    assert handle(wake(repository)) == DONE
+    assert site.owed(repository) == []
+    assert ecr.calls["ListImages"] == 2
+
+    del ecr.repositories[repository].tags["1.0"]
+    assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
+    assert copy.tags == {"2.0": stays.digest}
