@@ -129,7 +129,7 @@ class Ecr(Registry):
                 )
             )
             for page in pages:
-                self._deadline.check()
+                self.deadline.check()
                 listed = [(one.get("imageTag", ""), one.get("imageDigest")) for one in page["imageIds"]]
                 yield [ListedTag(tag, digest) for tag, digest in listed if is_tag(tag)]
 
@@ -143,7 +143,7 @@ class Ecr(Registry):
                 .paginate(registryId=self._account.place.account, PaginationConfig={"PageSize": PAGE_SIZE})
             )
             for page in pages:
-                self._deadline.check()
+                self.deadline.check()
                 names += [one["repositoryName"] for one in page["repositories"]]
         names = sorted(name for name in names if is_repository(name) and name > (last or ""))
         for start in range(0, len(names), PAGE_SIZE):
