@@ -60,9 +60,10 @@ class _Request:
 class Discharges:
     """Carries out discharges. Thread-safe."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, clock: Callable[[], int], primary: str | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._primary = primary
         self._queue: list[_Request] = []
         self._queue_lock = threading.Lock()
         self._turn = threading.Lock()
@@ -98,4 +99,5 @@ class Discharges:
                 request.done = True
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
-        return protocol.discharge(lease, [payment for _, payment in entries], now=self._clock())
+        payments = [payment for _, payment in entries]
+        return protocol.discharge(lease, payments, now=self._clock(), primary=self._primary)

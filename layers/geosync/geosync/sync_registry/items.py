@@ -112,6 +112,17 @@ class Seen:
             digest=read.text("digest", ""), looked_at=read.number("looked_at", 0), seen_at=read.number("seen_at", 0)
         )
 
+    @classmethod
+    def under(cls, primary: str | None, item: Item | None) -> Seen | None:
+        """Read an item if there is one and it was seen under `primary` (None: under whichever).
+
+        What was seen equal under another primary says nothing about this one: not that the tag is Geosync's to remove,
+        and not that it is equal.
+        """
+        if item is None or (primary is not None and item.get("primary", "") != primary):
+            return None
+        return cls.from_item(item)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
@@ -149,8 +160,14 @@ class Owed:
         return self.due != self.marked_at
 
     @classmethod
-    def from_item(cls, item: Item, seen: Seen | None = None) -> Owed:
-        """Read an `owed#…` item; raises CorruptItem naming the repository, the item and the attribute."""
+    def from_item(cls, item: Item, seen: Seen | None = None, *, primary: str | None = None) -> Owed:
+        """Read an `owed#…` item; raises CorruptItem naming the repository, the item and the attribute.
+
+        Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
+        neither what that one's events said nor how far its tags were compared.
+        """
+        if primary is not None and item.get("primary", primary) != primary:
+            item = {name: value for name, value in item.items() if name not in ("expects", "cursor")}
         read = _Reader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:

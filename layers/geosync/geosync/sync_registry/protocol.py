@@ -25,6 +25,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import and_
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -80,11 +82,13 @@ def mark(
     expects: str | None,
     correlation_id: str | None = None,
     distrust: frozenset[str] = frozenset(),
+    primary: str | None = None,
 ) -> Update:
     """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
 
     A mark starts afresh: no failure, no attempts, not parked, no cursor; what is distrusted stays so until a discharge.
-    The condition fails only when `expects` holds MOST_EXPECTED digests: then mark again with UNNAMED.
+    The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), and when the item was
+    marked under another primary than `primary` (then `mark_under_another`). None: by somebody who follows none.
     """
     named = expects is not None and expects != UNNAMED
     union = {"expects": frozenset({expects})} if expects is not None else {}
@@ -97,11 +101,33 @@ def mark(
             "due_shard": due_shard(repository),
             "attempts": 0,
             **({"correlation_id": correlation_id} if correlation_id else {}),
+            **({"primary": primary} if primary is not None else {}),
         },
         set_once={"owed_since": now},
         union=union | ({"distrust": distrust} if distrust else {}),
         remove=("failure", "failed_at", "parked", "cursor"),
-        when=Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
+        when=_all(
+            Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
+            Attr("primary").not_exists() | Attr("primary").eq(primary) if primary is not None else None,
+        ),
+    )
+
+
+def _all(*conditions: ConditionBase | None) -> ConditionBase | None:
+    """The conjunction of those that are there."""
+    present = [condition for condition in conditions if condition is not None]
+    return reduce(and_, present) if present else None
+
+
+def mark_under_another(mark: Update, primary: str) -> Update:
+    """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now."""
+    expected = {"expects": mark.union["expects"]} if "expects" in mark.union else {}
+    return replace(
+        mark,
+        set={**mark.set, **expected},
+        union={name: values for name, values in mark.union.items() if name != "expects"},
+        remove=mark.remove if expected else (*mark.remove, "expects"),
+        when=Attr("primary").eq(primary),
     )
 
 
@@ -195,8 +221,12 @@ def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
     )
 
 
-def discharge(lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now: int) -> list[Change]:
+def discharge(
+    lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now: int, primary: str | None = None
+) -> list[Change]:
     """The transaction that pays what is owed: first the lease, then for each reference its owed and its seen item.
+
+    `primary` is the one under which it was seen.
 
     The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i.
     """
@@ -207,7 +237,7 @@ def discharge(lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, n
         changes = [Check(key=row, when=_is_mine(lease))]
     for owed, seen in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=_is_unmarked(owed)))
-        changes.append(_record(owed.repository, owed.reference, seen, now))
+        changes.append(_record(owed.repository, owed.reference, seen, now, primary))
     return changes
 
 
@@ -216,22 +246,26 @@ def _is_unmarked(owed: Owed) -> ConditionBase:
     return Attr("mark").eq(owed.mark)
 
 
-def _record(repository: str, reference: Reference, seen: Seen | None, now: int) -> Update | Delete:
+def _record(repository: str, reference: Reference, seen: Seen | None, now: int, primary: str | None) -> Update | Delete:
     key = Key(repository, reference.seen_key)
     if seen is None or reference.kind == "repository":
         return Delete(key=key)
     values: dict[str, Any] = {"digest": seen.digest, "looked_at": seen.looked_at, "seen_at": seen.seen_at}
+    if primary is not None:
+        values["primary"] = primary
     if reference.kind == "digest":
         values["expire_at"] = now // 1000 + DIGEST_MEMORY
     return Update(key=key, set=values)
 
 
-def record(lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int) -> list[Change]:
+def record(
+    lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int, primary: str | None = None
+) -> list[Change]:
     """The transaction that records references seen equal by a comparison, none of them owed, under the lease."""
     changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=_is_mine(lease))]
     for reference, what in seen:
         changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
-        changes.append(_record(lease.repository, reference, what, now))
+        changes.append(_record(lease.repository, reference, what, now, primary))
     return changes
 
 

@@ -20,7 +20,7 @@ from boto3.dynamodb.conditions import Attr
 from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import counters, decisions, protocol
 from geosync.sync_registry import holds as hold_items
-from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.changes import Change, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.items import (
     OWED_PREFIX,
@@ -61,12 +61,17 @@ def wall_clock() -> int:
 
 
 class SyncRegistry:
-    """One site's sync registry."""
+    """One site's sync registry.
+
+    `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
+    under another one counts for nothing. None for who only asks for references to be synced, or only looks.
+    """
 
     def __init__(
         self,
         store: Store,
         *,
+        primary: str | None = None,
         timing: Timing | None = None,
         clock: Callable[[], int] = wall_clock,
         monotonic: Callable[[], float] = time.monotonic,
@@ -74,10 +79,11 @@ class SyncRegistry:
     ) -> None:
         self.timing = timing or Timing()
         self._store = store
+        self._primary = primary
         self._clock = clock
         self._monotonic = monotonic
         self._names = names
-        self._discharges = Discharges(store, clock)
+        self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
 
@@ -91,9 +97,9 @@ class SyncRegistry:
         owed_key, seen_key = Key(repository, reference.owed_key), Key(repository, reference.seen_key)
         row_key, hold_keys = Key(repository, ROW), [hold_items.hold_key(registry) for registry in holds]
         found = self._store.batch_get([owed_key, seen_key, row_key, hold_items.PAUSE, *hold_keys])
-        seen = Seen.from_item(found[seen_key]) if seen_key in found else None
+        seen = Seen.under(self._primary, found.get(seen_key))
         return Glance(
-            owed=Owed.from_item(found[owed_key], seen) if owed_key in found else None,
+            owed=self._owed(found[owed_key], seen) if owed_key in found else None,
             seen=seen,
             row=Row.from_item(found[row_key]) if row_key in found else None,
             paused=hold_items.PAUSE in found,
@@ -133,15 +139,25 @@ class SyncRegistry:
                 expects=named,
                 correlation_id=correlation_id,
                 distrust=distrust,
+                primary=self._primary,
             )
 
-        try:
-            item = self._written(build(expects))
-        except ConditionFailed:
-            item = self._written(build(UNNAMED))
-        except CorruptItem:
-            item = self._written(protocol.mark_afresh(build(UNNAMED)))
-        return Owed.from_item(item)
+        change = build(expects)
+        for _ in range(ATTEMPTS):
+            try:
+                return self._owed(self._written(change))
+            except ConditionFailed as failed:
+                former = failed.item.get("primary") if failed.item is not None else None
+                if former is not None and former != self._primary:
+                    change = protocol.mark_under_another(build(expects), former)
+                else:
+                    change = build(UNNAMED)
+            except CorruptItem:
+                return self._owed(self._written(protocol.mark_afresh(build(UNNAMED))))
+        raise Contended(f"{repository}: {reference} changed {ATTEMPTS} times while it was to be marked")
+
+    def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
+        return Owed.from_item(item, seen, primary=self._primary)
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
         """Say that something was marked; acquire the repository unless somebody holds it.
@@ -242,7 +258,7 @@ class SyncRegistry:
             if not str(item["item"]).startswith(OWED_PREFIX):
                 continue
             try:
-                owed.append(Owed.from_item(item))
+                owed.append(self._owed(item))
             except CorruptItem as corrupt:
                 self._park(item, str(corrupt))
         return self._with_seen(repository, owed[:limit])
@@ -250,10 +266,7 @@ class SyncRegistry:
     def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
         keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
         found = self._store.batch_get(keys.values()) if keys else {}
-        return [
-            replace(one, seen=Seen.from_item(found[key])) if (key := keys[one.reference]) in found else one
-            for one in owed
-        ]
+        return [replace(one, seen=Seen.under(self._primary, found.get(keys[one.reference]))) for one in owed]
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
@@ -274,8 +287,11 @@ class SyncRegistry:
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record references that a comparison saw equal and that nobody owes; returns those recorded."""
-        done = transact_under(self._store, lease, seen, lambda some: protocol.record(lease, some, now=self._clock()))
-        return {reference for reference, _ in done}
+
+        def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
+            return protocol.record(lease, some, now=self._clock(), primary=self._primary)
+
+        return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
@@ -293,7 +309,7 @@ class SyncRegistry:
 
     def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
         try:
-            return Owed.from_item(self._written(change), owed.seen)
+            return self._owed(self._written(change), owed.seen)
         except ConditionFailed:
             return None
 
@@ -343,17 +359,22 @@ class SyncRegistry:
 
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
         """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
-        return [Owed.from_item(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
+        return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
 
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
         """What was last seen of those of `references` that were ever discharged."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
-        return {keys[key]: Seen.from_item(item) for key, item in self._store.batch_get(keys).items()}
+        read = {keys[key]: Seen.under(self._primary, item) for key, item in self._store.batch_get(keys).items()}
+        return {reference: seen for reference, seen in read.items() if seen is not None}
 
     def seen_tags(self, repository: str, *, limit: int, after: str = "") -> list[tuple[Reference, Seen]]:
         """The tags that were ever discharged, with what was seen, in the order of the keys; `after` is a `seen_key`."""
-        items = self._store.items(repository, TAG_PREFIX, limit=limit, after=after)
-        return [(Reference.tag(str(item["item"]).removeprefix(TAG_PREFIX)), Seen.from_item(item)) for item in items]
+        while items := self._store.items(repository, TAG_PREFIX, limit=limit, after=after):
+            tags = [(_tag(item), seen) for item in items if (seen := Seen.under(self._primary, item)) is not None]
+            if tags:
+                return tags
+            after = str(items[-1]["item"])
+        return []
 
     # ------------------------------------------------------------------------------------------------ pause and holds
 
@@ -402,6 +423,10 @@ class SyncRegistry:
     def clear_hold(self, registry: str) -> None:
         """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""
         self._store.write(Delete(key=hold_items.hold_key(registry)))
+
+
+def _tag(item: Item) -> Reference:
+    return Reference.tag(str(item["item"]).removeprefix(TAG_PREFIX))
 
 
 def _lease(row: Row, renewed_at: float) -> Lease:

@@ -1,0 +1,106 @@
+"""A site that follows another primary: what it saw and expected under the former one counts for nothing."""
+
+from geosync.sync_registry.decisions import Discharge, Look, LookAtSecondary, next_step
+from geosync.sync_registry.items import ABSENT, Lease, Owed, Reference, Seen
+from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.registry import SyncRegistry
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+TAG = Reference.tag("v1")
+LATER = 10**15
+
+
+def site(store: MemoryStore, primary: str | None) -> SyncRegistry:
+    return SyncRegistry(store, primary=primary)
+
+
+def taken(registry: SyncRegistry) -> Lease:
+    lease = registry.acquire("group/app")
+    assert lease is not None
+    return lease
+
+
+def see(registry: SyncRegistry, reference: Reference, digest: str) -> None:
+    lease = taken(registry)
+    owed = registry.mark("group/app", reference, expects=digest)
+    assert registry.discharge(lease, owed, Seen(digest=digest, looked_at=1, seen_at=1))
+    registry.release(lease)
+
+
+def only_owed(registry: SyncRegistry) -> Owed:
+    (owed,) = registry.due("group/app")
+    return owed
+
+
+def test_a_tag_that_was_seen_under_another_primary_was_never_seen_under_this_one() -> None:
+    store = MemoryStore()
+    see(site(store, "old"), TAG, A)
+    new = site(store, "new")
+    assert new.seen("group/app", [TAG]) == {}
+    assert new.seen_tags("group/app", limit=10) == []
+    assert new.look("group/app", TAG).seen is None
+    assert site(store, "old").seen_tags("group/app", limit=10) != []
+    assert site(store, None).seen_tags("group/app", limit=10) != []  # who only looks
+
+
+def test_pages_of_tags_of_another_primary_hide_none_of_this_one_s() -> None:
+    store = MemoryStore()
+    for number in range(5):
+        see(site(store, "old"), Reference.tag(f"a{number}"), A)
+    see(site(store, "new"), Reference.tag("b"), B)
+    assert [reference.value for reference, _ in site(store, "new").seen_tags("group/app", limit=2)] == ["b"]
+
+
+def test_a_deletion_that_another_primary_announced_removes_nothing_under_this_one() -> None:
+    """The old primary's event said that the tag is gone, or that it is A; the new primary never had it."""
+    store = MemoryStore()
+    see(site(store, "old"), TAG, A)
+    site(store, "old").mark("group/app", TAG, expects=ABSENT)
+    site(store, "old").mark("group/app", TAG, expects=A)
+    new = site(store, "new")
+    owed = only_owed(new)
+    assert owed.expects == frozenset()
+    assert owed.seen is None
+    gone, here = Look(None, LATER), Look(A, LATER)
+    assert next_step(owed, gone, None, suspect_until=0, timing=new.timing) == LookAtSecondary()
+    assert next_step(owed, gone, here, suspect_until=0, timing=new.timing) == Discharge(None)
+
+
+def test_an_event_of_this_primary_is_not_mixed_with_those_of_another() -> None:
+    store = MemoryStore()
+    site(store, "old").mark("group/app", TAG, expects=A)
+    new = site(store, "new")
+    new.mark("group/app", TAG, expects=B)
+    assert only_owed(new).expects == {B}
+    assert only_owed(site(store, "old")).expects == frozenset()
+
+
+def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
+    store = MemoryStore()
+    site(store, "old").mark("group/app", TAG, expects=A)
+    site(store, None).mark("group/app", TAG)
+    assert only_owed(site(store, "old")).expects == {A}
+    site(store, "new").mark("group/app", TAG)
+    assert only_owed(site(store, "new")).expects == frozenset()
+
+
+def test_a_comparison_of_another_primary_s_tags_begins_at_the_beginning() -> None:
+    store = MemoryStore()
+    old = site(store, "old")
+    old.advance(old.mark("group/app", Reference.whole()), "v5")
+    assert only_owed(site(store, "old")).cursor == "v5"
+    assert only_owed(site(store, "new")).cursor is None
+
+
+def test_what_was_recorded_before_sites_had_names_is_of_no_primary() -> None:
+    store = MemoryStore()
+    see(site(store, None), TAG, A)
+    assert site(store, "new").seen("group/app", [TAG]) == {}
+
+
+def test_many_digests_of_one_primary_are_more_than_any_one() -> None:
+    store = MemoryStore()
+    new = site(store, "new")
+    for number in range(20):
+        new.mark("group/app", TAG, expects=f"sha256:{number:064x}")
+    assert len(only_owed(new).expects) == 17
