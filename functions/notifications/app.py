@@ -1,4 +1,4 @@
-"""POST /api/v4/container_registry_event/events: a registry's notifications become geo events.
+"""POST /api/v4/container_registry_event/events: a registry's notifications become geo events; Amazon ECR's events, too.
 
 The order is the contract: who sends it before all else, then the site's role, then the body, then the events one by
 one. What is from our registry and can never be used is answered with 200 (the registry would try anything else again
@@ -13,6 +13,7 @@ from collections import Counter
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -21,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync import observability
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.events import GeoEvent, Heartbeat
+from geosync.notifications import ecr
 from geosync.notifications.authorization import Authorization, read_tokens
 from geosync.notifications.claims import Received
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
@@ -105,7 +107,12 @@ def site() -> Site:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answer one request of API Gateway's proxy integration: 200, 400, 401, 413, 415 or 503, never an exception."""
+    """Answer one request of API Gateway's proxy integration: 200, 400, 401, 413, 415 or 503, never an exception.
+
+    An event that EventBridge invoked the function with has nobody to answer: its exception has Lambda try again.
+    """
+    if ecr.is_event(event):
+        return _take_image_action(event, context.aws_request_id)
     request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
     try:
         return _handle(event, request_id)
@@ -141,6 +148,21 @@ def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     if written:
         site().publisher.publish(written)
     return _accepted(outcomes, request_id)
+
+
+def _take_image_action(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    settings = site().settings
+    reason = f"this site is a {settings.site_role}" if settings.site_role != "primary" else None
+    if settings.notification_source != "ecr":
+        reason = f"this site's NotificationSource is {settings.notification_source}"
+    if reason is not None:
+        logger.info("notification_dropped", extra=_line(request_id, 200, reason=reason))
+        return answer(200, f"dropped: {reason}")
+    received = Received(site=settings.site_name, source="ecr", received_at=int(time.time() * 1000))
+    outcome = ecr.parse(event, received, host=urlsplit(settings.local_registry_url).hostname or "")
+    if not isinstance(outcome, Dropped):
+        site().publisher.publish([outcome])
+    return _accepted([outcome], request_id)
 
 
 def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:

@@ -125,7 +125,8 @@ def test_a_permission_that_is_missing_is_named(
     said = secondary.owed(repository)[0].failure or ""
     assert "check that the function's role may ecr:CreateRepository in account 111122223333, eu-west-1" in said
     ecr.may_not.clear()
-    wait_for(secondary, repository)
+    again = WorkMessage(repository=repository, reason="resync", references=(Reference.tag("v1"),))
+    secondary.receive(again.to_json())
     assert secondary.digest(repository, "v1") == made.digest
 
 

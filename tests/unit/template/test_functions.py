@@ -1,3 +1,4 @@
+import json
 import re
 from typing import Any
 
@@ -118,3 +119,16 @@ def test_the_code_runs_on_every_runtime_that_can_be_chosen() -> None:
     assert PARAMETERS["Runtime"]["AllowedValues"] == [f"python3.{minor}" for minor in (11, 12, 13, 14)]
     assert PARAMETERS["Runtime"]["Default"] == PARAMETERS["Runtime"]["AllowedValues"][-1]
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
+
+
+def test_events_of_ecr_reach_the_function_only_where_they_are_asked_for() -> None:
+    for name in ("EcrEvents", "EcrEventsInvokeNotifications"):
+        assert RESOURCES[name]["Condition"] == "TakesEcrEvents"
+    assert TEMPLATE["Conditions"]["TakesEcrEvents"] == {"Fn::Equals": [{"Ref": "NotificationSource"}, "ecr"]}
+    rule = RESOURCES["EcrEvents"]["Properties"]
+    sample = json.loads((ROOT / "events" / "functions" / "notifications-ecr-push.json").read_text())
+    assert sample["source"] in rule["EventPattern"]["source"]
+    assert sample["detail-type"] in rule["EventPattern"]["detail-type"]
+    assert all(sample["detail"][key] in allowed for key, allowed in rule["EventPattern"]["detail"].items())
+    permission = RESOURCES["EcrEventsInvokeNotifications"]["Properties"]
+    assert permission["SourceArn"] == {"Fn::GetAtt": ["EcrEvents", "Arn"]}

@@ -12,6 +12,7 @@ there is one other sender, the site itself, with its heartbeat; it shows the sit
     zot           the same, Basic, or Bearer with the token                      CloudEvents
     ghcr          X-Hub-Signature-256: HMAC-SHA256 of the body with the token    registry_package, package
     gar           an OpenID Connect token that Google signed                     a Pub/Sub push
+    ecr           EventBridge's permission to invoke the function (ecr.py)       nothing of it comes by HTTP
 """
 
 from __future__ import annotations
@@ -30,12 +31,14 @@ from geosync.notifications.google_identity import IdentityVerdict, PushIdentity
 from geosync.notifications.outcomes import Outcome
 from geosync.notifications.request import Delivery
 
-SourceName = Literal["distribution", "acr", "ghcr", "gar", "harbor", "quay", "zot"]
+SourceName = Literal["distribution", "acr", "ghcr", "gar", "harbor", "quay", "zot", "ecr"]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 
 Parser: TypeAlias = Callable[[Delivery, Received], list[Outcome]]
 
 _SCHEMES: dict[str, frozenset[Scheme]] = {"quay": frozenset({"basic"}), "zot": frozenset({"basic", "bearer"})}
+# Of these the token alone says that it is the site itself, with its heartbeat.
+_PROVED_OTHERWISE = frozenset({"ghcr", "gar", "ecr"})
 _WAYS: dict[str, str] = {
     "ghcr": "X-Hub-Signature-256 is not this body's signature with this site's notification token",
     "gar": "the Authorization header is no token of Google's for this site's audience and sender",
@@ -52,9 +55,9 @@ class Source:
     identity: PushIdentity | None = None
 
     @property
-    def is_signed(self) -> bool:
-        """Whether its notifications are signed, so that the token alone says that it is the site itself."""
-        return self.name in _WAYS
+    def is_proved_otherwise(self) -> bool:
+        """Whether its notifications are proved by more than the token, which then says that it is the site itself."""
+        return self.name in _PROVED_OTHERWISE
 
     @property
     def way(self) -> str:
@@ -79,9 +82,10 @@ class Source:
         """Read what came with the token: the site's own heartbeats, and the source's format where it shows no more."""
         if self.name != "distribution" and _is_heartbeats(delivery.document):
             return distribution.parse(delivery.document, site=received.site, received_at=received.received_at)
-        if self.is_signed:
+        if self.is_proved_otherwise:
+            how = "come from EventBridge" if self.name == "ecr" else "are signed"
             raise MalformedMessage(
-                f"with the token alone only a heartbeat is taken: notifications of {self.name} are signed"
+                f"with the token alone only a heartbeat is taken: notifications of {self.name} {how}"
             )
         return self._parse(delivery, received)
 

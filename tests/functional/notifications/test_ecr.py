@@ -1,0 +1,138 @@
+"""Amazon ECR's events, as EventBridge invokes the function with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from functions.notifications import app
+from tests.functional.notifications.parts import CONTEXT, ROOT, Post, Site
+
+from geosync.errors import NotPublished
+from geosync.notifications import heartbeat
+
+REGISTRY = "https://123456789012.dkr.ecr.us-west-2.amazonaws.com"
+DIGEST = "sha256:7f5b2640fe6fb4f46592dfd3410c4a79dac4f89e4782432e0378abcd12345678"
+Log = Callable[[], list[dict[str, Any]]]
+
+
+def sample(name: str, **detail: object) -> dict[str, Any]:
+    """A file of events/functions; `detail` replaces fields of its detail (underscores for hyphens), None takes one."""
+    event: dict[str, Any] = json.loads((ROOT / "events" / "functions" / name).read_text())
+    changed = event["detail"] | {key.replace("_", "-"): value for key, value in detail.items()}
+    return event | {"detail": {key: value for key, value in changed.items() if value is not None}}
+
+
+@pytest.fixture
+def ecr(aws: Site, environment: pytest.MonkeyPatch) -> Site:
+    """A primary whose registry is ECR."""
+    environment.setenv("NOTIFICATION_SOURCE", "ecr")
+    environment.setenv("LOCAL_REGISTRY_URL", REGISTRY)
+    return aws
+
+
+def take(event: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(app.handler(event, CONTEXT)["body"])
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("event", "becomes"),
+    [
+        (sample("notifications-ecr-push.json"), ("created", "latest")),
+        (sample("notifications-ecr-push.json", image_tag=None), ("created", None)),
+        (sample("notifications-ecr-push.json", image_tag=""), ("created", None)),
+        (sample("notifications-ecr-delete.json"), ("deleted", "latest")),
+        (sample("notifications-ecr-delete.json", image_tag=None), ("deleted", None)),
+    ],
+)
+def test_an_image_action_becomes_a_geo_event(ecr: Site, event: dict[str, Any], becomes: tuple[str, str | None]) -> None:
+    assert take(event)["accepted"] == 1
+    (message,) = ecr.messages()
+    assert (message["event_name"], message.get("tag")) == becomes
+    assert (message["repository"], message["digest"]) == ("my-repository-name", DIGEST)
+    assert (message["id"], message["source"], message["correlation_id"]) == (event["id"], "ecr", event["id"])
+    assert message["occurred_at"] == event["time"]
+
+
+def test_an_event_that_comes_twice_is_one_in_the_event_log(ecr: Site) -> None:
+    take(sample("notifications-ecr-push.json"))
+    take(sample("notifications-ecr-push.json"))
+    assert [item["id"] for item in ecr.items()] == ["13cde686-328b-6117-af20-0e5566167482"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"action_type": "REPLICATE"}, "unknown_action"),
+        ({"repository_name": "No Such Name"}, "bad_repository"),
+        ({"image_digest": "sha256:x"}, "bad_digest"),
+        ({"image_tag": "a tag"}, "bad_tag"),
+        ({"image_tag": None, "image_digest": None}, "no_reference"),
+    ],
+)
+def test_what_cannot_be_used_is_in_the_event_log_with_its_reason(
+    ecr: Site, change: dict[str, object], reason: str
+) -> None:
+    assert take(sample("notifications-ecr-push.json", **change))["unusable"] == 1
+    assert [item["reason"] for item in ecr.items()] == [reason]
+    assert ecr.messages() == []
+
+
+@pytest.mark.parametrize("change", [{"account": "999999999999"}, {"region": "eu-west-1"}])
+def test_another_registry_s_event_is_not_taken_for_ours(ecr: Site, change: dict[str, str]) -> None:
+    assert take(sample("notifications-ecr-push.json") | change)["unusable"] == 1
+    assert [item["reason"] for item in ecr.items()] == ["other_registry"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        sample("notifications-ecr-push.json", result="FAILURE"),
+        sample("notifications-ecr-push.json") | {"detail-type": "ECR Image Scan"},
+        sample("notifications-ecr-push.json") | {"source": "aws.ecs"},
+    ],
+)
+def test_what_says_nothing_about_an_image_is_dropped(ecr: Site, event: dict[str, Any]) -> None:
+    assert take(event)["dropped"] == 1
+    assert ecr.items() == ecr.messages() == []
+
+
+@pytest.mark.parametrize("detail", [None, "text", [], {"result": "SUCCESS", "action-type": {}}])
+def test_nothing_that_an_event_holds_can_raise(ecr: Site, detail: object) -> None:
+    assert take(sample("notifications-ecr-push.json") | {"detail": detail})["accepted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"SITE_ROLE": "secondary"}, "is a secondary"),
+        ({"NOTIFICATION_SOURCE": "distribution"}, "is distribution"),
+    ],
+)
+def test_a_site_that_takes_none_drops_it_and_says_why(
+    ecr: Site, environment: pytest.MonkeyPatch, log: Log, setting: dict[str, str], said: str
+) -> None:
+    for name, value in setting.items():
+        environment.setenv(name, value)
+    app.site.cache_clear()
+    assert said in take(sample("notifications-ecr-push.json"))["message"]
+    assert said in log()[-1]["reason"]
+    assert ecr.messages() == []
+
+
+def test_what_is_not_written_is_tried_again_by_lambda(ecr: Site, environment: pytest.MonkeyPatch) -> None:
+    ecr.table.delete()
+    with pytest.raises(NotPublished):
+        app.handler(sample("notifications-ecr-push.json"), CONTEXT)
+
+
+def test_by_http_only_the_site_s_own_heartbeat_is_taken(ecr: Site, post: Post) -> None:
+    status, answer = post(body=heartbeat.envelope(1).decode())
+    assert (status, answer["message"]) == (200, "accepted")
+    event = sample("notifications-ecr-push.json")
+    status, answer = post(body=json.dumps(event))
+    assert status == 400
+    assert "come from EventBridge" in answer["message"]
