@@ -14,6 +14,7 @@ import pytest
 from tests.support.scripted import Reply, Request, Script, ScriptedServer
 
 from geosync.errors import (
+    Denied,
     RegistryUnavailable,
     Unauthorized,
 )
@@ -207,7 +208,7 @@ def test_a_realm_that_is_no_plain_url_is_refused(server: Servers, client: Client
     ("reply", "error"),
     [
         (Reply(status=401), Unauthorized),
-        (Reply(status=403), Unauthorized),
+        (Reply(status=403), Denied),
         (Reply(status=400), Unauthorized),
         (Reply(status=302, headers=[("Location", "/elsewhere")]), Unauthorized),
         (Reply(status=503, headers=[("Retry-After", "9")]), RegistryUnavailable),

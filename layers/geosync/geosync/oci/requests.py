@@ -8,10 +8,11 @@ from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, RegistryUnavailable, Unauthorized
-from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors
+from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors, retry_after
 from geosync.oci.auth import Access, Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
+from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES, NoTurn, Throttle
 from geosync.oci.transport import Answer, Body, Broken, Timeouts, Transport
 
 MAX_REDIRECTS = 5
@@ -41,6 +42,16 @@ class Call:
     lasting: float = 0.0
     shown: str | None = None
 
+    @property
+    def replayable(self) -> bool:
+        """Whether it can be sent a second time: a stream is consumed."""
+        return self.body is None or isinstance(self.body, bytes)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it takes so long that no other request should wait for it."""
+        return self.body is not None and len(self.body) > COUNTED_BYTES
+
 
 class Requester:
     """Sends calls to one registry; thread-safe. `name` (host:port) is what its errors are about."""
@@ -63,6 +74,7 @@ class Requester:
         self._origin = _origin(self.base)
         self._timeouts = timeouts
         self._transport = Transport(ca_bundle=ca_bundle, connections=connections)
+        self._throttle = Throttle()
         self._authorizer = Authorizer(self.base, self.name, credentials, self._transport, deadline, writes=writes)
 
     def close(self) -> None:
@@ -98,6 +110,8 @@ class Requester:
     def send(self, call: Call) -> Answer:
         """Send a call and return its answer, whatever its status but a redirect; a 401 is tried once more, authorised.
 
+        A 429 that asks for a short pause is waited for and tried again, with fewer requests beside it (throttle.py).
+
         Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
         """
         budget = Deadline()
@@ -105,11 +119,20 @@ class Requester:
             budget.set(call.seconds)
         url = self.resolve(call.target)
         own = self.is_own(url)
-        for attempt in (1, 2):
+        refused = throttled = 0
+        while True:
             # Credentials are for the registry alone: an upload may have been given a location elsewhere.
             authorization = self._authorizer.header(call.access, call.lasting) if own else None
             answer = self._follow(call, url, authorization, budget)
-            if answer.status not in (401, 403) or not own or attempt == 2:
+            if answer.status == 429 and own and call.replayable:
+                throttled += 1
+                pause = _pause(answer, throttled)
+                if pause is None or pause >= min(self.deadline.left(), budget.left()):
+                    return answer
+                answer.close()
+                continue
+            refused += 1
+            if answer.status not in (401, 403) or not own or refused == 2:
                 return answer
             try:
                 again = (
@@ -121,10 +144,9 @@ class Requester:
                 answer.close()
                 raise
             # A stream is consumed; but the refused token is dropped, so that the next attempt has another.
-            if not again or (call.body is not None and not isinstance(call.body, bytes)):
+            if not again or not call.replayable:
                 return answer
             answer.close()
-        raise AssertionError("the second attempt returns")
 
     def fail(self, call: Call, answer: Answer, errors: Errors | None = None) -> NoReturn:
         """Raise what an answer means that is no success, its body read within bounds."""
@@ -181,10 +203,9 @@ class Requester:
             if answer.status not in _REDIRECTS:
                 return answer
             location = answer.header("Location")
-            streamed = call.body is not None and not isinstance(call.body, bytes)
             changes_method = answer.status in (301, 302, 303) and call.method not in ("GET", "HEAD")
             hops += 1
-            if not location or streamed or changes_method or hops > MAX_REDIRECTS:
+            if not location or not call.replayable or changes_method or hops > MAX_REDIRECTS:
                 return answer
             answer.close()
             url = self.resolve(location, url)
@@ -198,16 +219,25 @@ class Requester:
             raise broken(
                 self.name, self.label(call), Broken("no time was left to send it", sent=False), write=call.write
             )
+        left = lambda: min(self.deadline.left(), budget.left())  # noqa: E731
         try:
-            return self._transport.send(
-                call.method,
-                url,
-                headers=headers,
-                body=call.body,
-                timeouts=call.timeouts or self._timeouts,
-                left=lambda: min(self.deadline.left(), budget.left()),
-                repeatable=call.repeatable,
-            )
+            with self._throttle.turn(left, counts=self.is_own(url) and not call.is_long) as turn:
+                answer = self._transport.send(
+                    call.method,
+                    url,
+                    headers=headers,
+                    body=call.body,
+                    timeouts=call.timeouts or self._timeouts,
+                    left=left,
+                    repeatable=call.repeatable,
+                )
+                if answer.status == 429:
+                    turn.pause = _pause(answer, 1) or 0.0
+                return answer
+        except NoTurn:
+            self.deadline.check()
+            detail = "it throttles, and its turn did not come in time"
+            raise RegistryUnavailable(self.name, self.label(call), status=429, detail=detail) from None
         except Broken as error:
             found = broken(self.name, self.label(call), error, write=call.write)
             if not isinstance(found, OutcomeUnknown):
@@ -221,6 +251,16 @@ class Requester:
         request that is signed in its query and has an Authorization beside it.
         """
         return self.is_own(url) and (hops == 0 or urlsplit(url).path.startswith("/v2/"))
+
+
+def _pause(answer: Answer, times: int) -> float | None:
+    """Return how long to wait after a call's `times`-th 429 before it is sent again; None: that is not ours to wait."""
+    if times > len(PAUSES):
+        return None
+    wanted = retry_after(answer.header("Retry-After"))
+    if wanted is None:
+        return PAUSES[times - 1]
+    return wanted if wanted <= PATIENCE_SECONDS else None
 
 
 def _lacking(detail: str, access: Access) -> str:

@@ -25,6 +25,7 @@ from geosync.errors import (
 from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
+from geosync.oci.throttle import PAUSES, is_short_throttle
 from geosync.oci.uploads import Upload
 from geosync.replication.chunks import ChunkedMover, ChunksRefused
 from geosync.replication.pace import ENOUGH, Pace
@@ -46,6 +47,10 @@ class Stopped(GeosyncError):
 
 class _TokenRanOut(GeosyncError):
     """The token was refused when a blob's bytes were on their way already."""
+
+
+class _Throttled(GeosyncError):
+    """A stream of bytes was answered with a 429 that asks for a short pause."""
 
 
 class BlobMover:
@@ -140,17 +145,22 @@ class BlobMover:
         return mover.bring(blob, kept, lambda: _check(stopped))
 
     def _in_one_piece(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
-        try:
-            return self._transfer(blob, stopped)
-        except _TokenRanOut:
-            pass
-        except RegistryError as error:
-            if not _is_worth_a_new_session(error):
-                raise
-        try:
-            return self._transfer(blob, stopped)
-        except _TokenRanOut as error:
-            raise error.__cause__ or error from None
+        throttled = accidents = 0
+        while True:
+            try:
+                return self._transfer(blob, stopped)
+            except _TokenRanOut as error:
+                accidents += 1
+                if accidents > 1:
+                    raise error.__cause__ or error from None
+            except _Throttled as error:
+                throttled += 1  # the next request waits as long as it was asked to
+                if throttled > len(PAUSES):
+                    raise error.__cause__ or error from None
+            except RegistryError as error:
+                accidents += 1
+                if accidents > 1 or not _is_worth_a_new_session(error):
+                    raise
 
     def _transfer(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         _check(stopped)
@@ -185,6 +195,10 @@ class BlobMover:
             if error.status != 401:
                 raise
             raise _TokenRanOut from error
+        except RegistryUnavailable as error:
+            if is_short_throttle(error):
+                raise _Throttled from error
+            raise
 
     def _cut_off(self, blob: Descriptor, moved: int, seconds: float, error: OutOfTime | Stopped) -> NoReturn:
         """Note what became of a layer that ended too soon, and raise LayerUnfinished if the whole invocation had it."""

@@ -1,0 +1,112 @@
+"""How many requests to one registry are in flight: as many as somebody begins, until it answers 429; then fewer.
+
+A registry that throttles is asked by half as many at a time, after the pause that it wants, and by one more at a time
+for each GROWTH_SECONDS in which it did not. What it wants for longer than PATIENCE_SECONDS is not waited for here: that
+puts the registry on hold for all functions (sync_registry/holds.py).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from geosync.errors import RegistryError, RegistryUnavailable
+
+PATIENCE_SECONDS = 5.0
+"""The longest pause that is waited for within a request: the shortest hold of a registry is as long."""
+GROWTH_SECONDS = 10.0
+"""Slow beside a pause: to find out that one more is too many costs everybody a pause."""
+PAUSES = (0.2, 0.5, 1.0)
+"""Seconds of patience with a 429 that does not say how long; there is one try more than pauses."""
+COUNTED_BYTES = 16 * 1024 * 1024
+"""A request with a larger body takes as long as many: it does not count among those that are in flight."""
+_LONGEST_WAIT = 60.0
+
+
+def is_short_throttle(error: RegistryError) -> bool:
+    """Whether it is a 429 whose pause is short enough to be waited for (a stream has to be begun anew then)."""
+    if not isinstance(error, RegistryUnavailable) or error.status != 429:
+        return False
+    return error.retry_after is None or error.retry_after <= PATIENCE_SECONDS
+
+
+class NoTurn(Exception):
+    """The time ran out before a request's turn came; nothing was sent."""
+
+
+class Turn:
+    """One request's turn; whoever has it says with `pause` (seconds) that it was answered with a 429."""
+
+    __slots__ = ("pause",)
+
+    def __init__(self) -> None:
+        self.pause: float | None = None
+
+
+class Throttle:
+    """The throttle of one client. Thread-safe."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._in_flight = 0
+        self._most: int | None = None
+        self._peak = 0
+        self._resume_at = 0.0
+        self._grew_at = 0.0
+
+    @property
+    def most(self) -> int | None:
+        """How many requests may be in flight now; None: any number."""
+        return self._most
+
+    @contextmanager
+    def turn(self, left: Callable[[], float], *, counts: bool) -> Iterator[Turn]:
+        """One request's turn, waited for at most `left()` seconds; raises NoTurn when it would not come within them.
+
+        One that does not count (a long upload) waits for a pause to end, and not for the others.
+        """
+        self._begin(left, counts=counts)
+        turn = Turn()
+        try:
+            yield turn
+        finally:
+            with self._changed:
+                self._in_flight -= counts
+                if turn.pause is None:
+                    self._answered_well()
+                else:
+                    self._throttled(turn.pause)
+                self._changed.notify_all()
+
+    def _begin(self, left: Callable[[], float], *, counts: bool) -> None:
+        with self._changed:
+            while True:
+                pause = self._resume_at - self._clock()
+                if pause <= 0 and (not counts or self._most is None or self._in_flight < self._most):
+                    self._in_flight += counts
+                    self._peak = max(self._peak, self._in_flight)
+                    return
+                patience = left()
+                if patience <= 0 or pause > patience:
+                    raise NoTurn
+                self._changed.wait(min(pause if pause > 0 else patience, patience, _LONGEST_WAIT))
+
+    def _answered_well(self) -> None:
+        now = self._clock()
+        if self._most is None or now - self._grew_at < GROWTH_SECONDS:
+            return
+        self._grew_at = now
+        self._most += 1
+        if self._most >= self._peak:
+            self._most = None
+
+    def _throttled(self, pause: float) -> None:
+        """Those that were in flight together and are all refused count as one."""
+        now = self._clock()
+        if now >= self._resume_at:
+            self._most = max((self._in_flight + 1) // 2, 1)
+        self._resume_at = max(self._resume_at, now + pause)
+        self._grew_at = self._resume_at

@@ -1,0 +1,126 @@
+"""A registry that throttles: fewer requests in flight, its pauses kept in both forms, one hold when it wants more."""
+
+from __future__ import annotations
+
+import email.utils
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from tests.integration.conftest import Place
+from tests.integration.replication.secondary import Secondary, pushed
+from tests.support.images import ImageMaker
+from tests.support.scripted import Reply, Request
+from tests.support.vendors.double import VendorDouble
+
+from geosync.errors import RegistryUnavailable
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Anonymous
+from geosync.oci.deadline import Deadline
+
+IN_SECONDS: Callable[[float], str] = lambda seconds: str(round(seconds))  # noqa: E731
+AS_A_DATE: Callable[[float], str] = lambda seconds: email.utils.formatdate(time.time() + seconds + 1, usegmt=True)  # noqa: E731
+
+
+class Throttling(VendorDouble):
+    """Takes `most` requests at a time, and refuses what comes beside them, and whoever comes back too early.
+
+    RFC 6585, 4 (429) and RFC 9110, 10.2.3 (Retry-After: seconds, or a date).
+    """
+
+    def __init__(
+        self, registry: str, *, most: int, pause: float = 1.0, form: Callable[[float], str] = IN_SECONDS
+    ) -> None:
+        self.most = most
+        self.pause = pause
+        self.form = form
+        self.refused = 0
+        self.answered = 0
+        self.early = 0
+        self._in_flight = 0
+        self._closed_until = 0.0
+        self._counting = threading.Lock()
+        super().__init__(registry)
+
+    def answer(self, request: Request) -> Reply:
+        with self._counting:
+            now = time.monotonic()
+            refused_before = self._closed_until - self.pause
+            if now < self._closed_until and now > refused_before + 0.2:
+                self.early += 1  # what was under way when the refusal went out comes within 0.2 s
+            if now < self._closed_until or self._in_flight >= self.most:
+                self.refused += 1
+                self._closed_until = max(self._closed_until, now + self.pause)
+                return replace(self.error(429, "TOOMANYREQUESTS"), headers=[("Retry-After", self.form(self.pause))])
+            self._in_flight += 1
+        try:
+            time.sleep(0.01)
+            return self.forward(request)
+        finally:
+            with self._counting:
+                self._in_flight -= 1
+                self.answered += 1
+
+
+@pytest.fixture
+def make(plain_registry: Place) -> Iterator[ImageMaker]:
+    with plain_registry.maker(seed=time.time_ns()) as maker:
+        yield maker
+
+
+@pytest.mark.parametrize("form", [IN_SECONDS, AS_A_DATE])
+def test_a_copy_into_a_registry_that_throttles_ends_without_a_hold_at_its_pace(
+    plain_registry: Place, second_registry: Place, make: ImageMaker, repository: str, form: Callable[[float], str]
+) -> None:
+    images = [make.image(repository, f"v{number}", layers=6) for number in range(3)]
+    with Throttling(second_registry.url, most=3, form=form) as double:
+        secondary = Secondary(plain_registry, double)
+        secondary.receive(*(pushed(one) for one in images))
+
+        assert [secondary.digest(repository, one.reference) for one in images] == [one.digest for one in images]
+        assert not secondary.registry.holds()
+        assert not secondary.dlq.messages
+        assert double.refused > 0
+        assert double.early == 0
+        # Eight at a time would be refused again after each pause; at its pace a few refusals are all.
+        assert double.refused < double.answered / 3
+        secondary.close()
+
+
+def test_a_pause_longer_than_a_request_may_wait_is_a_hold_for_all_functions_of_the_site(
+    plain_registry: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    """The other function is another receiver with clients of its own, on the same table."""
+    first, second = make.image(repository, "v1", layers=1), make.image(f"{repository}-other", "v1", layers=1)
+    with Throttling(second_registry.url, most=0, pause=90) as double:
+        one = Secondary(plain_registry, double)
+        other = Secondary(plain_registry, double, store=one.store)
+        other.registries.secondary.close()
+        other.registries = replace(other.registries, secondary=one.registries.secondary)
+
+        one.receive(pushed(first))
+        (hold,) = one.registry.holds()
+        asked = double.refused
+        other.receive(pushed(second))
+
+        assert hold.until / 1000 - time.time() == pytest.approx(90, abs=5)
+        assert double.refused == asked, "nobody asks a registry that is on hold"
+        assert one.owed(repository)[0].attempts == 0
+        assert other.owed(f"{repository}-other")
+        one.close()
+        other.close()
+
+
+def test_a_throttled_request_that_would_not_end_in_time_is_not_waited_for(second_registry: Place) -> None:
+    deadline = Deadline()
+    with Throttling(second_registry.url, most=0, pause=3) as double:
+        client = RegistryClient(double.url, Anonymous(), deadline=deadline)
+        deadline.set(1.0)
+        started = time.monotonic()
+        with pytest.raises(RegistryUnavailable) as caught:
+            client.ping()
+        client.close()
+    assert (caught.value.status, caught.value.retry_after) == (429, 3.0)
+    assert time.monotonic() - started < 0.9
