@@ -13,6 +13,7 @@ them, and moves bodies in large blocks: it must not be what a timing measures.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import socket
 import threading
@@ -115,6 +116,13 @@ class Cut(Fault):
 
     request_bytes: int | None = None
     response_bytes: int | None = None
+
+
+@dataclass(kw_only=True)
+class Slow(Fault):
+    """Move the bodies, of the request and of the answer, at so many bytes a second."""
+
+    rate: float
 
 
 @dataclass(kw_only=True)
@@ -276,11 +284,12 @@ class CountingProxy:
 
     def _move(self, client: Wire, upstream: Wire, request: _Request, faults: list[Fault]) -> bool:
         cut = next((fault for fault in faults if isinstance(fault, Cut)), None)
+        rate = min((fault.rate for fault in faults if isinstance(fault, Slow)), default=math.inf)
         upstream.send(request.head)
         if request.chunked:
             request.sent = client.pass_chunks(upstream)
         else:
-            request.sent = client.pass_on(upstream, request.length, cut.request_bytes if cut else None)
+            request.sent = client.pass_on(upstream, request.length, cut.request_bytes if cut else None, rate=rate)
         answer = upstream.head()
         status_line, headers = split_head(answer)
         request.status = int(status_line.split(" ", 2)[1])
@@ -300,7 +309,7 @@ class CountingProxy:
         if "chunked" not in headers.get("transfer-encoding", "") or request.method == "HEAD":
             self._record(request)
             client.send(self._localize(answer))
-            upstream.pass_on(client, length, limit)
+            upstream.pass_on(client, length, limit, rate=rate)
         else:
             client.send(self._localize(answer))
             request.received = upstream.pass_chunks(client, before_the_end=lambda: self._record(request))

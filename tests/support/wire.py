@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import socket
+import time
 from collections.abc import Callable
 
 BLOCK = 256 * 1024
@@ -51,8 +53,9 @@ class Wire:
             left -= len(self.read(left))
         return length
 
-    def pass_on(self, other: Wire, length: int, limit: int | None = None) -> int:
-        """Move `length` bytes, or cut after `limit` of them."""
+    def pass_on(self, other: Wire, length: int, limit: int | None = None, *, rate: float = math.inf) -> int:
+        """Move `length` bytes, or cut after `limit` of them; at most `rate` bytes a second."""
+        started = time.monotonic()
         left = length if limit is None else min(limit, length)
         moved = 0
         buffer = bytearray(min(BLOCK, max(left, 1)))
@@ -69,6 +72,9 @@ class Wire:
                 other.send(view[:got])
             left -= got
             moved += got
+            ahead = moved / rate - (time.monotonic() - started)
+            if ahead > 0:
+                time.sleep(ahead)
         if limit is not None and limit < length:
             raise CutOff
         return moved

@@ -100,7 +100,8 @@ class BlobMover:
                 f"layer {blob.digest} of {blob.size} bytes: {self._destination.name} takes no layer of more than "
                 f"{limits.max_blob}"
             )
-        kept = self._uploads.take(blob.digest) if blob.size >= LARGE else None
+        too_much = limits.max_body is not None and blob.size > limits.max_body
+        kept = self._uploads.take(blob.digest) if blob.size >= LARGE or too_much else None
         if self._goes_in_chunks(blob, kept):
             try:
                 return self._in_chunks(blob, kept, stopped)
