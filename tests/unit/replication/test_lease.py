@@ -62,7 +62,7 @@ def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.
     hand = Hand()
     finish = hand.registry.finish
 
-    def slow(lease: Lease) -> bool:
+    def slow(lease: Lease, leaving: object = ()) -> bool:
         finished = finish(lease)
         time.sleep(4 * TIMING.renewal)
         return finished

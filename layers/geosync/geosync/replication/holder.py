@@ -128,25 +128,10 @@ class Holder:
             elif later is not None:
                 self._wake.wait(min(later, max(self._deadline.left(), 0)))
                 self._wake.clear()
-            elif self._finish(lease):
+            elif self._held.finish(lease, self._uploads.left()):
                 self._end(Ending.FINISHED)
             else:
                 self._backlog.references_came_in()
-
-    def _finish(self, lease: Lease) -> bool:
-        """Let go, with the layers under way left for the next; taken back where more has come in."""
-        self._leave_uploads()
-        if self._held.finish(lease):
-            return True
-        if self._uploads.left():
-            self._registry.uploads.take(self._held.lease)
-        return False
-
-    def _leave_uploads(self) -> None:
-        """Write down which layers are under way: no work on them is in flight, and the lease is ours yet."""
-        left = self._uploads.left()
-        if left:
-            self._registry.uploads.keep(self._held.lease, left)
 
     def _workers(self) -> tuple[ReferenceSync, WholeRepository]:
         references = ReferenceSync(
@@ -258,10 +243,8 @@ class Holder:
 
     def _let_go(self) -> Ending:
         if self._ending in (Ending.HELD, Ending.OUT_OF_TIME):
-            with suppress(LeaseLost, BotoCoreError, ClientError, Contended):
-                self._leave_uploads()
-            with suppress(LeaseLost, BotoCoreError, ClientError):
-                self._registry.release(self._held.lease)
+            with suppress(LeaseLost, Contended, BotoCoreError, ClientError):
+                self._registry.release(self._held.lease, self._uploads.left())
         if self._error is not None:
             raise self._error
         if self._ending is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
-from geosync.sync_registry.items import Lease, Owed, Seen
+from geosync.sync_registry.items import KeptUpload, Lease, Owed, Seen
 from geosync.sync_registry.registry import SyncRegistry
 
 
@@ -53,10 +53,10 @@ class HeldLease:
         """SyncRegistry.discharge under this lease."""
         return self._registry.discharge(self._lease, owed, seen)
 
-    def finish(self, lease: Lease) -> bool:
+    def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
         """SyncRegistry.finish; what was let go is not renewed any more, which would look like a loss."""
         with self._lock:
-            finished = self._registry.finish(lease)
+            finished = self._registry.finish(lease, leaving)
             if finished:
                 self._closed.set()
             return finished

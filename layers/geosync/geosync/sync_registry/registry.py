@@ -32,6 +32,7 @@ from geosync.sync_registry.items import (
     Glance,
     Hold,
     Item,
+    KeptUpload,
     Lease,
     Owed,
     Reference,
@@ -313,11 +314,11 @@ class SyncRegistry:
         except ConditionFailed:
             return None
 
-    def finish(self, lease: Lease) -> bool:
+    def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed.
 
-        `lease` must be from before the call of `due` that found nothing. False: something is due or somebody knocked
-        since: renew and look again. Raises LeaseLost.
+        `lease` must be from before the call of `due` that found nothing. `leaving` are the uploads that the next holder
+        may go on with. False: something is due or somebody knocked since: renew and look again. Raises LeaseLost.
         """
         remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
         if len(remaining) < REMAINING_READ:
@@ -327,9 +328,12 @@ class SyncRegistry:
         elif self.due(lease.repository, 1):
             return False
         change = protocol.finish(lease, protocol.Remaining.of(remaining), now=self._clock())
+        beside: list[Change] = [*self.uploads.kept(lease, leaving)]
+        if lease.counted is not None and remaining:
+            beside += counters.moved(lease.repository, lease.counted, None)
         try:
-            if lease.counted is not None and remaining:
-                self._store.transact([change, *counters.moved(lease.repository, lease.counted, None)])
+            if beside:
+                self._store.transact([change, *beside])
             else:
                 self._store.write(change)
         except (ConditionFailed, TransactionFailed) as refused:
@@ -339,9 +343,15 @@ class SyncRegistry:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
         return True
 
-    def release(self, lease: Lease) -> None:
-        """Let the repository go with work left in it (time is short); the sweep wakes the next. Raises LeaseLost."""
-        self._mine(protocol.release(lease))
+    def release(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> None:
+        """Let the repository go with work left in it (time is short); the sweep wakes the next. Raises LeaseLost.
+
+        `leaving` are the uploads that the next holder may go on with.
+        """
+        try:
+            self._store.transact([protocol.release(lease), *self.uploads.kept(lease, leaving)])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 

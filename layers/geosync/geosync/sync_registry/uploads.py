@@ -1,9 +1,9 @@
 """Layers that one holder leaves under way for the next: items `upload#<digest>` in the repository's partition.
 
-They are written under the lease, before it is let go, and deleted, under the lease again, by the holder that takes them
-up. So an upload has one writer at a time, and none goes on after a take-over: a holder that died had its items
-deleted when it took them, or never wrote them. They decide nothing about a tag, and whatever they say is proved by the
-destination's own digest check; one that is lost costs the bytes that were sent.
+They are written in the transaction that lets the lease go, and deleted, under the lease, by the holder that takes them
+up. So an upload has one writer at a time, and none goes on after a take-over: a holder that dies has written nothing,
+and has deleted what it took. They decide nothing about a tag, and whatever they say is proved by the destination's own
+digest check; one that is lost costs the bytes that were sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem, LeaseLost
-from geosync.sync_registry.changes import Change, Check, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.changes import Check, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.items import ROW, UPLOAD_PREFIX, Item, KeptUpload, Lease
 
 MOST = 50
@@ -37,13 +37,17 @@ class UploadItems:
         items = self._store.items(lease.repository, UPLOAD_PREFIX, limit=MOST)
         if not items:
             return []
-        self._under(lease, [Delete(key=Key(lease.repository, str(item["item"]))) for item in items])
+        mine = Check(key=Key(lease.repository, ROW), when=Attr("lease_token").eq(lease.token))
+        try:
+            self._store.transact([mine, *(Delete(key=Key(lease.repository, str(item["item"]))) for item in items)])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
         return [upload for item in items if (upload := _read(item)) is not None]
 
-    def keep(self, lease: Lease, uploads: Iterable[KeptUpload]) -> None:
-        """Leave uploads for the next holder; call it when nothing of them is in flight. Raises LeaseLost."""
+    def kept(self, lease: Lease, uploads: Iterable[KeptUpload]) -> list[Update]:
+        """Return the changes that leave uploads for the next holder: part of the transaction that lets the lease go."""
         until = self._clock() // 1000 + FORGET_AFTER
-        changes = [
+        return [
             Update(
                 key=Key(lease.repository, UPLOAD_PREFIX + one.digest),
                 set={
@@ -54,18 +58,10 @@ class UploadItems:
                     "expire_at": until,
                     **({"path": one.path} if one.path is not None else {}),
                 },
+                remove=() if one.path is not None else ("path",),
             )
             for one in uploads
         ][:MOST]
-        if changes:
-            self._under(lease, changes)
-
-    def _under(self, lease: Lease, changes: list[Delete] | list[Update]) -> None:
-        mine: Change = Check(key=Key(lease.repository, ROW), when=Attr("lease_token").eq(lease.token))
-        try:
-            self._store.transact([mine, *changes])
-        except TransactionFailed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
 
 def _read(item: Item) -> KeptUpload | None:
