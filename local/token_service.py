@@ -59,13 +59,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
-    """What the service signs with and for whom. `expires_in` in seconds; `anonymous` is for who shows no account."""
+    """What the service signs with and for whom; `anonymous` is for who shows no account.
+
+    `expires_in` in seconds. Distribution takes a token for 60 s more: `leeway` is how much of that is taken off.
+    """
 
     pair: KeyPair
     accounts: Mapping[str, Account]
     service: str = "container_registry"
     issuer: str = "geosync-local"
     expires_in: int = 300
+    leeway: int = 0
     anonymous: Account | None = None
 
 
@@ -118,8 +122,8 @@ class TokenService:
             "sub": user,
             "aud": self.rules.service,
             "iat": now,
-            "nbf": now - 5,
-            "exp": now + self.rules.expires_in,
+            "nbf": now - 5 - self.rules.leeway,
+            "exp": now + self.rules.expires_in - self.rules.leeway,
             "jti": uuid.uuid4().hex,
             "access": [access for scope in scopes if (access := _access(account, scope))],
         }

@@ -56,10 +56,14 @@ Script = Callable[[Request], Reply]
 
 @dataclass
 class ScriptedServer:
-    """One script for every request, in threads of its own; a context manager."""
+    """One script for every request, in threads of its own; a context manager.
+
+    `broken` is told of a request whose body ended too soon, with what came of it.
+    """
 
     script: Script
     requests: list[Request] = field(default_factory=list)
+    broken: Callable[[Request], None] = lambda request: None
 
     def __post_init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -137,8 +141,12 @@ class ScriptedServer:
         method, target, _ = first.split(" ", 2)
         left = int(headers.get("content-length", "0"))
         body = bytearray()
-        while left > len(body):
-            body += wire.read(left - len(body))
+        try:
+            while left > len(body):
+                body += wire.read(left - len(body))
+        except (OSError, EOFError):
+            self.broken(Request(method=method, target=target, headers=headers, body=bytes(body), connection=number))
+            raise
         request = Request(method=method, target=target, headers=headers, body=bytes(body), connection=number)
         with self._lock:
             self.requests.append(request)

@@ -115,7 +115,7 @@ class Site:
     def invocation(self, table: MemoryStore, life: Life | None = None) -> Secondary:
         """A secondary with clients and proxies of its own."""
         store = MortalStore(table, life) if life is not None else table
-        one = Secondary(self.primary, self.secondary, vendor=self.vendor, timing=TIMING, store=store)
+        one = Secondary(self.primary, self.secondary, vendors=(Registry, self.vendor), timing=TIMING, store=store)
         if life is not None:
             for proxy in (one.primary_proxy, one.secondary_proxy):
                 proxy.add(Call(times=10**6, before=life.before, after=life.after))

@@ -47,13 +47,18 @@ class Pace:
         return size / self.rate * SLACK <= left
 
     def chunk(self, rest: int, deadline: Deadline, limits: UploadLimits, upload: Upload) -> int | None:
-        """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one."""
-        least = max(limits.min_chunk, upload.min_chunk, MIN_CHUNK)
-        most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK)
-        least = min(least, most, rest)
-        size = min(max(int(self.rate * CHUNK_SECONDS), least), most, rest)
+        """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one.
+
+        None is smaller than the registry wants, the last one included: some take no exception.
+        """
+        most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK, rest)
+        least = min(max(limits.min_chunk, upload.min_chunk, MIN_CHUNK), most)
         left = deadline.left()
-        if math.isinf(left):
-            return size
-        fitting = int(self.rate * (left - min(RESERVE, deadline.given / 20)) / SLACK)
-        return min(size, fitting) if fitting >= least else None
+        if not math.isinf(left):
+            most = min(most, int(self.rate * (left - min(RESERVE, deadline.given / 20)) / SLACK))
+            if most < least:
+                return None
+        size = min(max(int(self.rate * CHUNK_SECONDS), least), most)
+        if size < rest < size + least:
+            return rest if rest <= most else max(rest - least, least)
+        return size
