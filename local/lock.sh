@@ -11,10 +11,10 @@ set -eu
 cd "$(dirname "$0")/../requirements"
 uv=../.local/uv/bin/uv
 
-# inputs NAME: the .in file, and the lock that dev.in includes.
+# inputs NAME: the .in file, and the locks that dev.in includes.
 inputs() {
     case $1 in
-    dev) echo dev.in layer.txt ;;
+    dev) echo dev.in layer.txt admin.txt ;;
     *) echo "$1.in" ;;
     esac
 }
@@ -26,7 +26,7 @@ header() {
 }
 
 # The functions' packages first: the development environment has the same ones.
-for name in layer dev emulator sam uv; do
+for name in layer admin dev emulator sam uv; do
     case ${1:-} in
     --check)
         if ! head -n 2 "$name.txt" | grep -qF "$(header "$name")"; then

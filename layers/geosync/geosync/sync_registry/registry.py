@@ -18,7 +18,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
-from geosync.sync_registry import counters, decisions, protocol
+from geosync.sync_registry import counters, decisions, listing, protocol
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Change, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
@@ -206,9 +206,10 @@ class SyncRegistry:
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
 
     def _number(self, repository: str) -> None:
-        """Give a new row its id, from the site's counter, and count it. What fails here is made up for next time.
+        """Give a new row its id, from the site's counter, count it and list it (see `listing`).
 
-        A holder that dies between the two leaves a gap in the ids; the number of rows stays true.
+        What fails here is made up for next time. A holder that dies between the two leaves a gap in the ids; the number
+        of rows and their list stay true.
         """
         number = self._written(Update(key=Key(SITE, "counter#ids"), add={"value": 1}))["value"]
         row = Update(
@@ -217,7 +218,9 @@ class SyncRegistry:
             when=Attr("id").not_exists() & Attr("created_at").exists(),
         )
         with suppress(TransactionFailed, Contended):
-            self._store.transact([row, Update(key=Key(SITE, "counter#rows"), add={"value": 1})])
+            self._store.transact(
+                [row, Update(key=Key(SITE, "counter#rows"), add={"value": 1}), *listing.entries(repository, number)]
+            )
 
     def _written(self, change: Update) -> Item:
         item = self._store.write(change)

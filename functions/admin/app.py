@@ -1,0 +1,86 @@
+"""The admin API of a site: status, replication details, actions, the DLQ, the event log (see geosync/admin/api.py)."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+from geosync import observability
+from geosync.admin.api import AdminApi
+from geosync.admin.audit import Audit
+from geosync.admin.gate import Gate
+from geosync.admin.rights import Rights, Tokens
+from geosync.admin.settings import AdminSettings
+from geosync.admin.site import Site
+from geosync.dead_letters import DeadLetters
+from geosync.event_pages import EventLog
+from geosync.notifications.authorization import read_tokens
+from geosync.settings import read
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.store import DynamoStore
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+# API Gateway waits 29 s for the whole answer.
+AWS_CALLS = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=16,
+    tcp_keepalive=True,
+)
+
+logger = observability.logger()
+
+
+def _api() -> AdminApi:
+    settings = read(AdminSettings, os.environ)
+    dynamodb, sqs = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sqs", config=AWS_CALLS)
+    secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+
+    def tokens() -> Tokens:
+        return {
+            "read": read_tokens(secrets, settings.read_secret_arn),
+            "act": read_tokens(secrets, settings.act_secret_arn),
+        }
+
+    rights = Rights(
+        settings.site_name,
+        tokens,
+        on_failure=lambda error: logger.warning("admin_tokens_unreadable", extra={"reason": str(error)}),
+    )
+    store = DynamoStore(dynamodb, settings.sync_table)
+    days = settings.event_retention_days
+    site = Site(
+        settings=settings,
+        store=store,
+        registry=SyncRegistry(store),
+        sqs=sqs,
+        letters=DeadLetters(
+            sqs, dlq_url=settings.dlq_url, events_url=settings.events_queue_url, work_url=settings.work_queue_url
+        ),
+        events=EventLog(dynamodb, settings.events_table, retention_days=days),
+        audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),
+    )
+    return AdminApi(site, Gate(settings.site_name, rights), logger)
+
+
+@cache
+def api() -> AdminApi:
+    """Return the one API of this execution environment."""
+    return _api()
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Answer one request of API Gateway's proxy integration."""
+    return api().respond(event, context)
+
+
+# Lambda gives the whole processor while it loads a function: the routes are put together now.
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    _ = api()

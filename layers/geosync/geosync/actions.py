@@ -1,0 +1,93 @@
+"""What an operator tells a site to do, whoever asks: the command line and the admin API go this way.
+
+Each action can be done twice, and by two operators at once, without harm: a mark is made anew, a pause set again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from geosync.errors import CorruptItem, MalformedMessage
+from geosync.oci.references import is_digest, is_tag
+from geosync.replication import catalogue
+from geosync.replication.work import CatalogueMessage, WorkMessage
+from geosync.sync_registry.changes import Key, Store
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Owed, Reference
+from geosync.sync_registry.protocol import SHARDS
+from geosync.sync_registry.registry import SyncRegistry
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+MOST_IN_A_MESSAGE = 500
+"""References in one work message: names of 128 characters stay far below the 256 KiB of SQS."""
+MOST_FAILED = 1000
+"""Failed references that one call marks anew: some two seconds."""
+MARKERS = 8
+"""Marks written side by side."""
+
+
+def reference(text: str) -> Reference:
+    """Read a tag or a digest; raises MalformedMessage."""
+    if is_digest(text):
+        return Reference.digest(text)
+    if is_tag(text):
+        return Reference.tag(text)
+    raise MalformedMessage("neither a tag nor a digest")
+
+
+def resync(sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference] = ()) -> None:
+    """Have references (none: the whole repository) marked and made equal to the primary's now."""
+    wanted = references or (Reference.whole(),)
+    for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
+        part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
+        message = WorkMessage(repository=repository, reason="resync", references=part)
+        sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
+
+
+def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> catalogue.Walk | None:
+    """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned."""
+    walk = catalogue.latest(store)
+    under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now=now, every=0)
+    if not under_way:
+        sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
+    return walk if under_way else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """What `resync_failed` marked anew. `more`: call it again; `corrupt` items cannot be read and stay parked."""
+
+    marked: int
+    more: bool
+    corrupt: int = 0
+
+
+def resync_failed(store: Store, registry: SyncRegistry, *, now: int, most: int = MOST_FAILED) -> Failed:
+    """Mark anew what has failed, parked or waiting for its next attempt; the sweep wakes it within a minute.
+
+    What is due already is tried anyway: only what is due later than `now` (ms) is read, at most `most` items.
+    """
+    keys: list[Key] = []
+    for shard in SHARDS:
+        keys += islice(store.due_keys(shard, PARKED_DUE, start=now + 1), most + 1 - len(keys))
+    more = len(keys) > most
+    items = store.batch_get(key for key in keys[:most] if key.item.startswith(OWED_PREFIX))
+    failed: list[Owed] = []
+    corrupt = 0
+    for item in items.values():
+        try:
+            owed = Owed.from_item(item)
+        except CorruptItem:
+            corrupt += 1
+            continue
+        if owed.failure is not None:
+            failed.append(owed)
+    with ThreadPoolExecutor(MARKERS, thread_name_prefix="mark") as pool:
+        for _ in pool.map(lambda owed: registry.mark(owed.repository, owed.reference), failed):
+            pass
+    return Failed(marked=len(failed), more=more, corrupt=corrupt)

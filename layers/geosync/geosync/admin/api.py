@@ -1,0 +1,194 @@
+"""The admin API put together: gate, audit log, routes, errors, headers; and its own description (OpenAPI).
+
+One request goes: size, gate (who, may they?), the audit log if it is an action, then the route, which Powertools finds
+and whose input it checks against the models. Every answer that is not a success is `{"message": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync import __version__
+from geosync.admin import gate as gates
+from geosync.admin.gate import Gate, Refused
+from geosync.admin.rights import Caller
+from geosync.admin.routes import dead_letters, events, repositories, session, sites, state
+from geosync.admin.routes.common import problems
+from geosync.admin.site import Site
+from geosync.errors import GeosyncError
+from geosync.notifications.request import Refusal, answer, header
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+OPENAPI = "/api/v4/openapi.json"
+MOST_BODY = 64 * 1024
+"""Characters of a body: the largest that makes sense names a thousand messages, in 40 KiB."""
+JSON = "application/json"
+HEADERS: Mapping[str, str] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Of every answer, unless it says otherwise itself (a page has its own policy). No other origin is let in (no CORS)."""
+
+
+class AdminApi:
+    """Answers the requests to one site."""
+
+    def __init__(self, site: Site, gate: Gate, logger: Logger) -> None:
+        self._site = site
+        self._gate = gate
+        self._logger = logger
+        self._current: Caller | None = None  # of the one request that an execution environment answers at a time
+        self._app = self._assemble()
+
+    def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        """Answer one request of API Gateway's proxy integration; never an exception."""
+        action, source = f"{event.get('httpMethod')} {event.get('path')}", _source(event)
+        try:
+            _check_size(event)
+            caller = self._current = self._gate.admit(event)
+            if caller is None or event.get("httpMethod") == "GET":
+                found = self._app.resolve(event, context)
+            else:
+                found = self._audited(caller, action, source, event, context)
+        except Refused as refused:
+            found = self._refuse(refused, action, source)
+        except Refusal as refusal:
+            found = answer(refusal.status, str(refusal))
+        except (BotoCoreError, ClientError) as error:
+            self._logger.error("admin_failed", extra={"action": action, "reason": str(error)})
+            found = answer(503, "AWS did not answer, or refused: nothing is half done, ask again")
+        except Exception:
+            self._logger.exception("admin_failed", extra={"action": action})
+            found = answer(500, "a fault of this API's: its log says which")
+        return _with_headers(found)
+
+    def openapi(self) -> dict[str, Any]:
+        """The description of the API, made from the routes and their models."""
+        text = self._app.get_openapi_json_schema(
+            title="Geosync",
+            version=__version__,
+            description="See and steer a Geo site. To look takes the read token, to act the act token.",
+            security_schemes={
+                "token": HTTPBearer(description="The read or the act token of the site."),
+                "session": APIKey.model_validate({"name": self._gate.cookie, "in": APIKeyIn.cookie}),
+            },
+            security=[{"token": []}, {"session": []}],
+        )
+        document: dict[str, Any] = json.loads(text)
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                # Powertools documents its own answer to bad input; here that is 400, like everything not understood.
+                operation["responses"].pop("422", None)
+        return document
+
+    # ------------------------------------------------------------------------------------------------- one request
+
+    def _audited(
+        self, caller: Caller, action: str, source: str, event: dict[str, Any], context: LambdaContext
+    ) -> dict[str, Any]:
+        entry = self._site.audit.begin(caller, action, source=source, detail=str(event.get("body") or ""))
+        status = 500
+        try:
+            found = self._app.resolve(event, context)
+            status = found["statusCode"]
+            return found
+        finally:
+            self._site.audit.end(entry, status=status)
+
+    def _refuse(self, refused: Refused, action: str, source: str) -> dict[str, Any]:
+        if not action.startswith("GET "):
+            self._site.audit.refused(
+                refused.caller, action, status=refused.status, source=source, reason=refused.reason
+            )
+        return answer(refused.status, str(refused))
+
+    # ---------------------------------------------------------------------------------------------- put together
+
+    def _assemble(self) -> APIGatewayRestResolver:
+        app = APIGatewayRestResolver(enable_validation=True, response_validation_error_http_code=500)
+        app.exception_handler(Refusal)(_refusal)
+        app.exception_handler(RequestValidationError)(_not_understood)
+        app.exception_handler(RequestUnsupportedContentType)(_no_json)
+        app.exception_handler(GeosyncError)(self._failed)
+        app.not_found(_not_found)
+        sites.add(app, self._site, lambda: gates.bearer(app.current_event.raw_event))
+        repositories.add(app, self._site)
+        dead_letters.add(app, self._site, self._caller)
+        events.add(app, self._site)
+        state.add(app, self._site)
+        session.add(app, self._site, self._gate, self._caller)
+
+        @app.get(OPENAPI, summary="This description", tags=["session"], responses=problems())
+        def describe() -> dict[str, Any]:
+            return self.openapi()
+
+        return app
+
+    def _caller(self) -> Caller:
+        assert self._current is not None, "the gate lets nobody else through to here"  # noqa: S101
+        return self._current
+
+    def _failed(self, error: GeosyncError) -> Response[Any]:
+        self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error)})
+        return _problem(503 if error.retryable else 500, str(error))
+
+
+def _problem(status: int, message: str) -> Response[Any]:
+    return Response(status_code=status, content_type=JSON, body=json.dumps({"message": message}))
+
+
+def _refusal(refusal: Refusal) -> Response[Any]:
+    return _problem(refusal.status, str(refusal))
+
+
+def _not_understood(error: RequestValidationError) -> Response[Any]:
+    """Name each field that is wrong and say what it must be; what was sent is not repeated."""
+    texts = []
+    for one in error.errors()[:10]:
+        place = [str(part) for part in one.get("loc", ()) if part not in ("body", "query", "path")]
+        texts.append(f"{'.'.join(place) or 'the body'}: {one.get('msg', 'is wrong')}")
+    return _problem(400, "; ".join(texts) or "not understood")
+
+
+def _no_json(_error: RequestUnsupportedContentType) -> Response[Any]:
+    return _problem(415, f"a body must be {JSON}")
+
+
+def _not_found(_error: NotFoundError) -> Response[Any]:
+    return _problem(404, f"there is no such route: GET {OPENAPI} describes them")
+
+
+def _check_size(event: dict[str, Any]) -> None:
+    if len(event.get("body") or "") > MOST_BODY:
+        raise Refusal(413, f"a body has at most {MOST_BODY} characters")
+    method, body = event.get("httpMethod"), event.get("body")
+    media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
+    if method != "GET" and body and media_type != JSON:
+        raise Refusal(415, f"a body must be {JSON}")
+
+
+def _source(event: dict[str, Any]) -> str:
+    return str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or "")
+
+
+def _with_headers(found: dict[str, Any]) -> dict[str, Any]:
+    """Add HEADERS; `found` has its own as `headers` or `multiValueHeaders`."""
+    own = {name: [value] for name, value in (found.pop("headers", None) or {}).items()}
+    own |= found.pop("multiValueHeaders", None) or {}
+    return {**found, "multiValueHeaders": {**{name: [value] for name, value in HEADERS.items()}, **own}}

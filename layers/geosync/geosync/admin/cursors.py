@@ -1,0 +1,37 @@
+"""Where a page ended, as an opaque text: what it belongs to and a position, so that it fits no other list."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+from geosync.notifications.request import Refusal
+
+MOST = 2048
+
+
+def encode(kind: str, *position: str | int) -> str:
+    """Write a position in the list `kind`."""
+    return base64.urlsafe_b64encode(json.dumps([kind, *position], separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode(kind: str, text: str | None, *types: type[Any]) -> list[Any] | None:
+    """Read a position of these types in the list `kind`; None: from the beginning. Raises Refusal."""
+    if text is None:
+        return None
+    try:
+        if len(text) > MOST:
+            raise ValueError
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        position = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        if not isinstance(position, list) or [type(one) for one in position] != [str, *types] or position[0] != kind:
+            raise ValueError
+    except (ValueError, binascii.Error, RecursionError):
+        message = (
+            "the cursor is not one of this list: take page_info.end_cursor of its last page, with the same filters"
+        )
+        raise Refusal(400, message) from None
+    found: list[Any] = position[1:]
+    return found

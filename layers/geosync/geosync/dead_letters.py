@@ -1,0 +1,167 @@
+"""The dead-letter queue: what ended there, why, the way back, and the way out.
+
+Three kinds end there: `parked` (a reference that failed for good: a work message that marks it anew), `refused` (a
+message that cannot be read, with the reason), and `crashed` (by redrive: the function died before it could mark).
+A queue cannot be read without taking its messages out of others' sight for a moment, so a look gives them back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from geosync.replication.work import CATALOGUE_KIND, KIND
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+LOOK_SECONDS = 120
+"""How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
+MOST = 1000
+"""Messages that one look goes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One message of the DLQ. `sent_at` is in milliseconds; `receipt` deletes the message while it is out of sight."""
+
+    id: str
+    kind: str
+    reason: str
+    sent_at: int
+    body: str
+    receipt: str = field(repr=False)
+
+    @property
+    def about(self) -> str:
+        """The repository and the references that the message names, as far as it can be read."""
+        try:
+            fields = json.loads(self.body)
+            names = fields.get("references") or [fields.get("tag") or fields.get("digest") or "*"]
+            return f"{fields['repository']} {' '.join(map(str, names))}"
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+            return f"{self.body[:60]}…" if len(self.body) > 60 else self.body
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it came from the work queue (a wake-up); the rest came from the events queue."""
+        try:
+            kind = json.loads(self.body).get("kind")
+        except (ValueError, AttributeError, RecursionError):
+            return False
+        return kind in {KIND, CATALOGUE_KIND}
+
+
+class DeadLetters:
+    """One site's DLQ, and the queues that its messages came from (by URL)."""
+
+    def __init__(self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str) -> None:
+        self._sqs = sqs
+        self._dlq_url = dlq_url
+        self._events_url = events_url
+        self._work_url = work_url
+
+    def count(self) -> int:
+        """About how many messages it holds, in flight or not."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._dlq_url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def look(self, most: int = MOST) -> list[DeadLetter]:
+        """The messages, at most `most`; they stay where they are."""
+        letters: list[DeadLetter] = []
+        try:
+            letters.extend(self._receive(most))
+        finally:
+            self._give_back(letters)
+        return letters
+
+    def find(self, id_: str) -> DeadLetter | None:
+        """One message by its id; None: not here, or in somebody's hands at this moment."""
+        return next((letter for letter in self.look() if letter.id == id_), None)
+
+    def replay(self, ids: Collection[str] | None) -> Iterator[DeadLetter]:
+        """Send messages back to the queue that they came from (None: all), and yield each that was.
+
+        A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
+        no harm. One that still cannot be read comes back with its reason.
+        """
+        for letter in self._take(ids):
+            self._sqs.send_message(
+                QueueUrl=self._work_url if letter.is_work else self._events_url, MessageBody=letter.body
+            )
+            self._delete(letter)
+            yield letter
+
+    def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[DeadLetter]:
+        """Delete the messages named, each after `note` wrote down what it was, and yield each that was."""
+        for letter in self._take(ids):
+            note(letter)
+            self._delete(letter)
+            yield letter
+
+    def _take(self, ids: Collection[str] | None) -> Iterator[DeadLetter]:
+        """Yield the messages named; the others are given back in the end."""
+        others, missing = [], set(ids or ())
+        try:
+            with closing(self._receive(MOST)) as letters:
+                for letter in letters:
+                    if ids is not None and letter.id not in missing:
+                        others.append(letter)
+                        continue
+                    yield letter
+                    missing.discard(letter.id)
+                    if ids is not None and not missing:
+                        return
+        finally:
+            self._give_back(others)
+
+    def _receive(self, most: int) -> Generator[DeadLetter, None, None]:
+        """Yield the messages, at most `most`, each once; they are out of sight until they are deleted or given back."""
+        known: set[str] = set()
+        while len(known) < most:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._dlq_url,
+                MaxNumberOfMessages=min(10, most - len(known)),
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+                VisibilityTimeout=LOOK_SECONDS,
+                WaitTimeSeconds=1,  # a short poll asks only some of the servers
+            )
+            letters = [_letter(message) for message in answer.get("Messages", [])]
+            fresh = [letter for letter in letters if letter.id not in known]
+            if not fresh:
+                return
+            known.update(letter.id for letter in fresh)
+            waiting = deque(fresh)
+            try:
+                while waiting:
+                    yield waiting.popleft()
+            finally:
+                self._give_back(waiting)  # whoever asked has enough
+
+    def _delete(self, letter: DeadLetter) -> None:
+        self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)
+
+    def _give_back(self, letters: Iterable[DeadLetter]) -> None:
+        """Let others see the messages again."""
+        for letter in letters:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+            )
+
+
+def _letter(message: Any) -> DeadLetter:
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    return DeadLetter(
+        id=message["MessageId"],
+        kind=attributes.get("kind", "crashed"),
+        reason=attributes.get("reason", "the function ended before it could mark it (see its log)"),
+        sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)),
+        body=message["Body"],
+        receipt=message["ReceiptHandle"],
+    )

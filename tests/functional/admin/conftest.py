@@ -1,0 +1,52 @@
+"""functions/admin as Lambda loads it, on moto."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from functions.admin import app
+from moto import mock_aws
+from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
+from tests.support.logs import lines_of
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A secondary; the function is loaded anew."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    app.api.cache_clear()
+    with mock_aws():
+        one = Site()
+        for name, value in one.environment().items():
+            monkeypatch.setenv(name, value)
+        yield one
+    app.api.cache_clear()
+
+
+@pytest.fixture
+def primary(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """The site as a primary."""
+    monkeypatch.setenv("SITE_NAME", "dublin")
+    monkeypatch.setenv("SITE_ROLE", "primary")
+    return site
+
+
+@pytest.fixture
+def ask() -> Ask:
+    return Ask()
+
+
+@pytest.fixture
+def calls(site: Site) -> Calls:
+    return Calls(app.api())
+
+
+@pytest.fixture
+def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Return the lines logged so far, decoded."""
+    with lines_of(app.logger) as lines:
+        yield lines

@@ -1,0 +1,263 @@
+"""The list of rows, one row, its tags; resync of one, of all, of all that failed."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.functional.admin.parts import A, B, ENVIRONMENT, READ, ROOT, Ask, Calls, Site
+
+from geosync import repositories
+from geosync.sync_registry.changes import Key, Update
+from geosync.sync_registry.items import ROW, Reference
+
+ALL = "/api/v4/geo/container_repositories"
+
+
+def names(answer: Any) -> list[str]:
+    assert answer.status == 200, answer.text
+    return [node["name"] for node in answer.json["nodes"]]
+
+
+def walk(ask: Ask, **query: Any) -> list[list[str]]:
+    """All pages, by names."""
+    pages, cursor = [], None
+    while True:
+        answer = ask("GET", ALL, query={**query, **({"cursor": cursor} if cursor else {})})
+        pages.append(names(answer))
+        info = answer.json["page_info"]
+        assert info["has_next_page"] is (info["end_cursor"] is not None)
+        cursor = info["end_cursor"]
+        if cursor is None:
+            return pages
+
+
+def test_the_sample_request_is_answered(site: Site, ask: Ask) -> None:
+    site.failed("group/app", "v1")
+    site.synced("group/other", v1=A)
+    request = json.loads((ROOT / "events" / "functions" / "admin-repositories.json").read_text())
+    sent = request["headers"] | {"Authorization": f"Bearer {READ}"}
+    answer = ask(request["httpMethod"], request["path"], headers=sent, query=request["queryStringParameters"])
+    assert names(answer) == ["group/app"]
+
+
+def test_rows_come_by_name_page_by_page_for_two_requests_a_page(site: Site, ask: Ask, calls: Calls) -> None:
+    for number in range(7):
+        site.synced(f"group/app{number}", v1=A)
+    calls.made()
+    pages = walk(ask, per_page=3)
+    assert pages == [
+        ["group/app0", "group/app1", "group/app2"],
+        ["group/app3", "group/app4", "group/app5"],
+        ["group/app6"],
+    ]
+    assert calls.made() == {"Query": 3, "BatchGetItem": 3}
+
+
+def test_a_row_has_the_fields_of_the_console(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    (row,) = ask("GET", ALL).json["nodes"]
+    assert (row["id"], row["container_repository_id"], row["model_record_id"]) == (1, 1, 1)
+    assert (row["name"], row["state"], row["verification_state"]) == ("group/app", "synced", "pending")
+    assert row["last_synced_at"].endswith("Z")
+    assert row["retry_count"] == 0
+    assert row["last_sync_failure"] is None
+
+
+def test_names_can_be_asked_for_whole_or_by_their_beginning(site: Site, ask: Ask) -> None:
+    for name in ("group/app", "group/app2", "other/app"):
+        site.synced(name, v1=A)
+    assert names(ask("GET", ALL, query={"prefix": "group/"})) == ["group/app", "group/app2"]
+    assert names(ask("GET", ALL, query={"name": "group/app"})) == ["group/app"]
+    assert names(ask("GET", ALL, query={"name": "group/nothing"})) == []
+    assert walk(ask, prefix="group/", per_page=1) == [["group/app"], ["group/app2"]]
+
+
+def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is_read(
+    site: Site, ask: Ask, calls: Calls
+) -> None:
+    for number in range(30):
+        site.synced(f"synced/app{number}", v1=A)
+    site.failed("z/broken", "v1")
+    site.failed("a/broken", "v1", parked=True)
+    site.registry.mark("m/pending", Reference.tag("v1"))
+    site.registry.knock("m/pending", take=False)
+    calls.made()
+    answer = ask("GET", ALL, query={"state": "failed", "per_page": 1})
+    assert names(answer) == ["a/broken"]
+    assert answer.json["examined"] == 1
+    assert calls.made() == {"Query": 8, "BatchGetItem": 1}
+    assert walk(ask, state="failed", per_page=1) == [["a/broken"], ["z/broken"]]
+    assert walk(ask, state="pending") == [["m/pending"]]
+    assert sum(walk(ask, state="synced", per_page=20), []) == sorted(f"synced/app{number}" for number in range(30))
+
+
+def test_a_page_that_finds_nothing_says_how_far_it_got_and_goes_on_from_there(
+    site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "EXAMINED", 5)
+    monkeypatch.setattr(repositories, "BACKLOG", 0)  # too much is owed to find the rows by it
+    for number in range(12):
+        site.synced(f"group/app{number:02}", v1=A)
+    site.failed("group/app11", "v1")
+    first = ask("GET", ALL, query={"state": "failed"})
+    assert names(first) == []
+    assert first.json["examined"] == 5
+    assert walk(ask, state="failed") == [[], [], ["group/app11"]]
+
+
+def test_a_row_that_cannot_be_read_is_told_of_and_spoils_no_page(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    site.synced("group/broken", v1=A)
+    site.store.write(Update(key=Key("group/broken", ROW), set={"state": "9"}))
+    answer = ask("GET", ALL)
+    assert names(answer) == ["group/app"]
+    assert "group/broken" in answer.json["unreadable"][0]
+    shown = ask("GET", f"{ALL}/{site.id_of('group/app') + 1}")
+    assert shown.status == 500
+    assert "group/broken" in shown.message
+
+
+def test_one_row_says_what_is_owed_in_its_repository(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    site.failed("group/app", "v2", "v3")
+    shown = ask("GET", f"{ALL}/{site.id_of('group/app')}").json
+    assert (shown["state"], shown["owed_count"], shown["failed_count"], shown["more_owed"]) == ("failed", 2, 2, False)
+    assert [owed["reference"] for owed in shown["owed"]] == ["v2", "v3"]
+    assert shown["owed"][0]["failure"] == "registry:5000: GET /v2/: 500"
+    assert shown["owed"][0]["attempts"] == 1
+    assert shown["held"] is False
+
+
+def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, calls: Calls) -> None:
+    site.synced("group/app", old=A, same=A)
+    site.failed("group/app", "old", "new")
+    calls.made()
+    answer = ask("GET", f"{ALL}/{site.id_of('group/app')}/tags")
+    tags = {tag["name"]: tag for tag in answer.json["nodes"]}
+    assert {name: (tag["state"], tag["primary_digest"], tag["secondary_digest"]) for name, tag in tags.items()} == {
+        "new": ("failed", B, None),
+        "old": ("failed", B, A),
+        "same": ("synced", A, A),
+    }
+    assert tags["same"]["looked_at"] == "2023-11-14T22:13:20.000Z"
+    pages, cursor = [], None
+    while True:
+        query = {"per_page": 2, **({"cursor": cursor} if cursor else {})}
+        answer = ask("GET", f"{ALL}/{site.id_of('group/app')}/tags", query=query)
+        pages.append([tag["name"] for tag in answer.json["nodes"]])
+        cursor = answer.json["page_info"]["end_cursor"]
+        if cursor is None:
+            break
+    assert pages == [["new", "old"], ["same"]]
+
+
+def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    path = f"{ALL}/{site.id_of('group/app')}/resync"
+    answer = ask.act(path)
+    assert (answer.status, answer.message) == (202, "Registry entry of group/app enqueued to be resynced")
+    assert ask.act(path, {"references": ["v1", A]}).status == 202
+    whole, some = site.messages("work")
+    assert (whole["repository"], whole["reason"], whole["references"]) == ("group/app", "resync", ["*"])
+    assert some["references"] == ["tag#v1", f"digest#{A}"]
+
+
+def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site, ask: Ask) -> None:
+    assert ask.act(f"{ALL}/resync", {"scope": "all"}).status == 202
+    assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
+    now = site.registry._clock()
+    running = {"started_at": now, "touched_at": now, "repositories": 7}
+    site.store.write(Update(key=Key("#site", "catalogue"), set=running))
+    answer = ask.act(f"{ALL}/resync", {"scope": "all"})
+    assert "under way" in answer.message
+    assert answer.json["count"] == 7
+    assert site.messages("work") == []
+
+
+def test_resync_of_all_failed_marks_anew_what_failed_and_leaves_the_rest(site: Site, ask: Ask) -> None:
+    site.failed("group/parked", "v1", parked=True)
+    site.failed("group/failed", "v1", "v2")
+    site.registry.mark("group/pending", Reference.tag("v1"), expects=A)
+    (before,) = site.registry.owed("group/pending")
+    answer = ask.act(f"{ALL}/resync", {"scope": "failed"})
+    assert (answer.status, answer.json["count"], answer.json["more"]) == (202, 3, False)
+    for repository in ("group/parked", "group/failed"):
+        for owed in site.registry.owed(repository):
+            assert (owed.failure, owed.parked, owed.attempts) == (None, False, 0)
+            assert owed.expects == {B}
+    assert site.registry.owed("group/pending") == [before]
+    # Two operators at once: the second finds nothing more to do.
+    assert ask.act(f"{ALL}/resync", {"scope": "failed"}).json["count"] == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "status", "word"),
+    [
+        (ALL, {"state": "broken"}, 400, "state"),
+        (ALL, {"verification_state": "9"}, 400, "verification_state"),
+        (ALL, {"per_page": "0"}, 400, "per_page"),
+        (ALL, {"per_page": "101"}, 400, "per_page"),
+        (ALL, {"per_page": "many"}, 400, "per_page"),
+        (ALL, {"cursor": "nonsense"}, 400, "cursor"),
+        (ALL, {"name": "../Etc"}, 400, "name"),
+        (f"{ALL}/99", {}, 404, "99"),
+        (f"{ALL}/99/tags", {}, 404, "99"),
+        (f"{ALL}/0", {}, 400, "number"),
+        (f"{ALL}/app", {}, 400, "number"),
+        ("/api/v4/nothing", {}, 404, "openapi.json"),
+    ],
+)
+def test_what_is_not_there_or_not_understood_is_named(
+    site: Site, ask: Ask, path: str, query: dict[str, str], status: int, word: str
+) -> None:
+    answer = ask("GET", path, query=query)
+    assert answer.status == status, answer.text
+    assert word in answer.message
+
+
+def test_a_cursor_of_another_list_is_refused(site: Site, ask: Ask) -> None:
+    for number in range(3):
+        site.synced(f"group/app{number}", v1=A)
+    cursor = ask("GET", ALL, query={"per_page": 1}).json["page_info"]["end_cursor"]
+    assert ask("GET", ALL, query={"per_page": 1, "prefix": "group/", "cursor": cursor}).status == 400
+    assert ask("GET", f"{ALL}/1/tags", query={"cursor": cursor}).status == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "word"),
+    [
+        ("1/resync", {"references": ["no tag"]}, "references"),
+        ("1/resync", {"references": ["x"] * 501}, "references"),
+        ("1/resync", {"everything": True}, "everything"),
+        ("resync", {"scope": "some"}, "scope"),
+        ("resync", {}, "scope"),
+    ],
+)
+def test_an_action_that_is_not_understood_does_nothing(
+    site: Site, ask: Ask, path: str, body: dict[str, Any], word: str
+) -> None:
+    site.synced("group/app", v1=A)
+    answer = ask.act(f"{ALL}/{path}", body)
+    assert answer.status == 400, answer.text
+    assert word in answer.message
+    assert site.messages("work") == []
+
+
+@pytest.mark.parametrize(("path", "body"), [("1/resync", {}), ("resync", {"scope": "all"})])
+def test_the_primary_resyncs_nothing(primary: Site, ask: Ask, path: str, body: dict[str, Any]) -> None:
+    primary.synced("group/app", v1=A)
+    answer = ask.act(f"{ALL}/{path}", body)
+    assert answer.status == 409
+    assert "dublin is the primary" in answer.message
+    assert primary.messages("work") == []
+
+
+def test_a_name_that_looks_like_a_page_is_data(site: Site, ask: Ask) -> None:
+    # Not a repository's name by any grammar: an item that somebody wrote by hand.
+    hostile = "<script>alert(1)</script>"
+    site.synced(hostile, v1=A)
+    answer = ask("GET", ALL)
+    assert names(answer) == [hostile]
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert ENVIRONMENT["SITE_NAME"] not in answer.text
