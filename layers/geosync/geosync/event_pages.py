@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
+
+from geosync import event_log
+from geosync.notifications.publish import hour_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -58,7 +60,7 @@ class EventLog:
         for _ in range(HOURS):
             if moment < oldest:
                 return Page(entries=tuple(found), following=None)
-            for item in self._of_hour(kind + hour(moment), start, limit - len(found) + 1):
+            for item in self._of_hour(kind + hour_of(moment), start, limit - len(found) + 1):
                 if len(found) == limit:
                     last = found[-1]
                     return Page(
@@ -68,6 +70,10 @@ class EventLog:
             start = None
             moment = moment - moment % HOUR_MS - 1
         return Page(entries=tuple(found), following=Before(received_at=moment))
+
+    def last(self, *, now: int) -> event_log.LastEvent | None:
+        """The newest event that was accepted; None when none came lately."""
+        return event_log.last(self._dynamodb, self._table, now=now)
 
     def _of_hour(self, name: str, start: Before | None, limit: int) -> Iterator[Mapping[str, Any]]:
         query: dict[str, Any] = {
@@ -92,11 +98,6 @@ class EventLog:
             if "LastEvaluatedKey" not in answer:
                 return
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-
-
-def hour(milliseconds: int) -> str:
-    """The hour of a moment, as the event log names its partitions: `2026-11-24T05` (UTC)."""
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H")
 
 
 def _number(value: Any) -> Any:

@@ -5,12 +5,15 @@ from typing import Any
 import pytest
 from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
 
+from geosync.admin.gate import REPORT
+from geosync.admin.settings import AdminSettings
 from geosync.notifications.settings import NotificationSettings
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.replication.settings import SyncSettings
 from geosync.settings import keys
 
 SETTINGS: dict[str, type[Any]] = {
+    "AdminFunction": AdminSettings,
     "NotificationsFunction": NotificationSettings,
     "ReconcileFunction": ReconcileSettings,
     "SyncFunction": SyncSettings,
@@ -34,10 +37,11 @@ def test_a_function_s_lines_name_it(name: str) -> None:
 
 def test_each_function_has_its_folder_and_its_timeout() -> None:
     folders = {properties["CodeUri"] for properties in FUNCTIONS.values()}
-    assert folders == {f"functions/{name}" for name in ("notifications", "sync", "reconcile")}
+    assert folders == {f"functions/{name}" for name in ("notifications", "sync", "reconcile", "admin")}
     timeouts = {name: properties["Timeout"] for name, properties in FUNCTIONS.items()}
-    # A registry waits 0.5 s and sends again; 900 s is Lambda's longest; a minute later the next reconcile is due.
-    assert timeouts == {"NotificationsFunction": 10, "SyncFunction": 900, "ReconcileFunction": 60}
+    # A registry waits 0.5 s and sends again; 900 s is Lambda's longest; a minute later the next reconcile is due; API
+    # Gateway waits 29 s for an answer.
+    assert timeouts == {"NotificationsFunction": 10, "SyncFunction": 900, "ReconcileFunction": 60, "AdminFunction": 29}
     assert FUNCTIONS["ReconcileFunction"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
 
 
@@ -69,8 +73,9 @@ def test_the_endpoint_is_throttled() -> None:
     assert settings["ThrottlingBurstLimit"] == {"Ref": "NotificationBurst"}
 
 
-def test_access_logs_hold_nothing_that_a_client_put_into_a_header_or_a_body() -> None:
-    log = of_type("AWS::Serverless::Api")["NotificationsApi"]["AccessLogSetting"]["Fn::If"][1]
+@pytest.mark.parametrize("api", ["NotificationsApi", "AdminApi"])
+def test_access_logs_hold_nothing_that_a_client_put_into_a_header_or_a_body(api: str) -> None:
+    log = of_type("AWS::Serverless::Api")[api]["AccessLogSetting"]["Fn::If"][1]
     variables = set(re.findall(r"\$(\w+(?:\.\w+)*)", log["Format"]))
     assert variables == {
         "context.error.responseType",
@@ -86,8 +91,9 @@ def test_access_logs_hold_nothing_that_a_client_put_into_a_header_or_a_body() ->
     }
 
 
-def test_the_token_is_made_here_of_letters_and_digits_alone() -> None:
-    made = RESOURCES["NotificationToken"]["Properties"]["GenerateSecretString"]
+@pytest.mark.parametrize("secret", sorted(of_type("AWS::SecretsManager::Secret")))
+def test_a_token_is_made_here_of_letters_and_digits_alone(secret: str) -> None:
+    made = RESOURCES[secret]["Properties"]["GenerateSecretString"]
     printable = {chr(code) for code in range(33, 127)}
     left = printable - set(made["ExcludeCharacters"])
     assert left == {character for character in printable if character.isalnum()}
@@ -106,8 +112,28 @@ def test_tables_outlive_the_stack_and_forget_by_themselves(table: str) -> None:
     assert "TableName" not in properties
 
 
+def test_only_functions_admin_loads_what_only_it_needs() -> None:
+    loading = [name for name, properties in FUNCTIONS.items() if {"Ref": "AdminLayer"} in properties.get("Layers", [])]
+    assert loading == ["AdminFunction"]
+    assert SHARED["Layers"] == [{"Ref": "GeosyncLayer"}, {"Ref": "DependenciesLayer"}]
+
+
+def test_the_admin_api_has_an_address_and_source_ranges_of_its_own() -> None:
+    api = of_type("AWS::Serverless::Api")["AdminApi"]
+    events = [event["Properties"] for event in FUNCTIONS["AdminFunction"]["Events"].values()]
+    assert {event["RestApiId"]["Ref"] for event in events} == {"AdminApi"}
+    ranges, report = api["Auth"]["ResourcePolicy"]["CustomStatements"]
+    condition, restricted, anywhere = ranges["Fn::If"]
+    assert condition == "HasAdminSourceRanges"
+    assert restricted.pop("Condition") == {"IpAddress": {"aws:SourceIp": {"Ref": "AdminSourceRanges"}}}
+    assert restricted == anywhere
+    # What the sites report themselves is the one thing that comes from anywhere, and the path is the function's own.
+    assert report["Resource"] == f"execute-api:/{api['StageName']}/POST{REPORT}"
+    assert {"Path": REPORT, "Method": "POST", "RestApiId": {"Ref": "AdminApi"}} in events
+
+
 def test_layers_are_built_for_the_processor_and_runtime_that_the_functions_have() -> None:
-    makefile = (ROOT / "layers" / "dependencies" / "Makefile").read_text()
+    makefile = (ROOT / "layers" / "packages.mk").read_text()
     root = (ROOT / "Makefile").read_text()
     for name in ("ARCHITECTURE", "RUNTIME"):
         default = PARAMETERS[name.title()]["Default"]

@@ -32,6 +32,7 @@ ACCEPTED = {
     "NotificationsUrl": ["", "https://geo.example.com/api/v4/container_registry_event/events"],
     "SiteAccountIds": ["", "111122223333"],
     "TopicKmsKeyArn": ["", KEY],
+    "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
 }
 REFUSED = {
     "SiteName": ["", "EU", "2nd", "eu-", "a" * 33, "e u"],
@@ -64,6 +65,7 @@ REFUSED = {
     "CustomDomainCertificateArn": [KEY],
     "NotificationsUrl": ["https://geo.example.com", "https://u:p@geo.example.com/a", "https://geo.example.com/a?b"],
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
+    "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
 }
 

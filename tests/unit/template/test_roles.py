@@ -17,11 +17,14 @@ from tests.unit.template.parts import (
     walk,
 )
 
+from geosync.sync_registry.items import SITE
+
+ADMIN_TOKENS = ("AdminReadToken", "AdminActToken")
 ROLES = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in FUNCTIONS.items()}
 
 
 def test_each_function_has_a_role_of_its_own_that_only_lambda_takes() -> None:
-    assert len(set(ROLES.values())) == len(FUNCTIONS) == 3
+    assert len(set(ROLES.values())) == len(FUNCTIONS) == 4
     for role in ROLES.values():
         trust = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust == [
@@ -81,6 +84,30 @@ def test_only_the_sync_function_may_read_the_registries_secrets() -> None:
         if refers_to(node, "LocalRegistrySecretArn") or refers_to(node, "PrimaryRegistrySecretArn")
     }
     assert readers == {ROLES["SyncFunction"]}
+
+
+def test_the_admin_function_reads_its_own_tokens_and_no_other_secret() -> None:
+    (reading,) = [
+        statement
+        for statement in statements(ROLES["AdminFunction"])
+        if any("secretsmanager" in action for action in as_list(statement["Action"]))
+    ]
+    assert reading["Resource"] == [{"Fn::GetAtt": ["AdminReadToken", "Id"]}, {"Fn::GetAtt": ["AdminActToken", "Id"]}]
+    others = {role for role in ROLES.values() if role != ROLES["AdminFunction"]}
+    for role in others:
+        assert not any(refers_to(node, name) for name in ADMIN_TOKENS for _, node in walk(statements(role)))
+
+
+def test_the_admin_function_changes_no_event_and_deletes_nothing_of_a_repository() -> None:
+    by_name = {statement["Sid"]: statement for statement in statements(ROLES["AdminFunction"])}
+    assert by_name["WriteTheAuditLog"]["Condition"] == {
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["audit-*"]}
+    }
+    assert by_name["DeleteItemsOfTheSite"]["Condition"] == {
+        "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [SITE]}
+    }
+    deleting = [name for name, one in by_name.items() if "dynamodb:DeleteItem" in as_list(one["Action"])]
+    assert deleting == ["DeleteItemsOfTheSite"]
 
 
 def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geosync.admin.rights import Caller
-from geosync.event_pages import AUDIT, hour
+from geosync.event_pages import AUDIT
+from geosync.notifications.publish import hour_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -104,7 +105,7 @@ class Audit:
     def _values(self, entry: Entry, outcome: str, *, detail: str, **more: Any) -> dict[str, Any]:
         now = self._clock()
         return {
-            "hour": AUDIT + hour(now),
+            "hour": AUDIT + hour_of(now),
             "at": now,
             "expire": now // 1000 + self._retention_seconds,
             "action": entry.action,

@@ -239,8 +239,8 @@ class ResyncOne(Request):
     references: Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)] = []
 
 
-class ResyncMany(Request):
-    """`all`: every repository of the primary's catalogue. `failed`: every reference that has failed or is parked."""
+class Many(Request):
+    """`failed`: what has failed (to resync: each reference, parked too; to reverify: each repository). `all`: all."""
 
     scope: Literal["all", "failed"]
 

@@ -16,9 +16,9 @@ from geosync.admin.models import (
     ContainerRepositoryDetail,
     ContainerRepositoryPage,
     Enqueued,
+    Many,
     OwedReference,
     Page,
-    ResyncMany,
     ResyncOne,
     State,
     Tag,
@@ -45,6 +45,7 @@ from geosync.repositories import Detail, Filter
 from geosync.repositories import Tag as KnownTag
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import ROW, Owed, Row
+from geosync.verification import reverify
 
 MOST_OWED_SHOWN = 20
 ALL = "/api/v4/geo/container_repositories"
@@ -126,7 +127,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         responses=ACTS,
         status_code=202,
     )
-    def resync_many(asked: ResyncMany) -> Enqueued:
+    def resync_many(asked: Many) -> Enqueued:
         site.must_be_secondary("resync")
         if asked.scope == "failed":
             failed = actions.resync_failed(site.store, site.registry, now=site.clock())
@@ -140,6 +141,26 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             since, done = moment(walk.started_at), walk.repositories
             return Enqueued(message=f"A resync of everything is under way since {since}", count=done)
         return Enqueued(message="All repositories of the primary's catalogue are enqueued to be resynced")
+
+    @app.post(f"{ONE}/reverify", summary="Verify a repository now", tags=TAGS, responses=ACTS_ON_ONE, status_code=202)
+    def reverify_repository(number: Id) -> Enqueued:
+        site.must_be_secondary("reverify")
+        name = site.repository(number)
+        reverify.reverify(site.sqs, site.settings.work_queue_url, name)
+        return Enqueued(message=f"Registry entry of {name} enqueued to be reverified; what is owed is synced first")
+
+    @app.post(
+        f"{ALL}/reverify",
+        summary="Verify everything that is synced, or everything whose verification failed",
+        tags=TAGS,
+        responses=ACTS,
+        status_code=202,
+    )
+    def reverify_many(asked: Many) -> Enqueued:
+        site.must_be_secondary("reverify")
+        reverify.reverify_all(site.sqs, site.settings.work_queue_url, asked.scope)
+        what = "All synced repositories" if asked.scope == "all" else "All whose verification failed"
+        return Enqueued(message=f"{what} are enqueued to be reverified")
 
 
 def _named(site: Site, name: str, wanted: Filter) -> ContainerRepositoryPage:

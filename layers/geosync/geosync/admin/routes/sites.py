@@ -15,7 +15,7 @@ from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, Status
 from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, problems
 from geosync.admin.site import Site
 from geosync.notifications.request import Refusal
-from geosync.site_report import site_report
+from geosync.site_report import site_report, verification
 from geosync.sites import OWN_ID, KnownSite, Report
 from geosync.status import Status
 
@@ -115,8 +115,16 @@ def _own(site: Site, own: Status) -> GeoSite:
 
 
 def _own_status(site: Site, own: Status) -> GeoSiteStatus:
-    queues = {"dead_letters": site.letters.count(), "events_waiting": site.events_waiting()}
-    return _status(site_report(own, name=site.name, role=site.settings.site_role, **queues), OWN_ID, site.name)
+    report = site_report(
+        own,
+        name=site.name,
+        role=site.settings.site_role,
+        verified=verification(site.store),
+        dead_letters=site.letters.count(),
+        events_waiting=site.events_waiting(),
+        last_event=site.events.last(now=own.at) if site.is_primary else None,
+    )
+    return _status(report, OWN_ID, site.name)
 
 
 def _others(site: Site, own: Status) -> list[GeoSite]:
