@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -50,3 +51,17 @@ def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     """Return the lines logged so far, decoded."""
     with lines_of(app.logger) as lines:
         yield lines
+
+
+@pytest.fixture
+def clock(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Move on the clock that tokens and sessions are judged by, by seconds."""
+    rights = app.api()._gate._rights
+    now = time.time()
+
+    def forward(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr(rights, "_clock", lambda: now)
+    return forward

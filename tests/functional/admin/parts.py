@@ -68,6 +68,7 @@ class Ask:
         token: str | None = READ,
         headers: dict[str, str] | None = None,
         query: dict[str, Any] | None = None,
+        raw: str | None = None,
         **more: Any,
     ) -> Answer:
         given = {"Content-Type": "application/json"} if body is not None else {}
@@ -81,7 +82,7 @@ class Ask:
             "multiValueHeaders": {name: [value] for name, value in given.items()},
             "queryStringParameters": {name: values[-1] for name, values in several.items()} or None,
             "multiValueQueryStringParameters": several or None,
-            "body": json.dumps(body) if body is not None else None,
+            "body": json.dumps(body) if body is not None else raw,
             **more,
         }
         answer = app.handler(request, CONTEXT)
@@ -188,7 +189,9 @@ class Site:
     def audit(self) -> list[dict[str, Any]]:
         """The audit log, oldest first."""
         items = self.dynamodb.scan(TableName=EVENTS_TABLE)["Items"]
-        plain = [{name: next(iter(value.values())) for name, value in item.items()} for item in items]
+        plain: list[dict[str, Any]] = [
+            {name: next(iter(value.values())) for name, value in item.items()} for item in items
+        ]
         found = [item for item in plain if item["hour"].startswith("audit#")]
         return sorted(found, key=lambda item: int(item["received_at"]))
 

@@ -6,14 +6,19 @@ and whose input it checks against the models. Every answer that is not a success
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
-from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer
+from aws_lambda_powertools.event_handler.openapi.exceptions import (
+    RequestUnsupportedContentType,
+    RequestValidationError,
+    ResponseValidationError,
+)
+from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn, HTTPBearer, Server
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import __version__
@@ -21,7 +26,7 @@ from geosync.admin import gate as gates
 from geosync.admin.gate import Gate, Refused
 from geosync.admin.rights import Caller
 from geosync.admin.routes import dead_letters, events, repositories, session, sites, state
-from geosync.admin.routes.common import problems
+from geosync.admin.routes.common import JSON, answers
 from geosync.admin.site import Site
 from geosync.errors import GeosyncError
 from geosync.notifications.request import Refusal, answer, header
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 OPENAPI = "/api/v4/openapi.json"
 MOST_BODY = 64 * 1024
 """Characters of a body: the largest that makes sense names a thousand messages, in 40 KiB."""
-JSON = "application/json"
+FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -58,9 +63,9 @@ class AdminApi:
 
     def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one request of API Gateway's proxy integration; never an exception."""
-        action, source = f"{event.get('httpMethod')} {event.get('path')}", _source(event)
+        action, source = _action(event), _source(event)
         try:
-            _check_size(event)
+            event = _read_body(event)
             caller = self._current = self._gate.admit(event)
             if caller is None or event.get("httpMethod") == "GET":
                 found = self._app.resolve(event, context)
@@ -75,7 +80,7 @@ class AdminApi:
             found = answer(503, "AWS did not answer, or refused: nothing is half done, ask again")
         except Exception:
             self._logger.exception("admin_failed", extra={"action": action})
-            found = answer(500, "a fault of this API's: its log says which")
+            found = answer(500, FAULT)
         return _with_headers(found)
 
     def openapi(self) -> dict[str, Any]:
@@ -83,6 +88,7 @@ class AdminApi:
         text = self._app.get_openapi_json_schema(
             title="Geosync",
             version=__version__,
+            servers=[Server(url="../..")],  # seen from where this description is
             description="See and steer a Geo site. To look takes the read token, to act the act token.",
             security_schemes={
                 "token": HTTPBearer(description="The read or the act token of the site."),
@@ -91,10 +97,14 @@ class AdminApi:
             security=[{"token": []}, {"session": []}],
         )
         document: dict[str, Any] = json.loads(text)
+        problem = {"schema": {"$ref": "#/components/schemas/Problem"}}
         for operations in document["paths"].values():
             for operation in operations.values():
-                # Powertools documents its own answer to bad input; here that is 400, like everything not understood.
+                # Powertools documents answers of its own for these; here they are problems like all others (_assemble).
                 operation["responses"].pop("422", None)
+                operation["responses"]["500"]["content"][JSON] = problem
+        for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
+            document["components"]["schemas"].pop(name, None)
         return document
 
     # ------------------------------------------------------------------------------------------------- one request
@@ -123,7 +133,9 @@ class AdminApi:
     def _assemble(self) -> APIGatewayRestResolver:
         app = APIGatewayRestResolver(enable_validation=True, response_validation_error_http_code=500)
         app.exception_handler(Refusal)(_refusal)
+        app.exception_handler(Refused)(self._refused)
         app.exception_handler(RequestValidationError)(_not_understood)
+        app.exception_handler(ResponseValidationError)(self._wrong)
         app.exception_handler(RequestUnsupportedContentType)(_no_json)
         app.exception_handler(GeosyncError)(self._failed)
         app.not_found(_not_found)
@@ -132,9 +144,9 @@ class AdminApi:
         dead_letters.add(app, self._site, self._caller)
         events.add(app, self._site)
         state.add(app, self._site)
-        session.add(app, self._site, self._gate, self._caller)
+        session.add(app, self._site, self._gate, self._caller, lambda: _source(app.current_event.raw_event))
 
-        @app.get(OPENAPI, summary="This description", tags=["session"], responses=problems())
+        @app.get(OPENAPI, summary="This description", tags=["session"], responses=answers())
         def describe() -> dict[str, Any]:
             return self.openapi()
 
@@ -143,6 +155,16 @@ class AdminApi:
     def _caller(self) -> Caller:
         assert self._current is not None, "the gate lets nobody else through to here"  # noqa: S101
         return self._current
+
+    def _refused(self, refused: Refused) -> Response[Any]:
+        """A route refused what the gate let through: a wrong token to sign in or to report with."""
+        event = self._app.current_event.raw_event
+        found = self._refuse(refused, _action(event), _source(event))
+        return _problem(found["statusCode"], str(refused))
+
+    def _wrong(self, error: ResponseValidationError) -> Response[Any]:
+        self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error.errors())})
+        return _problem(500, FAULT)
 
     def _failed(self, error: GeosyncError) -> Response[Any]:
         self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error)})
@@ -174,13 +196,28 @@ def _not_found(_error: NotFoundError) -> Response[Any]:
     return _problem(404, f"there is no such route: GET {OPENAPI} describes them")
 
 
-def _check_size(event: dict[str, Any]) -> None:
-    if len(event.get("body") or "") > MOST_BODY:
+def _read_body(event: dict[str, Any]) -> dict[str, Any]:
+    """The request with its body as text; raises Refusal for one that is too large, no JSON or no text at all."""
+    body = event.get("body") or ""
+    if len(body) > MOST_BODY:
         raise Refusal(413, f"a body has at most {MOST_BODY} characters")
-    method, body = event.get("httpMethod"), event.get("body")
     media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
-    if method != "GET" and body and media_type != JSON:
+    if event.get("httpMethod") != "GET" and body and media_type != JSON:
         raise Refusal(415, f"a body must be {JSON}")
+    if event.get("isBase64Encoded") is True:
+        try:
+            body = base64.b64decode(body, validate=True).decode()
+        except ValueError:
+            raise Refusal(400, "the body is not text in UTF-8") from None
+    try:
+        json.loads(body or "{}")
+    except (ValueError, RecursionError):
+        raise Refusal(400, "the body is not JSON, or nested too deeply") from None
+    return {**event, "body": body or None, "isBase64Encoded": False}
+
+
+def _action(event: dict[str, Any]) -> str:
+    return f"{event.get('httpMethod')} {event.get('path')}"
 
 
 def _source(event: dict[str, Any]) -> str:

@@ -84,6 +84,12 @@ class Audit:
         values = self._values(entry, "refused", source=source, detail=f"{reason}: {action}", status=status)
         self._update(entry.id, update, one=1, **values)
 
+    def signed_in(self, caller: Caller, *, source: str) -> None:
+        """Write down that a session was opened. Raises botocore's errors: then it must not be."""
+        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=caller.name)
+        self._log(entry, "done", 200)
+        self._put(entry, "done", source=source, detail="", status=200)
+
     def discarded(self, caller: Caller, *, message: str, body: str, reason: str) -> None:
         """Keep a message that is given up. Raises botocore's errors: then it must not be deleted."""
         entry = Entry(id=f"audit-discarded-{message}", action=f"discard {message}", who=caller.name)

@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from geosync.admin.models import PageInfo, Problem
 
+JSON = "application/json"
 PER_PAGE = 20
 MOST_PER_PAGE = 100
 
@@ -28,16 +29,18 @@ _TEXTS = {
 }
 
 
-def problems(*statuses: int) -> dict[int, Any]:
-    """The documented answers beside a success; 401, 500 and 503 can come from every route."""
-    schema = {"application/json": {"model": Problem}}
-    return {status: {"description": _TEXTS[status], "content": schema} for status in sorted({*statuses, 401, 500, 503})}
+def answers(*problems: int, success: int = 200) -> dict[int, Any]:
+    """The documented answers: the success, `problems`, and 401, 500 and 503, which can come from every route."""
+    found: dict[int, Any] = {success: {"description": "Done." if success == 200 else "Taken on; it is done soon."}}
+    for status in sorted({*problems, 401, 500, 503}):
+        found[status] = {"description": _TEXTS[status], "content": {JSON: {"model": Problem}}}
+    return found
 
 
-LOOKS = problems(400)
-LOOKS_AT_ONE = problems(400, 404)
-ACTS = problems(400, 403, 409, 413, 415)
-ACTS_ON_ONE = problems(400, 403, 404, 409, 413, 415)
+LOOKS = (400,)
+LOOKS_AT_ONE = (400, 404)
+ACTS = (400, 403, 409, 413, 415)
+ACTS_ON_ONE = (400, 403, 404, 409, 413, 415)
 
 
 def page_info(end_cursor: str | None) -> PageInfo:

@@ -20,7 +20,7 @@ from geosync.admin.models import (
     moment,
 )
 from geosync.admin.rights import Caller
-from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, problems
+from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers
 from geosync.admin.site import Site
 from geosync.notifications.request import Refusal
 
@@ -31,13 +31,13 @@ TAGS = ["dead letters"]
 def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -> None:
     """Add the routes."""
 
-    @app.get(ALL, summary="What ended in the dead-letter queue, and why", tags=TAGS, responses=LOOKS)
+    @app.get(ALL, summary="What ended in the dead-letter queue, and why", tags=TAGS, responses=answers(*LOOKS))
     def list_letters(
         per_page: Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Messages at most.")] = MOST_PER_PAGE,
     ) -> DeadLetterList:
         return DeadLetterList(nodes=[_letter(one) for one in site.letters.look(per_page)], count=site.letters.count())
 
-    @app.get(f"{ALL}/<letter_id>", summary="One message, with its body", tags=TAGS, responses=LOOKS_AT_ONE)
+    @app.get(f"{ALL}/<letter_id>", summary="One message, with its body", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
     def show_letter(letter_id: Annotated[MessageId, Path()]) -> DeadLetterDetail:
         letter = site.letters.find(letter_id)
         if letter is None:
@@ -48,7 +48,7 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
         f"{ALL}/replay",
         summary="Send messages back to the queue that they came from",
         tags=TAGS,
-        responses=problems(400, 403, 413, 415),
+        responses=answers(400, 403, 413, 415, success=202),
         status_code=202,
     )
     def replay_letters(asked: LettersToReplay) -> LettersDone:
@@ -58,7 +58,7 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
         missing = sorted(set(asked.ids) - set(done))
         return LettersDone(message=f"{len(done)} replayed", done=done, missing=missing)
 
-    @app.post(f"{ALL}/discard", summary="Give messages up, with a reason", tags=TAGS, responses=ACTS)
+    @app.post(f"{ALL}/discard", summary="Give messages up, with a reason", tags=TAGS, responses=answers(*ACTS))
     def discard_letters(asked: LettersToDiscard) -> LettersDone:
         who = caller()
 

@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from geosync import event_pages
 from geosync.admin import cursors
 from geosync.admin.models import AuditEvent, GeoEvent, Page, moment
-from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, page_info
+from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
 from geosync.admin.site import Site
 
 TAGS = ["events"]
@@ -20,13 +20,21 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
     """Add the routes."""
 
     @app.get(
-        "/api/v4/geo/events", summary="The geo events that this site took, newest first", tags=TAGS, responses=LOOKS
+        "/api/v4/geo/events",
+        summary="The geo events that this site took, newest first",
+        tags=TAGS,
+        responses=answers(*LOOKS),
     )
     def list_events(per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[GeoEvent]:
         found, end = _page(site, "", per_page, cursor)
         return Page[GeoEvent](nodes=[_event(entry) for entry in found], page_info=page_info(end))
 
-    @app.get("/api/v4/geo/audit_events", summary="What operators did here, newest first", tags=TAGS, responses=LOOKS)
+    @app.get(
+        "/api/v4/geo/audit_events",
+        summary="What operators did here, newest first",
+        tags=TAGS,
+        responses=answers(*LOOKS),
+    )
     def list_audit_events(per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[AuditEvent]:
         found, end = _page(site, event_pages.AUDIT, per_page, cursor)
         return Page[AuditEvent](nodes=[_audit(entry) for entry in found], page_info=page_info(end))

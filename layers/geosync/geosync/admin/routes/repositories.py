@@ -35,6 +35,7 @@ from geosync.admin.routes.common import (
     Cursor,
     Id,
     PerPage,
+    answers,
     page_info,
 )
 from geosync.admin.site import Site
@@ -56,7 +57,7 @@ TAGS = ["container repositories"]
 def add(app: APIGatewayRestResolver, site: Site) -> None:
     """Add the routes."""
 
-    @app.get(ALL, summary="The rows of the sync registry, by name", tags=TAGS, responses=LOOKS)
+    @app.get(ALL, summary="The rows of the sync registry, by name", tags=TAGS, responses=answers(*LOOKS))
     def list_repositories(  # noqa: PLR0917 - by name, from the query
         state: Annotated[State | None, Query(description="Only rows in this state.")] = None,
         verification_state: Annotated[VerificationState | None, Query()] = None,
@@ -84,7 +85,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             unreadable=[str(error) for error in found.corrupt],
         )
 
-    @app.get(ONE, summary="One row, and what is owed in its repository", tags=TAGS, responses=LOOKS_AT_ONE)
+    @app.get(ONE, summary="One row, and what is owed in its repository", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
     def show_repository(number: Id) -> ContainerRepositoryDetail:
         name = site.repository(number)
         detail = repositories.detail(site.store, name, clock=site.clock)
@@ -92,7 +93,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             raise Refusal(404, f"{name} has no row any more")
         return _detail(detail)
 
-    @app.get(f"{ONE}/tags", summary="A repository's tags on both sides", tags=TAGS, responses=LOOKS_AT_ONE)
+    @app.get(f"{ONE}/tags", summary="A repository's tags on both sides", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
     def list_tags(number: Id, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[Tag]:
         position = cursors.decode(f"tags {number}", cursor, str)
         name = site.repository(number)
@@ -107,7 +108,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         f"{ONE}/resync",
         summary="Make a repository, or some of its tags and digests, equal to the primary's now",
         tags=TAGS,
-        responses=ACTS_ON_ONE,
+        responses=answers(*ACTS_ON_ONE, success=202),
         status_code=202,
     )
     def resync_repository(number: Id, asked: ResyncOne) -> Enqueued:
@@ -124,7 +125,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         f"{ALL}/resync",
         summary="Resync everything, or everything that has failed",
         tags=TAGS,
-        responses=ACTS,
+        responses=answers(*ACTS, success=202),
         status_code=202,
     )
     def resync_many(asked: Many) -> Enqueued:
@@ -142,7 +143,13 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             return Enqueued(message=f"A resync of everything is under way since {since}", count=done)
         return Enqueued(message="All repositories of the primary's catalogue are enqueued to be resynced")
 
-    @app.post(f"{ONE}/reverify", summary="Verify a repository now", tags=TAGS, responses=ACTS_ON_ONE, status_code=202)
+    @app.post(
+        f"{ONE}/reverify",
+        summary="Verify a repository now",
+        tags=TAGS,
+        responses=answers(*ACTS_ON_ONE, success=202),
+        status_code=202,
+    )
     def reverify_repository(number: Id) -> Enqueued:
         site.must_be_secondary("reverify")
         name = site.repository(number)
@@ -153,7 +160,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         f"{ALL}/reverify",
         summary="Verify everything that is synced, or everything whose verification failed",
         tags=TAGS,
-        responses=ACTS,
+        responses=answers(*ACTS, success=202),
         status_code=202,
     )
     def reverify_many(asked: Many) -> Enqueued:

@@ -10,29 +10,32 @@ from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 from geosync.admin.gate import SIGN_IN, SIGN_OUT, Gate
 from geosync.admin.models import Done, Session, SignIn, moment
 from geosync.admin.rights import SESSION_SECONDS, Caller
-from geosync.admin.routes.common import problems
+from geosync.admin.routes.common import answers
 from geosync.admin.site import Site
 
 TAGS = ["session"]
 
 
-def add(app: APIGatewayRestResolver, site: Site, gate: Gate, caller: Callable[[], Caller]) -> None:
-    """Add the routes; `caller` is who sent the request that is answered."""
+def add(
+    app: APIGatewayRestResolver, site: Site, gate: Gate, caller: Callable[[], Caller], source: Callable[[], str]
+) -> None:
+    """Add the routes; `caller` is who sent the request that is answered, `source` from where."""
 
-    @app.post(SIGN_IN, summary="Exchange a token for a session", tags=TAGS, responses=problems(400, 413, 415))
+    @app.post(SIGN_IN, summary="Exchange a token for a session", tags=TAGS, responses=answers(400, 413, 415))
     def sign_in(asked: SignIn) -> Response[Session]:
         opened = gate.exchange(asked.token)
         assert opened.session is not None, "a session was opened"  # noqa: S101
+        site.audit.signed_in(opened, source=source())
         cookie = _cookie(gate.cookie, opened.session.text, SESSION_SECONDS[opened.right])
         return Response(status_code=200, content_type="application/json", body=_session(site, opened), cookies=[cookie])
 
-    @app.post(SIGN_OUT, summary="End the session in this browser", tags=TAGS, responses=problems(403))
+    @app.post(SIGN_OUT, summary="End the session in this browser", tags=TAGS, responses=answers(403))
     def sign_out() -> Response[Done]:
         done = Done(message="signed out")
         cookie = _cookie(gate.cookie, "", 0)
         return Response(status_code=200, content_type="application/json", body=done, cookies=[cookie])
 
-    @app.get("/api/v4/session", summary="Who asks, and what for", tags=TAGS, responses=problems())
+    @app.get("/api/v4/session", summary="Who asks, and what for", tags=TAGS, responses=answers())
     def show_session() -> Session:
         return _session(site, caller())
 

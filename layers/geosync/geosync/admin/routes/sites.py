@@ -10,9 +10,9 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from pydantic import ValidationError
 
 from geosync import sites, status
-from geosync.admin.gate import REPORT
+from geosync.admin.gate import REPORT, Refused
 from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, StatusReport, moment
-from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, problems
+from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers
 from geosync.admin.site import Site
 from geosync.notifications.request import Refusal
 from geosync.site_report import site_report, verification
@@ -28,21 +28,21 @@ TAGS = ["sites"]
 def add(app: APIGatewayRestResolver, site: Site, bearer: Callable[[], str | None]) -> None:
     """Add the routes; `bearer` is the token of the request that is answered."""
 
-    @app.get(ALL, summary="The sites that this one knows", tags=TAGS, responses=problems())
+    @app.get(ALL, summary="The sites that this one knows", tags=TAGS, responses=answers())
     def list_sites() -> list[GeoSite]:
         own = status.read(site.store, clock=site.clock)
         return [_own(site, own), *_others(site, own)]
 
-    @app.get(f"{ALL}/status", summary="The status of each site", tags=TAGS, responses=problems())
+    @app.get(f"{ALL}/status", summary="The status of each site", tags=TAGS, responses=answers())
     def list_statuses() -> list[GeoSiteStatus]:
         own = status.read(site.store, clock=site.clock)
         return [_own_status(site, own), *_reported(site)]
 
-    @app.get(f"{ALL}/<number>", summary="One site", tags=TAGS, responses=LOOKS_AT_ONE)
+    @app.get(f"{ALL}/<number>", summary="One site", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
     def show_site(number: Id) -> GeoSite:
         return _one(site, number, list_sites())
 
-    @app.get(f"{ALL}/<number>/status", summary="The status of one site", tags=TAGS, responses=LOOKS_AT_ONE)
+    @app.get(f"{ALL}/<number>/status", summary="The status of one site", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
     def show_status(number: Id) -> GeoSiteStatus:
         if number == OWN_ID:
             return _own_status(site, status.read(site.store, clock=site.clock))
@@ -54,7 +54,7 @@ def add(app: APIGatewayRestResolver, site: Site, bearer: Callable[[], str | None
             raise _unknown(site, number)
         return found
 
-    @app.post(ALL, summary="Expect a site, or change one that is expected", tags=TAGS, responses=ACTS)
+    @app.post(ALL, summary="Expect a site, or change one that is expected", tags=TAGS, responses=answers(*ACTS))
     def add_site(asked: SiteToAdd) -> GeoSite:
         site.must_be_primary("to expect sites")
         if asked.name == site.name:
@@ -66,7 +66,7 @@ def add(app: APIGatewayRestResolver, site: Site, bearer: Callable[[], str | None
             sites.add(site.store, name=asked.name, url=asked.url, key=asked.report_key, now=site.clock()), None
         )
 
-    @app.delete(f"{ALL}/<number>", summary="Expect a site no more", tags=TAGS, responses=ACTS_ON_ONE)
+    @app.delete(f"{ALL}/<number>", summary="Expect a site no more", tags=TAGS, responses=answers(*ACTS_ON_ONE))
     def remove_site(number: Id) -> Done:
         site.must_be_primary("to expect sites")
         if number == OWN_ID:
@@ -81,13 +81,14 @@ def add(app: APIGatewayRestResolver, site: Site, bearer: Callable[[], str | None
         REPORT,
         summary="A secondary's status, by itself, with its own report token",
         tags=TAGS,
-        responses=problems(400, 409, 413, 415),
+        responses=answers(400, 409, 413, 415, success=202),
         status_code=202,
     )
     def take_report(asked: StatusReport) -> Done:
         known = sites.find(site.store, asked.site)
         if not sites.may_report(known, bearer() or ""):
-            raise Refusal(401, f"this is not the report token of a site {asked.site} that is expected here")
+            message = f"this is not the report token of a site {asked.site} that is expected here"
+            raise Refused(401, message, "wrong_report_token")
         site.must_be_primary("a report")
         now = site.clock()
         if asked.sent_at > now + sites.AHEAD_SECONDS * 1000:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from geosync.admin.models import Backfill, Done, PauseRequest, optional_moment
-from geosync.admin.routes.common import ACTS, problems
+from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
 from geosync.replication import catalogue
 
@@ -19,7 +19,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         "/api/v4/geo/backfill",
         summary="How far the walk through the primary's catalogue got",
         tags=TAGS,
-        responses=problems(),
+        responses=answers(),
     )
     def show_backfill() -> Backfill:
         walk = catalogue.latest(site.store)
@@ -37,13 +37,13 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             failure=walk.failure,
         )
 
-    @app.post("/api/v4/geo/pause", summary="Stop syncing; events are still marked", tags=TAGS, responses=ACTS)
+    @app.post("/api/v4/geo/pause", summary="Stop syncing; events are still marked", tags=TAGS, responses=answers(*ACTS))
     def pause(asked: PauseRequest) -> Done:
         site.must_be_secondary("pause")
         site.registry.pause(asked.reason)
         return Done(message=f"{site.name} is paused; what is being copied now is finished")
 
-    @app.post("/api/v4/geo/resume", summary="Go on after a pause", tags=TAGS, responses=ACTS)
+    @app.post("/api/v4/geo/resume", summary="Go on after a pause", tags=TAGS, responses=answers(*ACTS))
     def resume() -> Done:
         site.must_be_secondary("resume")
         if not site.registry.is_paused():

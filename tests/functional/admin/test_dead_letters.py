@@ -1,0 +1,116 @@
+"""The DLQ over HTTP: list, show, replay, discard; nothing is lost on any of the ways."""
+
+import json
+from typing import Any
+
+import pytest
+from functions.admin import app
+from tests.functional.admin.parts import Ask, Site
+
+from geosync.replication.work import WorkMessage
+from geosync.sync_registry.items import Reference
+
+ALL = "/api/v4/geo/dead_letters"
+PARKED = WorkMessage(repository="group/app", reason="replay", references=(Reference.tag("v1"),)).to_json()
+POISON = json.dumps({"version": "9", "repository": "group/<b>poison</b>"})
+
+
+@pytest.fixture
+def letters(site: Site) -> dict[str, str]:
+    return {
+        "parked": site.send_dead_letter(PARKED, kind="parked", reason="manifest invalid"),
+        "refused": site.send_dead_letter(POISON, kind="refused", reason="message version '9' is not known here"),
+    }
+
+
+def test_the_list_says_what_each_is_about_and_leaves_it_where_it_is(
+    site: Site, ask: Ask, letters: dict[str, str]
+) -> None:
+    for _ in range(2):
+        answer = ask("GET", ALL)
+        assert answer.json["count"] == 2
+        found = {node["kind"]: node for node in answer.json["nodes"]}
+        assert found["parked"]["about"] == "group/app tag#v1"
+        assert (found["parked"]["goes_to"], found["refused"]["goes_to"]) == ("work", "events")
+        assert found["parked"]["reason"] == "manifest invalid"
+        assert found["refused"]["id"] == letters["refused"]
+        assert found["parked"]["sent_at"].endswith("Z")
+    assert len(site.messages("dlq")) == 2
+
+
+def test_one_message_is_shown_with_its_body(site: Site, ask: Ask, letters: dict[str, str]) -> None:
+    shown = ask("GET", f"{ALL}/{letters['refused']}")
+    assert shown.json["body"] == POISON
+    assert ask("GET", f"{ALL}/none").status == 404
+    assert len(site.messages("dlq")) == 2
+
+
+def test_some_are_replayed_to_where_they_came_from_and_the_rest_stays(
+    site: Site, ask: Ask, letters: dict[str, str]
+) -> None:
+    answer = ask.act(f"{ALL}/replay", {"ids": [letters["parked"], "gone"]})
+    assert answer.status == 202
+    assert (answer.json["done"], answer.json["missing"]) == ([letters["parked"]], ["gone"])
+    assert site.messages("work") == [json.loads(PARKED)]
+    assert site.messages("events") == []
+    assert site.messages("dlq") == [json.loads(POISON)]
+
+
+def test_all_are_replayed(site: Site, ask: Ask, letters: dict[str, str]) -> None:
+    assert len(ask.act(f"{ALL}/replay", {"all": True}).json["done"]) == 2
+    assert (site.messages("work"), site.messages("events")) == ([json.loads(PARKED)], [json.loads(POISON)])
+    assert site.messages("dlq") == []
+
+
+def test_a_replay_that_is_interrupted_loses_none(
+    site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs: Any = app.api()._site.sqs
+
+    def fail(**_: Any) -> None:
+        raise RuntimeError("killed before the message is deleted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqs, "delete_message", fail)
+        assert ask.act(f"{ALL}/replay", {"all": True}).status == 500
+    sent = site.messages("work") + site.messages("events")
+    assert len(sent) == 1
+    assert ask("GET", ALL).json["count"] == 2
+
+
+def test_a_discarded_message_is_in_the_audit_log_with_the_reason(site: Site, ask: Ask, letters: dict[str, str]) -> None:
+    answer = ask.act(f"{ALL}/discard", {"ids": [letters["refused"]], "reason": "made by a test of the proxy"})
+    assert (answer.status, answer.json["done"]) == (200, [letters["refused"]])
+    assert site.messages("dlq") == [json.loads(PARKED)]
+    (kept,) = [item for item in site.audit() if item["action"] == f"discard {letters['refused']}"]
+    assert (kept["body"], kept["detail"], kept["who"]) == (POISON, "made by a test of the proxy", "act token")
+
+
+def test_a_message_that_cannot_be_written_down_is_not_discarded(
+    site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the table does not answer")
+
+    monkeypatch.setattr(app.api()._site.audit, "discarded", fail)
+    assert ask.act(f"{ALL}/discard", {"ids": list(letters.values()), "reason": "test"}).status == 500
+    assert ask("GET", ALL).json["count"] == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "word"),
+    [
+        ("replay", {}, "all"),
+        ("replay", {"all": True, "ids": ["x"]}, "all"),
+        ("replay", {"ids": ["a b"]}, "ids"),
+        ("discard", {"ids": [], "reason": "test"}, "ids"),
+        ("discard", {"ids": ["x"]}, "reason"),
+        ("discard", {"ids": ["x"], "reason": "  "}, "reason"),
+    ],
+)
+def test_what_is_not_understood_moves_nothing(  # noqa: PLR0917 - pytest gives them by name
+    site: Site, ask: Ask, letters: dict[str, str], path: str, body: dict[str, Any], word: str
+) -> None:
+    answer = ask.act(f"{ALL}/{path}", body)
+    assert (answer.status, word in answer.message) == (400, True), answer.text
+    assert len(site.messages("dlq")) == 2

@@ -1,0 +1,168 @@
+"""The event log and the audit log, newest first; the site's own state."""
+
+import itertools
+from typing import Any
+
+import pytest
+from functions.admin import app
+from tests.functional.admin.parts import ACT, READ, A, Ask, Site
+
+from geosync.events import GeoEvent
+from geosync.notifications.outcomes import Unusable
+from geosync.notifications.publish import Publisher
+from geosync.sync_registry.changes import Key, Update
+
+EVENTS, AUDIT = "/api/v4/geo/events", "/api/v4/geo/audit_events"
+HOUR = 3_600_000
+
+
+def log_events(site: Site, *received: int) -> None:
+    """Have the primary's own writer log an event for each moment."""
+    publisher = Publisher(
+        dynamodb=site.dynamodb,
+        sns=None,
+        events_table="events",
+        topic_arn="",
+        retention_days=30,  # type: ignore[arg-type]
+    )
+    for number, moment in enumerate(received):
+        event = GeoEvent(
+            id=f"event-{number}", site="dublin", event_name="created", repository="group/app", tag=f"v{number}",
+            digest=A, media_type=None, occurred_at="2026-11-24T05:00:00Z", received_at=moment, source="registry",
+            correlation_id=f"correlation-{number}",
+        )  # fmt: skip
+        publisher._log([event])
+
+
+def pages(ask: Ask, path: str, per_page: int) -> list[list[dict[str, Any]]]:
+    found, cursor = [], None
+    while True:
+        answer = ask("GET", path, query={"per_page": per_page, **({"cursor": cursor} if cursor else {})})
+        assert answer.status == 200, answer.text
+        found.append(answer.json["nodes"])
+        cursor = answer.json["page_info"]["end_cursor"]
+        if cursor is None:
+            return found
+
+
+def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_queries(primary: Site, ask: Ask) -> None:
+    now = primary.registry._clock()
+    log_events(primary, now, now - 1, now - 2, now - 3 * HOUR, now - 100 * HOUR)
+    first = ask("GET", EVENTS, query={"per_page": 2})
+    assert [node["id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
+    node = first.json["nodes"][0]
+    assert (node["repository"], node["tag"], node["digest"], node["outcome"]) == ("group/app", "v0", A, "accepted")
+    everything = pages(ask, EVENTS, 2)
+    assert [node["id"] for page in everything for node in page] == [f"event-{number}" for number in range(5)]
+    # 720 hours are kept, 48 are looked at for a page.
+    assert len(everything) == 1 + 720 // 48 + 1
+
+
+def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask: Ask) -> None:
+    publisher: Any = Publisher(
+        dynamodb=primary.dynamodb,
+        sns=None,
+        events_table="events",
+        topic_arn="",
+        retention_days=30,  # type: ignore[arg-type]
+    )
+    claims = {"repository": "<img src=x>", "tag": "v1"}
+    unusable = Unusable(
+        id="u", received_at=primary.registry._clock(), source="registry", reason="repository is no name", claims=claims
+    )
+    publisher._log([unusable])
+    (node,) = ask("GET", EVENTS).json["nodes"]
+    assert (node["outcome"], node["reason"], node["repository"]) == ("unusable", "repository is no name", "<img src=x>")
+
+
+def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = primary.registry._clock() // HOUR * HOUR + HOUR // 2
+    log_events(primary, *(now - number for number in range(5)))
+    dynamodb: Any = app.api()._site.events._dynamodb
+    query = dynamodb.query
+    monkeypatch.setattr(dynamodb, "query", lambda **asked: query(**asked | {"Limit": min(asked["Limit"], 2)}))
+    monkeypatch.setattr("geosync.event_pages.HOURS", 1)
+    monkeypatch.setattr(app.api()._site.events, "_retention_ms", 10 * HOUR)
+    assert len(ask("GET", EVENTS).json["nodes"]) == 5
+
+
+def test_every_action_is_in_the_audit_log_and_no_look_is(site: Site, ask: Ask) -> None:
+    ask("GET", EVENTS)
+    ask.act("/api/v4/geo/pause", {"reason": "storage"})
+    ask.act("/api/v4/geo/pause", {"unknown": 1})
+    ask("POST", "/api/v4/geo/resume", {}, token=READ)
+    assert [(item["action"], item["outcome"], item.get("status"), item["who"]) for item in site.audit()] == [
+        ("POST /api/v4/geo/pause", "done", "200", "act token"),
+        ("POST /api/v4/geo/pause", "failed", "400", "act token"),
+        ("POST /api/v4/geo/resume", "refused", "403", "read token"),
+    ]
+    newest, *_ = ask("GET", AUDIT).json["nodes"]
+    assert (newest["outcome"], newest["status"], newest["source"]) == ("refused", 403, "203.0.113.7")
+    assert ask("GET", EVENTS).json["nodes"] == []
+
+
+def test_refusals_of_nobody_known_are_counted_together(site: Site, ask: Ask) -> None:
+    app.api()._site.audit._clock = lambda: 1_700_000_000_000
+    for number, token in itertools.product(range(10), (None, "x" * 48)):
+        ask("POST", f"/api/v4/made/up/{number}", {}, token=token)
+        ask("POST", "/sign-in", {"token": "wrong"}, token=None)
+    (item,) = site.audit()
+    assert (item["count"], item["who"], item["outcome"]) == ("40", "nobody known", "refused")
+
+
+def test_an_action_that_cannot_be_written_down_is_not_taken(site: Site, ask: Ask) -> None:
+    ask("GET", EVENTS)
+    site.dynamodb.delete_table(TableName="events")
+    assert ask.act("/api/v4/geo/pause").status == 503
+    assert not site.registry.is_paused()
+
+
+def test_no_token_is_in_the_audit_log_or_in_a_log_line(site: Site, ask: Ask, log: Any) -> None:
+    ask("POST", "/sign-in", {"token": ACT}, token=None)
+    ask("POST", "/sign-in", {"token": READ + "x"}, token=None)
+    ask.act("/api/v4/geo/pause", {"reason": "storage"})
+    everything = str(site.audit()) + str(log())
+    assert "admin_action" in everything
+    assert READ not in everything
+    assert ACT not in everything
+
+
+# ── the site's own state ──
+
+
+def test_backfill_says_how_far_it_is(site: Site, ask: Ask) -> None:
+    assert ask("GET", "/api/v4/geo/backfill").json["state"] == "not_begun"
+    key = Key("#site", "catalogue")
+    values: dict[str, Any] = {"started_at": 1_700_000_000_000, "touched_at": 1_700_000_000_000, "repositories": 12}
+    site.store.write(Update(key=key, set={**values, "last": "group/app"}))
+    running = ask("GET", "/api/v4/geo/backfill").json
+    assert (running["state"], running["repositories"], running["last"]) == ("running", 12, "group/app")
+    site.store.write(Update(key=key, set={"finished_at": 1_700_000_001_000}))
+    assert ask("GET", "/api/v4/geo/backfill").json["state"] == "finished"
+    site.store.write(Update(key=key, set={"failure": "401"}))
+    assert ask("GET", "/api/v4/geo/backfill").json["failure"] == "401"
+
+
+def test_pause_and_resume_can_be_said_twice(site: Site, ask: Ask) -> None:
+    for _ in range(2):
+        assert ask.act("/api/v4/geo/pause", {"reason": "storage"}).status == 200
+        assert site.registry.is_paused()
+    for message in ("berlin goes on", "berlin is not paused"):
+        assert message in ask.act("/api/v4/geo/resume").message
+        assert not site.registry.is_paused()
+
+
+@pytest.mark.parametrize("path", ["pause", "resume"])
+def test_the_primary_is_not_paused(primary: Site, ask: Ask, path: str) -> None:
+    answer = ask.act(f"/api/v4/geo/{path}")
+    assert (answer.status, "is the primary" in answer.message) == (409, True)
+
+
+def test_reverify_sends_what_functions_sync_understands(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    path = "/api/v4/geo/container_repositories"
+    assert ask.act(f"{path}/{site.id_of('group/app')}/reverify").status == 202
+    assert ask.act(f"{path}/reverify", {"scope": "failed"}).status == 202
+    one, failed = site.messages("work")
+    assert (one["kind"], one["repository"]) == ("verify", "group/app")
+    assert (failed["kind"], failed["scope"]) == ("verify", "failed")

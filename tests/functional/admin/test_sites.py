@@ -1,0 +1,215 @@
+"""The sites and their status; what a secondary reports, and what the primary makes of one that is late or silent."""
+
+import time
+from typing import Any
+
+import pytest
+from tests.functional.admin.parts import A, Ask, Calls, Site
+
+from geosync import heartbeats, sites
+from geosync.events import Heartbeat
+from geosync.status import MINUTE
+from geosync.sync_registry.changes import Key, Update
+
+ALL, REPORT = "/api/v4/geo_sites", "/api/v4/geo/status"
+TOKEN = "t" * 48
+OREGON = {"name": "oregon", "url": "https://oregon.example.com/geo", "report_key": sites.report_key(TOKEN)}
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def report(ask: Ask, status: dict[str, Any], *, token: str | None = TOKEN, **more: Any) -> Any:
+    body = {"site": "oregon", "sent_at": now(), "status": status, **more}
+    return ask("POST", REPORT, body, token=token)
+
+
+STATUS: dict[str, Any] = {
+    "name": "dublin",
+    "primary": True,
+    "healthy": True,
+    "health": "Healthy",
+    "health_status": "Healthy",
+    "container_repositories_replication_enabled": True,
+    "container_repositories_count": 7,
+    "recovery_point_at": "2026-11-24T05:00:00.000Z",
+    "updated_at": "2026-11-24T05:00:00.000Z",
+    "a_field_of_a_newer_version": 1,
+}
+
+
+def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) -> None:
+    assert [one["name"] for one in ask("GET", ALL).json] == ["berlin"]
+    heartbeats.record(site.store, Heartbeat(id="h", site="dublin", sent_at=now(), received_at=now()), now=now())
+    own, primary = ask("GET", ALL).json
+    assert (own["id"], own["name"], own["primary"], own["current"], own["enabled"]) == (1, "berlin", False, True, True)
+    assert (primary["id"], primary["name"], primary["primary"], primary["current"]) == (2, "dublin", True, False)
+    assert ask("GET", f"{ALL}/2").json == primary
+    answer = ask("GET", f"{ALL}/2/status")
+    assert (answer.status, "ask its own API" in answer.message) == (404, True)
+    assert len(ask("GET", f"{ALL}/status").json) == 1
+
+
+def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    site.failed("group/broken", "v1")
+    site.store.write(Update(key=MINUTE, set={"at": now()}))
+    sent = now()
+    heartbeats.record(site.store, Heartbeat(id="h", site="dublin", sent_at=sent, received_at=sent), now=sent)
+    status = ask("GET", f"{ALL}/1/status").json
+    assert (status["geo_node_id"], status["name"], status["primary"]) == (1, "berlin", False)
+    assert (status["healthy"], status["health_status"]) == (True, "Healthy")
+    assert status["container_repositories_registry_count"] == 2
+    assert status["container_repositories_synced_count"] == 1
+    assert status["container_repositories_failed_count"] == 1
+    assert status["container_repositories_synced_in_percentage"] == "50.00%"
+    assert status["owed_references_count"] == 1
+    assert status["recovery_point_at"] < status["updated_at"]
+    site.sqs.send_message(QueueUrl=site.queues["events"], MessageBody="{}")
+    waiting = ask("GET", f"{ALL}/1/status").json
+    assert (waiting["events_waiting_count"], waiting["recovery_point_at"]) == (1, None)
+
+
+def test_a_paused_site_says_so(site: Site, ask: Ask) -> None:
+    ask.act("/api/v4/geo/pause", {"reason": "storage is being moved"})
+    assert ask("GET", f"{ALL}/1").json["enabled"] is False
+    status = ask("GET", f"{ALL}/1/status").json
+    assert status["pause_reason"] == "storage is being moved"
+    assert status["container_repositories_replication_enabled"] is False
+
+
+def test_the_primary_shows_the_sites_that_it_expects_and_which_are_silent(primary: Site, ask: Ask) -> None:
+    added = ask.act(ALL, OREGON)
+    assert (added.status, added.json["id"], added.json["url"]) == (200, 2, OREGON["url"])
+    assert "report_key" not in added.text
+    own, oregon = ask("GET", f"{ALL}/status").json
+    assert (own["name"], own["primary"]) == ("dublin", True)
+    assert (oregon["name"], oregon["healthy"], oregon["reported_at"]) == ("oregon", False, None)
+    assert "has not reported yet" in oregon["health"]
+    assert oregon["container_repositories_count"] is None
+
+
+def test_a_report_is_shown_under_the_name_that_its_token_is_for(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    assert report(ask, STATUS).status == 202
+    status = ask("GET", f"{ALL}/2/status").json
+    assert (status["name"], status["healthy"], status["container_repositories_count"]) == ("oregon", True, 7)
+    assert status["recovery_point_at"] == "2026-11-24T05:00:00.000Z"
+    assert status["reported_at"] is not None
+    assert ask("GET", ALL).json[1]["enabled"] is True
+
+
+def test_a_site_that_reports_no_more_is_unhealthy_after_ten_minutes(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    report(ask, STATUS)
+    primary.store.write(Update(key=Key("#site", "report#oregon"), set={"arrived_at": now() - 601_000}))
+    status = ask("GET", f"{ALL}/2/status").json
+    assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
+    assert status["health"] == "It has not reported for 10 minutes"
+    assert status["container_repositories_count"] == 7
+
+
+def test_a_report_is_taken_with_the_site_s_own_token_alone(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    ask.act(ALL, OREGON | {"name": "frankfurt", "report_key": sites.report_key("f" * 48)})
+    for token in (None, "", "x" * 48, "f" * 48, "r" * 48, "a" * 48):
+        assert report(ask, STATUS, token=token).status == 401, token
+    assert report(ask, STATUS, site="frankfurt").status == 401
+    assert report(ask, STATUS, site="nobody").status == 401
+    assert sites.reports(primary.store) == {}
+
+
+def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    sent = now()
+    assert report(ask, STATUS, sent_at=sent).message == "taken"
+    assert report(ask, STATUS | {"healthy": False}, sent_at=sent - 1).message == "a newer one is here already"
+    assert report(ask, STATUS | {"healthy": False}, sent_at=sent).message == "a newer one is here already"
+    assert ask("GET", f"{ALL}/2/status").json["healthy"] is True
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "code", "word"),
+    [
+        (STATUS, {"sent_at": now() + 3_600_000}, 400, "clock"),
+        (STATUS, {"sent_at": -1}, 400, "sent_at"),
+        (STATUS, {"site": "No Site"}, 400, "site"),
+        ({"healthy": True}, {}, 400, "status"),
+        (STATUS | {"container_repositories_count": "many"}, {}, 400, "container_repositories_count"),
+        (STATUS | {"health": "x" * 20_000}, {}, 413, "bytes"),
+    ],
+)
+def test_a_report_that_cannot_be_shown_is_not_kept(  # noqa: PLR0917 - pytest gives them by name
+    primary: Site, ask: Ask, status: dict[str, Any], more: dict[str, Any], code: int, word: str
+) -> None:
+    ask.act(ALL, OREGON)
+    answer = report(ask, status, **more)
+    assert (answer.status, word in answer.message) == (code, True), answer.text
+    assert sites.reports(primary.store) == {}
+
+
+def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:
+    sites.add(site.store, name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now=now())
+    assert report(ask, STATUS).status == 409
+
+
+def test_a_site_that_is_added_again_keeps_its_id_and_gets_the_new_address(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    ask.act(ALL, OREGON | {"name": "frankfurt"})
+    changed = ask.act(ALL, OREGON | {"url": "https://elsewhere.example.com"})
+    assert (changed.json["id"], changed.json["url"]) == (2, "https://elsewhere.example.com")
+    assert [one["id"] for one in ask("GET", ALL).json] == [1, 2, 3]
+
+
+def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    report(ask, STATUS)
+    assert ask.act(f"{ALL}/2", method="DELETE").message == "oregon is expected no more"
+    assert len(ask("GET", ALL).json) == 1
+    assert report(ask, STATUS).status == 401
+    again = ask.act(f"{ALL}/2", method="DELETE")
+    assert (again.status, "id 2" in again.message) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "method", "status", "word"),
+    [
+        (ALL, OREGON | {"name": "dublin"}, "POST", 409, "this site itself"),
+        (ALL, OREGON | {"name": "Oregon"}, "POST", 400, "name"),
+        (ALL, OREGON | {"url": "https://user:password@oregon.example.com"}, "POST", 400, "url"),
+        (ALL, OREGON | {"url": "javascript:alert(1)"}, "POST", 400, "url"),
+        (ALL, OREGON | {"report_key": TOKEN}, "POST", 400, "report_key"),
+        (f"{ALL}/1", None, "DELETE", 409, "this site itself"),
+        (f"{ALL}/9", None, "DELETE", 404, "9"),
+    ],
+)
+def test_what_is_no_other_site_cannot_be_expected_or_removed(  # noqa: PLR0917 - pytest gives them by name
+    primary: Site, ask: Ask, path: str, body: Any, method: str, status: int, word: str
+) -> None:
+    answer = ask.act(path, body, method=method)
+    assert (answer.status, word in answer.message) == (status, True), answer.text
+
+
+@pytest.mark.parametrize(("path", "body", "method"), [(ALL, OREGON, "POST"), (f"{ALL}/2", None, "DELETE")])
+def test_a_secondary_expects_no_sites(site: Site, ask: Ask, path: str, body: Any, method: str) -> None:
+    answer = ask.act(path, body, method=method)
+    assert (answer.status, "for the primary" in answer.message) == (409, True)
+
+
+@pytest.mark.parametrize("path", [f"{ALL}/7", f"{ALL}/7/status"])
+def test_a_site_that_is_not_known_is_404(primary: Site, ask: Ask, path: str) -> None:
+    answer = ask("GET", path)
+    assert (answer.status, "id 7" in answer.message) == (404, True)
+
+
+def test_a_status_costs_the_same_whatever_is_synced(site: Site, ask: Ask, calls: Calls) -> None:
+    site.synced("group/one", v1=A)
+    calls.made()
+    ask("GET", f"{ALL}/1/status")
+    first = calls.made()
+    for number in range(5):
+        site.synced(f"group/app{number}", v1=A)
+    calls.made()
+    ask("GET", f"{ALL}/1/status")
+    assert calls.made() == first
