@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 120
 """How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
+WAIT_SECONDS = 1
+"""Of each request for messages: a short poll asks only some of the servers."""
 MOST = 1000
 """Messages that one look goes through."""
 
@@ -130,7 +132,7 @@ class DeadLetters:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["SentTimestamp"],
                 VisibilityTimeout=LOOK_SECONDS,
-                WaitTimeSeconds=1,  # a short poll asks only some of the servers
+                WaitTimeSeconds=WAIT_SECONDS,
             )
             letters = [_letter(message) for message in answer.get("Messages", [])]
             fresh = [letter for letter in letters if letter.id not in known]

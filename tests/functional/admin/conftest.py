@@ -12,12 +12,15 @@ from moto import mock_aws
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
 from tests.support.logs import lines_of
 
+from geosync import dead_letters
+
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A secondary; the function is loaded anew."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)  # there is one server here
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     app.api.cache_clear()
     with mock_aws():

@@ -14,17 +14,12 @@ from geosync.sync_registry.changes import Key, Update
 
 EVENTS, AUDIT = "/api/v4/geo/events", "/api/v4/geo/audit_events"
 HOUR = 3_600_000
+NO_TOPIC: Any = None
 
 
 def log_events(site: Site, *received: int) -> None:
     """Have the primary's own writer log an event for each moment."""
-    publisher = Publisher(
-        dynamodb=site.dynamodb,
-        sns=None,
-        events_table="events",
-        topic_arn="",
-        retention_days=30,  # type: ignore[arg-type]
-    )
+    publisher = Publisher(dynamodb=site.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30)
     for number, moment in enumerate(received):
         event = GeoEvent(
             id=f"event-{number}", site="dublin", event_name="created", repository="group/app", tag=f"v{number}",
@@ -59,20 +54,16 @@ def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_quer
 
 
 def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask: Ask) -> None:
-    publisher: Any = Publisher(
-        dynamodb=primary.dynamodb,
-        sns=None,
-        events_table="events",
-        topic_arn="",
-        retention_days=30,  # type: ignore[arg-type]
+    publisher = Publisher(
+        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
     )
     claims = {"repository": "<img src=x>", "tag": "v1"}
     unusable = Unusable(
-        id="u", received_at=primary.registry._clock(), source="registry", reason="repository is no name", claims=claims
+        id="u", received_at=primary.registry._clock(), source="registry", reason="bad_repository", claims=claims
     )
     publisher._log([unusable])
     (node,) = ask("GET", EVENTS).json["nodes"]
-    assert (node["outcome"], node["reason"], node["repository"]) == ("unusable", "repository is no name", "<img src=x>")
+    assert (node["outcome"], node["reason"], node["repository"]) == ("unusable", "bad_repository", "<img src=x>")
 
 
 def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:

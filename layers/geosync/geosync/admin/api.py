@@ -6,7 +6,6 @@ and whose input it checks against the models. Every answer that is not a success
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -23,21 +22,20 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import __version__
 from geosync.admin import gate as gates
+from geosync.admin import http
 from geosync.admin.gate import Gate, Refused
+from geosync.admin.http import JSON, Refusal, answer
 from geosync.admin.rights import Caller
 from geosync.admin.routes import dead_letters, events, repositories, session, sites, state
-from geosync.admin.routes.common import JSON, answers
+from geosync.admin.routes.common import answers
 from geosync.admin.site import Site
 from geosync.errors import GeosyncError
-from geosync.notifications.request import Refusal, answer, header
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 OPENAPI = "/api/v4/openapi.json"
-MOST_BODY = 64 * 1024
-"""Characters of a body: the largest that makes sense names a thousand messages, in 40 KiB."""
 FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -63,9 +61,9 @@ class AdminApi:
 
     def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one request of API Gateway's proxy integration; never an exception."""
-        action, source = _action(event), _source(event)
+        action, source = http.action(event), http.source(event)
         try:
-            event = _read_body(event)
+            event = http.with_text(event)
             caller = self._current = self._gate.admit(event)
             if caller is None or event.get("httpMethod") == "GET":
                 found = self._app.resolve(event, context)
@@ -144,7 +142,7 @@ class AdminApi:
         dead_letters.add(app, self._site, self._caller)
         events.add(app, self._site)
         state.add(app, self._site)
-        session.add(app, self._site, self._gate, self._caller, lambda: _source(app.current_event.raw_event))
+        session.add(app, self._site, self._gate, self._caller, lambda: http.source(app.current_event.raw_event))
 
         @app.get(OPENAPI, summary="This description", tags=["session"], responses=answers())
         def describe() -> dict[str, Any]:
@@ -159,7 +157,7 @@ class AdminApi:
     def _refused(self, refused: Refused) -> Response[Any]:
         """A route refused what the gate let through: a wrong token to sign in or to report with."""
         event = self._app.current_event.raw_event
-        found = self._refuse(refused, _action(event), _source(event))
+        found = self._refuse(refused, http.action(event), http.source(event))
         return _problem(found["statusCode"], str(refused))
 
     def _wrong(self, error: ResponseValidationError) -> Response[Any]:
@@ -194,34 +192,6 @@ def _no_json(_error: RequestUnsupportedContentType) -> Response[Any]:
 
 def _not_found(_error: NotFoundError) -> Response[Any]:
     return _problem(404, f"there is no such route: GET {OPENAPI} describes them")
-
-
-def _read_body(event: dict[str, Any]) -> dict[str, Any]:
-    """The request with its body as text; raises Refusal for one that is too large, no JSON or no text at all."""
-    body = event.get("body") or ""
-    if len(body) > MOST_BODY:
-        raise Refusal(413, f"a body has at most {MOST_BODY} characters")
-    media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
-    if event.get("httpMethod") != "GET" and body and media_type != JSON:
-        raise Refusal(415, f"a body must be {JSON}")
-    if event.get("isBase64Encoded") is True:
-        try:
-            body = base64.b64decode(body, validate=True).decode()
-        except ValueError:
-            raise Refusal(400, "the body is not text in UTF-8") from None
-    try:
-        json.loads(body or "{}")
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON, or nested too deeply") from None
-    return {**event, "body": body or None, "isBase64Encoded": False}
-
-
-def _action(event: dict[str, Any]) -> str:
-    return f"{event.get('httpMethod')} {event.get('path')}"
-
-
-def _source(event: dict[str, Any]) -> str:
-    return str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or "")
 
 
 def _with_headers(found: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-from geosync.notifications.request import Refusal
+from geosync.admin.http import Refusal
 
 MOST = 2048
 

@@ -10,8 +10,8 @@ import hmac
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from geosync.admin.http import Refusal, header
 from geosync.admin.rights import Caller, Rights
-from geosync.notifications.request import Refusal, header
 
 SIGN_IN, SIGN_OUT, REPORT = "/sign-in", "/sign-out", "/api/v4/geo/status"
 CSRF_HEADER = "X-CSRF-Token"

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
+from geosync.admin.http import JSON
 from geosync.admin.models import PageInfo, Problem
 
-JSON = "application/json"
 PER_PAGE = 20
 MOST_PER_PAGE = 100
 

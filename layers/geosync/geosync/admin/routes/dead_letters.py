@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from geosync import dead_letters
+from geosync.admin.http import Refusal
 from geosync.admin.models import (
     DeadLetter,
     DeadLetterDetail,
@@ -22,7 +23,6 @@ from geosync.admin.models import (
 from geosync.admin.rights import Caller
 from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers
 from geosync.admin.site import Site
-from geosync.notifications.request import Refusal
 
 ALL = "/api/v4/geo/dead_letters"
 TAGS = ["dead letters"]

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from geosync import actions, repositories
 from geosync.admin import cursors
+from geosync.admin.http import Refusal
 from geosync.admin.models import (
     STATES,
     VERIFICATION_STATES,
@@ -40,7 +41,6 @@ from geosync.admin.routes.common import (
 )
 from geosync.admin.site import Site
 from geosync.errors import MalformedMessage
-from geosync.notifications.request import Refusal
 from geosync.oci.references import is_repository
 from geosync.repositories import Detail, Filter
 from geosync.repositories import Tag as KnownTag

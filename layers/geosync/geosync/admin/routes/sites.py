@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from geosync import sites, status
 from geosync.admin.gate import REPORT, Refused
+from geosync.admin.http import Refusal
 from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, StatusReport, moment
 from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers
 from geosync.admin.site import Site
-from geosync.notifications.request import Refusal
 from geosync.site_report import site_report, verification
 from geosync.sites import OWN_ID, KnownSite, Report
 from geosync.status import Status

@@ -1,0 +1,63 @@
+"""A request of API Gateway's REST proxy, and an answer for it: what is needed before and beside the routes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+JSON = "application/json"
+MOST_BODY = 64 * 1024
+"""Characters of a body: the largest that makes sense names a thousand messages, in 40 KiB."""
+
+
+class Refusal(Exception):
+    """The request is not carried out: `status` is the answer's, the text says why and what would be right."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def header(event: dict[str, Any], name: str) -> str | None:
+    """The value of a header, whose name is given in lower case; None when it was not sent."""
+    headers: dict[str, str] = event.get("headers") or {}
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def action(event: dict[str, Any]) -> str:
+    """Method and path, as logs name a request."""
+    return f"{event.get('httpMethod')} {event.get('path')}"
+
+
+def source(event: dict[str, Any]) -> str:
+    """The address that a request came from, as API Gateway saw it."""
+    return str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or "")
+
+
+def with_text(event: dict[str, Any]) -> dict[str, Any]:
+    """The request with its body as text.
+
+    Raises Refusal: 413 for a body that is too large, 415 for one of another media type, 400 for one that is not JSON.
+    """
+    body = event.get("body") or ""
+    if len(body) > MOST_BODY:
+        raise Refusal(413, f"a body has at most {MOST_BODY} characters")
+    media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
+    if event.get("httpMethod") != "GET" and body and media_type != JSON:
+        raise Refusal(415, f"a body must be {JSON}")
+    if event.get("isBase64Encoded") is True:
+        try:
+            body = base64.b64decode(body, validate=True).decode()
+        except ValueError:
+            raise Refusal(400, "the body is not text in UTF-8") from None
+    try:
+        json.loads(body or "{}")
+    except (ValueError, RecursionError):
+        raise Refusal(400, "the body is not JSON, or nested too deeply") from None
+    return {**event, "body": body or None, "isBase64Encoded": False}
+
+
+def answer(status: int, message: str) -> dict[str, Any]:
+    """The response for API Gateway, with a JSON body as GitLab gives."""
+    return {"statusCode": status, "headers": {"Content-Type": JSON}, "body": json.dumps({"message": message})}
