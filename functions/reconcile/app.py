@@ -1,4 +1,4 @@
-"""Every minute: the subscription, the heartbeat, the sweep, the comparison. One that fails does not keep the others."""
+"""Every minute: the subscription, the heartbeat, the sweep, the comparison, the verification; each for itself."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from geosync.status import MINUTE
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.store import DynamoStore
+from geosync.verification.choose import ask_for_verifications
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -59,7 +60,12 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
     if site().settings.site_role == "primary":
         tasks: dict[str, Callable[[], None]] = {"heartbeat": _heartbeat}
     else:
-        tasks = {"subscription": _subscription, "sweep": _sweep, "comparison": _comparison}
+        tasks = {
+            "subscription": _subscription,
+            "sweep": _sweep,
+            "comparison": _comparison,
+            "verification": _verification,
+        }
     tasks["minute"] = _minute
     return {name: _attempt(name, task) for name, task in tasks.items()}
 
@@ -109,3 +115,12 @@ def _comparison() -> None:
         return
     site().sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
     logger.info("comparison_asked_for", extra={"last_started_at": walk.started_at if walk is not None else None})
+
+
+def _verification() -> None:
+    settings = site().settings
+    if not settings.verification_seconds or site().registry.is_paused() or site().registry.holds():
+        return
+    asked_for = ask_for_verifications(site().store, site().sqs, settings.work_queue_url, now=wall_clock())
+    if asked_for:
+        logger.info("verifications_asked_for", extra={"repositories": asked_for})

@@ -72,6 +72,7 @@ class Site:
             logger=logger,
             removals=settings.deletes == "propagate",
             parallelism=settings.reference_concurrency,
+            verification=settings.verification,
         )
 
 

@@ -20,6 +20,7 @@ GeosyncError
     │   ├── SizeMismatch
     │   ├── TooLarge
     │   └── MalformedManifest
+    ├── BrokenAtDestination       the destination keeps wrong bytes and takes no others; permanent
     └── RegistryError             a registry answered something else than success
         ├── Unauthorized          401: the credentials are not accepted
         │   └── Denied            403: they are, and lack a permission
@@ -140,6 +141,21 @@ class TooLarge(ContentError):
 
 class MalformedManifest(ContentError):
     """Not a manifest of any format known here, or one that contains itself."""
+
+
+class BrokenAtDestination(ReplicationError):
+    """The destination serves something else under a digest, also after it took the right bytes; permanent.
+
+    Registries keep a blob that they have and do not look at it again; only their operator can remove it.
+    """
+
+    def __init__(self, registry: str, digest: str) -> None:
+        self.registry = registry
+        self.digest = digest
+        super().__init__(
+            f"{digest} is wrong at {registry}, which takes no other bytes for it: remove it from its storage, "
+            "then geosync resync"
+        )
 
 
 class RegistryError(ReplicationError):

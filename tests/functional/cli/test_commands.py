@@ -10,7 +10,7 @@ from tests.functional.cli.conftest import Site
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
-from geosync.replication.work import WorkMessage
+from geosync.replication.work import VerifyMessage, WorkMessage
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 
@@ -99,6 +99,25 @@ def test_resync_sends_what_functions_sync_reads(secondary: Site) -> None:
 @pytest.mark.parametrize("arguments", [["Group/App"], ["group/app", "not a tag"], ["../app"]])
 def test_resync_refuses_a_name_that_is_none_and_sends_nothing(secondary: Site, arguments: list[str]) -> None:
     assert secondary.run("resync", *arguments).exit_code == 2
+    assert secondary.bodies("WorkQueueUrl") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "repository", "scope"),
+    [(["group/app"], "group/app", None), (["--all"], None, "all"), (["--failed"], None, "failed")],
+)
+def test_reverify_sends_what_functions_sync_reads(
+    secondary: Site, arguments: list[str], repository: str | None, scope: str | None
+) -> None:
+    assert secondary.run("reverify", *arguments).exit_code == 0
+    (read,) = [VerifyMessage.from_json(json.dumps(body)) for body in secondary.bodies("WorkQueueUrl")]
+    assert (read.repository, read.scope) == (repository, scope)
+    assert read.asked_at is not None
+
+
+@pytest.mark.parametrize("arguments", [[], ["Group/App"], ["group/app", "--all"], ["--all", "--failed"]])
+def test_reverify_of_nothing_clear_sends_nothing(secondary: Site, arguments: list[str]) -> None:
+    assert secondary.run("reverify", *arguments).exit_code == 2
     assert secondary.bodies("WorkQueueUrl") == []
 
 

@@ -78,6 +78,13 @@ class Site:
         for repository in repositories:
             self.registry.mark(repository, Reference.tag("v1"))
 
+    def sync(self, *repositories: str) -> None:
+        """Have each repository synced, and nothing owed in it."""
+        for repository in repositories:
+            lease = self.registry.acquire(repository)
+            assert lease is not None
+            assert self.registry.finish(lease)
+
     def messages(self) -> list[dict[str, Any]]:
         """Take everything off the work queue."""
         bodies: list[dict[str, Any]] = []

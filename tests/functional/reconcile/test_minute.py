@@ -12,6 +12,8 @@ from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 
 from geosync.reconcile import sweep
+from geosync.sync_registry.registry import wall_clock
+from geosync.verification.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
 
@@ -39,7 +41,7 @@ def test_after_a_promotion_it_follows_the_new_primary_s_topic_in_yet_another_reg
 def test_a_secondary_that_follows_nobody_says_so_and_sweeps(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
     aws.setenv("PRIMARY_TOPIC_ARN", "")
     site.owe("group/app")
-    assert minute() == {"subscription": "done", "sweep": "done", "comparison": "done", "minute": "done"}
+    assert set(minute().values()) == {"done"}
     assert "subscription_not_wanted" in [line["message"] for line in log()]
     assert site.woken() == ["group/app"]
 
@@ -156,6 +158,40 @@ def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.Mo
     assert "does not answer" in line["reason"]
 
 
+# ── verification ──
+
+
+def test_repositories_that_are_due_are_asked_to_be_verified(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
+    site.sync("group/app", "group/other")
+    site.owe("group/worked-on")
+    minute()
+    asked = [message for message in site.messages() if message["kind"] == "verify"]
+    assert sorted(message["repository"] for message in asked) == ["group/app", "group/other"]
+    assert [line["repositories"] for line in log() if line["message"] == "verifications_asked_for"] == [2]
+    aws.setenv("VERIFICATION_SECONDS", "0")
+    app.site.cache_clear()
+    assert set(minute().values()) == {"done"}
+    assert "verify" not in {message["kind"] for message in site.messages()}
+
+
+def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: Site) -> None:
+    site.sync(*(f"group/{number}" for number in range(60)))
+    queries: list[str] = []
+    app.site().store._client.meta.events.register(
+        "before-call.dynamodb.*", lambda model, params, **_: queries.append(model.name)
+    )
+    asked = ask_for_verifications(app.site().store, site.sqs, site.work_url, now=wall_clock())
+    assert asked == MOST
+    assert queries == ["Query"] * 8
+
+
+def test_verification_waits_while_others_do(site: Site) -> None:
+    site.sync("group/app")
+    for number in range(BUSY):
+        site.sqs.send_message(QueueUrl=site.work_url, MessageBody=str(number))
+    assert ask_for_verifications(app.site().store, site.sqs, site.work_url, now=wall_clock()) == 0
+
+
 # ── each for itself ──
 
 
@@ -171,14 +207,17 @@ def test_a_topic_that_is_gone_does_not_keep_the_sweep(site: Site, aws: pytest.Mo
 
 def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytest.MonkeyPatch) -> None:
     aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
-    assert minute() == {"subscription": "ConfigurationError", "sweep": "done", "comparison": "done", "minute": "done"}
+    ended = minute()
+    assert ended.pop("subscription") == "ConfigurationError"
+    assert set(ended) == {"sweep", "comparison", "verification", "minute"}
+    assert set(ended.values()) == {"done"}
 
 
 def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None:
     site.dynamodb.delete_table(TableName=TABLE)
     ended = minute()
     assert ended.pop("subscription") == "done"
-    assert set(ended) == {"sweep", "comparison", "minute"}
+    assert set(ended) == {"sweep", "comparison", "verification", "minute"}
     assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
 

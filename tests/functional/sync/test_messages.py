@@ -12,6 +12,8 @@ from functions.sync import app
 from tests.functional.sync.parts import DONE, TABLE, Site, handle, push, sample, wake
 
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
+from geosync.verification.checksum import checksum
+from geosync.verification.counts import verification_counts
 
 Log = Callable[[], list[dict[str, Any]]]
 
@@ -124,6 +126,27 @@ def test_a_catalogue_that_cannot_be_read_is_said_in_its_item_and_comes_not_back(
     assert handle(sample("sync-catalogue.json")) == DONE
     assert "401" in site.items()["#site", "catalogue"]["failure"]
     assert "catalogue_unreadable" in [line["message"] for line in log()]
+
+
+def test_a_synced_repository_is_verified(site: Site, repository: str, log: Log) -> None:
+    made = site.make.image(repository, "v1")
+    assert handle(push(made)) == DONE
+    assert handle(sample("sync-verify.json", repository=repository)) == DONE
+    row = site.row(repository)
+    assert row.verified_at is not None
+    assert (row.verification_state, row.verification_checksum) == ("2", checksum([("v1", made.digest)]))
+    assert verification_counts(site.registry._store).verified == 1
+    assert [line["ending"] for line in log() if line["message"] == "verification_ended"] == ["verified"]
+    assert handle(sample("sync-verify.json", repository=repository)) == DONE
+    assert site.row(repository).verified_at == row.verified_at, "it is not due"
+    everything = sample("sync-verify.json", repository=None, scope="all", asked_at=row.verified_at + 1)
+    assert handle(everything) == DONE
+    assert site.row(repository).verification_state == "0"
+    assert handle(sample("sync-verify.json", repository=repository)) == DONE
+    again = site.row(repository)
+    assert again.verification_state == "2"
+    assert again.verified_at is not None
+    assert again.verified_at > row.verified_at
 
 
 # ── the dead-letter queue ──

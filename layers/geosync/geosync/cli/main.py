@@ -16,6 +16,7 @@ from geosync.cli.actions import pause, resume, resync
 from geosync.cli.check import check
 from geosync.cli.dlq import dlq
 from geosync.cli.output import CANNOT_TELL
+from geosync.cli.reverify import reverify
 from geosync.cli.site import Access, Chosen, StackName, local_site
 from geosync.cli.status import status
 from geosync.errors import GeosyncError
@@ -76,5 +77,5 @@ def main(
     ctx.obj = choose
 
 
-for command in (status, check, pause, resume, resync, dlq):
+for command in (status, check, pause, resume, resync, reverify, dlq):
     main.add_command(command)

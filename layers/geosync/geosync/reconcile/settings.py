@@ -21,3 +21,5 @@ class ReconcileSettings:
     primary_topic_arn: str | None = None
     comparison_seconds: float = 86_400
     """Between two walks through the primary's catalogue; 0: the first one only."""
+    verification_seconds: float = 7 * 86_400
+    """Between two verifications of a repository; 0: none but those that somebody asks for."""

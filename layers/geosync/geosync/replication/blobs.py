@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NoReturn
 
 from geosync.errors import (
@@ -57,7 +57,8 @@ class BlobMover:
     """Brings blobs of one repository to another. Thread-safe.
 
     `mounts`: the destination answers a mount from its own repository with 201 if the blob is there; else it is looked
-    for with a HEAD first. `uploads` are the layers under way, `pace` how fast they go.
+    for with a HEAD first. `uploads` are the layers under way, `pace` how fast they go. What is in `distrusted` is sent
+    whatever the destination says that it has.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class BlobMover:
         mounts: bool,
         uploads: Uploads | None = None,
         pace: Pace | None = None,
+        distrusted: Container[str] = (),
     ) -> None:
         self._source = source
         self._source_repository = source_repository
         self._destination = destination
         self._repository = destination_repository
         self._mounts = mounts
+        self._distrusted = distrusted
         self._uploads = uploads or Uploads()
         self._pace = pace or Pace()
         self._deadline = destination.deadline
@@ -181,6 +184,8 @@ class BlobMover:
 
     def _begin(self, blob: Descriptor) -> Upload | None:
         """Begin an upload, None when the blob is there."""
+        if blob.digest in self._distrusted:
+            return self._destination.begin_upload(self._repository)
         if self._mounts:
             return self._destination.begin_upload(self._repository, mount=blob.digest, mount_from=self._repository)
         return None if self._is_there(blob) else self._destination.begin_upload(self._repository)

@@ -8,6 +8,7 @@ of the ways of `Ending`; whatever it leaves is owed still, and the sweep finds i
 from __future__ import annotations
 
 import threading
+from collections.abc import Container
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from enum import Enum
@@ -17,10 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.oci.deadline import Deadline
 from geosync.replication.backlog import Backlog
+from geosync.replication.blobs import BlobMover
 from geosync.replication.copy import Copier
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
 from geosync.replication.reference import ReferenceSync
+from geosync.replication.repair import Repairer
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.replication.uploads import Uploads
@@ -142,6 +145,7 @@ class Holder:
             secondary=self._registries.secondary,
             secondary_repository=self._registries.at_secondary(self._repository),
             copier=self._copier,
+            repairer=self._repairer(),
             remover=self._registries.remover,
             removals=self._removals,
             selection=self._registries.selection,
@@ -156,6 +160,25 @@ class Holder:
             selection=self._registries.selection,
         )
         return references, whole
+
+    def _repairer(self) -> Repairer:
+        source, destination = self._registries.primary, self._registries.secondary
+        ours = self._registries.at_secondary(self._repository)
+        mounts = self._registries.capabilities(ours).mounts
+
+        def mover(distrusted: Container[str]) -> BlobMover:
+            return BlobMover(
+                source,
+                self._repository,
+                destination,
+                ours,
+                mounts=mounts,
+                uploads=self._uploads,
+                pace=self._registries.pace,
+                distrusted=distrusted,
+            )
+
+        return Repairer(source, self._repository, destination, ours, mover=mover, check=lambda: self._sleep(0))
 
     def _collect(self) -> None:
         """Settle every reference that has ended."""

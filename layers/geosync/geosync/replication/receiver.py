@@ -28,18 +28,28 @@ from geosync.replication.catalogue import Catalogue
 from geosync.replication.holder import Ending, Holder
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
-from geosync.replication.work import CATALOGUE_KIND, KIND, CatalogueMessage, WorkMessage
+from geosync.replication.work import (
+    CATALOGUE_KIND,
+    KIND,
+    VERIFY_KIND,
+    CatalogueMessage,
+    VerifyMessage,
+    WorkMessage,
+)
 from geosync.settings import Role
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
 from geosync.sync_registry.items import Glance, Lease, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.verification.bounds import Bounds
+from geosync.verification.reverify import make_due
+from geosync.verification.verifier import Verifier
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 
-Message = GeoEvent | Heartbeat | WorkMessage | CatalogueMessage
+Message = GeoEvent | Heartbeat | WorkMessage | CatalogueMessage | VerifyMessage
 
 
 class Receiver:
@@ -57,6 +67,7 @@ class Receiver:
         logger: Logger,
         removals: bool = True,
         parallelism: int = 4,
+        verification: Bounds = Bounds(),  # noqa: B008 - frozen
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self._role = role
@@ -68,6 +79,7 @@ class Receiver:
         self._logger = logger
         self._removals = removals
         self._parallelism = parallelism
+        self._verification_bounds = verification
         self._clock = clock
 
     def receive(self, body: str) -> None:
@@ -93,6 +105,8 @@ class Receiver:
                 self._work(message)
             case CatalogueMessage():
                 self._after_the_mark(self._walk_the_catalogue)
+            case VerifyMessage():
+                self._verification_asked_for(message)
 
     def _event(self, event: GeoEvent) -> None:
         reference = _reference(event)
@@ -146,6 +160,33 @@ class Receiver:
             self._logger.error("catalogue_unreadable", extra={"reason": str(error)})
         else:
             self._logger.info("catalogue_walked", extra={"repositories": walk.repositories})
+
+    def _verification_asked_for(self, message: VerifyMessage) -> None:
+        repository, asked_at = message.repository, message.asked_at
+        if repository is not None:
+            self._after_the_mark(lambda: self._verify(repository, asked=asked_at is not None))
+        elif message.scope is not None and asked_at is not None:
+            made = make_due(self._store, message.scope, asked_at, check=self._deadline.check)
+            self._logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
+
+    def _verify(self, repository: str, *, asked: bool) -> None:
+        """Verify one repository, unless the site is paused or a registry on hold: it stays due."""
+        registries = self._usable()
+        if registries is None:
+            return
+        if self._registry.is_paused() or self._registry.holds():
+            self._logger.info("verification_not_now", extra={"reason": "the site is paused or a registry on hold"})
+            return
+        verifier = Verifier(
+            self._store,
+            self._registry,
+            registries,
+            self._verification_bounds,
+            reporter=self._reporter,
+            deadline=self._deadline,
+            clock=self._clock,
+        )
+        self._reporter.verified(repository, verifier.verify(repository, asked=asked))
 
     def _look(self, repository: str, reference: Reference) -> Glance:
         registries = self._usable()
@@ -215,6 +256,8 @@ def _parse(body: str) -> Message:
         kind = None
     if kind == CATALOGUE_KIND:
         return CatalogueMessage.from_json(body)
+    if kind == VERIFY_KIND:
+        return VerifyMessage.from_json(body)
     return WorkMessage.from_json(body) if kind == KIND else parse_message(body)
 
 

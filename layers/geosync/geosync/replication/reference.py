@@ -18,6 +18,7 @@ from geosync.replication.copy import Copier, CopyResult
 from geosync.replication.deletes import TagRemover
 from geosync.replication.lease import HeldLease
 from geosync.replication.outcome import Outcome
+from geosync.replication.repair import Repairer
 from geosync.selection import Selection
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
@@ -51,6 +52,7 @@ class ReferenceSync:
         secondary: RegistryClient,
         secondary_repository: str,
         copier: Copier,
+        repairer: Repairer,
         remover: TagRemover,
         removals: bool,
         selection: Selection,
@@ -63,6 +65,7 @@ class ReferenceSync:
         self._secondary = secondary
         self._secondary_repository = secondary_repository
         self._copier = copier
+        self._repairer = repairer
         self._remover = remover
         self._removals = removals
         self._selection = selection
@@ -131,7 +134,8 @@ class ReferenceSync:
         at = wall_clock()
         attempt.secondary = None
         attempt.manifest = None
-        if attempt.owed.reference.kind == "digest" and self._copier.join(attempt.reference):
+        distrusts = bool(attempt.owed.distrust)
+        if attempt.owed.reference.kind == "digest" and not distrusts and self._copier.join(attempt.reference):
             # Its index brought it in this very run: read at the primary and accepted by the secondary since `at`, or
             # (when the run had it already) since the run began, under the same lease.
             attempt.primary = attempt.secondary = Look(attempt.reference, at)
@@ -172,6 +176,8 @@ class ReferenceSync:
         manifest = attempt.manifest
         assert manifest is not None, "the primary answered with a digest"  # noqa: S101
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
+        if attempt.owed.distrust:
+            self._repairer.repair(manifest, attempt.owed.distrust)
         with self._suspecting():
             attempt.copied = self._copier.copy(manifest, tag)
         attempt.wrote()

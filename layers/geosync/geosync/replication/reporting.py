@@ -9,6 +9,7 @@ from geosync.errors import GeosyncError
 from geosync.replication.outcome import Outcome
 from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import Hold, Owed
+from geosync.verification.bounds import Ending, Result
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -67,6 +68,16 @@ class Reporter:
         keys = {"registry": hold.registry, "until": hold.until, "attempts": hold.attempts, "reason": hold.reason}
         self._logger.warning("registry_held", extra=keys)
         self._metrics.put({"RegistriesHeld": 1})
+
+    def verified(self, repository: str, result: Result) -> None:
+        """A run of a verification ended."""
+        keys = {"repository": repository, "ending": result.ending.value, "requests": result.requests}
+        verified, failed = result.ending is Ending.VERIFIED, result.ending is Ending.FAILED
+        if failed:
+            self._logger.warning("repository_differs", extra={**keys, "reason": result.reason})
+        else:
+            self._logger.info("verification_ended", extra={**keys, "reason": result.reason})
+        self._metrics.put({"RepositoriesVerified": int(verified), "RepositoriesDiffering": int(failed)})
 
     def park(self, owed: Owed, reason: str) -> None:
         """Put the message into the DLQ that marks the reference anew when it is sent to the work queue."""

@@ -9,6 +9,7 @@ from geosync.registries.vendors import AUTO
 from geosync.selection import Selection
 from geosync.settings import Role
 from geosync.sync_registry.timing import Timing
+from geosync.verification.bounds import Bounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,9 @@ class SyncSettings:
     suspect_seconds: float = 60
     blob_concurrency: int = 8
     reference_concurrency: int = 4
+    verification_seconds: float = 7 * 86_400
+    verification_requests: int = 20_000
+    verification_sample_bytes: int = 1024**3
 
     @property
     def timing(self) -> Timing:
@@ -47,6 +51,15 @@ class SyncSettings:
             settle=self.settle_seconds,
             suspect=self.suspect_seconds,
             deletion_delay=self.deletion_delay,
+        )
+
+    @property
+    def verification(self) -> Bounds:
+        """What verification may cost."""
+        return Bounds(
+            interval=self.verification_seconds,
+            requests=self.verification_requests,
+            sample_bytes=self.verification_sample_bytes,
         )
 
     @property

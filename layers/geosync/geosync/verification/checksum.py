@@ -6,17 +6,31 @@ import hashlib
 from collections.abc import Iterable
 
 
-def checksum(tags: Iterable[tuple[str, str]]) -> str:
-    """The checksum of (name, digest) pairs, which must come sorted by name; they are read one by one, however many.
+class Checksum:
+    """A checksum in the making: tags are added one by one, however many."""
 
-    Names and digests follow each other without separators. Raises ValueError when they are out of order, as two sites
-    would then differ over nothing.
-    """
-    made = hashlib.sha256()
-    before = ""
+    def __init__(self) -> None:
+        self._made = hashlib.sha256()
+        self._last = ""
+
+    def add(self, name: str, digest: str) -> None:
+        """Add a tag; names and digests follow each other without separators.
+
+        Raises ValueError for a tag that does not come after the one before: two sites would then differ over nothing.
+        """
+        if name <= self._last:
+            raise ValueError(f"the tag {name} comes after {self._last}")
+        self._last = name
+        self._made.update(name.encode() + digest.encode())
+
+    def __str__(self) -> str:
+        """The checksum of what was added."""
+        return self._made.hexdigest()
+
+
+def checksum(tags: Iterable[tuple[str, str]]) -> str:
+    """The checksum of (name, digest) pairs, which must come sorted by name. Raises ValueError."""
+    made = Checksum()
     for name, digest in tags:
-        if name <= before:
-            raise ValueError(f"the tag {name} comes after {before}")
-        before = name
-        made.update(name.encode() + digest.encode())
-    return made.hexdigest()
+        made.add(name, digest)
+    return str(made)

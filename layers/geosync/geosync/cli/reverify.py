@@ -1,0 +1,39 @@
+"""`geosync reverify`: what an operator wants verified now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from geosync.cli.output import plain
+from geosync.cli.site import Chosen
+from geosync.oci.references import is_repository
+from geosync.verification.reverify import reverify as ask
+from geosync.verification.reverify import reverify_all
+
+
+@click.command()
+@click.argument("repository", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every repository that is synced.")
+@click.option("--failed", is_flag=True, help="Every repository whose verification failed.")
+@click.pass_obj
+def reverify(choose: Callable[[], Chosen], repository: str | None, *, everything: bool, failed: bool) -> None:
+    """Verify REPOSITORY (its name at the primary), or all, or all that failed, now and not when their turn comes.
+
+    The tags are compared on both sides, and the blobs below them looked for; what differs is copied again.
+    """
+    if sum((repository is not None, everything, failed)) != 1:
+        raise click.UsageError("which? REPOSITORY, --all or --failed")
+    if repository is not None and not is_repository(repository):
+        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
+    site = choose().site()
+    site.must_be_secondary("reverify")
+    sqs, queue = site.client("sqs"), site.outputs["WorkQueueUrl"]
+    if repository is not None:
+        ask(sqs, queue, repository)
+        click.echo(f"{repository} is enqueued to be verified at {site.name}.")
+    else:
+        reverify_all(sqs, queue, "failed" if failed else "all")
+        what = "Every repository whose verification failed" if failed else "Every synced repository"
+        click.echo(f"{what} is enqueued to be verified at {site.name}, as fast as its pace allows.")
