@@ -1,7 +1,9 @@
-"""CNCF Distribution 3, as far as uploads go: what it does with a PATCH, a broken one too. Blobs end in the real one.
+"""CNCF Distribution 3, as far as it differs from 2.8, which stands behind it and stores everything in the end.
 
-The rules are those of its source, registry/handlers/blobupload.go (v3.0): `_state` says where the client believes the
-upload to be; PATCH and PUT refuse another place with 416 and keep the upload; GET asks nobody and tells how far it is.
+Tags go without their manifest and are listed in pages; there is no schema 1; a PATCH that broke can be gone on with.
+The rules are those of its source, registry/handlers (v3.0). Of uploads, blobupload.go: `_state` says where the client
+believes the upload to be; PATCH and PUT refuse another place with 416 and keep the upload; GET asks nobody and tells
+how far it is.
 """
 
 from __future__ import annotations
@@ -10,19 +12,27 @@ import hashlib
 import re
 import secrets
 import threading
+from collections import defaultdict
 from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import VendorDouble
 
+from geosync.oci import media_types
+
 _UPLOAD = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<id>[0-9a-f]+)")
 _BEGIN = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/")
 _RANGE = re.compile(r"(\d+)-(\d+)")
 
 
+MAX_TAGS = 1000
+_TAGS = re.compile(r"/v2/(?P<name>.+)/tags/list")
+_MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)")
+
+
 class Distribution3(VendorDouble):
-    """Uploads as Distribution 3 takes them, in memory; everything else is the registry's behind it."""
+    """Tags and uploads as Distribution 3 has them, in memory; everything else is the registry's behind it."""
 
     def __init__(self, registry: str) -> None:
         super().__init__(registry)
@@ -31,12 +41,53 @@ class Distribution3(VendorDouble):
         self._uploads: dict[str, bytearray] = {}
         self._issued: dict[str, int] = {}
         self.begun = 0
+        self.tags: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def answer(self, request: Request) -> Reply:
         if request.method == "POST" and _BEGIN.fullmatch(request.path):
             return self._begin(request)
+        if (found := _TAGS.fullmatch(request.path)) is not None:
+            return self._list(request, found["name"])
+        if (found := _MANIFEST.fullmatch(request.path)) is not None:
+            return self._manifest(request, found["name"], found["reference"])
         found = _UPLOAD.fullmatch(request.path)
         return self.forward(request) if found is None else self._go_on(request, found)
+
+    def _list(self, request: Request, name: str) -> Reply:
+        query = parse_qs(urlsplit(request.target).query)
+        number = int(query.get("n", ["0"])[0])
+        if number > MAX_TAGS:
+            # handlers/tags.go: more than tags.maxtags.
+            self.break_rule(f"n={number}")
+            return self.error(400, "PAGINATION_NUMBER_INVALID")
+        if name not in self.tags:
+            return self.error(404, "NAME_UNKNOWN")
+        after = query.get("last", [""])[0]
+        tags = [tag for tag in sorted(self.tags[name]) if tag > after]
+        page = tags[: number or None]
+        # handlers/catalog.go (createLinkEntry): the path of the request, without a host.
+        more = [("Link", f'</v2/{name}/tags/list?last={page[-1]}&n={number}>; rel="next"')] if page != tags else []
+        return self.document({"name": name, "tags": page}, *more)
+
+    def _manifest(self, request: Request, name: str, reference: str) -> Reply:
+        by_tag = ":" not in reference
+        if request.method == "PUT":
+            media_type = media_types.essence(request.headers.get("content-type"))
+            if media_type in media_types.SCHEMA1:
+                # manifests.go: schema 1 is no registered media type any more.
+                return self.error(400, "MANIFEST_INVALID", "manifest invalid")
+            stored = self.forward(request)
+            if stored.status == 201 and by_tag:
+                self.tags[name][reference] = dict(stored.headers)["Docker-Content-Digest"]
+            return stored
+        if request.method == "DELETE" and by_tag:
+            # handlers/manifests.go, DeleteManifest: the tag alone, 202; not there, MANIFEST_UNKNOWN.
+            known = self.tags[name].pop(reference, None)
+            return Reply(status=202) if known is not None else self.error(404, "MANIFEST_UNKNOWN")
+        digest = self.tags[name].get(reference) if by_tag else reference
+        if digest is None:
+            return self.error(404, "MANIFEST_UNKNOWN")
+        return self.forward(replace(request, target=f"/v2/{name}/manifests/{digest}"))
 
     def _go_on(self, request: Request, found: re.Match[str]) -> Reply:
         with self._state:
@@ -53,6 +104,8 @@ class Distribution3(VendorDouble):
 
     def _begin(self, request: Request) -> Reply:
         query = parse_qs(urlsplit(request.target).query)
+        if "digest" in query:
+            self.break_rule("a blob in the body of a POST")  # handlers/blobupload.go: that body is not read
         if "mount" in query:
             blob = request.path.replace("uploads/", query["mount"][0])
             if self.forward(replace(request, method="HEAD", target=blob)).status == 200:
