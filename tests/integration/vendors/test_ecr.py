@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, event, pushed
 from tests.support.images import ImageMaker
-from tests.support.proxy import Call
-from tests.support.vendors.ecr import ACCOUNT, REGION, EcrDouble, Repository
+from tests.support.proxy import Call, Cut
+from tests.support.vendors.ecr import ACCOUNT, MIB, REGION, EcrDouble, Repository
 
 from geosync.errors import Denied, Refused, RegistryUnavailable
 from geosync.oci.credentials import Anonymous
@@ -345,10 +346,26 @@ def test_throttling_holds_the_registry_as_long_as_it_says_and_loses_nothing(
     assert secondary.owed(repository)[0].attempts == 0
 
 
-def test_an_upload_in_parts_counts_for_itself_and_parts_have_their_sizes(registry: Ecr) -> None:
-    limits = registry.upload_limits
-    assert not limits.tells_offset
-    assert (limits.min_chunk, limits.max_chunk) == (5 * 1024 * 1024, 20 * 1024 * 1024)
+class InParts(Ecr):
+    """ECR for a layer that does not fit into one invocation."""
+
+    upload_limits = replace(Ecr.upload_limits, max_body=8 * MIB)
+
+
+@pytest.mark.parametrize("lost", [None, Cut(method="PATCH", nth=2), Cut(method="PATCH", nth=2, request_bytes=0)])
+def test_a_layer_in_parts_counts_for_itself_as_range_stays_at_the_first(
+    plain_registry: Place, ecr: EcrDouble, make: ImageMaker, repository: str, lost: Cut | None
+) -> None:
+    """A part that arrived unheard is answered with 416, and the layer is begun anew."""
+    made = make.image(repository, "v1", layers=1, size=12 * MIB)
+    secondary = Secondary(plain_registry, ecr, vendors=(Registry, InParts), accesses=(Anonymous(), HERE), probing=True)
+    if lost is not None:
+        secondary.secondary_proxy.add(lost)
+    secondary.receive(pushed(made))
+    assert secondary.digest(repository, "v1") == made.digest
+    assert secondary.secondary_proxy.counts()["PATCH", "upload"] >= 2
+    assert secondary.secondary_proxy.counts()["GET", "upload"] == 0, "what it would say is not true"
+    secondary.close()
 
 
 def test_layers_come_from_s3_without_our_password(
