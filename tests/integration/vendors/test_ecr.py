@@ -349,7 +349,7 @@ def test_throttling_holds_the_registry_as_long_as_it_says_and_loses_nothing(
 class InParts(Ecr):
     """ECR for a layer that does not fit into one invocation."""
 
-    upload_limits = replace(Ecr.upload_limits, max_body=8 * MIB)
+    upload_limits = replace(Ecr.upload_limits, max_body=20 * MIB)
 
 
 @pytest.mark.parametrize("lost", [None, Cut(method="PATCH", nth=2), Cut(method="PATCH", nth=2, request_bytes=0)])
@@ -357,7 +357,7 @@ def test_a_layer_in_parts_counts_for_itself_as_range_stays_at_the_first(
     plain_registry: Place, ecr: EcrDouble, make: ImageMaker, repository: str, lost: Cut | None
 ) -> None:
     """A part that arrived unheard is answered with 416, and the layer is begun anew."""
-    made = make.image(repository, "v1", layers=1, size=12 * MIB)
+    made = make.image(repository, "v1", layers=1, size=24 * MIB)
     secondary = Secondary(plain_registry, ecr, vendors=(Registry, InParts), accesses=(Anonymous(), HERE), probing=True)
     if lost is not None:
         secondary.secondary_proxy.add(lost)
