@@ -15,13 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync import observability
 from geosync.errors import GeosyncError
 from geosync.notifications.authorization import read_tokens
-from geosync.reconcile import heartbeat, subscription
+from geosync.reconcile import heartbeat, recovery, subscription
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.reconcile.sweep import sweep
 from geosync.replication.catalogue import is_due, latest
 from geosync.replication.work import CatalogueMessage
 from geosync.settings import read
-from geosync.status import MINUTE
+from geosync.status import MINUTE, SWEEP
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.store import DynamoStore
@@ -65,6 +65,7 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
             "sweep": _sweep,
             "comparison": _comparison,
             "verification": _verification,
+            "recovery": _recovery,
         }
     tasks["minute"] = _minute
     return {name: _attempt(name, task) for name, task in tasks.items()}
@@ -104,8 +105,20 @@ def _subscription() -> None:
 
 def _sweep() -> None:
     swept = sweep(site().registry, site().sqs, site().settings.work_queue_url)
+    values = {"at": wall_clock(), "woken": swept.woken, "reason": swept.reason or ""}
+    site().store.write(Update(key=SWEEP, set=values))
     logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
     site().metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})
+
+
+def _recovery() -> None:
+    settings = site().settings
+    queues = recovery.Queues(sqs=site().sqs, events_url=settings.events_queue_url, dlq_url=settings.dlq_url)
+    status = recovery.account(site().store, queues)
+    keys = {"recovery_point": status.recovery_point, "proved_at": status.proved_at, "why": status.recovery.why}
+    logger.info("recovery_point", extra=keys)
+    if status.recovery_point is not None:
+        site().metrics.put({"RecoveryPointAge": max(status.at - status.recovery_point, 0) / 1000}, "Seconds")
 
 
 def _comparison() -> None:

@@ -7,12 +7,13 @@ before that (DynamoDB or SQS out of reach) sends it back to its queue.
 from __future__ import annotations
 
 import os
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
 from geosync.oci.deadline import Deadline
@@ -50,6 +51,8 @@ class Site:
         self.deadline = Deadline()
         self.store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
 
+        self.sqs = boto3.client("sqs", config=AWS_CALLS)
+
     @cached_property
     def receiver(self) -> Receiver:
         """The way of a message."""
@@ -65,7 +68,7 @@ class Site:
             reporter=Reporter(
                 logger=logger,
                 metrics=observability.Metrics(settings.site_name),
-                sqs=boto3.client("sqs", config=AWS_CALLS),
+                sqs=self.sqs,
                 dlq_url=settings.dlq_url,
             ),
             deadline=self.deadline,
@@ -83,7 +86,21 @@ def site() -> Site:
 
 
 def _receive(record: SQSRecord) -> None:
-    site().receiver.receive(record.body)
+    site().receiver.receive(record.body, marked=partial(_delete, record))
+
+
+def _delete(record: SQSRecord) -> None:
+    """Take an event that is marked off its queue now, not after the copy: an empty queue then says that all is marked.
+
+    Lambda deletes it again when the invocation ends; until then this one, when it fails, leaves it in flight.
+    """
+    queue = site().settings.events_queue_url
+    if queue is None or queue.rpartition("/")[2] != record.event_source_arn.rpartition(":")[2]:
+        return
+    try:
+        site().sqs.delete_message(QueueUrl=queue, ReceiptHandle=record.receipt_handle)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("event_not_deleted_early", extra={"reason": str(error)})
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

@@ -1,66 +1,318 @@
-"""The recovery point: everything pushed before it is here and was seen."""
+"""The recovery point: everything pushed before it is here and was seen; each thing that could make it lie stops it."""
 
 from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from geosync import heartbeats, status
-from geosync.events import Heartbeat
-from geosync.sync_registry.items import Reference
+from geosync.event_log import CURSOR
+from geosync.events import GeoEvent, Heartbeat
+from geosync.reconcile import recovery as reconcile
+from geosync.replication import catalogue
+from geosync.status import Status
+from geosync.sync_registry import recovery, walks
+from geosync.sync_registry.changes import Key, Update
+from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry
 
-NOW = 1_000_000
+MINUTE = 60_000
+START = 100 * MINUTE
+V1, V2 = Reference.tag("v1"), Reference.tag("v2")
+
+
+class Queues:
+    """The counts of the two queues, as SQS answers."""
+
+    def __init__(self) -> None:
+        self.waiting: Iterator[int] = itertools.repeat(0)
+        self.letters = 0
+
+    def events(self) -> int:
+        return next(self.waiting)
+
+    def dead_letters(self) -> int:
+        return self.letters
+
+
+class Secondary:
+    """A secondary's table and its minutes; `now` is the time."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.store = MemoryStore()
+        self.queues = Queues()
+        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.sweeps = True
+
+    def minute(self) -> Status:
+        """A minute: the primary's heartbeat arrives, and functions/reconcile runs."""
+        self.now += MINUTE
+        self.beat(self.now - 1000)
+        return self.reconcile()
+
+    def beat(self, sent_at: int) -> None:
+        beat = Heartbeat(id="b", site="primary", sent_at=sent_at, received_at=sent_at)
+        heartbeats.record(self.store, beat, now=self.now)
+
+    def reconcile(self) -> Status:
+        if self.sweeps:
+            self.store.write(Update(key=status.SWEEP, set={"at": self.now, "woken": 0}))
+        queues: Any = self.queues
+        return reconcile.account(self.store, queues, clock=lambda: self.now, sleep=lambda _: None)
+
+    def compared(self, started_at: int, **values: Any) -> None:
+        """Write down a walk through the catalogue that was complete."""
+        times = {"started_at": started_at, "finished_at": started_at, "touched_at": started_at, "repositories": 1}
+        done = {"proved_at": started_at, "settled_at": started_at}
+        self.store.write(Update(key=catalogue.KEY, set=times | done | values))
+
+    def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
+        return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
+
+    def status(self, most: int = 100) -> Status:
+        return status.read(self.store, most=most, clock=lambda: self.now)
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def secondary() -> Secondary:
+    """A secondary whose first comparison is complete."""
+    one = Secondary()
+    one.compared(START - 10 * MINUTE)
+    return one
 
 
-def beat(store: MemoryStore, sent_at: int) -> None:
-    heartbeats.record(store, Heartbeat(id="b", site="primary", sent_at=sent_at, received_at=sent_at), now=sent_at + 5)
+def sent(secondary: Secondary, minutes_ago: int) -> int:
+    """When the heartbeat of an earlier minute was sent."""
+    return secondary.now - minutes_ago * MINUTE - 1000
 
 
-def mark(store: MemoryStore, reference: Reference, at: int) -> None:
-    SyncRegistry(store, clock=lambda: at).mark("team/app", reference)
+def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
+    assert secondary.minute().recovery_point == START - 10 * MINUTE, "the first has only just arrived"
+    for _ in range(3):
+        assert secondary.minute().recovery_point == sent(secondary, 1)
 
 
-def recovery_point(store: MemoryStore, most: int = 10) -> int | None:
-    return status.read(store, most=most, clock=lambda: NOW).recovery_point
+def test_before_the_first_comparison_is_complete_nobody_knows_what_is_missing() -> None:
+    secondary = Secondary()
+    for _ in range(3):
+        assert secondary.minute().recovery_point is None
 
 
-def test_without_a_heartbeat_it_is_not_known(store: MemoryStore) -> None:
-    assert recovery_point(store) is None
+def test_without_heartbeats_it_is_what_the_last_comparison_proved_and_stands_still(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    known = secondary.minute().recovery_point
+    for _ in range(10):
+        secondary.now += MINUTE
+        found = secondary.reconcile()
+    assert found.recovery_point == sent(secondary, 10) > (known or 0)
+    assert found.heartbeat is not None
+    assert found.at - found.heartbeat.arrived_at == 10 * MINUTE
 
 
-def test_when_nothing_is_owed_it_is_the_last_heartbeat(store: MemoryStore) -> None:
-    beat(store, 700_000)
-    assert recovery_point(store) == 700_000
+def test_an_event_that_waits_in_the_queue_stops_it(secondary: Secondary) -> None:
+    """An event may be overtaken by the heartbeats that were sent after it: a queue delivers in any order."""
+    for _ in range(2):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    secondary.queues.waiting = itertools.repeat(1)
+    for _ in range(5):
+        found = secondary.minute()
+    assert found.recovery_point == before
+    assert found.recovery.why == "events wait in the queue: 1"
+    secondary.queues.waiting = itertools.cycle([3, 0, 2])  # busy, and empty now and then
+    assert secondary.minute().recovery_point == sent(secondary, 1)
 
 
-def test_it_stands_still_while_heartbeats_do(store: MemoryStore) -> None:
-    beat(store, 700_000)
-    beat(store, 600_000)
-    assert recovery_point(store) == 700_000, "a heartbeat that was overtaken moves nothing back"
+def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    pushed = secondary.now - 30 * MINUTE
+    secondary.owe(secondary.now - 20 * MINUTE)
+    secondary.owe(pushed)  # the event of an earlier push of the tag, delivered later
+    secondary.owe(secondary.now, V2)
+    secondary.registry.mark("team/app", Reference.whole())  # to be compared: no push
+    for _ in range(2):
+        assert secondary.minute().recovery_point == pushed
+    lost = secondary.status().would_be_lost
+    assert (lost[0].repository, lost[0].reference, lost[0].pushed_at) == ("team/app", "v1", pushed)
+    assert {one.reference for one in lost} == {"v1", "v2"}
 
 
-def test_it_waits_for_the_oldest_push_that_is_owed(store: MemoryStore) -> None:
-    beat(store, 700_000)
-    mark(store, Reference.tag("v2"), 500_000)
-    mark(store, Reference.tag("v1"), 400_000)
-    mark(store, Reference.tag("v1"), 650_000)
-    assert recovery_point(store) == 400_000
+def test_when_the_sweep_stops_so_does_it(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    secondary.sweeps = False
+    points = {secondary.minute().recovery_point for _ in range(15)}
+    assert max(point or 0 for point in points) == START + 3 * MINUTE + 5 * MINUTE - MINUTE - 1000
+    assert secondary.status().recovery.why == "the sweep does not run"
 
 
-def test_a_comparison_that_is_to_come_is_no_push(store: MemoryStore) -> None:
-    beat(store, 700_000)
-    mark(store, Reference.whole(), 100_000)
-    assert recovery_point(store) == 700_000
+def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    recovery.refused(secondary.store, now=secondary.now)
+    secondary.queues.letters = 1
+    for _ in range(3):
+        assert secondary.minute().recovery_point == before
+    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked"
+    secondary.queues.letters = 0
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert not secondary.status().refused
 
 
-def test_with_more_owed_than_was_read_it_is_not_known(store: MemoryStore) -> None:
-    beat(store, 700_000)
-    for number in range(3):
-        mark(store, Reference.tag(f"v{number}"), 500_000)
-    assert recovery_point(store, most=2) is None
+def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    pushed = secondary.now - 30_000
+    secondary.registry.fail(secondary.owe(pushed), "schema 1 is refused", parked=True)
+    secondary.queues.letters = 1
+    for _ in range(3):
+        found = secondary.minute()
+    assert found.recovery_point == pushed
+    assert found.recovery_point_but_parked == sent(secondary, 1)
+    secondary.queues.letters = 2  # one more than is parked: redriven, after a function that crashed before the mark
+    assert secondary.minute().recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+
+
+def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    for number in range(5):
+        secondary.owe(secondary.now - number, Reference.tag(f"v{number}"))
+    assert secondary.status(most=3).recovery_point == before
+    assert secondary.status(most=3).open_repositories == 1
+
+
+# ── notifications that the registry lost ──
+
+
+def lose(secondary: Secondary) -> None:
+    owed = secondary.owe(secondary.now, comparison=Comparison(walk=secondary.now, unannounced=True))
+    recovery.lost(secondary.store, owed, now=secondary.now)
+    secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
+
+
+def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    for _ in range(3):
+        assert secondary.minute().recovery_point == START - 10 * MINUTE
+    secondary.compared(secondary.now)
+    assert secondary.minute().recovery_point == secondary.now - MINUTE, (
+        "no event has come since: it may still be silent"
+    )
+    secondary.store.write(Update(key=CURSOR, set={"id": "e", "received_at": secondary.now}))
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().lost is None
+
+
+def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    seen = {"digest": "sha256:a", "looked_at": secondary.now, "seen_at": secondary.now, "unannounced": True}
+    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
+    for _ in range(2):  # delivered twice
+        recovery.came_late(secondary.store, "team/app", V1)
+    assert secondary.status().lost is None
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+# ── what makes a comparison complete ──
+
+
+def walk(secondary: Secondary, repositories: int = 1) -> int:
+    """A walk that was through the catalogue just now."""
+    times = {"started_at": secondary.now, "finished_at": secondary.now, "touched_at": secondary.now}
+    secondary.store.write(Update(key=catalogue.KEY, set=times | {"repositories": repositories}))
+    return secondary.now
+
+
+def compare(secondary: Secondary, started_at: int, repository: str = "team/app") -> None:
+    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.now))
+
+
+def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
+    secondary = Secondary()
+    started_at = walk(secondary, repositories=2)
+    compare(secondary, started_at)
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "one of two repositories is compared"
+    found = secondary.owe(0, comparison=Comparison(walk=started_at))
+    compare(secondary, started_at, "team/other")
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "a tag that it found is owed"
+    secondary.registry.fail(found, "schema 1 is refused", parked=True)
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "a tag that it found is parked"
+    assert secondary.status().recovery_point is None
+    assert secondary.status().recovery_point_but_parked == sent(secondary, 1)
+    secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
+    secondary.minute()
+    assert secondary.minute().proved_at == started_at
+    assert secondary.status().recovery_point == sent(secondary, 1)
+
+
+def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() -> None:
+    secondary = Secondary()
+    started_at = walk(secondary, repositories=3)
+
+    def is_due() -> bool:
+        return catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=120)
+
+    for number in range(2):
+        compare(secondary, started_at, f"team/app-{number}")
+        for _ in range(3):
+            secondary.minute()
+            assert not is_due()
+    secondary.now += catalogue.STALLED_AFTER
+    assert is_due()
+
+
+def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
+    assert not catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    catalogue.ask(secondary.store)
+    assert catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    assert catalogue.is_due(catalogue.latest(MemoryStore()), now=0, every=0)
+
+
+# ── when an event says it was pushed ──
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "pushed_at"),
+    [
+        ("2026-11-24T05:45:04.878311822Z", 1_795_499_104_878),
+        ("2026-11-24T06:45:04+01:00", 1_795_499_104_000),
+        ("2026-11-24T05:45:04", 1_795_499_108_100),  # in no time zone: it says nothing
+        ("2027-01-01T00:00:00Z", 1_795_499_108_100),  # a clock that is ahead
+        ("yesterday", 1_795_499_108_100),
+        (None, 1_795_499_108_100),
+        ("0001-01-01T00:00:00Z", 0),
+    ],
+)
+def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: int) -> None:
+    event = GeoEvent(
+        id="e",
+        site="p",
+        event_name="created",
+        repository="a",
+        tag="v1",
+        digest=None,
+        media_type=None,
+        occurred_at=occurred_at,
+        received_at=1_795_499_108_100,
+        source="test",
+        correlation_id="c",
+    )
+    assert event.pushed_at == pushed_at

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
@@ -50,6 +51,17 @@ class GeoEvent:
     def message_group_id(self) -> str:
         """The first 32 hex digits of sha256(repository): AWS allows 128 characters, repository names may be longer."""
         return hashlib.sha256(self.repository.encode()).hexdigest()[:32]
+
+    @property
+    def pushed_at(self) -> int:
+        """When it happened (ms), as early as anybody says: the registry's clock, or this site's when it was told."""
+        try:
+            occurred = datetime.fromisoformat(self.occurred_at or "")
+        except ValueError:
+            return self.received_at
+        if occurred.tzinfo is None:
+            return self.received_at
+        return max(min(self.received_at, int(occurred.timestamp() * 1000)), 0)
 
     @property
     def expects(self) -> str | None:

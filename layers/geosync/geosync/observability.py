@@ -67,7 +67,9 @@ class Metrics:
     def __init__(self, site: str) -> None:
         self._site = site
 
-    def put(self, values: Mapping[str, float], unit: Literal["Count", "Milliseconds", "Bytes"] = "Count") -> None:
+    def put(
+        self, values: Mapping[str, float], unit: Literal["Count", "Milliseconds", "Seconds", "Bytes"] = "Count"
+    ) -> None:
         """Print the values that are not 0; nothing when there is none."""
         present = {name: value for name, value in values.items() if value}
         if not present:

@@ -1,12 +1,12 @@
 """What a site owes, since when and why, read from its sync registry: bounded, whatever the size of the backlog.
 
-Everything owed is in the index `due`, what is parked too (far in the future), so a status costs 16 queries and a batch
+Everything owed is in the index `due`, what is parked too (far in the future), so a status costs 32 queries and a batch
 read per hundred references, and touches no row that owes nothing. Nothing here is secret: names, times, failure texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from geosync import event_log, heartbeats
@@ -15,9 +15,11 @@ from geosync.event_log import LastEvent
 from geosync.replication import catalogue
 from geosync.replication.catalogue import Walk
 from geosync.sync_registry import holds as hold_items
+from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
-from geosync.sync_registry.protocol import SHARDS
+from geosync.sync_registry.protocol import FAILED_SHARDS, SHARDS
+from geosync.sync_registry.recovery import Lost, Recovery
 from geosync.sync_registry.registry import MOST_HOLDS, wall_clock
 
 MOST = 1000
@@ -43,7 +45,11 @@ class LastHeartbeat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwedReference:
-    """One owed reference as an operator sees it. `owed_since` is None for an item that cannot be read."""
+    """One owed reference as an operator sees it; times in milliseconds.
+
+    `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
+    before the first comparison, or is not known.
+    """
 
     repository: str
     reference: str
@@ -53,6 +59,17 @@ class OwedReference:
     failure: str | None
     parked: bool
     correlation_id: str | None = None
+    pushed_at: int = 0
+    walk: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastSweep:
+    """The last sweep at `at` (ms): `woken` repositories, or why it woke none."""
+
+    at: int
+    woken: int
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,25 +101,56 @@ class Status:
     open_repositories: int
     """Repositories in which something is owed."""
     failed_repositories: int
-    """Of those, repositories in which a reference has failed, of what was read."""
+    """Of those, repositories in which a reference has failed."""
 
     @property
     def on_primary(self) -> int:
         """Repositories on the primary, as far as the last walk through its catalogue saw."""
         return max(self.comparison.repositories if self.comparison is not None else 0, self.repositories)
 
+    recovery: Recovery
+    """What functions/reconcile last made of the heartbeats."""
+    lost: Lost | None
+    """Notifications known to be lost, None when there are none."""
+    refused: bool
+    """Whether a message could not be marked, and may be in the DLQ still."""
+    last_sweep: LastSweep | None
+
+    @property
+    def proved_at(self) -> int | None:
+        """Start (ms) of the last complete comparison: everything pushed before it is here, whatever was announced."""
+        return self.comparison.proved_at if self.comparison is not None else None
+
     @property
     def recovery_point(self) -> int | None:
         """Everything pushed before this moment (ms) is here and was seen; None while that cannot be said.
 
-        The last heartbeat that came the way of a push, or the oldest mark that is still owed, whichever is earlier. An
-        event that waits in the queue is not known here: ask the queue, too. A repository that is to be compared
-        (`*`) is no push.
+        See sync_registry/recovery.py. Where more is owed than was read, it is what it was when last all of it was
+        read: that stays true. A repository that is to be compared (`*`) is no push.
         """
-        if self.heartbeat is None or self.more_owed or self.more_parked:
-            return None
-        marks = [one.owed_since or 0 for one in self.references if one.reference != "*"]
-        return min([self.heartbeat.sent_at, *marks])
+        if self.more_owed or self.more_parked:
+            return self.recovery.point
+        return self._point(self.proved_at, self.references)
+
+    @property
+    def recovery_point_but_parked(self) -> int | None:
+        """The recovery point of everything but the references that are parked."""
+        if self.more_owed:
+            return self.recovery.point_but_parked
+        return self._point(self.comparison.settled_at if self.comparison is not None else None, self.owed)
+
+    def _point(self, proved_at: int | None, references: Iterable[OwedReference]) -> int | None:
+        return recovery.point(
+            sent_at=self.recovery.sent_at,
+            proved_at=proved_at,
+            is_losing=self.lost is not None,
+            pushes=(one.pushed_at for one in references if one.reference != "*"),
+        )
+
+    @property
+    def would_be_lost(self) -> tuple[OwedReference, ...]:
+        """What would be lost if the primary died now, as far as it is known: what is owed but whole repositories."""
+        return tuple(one for one in self.references if one.reference != "*")
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -125,14 +173,23 @@ class Status:
         return not self.owed and not self.parked
 
 
-def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_clock) -> Status:
-    """Read a site's status; `most` bounds the references read, owed and parked each."""
+def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable[[], int] = wall_clock) -> Status:
+    """Read a site's status; `most` bounds the references read, owed and parked each.
+
+    Where there are more, the repositories that are open or failed are counted by the keys of all of them (a query per
+    thousand), unless `counts` is False.
+    """
     now = clock()
+    site = store.batch_get(_SITE_ITEMS)  # before what is owed: what is accounted was marked before
     waiting, more_owed = _keys(store, start=0, until=PARKED_DUE - 1, most=most)
     parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
-    site = store.batch_get([hold_items.PAUSE, heartbeats.KEY, catalogue.KEY, event_log.CURSOR, MINUTE, _ROWS])
+    open_repositories = {key.repository for key in (*waiting, *parked) if key.item.startswith(OWED_PREFIX)}
     found = store.batch_get([*waiting, *parked])
     references = sorted((_owed(item) for key, item in found.items() if key.item.startswith(OWED_PREFIX)), key=_age)
+    failed_repositories = {one.repository for one in references if one.failure is not None}
+    if counts and (more_owed or more_parked):
+        failed_repositories |= _repositories(store, FAILED_SHARDS)
+        open_repositories |= failed_repositories | _repositories(store, SHARDS)
     holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
     pause, heartbeat, rows = (site.get(key) for key in (hold_items.PAUSE, heartbeats.KEY, _ROWS))
     return Status(
@@ -146,12 +203,22 @@ def read(store: Store, *, most: int = MOST, clock: Callable[[], int] = wall_cloc
         pause=Pause(since=_number(pause, "since"), reason=str(pause.get("reason", ""))) if pause is not None else None,
         holds=tuple(hold for hold in holds if hold.until > now),
         heartbeat=last_heartbeat(heartbeat),
-        comparison=Walk.from_item(site[catalogue.KEY]) if catalogue.KEY in site else None,
+        comparison=catalogue.walk_of(site.get(catalogue.KEY)),
         cursor=event_log.last_processed(site.get(event_log.CURSOR)),
         last_minute=_number(site[MINUTE], "at") if MINUTE in site else None,
-        open_repositories=len({key.repository for key in (*waiting, *parked) if key.item.startswith(OWED_PREFIX)}),
-        failed_repositories=len({one.repository for one in references if one.failure is not None}),
+        open_repositories=len(open_repositories),
+        failed_repositories=len(failed_repositories),
+        recovery=Recovery.from_item(site.get(recovery.RECOVERY)),
+        lost=Lost.from_item(site.get(recovery.LOST)),
+        refused=recovery.REFUSED in site,
+        last_sweep=_last_sweep(site.get(SWEEP)),
     )
+
+
+def _last_sweep(item: Item | None) -> LastSweep | None:
+    if item is None:
+        return None
+    return LastSweep(at=_number(item, "at"), woken=_number(item, "woken"), reason=item.get("reason") or None)
 
 
 def last_heartbeat(item: Item | None) -> LastHeartbeat | None:
@@ -165,12 +232,28 @@ def last_heartbeat(item: Item | None) -> LastHeartbeat | None:
 
 MINUTE = Key(SITE, "minute")
 """The item in which functions/reconcile says when it last ran."""
+SWEEP = Key(SITE, "sweep")
+"""The item in which the sweep says when it last ran, and what it did."""
 _ROWS = Key(SITE, "counter#rows")
+_SITE_ITEMS = (
+    hold_items.PAUSE,
+    heartbeats.KEY,
+    catalogue.KEY,
+    event_log.CURSOR,
+    recovery.RECOVERY,
+    recovery.LOST,
+    recovery.REFUSED,
+    MINUTE,
+    SWEEP,
+    _ROWS,
+)
 
 
 def _keys(store: Store, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
     """Keys of the index from every shard in turn, and whether there are more than `most`."""
-    shards: list[Iterator[Key]] = [iter(store.due_keys(shard, until, start=start)) for shard in SHARDS]
+    shards: list[Iterator[Key]] = [
+        iter(store.due_keys(shard, until, start=start)) for shard in (*SHARDS, *FAILED_SHARDS)
+    ]
     found: list[Key] = []
     while shards:
         for shard in list(shards):
@@ -182,6 +265,12 @@ def _keys(store: Store, *, start: int, until: int, most: int) -> tuple[list[Key]
             else:
                 found.append(key)
     return found, False
+
+
+def _repositories(store: Store, shards: Iterable[str]) -> set[str]:
+    """The repositories of all that is owed in `shards`."""
+    keys = (key for shard in shards for key in store.due_keys(shard, PARKED_DUE))
+    return {key.repository for key in keys if key.item.startswith(OWED_PREFIX)}
 
 
 def _owed(item: Item) -> OwedReference:
@@ -209,6 +298,8 @@ def _owed(item: Item) -> OwedReference:
         failure=owed.failure,
         parked=owed.parked,
         correlation_id=owed.correlation_id,
+        pushed_at=owed.pushed_at,
+        walk=owed.walk,
     )
 
 

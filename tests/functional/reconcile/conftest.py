@@ -11,6 +11,8 @@ from moto import mock_aws
 from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
 from tests.support.logs import lines_of
 
+from geosync.reconcile import recovery
+
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
@@ -18,6 +20,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setattr(recovery, "BETWEEN_LOOKS", 0.0)
     app.site.cache_clear()
     with mock_aws():
         yield monkeypatch

@@ -45,11 +45,13 @@ class Site:
     def __init__(self) -> None:
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
+        self.store = DynamoStore(self.dynamodb, TABLE)
+        self.registry = SyncRegistry(self.store)
         self.sqs = boto3.client("sqs")
         self.work_url = self.sqs.create_queue(QueueName="work")["QueueUrl"]
-        events = self.sqs.create_queue(QueueName="events")["QueueUrl"]
-        asked = self.sqs.get_queue_attributes(QueueUrl=events, AttributeNames=["QueueArn"])
+        self.events_url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
+        self.dlq_url = self.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        asked = self.sqs.get_queue_attributes(QueueUrl=self.events_url, AttributeNames=["QueueArn"])
         self.queue_arn = asked["Attributes"]["QueueArn"]
         self.topic_arn = self.make_topic(PRIMARY_REGION)
         self.secrets = boto3.client("secretsmanager")
@@ -59,6 +61,8 @@ class Site:
         return {
             "WORK_QUEUE_URL": self.work_url,
             "EVENTS_QUEUE_ARN": self.queue_arn,
+            "EVENTS_QUEUE_URL": self.events_url,
+            "DLQ_URL": self.dlq_url,
             "PRIMARY_TOPIC_ARN": self.topic_arn,
             "NOTIFICATION_SECRET_ARN": self.secret_arn,
         }

@@ -11,6 +11,7 @@ from botocore.exceptions import EndpointConnectionError
 from functions.sync import app
 from tests.functional.sync.parts import DONE, TABLE, Site, handle, push, sample, wake
 
+from geosync.replication.receiver import Receiver
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.verification.checksum import checksum
 from geosync.verification.counts import verification_counts
@@ -169,7 +170,7 @@ def test_a_message_that_cannot_be_read_is_a_dead_letter_with_its_reason(
     assert body == event["Records"][0]["body"]
     assert attributes["kind"] == "refused"
     assert reason in attributes["reason"]
-    assert site.items() == {}
+    assert set(site.items()) == {("#site", "refused")}, "the recovery point has to know"
 
 
 def test_what_is_no_json_is_a_dead_letter_word_for_word(site: Site) -> None:
@@ -364,3 +365,33 @@ def test_a_hold_is_forgotten_when_the_registry_answers(site: Site, repository: s
     assert handle(push(site.make.image(repository, "v1"))) == DONE
     assert site.row(repository).state == SYNCED
     assert ("#site", f"hold#{name}") not in site.items()
+
+
+# ── the queue says what is not marked yet ──
+
+
+def test_an_event_leaves_its_queue_when_it_is_marked_not_when_it_is_copied(
+    site: Site, aws: pytest.MonkeyPatch, repository: str
+) -> None:
+    steps: list[str] = []
+    delete = app._delete
+
+    def noted(record: Any) -> None:
+        steps.append("delete")
+        delete(record)
+
+    aws.setattr(app, "_delete", noted)
+    aws.setattr(Receiver, "_knock", lambda *_: steps.append("knock"))
+    event = site.deliver(push(site.make.image(repository, "v1", layers=1)))
+    assert site.in_flight() == 1
+    assert handle(event) == DONE
+    assert (steps, site.in_flight()) == (["delete", "knock"], 0)
+    assert site.owed(repository) == ["tag#v1"]
+    assert site.items()["#site", "cursor"]["id"] == json.loads(event["Records"][0]["body"])["id"]
+
+
+def test_a_message_that_cannot_be_deleted_early_is_synced_all_the_same(site: Site, log: Log, repository: str) -> None:
+    made = site.make.image(repository, "v1", layers=1)
+    assert handle(push(made)) == DONE  # its handle is none of this queue's
+    assert site.digest(repository, "v1") == made.digest
+    assert "event_not_deleted_early" in [line["message"] for line in log()]

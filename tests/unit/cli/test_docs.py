@@ -44,7 +44,8 @@ def logged() -> set[str]:
         if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS and call.args:
             name = texts(call.args[0])
             found |= {one for one in name if re.fullmatch(r"[a-z_]+", one)}
-    return found | {f"{task}_failed" for task in ("subscription", "heartbeat", "sweep", "comparison", "verification")}
+    tasks = ("subscription", "heartbeat", "sweep", "comparison", "verification", "recovery", "minute")
+    return found | {f"{task}_failed" for task in tasks}
 
 
 def test_every_log_message_is_explained_and_none_that_is_not_there() -> None:

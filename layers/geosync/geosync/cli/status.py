@@ -21,6 +21,7 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, Site
+from geosync.reconcile.recovery import SWEEP_LATE
 from geosync.status import OwedReference, Status
 
 
@@ -80,7 +81,16 @@ def document(site: Site, found: Status, letters: int, events: int, limit: int) -
         "holds": [asdict(hold) for hold in found.holds],
         "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
         "events_waiting": events,
-        "recovery_point": found.recovery_point if not events else None,
+        "recovery_point": found.recovery_point,
+        "recovery_point_but_parked": found.recovery_point_but_parked,
+        "recovery_point_stands_because": found.recovery.why,
+        "proved_at": found.proved_at,
+        "notifications_lost": asdict(found.lost) if found.lost is not None else None,
+        "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
+        "last_sweep": asdict(found.last_sweep) if found.last_sweep is not None else None,
+        "last_minute": found.last_minute,
+        "open_repositories": found.open_repositories,
+        "failed_repositories": found.failed_repositories,
         "comparison": asdict(found.comparison) if found.comparison is not None else None,
     }
 
@@ -120,8 +130,10 @@ def lines(site: Site, found: Status, letters: int, events: int) -> list[tuple[ob
     )
     if not site.is_primary:
         said.append(("heartbeat", _heartbeat(found)))
+        said.append(("events", _events(found, events)))
+        said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
-        said.append(("recovery point", _recovery_point(found, events)))
+        said += _recovery_point(found)
     return said
 
 
@@ -149,16 +161,45 @@ def _comparison(found: Status) -> object:
         return plain("none has begun yet", "yellow")
     if walk.failure is not None:
         return plain(f"the primary's catalogue cannot be read: {walk.failure}", "red")
-    how_far = "done" if walk.finished_at is not None else "so far"
-    return f"begun {age(walk.started_at, found.at)} ago, repositories {how_far}: {walk.repositories}"
+    how_far = "in all" if walk.finished_at is not None else "so far"
+    begun = f"begun {age(walk.started_at, found.at)} ago, repositories {how_far}: {walk.repositories}"
+    return f"{begun}, complete" if walk.proved_at == walk.started_at else f"{begun}, see geosync backfill"
 
 
-def _recovery_point(found: Status, events: int) -> object:
-    if events:
-        return plain(f"not known while {count(events, False, 'event')} wait in the queue", "yellow")
-    if found.recovery_point is None:
-        return plain("not known", "yellow")
-    return f"everything pushed before {moment(found.recovery_point)} is here and was seen"
+def _events(found: Status, events: int) -> object:
+    last = "none processed yet"
+    if found.cursor is not None:
+        last = f"the last one processed came to the primary {age(found.cursor.received_at, found.at)} ago"
+    return f"{last}, {events} in the queue"
+
+
+def _sweep(found: Status) -> object:
+    if found.last_sweep is None:
+        return plain("it has not run yet", "yellow")
+    ago = f"{age(found.last_sweep.at, found.at)} ago"
+    late = found.at - found.last_sweep.at > SWEEP_LATE
+    return plain(f"it last ran {ago}: what is owed is not tried again", "red") if late else ago
+
+
+def _recovery_point(found: Status) -> list[tuple[object, object]]:
+    """The sentence that the product exists for, what it leaves out, and what keeps it from moving."""
+    said: list[tuple[object, object]] = []
+    point, others = found.recovery_point, found.recovery_point_but_parked
+    if point is not None:
+        said.append(("recovery point", f"everything pushed before {moment(point)} is here and was seen"))
+    else:
+        said.append(("recovery point", plain("not known before the first comparison is complete", "yellow")))
+    if others is not None and others != point:
+        said.append(("", f"but for what is parked, everything pushed before {moment(others)} is"))
+    if found.recovery.why is not None:
+        said.append(("", plain(f"heartbeats do not move it: {found.recovery.why}", "yellow")))
+    if found.lost is not None:
+        last = f"{found.lost.repository}:{found.lost.reference}"
+        lost = count(found.lost.count, False, "notification")
+        said.append(("", plain(f"{lost} of the primary's registry did not come, the last for {last}", "red")))
+    if found.proved_at is not None:
+        said.append(("proved", f"by comparison, everything pushed before {moment(found.proved_at)}"))
+    return said
 
 
 def _row(reference: OwedReference, now: int) -> tuple[object, ...]:

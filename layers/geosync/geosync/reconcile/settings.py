@@ -16,6 +16,8 @@ class ReconcileSettings:
     sync_table: str
     work_queue_url: str
     events_queue_arn: str
+    events_queue_url: str
+    dlq_url: str
     notifications_url: str
     notification_secret_arn: str
     primary_topic_arn: str | None = None

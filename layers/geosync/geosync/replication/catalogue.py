@@ -8,6 +8,11 @@ registry keeps its notifications in memory, and loses them with its process. How
     last, repositories       the last name done, and how many were
     finished_at              ms; absent while the walk goes on
     failure                  why the registry's catalogue could not be read, absent when it could
+    proved_at                ms; when the latest walk began of which everything was found equal, or copied since
+    settled_at               ms; the same, where nothing but parked references may be left
+    clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
+    moved_at, moved          ms; when something was last done for the walk, and how much it was then
+    asked_for                set when somebody wants the next walk now
 """
 
 from __future__ import annotations
@@ -24,11 +29,17 @@ from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.registries.registry import Registry
 from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
+from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 KEY = Key(SITE, "catalogue")
 MARKERS = 8
 """Marks written side by side."""
+CLEAN_FOR = 30_000
+"""Milliseconds for which nothing that a walk made owed must be left before it counts as complete."""
+STALLED_AFTER = 10 * 60_000
+"""Milliseconds without anything done for a walk after which the next one does not wait for it: what it still owes has
+failed, or waits for a registry."""
 ABANDONED_AFTER = 15 * 60_000
 """Milliseconds without a page done after which a walk is taken up again: the length of an invocation."""
 
@@ -43,6 +54,17 @@ class Walk:
     last: str | None = None
     finished_at: int | None = None
     failure: str | None = None
+    proved_at: int | None = None
+    settled_at: int | None = None
+    clean_since: int | None = None
+    moved_at: int | None = None
+    moved: int = 0
+    asked_for: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that this walk found different was copied since, and seen, but for what is parked."""
+        return self.settled_at == self.started_at
 
     @classmethod
     def from_item(cls, item: Item) -> Walk:
@@ -54,22 +76,68 @@ class Walk:
             last=item.get("last"),
             finished_at=item.get("finished_at"),
             failure=item.get("failure"),
+            proved_at=item.get("proved_at"),
+            settled_at=item.get("settled_at"),
+            clean_since=item.get("clean_since"),
+            moved_at=item.get("moved_at"),
+            moved=int(item.get("moved", 0)),
+            asked_for=bool(item.get("asked_for", False)),
         )
 
 
 def latest(store: Store) -> Walk | None:
     """The latest walk, None when there was none yet."""
-    item = store.get(KEY)
-    return Walk.from_item(item) if item is not None else None
+    return walk_of(store.get(KEY))
+
+
+def walk_of(item: Item | None) -> Walk | None:
+    """Read the item `catalogue`; None when there is none, or it only says that a walk is wanted."""
+    return Walk.from_item(item) if item is not None and "started_at" in item else None
 
 
 def is_due(walk: Walk | None, *, now: int, every: float) -> bool:
-    """Whether a walk should begin or go on: the first, an abandoned one, and one `every` seconds (0: never again)."""
-    if walk is None:
+    """Whether a walk should begin or go on: the first, an abandoned one, and one `every` seconds (0: never again).
+
+    While the work that the last one made moves, no other begins: where a comparison takes longer than `every`, they
+    follow one another.
+    """
+    if walk is None or walk.asked_for:
         return True
     if walk.finished_at is None:
         return now - walk.touched_at >= ABANDONED_AFTER
+    if not walk.complete and walk.moved_at is not None and now - walk.moved_at < STALLED_AFTER:
+        return False
     return every > 0 and now - walk.started_at >= every * 1000
+
+
+def ask(store: Store) -> None:
+    """Have a walk begin now, or the one that was not finished go on."""
+    store.write(Update(key=KEY, set={"asked_for": True}))
+
+
+def note_progress(store: Store, walk: Walk, done: int, *, clean: bool, parked: bool = False, now: int) -> Walk | None:
+    """Note how much was done for a finished walk, and whether nothing that it made owed is left (`clean`).
+
+    `parked`: something is left, but parked. The walk is complete when it was clean for CLEAN_FOR: the index of what is
+    owed follows its table within a moment, so a single reading proves nothing. Returns the walk as it is now, None when
+    another one began meanwhile.
+    """
+    values: dict[str, Any] = {}
+    gone: tuple[str, ...] = ()
+    if done != walk.moved or walk.moved_at is None:
+        values = {"moved": done, "moved_at": now}
+    if not clean:
+        gone = ("clean_since",)
+    elif walk.clean_since is None:
+        values["clean_since"] = now
+    elif now - walk.clean_since >= CLEAN_FOR:
+        values |= {"settled_at": walk.started_at} | ({} if parked else {"proved_at": walk.started_at})
+    if not values and (walk.clean_since is None or clean):
+        return walk
+    with suppress(ConditionFailed):
+        change = Update(key=KEY, set=values, remove=gone, when=Attr("started_at").eq(walk.started_at))
+        return Walk.from_item(store.write(change) or {})
+    return None
 
 
 class Catalogue:
@@ -99,7 +167,7 @@ class Catalogue:
             walk = self._begin()
         try:
             for page in self._primary.repositories(last=walk.last):
-                self._mark(page)
+                self._mark(walk, page)
                 done = {"last": page[-1]} if page else {}
                 walk = self._write(walk, {**done, "repositories": walk.repositories + len(page)}) or walk
         except OutOfTime:
@@ -118,7 +186,7 @@ class Catalogue:
             Update(
                 key=KEY,
                 set={"started_at": now, "touched_at": now, "repositories": 0},
-                remove=("last", "finished_at", "failure"),
+                remove=("last", "finished_at", "failure", "clean_since", "moved_at", "moved", "asked_for"),
             )
         )
         return Walk.from_item(item or {})
@@ -128,15 +196,23 @@ class Catalogue:
         change = Update(
             key=KEY,
             set={"touched_at": self._clock(), **values},
-            remove=() if "failure" in values else ("failure",),
+            remove=("asked_for",) if "failure" in values else ("failure", "asked_for"),
             when=Attr("started_at").eq(walk.started_at),
         )
         with suppress(ConditionFailed):
             return Walk.from_item(self._store.write(change) or {})
         return None
 
-    def _mark(self, repositories: list[str]) -> None:
-        """Mark whole repositories; the sweep wakes them, as many at a time as the work queue has room for."""
+    def _mark(self, walk: Walk, repositories: list[str]) -> None:
+        """Mark whole repositories; the sweep wakes them, as many at a time as the work queue has room for.
+
+        Each says until when all of it is known to have been equal: the last complete comparison, or never (0).
+        """
+        comparison = Comparison(walk=walk.started_at)
+
+        def mark(name: str) -> None:
+            self._registry.mark(name, Reference.whole(), pushed_at=walk.settled_at or 0, comparison=comparison)
+
         with ThreadPoolExecutor(MARKERS, thread_name_prefix="mark") as pool:
-            for _ in pool.map(lambda name: self._registry.mark(name, Reference.whole()), repositories):
+            for _ in pool.map(mark, repositories):
                 pass

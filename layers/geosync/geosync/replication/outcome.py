@@ -15,5 +15,7 @@ class Outcome:
     marked_again: bool = False
     digest: str | None = None
     copied: CopyResult | None = None
+    unannounced: bool = False
+    """A comparison found it, and no notification had told of it."""
     outside: bool = False
     """It is not, or no longer, among what this site replicates: nothing was copied or removed."""

@@ -21,6 +21,7 @@ from geosync.errors import (
     RegistryUnavailable,
     SyncRegistryError,
 )
+from geosync.event_log import record_processed
 from geosync.events import GeoEvent, Heartbeat, parse_message
 from geosync.heartbeats import record
 from geosync.oci.deadline import Deadline
@@ -37,6 +38,7 @@ from geosync.replication.work import (
     WorkMessage,
 )
 from geosync.settings import Role
+from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
 from geosync.sync_registry.items import Glance, Lease, Reference
@@ -82,17 +84,19 @@ class Receiver:
         self._verification_bounds = verification
         self._clock = clock
 
-    def receive(self, body: str) -> None:
-        """Process one message.
+    def receive(self, body: str, *, marked: Callable[[], None] = lambda: None) -> None:
+        """Process one message; `marked` is called when what an event spoke of is marked, before any of it is synced.
 
         Raises what DynamoDB or SQS raised before the message was marked or in the DLQ: then it must come again.
         """
         try:
-            self._process(_parse(body))
+            self._process(_parse(body), marked)
         except (MessageError, CorruptItem) as error:
+            if self._role == "secondary":
+                recovery.refused(self._store, now=self._clock())
             self._reporter.refused(body, error)
 
-    def _process(self, message: Message) -> None:
+    def _process(self, message: Message, marked: Callable[[], None]) -> None:
         if self._role == "primary":
             self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return
@@ -100,7 +104,8 @@ class Receiver:
             case Heartbeat():
                 record(self._store, message, now=self._clock())
             case GeoEvent():
-                self._event(message)
+                self._event(message, marked)
+                self._after_the_mark(lambda: record_processed(self._store, message))
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():
@@ -108,17 +113,26 @@ class Receiver:
             case VerifyMessage():
                 self._verification_asked_for(message)
 
-    def _event(self, event: GeoEvent) -> None:
+    def _event(self, event: GeoEvent, marked: Callable[[], None]) -> None:
         reference = _reference(event)
         if self._is_outside(event.repository, reference, event=event.id, correlation_id=event.correlation_id):
             return
         glance = self._look(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
+        if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
+            recovery.came_late(self._store, event.repository, reference)
         if self._registry.is_already_seen(glance, digest, event.received_at):
             keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
             self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
             return
-        self._registry.mark(event.repository, reference, expects=event.expects, correlation_id=event.correlation_id)
+        self._registry.mark(
+            event.repository,
+            reference,
+            expects=event.expects,
+            correlation_id=event.correlation_id,
+            pushed_at=event.pushed_at,
+        )
+        marked()
         self._after_the_mark(lambda: self._knock(event.repository, glance))
 
     def _is_outside(self, repository: str, reference: Reference, **keys: str) -> bool:

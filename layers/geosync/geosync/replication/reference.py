@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from geosync.replication.repair import Repairer
 from geosync.selection import Selection
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, Owed
+from geosync.sync_registry.items import ABSENT, Owed, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 Found = TypeVar("Found")
@@ -114,12 +115,20 @@ class ReferenceSync:
                 case decisions.Fail(reason):
                     raise SecondaryDisagrees(reason)
                 case decisions.Discharge(seen):
-                    if attempt.primary.digest is not None and not owed.expects:
-                        self._bring_referrers(attempt)
-                    if seen is None and owed.reference.kind == "digest":
-                        self._mark_tags_of(owed)
-                    discharged = self._held.discharge(owed, seen)
-                    return attempt.outcome(discharged=discharged, marked_again=not discharged)
+                    return self._discharge(attempt, seen)
+
+    def _discharge(self, attempt: _Attempt, seen: Seen | None) -> Outcome:
+        """What was proved: bring and mark what follows from it, then pay."""
+        owed = attempt.owed
+        if attempt.primary.digest is not None and not owed.expects:
+            self._bring_referrers(attempt)
+        if attempt.was_never_announced:
+            self._registry.lost_notification(owed)
+            seen = replace(seen, unannounced=True) if seen is not None else None
+        if seen is None and owed.reference.kind == "digest":
+            self._mark_tags_of(owed)
+        discharged = self._held.discharge(owed, seen)
+        return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _depends(self, owed: Owed) -> bool:
         """Whether it depends on the manifest if it is replicated: some tags are not, and this one has none."""
@@ -233,6 +242,16 @@ class _Attempt:
         assert self.primary.digest is not None  # noqa: S101 - an invariant, not a check of input
         return self.primary.digest
 
+    @property
+    def was_never_announced(self) -> bool:
+        """Whether the primary's reference changed, and no notification told of it: only a comparison found it.
+
+        Where it is what it was when it was last seen, somebody changed the secondary.
+        """
+        owed = self.owed
+        changed = owed.seen is None or owed.seen.digest != self.primary.digest
+        return owed.unannounced and not owed.expects and changed and (self.writes > 0 or owed.worked_on)
+
     def wrote(self) -> None:
         """Count a write; what the secondary was before it says nothing any more."""
         self.writes += 1
@@ -240,4 +259,10 @@ class _Attempt:
 
     def outcome(self, *, discharged: bool, marked_again: bool) -> Outcome:
         """Sum up."""
-        return Outcome(discharged=discharged, marked_again=marked_again, digest=self.primary.digest, copied=self.copied)
+        return Outcome(
+            discharged=discharged,
+            marked_again=marked_again,
+            digest=self.primary.digest,
+            copied=self.copied,
+            unannounced=discharged and self.was_never_announced,
+        )

@@ -49,6 +49,9 @@ class Reporter:
             lag = max(int(time.time() * 1000) - owed.owed_since, 0)
             self._logger.info("reference_synced", extra={**keys, "lag_ms": lag})
             self._metrics.put({"ReferencesSynced": 1})
+            if outcome.unannounced:
+                self._logger.warning("notification_lost", extra=keys)
+                self._metrics.put({"NotificationsLost": 1})
             self._metrics.put({"Lag": lag}, "Milliseconds")
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"

@@ -21,6 +21,8 @@ class SyncSettings:
     sync_table: str
     dlq_url: str
     local_registry_url: str
+    events_queue_url: str | None = None
+    """Where geo events wait; without it their messages are deleted when the invocation ends."""
     local_registry_secret_arn: str | None = None
     local_registry_vendor: str = AUTO
     primary_registry_url: str | None = None

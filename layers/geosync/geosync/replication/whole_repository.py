@@ -19,6 +19,7 @@ from geosync.replication.outcome import Outcome
 from geosync.selection import Selection
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
+from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 PARALLELISM = 8
@@ -72,7 +73,9 @@ class WholeRepository:
                 asked_at = wall_clock()
                 for page in self._primary.tags_with_digests(owed.repository, last=resumed_after):
                     listed.update(one.tag for one in page)
-                    self._compare(pool, owed.repository, self._selected(owed.repository, page), asked_at)
+                    selected = self._selected(owed.repository, page)
+                    found = self._compare(pool, owed, selected, asked_at)
+                    self._registry.count_page(owed, tags=len(selected), found=found)
                     if page:
                         advanced = self._registry.advance(owed, page[-1].tag)
                         if advanced is None:
@@ -80,7 +83,7 @@ class WholeRepository:
                         owed = advanced
                     asked_at = wall_clock()
             for names in self._seen_but_not_listed(owed, listed, complete=resumed_after is None):
-                self._mark(pool, owed.repository, names, expects)
+                self._mark(pool, owed, dict.fromkeys(names), expects)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
 
@@ -101,11 +104,12 @@ class WholeRepository:
                 digests.update(page)
         return _Listing(asked_at=asked_at, digests=digests)
 
-    def _compare(self, pool: ThreadPoolExecutor, repository: str, page: list[ListedTag], asked_at: int) -> None:
+    def _compare(self, pool: ThreadPoolExecutor, owed: Owed, page: list[ListedTag], asked_at: int) -> int:
         """Mark those of a page that were never seen equal, or are not now; note the others as looked at.
 
-        `asked_at`: when the primary was asked for the page.
+        `asked_at`: when the primary was asked for the page. Returns how many were marked.
         """
+        repository = owed.repository
         listed = dict(page)
         known = self._registry.seen(repository, map(Reference.tag, listed))
 
@@ -119,7 +123,13 @@ class WholeRepository:
 
         seen = [pair for pair in pool.map(look, known.items()) if pair]
         recorded = self._registry.record(self._held.lease, seen) if seen else set()
-        self._mark(pool, repository, (tag for tag in listed if Reference.tag(tag) not in recorded), None)
+        different = {tag: known.get(one) for tag in listed if (one := Reference.tag(tag)) not in recorded}
+        if owed.walk is not None:
+            # What is owed already is tried by itself, and what is parked waits for somebody to ask.
+            for one in self._registry.owed_among(repository, map(Reference.tag, different)):
+                del different[one.value]
+        self._mark(pool, owed, {tag: _equal_until(owed, seen) for tag, seen in different.items()}, None)
+        return len(different)
 
     def _by_listing(self, reference: Reference, digest: str, asked_at: int) -> tuple[Reference, Seen] | None:
         """Compare a tag by what both listings said; None unless that shows and proves that they are equal."""
@@ -143,9 +153,19 @@ class WholeRepository:
             return None
         return Reference.tag(tag), Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at)
 
-    def _mark(self, pool: ThreadPoolExecutor, repository: str, tags: Iterable[str], expects: str | None) -> None:
+    def _mark(self, pool: ThreadPoolExecutor, owed: Owed, tags: Mapping[str, int | None], expects: str | None) -> None:
+        """Mark `tags`, which map to the moment until which each is known to have been equal (None: that says nothing).
+
+        After the first complete comparison, a difference is one that no notification told of.
+        """
+        comparison = None
+        if owed.walk is not None:
+            comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
+
         def mark(tag: str) -> None:
-            self._registry.mark(repository, Reference.tag(tag), expects=expects)
+            self._registry.mark(
+                owed.repository, Reference.tag(tag), expects=expects, pushed_at=tags[tag], comparison=comparison
+            )
 
         for _ in pool.map(mark, tags):
             pass
@@ -166,3 +186,12 @@ class WholeRepository:
         while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
             yield [reference.value for reference, seen in page if is_missing(reference, seen)]
             after = page[-1][0].seen_key
+
+
+def _equal_until(owed: Owed, seen: Seen | None) -> int | None:
+    """The last moment (ms) at which a tag is known to have been equal: when it was looked at, or all of them were.
+
+    None: nothing is known, as somebody else than a comparison asked.
+    """
+    looked_at = seen.looked_at if seen is not None else None
+    return looked_at if owed.walk is None else max(owed.pushed_at, looked_at or 0)

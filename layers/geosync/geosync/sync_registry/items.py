@@ -98,18 +98,23 @@ class Seen:
     """What a reference was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
+    `unannounced`: it was copied because a comparison found it different, and no event has told of it since.
     """
 
     digest: str
     looked_at: int
     seen_at: int
+    unannounced: bool = False
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
         """Read a `tag#…` or `digest#…` item."""
         read = _Reader(item)
         return cls(
-            digest=read.text("digest", ""), looked_at=read.number("looked_at", 0), seen_at=read.number("seen_at", 0)
+            digest=read.text("digest", ""),
+            looked_at=read.number("looked_at", 0),
+            seen_at=read.number("seen_at", 0),
+            unannounced=read.flag("unannounced"),
         )
 
     @classmethod
@@ -136,6 +141,10 @@ class Owed:
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
     counts for nothing until they were brought anew (replication/repair.py).
+
+    `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
+    moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
+    `unannounced`: that comparison found it different, and no event has spoken of it since.
     """
 
     repository: str
@@ -152,6 +161,9 @@ class Owed:
     cursor: str | None = None
     correlation_id: str | None = None
     distrust: frozenset[str] = frozenset()
+    pushed_at: int = 0
+    walk: int | None = None
+    unannounced: bool = False
     seen: Seen | None = None
 
     @property
@@ -174,13 +186,14 @@ class Owed:
             raise read.corrupt("item", "is not the key of a reference")
         marked_at = read.number("marked_at")
         parked = read.flag("parked")
+        owed_since = read.number("owed_since", marked_at)
         return cls(
             repository=read.text("repository"),
             reference=reference,
             mark=read.text("mark"),
             expects=read.texts("expects"),
             marked_at=marked_at,
-            owed_since=read.number("owed_since", marked_at),
+            owed_since=owed_since,
             due=None if parked else read.number("due", marked_at),
             attempts=read.number("attempts", 0),
             failure=read.optional_text("failure"),
@@ -189,6 +202,9 @@ class Owed:
             cursor=read.optional_text("cursor"),
             correlation_id=read.optional_text("correlation_id"),
             distrust=read.texts("distrust"),
+            pushed_at=read.number("pushed_at", owed_since),
+            walk=read.optional_number("walk"),
+            unannounced=read.flag("unannounced"),
             seen=seen,
         )
 

@@ -32,6 +32,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.errors import CorruptItem
+from geosync.sync_registry import walks
 from geosync.sync_registry.changes import Change, Check, Delete, Key, Update
 from geosync.sync_registry.items import (
     FAILED,
@@ -56,6 +57,9 @@ VERIFICATION_SHARDS = tuple(f"v{shard}" for shard in SHARDS)
 """The partitions of the index `due` that hold the rows to be verified, and when: synced, and nobody's."""
 UNVERIFIED = ("verification_state", "verification_due")
 """What a row has not while something is owed in it."""
+FAILED_SHARDS = tuple(f"f{shard}" for shard in SHARDS)
+"""The partitions of the index `due` that hold what has failed since it was last marked: the sweep reads them after the
+others, so that what was never tried comes first, and a status counts them without reading an item."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
 FAILURE_LENGTH = 255
@@ -73,6 +77,19 @@ def verification_shard(repository: str) -> str:
     return f"v{due_shard(repository)}"
 
 
+def failed_shard(repository: str) -> str:
+    """The partition of the index `due` that a reference of the repository is in once an attempt at it failed."""
+    return f"f{due_shard(repository)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """On whose behalf a comparison marks: its `walk`, and whether the difference should have been announced."""
+
+    walk: int
+    unannounced: bool = False
+
+
 def mark(
     repository: str,
     reference: Reference,
@@ -83,13 +100,20 @@ def mark(
     correlation_id: str | None = None,
     distrust: frozenset[str] = frozenset(),
     primary: str | None = None,
+    pushed_at: int | None = None,
+    comparison: Comparison | None = None,
 ) -> Update:
     """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
 
     A mark starts afresh: no failure, no attempts, not parked, no cursor; what is distrusted stays so until a discharge.
     The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), and when the item was
     marked under another primary than `primary` (then `mark_under_another`). None: by somebody who follows none.
+    `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
     """
+    found: dict[str, Any] = {"walk": comparison.walk} if comparison is not None else {}
+    if comparison is not None and comparison.unannounced:
+        found["unannounced"] = True
+    gone = ("failure", "failed_at", "parked", "cursor", *(("unannounced",) if expects is not None else ()))
     named = expects is not None and expects != UNNAMED
     union = {"expects": frozenset({expects})} if expects is not None else {}
     return Update(
@@ -102,10 +126,11 @@ def mark(
             "attempts": 0,
             **({"correlation_id": correlation_id} if correlation_id else {}),
             **({"primary": primary} if primary is not None else {}),
+            **found,
         },
-        set_once={"owed_since": now},
+        set_once={"owed_since": now, "pushed_at": now if pushed_at is None else pushed_at},
         union=union | ({"distrust": distrust} if distrust else {}),
-        remove=("failure", "failed_at", "parked", "cursor"),
+        remove=gone,
         when=_all(
             Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
             Attr("primary").not_exists() | Attr("primary").eq(primary) if primary is not None else None,
@@ -131,9 +156,18 @@ def mark_under_another(mark: Update, primary: str) -> Update:
     )
 
 
+def pushed_before(owed: Owed, pushed_at: int) -> Update:
+    """Say that an owed reference stands for an earlier push, too: queues deliver in any order."""
+    key = Key(owed.repository, owed.reference.owed_key)
+    return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
+
+
 def mark_afresh(broken: Update) -> Update:
-    """The same mark over an item that cannot be added to: nothing is kept of what it expected."""
-    return replace(broken, set={**broken.set, "expects": frozenset({UNNAMED})}, union={}, when=None)
+    """The same mark over an item that cannot be read or added to: nothing is kept of what it was."""
+    values = {"correlation_id": None, "walk": None, **broken.set, **broken.set_once, "expects": frozenset({UNNAMED})}
+    gone = [name for name, value in values.items() if value is None]
+    kept = {name: value for name, value in values.items() if value is not None}
+    return replace(broken, set=kept, set_once={}, union={}, remove=(*broken.remove, *gone), when=None)
 
 
 def knock(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing, take: bool = True) -> Update:
@@ -228,7 +262,8 @@ def discharge(
 
     `primary` is the one under which it was seen.
 
-    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i.
+    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. What
+    comes after them are the counters of the comparisons that found them, without a condition.
     """
     row = Key(lease.repository, ROW)
     if any(owed.reference.kind != "repository" for owed, _ in references):
@@ -238,7 +273,7 @@ def discharge(
     for owed, seen in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=_is_unmarked(owed)))
         changes.append(_record(owed.repository, owed.reference, seen, now, primary))
-    return changes
+    return changes + walks.discharged((owed for owed, _ in references), now=now)
 
 
 def _is_unmarked(owed: Owed) -> ConditionBase:
@@ -255,7 +290,9 @@ def _record(repository: str, reference: Reference, seen: Seen | None, now: int, 
         values["primary"] = primary
     if reference.kind == "digest":
         values["expire_at"] = now // 1000 + DIGEST_MEMORY
-    return Update(key=key, set=values)
+    if not seen.unannounced:
+        return Update(key=key, set=values, remove=("unannounced",))
+    return Update(key=key, set={**values, "unannounced": True})
 
 
 def record(
@@ -278,7 +315,12 @@ def postpone(owed: Owed, due: int, *, now: int, failure: str | None = None) -> U
 def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
     """Count a failed attempt, and try again later; parked (`parked`, or too many attempts) only after another mark."""
     attempts = owed.attempts + 1
-    values: dict[str, Any] = {"attempts": attempts, "failure": cut(failure), "failed_at": now}
+    values: dict[str, Any] = {
+        "attempts": attempts,
+        "failure": cut(failure),
+        "failed_at": now,
+        "due_shard": failed_shard(owed.repository),
+    }
     if parked or attempts >= timing.max_attempts:
         values |= {"parked": True, "due": PARKED_DUE}
     else:

@@ -13,12 +13,11 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
-from geosync.sync_registry import counters, decisions, listing, protocol
+from geosync.sync_registry import counters, decisions, listing, protocol, recovery, walks
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Change, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
@@ -121,12 +120,15 @@ class SyncRegistry:
         expects: str | None = None,
         correlation_id: str | None = None,
         distrust: frozenset[str] = frozenset(),
+        pushed_at: int | None = None,
+        comparison: protocol.Comparison | None = None,
     ) -> Owed:
         """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
 
         `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
         when nobody but ourselves asked (backfill, resync, comparison, verification). `distrust` is what verification
-        found missing or wrong below it (see Owed).
+        found missing or wrong below it (see Owed). `pushed_at` (ms) is when it was pushed, as far as anybody knows; a
+        second write keeps the earliest, should events come in another order.
         """
         now = self._clock()
 
@@ -141,8 +143,18 @@ class SyncRegistry:
                 correlation_id=correlation_id,
                 distrust=distrust,
                 primary=self._primary,
+                pushed_at=pushed_at,
+                comparison=comparison,
             )
 
+        owed = self._marked(build, expects)
+        if pushed_at is not None and pushed_at < owed.pushed_at:
+            with suppress(ConditionFailed):
+                self._store.write(protocol.pushed_before(owed, pushed_at))
+        return owed
+
+    def _marked(self, build: Callable[[str | None], Update], expects: str | None) -> Owed:
+        """Carry out a mark, in the form that fits the item that is there."""
         change = build(expects)
         for _ in range(ATTEMPTS):
             try:
@@ -155,7 +167,7 @@ class SyncRegistry:
                     change = build(UNNAMED)
             except CorruptItem:
                 return self._owed(self._written(protocol.mark_afresh(build(UNNAMED))))
-        raise Contended(f"{repository}: {reference} changed {ATTEMPTS} times while it was to be marked")
+        raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
 
     def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
         return Owed.from_item(item, seen, primary=self._primary)
@@ -274,7 +286,8 @@ class SyncRegistry:
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
-        values: dict[str, Any] = {"failure": protocol.cut(reason), "parked": True, "due": PARKED_DUE}
+        shard = protocol.failed_shard(key.repository)
+        values = {"failure": protocol.cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
@@ -359,7 +372,7 @@ class SyncRegistry:
     # ------------------------------------------------------------------------------------------------------ the sweep
 
     def due_repositories(self, limit: int = 100) -> list[str]:
-        """Repositories with something due and no live lease, at most `limit`, from every shard in turn.
+        """Repositories with something due and no live lease, at most `limit`: never tried before failed and due again.
 
         In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
         """
@@ -373,6 +386,11 @@ class SyncRegistry:
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
         """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
         return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
+
+    def owed_among(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
+        """Those of `references` that are owed."""
+        keys = {Key(repository, reference.owed_key): reference for reference in references}
+        return {keys[key] for key in self._store.batch_get(keys)} if keys else set()
 
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
         """What was last seen of those of `references` that were ever discharged."""
@@ -388,6 +406,16 @@ class SyncRegistry:
                 return tags
             after = str(items[-1]["item"])
         return []
+
+    def lost_notification(self, owed: Owed) -> None:
+        """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
+        recovery.lost(self._store, owed, now=self._clock())
+
+    def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
+        """Count a page of a whole repository for the comparison that asked for it: tags listed, and found different."""
+        if owed.walk is not None:
+            counts = {walks.TAGS: tags, walks.FOUND: found}
+            self._store.write(walks.count(owed.walk, owed.repository, counts, now=self._clock()))
 
     # ------------------------------------------------------------------------------------------------ pause and holds
 

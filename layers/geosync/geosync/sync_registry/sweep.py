@@ -1,12 +1,14 @@
 """The sweep: repositories with something due and nobody at work. One rule finds what no message speaks for.
 
-It reads keys only, and the rows of the repositories it finds; ten thousand references that are due in one repository
-hold up no more than the others in its shard, and those no longer than their keys take to read.
+What was never tried comes before what failed and is due again; a share is kept for the latter, so that a long backfill
+does not keep a push that failed once waiting for days. The sweep reads keys only, and the rows of the repositories it
+finds; ten thousand references that are due in one repository hold up no more than the others in its shard, and those no
+longer than their keys take to read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from geosync.sync_registry import protocol
 from geosync.sync_registry.changes import Key, Store
@@ -16,12 +18,25 @@ ROWS_READ = 100
 """Rows that are read at once."""
 
 
-def free_repositories(store: Store, now: int, limit: int) -> list[str]:
-    """Repositories with something due at `now` (ms) and no live lease, at most `limit`, from every shard in turn.
+FAILED_SHARE = 10
+"""One of so many repositories may be one in which only what failed is due, while there is enough else to do."""
 
-    In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
+
+def free_repositories(store: Store, now: int, limit: int) -> list[str]:
+    """Repositories with something due at `now` (ms) and no live lease, at most `limit`: the never tried first.
+
+    They come from every shard in turn, in a shard the longest due first. A row that cannot be read counts as free:
+    whoever takes it says why not.
     """
-    shards = [_of_shard(store, shard, now) for shard in protocol.SHARDS]
+    fresh = _take(store, protocol.SHARDS, now, limit)
+    failed = _take(store, protocol.FAILED_SHARDS, now, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
+    return fresh[: limit - len(failed)] + failed
+
+
+def _take(store: Store, names: Iterable[str], now: int, limit: int, but: Collection[str] = ()) -> list[str]:
+    """At most `limit` free repositories from the shards `names`, without those in `but`."""
+    taken = set(but)
+    shards = [_of_shard(store, shard, now, taken) for shard in names] if limit > 0 else []
     found: list[str] = []
     while shards and len(found) < limit:
         for shard in list(shards):
@@ -33,8 +48,8 @@ def free_repositories(store: Store, now: int, limit: int) -> list[str]:
     return found
 
 
-def _of_shard(store: Store, shard: str, now: int) -> Iterator[str]:
-    known: set[str] = set()
+def _of_shard(store: Store, shard: str, now: int, taken: Collection[str]) -> Iterator[str]:
+    known: set[str] = set(taken)
     waiting: list[str] = []
     for key in store.due_keys(shard, now):
         if key.repository in known:
