@@ -18,7 +18,7 @@ from geosync.notifications.authorization import read_tokens
 from geosync.reconcile import heartbeat, recovery, subscription
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.reconcile.sweep import sweep
-from geosync.replication.catalogue import is_due, latest
+from geosync.replication.catalogue import follow, is_due, latest
 from geosync.replication.work import CatalogueMessage
 from geosync.settings import read
 from geosync.status import MINUTE, SWEEP
@@ -123,6 +123,8 @@ def _recovery() -> None:
 
 def _comparison() -> None:
     settings = site().settings
+    if follow(site().store, settings.primary_topic_arn or ""):
+        logger.info("primary_changed", extra={"topic": settings.primary_topic_arn})
     walk = latest(site().store)
     if not is_due(walk, now=wall_clock(), every=settings.comparison_seconds):
         return

@@ -11,7 +11,10 @@ import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 
+from geosync import status
 from geosync.reconcile import sweep
+from geosync.replication import catalogue
+from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import wall_clock
 from geosync.verification.choose import BUSY, MOST, ask_for_verifications
 
@@ -121,6 +124,42 @@ def test_the_primary_s_catalogue_is_walked_once_a_day_and_taken_up_where_it_was_
 def test_a_new_site_asks_for_its_backfill(site: Site) -> None:
     assert minute()["comparison"] == "done"
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+
+
+def test_after_a_promotion_everything_is_compared_with_the_new_primary(site: Site, aws: pytest.MonkeyPatch) -> None:
+    minute()
+    site.messages()
+    site.walked(started_at=time.time_ns() // 1_000_000)
+    site.store.write(Update(key=catalogue.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
+    minute()
+    assert site.messages() == []
+    assert status.read(site.store).proved_at == 1
+    aws.setenv("PRIMARY_TOPIC_ARN", site.make_topic("us-west-2"))
+    app.site.cache_clear()
+    minute()
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+    assert status.read(site.store).recovery_point is None
+
+
+# ── the recovery point ──
+
+
+def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log) -> None:
+    minute()
+    assert status.read(site.store).recovery.why is None
+    site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="{}")
+    minute()
+    assert status.read(site.store).recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+    site.sqs.send_message(QueueUrl=site.events_url, MessageBody="{}")
+    taken = site.sqs.receive_message(QueueUrl=site.events_url)["Messages"]  # in flight: somebody has it, or has died
+    minute()
+    assert status.read(site.store).recovery.why == "events wait in the queue: 1"
+    site.sqs.delete_message(QueueUrl=site.events_url, ReceiptHandle=taken[0]["ReceiptHandle"])
+    site.sqs.purge_queue(QueueUrl=site.dlq_url)
+    minute()
+    lines = [line for line in log() if line["message"] == "recovery_point"]
+    assert "why" not in lines[-1]
+    assert "DLQ" in lines[-3]["why"]
 
 
 # ── the heartbeat ──

@@ -13,6 +13,7 @@ registry keeps its notifications in memory, and loses them with its process. How
     clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
     moved_at, moved          ms; when something was last done for the walk, and how much it was then
     asked_for                set when somebody wants the next walk now
+    following                the primary that the site follows; of another one, all of this says nothing
 """
 
 from __future__ import annotations
@@ -20,14 +21,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.registries.registry import Registry
-from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
+from geosync.sync_registry import recovery
+from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
 from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
@@ -108,6 +110,25 @@ def is_due(walk: Walk | None, *, now: int, every: float) -> bool:
     if not walk.complete and walk.moved_at is not None and now - walk.moved_at < STALLED_AFTER:
         return False
     return every > 0 and now - walk.started_at >= every * 1000
+
+
+def follow(store: Store, primary: str) -> bool:
+    """Note which primary the site follows (any text that changes with it). True: another one than before.
+
+    Then nothing is compared yet: the next walk begins at the beginning, and what was proved and accounted is forgotten.
+    """
+    item = store.get(KEY) or {}
+    former = item.get("following")
+    if former == primary:
+        return False
+    change = Update(key=KEY, set={"following": primary})
+    if former is not None:
+        kept = {"repository", "item", "following"}
+        change = replace(change, remove=tuple(item.keys() - kept))
+        for key in (recovery.RECOVERY, recovery.LOST):
+            store.write(Delete(key=key))
+    store.write(change)
+    return former is not None
 
 
 def ask(store: Store) -> None:
