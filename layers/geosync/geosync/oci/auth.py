@@ -14,13 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from geosync.errors import RegistryUnavailable, TooLarge, Unauthorized
 from geosync.oci.answers import broken, classify, read_bounded, read_errors, redact, retry_after
 from geosync.oci.credentials import Anonymous, Basic, Borrowed, Credentials, Loan, RegistryKey
 from geosync.oci.deadline import Deadline
-from geosync.oci.signing import Signer
+from geosync.oci.signing import Signer, expires_at
 from geosync.oci.transport import Answer, Broken, Timeouts, Transport
 
 MAX_TOKEN_BYTES = 64 * 1024
@@ -220,15 +220,19 @@ class Authorizer:
         return _new(self._signer.sign(listed), begun, self._credentials.lifetime)
 
     def _basic(self) -> str:
-        account: Basic | Loan
+        account = self._account()
+        if account is None:
+            raise self._refused("it asks for a user and a password, and the secret has none")
+        return _basic_header(account)
+
+    def _account(self) -> Basic | Loan | None:
         match self._credentials:
             case Basic() as account:
-                pass
+                return account
             case Borrowed() as lender:
-                account = self._borrow(lender)
+                return self._borrow(lender)
             case _:
-                raise self._refused("it asks for a user and a password, and the secret has none")
-        return _basic_header(account)
+                return None
 
     def _borrow(self, lender: Borrowed) -> Loan:
         """The account that is lent now, a new one when its time has come."""
@@ -247,26 +251,31 @@ class Authorizer:
 
     def _fetch(self, challenge: Challenge, access: Access) -> _Token:
         """Ask the token service that the challenge names."""
-        realm = challenge.parameters["realm"]
+        realm, service = challenge.parameters["realm"], challenge.parameters.get("service")
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        if isinstance(self._credentials, Basic | Borrowed):
-            headers["Authorization"] = self._basic()
-        parts = urlsplit(realm)
-        request = f"GET token from {parts.hostname}"
+        account = self._account()
+        method, url, body = "GET", _token_url(realm, service, access), None
+        if isinstance(account, Loan) and account.is_refresh_token:
+            method, url, body = "POST", realm, _refresh_form(account, service, access)
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        elif account is not None:
+            headers["Authorization"] = _basic_header(account)
+        request = f"{method} token from {urlsplit(realm).hostname}"
         begun = time.time()
         try:
             answer = self._transport.send(
-                "GET",
-                _token_url(realm, challenge.parameters.get("service"), access),
+                method,
+                url,
                 headers=headers,
+                body=body,
                 timeouts=_TOKEN_TIMEOUTS,
                 left=self._deadline.left,
                 repeatable=True,
             )
             if answer.status != 200:
                 errors = read_errors(answer, self._deadline)
-                if answer.status == 401 and "Authorization" in headers:
-                    self._give_back(headers["Authorization"])
+                if answer.status in (400, 401) and isinstance(account, Loan):
+                    self._give_back(_basic_header(account))
                 if 300 <= answer.status < 400:
                     raise Unauthorized(
                         self._name, request, status=answer.status, detail="the token service answers with a redirect"
@@ -277,13 +286,13 @@ class Authorizer:
                 if isinstance(found, Unauthorized | RegistryUnavailable):
                     raise found
                 raise Unauthorized(self._name, request, status=answer.status, codes=errors.codes, detail=errors.detail)
-            body = read_bounded(answer, MAX_TOKEN_BYTES, self._deadline, "a token")
+            content = read_bounded(answer, MAX_TOKEN_BYTES, self._deadline, "a token")
         except Broken as error:
             self._deadline.check()
             raise broken(self._name, request, error, write=False) from error
         except TooLarge as error:
             raise self._refused(f"the token service's answer is too large: {error}") from error
-        return self._read_token(body, begun)
+        return self._read_token(content, begun)
 
     def _read_token(self, body: bytes, begun: float) -> _Token:
         try:
@@ -295,7 +304,9 @@ class Authorizer:
             raise self._refused("the token service's answer has no token")
         lifetime = document.get("expires_in")
         if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or lifetime <= 0:
-            lifetime = DEFAULT_LIFETIME_SECONDS
+            # Azure's says it only in the token itself.
+            ends = expires_at(text)
+            lifetime = ends - begun if ends is not None and ends > begun else DEFAULT_LIFETIME_SECONDS
         return _new(text, begun, lifetime)
 
     def _check_realm(self, realm: str) -> None:
@@ -358,6 +369,14 @@ def _token_url(realm: str, service: str | None, access: Access) -> str:
     if not query:
         return base
     return f"{base}{'&' if '?' in base else '?'}{query}"
+
+
+def _refresh_form(loan: Loan, service: str | None, access: Access) -> bytes:
+    """Return the form of a token request with a refresh token (Distribution, "OAuth2 Token Authentication")."""
+    pairs = [("grant_type", "refresh_token"), ("client_id", "geosync"), ("refresh_token", loan.password)]
+    pairs += [("service", service)] if service else []
+    pairs += [("scope", f"{kind}:{name}:{','.join(actions)}") for kind, name, actions in access]
+    return urlencode(pairs).encode()
 
 
 def _new(text: str, begun: float, lifetime: float) -> _Token:

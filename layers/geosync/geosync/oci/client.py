@@ -261,6 +261,15 @@ class RegistryClient(UploadVerbs):
         """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
         yield from pages(self._requests, path, access)
 
+    def serves(self, path: str, access: auth.Access) -> bool:
+        """Whether a GET of a path of the registry's own is answered with 200; False for 404."""
+        call = Call(method="GET", target=path, access=access, repeatable=True)
+        answer = self._requests.send(call)
+        if answer.status not in (200, 404):
+            self._requests.fail(call, answer)
+        answer.close()
+        return answer.status == 200
+
     def delete(self, path: str, access: auth.Access) -> None:
         """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
         self._delete(Call(method="DELETE", target=path, access=access, write=True))

@@ -43,11 +43,16 @@ class RegistryKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """A user and a password for a time; `renew_at` (seconds since the epoch) is well before they end."""
+    """A user and a password for a time; `renew_at` (seconds since the epoch) is well before they end.
+
+    Where the password `is_refresh_token`, the token service is asked by POST (Distribution, "OAuth2 Token
+    Authentication").
+    """
 
     username: str
     password: str = field(repr=False)
     renew_at: float
+    is_refresh_token: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

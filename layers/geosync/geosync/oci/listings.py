@@ -30,6 +30,8 @@ class NoReferrersApi(Exception):
 def pages(requests: Requester, target: str, access: Access, *, referrers: bool = False) -> Iterator[dict[str, Any]]:
     """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only.
 
+    A page that is a bare array comes as `{"items": […]}`.
+
     Raises TooLarge for a page over 8 MiB, ContentError for pages that go round, RegistryUnavailable for what is no
     listing or leads to another host, and NoReferrersApi.
     """
@@ -53,6 +55,8 @@ def pages(requests: Requester, target: str, access: Access, *, referrers: bool =
             document = json.loads(body)
         except (ValueError, RecursionError):
             raise requests.unusable(call, 200, "a listing that is not JSON") from None
+        if isinstance(document, list):
+            document = {"items": document}
         if not isinstance(document, dict):
             raise requests.unusable(call, 200, "a listing that is not an object")
         yield document

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import time
 import uuid
 from typing import TYPE_CHECKING
@@ -53,6 +54,17 @@ class Signer:
             "access": access,
         }
         return self._encode(claims, self._key, algorithm="RS256", headers=self._headers)
+
+
+def expires_at(token: str) -> float | None:
+    """Return the `exp` (seconds since the epoch) of a JWT that is somebody else's to check; None for what is none."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        at = claims["exp"]
+    except (ValueError, IndexError, KeyError, TypeError, RecursionError):
+        return None
+    return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
 
 
 def key_id(public_key: RSAPublicKey) -> str:

@@ -10,10 +10,14 @@ from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError
 from geosync.registries.registry import Registry
+from geosync.registries.vendors.acr import Acr
 from geosync.registries.vendors.ecr import Ecr
+from geosync.registries.vendors.gar import Gar
+from geosync.registries.vendors.ghcr import Ghcr
+from geosync.registries.vendors.gitlab import GitLab
 
 AUTO = "auto"
-VENDORS: tuple[type[Registry], ...] = (Registry, Ecr)
+VENDORS: tuple[type[Registry], ...] = (Registry, Acr, Ecr, Gar, Ghcr, GitLab)
 NAMES = tuple(vendor.NAME for vendor in VENDORS)
 
 

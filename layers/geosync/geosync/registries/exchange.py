@@ -1,0 +1,129 @@
+"""One thing for another: how a vendor's token services are asked (OAuth 2.0, RFC 6749; token exchange, RFC 8693).
+
+Where they are asked is in the secret or the vendor's module, never in an answer; a redirect is no answer. Nothing of
+what is sent or received is in any error.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from geosync.errors import ConfigurationError, Denied, RegistryUnavailable, TooLarge, Unauthorized
+from geosync.oci.answers import Errors, broken, classify, read_bounded, redact, retry_after
+from geosync.oci.deadline import Deadline
+from geosync.oci.transport import Broken, Timeouts, Transport
+
+MAX_ANSWER_BYTES = 64 * 1024
+#: What was lent is given back so long before it ends, or at its half where that is later.
+EARLY_SECONDS = 300.0
+
+_TIMEOUTS = Timeouts(connect=5, send=10, answer=10, read=10)
+
+
+class Exchange:
+    """Asks token services in the name of one registry, whose `name` is in the errors."""
+
+    def __init__(self, name: str, *, deadline: Deadline, ca_bundle: str | None) -> None:
+        self._name = name
+        self._deadline = deadline
+        self._transport = Transport(ca_bundle=ca_bundle, connections=1)
+
+    def form(self, url: str, fields: Mapping[str, str], *, check: str) -> dict[str, Any]:
+        """POST a form, and return the JSON object of the answer. `check` says what to look at when it is refused.
+
+        Raises Unauthorized, RegistryUnavailable, OutOfTime.
+        """
+        return self._post(url, urlencode(fields).encode(), "application/x-www-form-urlencoded", {}, check)
+
+    def document(self, url: str, content: object, *, bearer: str, check: str) -> dict[str, Any]:
+        """POST a JSON document with a token, else as `form`."""
+        headers = {"Authorization": f"Bearer {bearer}"}
+        return self._post(url, json.dumps(content).encode(), "application/json", headers, check)
+
+    def missing(self, url: str, what: str) -> Unauthorized:
+        """Return the error for an answer that lacks what was asked for."""
+        return Unauthorized(self._name, _label(url), status=200, detail=f"the answer has no {what}")
+
+    def _post(self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], check: str) -> dict[str, Any]:
+        request = _label(url)
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": media_type, **headers}
+        try:
+            answer = self._transport.send(
+                "POST",
+                url,
+                headers=sent,
+                body=body,
+                timeouts=_TIMEOUTS,
+                left=self._deadline.left,
+                repeatable=True,
+            )
+            content = read_bounded(answer, MAX_ANSWER_BYTES, self._deadline, "a token service's answer")
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self._name, request, error, write=False) from error
+        except TooLarge:
+            raise Unauthorized(self._name, request, detail="the answer is too large") from None
+        document = _object(content)
+        if answer.status == 200 and document is not None:
+            return document
+        seconds = retry_after(answer.header("Retry-After"))
+        found = classify(self._name, request, answer.status, Errors(detail=check), seconds)
+        if isinstance(found, RegistryUnavailable):
+            raise found
+        said = redact(" ".join(text for text in _words(document or {}) if isinstance(text, str)))
+        kind = Denied if answer.status == 403 else Unauthorized
+        raise kind(self._name, request, status=answer.status, detail=f"{said}: {check}" if said else check)
+
+
+def secure(url: str, key: str, registry_url: str) -> str:
+    """Return `url` where a secret's credentials may go there; raises ConfigurationError, naming the secret's `key`.
+
+    https alone, unless the registry itself is reached without it.
+    """
+    parts = urlsplit(url)
+    schemes = {"https"} | ({"http"} if urlsplit(registry_url).scheme == "http" else set())
+    if parts.scheme not in schemes or not parts.hostname or parts.username is not None:
+        raise ConfigurationError(f"the registry's secret: {key} must be an https URL of a host")
+    return url
+
+
+def renewal(begun: float, ends: float) -> float:
+    """Return when to ask for the next (seconds since the epoch) if this one was asked for at `begun`."""
+    return max(ends - EARLY_SECONDS, begun + (ends - begun) / 2)
+
+
+def lifetime(document: Mapping[str, Any], default: float) -> float:
+    """Return the seconds that an answer's `expires_in` says, `default` where it says nothing usable."""
+    seconds = document.get("expires_in")
+    usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
+    return float(seconds) if usable else default  # type: ignore[arg-type]
+
+
+def now() -> float:
+    """Seconds since the epoch."""
+    return time.time()
+
+
+def _label(url: str) -> str:
+    parts = urlsplit(url)
+    return f"POST {parts.hostname}{parts.path}"
+
+
+def _object(content: bytes) -> dict[str, Any] | None:
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _words(document: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a refusal says: OAuth's `error` with its description, or Google's object of code, message and status."""
+    error = document.get("error")
+    if isinstance(error, dict):
+        return (error.get("status"), error.get("message"))
+    return (error, document.get("error_description"))

@@ -1,0 +1,56 @@
+"""GitHub's container registry.
+
+Sources: "guide" is docs.github.com, "Working with the Container registry"; "containerd N" an issue of
+containerd/containerd; what the registry's API answers to a DELETE and to referrers is what its users report of it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+
+from tests.support.scripted import Reply, Request
+from tests.support.vendors.tokens import TokenDouble
+
+CHUNK_LIMIT = 4 * 1024 * 1024
+
+
+class GhcrDouble(TokenDouble):
+    """All of it, for one account."""
+
+    realm_path = "/token"
+
+    def __init__(self, registry: str, *, token_seconds: float = 300.0) -> None:
+        self.pat = f"ghp_{secrets.token_hex(18)}"
+        self.may = {"pull", "push"}
+        super().__init__(registry, token_seconds=token_seconds)
+
+    @property
+    def secret(self) -> str:
+        return json.dumps({"type": "basic", "username": "octocat", "password": self.pat})
+
+    @property
+    def service(self) -> str:
+        return "ghcr.io"
+
+    def token(self, request: Request) -> Reply:
+        # guide, "Authenticating": a user's name and a personal access token (classic).
+        self.asked.append("basic")
+        if request.method != "GET" or self.query(request).get("service") != ["ghcr.io"]:
+            self.break_rule("a token is asked for by GET, with the service of the challenge")
+        if self.basic(request) != ("octocat", self.pat):
+            return self.error(403, "DENIED", "denied")
+        scopes = self.scopes(self.query(request).get("scope", []))
+        granted = {key: actions & self.may for key, actions in scopes.items()}
+        return self.document({"token": self.give(granted)})
+
+    def let_in(self, request: Request) -> Reply:
+        if request.method == "PATCH" and len(request.body) > CHUNK_LIMIT:
+            self.break_rule(f"a chunk of {len(request.body)} bytes: 4 MiB are taken")  # containerd 9029
+            return self.error(413, "BLOB_UPLOAD_INVALID")
+        if request.method == "DELETE":
+            self.break_rule("nothing is deleted through the registry's API: it is known to answer 405")
+            return self.error(405, "UNSUPPORTED", "The operation is unsupported.")
+        if "/referrers/" in request.path:
+            return Reply(status=404, headers=[("Content-Type", "text/plain")], body=b"404 page not found")
+        return super().let_in(request)
