@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pytest
+from local.certificates import signing_pair
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Access, Secondary, event, pushed
 from tests.support.images import ImageMaker
@@ -208,7 +209,7 @@ def test_credentials_that_are_wrong_say_which_registry_and_what_to_check(world: 
     double = world.double(name)
     document = json.loads(double.secret)
     key = {"acr": "client_secret", "gar": "private_key", "ghcr": "password", "gitlab": "private_key"}[name]
-    document[key] = GitLabDouble(world.behind.url).pair.private_key if key == "private_key" else "not-the-secret"
+    document[key] = signing_pair().private_key if key == "private_key" else "not-the-secret"
     registry = world.open(name, double, json.dumps(document))
     with pytest.raises(Unauthorized) as refused:
         registry.head_manifest("my-project/geo/app", "v1")

@@ -94,7 +94,7 @@ class AcrDouble(TokenDouble):
         form = {key: values[0] for key, values in self.form(request).items()}
         if request.method != "POST" or form.get("grant_type") != "access_token" or form.get("tenant") != TENANT:
             self.break_rule(f"the exchange takes grant_type=access_token and the tenant, not {sorted(form)}")
-        if form.get("service") != self.host:
+        if form.get("service") != request.headers["host"]:
             self.break_rule("the service of an exchange is the registry's own name")
         self.asked.append("exchange")
         if form.get("access_token") not in self._entra_tokens or not self.principal_has_role:

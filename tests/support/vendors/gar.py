@@ -19,9 +19,8 @@ import jwt
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from local.certificates import signing_pair
 from tests.support.scripted import Reply, Request, ScriptedServer
-from tests.support.vendors.tokens import TokenDouble, public_key
+from tests.support.vendors.tokens import TokenDouble, public_key, some_pair
 
 EMAIL = "geosync@my-project.iam.gserviceaccount.com"
 AUDIENCE = "//iam.googleapis.com/projects/123/locations/global/workloadIdentityPools/aws/providers/aws"
@@ -44,7 +43,7 @@ class GarDouble(TokenDouble):
         self.made = {"my-project/geo"}
         self.access_seconds = access_seconds
         self.aws_key, self.aws_secret = "AKIAEXAMPLE", secrets.token_hex(20)
-        self._pair = signing_pair("gserviceaccount")
+        self._pair = some_pair()
         self._access: dict[str, float] = {}
         self._federated: set[str] = set()
         self._google = ScriptedServer(self._of_google)

@@ -12,9 +12,9 @@ import re
 from typing import Any
 
 import jwt
-from local.certificates import KeyPair, signing_pair
+from local.certificates import KeyPair
 from tests.support.scripted import Reply, Request
-from tests.support.vendors.tokens import Given, TokenDouble, public_key
+from tests.support.vendors.tokens import Given, TokenDouble, public_key, some_pair
 
 from geosync.oci.media_types import SCHEMA1
 
@@ -34,7 +34,7 @@ class GitLabDouble(TokenDouble):
 
     def __init__(self, registry: str, *, database: bool = True) -> None:
         self.database = database
-        self.pair: KeyPair = signing_pair("gitlab")
+        self.pair: KeyPair = some_pair()
         self.listings = 0
         super().__init__(registry)
 

@@ -14,13 +14,14 @@ import threading
 import time
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from local.certificates import KeyPair
+from local.certificates import KeyPair, signing_pair
 from tests.support.scripted import Reply, Request, ScriptedServer
 from tests.support.vendors.double import VendorDouble
 
@@ -225,6 +226,12 @@ class TokenDouble(VendorDouble):
         if "X-Signature=" not in request.target:
             return Reply(status=403)
         return self.forward(request, target=request.path)
+
+
+@cache
+def some_pair() -> KeyPair:
+    """A key to sign with, made once: it takes a moment."""
+    return signing_pair("vendor")
 
 
 def public_key(pair: KeyPair) -> RSAPublicKey:

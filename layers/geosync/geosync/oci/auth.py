@@ -249,8 +249,8 @@ class Authorizer:
                 self._loan = None
         return isinstance(self._credentials, Borrowed)
 
-    def _fetch(self, challenge: Challenge, access: Access) -> _Token:
-        """Ask the token service that the challenge names."""
+    def _fetch(self, challenge: Challenge, access: Access, *, again: bool = True) -> _Token:
+        """Ask the token service that the challenge names; `again` with another loan when the first is refused."""
         realm, service = challenge.parameters["realm"], challenge.parameters.get("service")
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         account = self._account()
@@ -276,6 +276,8 @@ class Authorizer:
                 errors = read_errors(answer, self._deadline)
                 if answer.status in (400, 401) and isinstance(account, Loan):
                     self._give_back(_basic_header(account))
+                    if again:
+                        return self._fetch(challenge, access, again=False)
                 if 300 <= answer.status < 400:
                     raise Unauthorized(
                         self._name, request, status=answer.status, detail="the token service answers with a redirect"

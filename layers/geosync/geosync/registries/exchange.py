@@ -44,6 +44,10 @@ class Exchange:
         headers = {"Authorization": f"Bearer {bearer}"}
         return self._post(url, json.dumps(content).encode(), "application/json", headers, check)
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._transport.close()
+
     def missing(self, url: str, what: str) -> Unauthorized:
         """Return the error for an answer that lacks what was asked for."""
         return Unauthorized(self._name, _label(url), status=200, detail=f"the answer has no {what}")

@@ -136,6 +136,11 @@ class Acr(Registry):
         ends = expires_at(refresh) or begun + REFRESH_TOKEN_SECONDS
         return Loan(username=NULL_USER, password=refresh, renew_at=renewal(begun, ends), is_refresh_token=True)
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        super().close()
+        self._exchange.close()
+
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
         """Yield the tags with their digests (`/acr/v1/<name>/_tags`, "Tag - Get List").
 

@@ -73,6 +73,11 @@ class Gar(Registry):
 
         return Borrowed(borrow=borrow)
 
+    def close(self) -> None:
+        """Close the idle connections."""
+        super().close()
+        self._exchange.close()
+
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
         """Yield the tags with their digests: each page of `tags/list` has a map of manifests that names their tags."""
         check_repository(repository)

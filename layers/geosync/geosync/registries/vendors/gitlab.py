@@ -73,8 +73,5 @@ class GitLab(Registry):
         """Say what to do about a media type that its metadata database does not know; the answer only names it."""
         if not any(word in error.detail.lower() for word in _UNKNOWN):
             return error
-        detail = (
-            f"{error.detail}: {self.LABEL} takes only media types that its database knows; add it there (GitLab's "
-            'documentation, container registry, "unknown media type"), or exclude the repository'
-        )
+        detail = f"{error.detail}: add it to the media types that {self.LABEL} knows, or exclude the repository"
         return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
