@@ -40,15 +40,6 @@ class Site:
         """The name of its CloudFormation stack."""
         return f"geosync-{self.name}"
 
-    @property
-    def api_id(self) -> str:
-        """The id that its REST API gets, so that the URL of its endpoint is known before it is deployed."""
-        return f"geo{self.name}"
-
-    def notifications_url(self, emulator: RunningEmulator) -> str:
-        """Return the URL of its endpoint: host names of an API do not resolve here."""
-        return f"{emulator.url}/_aws/execute-api/{self.api_id}/{NOTIFICATIONS_PATH}"
-
 
 def sources_digest() -> str:
     """Return a digest of everything that a deployment is made from; another one means: build and deploy anew."""
@@ -90,13 +81,47 @@ def _deploy(
     command = [
         *("deploy", "--template-file", str(template)),
         *("--region", site.region, "--stack-name", site.stack, "--capabilities", "CAPABILITY_IAM"),
-        *("--s3-bucket", _artifacts(emulator, site), "--tags", f"ms-custom-id={site.api_id}"),
+        *("--s3-bucket", _artifacts(emulator, site)),
         *("--no-confirm-changeset", "--no-fail-on-empty-changeset", "--no-progressbar"),
         *("--parameter-overrides", *(f"{name}={value}" for name, value in given.items())),
     ]
     _sam(command, _sam_environment(folder, SAM_CLI_POLL_DELAY="0.3", **emulator.environment()))
     _bound_event_sources(emulator, site)
     _allow_batches(emulator, site)
+    return outputs(emulator, site)
+
+
+def notifications_url(emulator: RunningEmulator, site: Site) -> str:
+    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here."""
+    return f"{_address(emulator, site, 'notifications')}/{NOTIFICATIONS_PATH}"
+
+
+def admin_url(emulator: RunningEmulator, site: Site) -> str:
+    """Return the URL of a deployed site's dashboard, below which its admin API is."""
+    return f"{_address(emulator, site, 'admin')}/geo"
+
+
+def _address(emulator: RunningEmulator, site: Site, api: str) -> str:
+    gateway = emulator.client("apigateway", site.region)
+    (identifier,) = [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == f"{site.stack}-{api}"]
+    return f"{emulator.url}/_aws/execute-api/{identifier}"
+
+
+def change(emulator: RunningEmulator, site: Site, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Change parameters of a deployed site, with the template that it has, and return its outputs; no call for none."""
+    before = previous_parameters(emulator, site)
+    if any(before.get(name) != value for name, value in parameters.items()):
+        cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)
+        given = {**before, **parameters}
+        cloudformation.update_stack(
+            StackName=site.stack,
+            UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],  # the transform is run anew
+        )
+        waiter = cloudformation.get_waiter("stack_update_complete")
+        waiter.wait(StackName=site.stack, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})  # type: ignore[typeddict-item]
+        _bound_event_sources(emulator, site)
     return outputs(emulator, site)
 
 

@@ -167,6 +167,8 @@ def _start(places: Places, steps: _Steps) -> Stack:
     urls = {site: registry.url for site, registry in registries.items()} | {PRIMARY: f"http://127.0.0.1:{primary_port}"}
     outputs = deploy(emulator, template, wiring.parameters(emulator, urls, PRIMARY, accounts), work)
     steps.done(f"sam deploy, {len(SITES)} sites")
+    outputs = wiring.connect(emulator, outputs)
+    steps.done("addresses")
     token = wiring.notification_token(emulator, PRIMARY, outputs[PRIMARY])
     specification = wiring.primary_registry(
         PRIMARY,
@@ -181,8 +183,7 @@ def _start(places: Places, steps: _Steps) -> Stack:
     description = {
         "aws_endpoint_url": emulator.url,
         "notification_token": token,
-        "admin_token": None,
-        "sites": [wiring.describe(site, outputs[site], registries[site], accounts) for site in SITES],
+        "sites": [wiring.describe(emulator, site, outputs[site], registries[site], accounts) for site in SITES],
         "sources": digest,
         "processes": {process.name: process.pid for process in inventory.read()},
     }
@@ -196,7 +197,10 @@ def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
     steps.done("sam build")
     parameters = {site: previous_parameters(stack.emulator, site) for site in SITES}
     outputs = deploy(stack.emulator, template, parameters, places.work)
+    outputs = wiring.connect(stack.emulator, outputs)
     steps.done("sam deploy, 3 sites")
+    if outputs[PRIMARY]["NotificationsUrl"] != stack.site(PRIMARY.name)["notifications_url"]:
+        raise StartError("the endpoint's address has changed, and the registry knows the old one: down, then up")
     wiring.make_ready(stack.emulator, outputs)
     steps.done("functions warm")
     description = {**stack.description, "sources": digest}
@@ -240,6 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     for site in stack.description["sites"]:
         print(f"{site['name']:10} {site['role']:9} {site['region']:12} {site['registry']}")
+        print(f"{'':33} {site['admin_url']}/api/v4/geo_sites")
     print(f"{'AWS':33} {stack.description['aws_endpoint_url']}\nEverything else: {Places(state).description}")
     return 0
 

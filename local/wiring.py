@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local.certificates import KeyPair
-from local.deploy import Site
+from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator
 from local.processes import StartError, free_port, plain_environment, spawn, wait_for_http
 from local.registries import (
@@ -169,7 +169,6 @@ def parameters(
     """
     given = {site: {**PACE, "LocalRegistryUrl": url} for site, url in urls.items()}
     for site, values in given.items():
-        values["NotificationsUrl"] = site.notifications_url(emulator)
         if site == primary:
             values["LocalRegistrySecretArn"] = _make_secret(emulator, site, "registry", accounts.pusher())
             continue
@@ -180,6 +179,16 @@ def parameters(
     return given
 
 
+def connect(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> dict[Site, dict[str, str]]:
+    """Tell each site the addresses that its APIs got, and return the sites' outputs."""
+    with ThreadPoolExecutor(len(outputs)) as pool:
+        changing = {
+            site: pool.submit(change, emulator, site, {"NotificationsUrl": notifications_url(emulator, site)})
+            for site in outputs
+        }
+        return {site: one.result() for site, one in changing.items()}
+
+
 def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:
     client: SecretsManagerClient = emulator.client("secretsmanager", site.region)
     made = client.create_secret(Name=f"geosync/{site.name}/{name}", SecretString=json.dumps(document))
@@ -187,12 +196,19 @@ def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Map
 
 
 def notification_token(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -> str:
-    """Return the token that the stack has generated for a site."""
+    """Return the token that the stack has generated for a site's registry."""
+    return secret(emulator, site, outputs["NotificationTokenSecretArn"])
+
+
+def secret(emulator: RunningEmulator, site: Site, arn: str) -> str:
+    """Return what a stack has generated."""
     client: SecretsManagerClient = emulator.client("secretsmanager", site.region)
-    return client.get_secret_value(SecretId=outputs["NotificationTokenSecretArn"])["SecretString"]
+    return client.get_secret_value(SecretId=arn)["SecretString"]
 
 
-def describe(site: Site, outputs: Mapping[str, str], registry: RunningRegistry, accounts: Accounts) -> dict[str, Any]:
+def describe(
+    emulator: RunningEmulator, site: Site, outputs: Mapping[str, str], registry: RunningRegistry, accounts: Accounts
+) -> dict[str, Any]:
     """Return what stack.json says of a site. User and password: what a client needs to push to its registry."""
     is_primary = site.role == "primary"
     return {
@@ -204,7 +220,9 @@ def describe(site: Site, outputs: Mapping[str, str], registry: RunningRegistry, 
         "username": PUSHER if is_primary else None,
         "password": accounts.pusher_password if is_primary else None,
         "notifications_url": outputs["NotificationsUrl"],
-        "admin_url": None,
+        "admin_url": admin_url(emulator, site),
+        "admin_read_token": secret(emulator, site, outputs["AdminReadTokenSecretArn"]),
+        "admin_act_token": secret(emulator, site, outputs["AdminActTokenSecretArn"]),
         "queue_url": outputs["EventsQueueUrl"],
         "work_queue_url": outputs["WorkQueueUrl"],
         "dlq_url": outputs["DeadLetterQueueUrl"],
@@ -216,6 +234,7 @@ def describe(site: Site, outputs: Mapping[str, str], registry: RunningRegistry, 
             "notifications": outputs["NotificationsFunction"],
             "sync": outputs["SyncFunction"],
             "reconcile": outputs["ReconcileFunction"],
+            "admin": outputs["AdminFunction"],
         },
         "registry_debug_url": registry.debug_url,
         "registry_folder": str(registry.folder),
@@ -235,6 +254,7 @@ def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, st
             ]
             reconciled[site] = pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {})
             waiting.append(pool.submit(_notify, emulator, site, values))
+            waiting.append(pool.submit(_invoke, emulator, site, values["AdminFunction"], {"httpMethod": "GET"}))
         for one in waiting:
             one.result()
     _await_subscriptions(emulator, outputs, {site: one.result() for site, one in reconciled.items()})

@@ -40,8 +40,8 @@ def test_stack_json_holds_what_a_client_needs_and_only_its_owner_reads_it(state:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     description = json.loads(file.read_text())
     assert description == stack.description
-    assert description["admin_token"] is None
-    fields = {"name", "role", "region", "stack", "registry", "username", "password", "notifications_url", "admin_url"}
+    fields = {"name", "role", "region", "stack", "registry", "username", "password", "notifications_url"}
+    fields |= {"admin_url", "admin_read_token", "admin_act_token"}
     for site in description["sites"]:
         assert fields | {"queue_url", "dlq_url", "table"} <= set(site)
     assert [site["role"] for site in description["sites"]] == ["primary", "secondary", "secondary"]
