@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 MARGIN = 15.0
-"""Seconds at the end of an invocation in which nothing is begun: what is in flight ends, the lease is released. A chunk
-of a layer takes less; a tag write, at most 20 s, is not begun with less than that left."""
+"""Seconds at the end of an invocation for the table alone: the registries' requests have ended, what they came to is
+written down, the lease is released with the layers that are under way."""
 AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,

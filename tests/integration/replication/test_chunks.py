@@ -14,7 +14,7 @@ from local.token_service import TokenService
 from tests.integration.conftest import SERVICE, Place
 from tests.integration.replication.secondary import Secondary, pushed
 from tests.support.images import Made
-from tests.support.proxy import Cut, Slow, Status
+from tests.support.proxy import Cut, Delay, Slow, Status
 from tests.support.vendors.distribution3 import Distribution3
 
 from geosync.oci.credentials import Anonymous, Basic
@@ -159,6 +159,24 @@ def test_the_closing_put_whose_answer_is_lost_is_looked_for(
     arrives(secondary, image)
     assert count(secondary, "HEAD", "blob") == 1
     assert count(secondary, "PATCH") == 5
+
+
+def test_a_registry_that_stores_a_layer_while_nobody_waits_any_more_is_asked_for_it_next(
+    follow: Follow, second_registry: Place, image: Made
+) -> None:
+    secondary = follow(second_registry)
+    secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", nth=2, after=1.5))
+    secondary.deadline.set(1.0)
+    secondary.receive(pushed(image))
+    (owed,) = secondary.owed(image.repository)
+    assert (owed.attempts, owed.failure) == (0, None)
+    sent = count(secondary, "PATCH")
+    secondary.deadline.clear()
+
+    secondary.sweep_until(lambda: not secondary.owed(image.repository))
+
+    assert secondary.digest(image.repository, "v1") == image.digest
+    assert count(secondary, "PATCH") == sent == 5
 
 
 def test_a_registry_that_refuses_chunks_gets_the_layer_in_one_piece(

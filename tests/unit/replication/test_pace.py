@@ -77,3 +77,40 @@ def test_chunks_get_smaller_towards_the_end_and_then_there_is_none() -> None:
     assert short is not None
     assert MIN_CHUNK <= short < full
     assert pace.chunk(GIB, deadline(0.7), UploadLimits(), UPLOAD) is None
+
+
+class Clock(Deadline):
+    """The end of an invocation, with a time of its own."""
+
+    def __init__(self, given: float) -> None:
+        super().__init__()
+        self._given = self.remaining = given
+
+    def left(self) -> float:
+        return self.remaining
+
+
+def invocations(size: int, rate: float) -> tuple[int, int, float]:
+    """How many invocations of 15 minutes a layer takes, in how many chunks, and the seconds that the last has left."""
+    pace, clock = Pace(), Clock(900 - 15)
+    count, chunks = 1, 0
+    while size:
+        chunk = pace.chunk(size, clock, UploadLimits(), UPLOAD)
+        if chunk is None:
+            count, clock = count + 1, Clock(900 - 15)
+            continue
+        size, chunks = size - chunk, chunks + 1
+        clock.remaining -= chunk / rate
+        assert clock.remaining > 0, "every chunk ends before the invocation does"
+        pace.note(chunk, chunk / rate)
+    return count, chunks, clock.remaining
+
+
+@pytest.mark.parametrize(
+    ("gib", "mib_a_second", "expected"),
+    [(20, 20, 2), (20, 100, 1), (20, 5, 5), (52, 20, 4), (200, 100, 3)],
+)
+def test_the_arithmetic_of_the_operations_page(gib: int, mib_a_second: int, expected: int) -> None:
+    count, _, left = invocations(gib * GIB, mib_a_second * MIB)
+    assert count == expected
+    assert left > 0

@@ -115,10 +115,9 @@ class ChunkedMover:
         """Raise LayerUnfinished for a layer that had most of the invocation and is no further than it ever was."""
         further = left.furthest > (kept.furthest if kept is not None else 0)
         if isinstance(error, OutOfTime) and not further and seconds >= self._deadline.given * ENOUGH:
-            raise LayerUnfinished(
-                f"layer {left.digest} is no further than {left.furthest} of {left.size} bytes: "
-                f"no chunk of it was taken in {seconds:.0f} s"
-            ) from error
+            what = "no chunk of it was taken" if left.furthest < left.size else "the registry did not store it"
+            far = f"{left.furthest} of {left.size} bytes"
+            raise LayerUnfinished(f"layer {left.digest} is no further than {far}: {what} in {seconds:.0f} s") from error
 
     def _go_on(self, blob: Descriptor, kept: KeptUpload | None) -> _Course | None:
         """Take up what was left, None when that is gone, or was somewhere else."""
