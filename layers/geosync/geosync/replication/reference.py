@@ -23,7 +23,7 @@ from geosync.replication.repair import Repairer
 from geosync.selection import Selection
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, Owed, Seen
+from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 Found = TypeVar("Found")
@@ -71,6 +71,7 @@ class ReferenceSync:
         self._removals = removals
         self._selection = selection
         self._sleep = sleep
+        self._under_way: dict[Reference, _Attempt] = {}
 
     def sync(self, owed: Owed) -> Outcome:
         """Make the secondary's reference equal to what the primary's is, and discharge it if that was seen and proved.
@@ -79,6 +80,14 @@ class ReferenceSync:
         outcome was recorded; LeaseLost; SecondaryDisagrees.
         """
         attempt = _Attempt(owed)
+        self._under_way[owed.reference] = attempt
+        try:
+            return self._sync(attempt)
+        finally:
+            del self._under_way[owed.reference]
+
+    def _sync(self, attempt: _Attempt) -> Outcome:
+        owed = attempt.owed
         if not self._selection.has(self._repository, owed.reference):
             return self._leave(attempt)
         # After an event the manifest itself is asked for: it tells the digest as well, and is wanted next. Anything
@@ -130,6 +139,10 @@ class ReferenceSync:
         discharged = self._held.discharge(owed, seen)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
+    def _may_come_with_another(self, owed: Owed) -> bool:
+        """Whether the copy of something above it tells all that a look would: not that it was deleted since."""
+        return owed.reference.kind == "digest" and not owed.distrust and ABSENT not in owed.expects
+
     def _depends(self, owed: Owed) -> bool:
         """Whether it depends on the manifest if it is replicated: some tags are not, and this one has none."""
         return self._selection.restricts_tags and owed.reference.kind == "digest"
@@ -141,10 +154,8 @@ class ReferenceSync:
 
     def _look_at_primary(self, attempt: _Attempt, *, whole: bool) -> None:
         at = wall_clock()
-        attempt.secondary = None
-        attempt.manifest = None
-        distrusts = bool(attempt.owed.distrust)
-        if attempt.owed.reference.kind == "digest" and not distrusts and self._copier.join(attempt.reference):
+        attempt.looking, attempt.secondary, attempt.manifest = True, None, None
+        if self._may_come_with_another(attempt.owed) and self._copier.join(attempt.reference):
             # Its index brought it in this very run: read at the primary and accepted by the secondary since `at`, or
             # (when the run had it already) since the run began, under the same lease.
             attempt.primary = attempt.secondary = Look(attempt.reference, at)
@@ -154,6 +165,7 @@ class ReferenceSync:
         else:
             descriptor = self._ask(lambda: self._primary.head_manifest(self._repository, attempt.reference))
             attempt.primary = Look(descriptor.digest if descriptor else None, at)
+        attempt.looking = False
 
     def _look_at_secondary(self, attempt: _Attempt) -> None:
         at = wall_clock()
@@ -205,7 +217,15 @@ class ReferenceSync:
             self._copier.copy_referrers(manifest)
 
     def _mark_tags_of(self, owed: Owed) -> None:
-        """A digest is gone from the primary, and so are its tags: some registries announce only the digest."""
+        """A digest is gone from the primary, and so are its tags: some registries announce only the digest.
+
+        Those that were looked at before it went, and are being copied yet, are looked at anew when that has ended; if
+        they are gone then, the copy is ours to remove.
+        """
+        for reference, attempt in list(self._under_way.items()):
+            if reference.kind == "tag" and (attempt.looking or attempt.primary.digest == owed.reference.value):
+                self._registry.mark(owed.repository, reference, expects=owed.reference.value)
+                self._registry.mark(owed.repository, reference, expects=ABSENT)
         after = ""
         while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
             for reference, seen in page:
@@ -230,6 +250,7 @@ class _Attempt:
         self.owed = owed
         self.reference = owed.reference.value
         self.primary: Look
+        self.looking = True  # at the primary, with no answer yet
         self.secondary: Look | None = None
         self.manifest: Manifest | None = None
         self.copied: CopyResult | None = None
