@@ -50,6 +50,7 @@ PACE = {
     "LeaseSeconds": "4",
     "SettleSeconds": "2",
     "SuspectSeconds": "2",
+    "VerificationSeconds": "600",
     "EventsConcurrency": "2",
     "WorkConcurrency": "2",
     # There is no TLS in front of the emulator.

@@ -57,6 +57,18 @@ def test_update_changes_what_it_names_and_keeps_the_rest(store: Store) -> None:
     assert isinstance(item["revision"], int)
 
 
+def test_an_attribute_is_set_to_what_another_one_was_or_to_a_default(store: Store) -> None:
+    store.write(Update(key=KEY, set={"verification_due": 5, "due": 1}))
+
+    item = store.write(Update(key=KEY, set_from={"due": ("verification_due", 9)}, remove=("verification_due",)))
+    assert item is not None
+    assert (item["due"], "verification_due" in item) == (5, False)
+
+    item = store.write(Update(key=KEY, set_from={"due": ("verification_due", 9)}))
+    assert item is not None
+    assert item["due"] == 9
+
+
 def test_a_condition_that_fails_brings_the_item_and_writes_nothing(store: Store) -> None:
     store.write(Update(key=KEY, set={"lease_token": "mine"}))
 

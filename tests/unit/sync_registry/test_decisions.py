@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from geosync.sync_registry.decisions import (
@@ -219,3 +221,12 @@ def test_an_event_is_skipped_only_when_its_digest_was_seen_since(
     what: Owed | None, known: Seen | None, digest: str | None, received_at: int, skipped: bool
 ) -> None:
     assert is_already_seen(what, known, digest, received_at) is skipped
+
+
+def test_what_is_below_a_tag_is_brought_anew_though_the_tag_is_equal() -> None:
+    distrusted = replace(owed(seen=seen(A, LONG_AGO)), distrust=frozenset({B}))
+
+    assert step(distrusted, (A, SETTLED)) == Write()
+    assert step(replace(distrusted, distrust=frozenset()), (A, SETTLED)) == LookAtSecondary()
+    assert step(distrusted, (A, SETTLED), writes=1) == LookAtSecondary()
+    assert isinstance(step(distrusted, (A, SETTLED), (A, SETTLED), writes=1), Discharge)

@@ -34,15 +34,18 @@ class Asking:
         """Make one request, and once more after each pause when it is answered with 500."""
         for pause in PAUSES:
             try:
-                return self.once(request)
+                return self._once(request)
             except RegistryUnavailable as error:
                 if error.status != HTTPStatus.INTERNAL_SERVER_ERROR:
                     raise
                 time.sleep(pause)
-        return self.once(request)
+        return self._once(request)
 
-    def once(self, request: Callable[[], Found]) -> Found:
-        """Make one request."""
+    def count(self) -> None:
+        """Count a request that was made elsewhere (a page of a listing)."""
         with self._lock:
             self.spent += 1
+
+    def _once(self, request: Callable[[], Found]) -> Found:
+        self.count()
         return request()

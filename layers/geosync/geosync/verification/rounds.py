@@ -228,7 +228,8 @@ class Run:
     def _listing(self) -> None:
         pages = self._registries.primary.tags_with_digests(self._repository, last=self.at.cursor or None)
         with suppress(NotFound):  # no such repository: no tags
-            while (page := self.asking.once(lambda: next(pages, None))) is not None:
+            for page in pages:
+                self.asking.count()
                 names = [one.tag for one in page if self._is_selected(one.tag)]
                 for tag in self._unannounced(names):
                     self._may_go_on()

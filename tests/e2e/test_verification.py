@@ -1,0 +1,60 @@
+"""Verification on the deployed stack: what is synced is verified, and a blob that lost its bytes is brought again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+from local.stack import Places
+from local.wiring import STORES_ON_S3
+from tests.e2e.parts import Site, eventually
+from tests.e2e.registries import digest, maker
+
+COMMAND = Path(sys.executable).with_name("geosync")
+
+
+def test_a_blob_that_lost_its_bytes_is_found_and_brought_again(
+    state: Path, primary: Site, secondaries: list[Site]
+) -> None:
+    repository = f"e2e/verification/{uuid.uuid4().hex[:10]}"
+    site = next(one for one in secondaries if one.name != STORES_ON_S3)
+    with maker(primary) as make, maker(site) as read:
+        made = make.image(repository, "v1", layers=1)
+
+        def verified_since(moment: int) -> int:
+            """When it was verified, 0 unless that was after `moment`; doing what the next minute would."""
+            row = site.item(repository, "row") or {}
+            if row.get("verification_state") == "2" and row["verified_at"] > moment:
+                assert row["state"] == "2"
+                return int(row["verified_at"])
+            site.invoke("reconcile")
+            return 0
+
+        first = eventually(lambda: verified_since(0), seconds=40, what="the first verification")
+        assert digest(read, repository, "v1") == made.digest
+        layer = _file(state, site, made.blobs[0])
+        layer.unlink()
+
+        reverify = [str(COMMAND), "--local", site.name, "--local-state", str(state), "reverify", repository]
+        subprocess.run(reverify, check=True, capture_output=True, timeout=60)
+        eventually(
+            lambda: layer.exists() or not site.invoke("reconcile"), seconds=40, what="the blob to be brought again"
+        )
+
+        # Once more by hand: by itself it waits until the backoff is over.
+        eventually(lambda: (site.item(repository, "row") or {}).get("state") == "2", what="the row to be synced")
+        subprocess.run(reverify, check=True, capture_output=True, timeout=60)
+        eventually(lambda: verified_since(first), what="a verification after the repair")
+    said = [line for line in site.log("sync") if line.get("repository") == repository]
+    differing = [line["reason"] for line in said if line["message"] == "repository_differs"]
+    assert differing == [f"v1: {made.blobs[0]} is missing or wrong at the secondary"]
+
+
+def _file(state: Path, site: Site, blob: str) -> Path:
+    """Where a registry on the file system keeps a blob."""
+    place = next(one for one in Places(state).inventory.read() if one.name == f"registry {site.name}")
+    algorithm, _, hexadecimal = blob.partition(":")
+    blobs = Path(place.folder) / "data" / "docker" / "registry" / "v2" / "blobs"
+    return blobs / algorithm / hexadecimal[:2] / hexadecimal / "data"
