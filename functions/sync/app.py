@@ -74,6 +74,7 @@ class Site:
             deadline=self.deadline,
             logger=logger,
             removals=settings.deletes == "propagate",
+            limits=settings.limits,
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
         )

@@ -24,6 +24,7 @@ from geosync.replication.known_capabilities import KnownCapabilities
 from geosync.replication.receiver import Receiver
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
+from geosync.sync_registry.breaker import Limits
 from geosync.sync_registry.items import Owed, Row
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
@@ -31,6 +32,7 @@ from geosync.sync_registry.timing import Timing
 
 Access = Credentials | VendorAccess
 TIMING = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
+LIMITS = Limits(window=1.0)
 _ids = itertools.count(1)
 
 
@@ -74,6 +76,7 @@ class Secondary:
         prefix: str = "",
         removals: bool = True,
         store: MemoryStore | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         self.primary_proxy = CountingProxy(primary.url)
         self.secondary_proxy = CountingProxy(secondary.url)
@@ -111,6 +114,7 @@ class Secondary:
             deadline=self.deadline,
             logger=logging.getLogger("secondary"),  # type: ignore[arg-type]
             removals=removals,
+            limits=limits,
         )
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A site that follows another primary: what it saw and expected under the former one counts for nothing."""
 
-from geosync.sync_registry.decisions import Discharge, Look, LookAtSecondary, next_step
-from geosync.sync_registry.items import ABSENT, Lease, Owed, Reference, Seen
+from geosync.sync_registry.decisions import Discharge, Look, next_step
+from geosync.sync_registry.items import ABSENT, MISSING, Lease, Owed, Reference, Seen
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
 
@@ -62,7 +62,7 @@ def test_a_deletion_that_another_primary_announced_removes_nothing_under_this_on
     assert owed.expects == frozenset()
     assert owed.seen is None
     gone, here = Look(None, LATER), Look(A, LATER)
-    assert next_step(owed, gone, None, suspect_until=0, timing=new.timing) == LookAtSecondary()
+    assert next_step(owed, gone, None, suspect_until=0, timing=new.timing) == Discharge(None)
     assert next_step(owed, gone, here, suspect_until=0, timing=new.timing) == Discharge(None)
 
 
@@ -82,6 +82,16 @@ def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
     assert only_owed(site(store, "old")).expects == {A}
     site(store, "new").mark("group/app", TAG)
     assert only_owed(site(store, "new")).expects == frozenset()
+
+
+def test_what_was_missing_at_another_primary_is_not_missing_at_this_one() -> None:
+    store = MemoryStore()
+    see(site(store, "old"), TAG, A)
+    site(store, "old").mark("group/app", TAG, if_absent=frozenset({MISSING}))
+    assert only_owed(site(store, "old")).if_absent == {MISSING}
+    assert only_owed(site(store, "new")).if_absent == frozenset()
+    site(store, "new").mark("group/app", TAG)
+    assert only_owed(site(store, "new")).if_absent == frozenset()
 
 
 def test_a_comparison_of_another_primary_s_tags_begins_at_the_beginning() -> None:

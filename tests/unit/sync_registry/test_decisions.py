@@ -21,7 +21,7 @@ from geosync.sync_registry.decisions import (
     next_step,
     proves_primary,
 )
-from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, UNNAMED, Owed, Reference, Seen
 from geosync.sync_registry.timing import Timing
 
 TIMING = Timing()
@@ -30,7 +30,13 @@ SETTLED = MARKED + 30_000
 A, B, C = "sha256:a", "sha256:b", "sha256:c"
 
 
-def owed(*expects: str, reference: Reference | None = None, due: int = MARKED, seen: Seen | None = None) -> Owed:
+def owed(
+    *expects: str,
+    reference: Reference | None = None,
+    due: int = MARKED,
+    seen: Seen | None = None,
+    if_absent: tuple[str, ...] = (),
+) -> Owed:
     return Owed(
         repository="project/app",
         reference=reference or Reference.tag("v1"),
@@ -40,6 +46,7 @@ def owed(*expects: str, reference: Reference | None = None, due: int = MARKED, s
         owed_since=MARKED,
         due=due,
         seen=seen,
+        if_absent=frozenset(if_absent),
     )
 
 
@@ -59,6 +66,7 @@ def step(
     polls: int = 0,
     writes: int = 0,
     removals: bool = True,
+    suspended: bool = False,
     timing: Timing = TIMING,
 ) -> Step:
     return next_step(
@@ -70,6 +78,7 @@ def step(
         polls=polls,
         writes=writes,
         removals=removals,
+        suspended=suspended,
     )
 
 
@@ -160,9 +169,11 @@ def test_a_secondary_that_does_not_show_what_it_accepted_is_a_failure() -> None:
     assert step(owed(A), (A, NOW), (B, NOW), writes=1, suspect_until=NOW + 5) == Postpone(NOW + 5), "an old write's"
 
 
-@pytest.mark.parametrize("expects", [(ABSENT,), (), (A,), (A, ABSENT)])
-def test_nothing_is_removed_before_settle(expects: tuple[str, ...]) -> None:
-    ours = owed(*expects, seen=seen(A, LONG_AGO))
+@pytest.mark.parametrize(
+    ("expects", "if_absent"), [((ABSENT,), ()), ((A, ABSENT), ()), ((), (MISSING,)), ((A,), (MISSING,)), ((), (ADOPT,))]
+)
+def test_nothing_is_removed_before_settle(expects: tuple[str, ...], if_absent: tuple[str, ...]) -> None:
+    ours = owed(*expects, seen=seen(A, LONG_AGO), if_absent=if_absent)
     assert step(ours, (None, SETTLED - 1), polls=4) == Postpone(SETTLED)
     assert step(ours, (None, SETTLED)) == LookAtSecondary()
     assert step(ours, (None, SETTLED), (A, SETTLED)) == Remove()
@@ -189,6 +200,45 @@ def test_a_tag_that_is_not_ours_stays() -> None:
 def test_the_policy_keep_removes_nothing_and_remembers() -> None:
     ours = owed(ABSENT, seen=seen(A, LONG_AGO))
     assert step(ours, (None, SETTLED), removals=False) == Discharge(seen(A, LONG_AGO))
+
+
+@pytest.mark.parametrize("expects", [(), (A,)])
+def test_a_tag_that_nobody_missed_before_stays_and_is_remembered(expects: tuple[str, ...]) -> None:
+    ours = owed(*expects, seen=seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED)) == Discharge(seen(A, LONG_AGO))
+
+
+def test_a_copy_that_nobody_recorded_is_remembered_as_ours_when_it_stays() -> None:
+    copied = owed(A)
+    assert step(copied, (None, SETTLED)) == LookAtSecondary()
+    assert step(copied, (None, SETTLED), (A, SETTLED), suspect_until=SETTLED + 1) == Postpone(SETTLED + 1)
+    assert step(copied, (None, SETTLED), (A, SETTLED)) == Discharge(Seen(digest=A, looked_at=0, seen_at=SETTLED))
+    assert step(copied, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
+    assert step(copied, (None, SETTLED), (None, SETTLED)) == Discharge(None)
+
+
+def test_while_the_breaker_is_on_what_comparisons_miss_stays_and_what_others_said_goes_on() -> None:
+    missed = owed(seen=seen(A, LONG_AGO), if_absent=(MISSING,))
+    assert step(missed, (None, SETTLED)) == LookAtSecondary()
+    assert step(missed, (None, SETTLED), suspended=True) == Discharge(seen(A, LONG_AGO))
+    for other in (owed(ABSENT, if_absent=(MISSING,)), owed(if_absent=(MISSING, ADOPT))):
+        assert step(other, (None, SETTLED), suspended=True) == LookAtSecondary()
+
+
+def test_an_adopted_tag_is_ours_whatever_it_is() -> None:
+    adopted = owed(if_absent=(ADOPT,))
+    assert step(adopted, (None, SETTLED), (C, SETTLED)) == Remove()
+    assert step(adopted, (None, SETTLED), removals=False) == Discharge(None)
+    assert step(adopted, (A, SETTLED), (C, SETTLED)) == Write()
+
+
+@pytest.mark.parametrize("said", [(KEEP,), (KEEP, ADOPT), (KEEP, MISSING)])
+def test_a_tag_that_is_kept_stays_whatever_else_was_said_and_is_forgotten(said: tuple[str, ...]) -> None:
+    slow = Timing(deletion_delay=600)
+    kept = owed(ABSENT, seen=seen(A, LONG_AGO), if_absent=said)
+    assert step(kept, (None, SETTLED - 1), timing=slow) == Postpone(SETTLED), "the delay is not waited for"
+    assert step(kept, (None, SETTLED), timing=slow) == Discharge(None)
+    assert isinstance(step(kept, (A, SETTLED), (A, SETTLED), timing=slow), Discharge), "pushed again"
 
 
 def test_a_manifest_that_is_gone_by_digest_is_left_to_the_registry() -> None:

@@ -28,6 +28,8 @@ from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.replication.uploads import Uploads
 from geosync.replication.whole_repository import WholeRepository
+from geosync.sync_registry.breaker import Breaker
+from geosync.sync_registry.changes import Store
 from geosync.sync_registry.items import Hold, Lease, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
 
@@ -56,6 +58,8 @@ class Holder:
         *,
         reporter: Reporter,
         deadline: Deadline,
+        store: Store,
+        breaker: Breaker,
         removals: bool = True,
         parallelism: int = 4,
     ) -> None:
@@ -65,6 +69,8 @@ class Holder:
         self._deadline = deadline
         self._parallelism = parallelism
         self._removals = removals
+        self._store = store
+        self._breaker = breaker
         self._repository = lease.repository
         self._backlog = Backlog(registry, lease.repository)
         self._in_flight: dict[Reference, tuple[Owed, Future[Outcome]]] = {}
@@ -149,6 +155,7 @@ class Holder:
             remover=self._registries.remover,
             removals=self._removals,
             selection=self._registries.selection,
+            breaker=self._breaker,
             sleep=self._sleep,
         )
         whole = WholeRepository(
@@ -158,6 +165,9 @@ class Holder:
             secondary=self._registries.secondary,
             secondary_repository=self._registries.at_secondary(self._repository),
             selection=self._registries.selection,
+            store=self._store,
+            breaker=self._breaker,
+            removals=self._removals,
         )
         return references, whole
 

@@ -39,6 +39,7 @@ from geosync.replication.work import (
 )
 from geosync.settings import Role
 from geosync.sync_registry import recovery
+from geosync.sync_registry.breaker import Breaker, Limits
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
 from geosync.sync_registry.items import Glance, Lease, Reference
@@ -68,6 +69,7 @@ class Receiver:
         deadline: Deadline,
         logger: Logger,
         removals: bool = True,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
         parallelism: int = 4,
         verification: Bounds = Bounds(),  # noqa: B008 - frozen
         clock: Callable[[], int] = wall_clock,
@@ -80,6 +82,7 @@ class Receiver:
         self._deadline = deadline
         self._logger = logger
         self._removals = removals
+        self._breaker = Breaker(store, limits, clock)
         self._parallelism = parallelism
         self._verification_bounds = verification
         self._clock = clock
@@ -152,7 +155,8 @@ class Receiver:
         glance = self._look(message.repository, Reference.whole())
         references = [one for one in message.references if not self._is_outside(message.repository, one)]
         for reference in references:
-            self._registry.mark(message.repository, reference)
+            if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
+            self._registry.mark(message.repository, reference, if_absent=if_absent)
         if references:
             self._after_the_mark(lambda: self._knock(message.repository, glance))
         else:
@@ -244,6 +248,8 @@ class Receiver:
             lease,
             reporter=self._reporter,
             deadline=self._deadline,
+            store=self._store,
+            breaker=self._breaker,
             removals=self._removals,
             parallelism=self._parallelism,
         ).run()

@@ -22,8 +22,9 @@ from geosync.replication.outcome import Outcome
 from geosync.replication.repair import Repairer
 from geosync.selection import Selection
 from geosync.sync_registry import decisions
+from geosync.sync_registry.breaker import Breaker
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 Found = TypeVar("Found")
@@ -57,6 +58,7 @@ class ReferenceSync:
         remover: TagRemover,
         removals: bool,
         selection: Selection,
+        breaker: Breaker,
         sleep: Callable[[float], None],
     ) -> None:
         self._registry = registry
@@ -70,6 +72,7 @@ class ReferenceSync:
         self._remover = remover
         self._removals = removals
         self._selection = selection
+        self._breaker = breaker
         self._sleep = sleep
         self._under_way: dict[Reference, _Attempt] = {}
 
@@ -104,8 +107,8 @@ class ReferenceSync:
                 timing=self._registry.timing,
                 polls=attempt.polls,
                 writes=attempt.writes,
-                # A tag that only a comparison found missing stays: no event said that it was deleted.
-                removals=self._removals and ABSENT in owed.expects,
+                removals=self._removals,
+                suspended=attempt.primary.digest is None and self._suspended(owed),
             )
             match step:
                 case decisions.LookAtSecondary():
@@ -142,6 +145,10 @@ class ReferenceSync:
     def _may_come_with_another(self, owed: Owed) -> bool:
         """Whether the copy of something above it tells all that a look would: not that it was deleted since."""
         return owed.reference.kind == "digest" and not owed.distrust and ABSENT not in owed.expects
+
+    def _suspended(self, owed: Owed) -> bool:
+        """Whether the breaker is on, where that decides about a removal."""
+        return MISSING in owed.if_absent and self._breaker.state().suspended
 
     def _depends(self, owed: Owed) -> bool:
         """Whether it depends on the manifest if it is replicated: some tags are not, and this one has none."""

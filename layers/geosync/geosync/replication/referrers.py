@@ -15,6 +15,7 @@ registry has no API while the primary's has, somebody has to keep the index unde
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +34,14 @@ def fallback_tag(digest: str) -> str:
     """Return the tag that lists what refers to `digest` where there is no API ("Referrers Tag Schema")."""
     algorithm, _, encoded = digest.partition(":")
     return f"{algorithm[:32]}-{encoded[:64]}"
+
+
+_FALLBACK_TAG = re.compile(r"[a-z0-9]{1,32}-[0-9a-f]{64}")
+
+
+def is_fallback_tag(tag: str) -> bool:
+    """Whether `tag` has the form of a fallback tag."""
+    return _FALLBACK_TAG.fullmatch(tag) is not None
 
 
 def related_tags(digest: str) -> tuple[str, ...]:

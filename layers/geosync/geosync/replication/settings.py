@@ -8,6 +8,7 @@ from typing import Literal
 from geosync.registries.vendors import AUTO
 from geosync.selection import Selection
 from geosync.settings import Role
+from geosync.sync_registry.breaker import Limits
 from geosync.sync_registry.timing import Timing
 from geosync.verification.bounds import Bounds
 
@@ -32,6 +33,9 @@ class SyncSettings:
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     deletion_delay: float = 0
+    breaker_share: float = 50
+    breaker_tags: int = 100
+    breaker_seconds: float = 3600
     include_repositories: str = ""
     exclude_repositories: str = ""
     include_tags: str = ""
@@ -63,6 +67,11 @@ class SyncSettings:
             requests=self.verification_requests,
             sample_bytes=self.verification_sample_bytes,
         )
+
+    @property
+    def limits(self) -> Limits:
+        """From when on deletes by comparison are suspended."""
+        return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window=self.breaker_seconds)
 
     @property
     def selection(self) -> Selection:

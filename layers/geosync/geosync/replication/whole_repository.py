@@ -12,13 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
-from geosync.errors import NotFound
+from geosync.errors import NotFound, Refused, Unauthorized
 from geosync.registries.registry import ListedTag, Registry
 from geosync.replication.lease import HeldLease
+from geosync.replication.missing import Known, MissingTags
 from geosync.replication.outcome import Outcome
+from geosync.replication.referrers import is_fallback_tag
 from geosync.selection import Selection
+from geosync.sync_registry import findings
+from geosync.sync_registry.breaker import Breaker
+from geosync.sync_registry.changes import Store
 from geosync.sync_registry.decisions import Look, proves_secondary
-from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
+from geosync.sync_registry.findings import Finding
+from geosync.sync_registry.items import ADOPT, Owed, Reference, Seen
 from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
@@ -48,6 +54,9 @@ class WholeRepository:
         secondary: Registry,
         secondary_repository: str,
         selection: Selection,
+        store: Store,
+        breaker: Breaker,
+        removals: bool,
     ) -> None:
         self._registry = registry
         self._held = held
@@ -56,20 +65,27 @@ class WholeRepository:
         self._secondary_repository = secondary_repository
         self._there: _Listing | None = None
         self._selection = selection
+        self._store = store
+        self._breaker = breaker
+        self._removals = removals
+        self._missing = MissingTags(registry, held, breaker, primary=primary)
 
     def sync(self, owed: Owed) -> Outcome:
-        """Mark the tags that the primary lists and the secondary has not, then those it does not list any more.
+        """Mark the tags that the primary lists and the secondary has not; note what is missing and what is extra.
 
-        What becomes of the latter is decided for each when it is looked at: a listing is no proof that a tag is gone.
-        Raises RegistryError when a registry does not answer; only 404 NAME_UNKNOWN reads as "no tags".
+        What becomes of a tag that the primary does not list any more is decided when it is looked at by itself: a
+        listing is no proof that a tag is gone. Raises RegistryError when a registry does not answer; only a 404 reads
+        as "no tags".
         """
-        expects = ABSENT if ABSENT in owed.expects else None
+        before = findings.get(self._store, owed.repository)
         listed: set[str] = set()
-        resumed_after = owed.cursor
+        resumed_after, gone, extras = owed.cursor, False, None
         with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="whole") as pool:
-            with suppress(NotFound):
+            self._there = self._list_secondary()
+            if resumed_after is None:
+                extras = self._candidates()
+            try:
                 # A registry that knows no `last` begins at the beginning again, and its page is all there is.
-                self._there = self._list_secondary()
                 asked_at = wall_clock()
                 for page in self._primary.tags_with_digests(owed.repository, last=resumed_after):
                     listed.update(one.tag for one in page)
@@ -82,10 +98,73 @@ class WholeRepository:
                             return Outcome(discharged=False, marked_again=True)
                         owed = advanced
                     asked_at = wall_clock()
-            for names in self._seen_but_not_listed(owed, listed, complete=resumed_after is None):
-                self._mark(pool, owed, dict.fromkeys(names), expects)
+            except NotFound:
+                gone = not listed and resumed_after is None
+            known = self._known(pool, owed, listed, complete=resumed_after is None)
+            missing = self._missing.sync(pool, owed, known, removals=self._removals)
+            if extras is not None:
+                extras = self._extras(pool, owed, extras - listed - known.names)
+        self._report(owed, before, known, missing, extras, gone=gone)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
+
+    def _candidates(self) -> set[str] | None:
+        """All tags of the secondary's repository, listed before the primary's; None where that is not permitted.
+
+        What the primary has no more by then was seen equal here, or is extra.
+        """
+        if self._there is not None:
+            return set(self._there.digests)
+        try:
+            return {tag for page in self._secondary.tags(self._secondary_repository) for tag in page}
+        except NotFound:
+            return set()
+        except (Unauthorized, Refused):
+            return None
+
+    def _extras(self, pool: ThreadPoolExecutor, owed: Owed, tags: set[str]) -> set[str]:
+        """Those of `tags` that are extra: selected, not being copied, and no list of referrers that is kept here.
+
+        They are never removed, but if an operator adopts them.
+        """
+        named = {tag for tag in self._selection.tags(owed.repository, tags) if not is_fallback_tag(tag)}
+        in_work = self._registry.owed_among(owed.repository, map(Reference.tag, named))
+        extra = {tag for tag in named if Reference.tag(tag) not in in_work}
+        if ADOPT in owed.if_absent:
+            self._mark_for_itself(pool, owed.repository, extra, frozenset({ADOPT}))
+            return set()
+        return extra
+
+    def _report(
+        self,
+        owed: Owed,
+        before: Finding | None,
+        known: Known,
+        missing: list[str],
+        extras: set[str] | None,
+        *,
+        gone: bool,
+    ) -> None:
+        """Write down what was found, for status, and in the row whether the primary knows the repository at all."""
+        if extras is None:
+            extra, names = (before.extra, before.extra_names) if before is not None else (0, ())
+        else:
+            extra, names = len(extras), tuple(sorted(extras)[: findings.MOST_NAMES])
+        found = Finding(
+            repository=owed.repository,
+            found_at=wall_clock(),
+            of=known.of,
+            missing=len(missing),
+            missing_names=tuple(missing[: findings.MOST_NAMES]),
+            extra=extra,
+            extra_names=names,
+            gone=gone,
+        )
+        if gone != (before is not None and before.gone):
+            self._registry.note_missing_on_primary(self._held.lease, missing=gone)
+        findings.put(self._store, found, before)
+        if before is not None and found.missing < before.missing:
+            self._breaker.fewer_missing()
 
     def _selected(self, repository: str, page: list[ListedTag]) -> list[ListedTag]:
         return [one for one in page if self._selection.has_tag(repository, one.tag)]
@@ -128,7 +207,7 @@ class WholeRepository:
             # What is owed already is tried by itself, and what is parked waits for somebody to ask.
             for one in self._registry.owed_among(repository, map(Reference.tag, different)):
                 del different[one.value]
-        self._mark(pool, owed, {tag: _equal_until(owed, seen) for tag, seen in different.items()}, None)
+        self._mark(pool, owed, {tag: _equal_until(owed, seen) for tag, seen in different.items()})
         return len(different)
 
     def _by_listing(self, reference: Reference, digest: str, asked_at: int) -> tuple[Reference, Seen] | None:
@@ -153,7 +232,7 @@ class WholeRepository:
             return None
         return Reference.tag(tag), Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at)
 
-    def _mark(self, pool: ThreadPoolExecutor, owed: Owed, tags: Mapping[str, int | None], expects: str | None) -> None:
+    def _mark(self, pool: ThreadPoolExecutor, owed: Owed, tags: Mapping[str, int | None]) -> None:
         """Mark `tags`, which map to the moment until which each is known to have been equal (None: that says nothing).
 
         After the first complete comparison, a difference is one that no notification told of.
@@ -163,29 +242,42 @@ class WholeRepository:
             comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
 
         def mark(tag: str) -> None:
-            self._registry.mark(
-                owed.repository, Reference.tag(tag), expects=expects, pushed_at=tags[tag], comparison=comparison
-            )
+            self._registry.mark(owed.repository, Reference.tag(tag), pushed_at=tags[tag], comparison=comparison)
 
         for _ in pool.map(mark, tags):
             pass
 
-    def _seen_but_not_listed(self, owed: Owed, listed: set[str], *, complete: bool) -> Iterable[list[str]]:
-        """Pages of tags that were seen equal once and are not `listed`.
+    def _mark_for_itself(
+        self, pool: ThreadPoolExecutor, repository: str, tags: Iterable[str], if_absent: frozenset[str] = frozenset()
+    ) -> None:
+        """Mark `tags` that are no difference that a comparison found."""
+
+        def mark(tag: str) -> None:
+            self._registry.mark(repository, Reference.tag(tag), if_absent=if_absent)
+
+        for _ in pool.map(mark, tags):
+            pass
+
+    def _known(self, pool: ThreadPoolExecutor, owed: Owed, listed: set[str], *, complete: bool) -> Known:
+        """The tags that were seen equal once, and those of them that are not `listed`.
 
         When the listing was resumed the earlier pages are not known any more; then whatever was not looked at since the
-        repository was marked is taken. A tag that is not selected any more is taken, too, to be forgotten.
+        repository was marked counts as not listed. A tag that is not selected any more is marked, to be forgotten.
         """
-
-        def is_missing(reference: Reference, seen: Seen) -> bool:
-            if not self._selection.has(owed.repository, reference):
-                return True
-            return reference.value not in listed and (complete or seen.looked_at < owed.marked_at)
-
+        names: set[str] = set()
+        unlisted: list[tuple[Reference, Seen]] = []
         after = ""
         while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
-            yield [reference.value for reference, seen in page if is_missing(reference, seen)]
+            left = {one.value for one, _ in page if not self._selection.has(owed.repository, one)}
+            self._mark_for_itself(pool, owed.repository, left)
+            for reference, seen in page:
+                if reference.value in left:
+                    continue
+                names.add(reference.value)
+                if reference.value not in listed and (complete or seen.looked_at < owed.marked_at):
+                    unlisted.append((reference, seen))
             after = page[-1][0].seen_key
+        return Known(names=frozenset(names), unlisted=unlisted)
 
 
 def _equal_until(owed: Owed, seen: Seen | None) -> int | None:

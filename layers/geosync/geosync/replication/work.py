@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import ADOPT, KEEP, Reference
 
 VERSION = "1"
 KIND = "work"
@@ -27,11 +27,15 @@ Scope = Literal["all", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkMessage:
-    """Wake `repository`; `references` are marked before."""
+    """Wake `repository`; `references` are marked before, with what an operator said of tags that the primary has not.
+
+    `if_absent` is ADOPT or KEEP (see Owed); for the reference `*` it goes for every tag that is extra, or missing.
+    """
 
     repository: str
     reason: Reason
     references: tuple[Reference, ...] = ()
+    if_absent: str | None = None
 
     def to_json(self) -> str:
         """The message body."""
@@ -43,6 +47,8 @@ class WorkMessage:
         }
         if self.references:
             body["references"] = [reference.seen_key for reference in self.references]
+        if self.if_absent is not None:
+            body["if_absent"] = self.if_absent
         return json.dumps(body, separators=(",", ":"))
 
     @classmethod
@@ -56,7 +62,10 @@ class WorkMessage:
             raise MalformedMessage(f"reason is not one of {', '.join(get_args(Reason))}")
         if not isinstance(names, list):
             raise MalformedMessage("references is not a list")
-        return cls(repository=repository, reason=reason, references=tuple(_reference(name) for name in names))
+        if (if_absent := fields.get("if_absent")) not in (None, ADOPT, KEEP):
+            raise MalformedMessage(f"if_absent is neither {ADOPT} nor {KEEP}")
+        references = tuple(_reference(name) for name in names)
+        return cls(repository=repository, reason=reason, references=references, if_absent=if_absent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

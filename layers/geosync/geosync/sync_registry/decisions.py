@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Seen
+from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, UNNAMED, Owed, Seen
 from geosync.sync_registry.timing import Timing, ms
 
 
@@ -80,20 +80,29 @@ def next_step(
     polls: int = 0,
     writes: int = 0,
     removals: bool = True,
+    suspended: bool = False,
 ) -> Step:
     """Say what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
 
     `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it and after
     every write to the reference, None when there is none; `suspect_until` the lease's; `polls` how many times LookAgain
     was followed, `writes` how many times Write or Remove was, for this reference in this run; `removals` is False under
-    the policy `keep`. The order of a holder's requests, which the model explores:
+    the policy `keep`, `suspended` says whether the breaker is on. The order of a holder's requests, which the model
+    explores:
 
     1. read the owed reference, look at the primary, ask; on Write copy at once, without a look at the secondary first;
     2. look at the secondary, ask; on Discharge discharge the very `owed` that was read before the look at the primary.
     """
     if primary.digest is None:
         return _step_when_absent(
-            owed, primary, secondary, suspect_until, timing=timing, polls=polls, writes=writes, removals=removals
+            owed,
+            primary,
+            secondary,
+            suspect_until,
+            timing=timing,
+            polls=polls,
+            writes=writes,
+            allowed=removals and may_remove(owed, suspended=suspended),
         )
     proved = proves_primary(owed, primary, timing)
     if not proved and not _was_named(owed, primary.digest):
@@ -117,20 +126,38 @@ def _step_when_absent(
     timing: Timing,
     polls: int,
     writes: int,
-    removals: bool,
+    allowed: bool,
 ) -> Step:
     """`next_step` when the primary answered 404: nothing is removed, and nothing discharged, without proof."""
     if not proves_primary(owed, primary, timing):
         return _wait(owed, primary, timing, polls)
     if owed.reference.kind != "tag":
         return Discharge(None)  # manifests without a tag are left to the registry's garbage collection
-    if not removals:
-        return Discharge(owed.seen)
+    if not allowed:
+        return _stay(owed, secondary, suspect_until)
     if secondary is None:
         return LookAtSecondary()
     if secondary.digest is not None and is_ours(owed, secondary.digest):
         return _write_again(Remove(), primary, secondary, suspect_until, writes)
     return Discharge(None) if proves_secondary(secondary, suspect_until) else Postpone(suspect_until)
+
+
+def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
+    """`next_step` when the primary has the tag no more and nothing may be removed: remember whether it is ours.
+
+    A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
+    before it could record it is ours by `expects` alone, which goes with what is owed: so it is recorded now, with no
+    look at the primary that an event could be measured by.
+    """
+    if KEEP in owed.if_absent or owed.seen is not None or not owed.expects - {UNNAMED}:
+        return Discharge(None if KEEP in owed.if_absent else owed.seen)
+    if secondary is None:
+        return LookAtSecondary()
+    if not proves_secondary(secondary, suspect_until):
+        return Postpone(suspect_until)
+    if secondary.digest is None or not is_ours(owed, secondary.digest):
+        return Discharge(None)
+    return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at))
 
 
 def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_until: int, writes: int) -> Step:
@@ -177,7 +204,8 @@ def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
 
 
 def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
-    return owed.marked_at + ms(timing.settle) + (ms(timing.deletion_delay) if digest is None else 0)
+    deletes = digest is None and KEEP not in owed.if_absent
+    return owed.marked_at + ms(timing.settle) + (ms(timing.deletion_delay) if deletes else 0)
 
 
 def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
@@ -195,9 +223,23 @@ def proves_secondary(look: Look, suspect_until: int) -> bool:
 def is_ours(owed: Owed, digest: str) -> bool:
     """Whether Geosync put the tag there: it was seen equal before, or it is a digest that an event named for it.
 
-    (The second holds for a copy whose holder died before it could record it.) Any other tag stays.
+    (The second holds for a copy whose holder died before it could record it.) Any other tag stays, unless an operator
+    adopted it.
     """
-    return owed.seen is not None or digest in owed.expects
+    return owed.seen is not None or digest in owed.expects or ADOPT in owed.if_absent
+
+
+def may_remove(owed: Owed, *, suspended: bool) -> bool:
+    """Whether somebody is there to answer for the removal of a tag that the primary is proved not to have.
+
+    An event said that it was deleted, or an operator adopted it; or comparisons found it missing, and not so many with
+    it that the breaker is on (`suspended`). A tag that an operator said to keep stays whatever else was said.
+    """
+    if KEEP in owed.if_absent:
+        return False
+    if ABSENT in owed.expects or ADOPT in owed.if_absent:
+        return True
+    return MISSING in owed.if_absent and not suspended
 
 
 def may_write_tag(renewed_at: float, now: float, timing: Timing) -> bool:

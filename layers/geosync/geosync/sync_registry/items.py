@@ -37,6 +37,13 @@ ABSENT = "absent"
 UNNAMED = "unnamed"
 """In `expects`: an event spoke of the reference without naming a digest, so that no answer is exactly it."""
 
+MISSING = "missing"
+"""In `if_absent`: comparisons did not find the tag at the primary; the secondary's may go, if the breaker allows it."""
+ADOPT = "adopt"
+"""In `if_absent`: an operator said that the secondary's tag is Geosync's, whoever put it there; it may go."""
+KEEP = "keep"
+"""In `if_absent`: an operator said that the secondary's tag stays, as one that Geosync did not put there."""
+
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
 
@@ -99,12 +106,14 @@ class Seen:
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
     `unannounced`: it was copied because a comparison found it different, and no event has told of it since.
+    `missing_since` is when a comparison first found that the primary has the tag no more, None while it has it.
     """
 
     digest: str
     looked_at: int
     seen_at: int
     unannounced: bool = False
+    missing_since: int | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
@@ -115,6 +124,7 @@ class Seen:
             looked_at=read.number("looked_at", 0),
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
+            missing_since=read.optional_number("missing_since"),
         )
 
     @classmethod
@@ -145,6 +155,8 @@ class Owed:
     `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
     `unannounced`: that comparison found it different, and no event has spoken of it since.
+    `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
+    beside what `expects` says.
     """
 
     repository: str
@@ -164,6 +176,7 @@ class Owed:
     pushed_at: int = 0
     walk: int | None = None
     unannounced: bool = False
+    if_absent: frozenset[str] = frozenset()
     seen: Seen | None = None
 
     @property
@@ -179,7 +192,7 @@ class Owed:
         neither what that one's events said nor how far its tags were compared.
         """
         if primary is not None and item.get("primary", primary) != primary:
-            item = {name: value for name, value in item.items() if name not in ("expects", "cursor")}
+            item = {name: value for name, value in item.items() if name not in ("expects", "if_absent", "cursor")}
         read = _Reader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
@@ -205,6 +218,7 @@ class Owed:
             pushed_at=read.number("pushed_at", owed_since),
             walk=read.optional_number("walk"),
             unannounced=read.flag("unannounced"),
+            if_absent=read.texts("if_absent"),
             seen=seen,
         )
 

@@ -60,6 +60,8 @@ UNVERIFIED = ("verification_state", "verification_due")
 FAILED_SHARDS = tuple(f"f{shard}" for shard in SHARDS)
 """The partitions of the index `due` that hold what has failed since it was last marked: the sweep reads them after the
 others, so that what was never tried comes first, and a status counts them without reading an item."""
+UNDER_A_PRIMARY = ("expects", "if_absent")
+"""What an owed reference has that means nothing under another primary."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
 FAILURE_LENGTH = 255
@@ -99,13 +101,15 @@ def mark(
     expects: str | None,
     correlation_id: str | None = None,
     distrust: frozenset[str] = frozenset(),
+    if_absent: frozenset[str] = frozenset(),
     primary: str | None = None,
     pushed_at: int | None = None,
     comparison: Comparison | None = None,
 ) -> Update:
     """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
 
-    A mark starts afresh: no failure, no attempts, not parked, no cursor; what is distrusted stays so until a discharge.
+    A mark starts afresh: no failure, no attempts, not parked, no cursor; `distrust` and `if_absent` stay until a
+    discharge, so that a late event of a deletion does not undo what an operator said.
     The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), and when the item was
     marked under another primary than `primary` (then `mark_under_another`). None: by somebody who follows none.
     `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
@@ -115,7 +119,11 @@ def mark(
         found["unannounced"] = True
     gone = ("failure", "failed_at", "parked", "cursor", *(("unannounced",) if expects is not None else ()))
     named = expects is not None and expects != UNNAMED
-    union = {"expects": frozenset({expects})} if expects is not None else {}
+    grows = {
+        "expects": frozenset({expects} if expects is not None else ()),
+        "distrust": distrust,
+        "if_absent": if_absent,
+    }
     return Update(
         key=Key(repository, reference.owed_key),
         set={
@@ -129,7 +137,7 @@ def mark(
             **found,
         },
         set_once={"owed_since": now, "pushed_at": now if pushed_at is None else pushed_at},
-        union=union | ({"distrust": distrust} if distrust else {}),
+        union={name: texts for name, texts in grows.items() if texts},
         remove=gone,
         when=_all(
             Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
@@ -146,12 +154,12 @@ def _all(*conditions: ConditionBase | None) -> ConditionBase | None:
 
 def mark_under_another(mark: Update, primary: str) -> Update:
     """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now."""
-    expected = {"expects": mark.union["expects"]} if "expects" in mark.union else {}
+    anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
     return replace(
         mark,
-        set={**mark.set, **expected},
-        union={name: values for name, values in mark.union.items() if name != "expects"},
-        remove=mark.remove if expected else (*mark.remove, "expects"),
+        set={**mark.set, **anew},
+        union={name: values for name, values in mark.union.items() if name not in anew},
+        remove=(*mark.remove, *(name for name in UNDER_A_PRIMARY if name not in anew)),
         when=Attr("primary").eq(primary),
     )
 
@@ -290,20 +298,25 @@ def _record(repository: str, reference: Reference, seen: Seen | None, now: int, 
         values["primary"] = primary
     if reference.kind == "digest":
         values["expire_at"] = now // 1000 + DIGEST_MEMORY
-    if not seen.unannounced:
-        return Update(key=key, set=values, remove=("unannounced",))
-    return Update(key=key, set={**values, "unannounced": True})
+    noted = {"unannounced": seen.unannounced or None, "missing_since": seen.missing_since}
+    values |= {name: value for name, value in noted.items() if value is not None}
+    return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))
 
 
 def record(
     lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int, primary: str | None = None
 ) -> list[Change]:
-    """The transaction that records references seen equal by a comparison, none of them owed, under the lease."""
+    """The transaction that records what a comparison saw (equal, or missing), nothing of it owed, under the lease."""
     changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=_is_mine(lease))]
     for reference, what in seen:
         changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
         changes.append(_record(lease.repository, reference, what, now, primary))
     return changes
+
+
+def note_missing_on_primary(lease: Lease, *, missing: bool) -> Update:
+    """Say in the row whether the primary knows the repository at all."""
+    return Update(key=Key(lease.repository, ROW), set={"missing_on_primary": missing}, when=_is_mine(lease))
 
 
 def postpone(owed: Owed, due: int, *, now: int, failure: str | None = None) -> Update:

@@ -120,6 +120,7 @@ class SyncRegistry:
         expects: str | None = None,
         correlation_id: str | None = None,
         distrust: frozenset[str] = frozenset(),
+        if_absent: frozenset[str] = frozenset(),
         pushed_at: int | None = None,
         comparison: protocol.Comparison | None = None,
     ) -> Owed:
@@ -127,8 +128,9 @@ class SyncRegistry:
 
         `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
         when nobody but ourselves asked (backfill, resync, comparison, verification). `distrust` is what verification
-        found missing or wrong below it (see Owed). `pushed_at` (ms) is when it was pushed, as far as anybody knows; a
-        second write keeps the earliest, should events come in another order.
+        found missing or wrong below it, `if_absent` what may become of the secondary's tag (see Owed). `pushed_at` (ms)
+        is when it was pushed, as far as anybody knows; a second write keeps the earliest, should events come in another
+        order.
         """
         now = self._clock()
 
@@ -143,6 +145,7 @@ class SyncRegistry:
                 correlation_id=correlation_id,
                 distrust=distrust,
                 primary=self._primary,
+                if_absent=if_absent,
                 pushed_at=pushed_at,
                 comparison=comparison,
             )
@@ -303,12 +306,16 @@ class SyncRegistry:
         return self._discharges.pay(lease, references)
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
-        """Record references that a comparison saw equal and that nobody owes; returns those recorded."""
+        """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
             return protocol.record(lease, some, now=self._clock(), primary=self._primary)
 
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
+
+    def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
+        """Say in the row whether the primary knows the repository at all. Raises LeaseLost."""
+        self._mine(protocol.note_missing_on_primary(lease, missing=missing))
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""

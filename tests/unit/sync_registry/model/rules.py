@@ -15,7 +15,7 @@ from tests.unit.sync_registry.model.world import Library
 
 from geosync.sync_registry import decisions, protocol
 from geosync.sync_registry.changes import Check, Delete, Update
-from geosync.sync_registry.items import ABSENT
+from geosync.sync_registry.items import ABSENT, KEEP, MISSING
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
@@ -110,6 +110,43 @@ def deletion_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(owed, look, timing) or (look.digest is None and owed.expects == {ABSENT})
 
     monkeypatch.setattr(decisions, "proves_primary", changed)
+
+
+def missing_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a 404 be proof at once where a comparison missed the tag before."""
+    original = decisions.proves_primary
+
+    def changed(owed: Any, look: Any, timing: Any) -> bool:
+        return original(owed, look, timing) or (look.digest is None and MISSING in owed.if_absent)
+
+    monkeypatch.setattr(decisions, "proves_primary", changed)
+
+
+def said_anew_by_each_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each mark forget what an operator said before."""
+    original = protocol.mark
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        change = original(*args, **kwargs)
+        return replace(
+            change,
+            set={**change.set, "if_absent": change.union.get("if_absent", frozenset())},
+            union={name: texts for name, texts in change.union.items() if name != "if_absent"},
+        )
+
+    monkeypatch.setattr(protocol, "mark", changed)
+
+
+def kept_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tag that is kept go on as one that Geosync put there."""
+    original = decisions.next_step
+
+    def changed(owed: Any, *args: Any, **kwargs: Any) -> Any:
+        step = original(owed, *args, **kwargs)
+        forgotten = step == decisions.Discharge(None) and KEEP in owed.if_absent
+        return decisions.Discharge(owed.seen) if forgotten else step
+
+    monkeypatch.setattr(decisions, "next_step", changed)
 
 
 def never_waits(owed: Any, look: Any, timing: Any) -> bool:
@@ -247,6 +284,48 @@ RULES = (
         patch=instead(decisions, "is_ours", lambda owed, digest: True),
         scenario="not ours",
         violation="a tag is removed that Geosync did not put there",
+    ),
+    Rule(
+        name="removal: what comparisons miss, only after settle",
+        patch=missing_believed_at_once,
+        scenario="missed and pushed again",
+        violation="a tag is removed that a push|nothing is owed",
+    ),
+    Rule(
+        name="removal: nothing that comparisons miss while the breaker is on",
+        patch=instead(decisions, "may_remove", lambda owed, suspended: True),
+        scenario="missed, and the breaker is on",
+        violation="the breaker is on",
+    ),
+    Rule(
+        name="removal: somebody missed the tag before, or said that it may go",
+        patch=instead(decisions, "may_remove", lambda owed, suspended: True),
+        scenario="lost, and asked about",
+        violation="a tag is removed that nobody missed",
+    ),
+    Rule(
+        name="what stays: a copy that nobody recorded is remembered as ours",
+        patch=instead(decisions, "_stay", lambda owed, secondary, suspect_until: decisions.Discharge(owed.seen)),
+        scenario="a worker dies over a new tag",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="keep: whatever else was said",
+        patch=instead(decisions, "may_remove", lambda owed, suspended: ABSENT in owed.expects),
+        scenario="kept",
+        violation="an operator said to keep|nothing is owed",
+    ),
+    Rule(
+        name="keep: a later mark does not take it back",
+        patch=said_anew_by_each_mark,
+        scenario="kept",
+        violation="an operator said to keep|nothing is owed",
+    ),
+    Rule(
+        name="keep: the tag is not ours any more",
+        patch=kept_and_remembered,
+        scenario="kept",
+        violation="nothing is owed",
     ),
     Rule(
         name="index: a leased row is due when its lease expires",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.unit.sync_registry.model.world import FOREIGN, Scenario
 
+from geosync.sync_registry.items import ADOPT, KEEP, MISSING
+
 _SCENARIOS = (
     # Events before their writes, in any order; two pushes in progress at once; the tag ends where it began.
     Scenario(name="back and forth", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A"))),
@@ -41,6 +43,58 @@ _SCENARIOS = (
     ),
     Scenario(name="removed and pushed again", primary=("A",), secondary=("A",), pushes=((0, None), (0, "B"))),
     Scenario(name="not ours", primary=(None,), secondary=(FOREIGN,), known=False, pushes=((0, None),)),
+    # The primary lost the tag, nobody said so, and a comparison misses it; a push may bring it back at any moment.
+    Scenario(
+        name="missed and pushed again",
+        primary=(None,),
+        secondary=("A",),
+        pushes=((0, "B"),),
+        asked=1,
+        asks=MISSING,
+        lost=True,
+    ),
+    Scenario(
+        name="missed, and the breaker is on",
+        primary=(None,),
+        secondary=("A",),
+        pushes=((0, "B"),),
+        asked=1,
+        asks=MISSING,
+        lost=True,
+        suspended=True,
+        workers=1,
+    ),
+    # Somebody asks about a tag that the primary lost, and no comparison missed it before.
+    Scenario(
+        name="lost, and asked about",
+        primary=(None,),
+        secondary=("A",),
+        pushes=((0, "B"),),
+        asked=1,
+        lost=True,
+        workers=1,
+    ),
+    # An operator speaks of the tag at any moment; the event of the deletion comes twice.
+    Scenario(
+        name="kept",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, None),),
+        asked=1,
+        asks=KEEP,
+        duplicates=1,
+        workers=1,
+    ),
+    Scenario(
+        name="adopted",
+        primary=(None,),
+        secondary=(FOREIGN,),
+        known=False,
+        pushes=((0, "A"), (0, None)),
+        asked=1,
+        asks=ADOPT,
+        workers=1,
+    ),
     # Two references of one repository under one lease.
     Scenario(
         name="two tags",

@@ -30,7 +30,7 @@ from tests.unit.sync_registry.model.world import (
 
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, SYNCED
+from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, SYNCED
 
 Successor = tuple[str, State]
 
@@ -170,10 +170,11 @@ class World:
         table, lease = self.library.call(state.table, "acquire")
         if lease is not None:
             yield f"worker {index} is woken and acquires", self._with(state, index, Worker("held", lease), table)
-        if state.asked:
-            table, _ = self.library.call(state.table, "mark", 0, None)
+        if state.asked and not (self.scenario.asks in (MISSING, KEEP) and state.primary[0] is not None):
+            table, _ = self.library.call(state.table, "mark", 0, None, self.scenario.asks)
             asked = state._replace(asked=state.asked - 1)
-            yield f"worker {index} marks v0 for a comparison", self._with(asked, index, Worker("marked"), table)
+            who = self.scenario.asks or "a comparison"
+            yield f"worker {index} marks v0 for {who}", self._with(asked, index, Worker("marked"), table)
         for position, event in enumerate(state.events):
             for copies in ("", "a copy of ") if state.duplicates else ("",):
                 after = state
@@ -256,6 +257,7 @@ class World:
             suspect_until=suspect_until,
             timing=self.timing,
             writes=writes,
+            suspended=self.scenario.suspended,
         )
         match step:
             case decisions.Write():
@@ -343,6 +345,8 @@ class World:
             look = table.seen[tag]
             seen = look[0] if look else None
             here, there = state.secondary[tag], state.primary[tag]
+            if there is None and self._may_stay(state, here, seen):
+                continue
             if here != there and not (here == FOREIGN and seen is None and there is None):
                 raise Violation(f"nothing is owed, and v{tag} is {here} at the secondary, {there} at the primary")
             if seen != there:
@@ -355,11 +359,25 @@ class World:
         if state.workers == (IDLE,) * len(state.workers) and any(owed and owed[2] == owed[3] for owed in table.owed):
             raise Violation("something was marked, and only the sweep would find it")
 
+    def _may_stay(self, state: State, here: str | None, seen: str | None) -> bool:
+        """Whether the secondary's tag may be there though the primary has none: not missed yet, or to be kept."""
+        if self.scenario.asks == KEEP and not state.asked and seen is None:
+            return True
+        waits = self.scenario.suspended or self.scenario.asks is None or bool(state.asked)
+        return self.scenario.lost and seen == here and waits
+
     def _check_removal(self, state: State, worker: Worker) -> None:
         assert worker.owed is not None
-        tag, _, _, marked_at, *_ = worker.owed
-        if state.secondary[tag] == FOREIGN:
+        tag, mark, said, marked_at, *_ = worker.owed
+        if state.secondary[tag] == FOREIGN and ADOPT not in said:
             raise Violation("a tag is removed that Geosync did not put there")
+        if self.scenario.suspended and ABSENT not in said:
+            raise Violation("a tag is removed that comparisons miss, and the breaker is on")
+        if self.scenario.lost and self.scenario.asks is None and ABSENT not in said:
+            raise Violation("a tag is removed that nobody missed before")
+        current = state.table.owed[tag]
+        if self.scenario.asks == KEEP and not state.asked and current is not None and current[0] == mark:
+            raise Violation("a tag is removed that an operator said to keep")
         for pending_tag, digest, deadline in state.pending:
             if pending_tag == tag and digest is not None and deadline - self.scenario.write_delay <= marked_at:
                 raise Violation("a tag is removed that a push, announced before the mark, is about to write")

@@ -16,7 +16,19 @@ from typing import Any, NamedTuple
 from geosync.errors import LeaseLost
 from geosync.sync_registry import protocol
 from geosync.sync_registry.changes import ConditionFailed, Key
-from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, SYNCED, Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import (
+    ABSENT,
+    ADOPT,
+    KEEP,
+    MISSING,
+    OWED_PREFIX,
+    ROW,
+    SYNCED,
+    Lease,
+    Owed,
+    Reference,
+    Seen,
+)
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
@@ -48,7 +60,13 @@ class Scenario:
     together: int = 2
     """How many pushes may be in progress at once."""
     asked: int = 0
-    """How many times somebody who saw no event (a comparison, a resync) marks the first tag."""
+    """How many times somebody who saw no event (a comparison, a resync, an operator) marks the first tag."""
+    asks: str | None = None
+    """What they say of the secondary's tag: ADOPT, or, while the primary has none, MISSING or KEEP."""
+    lost: bool = False
+    """Whether the primary lost its tags before, and nobody announced it."""
+    suspended: bool = False
+    """Whether the breaker is on."""
     duplicates: int = 0
     crashes: int = 0
     unknowns: int = 0
@@ -84,7 +102,7 @@ class Table(NamedTuple):
     row: tuple[Any, ...] | None
     """(state, revision, lease_token, lease_expires, suspect_until, due)"""
     owed: tuple[tuple[Any, ...] | None, ...]
-    """for each tag (mark, expects, marked_at, due)"""
+    """for each tag (mark, expects with if_absent, marked_at, due)"""
     seen: tuple[tuple[Any, ...] | None, ...]
     """for each tag (digest, looked_at)"""
 
@@ -96,7 +114,7 @@ class Worker(NamedTuple):
     lease: tuple[Any, ...] | None = None
     """(token, revision, suspect_until, expires)"""
     owed: tuple[Any, ...] | None = None
-    """(tag, mark, expects, marked_at, due, seen), read before the look at the primary"""
+    """(tag, mark, expects with if_absent, marked_at, due, seen), read before the look at the primary"""
     primary: tuple[Any, ...] | None = None
     """(digest, at)"""
     writes: int = 0
@@ -154,10 +172,9 @@ def _items(table: Table) -> list[dict[str, Any]]:
         items.append({"repository": REPOSITORY, "item": ROW, **row})
     for tag, owed in enumerate(table.owed):
         if owed is not None:
-            mark, expects, marked_at, due = owed
+            mark, said, marked_at, due = owed
             item = {"mark": mark, "marked_at": marked_at, "due": due, "due_shard": shard}
-            if expects:
-                item["expects"] = expects
+            item |= {name: texts for name, texts in (("expects", said - SAID), ("if_absent", said & SAID)) if texts}
             items.append({"repository": REPOSITORY, "item": _reference(tag).owed_key, **item})
     for tag, seen in enumerate(table.seen):
         if seen is not None:
@@ -178,7 +195,7 @@ def _table(store: MemoryStore, tags: int) -> Table:
     seen: list[Any] = []
     for tag in range(tags):
         item = store.get(Key(REPOSITORY, _reference(tag).owed_key))
-        owed.append(item and (item["mark"], item.get("expects", frozenset()), item["marked_at"], item["due"]))
+        owed.append(item and (item["mark"], _said(item), item["marked_at"], item["due"]))
         item = store.get(Key(REPOSITORY, _reference(tag).seen_key))
         seen.append(item and (item["digest"], item["looked_at"]))
     return Table(
@@ -194,6 +211,15 @@ def _table(store: MemoryStore, tags: int) -> Table:
         tuple(owed),
         tuple(seen),
     )
+
+
+SAID = frozenset({MISSING, ADOPT, KEEP})
+"""What `if_absent` holds; in a state it stands in one set with what is expected."""
+
+
+def _said(item: Any) -> frozenset[str]:
+    said: frozenset[str] = item.get("expects", frozenset()) | item.get("if_absent", frozenset())
+    return said
 
 
 def _reference(tag: int) -> Reference:
@@ -222,8 +248,11 @@ class Library:
         glance = registry.look(REPOSITORY, _reference(tag))
         return registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
 
-    def _mark(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None) -> None:
-        registry.mark(REPOSITORY, _reference(tag), expects=digest)
+    def _mark(
+        self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
+    ) -> None:
+        if_absent = frozenset({asks} if asks is not None else ())
+        registry.mark(REPOSITORY, _reference(tag), expects=digest, if_absent=if_absent)
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return _plain_lease(registry.knock(REPOSITORY))
@@ -285,12 +314,13 @@ def _plain_lease(lease: Lease | None) -> tuple[Any, ...] | None:
 
 
 def _owed(owed: tuple[Any, ...]) -> Owed:
-    tag, mark, expects, marked_at, due, seen = owed
+    tag, mark, said, marked_at, due, seen = owed
     return Owed(
         repository=REPOSITORY,
         reference=_reference(tag),
         mark=mark,
-        expects=expects,
+        expects=said - SAID,
+        if_absent=said & SAID,
         marked_at=marked_at,
         owed_since=marked_at,
         due=due,
@@ -300,4 +330,5 @@ def _owed(owed: tuple[Any, ...]) -> Owed:
 
 def _plain_owed(owed: Owed) -> tuple[Any, ...]:
     seen = owed.seen and (owed.seen.digest, owed.seen.looked_at)
-    return (int(owed.reference.value[1:]), owed.mark, owed.expects, owed.marked_at, owed.due, seen)
+    said = owed.expects | owed.if_absent
+    return (int(owed.reference.value[1:]), owed.mark, said, owed.marked_at, owed.due, seen)
