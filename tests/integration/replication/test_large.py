@@ -131,7 +131,7 @@ def leave_under_way(secondary: Secondary, place: Place, repository: str) -> tupl
     """Have an invocation end in the middle of a layer, with one chunk of it taken."""
     made, pushed = push(place, repository, LAYER)
     secondary.secondary_proxy.add(Slow(method="PATCH", times=1000, rate=4 * MIB))
-    secondary.registries.pace.note(2 * MIB, 1.0)
+    secondary.registries.pace.rate = 2 * MIB
     invoke(secondary, 1.2, pushed)
     (left,) = under_way(secondary, repository)
     assert 0 < left.offset < LAYER

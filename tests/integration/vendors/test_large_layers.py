@@ -31,7 +31,7 @@ def test_a_layer_that_takes_too_long_goes_to_ecr_in_parts(
     client = writer(plain_registry.url)
     made = push_large(client, repository, 25 * MIB, "v1")
     client.close()
-    secondary.registries.pace.note(MIB, 1.0)
+    secondary.registries.pace.rate = MIB
     secondary.deadline.set(40)  # 25 s, with slack more than there is
 
     secondary.receive(event("created", repository, tag="v1", digest=made.digest))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from local.certificates import signing_pair
 
-from geosync.oci.auth import Challenge, parse_challenges
+from geosync.oci.auth import Authorizer, Challenge, parse_challenges, push
 from geosync.oci.credentials import Basic, RegistryKey
+from geosync.oci.deadline import Deadline
+from geosync.oci.transport import Transport
 from geosync.oci.uploads import Upload, closing_url
 
 
@@ -76,3 +81,21 @@ def test_the_digest_is_appended_to_the_query_that_is_there_and_nothing_is_encode
     with_state = "http://h/v2/a/b/blobs/uploads/1?_state=a%3D%2f~+b%20c=="
     assert closing_url(with_state, digest) == f"{with_state}&digest={digest}"
     assert closing_url("http://h/v2/a/b/blobs/uploads/1", digest).endswith(f"/1?digest={digest}")
+
+
+def test_an_upload_that_could_outlive_its_token_gets_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    key = RegistryKey(private_key=signing_pair().private_key, issuer="geo", service="registry", lifetime=105)
+    authorizer = Authorizer("https://registry", "registry", key, Transport(), Deadline(), writes=True)
+    access = (push("app"),)
+    began = time.time()
+
+    def at(seconds: float, *, lasting: float) -> str | None:
+        monkeypatch.setattr(time, "time", lambda: began + seconds)
+        return authorizer.header(access, lasting)
+
+    first = at(0, lasting=0)
+    assert at(40, lasting=10) == first, "60 s are left"
+    assert at(40, lasting=10_000) == first, "one that is younger than its half is as good as a new one"
+    second = at(60, lasting=45)
+    assert second != first, "40 s are left"
+    assert at(60, lasting=10_000) == second

@@ -275,6 +275,8 @@ class Holder:
         return self._let_go()
 
     def _let_go(self) -> Ending:
+        if self._ending is not Ending.LOST:
+            self._reporter.under_way(self._repository, self._uploads.left())
         if self._ending in (Ending.HELD, Ending.OUT_OF_TIME):
             with suppress(LeaseLost, Contended, BotoCoreError, ClientError):
                 self._registry.release(self._held.lease, self._uploads.left())

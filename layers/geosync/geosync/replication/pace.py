@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 ASSUMED = 20 * MIB
 """Bytes per second of one layer while none was measured."""
-WORTH_MEASURING = MIB
+WORTH_MEASURING = 8 * MIB
 """Bytes from which a transfer says something about the pace and not only about a round trip."""
 SLACK = 2.0
 """How many times longer than measured a transfer may take before time is short."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geosync.errors import GeosyncError
 from geosync.replication.outcome import Outcome
 from geosync.replication.work import WorkMessage
-from geosync.sync_registry.items import Hold, Owed
+from geosync.sync_registry.items import Hold, KeptUpload, Owed
 from geosync.verification.bounds import Ending, Result
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ class Reporter:
         else:
             self._logger.error("reference_failed", exc_info=error, extra=keys)
         self._metrics.put({"ReferencesFailed": 1, "ReferencesParked": int(parked)})
+
+    def under_way(self, repository: str, uploads: Sequence[KeptUpload]) -> None:
+        """A holder ends and leaves layers for the next."""
+        for one in uploads:
+            keys = {"repository": repository, "layer": one.digest, "arrived": one.offset, "size": one.size}
+            self._logger.info("layer_under_way", extra=keys)
 
     def held(self, hold: Hold) -> None:
         """A registry is left alone for a while."""
