@@ -17,6 +17,7 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Manifest
+from geosync.oci.media_types import SCHEMA1
 from geosync.oci.transport import Timeouts
 from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
@@ -112,6 +113,9 @@ class Registry(RegistryClient):
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
         """What a refused `manifest` means; None where it is there already as it should be."""
+        if manifest.media_type in SCHEMA1:
+            detail = f"{error.detail}: most registries take no Docker schema 1 any more; push the image again"
+            return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
         return error
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
