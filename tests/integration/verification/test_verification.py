@@ -6,19 +6,22 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
-from tests.integration.verification.conftest import Breakable
+from tests.integration.verification.conftest import TIMING, Breakable
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call, Status
 
 from geosync.replication.work import VerifyMessage
-from geosync.sync_registry.changes import Key, Update
+from geosync.sync_registry.changes import Delete, Key, Update
 from geosync.sync_registry.items import FAILED, ROW, SYNCED, Row
 from geosync.sync_registry.registry import wall_clock
 from geosync.verification.checksum import checksum
 from geosync.verification.choose import due_for_verification
 from geosync.verification.counts import verification_counts
 from geosync.verification.transitions import MISMATCH
+
+SETTLED = TIMING.settle + 0.05
 
 
 def verify(secondary: Secondary, repository: str, *, asked: bool = False) -> Row:
@@ -314,3 +317,41 @@ def test_one_bad_answer_of_a_registry_that_is_well_is_a_failure_with_its_reason(
     assert row.state == SYNCED, "nothing is known to be wrong"
     counts = verification_counts(secondary.store)
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
+
+
+def test_a_storage_that_is_redirected_to_is_asked_for_its_blobs(
+    plain_registry: Place, s3_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    secondary = Secondary(plain_registry, s3_registry, timing=TIMING)
+    try:
+        made = make.index(repository, "v1")
+        synced(secondary, made)
+
+        row = verify(secondary, repository)
+
+        assert (row.verification_state, row.verification_checksum) == ("2", checksum([("v1", made.digest)]))
+        assert secondary.secondary_proxy.counts()["HEAD", "blob"] == len(set(made.blobs))
+    finally:
+        secondary.close()
+
+
+def test_tags_that_are_equal_and_were_never_recorded_are_recorded_and_no_mismatch(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    tags = [make.image(repository, f"v{number}") for number in range(4)]
+    synced(secondary, *tags)
+    for tag in tags[1:]:
+        secondary.store.write(Delete(key=Key(repository, f"tag#{tag.reference}")))
+
+    row = verify(secondary, repository)
+    assert row.verification_state == "1"
+    time.sleep(SETTLED)
+    row = verify(secondary, repository)
+
+    assert row.verification_state == "0", "begun anew when they are recorded"
+    assert len(secondary.owed(repository)) == len(tags) - 1, "all in one round"
+    assert verify(secondary, repository, asked=True).verification_state == "0", "not while they are owed"
+    secondary.sweep_until(lambda: not secondary.owed(repository))
+    row = heal(secondary, repository)
+    assert row.verification_checksum == checksum([(tag.reference, tag.digest) for tag in tags])
+    assert verification_counts(secondary.store).failed == 0

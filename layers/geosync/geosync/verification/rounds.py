@@ -114,6 +114,7 @@ class Run:
         self._contents = Contents(registries.secondary, self._ours, self.asking, pool)
         self._suspects = Suspects(store, at.repository)
         self._noted: dict[str, Suspect] = {}
+        self._anew = False
         self._sample: Reservoir[tuple[Descriptor, _Look]] = Reservoir(SAMPLE)
         self._ends_at = time.monotonic() + SLICE
 
@@ -263,10 +264,12 @@ class Run:
                 if self._clock() < suspect.at + settle:
                     later.append(suspect.at + settle)
                 elif self._registry.look(self._repository, reference).owed is not None:
-                    raise Stop(self._clock() + settle, "a tag is owed", anew=True)
+                    self._anew = True
                 elif (again := self._again(suspect)) is not None:
                     later.append(again.at + settle)
             self.at = replace(self.at, cursor=suspect.tag)
+        if self._anew or is_owed(self._store, self._repository):
+            raise Stop(self._clock() + settle, "a tag is owed: the round begins anew", anew=True)
         if later:
             self.at = replace(self.at, cursor="")
             raise Stop(min(later), "what looked different is looked at again later")
@@ -299,7 +302,7 @@ class Run:
         elif look.primary != look.known:
             # Equal, and recorded as something else or not at all: it is to be looked at under the lease, and recorded.
             self._registry.mark(self._repository, Reference.tag(suspect.tag))
-            raise Stop(self._clock() + ms(self._registry.timing.settle), "a tag is equal and not recorded", anew=True)
+            self._anew = True
         else:
             self._suspects.drop(suspect.tag)
         return None
@@ -379,6 +382,11 @@ class Run:
         if self._registry.is_paused():
             raise Stop(now, "the site is paused")
         self.write(lambda at: transitions.keep(at, now + transitions.ABANDONED_AFTER))
+
+
+def is_owed(store: Store, repository: str) -> bool:
+    """Whether a tag is owed: one that a comparison marked leaves the row synced until somebody takes it up."""
+    return bool(store.items(repository, Reference.tag("").owed_key, limit=1))
 
 
 def _is_equal(look: _Look) -> bool:

@@ -17,7 +17,7 @@ from geosync.sync_registry.items import PARKED_DUE, ROW
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification import transitions
 from geosync.verification.bounds import Bounds, Ending, Result
-from geosync.verification.rounds import GROUP, TAGS, Overtaken, Run, Stop, Verdict
+from geosync.verification.rounds import GROUP, TAGS, Overtaken, Run, Stop, Verdict, is_owed
 from geosync.verification.suspects import Suspects
 from geosync.verification.transitions import Round
 
@@ -58,6 +58,8 @@ class Verifier:
             if not self._registries.selection.has_repository(repository):
                 self._store.write(transitions.put_off(item, now + transitions.DAY))
                 return Result(ending=Ending.NOT_NOW, reason="it is outside the selection")
+            if is_owed(self._store, repository):
+                return Result(ending=Ending.NOT_NOW, reason="a tag is owed in it")
             again = transitions.retry_at(item, now=now, asked=asked)
             if again is not None:
                 self._store.write(transitions.put_off(item, again))
