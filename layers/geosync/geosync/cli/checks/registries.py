@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
-from geosync.errors import ConfigurationError, NotFound, RegistryError, RegistryUnavailable, Unauthorized
-from geosync.oci.credentials import Anonymous, RegistryKey
+from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
+from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
 from geosync.registries.opening import open_registry
@@ -53,6 +53,10 @@ def _look(site: Site, name: str, parameter: str, repository: str | None, *, writ
         checked = "GET /v2/"
         if repository is not None and is_repository(repository):
             checked += f", {_tags(client, repository)}"
+    except Denied as error:
+        yield problem(
+            name, str(error), "give the account what the finding names; docs/registries.md lists it per vendor"
+        )
     except Unauthorized as error:
         yield problem(name, str(error), _credentials_fix(client, parameter))
     except RegistryUnavailable as error:
@@ -90,6 +94,11 @@ def _credentials_fix(client: Registry, parameter: str) -> str:
             return (
                 f"the registry does not trust the key or the issuer {issuer!r}: its auth.token.issuer must be that, "
                 "and its rootcertbundle hold the key's certificate"
+            )
+        case Borrowed():
+            return (
+                f"the account that is lent for {parameter}Url is not accepted: docs/registries.md says what "
+                f"{client.LABEL} asks for"
             )
         case _:
             return f"correct username and password in the secret named by {parameter}SecretArn"

@@ -72,8 +72,12 @@ class EcrAccount:
 
     def borrow(self) -> Loan:
         """A user and a password for the registry (GetAuthorizationToken)."""
-        with self.asking("ecr:GetAuthorizationToken"):
-            (data,) = self.ecr().get_authorization_token()["authorizationData"]
+        action = "ecr:GetAuthorizationToken"
+        with self.asking(action):
+            given = self.ecr().get_authorization_token()["authorizationData"]
+        if not given:
+            raise RegistryUnavailable(self._name, action, detail="it gave no token")
+        data = given[0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         return Loan(username=username, password=password, renew_at=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
 
