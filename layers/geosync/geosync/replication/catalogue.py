@@ -28,6 +28,8 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.registries.registry import Registry
+from geosync.replication.rows import Rows
+from geosync.selection import Selection
 from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
@@ -169,16 +171,20 @@ class Catalogue:
         store: Store,
         registry: SyncRegistry,
         primary: Registry,
+        rows: Rows,
+        selection: Selection,
         *,
         clock: Callable[[], int] = wall_clock,
     ) -> None:
         self._store = store
         self._registry = registry
         self._primary = primary
+        self._rows = rows
+        self._selection = selection
         self._clock = clock
 
     def walk(self) -> Walk:
-        """Begin a walk, or go on with the one that was not finished, to the end of the catalogue.
+        """Begin a walk, or go on with the one that was not finished, to the end of the catalogue and of the rows.
 
         Raises OutOfTime between pages, RegistryUnavailable, and RegistryError where the catalogue cannot be read: both
         leave the walk where it is, the latter with its reason.
@@ -188,9 +194,11 @@ class Catalogue:
             walk = self._begin()
         try:
             for page in self._primary.repositories(last=walk.last):
-                self._mark(walk, page)
+                selected = [name for name in page if self._selection.has_repository(name)]
+                self._mark(walk, selected)
                 done = {"last": page[-1]} if page else {}
-                walk = self._write(walk, {**done, "repositories": walk.repositories + len(page)}) or walk
+                walk = self._write(walk, {**done, "repositories": walk.repositories + len(selected)}) or walk
+            self._rows.walk(walk.started_at, settled_at=walk.settled_at or 0)
         except OutOfTime:
             self._write(walk, {"touched_at": 0})  # nobody is at it any more: the next minute goes on
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +29,7 @@ from geosync.oci.deadline import Deadline
 from geosync.replication.catalogue import Catalogue
 from geosync.replication.holder import Ending, Holder
 from geosync.replication.reporting import Reporter
+from geosync.replication.rows import Rows
 from geosync.replication.site_registries import Registries
 from geosync.replication.work import (
     CATALOGUE_KIND,
@@ -152,15 +154,28 @@ class Receiver:
         return True
 
     def _work(self, message: WorkMessage) -> None:
-        glance = self._look(message.repository, Reference.whole())
+        if self._is_outside(message.repository, Reference.whole()):
+            self._after_the_mark(lambda: self._forget(message.repository))
+            return
         references = [one for one in message.references if not self._is_outside(message.repository, one)]
         for reference in references:
             if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
             self._registry.mark(message.repository, reference, if_absent=if_absent)
+        glance = self._look(message.repository, Reference.whole())
         if references:
             self._after_the_mark(lambda: self._knock(message.repository, glance))
         else:
             self._after_the_mark(lambda: self._wake(message.repository, glance))
+
+    def _rows(self, registries: Registries) -> Rows:
+        check = self._deadline.check
+        return Rows(self._store, self._registry, registries.selection, check=check, clock=self._clock)
+
+    def _forget(self, repository: str) -> None:
+        """Forget a repository that this site no longer replicates."""
+        with suppress(OutOfTime):
+            if self._rows(self._registries()).forget(repository):
+                self._logger.info("repository_forgotten", extra={"repository": repository})
 
     def _walk_the_catalogue(self) -> None:
         """Backfill and comparison. What keeps it from its end is in the log and its item; reconcile has it go on."""
@@ -168,7 +183,9 @@ class Receiver:
         if registries is None or self._registry.is_paused() or self._registry.holds():
             return
         try:
-            walk = Catalogue(self._store, self._registry, registries.primary).walk()
+            walk = Catalogue(
+                self._store, self._registry, registries.primary, self._rows(registries), registries.selection
+            ).walk()
         except OutOfTime:
             self._logger.info("catalogue_goes_on_later")
         except RegistryUnavailable as error:

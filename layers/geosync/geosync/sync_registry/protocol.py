@@ -244,13 +244,14 @@ def _lease_time(repository: str, now: int, timing: Timing) -> dict[str, Any]:
     return {"lease_expires": expires, "due": expires, "due_shard": due_shard(repository)}
 
 
-def _is_mine(lease: Lease) -> ConditionBase:
+def is_mine(lease: Lease) -> ConditionBase:
+    """The row's condition that nobody else has the repository."""
     return Attr("lease_token").eq(lease.token)
 
 
 def renew(lease: Lease, *, now: int, timing: Timing) -> Update:
     """Keep the repository for another lease, if nobody took it."""
-    return Update(key=Key(lease.repository, ROW), set=_lease_time(lease.repository, now, timing), when=_is_mine(lease))
+    return Update(key=Key(lease.repository, ROW), set=_lease_time(lease.repository, now, timing), when=is_mine(lease))
 
 
 def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
@@ -259,7 +260,7 @@ def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
     return Update(
         key=Key(lease.repository, ROW),
         set={"suspect_until": until, **_lease_time(lease.repository, now, timing)},
-        when=_is_mine(lease),
+        when=is_mine(lease),
     )
 
 
@@ -275,9 +276,9 @@ def discharge(
     """
     row = Key(lease.repository, ROW)
     if any(owed.reference.kind != "repository" for owed, _ in references):
-        changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=_is_mine(lease))]
+        changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
     else:
-        changes = [Check(key=row, when=_is_mine(lease))]
+        changes = [Check(key=row, when=is_mine(lease))]
     for owed, seen in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=_is_unmarked(owed)))
         changes.append(_record(owed.repository, owed.reference, seen, now, primary))
@@ -307,7 +308,7 @@ def record(
     lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int, primary: str | None = None
 ) -> list[Change]:
     """The transaction that records what a comparison saw (equal, or missing), nothing of it owed, under the lease."""
-    changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=_is_mine(lease))]
+    changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=is_mine(lease))]
     for reference, what in seen:
         changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
         changes.append(_record(lease.repository, reference, what, now, primary))
@@ -316,7 +317,7 @@ def record(
 
 def note_missing_on_primary(lease: Lease, *, missing: bool) -> Update:
     """Say in the row whether the primary knows the repository at all."""
-    return Update(key=Key(lease.repository, ROW), set={"missing_on_primary": missing}, when=_is_mine(lease))
+    return Update(key=Key(lease.repository, ROW), set={"missing_on_primary": missing}, when=is_mine(lease))
 
 
 def postpone(owed: Owed, due: int, *, now: int, failure: str | None = None) -> Update:
@@ -383,7 +384,7 @@ def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
 
     The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
     """
-    when = _is_mine(lease) & _is_unmoved(lease)
+    when = is_mine(lease) & _is_unmoved(lease)
     if not remaining.owed:
         return Update(
             key=Key(lease.repository, ROW),
@@ -416,7 +417,7 @@ def _is_unmoved(lease: Lease) -> ConditionBase:
 
 def release(lease: Lease) -> Update:
     """Let the repository go with work left in it (time is short): what is due wakes the next."""
-    return _let_go(lease, {"state": PENDING}, (), _is_mine(lease))
+    return _let_go(lease, {"state": PENDING}, (), is_mine(lease))
 
 
 def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: ConditionBase) -> Update:

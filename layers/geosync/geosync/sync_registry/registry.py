@@ -399,6 +399,11 @@ class SyncRegistry:
         keys = {Key(repository, reference.owed_key): reference for reference in references}
         return {keys[key] for key in self._store.batch_get(keys)} if keys else set()
 
+    def owed_whole(self, repositories: Iterable[str]) -> set[str]:
+        """Those of `repositories` that are owed as a whole."""
+        keys = [Key(repository, Reference.whole().owed_key) for repository in repositories]
+        return {key.repository for key in self._store.batch_get(keys)}
+
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
         """What was last seen of those of `references` that were ever discharged."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
