@@ -9,6 +9,7 @@ the one right after step n - 1, answered or not. Then the lease runs out, and th
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 from collections import Counter
@@ -21,17 +22,19 @@ import requests
 from botocore.exceptions import BotoCoreError
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
-from tests.support.images import Made
+from tests.support.images import OCI_LAYER, Made
 from tests.support.proxy import Call
 
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
 from geosync.sync_registry.changes import Change, Delete, Key, Update
-from geosync.sync_registry.items import SYNCED, Item
+from geosync.sync_registry.items import SYNCED, UPLOAD_PREFIX, Item
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
 TIMING = Timing.scaled_to(1.5, settle=0.3, suspect=0.3)
+CHUNK = 50_000
+LAYER = 3 * CHUNK
 AT_ONCE = 10
 """Killed invocations that are waited for at the same time: what they cost is mostly the time of their leases."""
 
@@ -106,11 +109,15 @@ class MortalStore(MemoryStore):
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where the copies go: two registries, and how the second takes blobs."""
+    """Where the copies go: two registries, and how the second takes blobs.
+
+    `under_way`: each copy has had an invocation already, which ended in the middle of its layer.
+    """
 
     primary: Place
     secondary: Place
     vendor: type[Registry] = Registry
+    under_way: bool = False
 
     def invocation(self, table: MemoryStore, life: Life | None = None) -> Secondary:
         """A secondary with clients and proxies of its own."""
@@ -119,6 +126,25 @@ class Site:
         if life is not None:
             for proxy in (one.primary_proxy, one.secondary_proxy):
                 proxy.add(Call(times=10**6, before=life.before, after=life.after))
+        return one
+
+    def first(self, table: MemoryStore, made: Made) -> list[Secondary]:
+        """The invocation that began the copy, if there was one: it took a chunk, and had no time for another."""
+        if not self.under_way:
+            return []
+        one = self.invocation(table)
+        one.registries.pace.rate = CHUNK / 5
+        one.secondary_proxy.add(Call(method="PATCH", after=lambda: one.deadline.set(5.0)))
+        live(one, made).join()
+        return [one]
+
+    def second(self, table: MemoryStore, made: Made, life: Life) -> Secondary:
+        """The next one, which lives for so long. Its proxies are its own, and so is the registry's name."""
+        one = self.invocation(table, life)
+        for item in table.items(made.repository, UPLOAD_PREFIX, limit=2):
+            assert item["offset"] == CHUNK
+            renamed = {**item, "registry": one.registries.secondary.name}
+            table.table[Key(made.repository, str(item["item"]))] = renamed
         return one
 
 
@@ -167,12 +193,17 @@ def assert_same(site: Site, made: Made) -> None:
 
 def undisturbed_steps(site: Site, made: Made) -> int:
     """How many steps the copy takes when nobody disturbs it."""
+    table = MemoryStore()
     life = Life(float("inf"))
-    one = site.invocation(MemoryStore(), life)
-    live(one, made).join()
-    assert one.row(made.repository).state == SYNCED
+    lives = [*site.first(table, made), site.second(table, made, life)]
+    live(lives[-1], made).join()
+    assert lives[-1].row(made.repository).state == SYNCED
     assert_same(site, made)
-    one.close()
+    if site.under_way:
+        sent = sum(one.sent for each in lives for one in each.secondary_proxy.exchanges if one.method == "PATCH")
+        assert sent == LAYER, "it goes on where the first invocation ended"
+    for one in lives:
+        one.close()
     return life.steps
 
 
@@ -180,7 +211,8 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
     """Kill an invocation at a step, have the sweep wake others until all is well; what was wrong then, else None."""
     table = MemoryStore()
     life = Life(at)
-    killed = site.invocation(table, life)
+    earlier = site.first(table, made)
+    killed = site.second(table, made, life)
     thread = live(killed, made)
     while not life.over.is_set() and thread.is_alive():
         time.sleep(0.005)
@@ -194,15 +226,15 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
         assert_same(site, made)
         thread.join(10)
         assert not thread.is_alive(), "what is killed ends by itself, as all that it asks for fails"
-        counts = completed(killed, other)
+        counts = completed(*earlier, killed, other)
         assert set(counts) == set(made.blobs)
         assert set(counts.values()) == {1}, f"a complete blob was uploaded again: {counts}"
         assert not other.dlq.messages
     except AssertionError as error:
         return f"killed before step {at}: {error}"
     finally:
-        killed.close()
-        other.close()
+        for one in (*earlier, killed, other):
+            one.close()
     return None
 
 
@@ -233,18 +265,20 @@ def test_a_multi_arch_copy_killed_at_every_request_ends_the_same(
 class SmallBodies(Registry):
     """A registry behind something that takes small bodies only: layers go in chunks."""
 
-    upload_limits = UploadLimits(max_body=50_000)
+    upload_limits = UploadLimits(max_body=CHUNK)
 
 
-def test_a_copy_in_chunks_killed_at_every_request_ends_the_same(
+def test_a_copy_that_goes_on_in_the_middle_of_a_layer_killed_at_every_request_ends_the_same(
     plain_registry: Place, second_registry: Place, repository: str
 ) -> None:
     numbers = itertools.count()
     with plain_registry.maker(seed=time.time_ns()) as make:
 
         def push() -> Made:
-            return make.image(f"{repository}/{next(numbers)}", "v1", layers=1, size=120_000)
+            name = f"{repository}/{next(numbers)}"
+            layer = make.blob(name, os.urandom(LAYER), OCI_LAYER)
+            return make.image(name, "v1", layers=0, reuse=[layer])
 
-        site = Site(primary=plain_registry, secondary=second_registry, vendor=SmallBodies)
+        site = Site(primary=plain_registry, secondary=second_registry, vendor=SmallBodies, under_way=True)
         killed = kill_at_every_step(site, push)
-    assert killed > 3 * 1 + 7 + 3, "with three chunks in the place of the layer's PUT"
+    assert killed > 3 * 1 + 7 + 2, "every request to a registry, among them two chunks, and the table's beside them"

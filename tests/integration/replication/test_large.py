@@ -16,7 +16,7 @@ from bench.images import MIB, push_large
 from bench.ours import writer
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, event
-from tests.support.proxy import Slow
+from tests.support.proxy import Call, Slow
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import VendorDouble
 
@@ -24,6 +24,7 @@ from geosync.events import GeoEvent
 from geosync.oci.manifests import Manifest
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
+from geosync.replication.pace import ASSUMED
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, UPLOAD_PREFIX, KeptUpload, Reference
 
@@ -73,8 +74,8 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     caplog.set_level(logging.DEBUG)
     size = 200 * MIB
     made, pushed = push(plain_registry, repository, size)
-    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=100 * MIB))
-    secondary.registries.pace.note(100 * MIB, 1.0)
+    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=40 * MIB))
+    secondary.registries.pace.note(40 * MIB, 1.0)
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_peak()
 
@@ -82,7 +83,7 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     invocations = 0
     last = 0
     while secondary.digest(repository, "v1") != made.digest:
-        invoke(secondary, 1.0, *messages)
+        invoke(secondary, 2.0, *messages)
         messages = []
         invocations += 1
         assert invocations < 10
@@ -130,11 +131,13 @@ def chunked(plain_registry: Place, second_registry: Place) -> Iterator[Secondary
 def leave_under_way(secondary: Secondary, place: Place, repository: str) -> tuple[Manifest, KeptUpload]:
     """Have an invocation end in the middle of a layer, with one chunk of it taken."""
     made, pushed = push(place, repository, LAYER)
-    secondary.secondary_proxy.add(Slow(method="PATCH", times=1000, rate=4 * MIB))
-    secondary.registries.pace.rate = 2 * MIB
-    invoke(secondary, 1.2, pushed)
+    secondary.registries.pace.rate = MIB / 5
+    secondary.secondary_proxy.add(Call(method="PATCH", after=lambda: secondary.deadline.set(5.0)))
+    secondary.receive(pushed)
+    secondary.deadline.clear()
+    secondary.registries.pace.rate = ASSUMED
     (left,) = under_way(secondary, repository)
-    assert 0 < left.offset < LAYER
+    assert left.offset == MIB
     assert left.offset == sum(sent for method, _, sent in chunks(secondary) if method == "PATCH")
     secondary.reset()
     return made, left
@@ -255,13 +258,13 @@ def test_a_layer_that_does_not_fit_where_only_whole_ones_are_taken_is_a_failure_
     whole: Secondary, plain_registry: Place, repository: str
 ) -> None:
     made, pushed = push(plain_registry, repository, 24 * MIB)
-    whole.secondary_proxy.add(Slow(method="PUT", kind="upload", nth=1, times=1000, rate=8 * MIB))
+    whole.secondary_proxy.add(Slow(method="PUT", kind="upload", times=1000, rate=4 * MIB))
 
-    invoke(whole, 1.0, pushed)
+    invoke(whole, 2.0, pushed)
 
     (owed,) = whole.owed(repository)
     assert owed.attempts == 1
-    assert re.search(rf"layer {made.blobs[-1].digest}: \d+ of {24 * MIB} bytes were sent in 1 s", owed.failure or "")
+    assert re.search(rf"layer {made.blobs[-1].digest}: \d+ of {24 * MIB} bytes were sent in 2 s", owed.failure or "")
     assert "only in one piece" in (owed.failure or "")
     assert whole.row(repository).state == PENDING, "released: another reference may be due"
     whole.reset()
@@ -278,7 +281,7 @@ def test_a_layer_in_chunks_that_gets_no_further_is_a_failure_that_says_so(
     chunked.secondary_proxy.add(Slow(method="PATCH", times=1000, rate=MIB / 4))
     chunked.registries.pace.rate = 8 * MIB
 
-    invoke(chunked, 1.0)
+    invoke(chunked, 2.0)
 
     (owed,) = chunked.owed(repository)
     assert owed.attempts == 1
