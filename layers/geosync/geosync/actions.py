@@ -17,7 +17,7 @@ from geosync.replication import catalogue
 from geosync.replication.work import CatalogueMessage, WorkMessage
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Owed, Reference
-from geosync.sync_registry.protocol import SHARDS
+from geosync.sync_registry.protocol import OWED_SHARDS
 from geosync.sync_registry.registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def resync_failed(store: Store, registry: SyncRegistry, *, now: int, most: int =
     What is due already is tried anyway: only what is due later than `now` (ms) is read, at most `most` items.
     """
     keys: list[Key] = []
-    for shard in SHARDS:
+    for shard in OWED_SHARDS:
         keys += islice(store.due_keys(shard, PARKED_DUE, start=now + 1), most + 1 - len(keys))
     more = len(keys) > most
     items = store.batch_get(key for key in keys[:most] if key.item.startswith(OWED_PREFIX))

@@ -28,7 +28,7 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
-from geosync.sync_registry.protocol import SHARDS
+from geosync.sync_registry.protocol import OWED_SHARDS
 from geosync.sync_registry.registry import wall_clock
 
 EXAMINED = 500
@@ -120,7 +120,7 @@ def _listed(store: Store, prefix: str, after: str, step: int) -> Iterator[str]:
 def _backlog(store: Store) -> list[str] | None:
     """The repositories with anything owed or a lease, by name; None: more keys than are worth reading for a page."""
     keys: list[Key] = []
-    for shard in SHARDS:
+    for shard in OWED_SHARDS:
         keys += islice(store.due_keys(shard, PARKED_DUE), BACKLOG + 1 - len(keys))
         if len(keys) > BACKLOG:
             return None

@@ -18,7 +18,7 @@ from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
-from geosync.sync_registry.protocol import FAILED_SHARDS, SHARDS
+from geosync.sync_registry.protocol import FAILED_SHARDS, OWED_SHARDS, SHARDS
 from geosync.sync_registry.recovery import Lost, Recovery
 from geosync.sync_registry.registry import MOST_HOLDS, wall_clock
 
@@ -251,9 +251,7 @@ _SITE_ITEMS = (
 
 def _keys(store: Store, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
     """Keys of the index from every shard in turn, and whether there are more than `most`."""
-    shards: list[Iterator[Key]] = [
-        iter(store.due_keys(shard, until, start=start)) for shard in (*SHARDS, *FAILED_SHARDS)
-    ]
+    shards: list[Iterator[Key]] = [iter(store.due_keys(shard, until, start=start)) for shard in OWED_SHARDS]
     found: list[Key] = []
     while shards:
         for shard in list(shards):

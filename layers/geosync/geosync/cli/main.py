@@ -13,6 +13,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.actions import pause, resume, resync
+from geosync.cli.backfill import backfill
 from geosync.cli.check import check
 from geosync.cli.dlq import dlq
 from geosync.cli.output import CANNOT_TELL
@@ -77,5 +78,5 @@ def main(
     ctx.obj = choose
 
 
-for command in (status, check, pause, resume, resync, reverify, dlq):
+for command in (status, check, pause, resume, resync, reverify, backfill, dlq):
     main.add_command(command)

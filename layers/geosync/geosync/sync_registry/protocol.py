@@ -60,6 +60,8 @@ UNVERIFIED = ("verification_state", "verification_due")
 FAILED_SHARDS = tuple(f"f{shard}" for shard in SHARDS)
 """The partitions of the index `due` that hold what has failed since it was last marked: the sweep reads them after the
 others, so that what was never tried comes first, and a status counts them without reading an item."""
+OWED_SHARDS = (*SHARDS, *FAILED_SHARDS)
+"""All that is owed, and every leased row."""
 UNDER_A_PRIMARY = ("expects", "if_absent")
 """What an owed reference has that means nothing under another primary."""
 MOST_EXPECTED = 16
