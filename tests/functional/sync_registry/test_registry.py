@@ -464,3 +464,20 @@ def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Sto
 
     (owed,) = registry.due(REPOSITORY)
     assert owed.expects == {UNNAMED}
+
+
+def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: Clock) -> None:
+    for number in range(30):
+        failed = registry.mark(f"project/failed-{number}", V1)
+        assert registry.fail(failed, "500") is not None
+    clock.pass_(3600)
+    for number in range(30):
+        registry.mark(f"project/fresh-{number}", V1)
+    first = registry.due_repositories(20)
+    # One in ten is kept for what failed, so that a long backfill does not keep it for days.
+    assert [name.split("/")[1].startswith("fresh") for name in first] == [True] * 18 + [False] * 2
+    rest = registry.due_repositories(100)
+    assert (len(rest), len(set(rest))) == (60, 60)
+    assert all("fresh" in name for name in rest[:30])
+    registry.mark("project/failed-7", V1)  # marked again: it was never tried since
+    assert "project/failed-7" in registry.due_repositories(100)[:31]
