@@ -168,6 +168,7 @@ class Holder:
             store=self._store,
             breaker=self._breaker,
             removals=self._removals,
+            check=lambda: self._sleep(0),
         )
         return references, whole
 

@@ -2,17 +2,19 @@
 
 Nothing is copied here. Each page of the primary's tags is compared with what the secondary has; what was never seen
 equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried, failed and
-counted one by one. The cursor moves behind each page, so that the next invocation goes on where this one stopped.
+counted one by one. The cursor moves behind each part of a page, so that the next invocation goes on where this one
+stopped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
 from geosync.errors import NotFound, Refused, Unauthorized
+from geosync.oci.listings import PAGE_SIZE
 from geosync.registries.registry import ListedTag, Registry
 from geosync.replication.lease import HeldLease
 from geosync.replication.missing import Known, MissingTags
@@ -30,6 +32,8 @@ from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 PARALLELISM = 8
 """Marks or looks side by side."""
+PART = 200
+"""Tags after which the cursor moves."""
 SEEN_PAGE = 500
 """Tags read at a time that were seen once."""
 
@@ -40,6 +44,18 @@ class _Listing:
 
     asked_at: int
     digests: Mapping[str, str | None]
+
+
+def _parts(page: list[ListedTag], after: str | None) -> Iterator[list[ListedTag]]:
+    """A page in parts that the cursor can come between: one invocation need not be long enough for a page.
+
+    A page longer than was asked for is all that there is, in any order (Distribution 2 knows neither `n` nor `last`):
+    it is put in order, and what comes not `after` where the cursor was is left out.
+    """
+    if len(page) > PAGE_SIZE:
+        page = sorted((one for one in page if after is None or one.tag > after), key=lambda one: one.tag)
+    for start in range(0, len(page), PART):
+        yield page[start : start + PART]
 
 
 class WholeRepository:
@@ -57,8 +73,11 @@ class WholeRepository:
         store: Store,
         breaker: Breaker,
         removals: bool,
+        check: Callable[[], None],
     ) -> None:
+        """`check` raises OutOfTime when the holder stops."""
         self._registry = registry
+        self._check = check
         self._held = held
         self._primary = primary
         self._secondary = secondary
@@ -85,18 +104,22 @@ class WholeRepository:
             if resumed_after is None:
                 extras = self._candidates()
             try:
-                # A registry that knows no `last` begins at the beginning again, and its page is all there is.
+                # A registry that knows no `last` begins at the beginning again, and its page is all there is; what was
+                # compared of it is passed over in `_parts`.
                 asked_at = wall_clock()
+                passed = resumed_after
                 for page in self._primary.tags_with_digests(owed.repository, last=resumed_after):
                     listed.update(one.tag for one in page)
-                    selected = self._selected(owed.repository, page)
-                    found = self._compare(pool, owed, selected, asked_at)
-                    self._registry.count_page(owed, tags=len(selected), found=found)
-                    if page:
-                        advanced = self._registry.advance(owed, page[-1].tag)
+                    for part in _parts(page, passed):
+                        self._check()
+                        selected = self._selected(owed.repository, part)
+                        found = self._compare(pool, owed, selected, asked_at)
+                        self._registry.count_page(owed, tags=len(selected), found=found)
+                        advanced = self._registry.advance(owed, part[-1].tag)
                         if advanced is None:
                             return Outcome(discharged=False, marked_again=True)
                         owed = advanced
+                    passed = None
                     asked_at = wall_clock()
             except NotFound:
                 gone = not listed and resumed_after is None
