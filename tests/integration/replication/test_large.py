@@ -74,8 +74,8 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     caplog.set_level(logging.DEBUG)
     size = 200 * MIB
     made, pushed = push(plain_registry, repository, size)
-    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=40 * MIB))
-    secondary.registries.pace.note(40 * MIB, 1.0)
+    secondary.secondary_proxy.add(Slow(kind="upload", times=1000, rate=60 * MIB))
+    secondary.registries.pace.note(60 * MIB, 1.0)
     Path("/proc/self/clear_refs").write_text("5")
     before = resident_peak()
 
@@ -83,7 +83,7 @@ def test_a_layer_of_200_mib_arrives_over_several_invocations(
     invocations = 0
     last = 0
     while secondary.digest(repository, "v1") != made.digest:
-        invoke(secondary, 2.0, *messages)
+        invoke(secondary, 1.5, *messages)
         messages = []
         invocations += 1
         assert invocations < 10
@@ -204,10 +204,7 @@ def test_an_upload_is_not_gone_on_with_after_a_take_over(
     assert finish(chunked, repository, made) == LAYER
 
 
-@pytest.mark.parametrize(
-    "values",
-    [{"path": "//example.com/v2/x"}, {"path": "http://example.com/"}, {"registry": "example.com"}, {"size": 7}],
-)
+@pytest.mark.parametrize("values", [{"path": "//example.com/v2/x"}, {"registry": "example.com"}])
 def test_an_upload_that_is_somewhere_else_is_begun_anew(
     chunked: Secondary, plain_registry: Place, repository: str, values: dict[str, object]
 ) -> None:
