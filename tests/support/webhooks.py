@@ -13,7 +13,7 @@ from tests.support.google import Google
 
 FOLDER = Path(__file__).parents[2] / "events" / "webhooks"
 # GitHub's "Validating webhook deliveries" and "Webhook events": what every delivery carries.
-DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+DELIVERY = "72d3162e-cc78-11e3-81ab-4c9367dc095"  # and the number of the delivery
 
 #: (event_name, repository, tag, digest) of each geo event, or the reason why there is none.
 Becomes = list[tuple[str, str, str | None, str | None]] | str
@@ -53,8 +53,8 @@ class Webhook:
         return (FOLDER / self.file).read_bytes()
 
 
-def _github(event: str) -> dict[str, str]:
-    return {"X-GitHub-Event": event, "X-GitHub-Delivery": DELIVERY, "X-GitHub-Hook-ID": "30"}
+def _github(event: str, number: int) -> dict[str, str]:
+    return {"X-GitHub-Event": event, "X-GitHub-Delivery": f"{DELIVERY}{number}", "X-GitHub-Hook-ID": "30"}
 
 
 WEBHOOKS = [
@@ -64,21 +64,21 @@ WEBHOOKS = [
     Webhook(file="acr-ping.json", becomes="ping"),
     Webhook(
         file="ghcr-published.json",
-        headers=_github("registry_package"),
+        headers=_github("registry_package", 1),
         becomes=[("created", _GHCR_NAME, "latest", _GHCR)],
     ),
     Webhook(
         file="ghcr-published-untagged.json",
-        headers=_github("registry_package"),
+        headers=_github("registry_package", 2),
         becomes=[("created", _GHCR_NAME, None, _GHCR)],
     ),
     Webhook(
         file="ghcr-package-updated.json",
-        headers=_github("package"),
+        headers=_github("package", 3),
         becomes=[("updated", _GHCR_NAME, "latest", _GHCR)],
     ),
-    Webhook(file="ghcr-other-package.json", headers=_github("registry_package"), becomes="other_event"),
-    Webhook(file="ghcr-ping.json", headers=_github("ping"), becomes="ping"),
+    Webhook(file="ghcr-other-package.json", headers=_github("registry_package", 4), becomes="other_event"),
+    Webhook(file="ghcr-ping.json", headers=_github("ping", 5), becomes="ping"),
     Webhook(file="gar-insert.json", becomes=[("created", _GAR_NAME, "1.1", _GAR)]),
     Webhook(file="gar-insert-untagged.json", becomes=[("created", _GAR_NAME, None, _GAR)]),
     Webhook(file="gar-delete-tag.json", becomes=[("deleted", _GAR_NAME, "1.1", None)]),
