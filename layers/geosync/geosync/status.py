@@ -14,8 +14,8 @@ from geosync.errors import CorruptItem
 from geosync.event_log import LastEvent
 from geosync.replication import catalogue
 from geosync.replication.catalogue import Walk
+from geosync.sync_registry import breaker, recovery
 from geosync.sync_registry import holds as hold_items
-from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
 from geosync.sync_registry.protocol import FAILED_SHARDS, OWED_SHARDS, SHARDS
@@ -115,6 +115,8 @@ class Status:
     refused: bool
     """Whether a message could not be marked, and may be in the DLQ still."""
     last_sweep: LastSweep | None
+    deletes: breaker.State = breaker.NEVER
+    """Whether deletes by comparison are suspended, and why."""
 
     @property
     def proved_at(self) -> int | None:
@@ -212,6 +214,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         lost=Lost.from_item(site.get(recovery.LOST)),
         refused=recovery.REFUSED in site,
         last_sweep=_last_sweep(site.get(SWEEP)),
+        deletes=breaker.State.from_item(site.get(breaker.KEY)),
     )
 
 
@@ -245,6 +248,7 @@ _SITE_ITEMS = (
     recovery.REFUSED,
     MINUTE,
     SWEEP,
+    breaker.KEY,
     _ROWS,
 )
 

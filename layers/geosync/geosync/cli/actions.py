@@ -10,7 +10,7 @@ from geosync.cli.output import plain
 from geosync.cli.site import Chosen
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.replication.work import WorkMessage
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import KEEP, Reference
 
 MOST_IN_A_MESSAGE = 500
 """References in one work message: names of 128 characters stay far below the 256 KiB of SQS."""
@@ -43,11 +43,12 @@ def resume(choose: Callable[[], Chosen]) -> None:
 @click.command()
 @click.argument("repository")
 @click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
+@click.option("--keep", is_flag=True, help="Tags that the primary has not stay, as extra ones.")
 @click.pass_obj
-def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str, ...]) -> None:
+def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str, ...], keep: bool) -> None:
     """Make REPOSITORY, or only the tags and digests named, equal to the primary's now.
 
-    REPOSITORY is its name at the primary. What failed or is parked is tried at once.
+    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels deletions.
     """
     if not is_repository(repository):
         raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
@@ -56,7 +57,8 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     site.must_be_secondary("resync")
     sqs = site.client("sqs")
     for part in _parts(wanted):
-        message = WorkMessage(repository=repository, reason="resync", references=tuple(part))
+        if_absent = KEEP if keep else None
+        message = WorkMessage(repository=repository, reason="resync", references=tuple(part), if_absent=if_absent)
         sqs.send_message(QueueUrl=site.outputs["WorkQueueUrl"], MessageBody=message.to_json())
     what = "whole" if not references else ", ".join(str(reference) for reference in wanted)
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")

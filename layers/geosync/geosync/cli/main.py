@@ -15,7 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.cli.actions import pause, resume, resync
 from geosync.cli.backfill import backfill
 from geosync.cli.check import check
+from geosync.cli.deletes import deletes
 from geosync.cli.dlq import dlq
+from geosync.cli.extras import extras
 from geosync.cli.output import CANNOT_TELL
 from geosync.cli.reverify import reverify
 from geosync.cli.site import Access, Chosen, StackName, local_site
@@ -78,5 +80,5 @@ def main(
     ctx.obj = choose
 
 
-for command in (status, check, pause, resume, resync, reverify, backfill, dlq):
+for command in (status, check, pause, resume, resync, reverify, backfill, deletes, extras, dlq):
     main.add_command(command)

@@ -88,6 +88,7 @@ def document(site: Site, found: Status, letters: int, events: int, limit: int) -
         "notifications_lost": asdict(found.lost) if found.lost is not None else None,
         "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
         "last_sweep": asdict(found.last_sweep) if found.last_sweep is not None else None,
+        "deletes_suspended": asdict(found.deletes) if found.deletes.suspended else None,
         "last_minute": found.last_minute,
         "open_repositories": found.open_repositories,
         "failed_repositories": found.failed_repositories,
@@ -128,6 +129,10 @@ def lines(site: Site, found: Status, letters: int, events: int) -> list[tuple[ob
         ("on hold", plain(f"{hold.registry} until {moment(hold.until)}: {hold.reason}", "yellow"))
         for hold in found.holds
     )
+    if found.deletes.suspended:
+        since = age(found.deletes.suspended_at, found.at)
+        why = f"by comparison suspended since {since}: {found.deletes.reason} (geosync deletes status)"
+        said.append(("deletes", plain(why, "red")))
     if not site.is_primary:
         said.append(("heartbeat", _heartbeat(found)))
         said.append(("events", _events(found, events)))

@@ -135,7 +135,7 @@ class Rows:
                     *(Delete(key=entry.key) for entry in entries),
                     *([Update(key=Key(SITE, "counter#rows"), add={"value": -1})] if entries else []),
                     *counters.moved(lease.repository, row.verification_counted, None),
-                    Delete(key=Key(findings.FINDINGS, lease.repository)),
+                    Delete(key=findings.key(lease.repository)),
                 ]
             )
             return True

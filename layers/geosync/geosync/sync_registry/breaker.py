@@ -62,6 +62,10 @@ class State:
         )
 
 
+NEVER = State()
+"""Of a site where nothing was ever found missing."""
+
+
 def read(store: Store) -> State:
     """The breaker of a site."""
     return State.from_item(store.get(KEY))

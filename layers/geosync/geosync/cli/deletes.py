@@ -1,0 +1,70 @@
+"""`geosync deletes status` and `resume`: what comparisons miss at the primary, and whether they may delete it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import click
+
+from geosync import deletions
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
+from geosync.cli.site import Chosen
+from geosync.sync_registry.findings import Finding
+from geosync.sync_registry.registry import wall_clock
+
+
+@click.group()
+def deletes() -> None:
+    """See and steer deletes that nobody announced."""
+
+
+@deletes.command(name="status")
+@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.pass_obj
+def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
+    """Show whether deletes by comparison are suspended, and which tags are missing at the primary.
+
+    Exit code 1 while they are suspended.
+    """
+    site = choose().site()
+    site.must_be_secondary("deletes")
+    found = deletions.read(site.store)
+    if as_document:
+        as_json(asdict(found))
+    else:
+        now = wall_clock()
+        state = found.breaker
+        if state.suspended:
+            click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now)}: {state.reason}")
+            click.echo("Is all of this gone for good? geosync deletes resume. If not, mend the primary.")
+        else:
+            click.echo("Deletes by comparison are not suspended.")
+        if found.missing:
+            columns = ("repository", "missing", "of", "found", "tags")
+            console().print(table(columns, (_row(one, now) for one in found.missing)))
+        if found.more:
+            click.echo(f"… and in more than these {len(found.missing)} repositories.")
+    raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
+
+
+@deletes.command(name="resume")
+@click.pass_obj
+def deletes_resume(choose: Callable[[], Chosen]) -> None:
+    """Say that what is missing at the primary is gone for good: the next comparison removes it here.
+
+    What goes missing later is counted anew.
+    """
+    site = choose().site()
+    site.must_be_secondary("deletes")
+    if deletions.resume(site.store, now=wall_clock()):
+        click.echo(f"{site.name}: the next comparison removes what was found missing until now.")
+    else:
+        click.echo(f"{site.name}: nothing was suspended. What was found missing until now needs no second comparison.")
+
+
+def _row(found: Finding, now: int) -> tuple[object, ...]:
+    names = ", ".join(found.missing_names[:10]) + (" …" if found.missing > 10 else "")
+    missing = plain(found.missing, "red" if found.gone else "")
+    where = f"{found.repository} (gone)" if found.gone else found.repository
+    return (where, missing, found.of, f"{age(found.found_at, now)} ago", names)

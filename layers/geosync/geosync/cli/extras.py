@@ -1,0 +1,81 @@
+"""`geosync extras list` and `adopt`: tags at the secondary that Geosync never put there and the primary has not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import click
+
+from geosync import deletions
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
+from geosync.cli.site import Chosen
+from geosync.oci.references import is_repository, is_tag
+from geosync.sync_registry.registry import wall_clock
+
+
+@click.group()
+def extras() -> None:
+    """See and adopt tags that Geosync did not put there."""
+
+
+@extras.command(name="list")
+@click.argument("repository", required=False)
+@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.pass_obj
+def extras_list(choose: Callable[[], Chosen], repository: str | None, as_document: bool) -> None:
+    """Show what the latest comparisons found, in REPOSITORY or in all of them. Exit code 1 if there is any."""
+    if repository is not None:
+        check_repository(repository)
+    site = choose().site()
+    site.must_be_secondary("extras")
+    found = deletions.extras(site.store, repository=repository)
+    if as_document:
+        as_json([asdict(one) for one in found])
+    elif found:
+        now = wall_clock()
+        rows = (
+            (
+                one.repository,
+                one.extra,
+                f"{age(one.found_at, now)} ago",
+                ", ".join(one.extra_names) + (" …" if one.extra > len(one.extra_names) else ""),
+            )
+            for one in found
+        )
+        console().print(table(("repository", "extra", "found", "tags"), rows))
+    else:
+        click.echo("Nothing is extra, as far as comparisons have looked.")
+    raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
+
+
+@extras.command(name="adopt")
+@click.argument("repository")
+@click.argument("tags", nargs=-1, metavar="[TAG]…")
+@click.pass_obj
+def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str, ...]) -> None:
+    """Treat TAGs of REPOSITORY, or all that are extra in it, as Geosync's own.
+
+    Those that the primary does not have are removed: it is asked for each once more.
+    """
+    check_repository(repository)
+    check_tags(tags)
+    site = choose().site()
+    site.must_be_secondary("extras")
+    if site.parameters.get("Deletes") == "keep":
+        raise click.ClickException(f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
+    deletions.adopt(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
+    click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
+
+
+def check_repository(repository: str) -> None:
+    """Raise BadParameter unless it is a repository's name."""
+    if not is_repository(repository):
+        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
+
+
+def check_tags(tags: tuple[str, ...]) -> None:
+    """Raise BadParameter for the first that is no tag."""
+    for tag in tags:
+        if not is_tag(tag):
+            raise click.BadParameter(f"{plain(tag)} is not a tag", param_hint="TAG")

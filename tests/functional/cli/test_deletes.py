@@ -1,0 +1,94 @@
+"""`geosync deletes`, `extras` and `resync --keep` on a stack in moto."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+from tests.functional.cli.conftest import REGION, Site
+
+from geosync.replication.work import WorkMessage
+from geosync.sync_registry import breaker, findings
+from geosync.sync_registry.breaker import Breaker, Limits
+from geosync.sync_registry.findings import Finding
+from geosync.sync_registry.items import ADOPT, KEEP, Reference
+from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.store import DynamoStore
+
+
+@pytest.fixture
+def store(secondary: Site) -> DynamoStore:
+    return DynamoStore(boto3.client("dynamodb", region_name=REGION), secondary.outputs["SyncRegistryTable"])
+
+
+def note(store: DynamoStore, finding: Finding) -> None:
+    findings.put(store, finding, None)
+
+
+def sent(site: Site) -> list[WorkMessage]:
+    return [WorkMessage.from_json(json.dumps(body)) for body in site.bodies("WorkQueueUrl")]
+
+
+def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoStore) -> None:
+    assert "not suspended" in secondary.run("deletes", "status").output
+    Breaker(store, Limits(), wall_clock).found_missing("group/app", new=3, missing=3, of=4)
+    names = ("v1", "v2", "v3")
+    note(store, Finding(repository="group/app", found_at=wall_clock(), of=4, missing=3, missing_names=names))
+
+    answer = secondary.run("deletes", "status")
+
+    assert answer.exit_code == 1
+    assert "3 of the 4 tags of group/app are missing at the primary" in answer.output
+    assert "v1, v2, v3" in answer.output
+    assert "3 of the 4 tags" in secondary.run("status").output
+    assert json.loads(secondary.run("status", "--json").output)["deletes_suspended"]["found"] == 3
+    document = json.loads(secondary.run("deletes", "status", "--json").output)
+    assert (document["breaker"]["found"], document["missing"][0]["missing"], document["more"]) == (3, 3, False)
+
+    assert "removes what was found missing" in secondary.run("deletes", "resume").output
+    assert secondary.run("deletes", "status").exit_code == 0
+    assert breaker.read(store).accepted_at > 0
+    assert "nothing was suspended" in secondary.run("deletes", "resume").output
+
+
+def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) -> None:
+    assert secondary.run("extras", "list").exit_code == 0
+    note(store, Finding(repository="group/app", found_at=wall_clock(), extra=70, extra_names=("old", "[red]er")))
+    note(store, Finding(repository="group/missing", found_at=wall_clock(), missing=1, missing_names=("v1",)))
+
+    answer = secondary.run("extras", "list")
+
+    assert answer.exit_code == 1
+    assert "group/app" in answer.output
+    assert "old, [red]er …" in answer.output
+    assert "group/missing" not in answer.output
+    assert secondary.run("extras", "list", "group/missing").exit_code == 0
+    assert json.loads(secondary.run("extras", "list", "group/app", "--json").output)[0]["extra"] == 70
+
+    assert secondary.run("extras", "adopt", "group/app", "old").exit_code == 0
+    assert secondary.run("extras", "adopt", "group/app").exit_code == 0
+    named, whole = sorted(sent(secondary), key=lambda message: message.references[0].kind, reverse=True)
+    assert named.references == (Reference.tag("old"),)
+    assert whole.references == (Reference.whole(),)
+    assert named.if_absent == whole.if_absent == ADOPT
+
+
+def test_resync_can_keep_what_the_primary_has_no_more(secondary: Site) -> None:
+    assert secondary.run("resync", "--keep", "group/app", "v1").exit_code == 0
+    (message,) = sent(secondary)
+    assert (message.references, message.if_absent) == ((Reference.tag("v1"),), KEEP)
+
+
+@pytest.mark.parametrize(
+    "command", [["extras", "adopt", "Group/App"], ["extras", "adopt", "group/app", "v1:v2"], ["extras", "list", "../x"]]
+)
+def test_what_is_no_name_is_refused(secondary: Site, command: list[str]) -> None:
+    assert secondary.run(*command).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["deletes", "status"], ["deletes", "resume"], ["extras", "list"]])
+def test_a_primary_has_none_of_it(primary: Site, command: list[str]) -> None:
+    answer = primary.run(*command)
+    assert answer.exit_code == 2
+    assert "is the primary" in answer.output
