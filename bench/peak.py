@@ -33,15 +33,16 @@ def main() -> None:
     source, destination = reader(source_url), writer(destination_url)
     copy_tag(source, destination, warm, tag)
     Path("/proc/self/clear_refs").write_text("5")
-    idle = _resident_peak()
+    idle = resident_peak()
     started = time.perf_counter()
     copy_tag(source, destination, repository, tag)
     seconds = time.perf_counter() - started
-    peak = _resident_peak()
+    peak = resident_peak()
     print(json.dumps({"idle": idle, "peak": peak, "extra": peak - idle, "seconds": seconds}))
 
 
-def _resident_peak() -> int:
+def resident_peak() -> int:
+    """The high-water mark of this process's resident set, in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 

@@ -1,0 +1,130 @@
+"""The process that bench.backfill measures: a secondary's receiver, without AWS.
+
+Its table is in the process that began it, behind a pipe: a call there is one message and one answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from bench.peak import resident_peak
+from geosync.oci.credentials import Anonymous
+from geosync.oci.deadline import Deadline
+from geosync.registries.registry import Registry
+from geosync.replication.capabilities import Capabilities
+from geosync.replication.deletes import TagRemover
+from geosync.replication.receiver import Receiver
+from geosync.replication.reporting import Reporter
+from geosync.replication.site_registries import Registries
+from geosync.replication.work import CatalogueMessage, WorkMessage
+from geosync.sync_registry.changes import ConditionFailed, TransactionFailed
+from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.registry import SyncRegistry
+
+WORKERS = 2
+"""Wakes that are worked on at once, as WorkConcurrency has it."""
+
+
+def run(primary: str, secondary: str) -> tuple[int, float]:
+    """Backfill `secondary` from `primary`; returns the bytes over the idle process at most, and the seconds."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(primary, secondary, there), daemon=True)
+    process.start()
+    there.close()
+    store = MemoryStore()
+    try:
+        while True:
+            name, given, named = here.recv()
+            if name == "done":
+                return int(given[0]), float(given[1])
+            here.send(_answer(store, name, given, named))
+    finally:
+        process.join(timeout=10)
+        if process.is_alive():
+            process.kill()
+            process.join()
+
+
+def _answer(store: MemoryStore, name: str, given: Any, named: Any) -> tuple[str, Any]:
+    try:
+        answer = getattr(store, name)(*given, **named)
+    except ConditionFailed as failed:
+        return "condition", (failed.key, failed.item)
+    except TransactionFailed as failed:
+        return "transaction", (failed.failed,)
+    return "answer", list(answer) if isinstance(answer, Iterator) else answer
+
+
+class _FarStore:
+    """The store's contract, carried out in the process at the other end of the pipe."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*given: Any, **named: Any) -> Any:
+            if name == "batch_get":
+                given = (list(given[0]),)
+            with self._lock:
+                self._pipe.send((name, given, named))
+                kind, answer = self._pipe.recv()
+            if kind == "condition":
+                raise ConditionFailed(*answer)
+            if kind == "transaction":
+                raise TransactionFailed(*answer)
+            return answer if name != "due_keys" else iter(answer)
+
+        return call
+
+
+class _Silent:
+    """Takes what a function logs and measures."""
+
+    def put(self, values: Any, unit: str = "Count") -> None:
+        """Drop it."""
+
+    def send_message(self, **message: Any) -> None:
+        """A bench in which something goes to the DLQ measures nothing."""
+        raise AssertionError(message)
+
+
+def _work(primary: str, secondary: str, pipe: Connection) -> None:
+    store: Any = _FarStore(pipe)
+    deadline, registry, silent = Deadline(), SyncRegistry(store), _Silent()
+    logger: Any = logging.getLogger("bench")
+    reader = Registry(primary, Anonymous(), deadline=deadline)
+    writer = Registry(secondary, Anonymous(), deadline=deadline, writes=True)
+    registries = Registries(
+        primary=reader, secondary=writer, remover=TagRemover(writer), capabilities=lambda _: Capabilities()
+    )
+    receiver = Receiver(
+        role="secondary",
+        store=store,
+        registry=registry,
+        registries=lambda: registries,
+        reporter=Reporter(logger=logger, metrics=silent, sqs=silent, dlq_url="dlq"),  # type: ignore[arg-type]
+        deadline=deadline,
+        logger=logger,
+    )
+    reader.ping()
+    writer.ping()
+    Path("/proc/self/clear_refs").write_text("5")
+    idle, started = resident_peak(), time.perf_counter()
+    receiver.receive(CatalogueMessage().to_json())
+    with ThreadPoolExecutor(WORKERS) as invocations:
+        while due := registry.due_repositories(limit=100):
+            for _ in invocations.map(
+                receiver.receive, [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
+            ):
+                pass
+    pipe.send(("done", (resident_peak() - idle, time.perf_counter() - started), {}))
