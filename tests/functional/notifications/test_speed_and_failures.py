@@ -145,6 +145,18 @@ def test_nothing_heavy_is_imported() -> None:
     assert not [name for name in heavy if name in loaded]
 
 
+@pytest.mark.parametrize(
+    ("source", "loads_jwt"), [("distribution", False), ("ghcr", False), ("zot", False), ("gar", True)]
+)
+def test_what_checks_google_s_tokens_is_loaded_at_the_start_and_only_for_google(
+    stub: StubAws, source: str, loads_jwt: bool
+) -> None:
+    environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": stub.url, "AWS_LAMBDA_FUNCTION_NAME": "notifications"}
+    environment |= {"NOTIFICATION_SOURCE": source, "NOTIFICATION_AUDIENCE": "here", "NOTIFICATION_SENDER": "somebody"}
+    loaded = run("import app, sys; print(*sys.modules)", **environment).split()
+    assert ("jwt" in loaded, "requests" in loaded) == (loads_jwt, False)
+
+
 def test_a_client_is_made_only_when_it_is_needed(stub: StubAws, post: Post) -> None:
     assert post(sample("distribution-pull.json"))[0] == 200
     assert set(vars(app.site())) == {"settings", "metrics", "authorization", "source"}

@@ -71,6 +71,11 @@ class TokenDouble(VendorDouble):
     def service(self) -> str:
         return self.host
 
+    @property
+    def realm(self) -> str:
+        """Where the challenge says that tokens are had."""
+        return f"{self.url}{self.realm_path}"
+
     def close(self) -> None:
         super().close()
         self._storage.close()
@@ -215,7 +220,7 @@ class TokenDouble(VendorDouble):
             return None
         error = "" if not shown else f',error="{"invalid_token" if given is None else "insufficient_scope"}"'
         scope = f',scope="{needed[0][0]}:{needed[0][1]}:{",".join(sorted(needed[1]))}"' if needed else ""
-        challenge = f'Bearer realm="{self.url}{self.realm_path}",service="{self.service}"{scope}{error}'
+        challenge = f'Bearer realm="{self.realm}",service="{self.service}"{scope}{error}'
         return self.error(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=challenge)
 
     def _store(self, request: Request) -> Reply:

@@ -27,7 +27,7 @@ class Ghcr(Registry):
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is ghcr.io, or a GitHub Enterprise's `containers.<host>`."""
+        """Whether it is ghcr.io."""
         return host == "ghcr.io"
 
     def delete_manifest(self, repository: str, reference: str) -> None:
