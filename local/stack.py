@@ -155,34 +155,32 @@ def _start(places: Places, steps: _Steps) -> Stack:
         serving = begin("token service", wiring.start_token_service, accounts, work / "token_service")
         emulator, s3, token_service = emulating.result(), storing.result(), serving.result()
         steps.done("emulators, token service")
-        starting = {
-            site: begin(f"registry {site.name}", wiring.start_registry, wiring.secondary_registry(site, s3), work)
-            for site in SECONDARIES
-        }
-        registries = {site: one.result() for site, one in starting.items()}
-        steps.done("secondaries' registries")
         template = building.result()
         steps.done("sam build")
-    primary_port = free_port()
-    urls = {site: registry.url for site, registry in registries.items()} | {PRIMARY: f"http://127.0.0.1:{primary_port}"}
-    outputs = deploy(emulator, template, wiring.parameters(emulator, urls, PRIMARY, accounts), work)
-    steps.done(f"sam deploy, {len(SITES)} sites")
-    outputs = wiring.connect(emulator, outputs)
-    steps.done("addresses")
-    token = wiring.notification_token(emulator, PRIMARY, outputs[PRIMARY])
-    specification = wiring.primary_registry(
-        PRIMARY,
-        primary_port,
-        auth=wiring.primary_auth(token_service, accounts),
-        notifications=wiring.primary_notifications(outputs[PRIMARY]["NotificationsUrl"], token),
-    )
-    registries[PRIMARY] = inventory.note(f"registry {PRIMARY.name}", wiring.start_registry(specification, work))
-    steps.done("primary's registry")
+        ports = {site: free_port() for site in SITES}
+        urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
+        outputs = deploy(emulator, template, wiring.parameters(emulator, urls, PRIMARY, accounts), work)
+        steps.done(f"sam deploy, {len(SITES)} sites")
+        outputs = wiring.connect(emulator, outputs)
+        steps.done("addresses")
+        # Each posts to its own site, whose role decides what becomes of it: so a promotion changes no registry.
+        tokens = {site: wiring.notification_token(emulator, site, outputs[site]) for site in SITES}
+        starting = {}
+        for site in SITES:
+            notifications = wiring.notifications(outputs[site]["NotificationsUrl"], tokens[site])
+            if site == PRIMARY:
+                auth = wiring.primary_auth(token_service, accounts)
+                specification = wiring.primary_registry(site, ports[site], auth=auth, notifications=notifications)
+            else:
+                specification = wiring.secondary_registry(site, ports[site], s3, notifications)
+            starting[site] = begin(f"registry {site.name}", wiring.start_registry, specification, work)
+        registries = {site: one.result() for site, one in starting.items()}
+        steps.done("registries")
     wiring.make_ready(emulator, outputs)
     steps.done("subscriptions made, functions warm")
     description = {
         "aws_endpoint_url": emulator.url,
-        "notification_token": token,
+        "notification_token": tokens[PRIMARY],
         "sites": [wiring.describe(emulator, site, outputs[site], registries[site], accounts) for site in SITES],
         "sources": digest,
         "processes": {process.name: process.pid for process in inventory.read()},

@@ -145,15 +145,15 @@ def primary_auth(service: TokenService, accounts: Accounts) -> TokenAuth:
     return TokenAuth(realm=service.realm, certificate=accounts.pair.certificate, service=SERVICE, issuer=ISSUER)
 
 
-def primary_notifications(url: str, token: str) -> Notifications:
-    """Return the primary's notification endpoint, as documented."""
+def notifications(url: str, token: str) -> Notifications:
+    """Return a registry's notification endpoint, as documented."""
     return Notifications(url=url, headers={"Authorization": token})
 
 
-def secondary_registry(site: Site, s3: RunningS3) -> RegistrySpec:
+def secondary_registry(site: Site, port: int, s3: RunningS3, notifications: Notifications) -> RegistrySpec:
     """Return a secondary's registry, which asks for no credentials and stores on S3 or on the file system."""
     storage = S3(endpoint=s3.url, bucket=BUCKET) if site.name == STORES_ON_S3 else FileSystem()
-    return RegistrySpec(name=site.name, debug=True, storage=storage)
+    return RegistrySpec(name=site.name, port=port, debug=True, storage=storage, notifications=notifications)
 
 
 def start_registry(spec: RegistrySpec, work: Path) -> RunningRegistry:

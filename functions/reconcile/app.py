@@ -84,6 +84,7 @@ def _attempt(name: str, task: Callable[[], None]) -> str:
 def _minute() -> None:
     """Say that the minute was had: what reads the status sees when it was not."""
     site().store.write(Update(key=MINUTE, set={"at": wall_clock()}))
+    site().metrics.put({"ReconcileRuns": 1})
 
 
 def _heartbeat() -> None:
@@ -117,8 +118,11 @@ def _recovery() -> None:
     status = recovery.account(site().store, queues)
     keys = {"recovery_point": status.recovery_point, "proved_at": status.proved_at, "why": status.recovery.why}
     logger.info("recovery_point", extra=keys)
-    if status.recovery_point is not None:
-        site().metrics.put({"RecoveryPointAge": max(status.at - status.recovery_point, 0) / 1000}, "Seconds")
+    point, metrics = status.recovery_point, site().metrics
+    metrics.gauge({"RecoveryPointUnknown": int(point is None)})
+    if point is not None:
+        metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
+    metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
 
 
 def _comparison() -> None:

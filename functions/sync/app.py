@@ -63,7 +63,7 @@ class Site:
         return Receiver(
             role=settings.site_role,
             store=self.store,
-            registry=SyncRegistry(self.store, primary=settings.primary_identity, timing=settings.timing),
+            registry=SyncRegistry(self.store, primary=settings.primary_topic_arn, timing=settings.timing),
             registries=registries.get,
             reporter=Reporter(
                 logger=logger,

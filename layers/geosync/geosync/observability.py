@@ -12,12 +12,13 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from aws_lambda_powertools import Logger
 
 NAMESPACE = "Geosync"
 REDACTED = "[redacted]"
+Unit: TypeAlias = Literal["Count", "Milliseconds", "Seconds", "Bytes"]
 
 # Where a word begins, also behind the escaped line break of a JSON text.
 _START = r"(?:(?<![\w-])|(?<=\\[nrt]))"
@@ -67,20 +68,21 @@ class Metrics:
     def __init__(self, site: str) -> None:
         self._site = site
 
-    def put(
-        self, values: Mapping[str, float], unit: Literal["Count", "Milliseconds", "Seconds", "Bytes"] = "Count"
-    ) -> None:
-        """Print the values that are not 0; nothing when there is none."""
+    def put(self, values: Mapping[str, float], unit: Unit = "Count") -> None:
+        """Print what was counted: the values that are not 0; nothing when there is none."""
         present = {name: value for name, value in values.items() if value}
-        if not present:
-            return
+        if present:
+            self.gauge(present, unit)
+
+    def gauge(self, values: Mapping[str, float], unit: Unit = "Count") -> None:
+        """Print how things are: every value, 0 too, as silence would not say it."""
         directive = {
             "Namespace": NAMESPACE,
             "Dimensions": [["site"]],
-            "Metrics": [{"Name": name, "Unit": unit} for name in present],
+            "Metrics": [{"Name": name, "Unit": unit} for name in values],
         }
         head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        sys.stdout.write(json.dumps({"_aws": head, "site": self._site, **present}, separators=(",", ":")) + "\n")
+        sys.stdout.write(json.dumps({"_aws": head, "site": self._site, **values}, separators=(",", ":")) + "\n")
         sys.stdout.flush()
 
 

@@ -33,6 +33,7 @@ ACCEPTED = {
     "SiteAccountIds": ["", "111122223333"],
     "TopicKmsKeyArn": ["", KEY],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
+    "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:page-somebody"],
 }
 REFUSED = {
     "SiteName": ["", "EU", "2nd", "eu-", "a" * 33, "e u"],
@@ -67,6 +68,7 @@ REFUSED = {
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
+    "AlarmTopicArn": ["page-somebody", "arn:aws:sns:eu-west-1:111122223333:page-somebody.fifo"],
 }
 
 

@@ -18,6 +18,7 @@ from geosync.cli.check import check
 from geosync.cli.deletes import deletes
 from geosync.cli.dlq import dlq
 from geosync.cli.extras import extras
+from geosync.cli.failover import follow, promote
 from geosync.cli.output import CANNOT_TELL
 from geosync.cli.reverify import reverify
 from geosync.cli.site import Access, Chosen, StackName, local_site
@@ -80,5 +81,5 @@ def main(
     ctx.obj = choose
 
 
-for command in (status, check, pause, resume, resync, reverify, backfill, deletes, extras, dlq):
+for command in (status, check, pause, resume, resync, reverify, backfill, deletes, extras, dlq, promote, follow):
     main.add_command(command)

@@ -127,8 +127,7 @@ class Receiver:
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
             recovery.came_late(self._store, event.repository, reference)
         if self._registry.is_already_seen(glance, digest, event.received_at):
-            keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
-            self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
+            self._reporter.skipped(event, reference)
             return
         self._registry.mark(
             event.repository,

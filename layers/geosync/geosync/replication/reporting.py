@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geosync.errors import GeosyncError
+from geosync.events import GeoEvent
 from geosync.replication.outcome import Outcome
 from geosync.replication.work import WorkMessage
-from geosync.sync_registry.items import Hold, KeptUpload, Owed
+from geosync.sync_registry.items import Hold, KeptUpload, Owed, Reference
 from geosync.verification.bounds import Ending, Result
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ class Reporter:
         self._metrics = metrics
         self._sqs = sqs
         self._dlq_url = dlq_url
+
+    def skipped(self, event: GeoEvent, reference: Reference) -> None:
+        """An event told of what this site saw already."""
+        keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
+        self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
+        self._metrics.put({"EventsSkipped": 1})
 
     def ended(self, owed: Owed, outcome: Outcome) -> None:
         """An attempt ended without an error."""

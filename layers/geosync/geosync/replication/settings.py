@@ -29,7 +29,7 @@ class SyncSettings:
     primary_registry_url: str | None = None
     primary_registry_secret_arn: str | None = None
     primary_registry_vendor: str = AUTO
-    primary_identity: str | None = None
+    primary_topic_arn: str | None = None
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     deletion_delay: float = 0

@@ -1,0 +1,93 @@
+"""Alarms and the dashboard: each metric is one that somebody puts, each alarm has its entry in the runbook."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.unit.template.parts import RESOURCES, ROOT, of_type, refers_to
+
+ALARMS = of_type("AWS::CloudWatch::Alarm")
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text().split("\n## When an alarm rings", 1)[1].split("\n## ", 1)[0]
+SOURCES = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers" / "geosync").rglob("*.py")]
+
+
+def metrics_put() -> set[str]:
+    """The names in the code that look like a metric's: keys of a dictionary, in capitals and small letters."""
+    keys = (
+        key.value
+        for source in SOURCES
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.Dict)
+        for key in node.keys
+        if isinstance(key, ast.Constant) and isinstance(key.value, str)
+    )
+    return {key for key in keys if re.fullmatch(r"([A-Z][a-z]+)+", key)}
+
+
+def widgets() -> list[dict[str, Any]]:
+    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    shown: list[dict[str, Any]] = json.loads(re.sub(r"\$\{[^}]+\}", "x", body))["widgets"]
+    return shown
+
+
+def watched() -> Iterator[dict[str, Any]]:
+    """The metrics of all alarms."""
+    for alarm in ALARMS.values():
+        yield from (one["MetricStat"]["Metric"] for one in alarm.get("Metrics", []) if "MetricStat" in one)
+        if "MetricName" in alarm:
+            yield alarm
+
+
+@pytest.mark.parametrize("name", sorted(ALARMS))
+def test_an_alarm_has_its_entry_in_the_runbook_and_tells_who_wants_to_know(name: str) -> None:
+    assert f"| `{name}` |" in RUNBOOK
+    alarm = ALARMS[name]
+    assert alarm["AlarmDescription"]
+    assert alarm["AlarmActions"] == alarm["OKActions"] == {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], []]}
+    assert "Condition" not in RESOURCES[name]  # the role decides nothing, so that a promotion makes nothing
+
+
+def test_the_runbook_knows_no_alarm_that_is_not_there() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", RUNBOOK, re.MULTILINE)) == set(ALARMS)
+
+
+def test_metrics_of_our_own_in_alarms_and_on_the_dashboard_are_put_by_somebody() -> None:
+    alarmed = {metric["MetricName"] for metric in watched() if metric["Namespace"] == "Geosync"}
+    shown = {
+        metric[1]
+        for widget in widgets()
+        for metric in widget["properties"].get("metrics", [])
+        if metric[0] == "Geosync"
+    }
+    assert alarmed | shown <= metrics_put()
+    assert "RecoveryPointAge" in alarmed & shown
+
+
+def test_a_site_that_stops_altogether_is_not_silent() -> None:
+    breaching = {name for name, alarm in ALARMS.items() if alarm["TreatMissingData"] == "breaching"}
+    assert breaching == {"MinuteAlarm"}
+
+
+def test_the_dashboard_shows_every_alarm_and_no_two_widgets_in_one_place() -> None:
+    body = of_type("AWS::CloudWatch::Dashboard")["Dashboard"]["DashboardBody"]["Fn::Sub"]
+    assert all(f"${{{name}.Arn}}" in body for name in ALARMS)
+    places = {
+        (one["x"] + dx, one["y"] + dy) for one in widgets() for dx in range(one["width"]) for dy in range(one["height"])
+    }
+    assert len(places) == sum(one["width"] * one["height"] for one in widgets())
+
+
+def test_alarms_watch_the_resources_of_this_stack() -> None:
+    for name in ("DeadLetterQueueAlarm", "OldestEventAlarm"):
+        (dimension,) = ALARMS[name]["Dimensions"]
+        assert any(refers_to(dimension["Value"], queue) for queue in ("DeadLetterQueue", "EventsQueue"))
+
+
+def test_every_function_is_watched() -> None:
+    metrics = [metric for metric in watched() if metric["Namespace"] == "AWS/Lambda"]
+    for name in of_type("AWS::Serverless::Function"):
+        seen = {metric["MetricName"] for metric in metrics if refers_to(metric["Dimensions"][0]["Value"], name)}
+        assert seen == {"Errors", "Throttles"}, name
