@@ -65,6 +65,7 @@ class Site:
             store=self.store,
             registry=SyncRegistry(self.store, primary=settings.primary_topic_arn, timing=settings.timing),
             registries=registries.get,
+            reread=registries.reread,
             reporter=Reporter(
                 logger=logger,
                 metrics=observability.Metrics(settings.site_name),

@@ -171,8 +171,8 @@ class Status:
 
     @property
     def nothing_owed(self) -> bool:
-        """Whether every reference that an event named was seen at this site."""
-        return not self.owed and not self.parked
+        """Whether every reference that anybody named was seen at this site: a comparison that goes on names none."""
+        return not self.parked and all(one.reference == "*" and one.walk is not None for one in self.owed)
 
 
 def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable[[], int] = wall_clock) -> Status:

@@ -98,6 +98,13 @@ def test_while_a_registry_is_on_hold_nobody_is_woken(site: Site, log: Log) -> No
     assert [line["reason"] for line in log() if line["message"] == "swept"] == ["registry.example.com is on hold"]
 
 
+def test_while_a_registry_refuses_the_credentials_one_is_woken_to_see_whether_they_were_changed(site: Site) -> None:
+    site.owe("group/app", "group/other")
+    site.registry.hold("registry.example.com", reason="401", credentials="version-1")
+    minute()
+    assert len(site.woken()) == 1
+
+
 def test_no_more_is_sent_than_the_queue_has_room_for(site: Site, aws: pytest.MonkeyPatch) -> None:
     aws.setattr(sweep, "MOST_WAITING", 15)
     site.owe(*(f"group/app-{number}" for number in range(20)))

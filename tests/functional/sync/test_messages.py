@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from functions.sync import app
-from tests.functional.sync.parts import DONE, TABLE, Site, handle, push, sample, wake
+from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
 
+from geosync.errors import Unauthorized
 from geosync.replication.receiver import Receiver
+from geosync.replication.reference import ReferenceSync
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.verification.checksum import checksum
 from geosync.verification.counts import verification_counts
@@ -330,13 +332,39 @@ def test_a_setting_that_is_missing_or_wrong_costs_no_event(
     assert handle(wake(repository)) == DONE
 
 
-def test_a_password_that_is_refused_is_a_failure_that_says_so(site: Site, repository: str) -> None:
+def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, repository: str) -> None:
     site.set_secret({"username": "geo", "password": "wrong-one"})
-    assert handle(push(site.make.image(repository, "v1"))) == DONE
+    made = [site.make.image(f"{repository}-{number}", "v1") for number in range(3)]
+    for one in made:
+        assert handle(push(one)) == DONE
+    (hold,) = site.registry.holds()
+    assert "401" in hold.reason
+    assert hold.credentials
+    owed = [site.registry.owed(one.repository)[0] for one in made]
+    assert [(one.attempts, one.parked) for one in owed] == [(0, False)] * 3, "nothing counts as failed"
+    assert "401" in (owed[0].failure or "")
+    assert "wrong-one" not in json.dumps(list(site.items().values()), default=str)
+    assert handle(wake(made[1].repository)) == DONE
+    assert site.digest(made[1].repository, "v1") is None
+
+    site.set_secret({"username": USERNAME, "password": PASSWORD})
+    assert handle(wake(made[1].repository)) == DONE  # what the sweep sends each minute while the hold is in force
+    assert site.registry.holds() == []
+    assert site.digest(made[1].repository, "v1") == made[1].digest
+
+
+def test_a_repository_that_is_forbidden_is_a_failure_of_its_own(
+    site: Site, aws: pytest.MonkeyPatch, repository: str
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise Unauthorized("127.0.0.1:1", "GET /v2/secret/manifests/v1", status=403, codes=("DENIED",))
+
+    made = site.make.image(repository, "v1")
+    aws.setattr(ReferenceSync, "sync", forbidden)
+    assert handle(push(made)) == DONE
+    assert site.registry.holds() == []
     (owed,) = site.registry.owed(repository)
     assert (owed.attempts, owed.parked) == (1, False)
-    assert "401" in (owed.failure or "")
-    assert "wrong-one" not in json.dumps(list(site.items().values()), default=str)
 
 
 def test_a_registry_that_is_down_is_held_and_nothing_counts_as_failed(

@@ -31,13 +31,16 @@ class Swept:
 def sweep(registry: SyncRegistry, sqs: SQSClient, work_queue_url: str) -> Swept:
     """Send a wake-up for each repository with something due and no live lease.
 
-    Nothing is sent while the site is paused, while a registry is on hold, or while MOST_WAITING wake-ups wait. Raises
-    NotSent when SQS did not take all of them.
+    Nothing is sent while the site is paused, while a registry is on hold (but one wake-up, where it refuses the
+    credentials), or while MOST_WAITING wake-ups wait. Raises NotSent when SQS did not take all of them.
     """
     if registry.is_paused():
         return Swept(woken=0, reason="paused")
     if holds := registry.holds():
-        return Swept(woken=0, reason=f"{holds[0].registry} is on hold")
+        # Whoever is woken sees whether credentials that were refused have been changed: one is enough to ask.
+        asking = registry.due_repositories(1) if any(hold.credentials is not None for hold in holds) else []
+        _send(sqs, work_queue_url, asking)
+        return Swept(woken=len(asking), reason=f"{holds[0].registry} is on hold")
     answer = sqs.get_queue_attributes(QueueUrl=work_queue_url, AttributeNames=["ApproximateNumberOfMessages"])
     room = MOST_WAITING - int(answer["Attributes"]["ApproximateNumberOfMessages"])
     if room <= 0:

@@ -15,7 +15,15 @@ from enum import Enum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError
+from geosync.errors import (
+    Contended,
+    GeosyncError,
+    LeaseLost,
+    OutOfTime,
+    RegistryUnavailable,
+    SyncRegistryError,
+    Unauthorized,
+)
 from geosync.oci.deadline import Deadline
 from geosync.replication.backlog import Backlog
 from geosync.replication.blobs import BlobMover
@@ -219,6 +227,8 @@ class Holder:
             self._end(Ending.OUT_OF_TIME)
         except RegistryUnavailable as error:
             self._unavailable(owed, error)
+        except Unauthorized as error:
+            self._unauthorized(owed, error)
         except (BotoCoreError, ClientError, SyncRegistryError) as error:
             self._fail(error)
         except GeosyncError as error:
@@ -247,9 +257,29 @@ class Holder:
             return
         self._registry.postpone(owed, self._hold(error).until, failure=str(error))
 
-    def _hold(self, error: RegistryUnavailable) -> Hold:
+    def _unauthorized(self, owed: Owed, error: Unauthorized) -> None:
+        """Hold a registry that refuses the credentials altogether; one repository that is forbidden is one failure."""
+        if self._refuses(error.registry):
+            self._registry.postpone(owed, self._hold(error).until, failure=str(error))
+        else:
+            self._failed(owed, error)
+
+    def _refuses(self, name: str) -> bool:
+        try:
+            self._registries.named(name).ping()
+        except Unauthorized:
+            return True
+        except GeosyncError:
+            return False
+        return False
+
+    def _hold(self, error: RegistryUnavailable | Unauthorized) -> Hold:
         """Leave the registry alone for a while, and stop."""
-        hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
+        name = error.registry
+        if isinstance(error, Unauthorized):
+            hold = self._registry.hold(name, reason=str(error), credentials=self._registries.credentials(name))
+        else:
+            hold = self._registry.hold(name, reason=str(error), retry_after=error.retry_after)
         self._reporter.held(hold)
         self._end(Ending.HELD)
         return hold
@@ -265,7 +295,8 @@ class Holder:
 
     def _end_before_start(self, error: GeosyncError) -> Ending:
         """The secondary's registry could not even be asked what it does."""
-        if isinstance(error, RegistryUnavailable):
+        refused = isinstance(error, Unauthorized) and self._refuses(error.registry)
+        if isinstance(error, RegistryUnavailable) or (isinstance(error, Unauthorized) and refused):
             self._hold(error)
         elif isinstance(error, OutOfTime):
             self._end(Ending.OUT_OF_TIME)

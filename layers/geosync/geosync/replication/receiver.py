@@ -44,7 +44,7 @@ from geosync.sync_registry import recovery
 from geosync.sync_registry.breaker import Breaker, Limits
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
-from geosync.sync_registry.items import Glance, Lease, Reference
+from geosync.sync_registry.items import Glance, Hold, Lease, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification.bounds import Bounds
 from geosync.verification.reverify import make_due
@@ -67,6 +67,7 @@ class Receiver:
         store: Store,
         registry: SyncRegistry,
         registries: Callable[[], Registries],
+        reread: Callable[[], None] = lambda: None,
         reporter: Reporter,
         deadline: Deadline,
         logger: Logger,
@@ -80,6 +81,7 @@ class Receiver:
         self._store = store
         self._registry = registry
         self._registries = registries
+        self._reread = reread
         self._reporter = reporter
         self._deadline = deadline
         self._logger = logger
@@ -237,12 +239,28 @@ class Receiver:
 
     def _may_sync(self, glance: Glance) -> bool:
         """Whether the site is not paused and no registry of it on hold; said in the log if not."""
-        hold = longest(glance.holds, self._clock())
+        hold = longest(self._still_held(glance), self._clock())
         if glance.paused:
             self._logger.info("site_paused")
         elif hold is not None:
             self._logger.info("registry_on_hold", extra={"registry": hold.registry, "until": hold.until})
         return not glance.paused and hold is None and self._usable() is not None
+
+    def _still_held(self, glance: Glance) -> list[Hold]:
+        """The holds of a glance, without those of credentials that were changed since: they are cleared."""
+        refused = [hold for hold in glance.holds if hold.credentials is not None and hold.until > self._clock()]
+        if not refused:
+            return list(glance.holds)
+        self._reread()
+        registries = self._usable()
+        changed = {
+            hold.registry
+            for hold in refused
+            if registries is not None and registries.credentials(hold.registry) != hold.credentials
+        }
+        for registry in changed:
+            self._registry.clear_hold(registry)
+        return [hold for hold in glance.holds if hold.registry not in changed]
 
     def _knock(self, repository: str, glance: Glance) -> None:
         lease = self._registry.knock(repository, believed=glance.row, take=self._may_sync(glance))

@@ -6,9 +6,9 @@ Made of its settings and secrets, and anew when a secret changes.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from geosync.errors import ConfigurationError
 from geosync.oci.deadline import Deadline
@@ -41,6 +41,8 @@ class Registries:
     capabilities: Callable[[str], Capabilities]
     """What the secondary's registry does; its argument is a repository there that may be written to."""
     prefix: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of each registry's name, the version of its secret in Secrets Manager."""
     parallelism: int = PARALLELISM
     """Requests in flight for one repository."""
     selection: Selection = EVERYTHING
@@ -55,9 +57,23 @@ class Registries:
             raise ConfigurationError(f"{name[:80]}…: REPOSITORY_PREFIX makes it longer than a repository's name may be")
         return name
 
+    def credentials(self, name: str) -> str:
+        """The version of the credentials for the one of the two that an error or a hold names; no secret."""
+        return self.versions.get(name, "")
+
     def named(self, name: str) -> Registry:
         """The one of the two that an error names."""
         return self.primary if self.primary.name == name else self.secondary
+
+
+class _Secret(NamedTuple):
+    """A secret's text (None: there is none) and the version that it has there."""
+
+    text: str | None
+    version: str
+
+
+_NO_SECRET = _Secret(None, "")
 
 
 class SiteRegistries:
@@ -77,7 +93,7 @@ class SiteRegistries:
         self._store = store
         self._deadline = deadline
         self._monotonic = monotonic
-        self._texts: tuple[str | None, str | None] = (None, None)
+        self._texts: tuple[_Secret, _Secret] = (_NO_SECRET, _NO_SECRET)
         self._read_at = 0.0
         self._registries: Registries | None = None
 
@@ -95,18 +111,27 @@ class SiteRegistries:
             self._registries, self._texts = self._make(*texts), texts
         return self._registries
 
-    def _read(self, arn: str | None) -> str | None:
-        return self._secrets.get_secret_value(SecretId=arn)["SecretString"] if arn is not None else None
+    def reread(self) -> None:
+        """Have the next `get` ask whether a secret was changed."""
+        self._read_at = -REREAD_AFTER
 
-    def _make(self, primary_secret: str | None, local_secret: str | None) -> Registries:
+    def _read(self, arn: str | None) -> _Secret:
+        if arn is None:
+            return _NO_SECRET
+        answer = self._secrets.get_secret_value(SecretId=arn)
+        return _Secret(answer["SecretString"], answer["VersionId"])
+
+    def _make(self, primary_secret: _Secret, local_secret: _Secret) -> Registries:
         settings = self._settings
         if settings.primary_registry_url is None:
             raise ConfigurationError("PRIMARY_REGISTRY_URL is missing: a secondary reads the primary's registry there")
         selection = settings.selection
         primary = self._open(
-            settings.primary_registry_url, primary_secret, settings.primary_registry_vendor, writes=False
+            settings.primary_registry_url, primary_secret.text, settings.primary_registry_vendor, writes=False
         )
-        secondary = self._open(settings.local_registry_url, local_secret, settings.local_registry_vendor, writes=True)
+        secondary = self._open(
+            settings.local_registry_url, local_secret.text, settings.local_registry_vendor, writes=True
+        )
         return Registries(
             primary=primary,
             secondary=secondary,
@@ -115,6 +140,7 @@ class SiteRegistries:
             prefix=f"{settings.repository_prefix}/" if settings.repository_prefix else "",
             parallelism=settings.blob_concurrency,
             selection=selection,
+            versions={primary.name: primary_secret.version, secondary.name: local_secret.version},
         )
 
     def _open(self, url: str, secret: str | None, vendor: str, *, writes: bool) -> Registry:

@@ -28,7 +28,13 @@ def hold_key(registry: str) -> Key:
 
 
 def hold(
-    believed: Hold | None, registry: str, *, reason: str, now: int, retry_after: float | None = None
+    believed: Hold | None,
+    registry: str,
+    *,
+    reason: str,
+    now: int,
+    retry_after: float | None = None,
+    credentials: str | None = None,
 ) -> Update | None:
     """Hold a registry: twice as long each time it is held again after a hold had run out, at least `retry_after`.
 
@@ -44,11 +50,13 @@ def hold(
         if in_force and believed.until >= asked:
             return None
         attempts, unchanged = believed.attempts + (not in_force), Attr("until").eq(believed.until)
+    refused = {"credentials": credentials} if credentials is not None else {}
     chosen = now + ms(min(SHORTEST * 2 ** min(attempts - 1, 10), LONGEST))
     return Update(
         key=hold_key(registry),
-        set={"until": max(chosen, asked), "reason": reason, "attempts": attempts},
+        set={"until": max(chosen, asked), "reason": reason, "attempts": attempts, **refused},
         set_once={"since": now},
+        remove=() if refused else ("credentials",),
         when=unchanged,
     )
 

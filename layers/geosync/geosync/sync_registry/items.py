@@ -323,12 +323,16 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A registry that is left alone until `until` (milliseconds); `attempts` counts the holds in a row."""
+    """A registry that is left alone until `until` (milliseconds); `attempts` counts the holds in a row.
+
+    `credentials` names the version of the credentials that the registry refused; None: it does not answer.
+    """
 
     registry: str
     until: int
     reason: str
     attempts: int
+    credentials: str | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Hold:
@@ -339,6 +343,7 @@ class Hold:
             until=read.number("until"),
             reason=read.text("reason", ""),
             attempts=read.number("attempts", 1),
+            credentials=read.optional_text("credentials"),
         )
 
 

@@ -443,15 +443,25 @@ class SyncRegistry:
         """Whether the site is paused."""
         return self._store.get(hold_items.PAUSE) is not None
 
-    def hold(self, registry: str, *, reason: str, retry_after: float | None = None) -> Hold:
+    def hold(
+        self, registry: str, *, reason: str, retry_after: float | None = None, credentials: str | None = None
+    ) -> Hold:
         """Leave a registry alone: for longer each time it is held again after a hold had run out.
 
-        `retry_after` (seconds) is what the registry asked for: at least so long.
+        `retry_after` (seconds) is what the registry asked for: at least so long. `credentials` is the version of those
+        that it refused.
         """
         believed: Hold | None = None
         for _ in range(ATTEMPTS):
             now = self._clock()
-            change = hold_items.hold(believed, registry, reason=protocol.cut(reason), now=now, retry_after=retry_after)
+            change = hold_items.hold(
+                believed,
+                registry,
+                reason=protocol.cut(reason),
+                now=now,
+                retry_after=retry_after,
+                credentials=credentials,
+            )
             if change is None:
                 break
             try:
