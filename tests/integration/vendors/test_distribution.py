@@ -48,7 +48,7 @@ def arrived(secondary: Secondary, made: list[Made]) -> list[str]:
     ("source", "destination"),
     [("s3", "token"), ("basic", "s3_direct"), ("s3_direct", "basic"), ("token", "s3")],
 )
-def test_every_format_comes_from_and_to_each_storage_and_each_way_in(
+def test_images_and_indexes_come_from_and_to_each_storage_and_each_way_in(
     request: pytest.FixtureRequest, repository: str, source: str, destination: str
 ) -> None:
     primary: Place = request.getfixturevalue(f"{source}_registry")
@@ -59,7 +59,7 @@ def test_every_format_comes_from_and_to_each_storage_and_each_way_in(
         accesses=(primary.credentials, there.credentials),
     )
     with primary.maker(seed=time.time_ns()) as make:
-        made = everything(make, repository)
+        made = [make.image(repository, "image"), make.index(repository, "index", share=True)]
     secondary.receive(*(pushed(one) for one in made))
     assert arrived(secondary, made) == []
     secondary.close()
@@ -117,7 +117,7 @@ def test_a_primary_of_several_nodes_is_read_from_whichever_answers(
 ) -> None:
     secondary = Secondary(nodes, second_registry)
     with ImageMaker(nodes.url, seed=time.time_ns()) as make:
-        made = everything(make, repository)
+        made = [make.image(repository, "image"), make.index(repository, "index", share=True)]
         secondary.receive(*(pushed(one) for one in made))
     assert arrived(secondary, made) == []
     secondary.close()
@@ -128,11 +128,11 @@ def test_chunks_of_a_layer_go_to_one_node_after_the_other(nodes: RoundRobinProxy
     part = bytes(range(256)) * 24_576  # 6 MiB: a part of S3 has 5 at least
     upload = registry.begin_upload(repository)
     assert upload is not None
-    for number in range(3):
+    for number in range(2):
         upload = registry.put_chunk(upload, number * len(part), Body(part))
-    digest = "sha256:" + hashlib.sha256(part * 3).hexdigest()
-    registry.close_upload(upload, digest, 3 * len(part))
-    assert registry.head_blob(repository, digest) == 3 * len(part)
+    digest = "sha256:" + hashlib.sha256(part * 2).hexdigest()
+    registry.close_upload(upload, digest, 2 * len(part))
+    assert registry.head_blob(repository, digest) == 2 * len(part)
     registry.close()
 
 

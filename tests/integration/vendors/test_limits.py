@@ -48,8 +48,8 @@ class Throttling(VendorDouble):
         with self._counting:
             now = time.monotonic()
             refused_before = self._closed_until - self.pause
-            if now < self._closed_until and now > refused_before + 0.2:
-                self.early += 1  # what was under way when the refusal went out comes within 0.2 s
+            if now < self._closed_until and now > refused_before + self.pause / 2:
+                self.early += 1  # what was under way when the refusal went out comes within half of it
             if now < self._closed_until or self._in_flight >= self.most:
                 self.refused += 1
                 self._closed_until = max(self._closed_until, now + self.pause)
