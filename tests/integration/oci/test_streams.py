@@ -87,6 +87,15 @@ def test_a_blob_is_read_however_its_length_is_told(serve: Serve, reply: Reply) -
     assert drain(reader) == DATA
 
 
+def test_a_connection_in_use_when_the_client_is_closed_is_closed_with_its_answer(serve: Serve) -> None:
+    server, client = serve(lambda _: Reply(body=DATA))
+    reader = client.open_blob("a/b", BLOB)
+    client.close()
+    assert drain(reader) == DATA
+    assert drain(client.open_blob("a/b", BLOB)) == DATA
+    assert [request.connection for request in server.requests] == [1, 2]
+
+
 def test_a_layer_of_unknown_size_has_that_of_the_response(serve: Serve) -> None:
     _, client = serve(lambda _: Reply(body=DATA))
     unknown = Descriptor(media_type="x", digest=DIGEST, size=SIZE_UNKNOWN)

@@ -144,11 +144,12 @@ class Answer:
 
 
 class _Pool:
-    """The idle connections to one origin, the last used first."""
+    """The idle connections to one origin, the last used first; after `close`, none is kept."""
 
     def __init__(self, most: int) -> None:
         self._idle: list[tuple[float, http.client.HTTPConnection]] = []
         self._most = most
+        self._closed = False
         self._lock = threading.Lock()
 
     def take(self) -> http.client.HTTPConnection | None:
@@ -163,14 +164,14 @@ class _Pool:
 
     def put(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:
-            if len(self._idle) < self._most:
+            if len(self._idle) < self._most and not self._closed:
                 self._idle.append((time.time(), connection))
                 return
         connection.close()
 
     def close(self) -> None:
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for _, connection in idle:
             connection.close()
 
@@ -233,7 +234,7 @@ class Transport:
             connection, kept = None, False
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; those in use are closed when their answers end."""
         with self._lock:
             pools = list(self._pools.values())
         for pool in pools:
