@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geosync import sites
+from geosync.sync_registry.store import DynamoStore
 from local.certificates import KeyPair
 from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator
@@ -181,13 +183,32 @@ def parameters(
 
 
 def connect(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> dict[Site, dict[str, str]]:
-    """Tell each site the addresses that its APIs got, and return the sites' outputs."""
+    """Tell each site the addresses that its APIs got, and the primary whom to expect; return the sites' outputs."""
+    primary = next(site for site in outputs if site.role == "primary")
+    for site, values in outputs.items():
+        if site != primary:
+            expect(emulator, primary, outputs[primary], site, values)
     with ThreadPoolExecutor(len(outputs)) as pool:
-        changing = {
-            site: pool.submit(change, emulator, site, {"NotificationsUrl": notifications_url(emulator, site)})
-            for site in outputs
-        }
+        changing = {}
+        for site in outputs:
+            addresses = {"NotificationsUrl": notifications_url(emulator, site)}
+            if site != primary:
+                addresses["PrimaryAdminUrl"] = admin_url(emulator, primary)
+            changing[site] = pool.submit(change, emulator, site, addresses)
         return {site: one.result() for site, one in changing.items()}
+
+
+def expect(
+    emulator: RunningEmulator,
+    primary: Site,
+    outputs: Mapping[str, str],
+    site: Site,
+    values: Mapping[str, str],
+) -> None:
+    """Have the primary expect a site's reports, as `geosync sites add` does."""
+    store = DynamoStore(emulator.client("dynamodb", primary.region), outputs["SyncRegistryTable"])
+    key = sites.report_key(secret(emulator, site, values["ReportTokenSecretArn"]))
+    sites.add(store, name=site.name, url=admin_url(emulator, site), key=key, now=int(time.time() * 1000))
 
 
 def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:

@@ -13,14 +13,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
+from geosync import status as site_status
 from geosync.errors import GeosyncError
 from geosync.notifications.authorization import read_tokens
-from geosync.reconcile import heartbeat, recovery, subscription
+from geosync.reconcile import heartbeat, recovery, report, subscription
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.reconcile.sweep import sweep
 from geosync.replication.catalogue import follow, is_due, latest
 from geosync.replication.work import CatalogueMessage
 from geosync.settings import read
+from geosync.site_report import site_report, verification
 from geosync.status import MINUTE, SWEEP
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
@@ -68,6 +70,8 @@ def handler(_event: dict[str, Any], _context: LambdaContext) -> dict[str, str]:
             "recovery": _recovery,
         }
     tasks["minute"] = _minute
+    if site().settings.site_role == "secondary" and site().settings.primary_admin_url is not None:
+        tasks["report"] = _report  # the last: what the primary is told is of this minute
     return {name: _attempt(name, task) for name, task in tasks.items()}
 
 
@@ -123,6 +127,22 @@ def _recovery() -> None:
     if point is not None:
         metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
     metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
+
+
+def _report() -> None:
+    settings = site().settings
+    queues = recovery.Queues(sqs=site().sqs, events_url=settings.events_queue_url, dlq_url=settings.dlq_url)
+    said = site_report(
+        site_status.read(site().store),
+        name=settings.site_name,
+        role=settings.site_role,
+        verified=verification(site().store),
+        dead_letters=queues.dead_letters(),
+        events_waiting=queues.events(),
+    )
+    token = read_tokens(site().secrets, settings.report_secret_arn)[0]
+    report.post(site().session, settings.primary_admin_url or "", token, settings.site_name, said)
+    site().metrics.put({"ReportsPosted": 1})
 
 
 def _comparison() -> None:

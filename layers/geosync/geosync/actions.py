@@ -16,8 +16,8 @@ from geosync.oci.references import is_digest, is_tag
 from geosync.replication import catalogue
 from geosync.replication.work import CatalogueMessage, WorkMessage
 from geosync.sync_registry.changes import Key, Store
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Owed, Reference
-from geosync.sync_registry.protocol import OWED_SHARDS
+from geosync.sync_registry.items import KEEP, OWED_PREFIX, PARKED_DUE, Owed, Reference
+from geosync.sync_registry.protocol import FAILED_SHARDS
 from geosync.sync_registry.registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -40,12 +40,18 @@ def reference(text: str) -> Reference:
     raise MalformedMessage("neither a tag nor a digest")
 
 
-def resync(sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference] = ()) -> None:
-    """Have references (none: the whole repository) marked and made equal to the primary's now."""
+def resync(
+    sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference] = (), *, keep: bool = False
+) -> None:
+    """Have references (none: the whole repository) marked and made equal to the primary's now.
+
+    With `keep` a tag that the primary has no more stays here.
+    """
     wanted = references or (Reference.whole(),)
+    if_absent = KEEP if keep else None
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
-        message = WorkMessage(repository=repository, reason="resync", references=part)
+        message = WorkMessage(repository=repository, reason="resync", references=part, if_absent=if_absent)
         sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
 
 
@@ -67,14 +73,14 @@ class Failed:
     corrupt: int = 0
 
 
-def resync_failed(store: Store, registry: SyncRegistry, *, now: int, most: int = MOST_FAILED) -> Failed:
+def resync_failed(store: Store, registry: SyncRegistry, *, most: int = MOST_FAILED) -> Failed:
     """Mark anew what has failed, parked or waiting for its next attempt; the sweep wakes it within a minute.
 
-    What is due already is tried anyway: only what is due later than `now` (ms) is read, at most `most` items.
+    At most `most` items are read, of those partitions of the index that hold what has failed.
     """
     keys: list[Key] = []
-    for shard in OWED_SHARDS:
-        keys += islice(store.due_keys(shard, PARKED_DUE, start=now + 1), most + 1 - len(keys))
+    for shard in FAILED_SHARDS:
+        keys += islice(store.due_keys(shard, PARKED_DUE), most + 1 - len(keys))
     more = len(keys) > most
     items = store.batch_get(key for key in keys[:most] if key.item.startswith(OWED_PREFIX))
     failed: list[Owed] = []

@@ -9,6 +9,7 @@ GeosyncError
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── NotSent                       SQS did not take everything; what is due stays due
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
+├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
 ├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
 ├── SyncRegistryError             the sync registry's table
@@ -77,6 +78,12 @@ class NotSent(GeosyncError):
 
 class HeartbeatFailed(GeosyncError):
     """The primary's own notification endpoint did not take its heartbeat: it would not take a notification either."""
+
+    retryable = True
+
+
+class ReportFailed(GeosyncError):
+    """The primary did not take this site's status: it shows the site as late, and the next minute tries again."""
 
     retryable = True
 

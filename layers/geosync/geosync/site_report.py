@@ -11,6 +11,9 @@ from geosync.status import Status
 from geosync.sync_registry.changes import Store
 from geosync.verification import counts
 
+MOST_NAMED = 20
+"""References that are named as what would be lost; how many there are is said beside it."""
+
 
 def verification(store: Store) -> VerificationCounts:
     """How many rows are verified: one request."""
@@ -36,16 +39,20 @@ def site_report(
 ) -> dict[str, object]:
     """The fields of admin.models.GeoSiteStatus but the id, from what `status.read` found at this site.
 
-    `dead_letters` and `events_waiting` are the messages in its queues: while an event waits there, the recovery point
-    is not known.
+    `dead_letters` and `events_waiting` are the messages in its queues.
     """
-    oldest, walk = status.oldest, status.comparison
+    oldest, lost = status.oldest, status.would_be_lost
     return {
         **geo_site_status(status, role=role, verification=verified, last_event=last_event),
         "name": name,
         "primary": role == "primary",
-        "recovery_point_at": _moment(status.recovery_point) if events_waiting == 0 else None,
-        "proved_at": _moment(walk.started_at) if walk is not None and walk.finished_at is not None else None,
+        "recovery_point_at": _moment(status.recovery_point),
+        "recovery_point_but_parked_at": _moment(status.recovery_point_but_parked),
+        "recovery_point_stands_because": status.recovery.why,
+        "proved_at": _moment(status.proved_at),
+        "notifications_lost_count": status.lost.count if status.lost is not None else 0,
+        "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
+        "would_be_lost_count": len(lost),
         "owed_references_count": len(status.owed),
         "failed_references_count": status.failed,
         "parked_references_count": len(status.parked),

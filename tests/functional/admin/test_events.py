@@ -128,8 +128,11 @@ def test_backfill_says_how_far_it_is(site: Site, ask: Ask) -> None:
     site.store.write(Update(key=key, set={**values, "last": "group/app"}))
     running = ask("GET", "/api/v4/geo/backfill").json
     assert (running["state"], running["repositories"], running["last"]) == ("running", 12, "group/app")
-    site.store.write(Update(key=key, set={"finished_at": 1_700_000_001_000}))
-    assert ask("GET", "/api/v4/geo/backfill").json["state"] == "finished"
+    done = {"finished_at": 1_700_000_001_000, "moved_at": 1_700_000_002_000, "settled_at": values["started_at"]}
+    site.store.write(Update(key=key, set=done))
+    finished = ask("GET", "/api/v4/geo/backfill").json
+    assert (finished["state"], finished["listed"], finished["seconds_left"]) == ("finished", True, 0)
+    assert finished["finished_at"] == "2023-11-14T22:13:22.000Z"
     site.store.write(Update(key=key, set={"failure": "401"}))
     assert ask("GET", "/api/v4/geo/backfill").json["failure"] == "401"
 

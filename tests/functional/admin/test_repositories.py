@@ -85,7 +85,7 @@ def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is
     answer = ask("GET", ALL, query={"state": "failed", "per_page": 1})
     assert names(answer) == ["a/broken"]
     assert answer.json["examined"] == 1
-    assert calls.made() == {"Query": 8, "BatchGetItem": 1}
+    assert calls.made() == {"Query": 16, "BatchGetItem": 1}
     assert walk(ask, state="failed", per_page=1) == [["a/broken"], ["z/broken"]]
     assert walk(ask, state="pending") == [["m/pending"]]
     synced = [name for page in walk(ask, state="synced", per_page=4) for name in page]

@@ -8,6 +8,7 @@ from tests.functional.admin.parts import A, Ask, Calls, Site
 
 from geosync import heartbeats, sites
 from geosync.events import Heartbeat
+from geosync.replication import catalogue
 from geosync.status import MINUTE
 from geosync.sync_registry.changes import Key, Update
 
@@ -55,8 +56,8 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")
     site.store.write(Update(key=MINUTE, set={"at": now()}))
-    sent = now()
-    heartbeats.record(site.store, Heartbeat(id="h", site="dublin", sent_at=sent, received_at=sent), now=sent)
+    walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
+    site.store.write(Update(key=catalogue.KEY, set=walk))
     status = ask("GET", f"{ALL}/1/status").json
     assert (status["geo_node_id"], status["name"], status["primary"]) == (1, "berlin", False)
     assert (status["healthy"], status["health_status"]) == (True, "Healthy")
@@ -65,10 +66,10 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     assert status["container_repositories_failed_count"] == 1
     assert status["container_repositories_synced_in_percentage"] == "50.00%"
     assert status["owed_references_count"] == 1
-    assert status["recovery_point_at"] < status["updated_at"]
+    assert status["recovery_point_at"] == status["proved_at"] == "2023-11-14T22:13:20.000Z"
+    assert (status["would_be_lost"], status["would_be_lost_count"]) == (["group/broken:v1"], 1)
     site.sqs.send_message(QueueUrl=site.queues["events"], MessageBody="{}")
-    waiting = ask("GET", f"{ALL}/1/status").json
-    assert (waiting["events_waiting_count"], waiting["recovery_point_at"]) == (1, None)
+    assert ask("GET", f"{ALL}/1/status").json["events_waiting_count"] == 1
 
 
 def test_a_paused_site_says_so(site: Site, ask: Ask) -> None:

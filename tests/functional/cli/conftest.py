@@ -76,6 +76,7 @@ def deploy(stacks: dict[str, DeployedSite]) -> Callable[[str], Site]:
         outputs = {name: f"geosync-test-{name.lower()}" for name in OUTPUTS}
         for name in OUTPUTS[:3]:
             outputs[name] = sqs.create_queue(QueueName=outputs[name])["QueueUrl"]
+        outputs["AdminUrl"] = "https://admin.example.com/geo/"
         tables.create(boto3.client("dynamodb", region_name=REGION), outputs["SyncRegistryTable"])
         logs = boto3.client("logs", region_name=REGION)
         logs.create_log_group(logGroupName=f"/aws/lambda/{outputs['ReconcileFunction']}")

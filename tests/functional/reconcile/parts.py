@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[3]
 REGION, PRIMARY_REGION = "eu-central-1", "eu-west-1"
 TABLE = "sync-registry"
 TOKEN = "t0ken-of-the-tests"
+REPORT_TOKEN = "report-token-of-the-tests"
 ENVIRONMENT = {
     "SITE_NAME": "berlin",
     "SITE_ROLE": "secondary",
@@ -55,6 +56,7 @@ class Site:
         self.queue_arn = asked["Attributes"]["QueueArn"]
         self.topic_arn = self.make_topic(PRIMARY_REGION)
         self.secrets = boto3.client("secretsmanager")
+        self.report_secret_arn = self.secrets.create_secret(Name="report", SecretString=REPORT_TOKEN)["ARN"]
         self.secret_arn = self.secrets.create_secret(Name="token", SecretString=TOKEN)["ARN"]
 
     def environment(self) -> dict[str, str]:
@@ -65,6 +67,7 @@ class Site:
             "DLQ_URL": self.dlq_url,
             "PRIMARY_TOPIC_ARN": self.topic_arn,
             "NOTIFICATION_SECRET_ARN": self.secret_arn,
+            "REPORT_SECRET_ARN": self.report_secret_arn,
         }
 
     def make_topic(self, region: str) -> str:

@@ -44,7 +44,7 @@ def logged() -> set[str]:
         if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS and call.args:
             name = texts(call.args[0])
             found |= {one for one in name if re.fullmatch(r"[a-z_]+", one)}
-    tasks = ("subscription", "heartbeat", "sweep", "comparison", "verification", "recovery", "minute")
+    tasks = ("subscription", "heartbeat", "sweep", "comparison", "verification", "recovery", "minute", "report")
     return found | {f"{task}_failed" for task in tasks}
 
 

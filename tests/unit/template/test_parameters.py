@@ -32,6 +32,7 @@ ACCEPTED = {
     "NotificationsUrl": ["", "https://geo.example.com/api/v4/container_registry_event/events"],
     "SiteAccountIds": ["", "111122223333"],
     "TopicKmsKeyArn": ["", KEY],
+    "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:page-somebody"],
 }
@@ -66,6 +67,7 @@ REFUSED = {
     "CustomDomainCertificateArn": [KEY],
     "NotificationsUrl": ["https://geo.example.com", "https://u:p@geo.example.com/a", "https://geo.example.com/a?b"],
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
+    "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
     "AlarmTopicArn": ["page-somebody", "arn:aws:sns:eu-west-1:111122223333:page-somebody.fifo"],

@@ -119,7 +119,7 @@ def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:
                     assert str(secret) in variables
 
 
-@pytest.mark.parametrize("parameter", ["SiteRole", "PrimaryTopicArn"])
+@pytest.mark.parametrize("parameter", ["SiteRole", "PrimaryTopicArn", "PrimaryAdminUrl"])
 def test_nothing_but_environment_values_depends_on_the_role(parameter: str) -> None:
     places = [
         path

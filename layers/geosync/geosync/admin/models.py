@@ -118,9 +118,18 @@ class GeoSiteStatus(BaseModel):
     recovery_point_at: str | None = Field(
         default=None, description="Everything pushed before this moment is at this site and was seen there."
     )
+    recovery_point_but_parked_at: str | None = Field(default=None, description="The same but for what is parked.")
+    recovery_point_stands_because: str | None = Field(
+        default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."
+    )
     proved_at: str | None = Field(
         default=None, description="When the last comparison of everything began: it covers lost notifications, too."
     )
+    notifications_lost_count: int | None = None
+    would_be_lost: list[str] = Field(
+        default=[], description="What would be lost if the primary died now, the oldest first: repository:reference."
+    )
+    would_be_lost_count: int | None = None
     owed_references_count: int | None = Field(default=None, description="Tags and digests that are owed.")
     failed_references_count: int | None = None
     parked_references_count: int | None = None
@@ -338,14 +347,25 @@ class AuditEvent(Answer):
 
 
 class Backfill(Answer):
-    """How far the latest walk through the primary's catalogue got: at first the backfill, then the comparison."""
+    """How far the latest walk through the primary's catalogue got: at first the backfill, then the comparison.
+
+    `repositories` is what the catalogue named so far, all of it once `listed`; `tags` were listed in those compared,
+    `found` of them were different, `settled` of those were copied and seen here.
+    """
 
     state: Literal["not_begun", "running", "finished", "failed"]
     started_at: str | None
-    finished_at: str | None
+    finished_at: str | None = Field(description="When all that was found different was copied and seen.")
+    listed: bool
     repositories: int
-    last: str | None
-    failure: str | None
+    compared: int
+    tags: int
+    found: int
+    settled: int
+    repositories_per_second: float
+    seconds_left: float | None
+    last: str | None = Field(description="The repository that the walk through the catalogue named last.")
+    failure: str | None = Field(description="Why the catalogue cannot be read.")
 
 
 class PauseRequest(Request):

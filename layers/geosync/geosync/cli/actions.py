@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 
+from geosync import actions
 from geosync.cli.output import plain
 from geosync.cli.site import Chosen
-from geosync.oci.references import is_digest, is_repository, is_tag
-from geosync.replication.work import WorkMessage
-from geosync.sync_registry.items import KEEP, Reference
-
-MOST_IN_A_MESSAGE = 500
-"""References in one work message: names of 128 characters stay far below the 256 KiB of SQS."""
+from geosync.errors import MalformedMessage
+from geosync.oci.references import is_repository
+from geosync.sync_registry.items import Reference
 
 
 @click.command()
@@ -52,25 +50,16 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     """
     if not is_repository(repository):
         raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
-    wanted = [_reference(text) for text in references] or [Reference.whole()]
+    wanted = [_reference(text) for text in references]
     site = choose().site()
     site.must_be_secondary("resync")
-    sqs = site.client("sqs")
-    for part in _parts(wanted):
-        if_absent = KEEP if keep else None
-        message = WorkMessage(repository=repository, reason="resync", references=tuple(part), if_absent=if_absent)
-        sqs.send_message(QueueUrl=site.outputs["WorkQueueUrl"], MessageBody=message.to_json())
-    what = "whole" if not references else ", ".join(str(reference) for reference in wanted)
+    actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
+    what = ", ".join(map(str, wanted)) or "whole"
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")
 
 
 def _reference(text: str) -> Reference:
-    if is_digest(text):
-        return Reference.digest(text)
-    if is_tag(text):
-        return Reference.tag(text)
-    raise click.BadParameter(f"{plain(text)} is neither a tag nor a digest", param_hint="TAG|DIGEST")
-
-
-def _parts(references: Sequence[Reference]) -> list[Sequence[Reference]]:
-    return [references[start : start + MOST_IN_A_MESSAGE] for start in range(0, len(references), MOST_IN_A_MESSAGE)]
+    try:
+        return actions.reference(text)
+    except MalformedMessage as error:
+        raise click.BadParameter(f"{plain(text)} is {error}", param_hint="TAG|DIGEST") from None

@@ -22,6 +22,7 @@ from geosync.cli.failover import follow, promote
 from geosync.cli.output import CANNOT_TELL
 from geosync.cli.reverify import reverify
 from geosync.cli.site import Access, Chosen, StackName, local_site
+from geosync.cli.sites import sites_group
 from geosync.cli.status import status
 from geosync.errors import GeosyncError
 
@@ -81,5 +82,19 @@ def main(
     ctx.obj = choose
 
 
-for command in (status, check, pause, resume, resync, reverify, backfill, deletes, extras, dlq, promote, follow):
+for command in (
+    status,
+    check,
+    pause,
+    resume,
+    resync,
+    reverify,
+    backfill,
+    deletes,
+    extras,
+    dlq,
+    sites_group,
+    promote,
+    follow,
+):
     main.add_command(command)

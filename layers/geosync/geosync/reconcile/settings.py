@@ -20,7 +20,10 @@ class ReconcileSettings:
     dlq_url: str
     notifications_url: str
     notification_secret_arn: str
+    report_secret_arn: str
     primary_topic_arn: str | None = None
+    primary_admin_url: str | None = None
+    """Where a secondary reports its status; none: it reports to nobody."""
     comparison_seconds: float = 86_400
     """Between two walks through the primary's catalogue; 0: the first one only."""
     verification_seconds: float = 7 * 86_400

@@ -131,7 +131,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
     def resync_many(asked: Many) -> Enqueued:
         site.must_be_secondary("resync")
         if asked.scope == "failed":
-            failed = actions.resync_failed(site.store, site.registry, now=site.clock())
+            failed = actions.resync_failed(site.store, site.registry)
             return Enqueued(
                 message=f"{failed.marked} failed references enqueued to be resynced",
                 count=failed.marked,

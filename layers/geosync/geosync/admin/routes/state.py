@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from geosync.admin.models import Backfill, Done, PauseRequest, optional_moment
+from geosync.admin.models import Backfill, Done, PauseRequest, moment
 from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
 from geosync.replication import catalogue
+from geosync.replication.progress import progress_of
 
 TAGS = ["this site"]
+NOT_BEGUN = Backfill(
+    state="not_begun",
+    started_at=None,
+    finished_at=None,
+    listed=False,
+    repositories=0,
+    compared=0,
+    tags=0,
+    found=0,
+    settled=0,
+    repositories_per_second=0,
+    seconds_left=None,
+    last=None,
+    failure=None,
+)
 
 
 def add(app: APIGatewayRestResolver, site: Site) -> None:
@@ -24,15 +40,20 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
     def show_backfill() -> Backfill:
         walk = catalogue.latest(site.store)
         if walk is None:
-            return Backfill(
-                state="not_begun", started_at=None, finished_at=None, repositories=0, last=None, failure=None
-            )
-        ended = walk.finished_at is not None
+            return NOT_BEGUN
+        far = progress_of(site.store, walk, now=site.clock())
         return Backfill(
-            state="failed" if walk.failure is not None else "finished" if ended else "running",
-            started_at=optional_moment(walk.started_at),
-            finished_at=optional_moment(walk.finished_at),
-            repositories=walk.repositories,
+            state="failed" if walk.failure is not None else "finished" if far.complete else "running",
+            started_at=moment(far.started_at),
+            finished_at=moment(far.at) if far.complete else None,
+            listed=far.listed,
+            repositories=far.repositories,
+            compared=far.compared,
+            tags=far.tags,
+            found=far.found,
+            settled=far.settled,
+            repositories_per_second=round(far.rate, 3),
+            seconds_left=round(far.seconds_left, 1) if far.seconds_left is not None else None,
             last=walk.last,
             failure=walk.failure,
         )

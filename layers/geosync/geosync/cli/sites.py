@@ -1,0 +1,116 @@
+"""`geosync sites`: which sites a primary expects to report their status, and what each reported last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from geosync import sites
+from geosync.cli.output import age, as_json, console, plain, table
+from geosync.cli.site import Chosen, Site, StackName
+from geosync.errors import ConfigurationError
+from geosync.notifications.authorization import read_tokens
+from geosync.sync_registry.registry import wall_clock
+
+
+@click.group("sites")
+def sites_group() -> None:
+    """Tell a primary which sites to expect, and see when each reported last."""
+
+
+@sites_group.command("list")
+@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.pass_obj
+def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
+    """List the sites that the primary expects.
+
+    Exit code 1 when one of them is late or has never reported.
+    """
+    site = _primary(choose)
+    now, reports = wall_clock(), sites.reports(site.store)
+    known = sites.known(site.store)
+    late = [one.name for one in known if (report := reports.get(one.name)) is None or report.is_late(now)]
+    if as_document:
+        as_json(
+            [
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "url": one.url,
+                    "reported_at": reports[one.name].arrived_at if one.name in reports else None,
+                    "late": one.name in late,
+                }
+                for one in known
+            ]
+        )
+    elif known:
+        rows = (
+            (one.id, one.name, one.url, plain(_reported(reports.get(one.name), now), "red" if one.name in late else ""))
+            for one in known
+        )
+        console().print(table(("id", "name", "url", "reported"), rows))
+    else:
+        click.echo(f"{site.name} expects no sites: geosync sites add")
+    raise SystemExit(1 if late else 0)
+
+
+def _reported(report: sites.Report | None, now: int) -> str:
+    return f"{age(report.arrived_at, now)} ago" if report is not None else "never"
+
+
+@sites_group.command()
+@click.argument("name")
+@click.argument("url")
+@click.option("--secondary", metavar="STACK@REGION", help="The site's stack, where its report token is read.")
+@click.option("--report-key", metavar="HEX", help="That digest itself (geosync sites key, at the site).")
+@click.pass_obj
+def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None, report_key: str | None) -> None:
+    """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes what is known of it."""
+    if not sites.NAME.fullmatch(name):
+        raise click.BadParameter(f"{plain(name)} is not the name of a site", param_hint="NAME")
+    if not sites.URL.fullmatch(url):
+        raise click.BadParameter("must be http(s)://host/path, without user or query", param_hint="URL")
+    if (secondary is None) == (report_key is None):
+        raise click.UsageError("name the site's stack (--secondary), or the digest of its token (--report-key)")
+    if report_key is not None and not sites.KEY.fullmatch(report_key):
+        raise click.BadParameter("must be the 64 hex digits that geosync sites key prints", param_hint="--report-key")
+    chosen = choose()
+    site = _primary(lambda: chosen)
+    if name == site.name:
+        raise ConfigurationError(f"{name} is this site itself, which need not be added")
+    key = report_key if report_key is not None else _key(Site.find(chosen.access, StackName.parse(secondary or "")))
+    sites.add(site.store, name=name, url=url, key=key, now=wall_clock())
+    click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
+
+
+@sites_group.command()
+@click.argument("name")
+@click.pass_obj
+def remove(choose: Callable[[], Chosen], name: str) -> None:
+    """Have the primary expect the site NAME no more. Exit code 1 when it did not."""
+    site = _primary(choose)
+    if sites.find(site.store, name) is None:
+        click.echo(f"{site.name} does not expect {plain(name)}", err=True)
+        raise SystemExit(1)
+    sites.remove(site.store, name)
+    click.echo(f"{site.name} expects {name} no more.")
+
+
+@sites_group.command()
+@click.pass_obj
+def key(choose: Callable[[], Chosen]) -> None:
+    """Print the digest of this site's report token, for `geosync sites add` at the primary. It is no secret."""
+    click.echo(_key(choose().site()))
+
+
+def _key(site: Site) -> str:
+    token = read_tokens(site.client("secretsmanager"), site.outputs["ReportTokenSecretArn"])[0]
+    return sites.report_key(token.decode("ascii"))
+
+
+def _primary(choose: Callable[[], Chosen]) -> Site:
+    site = choose().site()
+    if not site.is_primary:
+        raise ConfigurationError(f"{site.name} is a secondary: which sites to expect is the primary's matter")
+    return site

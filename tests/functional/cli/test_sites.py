@@ -1,0 +1,85 @@
+"""`geosync sites`: whom a primary expects, told by name, address and the digest of a token."""
+
+import json
+import time
+from typing import Any
+
+import boto3
+import pytest
+from tests.functional.cli.conftest import REGION, Site
+
+from geosync import sites
+from geosync.cli.site import Site as DeployedSite
+from geosync.sync_registry.store import DynamoStore
+
+KEY = sites.report_key("t" * 48)
+URL = "https://oregon.example.com/geo"
+
+
+def store(site: Site) -> DynamoStore:
+    return DynamoStore(boto3.client("dynamodb", region_name=REGION), site.outputs["SyncRegistryTable"])
+
+
+def now() -> int:
+    return int(time.time() * 1000)
+
+
+def test_a_primary_is_told_whom_to_expect_and_shows_who_is_silent(primary: Site) -> None:
+    assert primary.run("sites", "list").exit_code == 0
+    added = primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    assert added.exit_code == 0, added.output
+    assert "PrimaryAdminUrl=https://admin.example.com/geo/" in added.output
+    silent = primary.run("sites", "list")
+    assert (silent.exit_code, "never" in silent.output) == (1, True)
+    report = sites.Report(site="oregon", sent_at=now(), arrived_at=now(), status="{}")
+    assert sites.record(store(primary), report)
+    shown = primary.run("sites", "list", "--json")
+    (oregon,) = json.loads(shown.output)
+    assert (shown.exit_code, oregon["name"], oregon["url"], oregon["late"]) == (0, "oregon", URL, False)
+    assert KEY not in shown.output
+
+
+def test_the_digest_is_read_where_the_token_is(primary: Site, stacks: dict[str, DeployedSite]) -> None:
+    secret = boto3.client("secretsmanager", region_name=REGION).create_secret(Name="report", SecretString="t" * 48)
+    own = stacks["geosync-test"]
+    stacks["geosync-oregon"] = DeployedSite(
+        access=own.access,
+        stack="geosync-oregon",
+        region=REGION,
+        state="CREATE_COMPLETE",
+        parameters={"SiteName": "oregon", "SiteRole": "secondary"},
+        outputs={**own.outputs, "ReportTokenSecretArn": secret["ARN"]},
+    )
+    assert primary.run("sites", "add", "oregon", URL, "--secondary", f"geosync-oregon@{REGION}").exit_code == 0
+    known = sites.find(store(primary), "oregon")
+    assert sites.may_report(known, "t" * 48)
+    assert not sites.may_report(known, KEY)
+
+
+def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
+    primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    assert primary.run("sites", "remove", "oregon").exit_code == 0
+    assert primary.run("sites", "remove", "oregon").exit_code == 1
+    assert sites.known(store(primary)) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("add", "Oregon", URL, "--report-key", KEY),
+        ("add", "oregon", "https://user:password@oregon.example.com", "--report-key", KEY),
+        ("add", "oregon", URL, "--report-key", "t" * 48),
+        ("add", "oregon", URL),
+        ("add", "oregon", URL, "--report-key", KEY, "--secondary", "geosync-oregon"),
+        ("add", "frankfurt", URL, "--report-key", KEY),
+    ],
+)
+def test_what_is_no_other_site_is_not_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
+    assert primary.run("sites", *arguments).exit_code == 2
+    assert sites.known(store(primary)) == []
+
+
+def test_a_secondary_expects_no_sites(secondary: Site) -> None:
+    for arguments in (("list",), ("add", "oregon", URL, "--report-key", KEY), ("remove", "oregon")):
+        answer = secondary.run("sites", *arguments)
+        assert (answer.exit_code, "the primary's matter" in answer.output) == (2, True)
