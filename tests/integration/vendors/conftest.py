@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 from tests.integration.conftest import Place
+from tests.integration.vendors.world import World
 from tests.support.vendors.ecr import EcrDouble
 
 
@@ -26,3 +28,28 @@ def ecr(second_registry: Place, aws: pytest.MonkeyPatch) -> Iterator[EcrDouble]:
     with EcrDouble(second_registry.url) as double:
         aws.setenv("AWS_ENDPOINT_URL_ECR", double.url)
         yield double
+
+
+@pytest.fixture
+def no_aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No keys and no profile of this machine."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return monkeypatch
+
+
+@pytest.fixture
+def world(plain_registry: Place, second_registry: Place, no_aws: pytest.MonkeyPatch) -> Iterator[World]:
+    with plain_registry.maker(seed=time.time_ns()) as make, second_registry.maker(seed=time.time_ns() + 1) as beside:
+        world = World(plain=plain_registry, behind=second_registry, make=make, beside=beside)
+        with world.stack:
+            yield world
+
+
+@pytest.fixture
+def below(repository: str) -> str:
+    """Below what Google's double has made; for the others a name like any other."""
+    return f"my-project/geo/{repository.replace('/', '-')}"

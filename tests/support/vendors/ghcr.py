@@ -51,6 +51,9 @@ class GhcrDouble(TokenDouble):
         if request.method == "DELETE":
             self.break_rule("nothing is deleted through the registry's API: it is known to answer 405")
             return self.error(405, "UNSUPPORTED", "The operation is unsupported.")
+        if request.path == "/v2/_catalog":
+            self.break_rule("there is no catalogue: it is known, and not asked for")  # vscode-docker 1525, oras-go 621
+            return Reply(status=404, headers=[("Content-Type", "text/plain")], body=b"404 page not found")
         if "/referrers/" in request.path:
             return Reply(status=404, headers=[("Content-Type", "text/plain")], body=b"404 page not found")
         return super().let_in(request)

@@ -1,12 +1,14 @@
 """GitHub's container registry, `ghcr.io`: packages of users and organizations.
 
-What differs: a ranged PATCH takes at most 4 MiB, a layer at most 10 GB ("Working with the Container registry"), and the
-registry's API deletes nothing (405): GitHub's packages API does, with permissions that a copy should not have. The
-secret is of the type `basic`: a user's name and a personal access token (classic) with `read:packages`, and
-`write:packages` where it is written to.
+What differs: a ranged PATCH takes at most 4 MiB, a layer at most 10 GB ("Working with the Container registry"); the
+registry's API lists no repositories, and deletes nothing (405): GitHub's packages API does, with permissions that a
+copy should not have. The secret is of the type `basic`: a user's name and a personal access token (classic) with
+`read:packages`, and `write:packages` where it is written to.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from geosync.errors import Refused
 from geosync.oci.references import check_repository
@@ -29,6 +31,16 @@ class Ghcr(Registry):
     def recognises(cls, host: str) -> bool:
         """Whether it is ghcr.io."""
         return host == "ghcr.io"
+
+    def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:  # noqa: ARG002
+        """Raise Refused, without a request: there is no `_catalog` (microsoft/vscode-docker 1525, oras-go 621)."""
+        raise Refused(
+            self.name,
+            "GET /v2/_catalog",
+            status=404,
+            codes=("UNSUPPORTED",),
+            detail=f"{self.LABEL} lists no repositories: geosync resync <repository> brings one that was there before",
+        )
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Raise Refused, without a request: the registry answers every DELETE with 405 UNSUPPORTED."""
