@@ -132,7 +132,7 @@ def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     delivery, source = Delivery(event), site().source
     verdict, parse = source.authenticate(delivery)
     if verdict != "allowed":
-        logger.warning("notification_refused", extra=_line(request_id, 401, reason=verdict))
+        logger.warning("notification_refused", extra=_line(request_id, 401, source=source.name, reason=verdict))
         site().metrics.put({"NotificationsRefused": 1})
         return answer(401, source.way)
     settings = site().settings

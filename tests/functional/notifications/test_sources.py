@@ -101,6 +101,7 @@ def test_without_its_proof_or_with_a_wrong_one_nothing_is_written(endpoint: Endp
     assert endpoint.send(push, {})[0] == 401
     wrong = wrong_proof(source, push.body, endpoint.google)
     assert endpoint.send(push, wrong)[0] == 401
+    assert {line["source"] for line in endpoint.log()} == {source}
     lines = json.dumps(endpoint.log())
     assert TOKEN not in lines
     assert not any(value.split()[-1] in lines for value in wrong.values())

@@ -99,6 +99,20 @@ def look_for_arrival(
         )
 
 
+def way_out(source: str) -> str:
+    """Return what to put right when the notifications of a NotificationSource are refused."""
+    value = "the value of NotificationTokenSecretArn"
+    ways = {
+        "acr": f"az acr webhook update --headers authorization=<token>, with {value}",
+        "gar": "compare NotificationAudience and NotificationSender with the push subscription's audience and account",
+        "ghcr": f"put {value} into the webhook's secret on GitHub",
+        "harbor": f"put {value} into the webhook's Auth Header",
+        "quay": f"put {value} into the notification's URL: https://geosync:<token>@…",
+        "zot": f"put {value} into the sink's credentials, as the password",
+    }
+    return ways.get(source, f"put {value} into the registry's headers: {{Authorization: [<token>]}}")
+
+
 def look_at_the_registry(site: Site) -> Iterator[Finding]:
     """Look in the log at what the registry itself sends: refused notifications, and pulls."""
     refused = _log(site, "notification_refused", REFUSED_MINUTES)
@@ -107,7 +121,7 @@ def look_at_the_registry(site: Site) -> Iterator[Finding]:
         yield problem(
             "registry_sends_the_token",
             f"{len(refused)} notifications in {REFUSED_MINUTES} min were refused with 401 ({reasons})",
-            "put the value of NotificationTokenSecretArn into the registry's headers: {Authorization: [<token>]}",
+            way_out(str(refused[-1].get("source"))),
         )
     else:
         yield ok("registry_sends_the_token", f"no run of refused notifications in {REFUSED_MINUTES} min")
@@ -116,7 +130,7 @@ def look_at_the_registry(site: Site) -> Iterator[Finding]:
         yield problem(
             "notifications_well_formed",
             f"{len(malformed)} in an hour were not a registry's envelope: {malformed[-1].get('problem')}",
-            "see who posts to this URL: only a registry's notifications belong here",
+            "see who posts to this URL, and whether NotificationSource is what the registry is",
         )
     pulls = 0
     for line in _log(site, "notification_accepted", PULL_MINUTES):
