@@ -26,7 +26,7 @@ from geosync.admin import http
 from geosync.admin.gate import Gate, Refused
 from geosync.admin.http import JSON, Refusal, answer
 from geosync.admin.rights import Caller
-from geosync.admin.routes import dead_letters, events, repositories, session, sites, state
+from geosync.admin.routes import dead_letters, events, findings, repositories, session, sites, state
 from geosync.admin.routes.common import answers
 from geosync.admin.site import Site
 from geosync.errors import GeosyncError
@@ -139,6 +139,7 @@ class AdminApi:
         app.not_found(_not_found)
         sites.add(app, self._site, lambda: gates.bearer(app.current_event.raw_event))
         repositories.add(app, self._site)
+        findings.add(app, self._site)
         dead_letters.add(app, self._site, self._caller)
         events.add(app, self._site)
         state.add(app, self._site)

@@ -243,9 +243,10 @@ class Tag(Answer):
 
 
 class ResyncOne(Request):
-    """What to make equal to the primary's; nothing named: the whole repository."""
+    """What to make equal to the primary's; nothing named: the whole repository. `keep`: remove no tag meanwhile."""
 
     references: Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)] = []
+    keep: bool = False
 
 
 class Many(Request):
@@ -260,6 +261,33 @@ class Enqueued(Answer):
     message: str
     count: int | None = None
     more: bool = False
+
+
+class Finding(Answer):
+    """What the last comparison of a repository found besides: tags missing at the primary, and extra ones here."""
+
+    name: str
+    found_at: str | None = Field(description="null: nothing is missing or extra.")
+    tags_count: int = Field(description="Tags that Geosync put here, or saw equal.")
+    missing_count: int
+    missing: list[str] = Field(description="At most 50 of them.")
+    extra_count: int
+    extra: list[str] = Field(description="At most 50 of them.")
+    gone: bool = Field(description="The primary does not know the repository at all.")
+
+
+class TagsOf(Request):
+    """Tags of a repository; none named: all."""
+
+    tags: Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)] = []
+
+
+class Deletes(Answer):
+    """The breaker: suspended when so much is missing at the primary that the primary is the one to be doubted."""
+
+    suspended: bool
+    suspended_at: str | None
+    reason: str | None
 
 
 # ───────────────────────────────────────────────── DLQ, events ──────────────────────────────────────────────────

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from geosync.settings import Role
 
@@ -21,3 +22,4 @@ class AdminSettings:
     read_secret_arn: str
     act_secret_arn: str
     event_retention_days: int
+    deletes: Literal["propagate", "keep"]

@@ -118,7 +118,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             references = [actions.reference(text) for text in asked.references]
         except MalformedMessage as error:
             raise Refusal(400, f"references: one of them is {error}") from None
-        actions.resync(site.sqs, site.settings.work_queue_url, name, references)
+        actions.resync(site.sqs, site.settings.work_queue_url, name, references, keep=asked.keep)
         return Enqueued(message=f"Registry entry of {name} enqueued to be resynced", count=len(references) or None)
 
     @app.post(
