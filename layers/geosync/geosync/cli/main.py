@@ -19,6 +19,7 @@ from geosync.cli.deletes import deletes
 from geosync.cli.dlq import dlq
 from geosync.cli.extras import extras
 from geosync.cli.failover import follow, promote
+from geosync.cli.look import events, repositories, show
 from geosync.cli.output import CANNOT_TELL
 from geosync.cli.reverify import reverify
 from geosync.cli.site import Access, Chosen, StackName, local_site
@@ -94,6 +95,9 @@ for command in (
     extras,
     dlq,
     sites_group,
+    repositories,
+    show,
+    events,
     promote,
     follow,
 ):

@@ -1,0 +1,135 @@
+"""`geosync repositories`, `show` and `events`, on a site in moto."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from tests.functional.cli.conftest import REGION, Site
+
+from geosync.cli.site import Site as DeployedSite
+from geosync.notifications.publish import hour_of
+from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.registry import wall_clock
+
+A = "sha256:" + "a" * 64
+
+
+def synced(site: Site, repository: str) -> None:
+    registry = site.registry
+    owed = registry.mark(repository, Reference.tag("v1"), expects=A)
+    lease = registry.knock(repository)
+    assert lease is not None
+    assert registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
+    assert registry.finish(lease)
+
+
+def failed(site: Site, repository: str, why: str) -> None:
+    registry = site.registry
+    lease = registry.knock(repository)
+    assert lease is not None
+    registry.fail(registry.mark(repository, Reference.tag("v2")), why)
+    assert registry.finish(lease)
+
+
+def test_repositories_are_listed_with_their_states_and_failures(secondary: Site) -> None:
+    synced(secondary, "group/app")
+    failed(secondary, "group/sick", "[red]dublin: 503")
+    answer = secondary.run("repositories")
+    assert answer.exit_code == 1
+    assert "synced" in answer.output
+    assert "Container repository sync failed: v2: [red]dublin: 503" in answer.output
+    only = secondary.run("repositories", "group/a", "--json")
+    assert only.exit_code == 0
+    assert [row["repository"] for row in json.loads(only.output)["repositories"]] == ["group/app"]
+
+
+def test_repositories_of_one_state(secondary: Site) -> None:
+    synced(secondary, "group/app")
+    failed(secondary, "group/sick", "503")
+    rows = json.loads(secondary.run("repositories", "--state", "failed", "--json").output)["repositories"]
+    assert [row["repository"] for row in rows] == ["group/sick"]
+    assert secondary.run("repositories", "--state", "broken").exit_code == 2
+
+
+def test_more_rows_than_wanted_are_said_to_be_there(secondary: Site) -> None:
+    for number in range(3):
+        synced(secondary, f"group/app{number}")
+    assert json.loads(secondary.run("repositories", "--limit", "2", "--json").output)["more"] is True
+    assert json.loads(secondary.run("repositories", "--limit", "3", "--json").output)["more"] is False
+
+
+def test_a_row_is_printed_like_the_console_s(secondary: Site) -> None:
+    synced(secondary, "group/app")
+    answer = secondary.run("show", "group/app")
+    assert answer.exit_code == 0, answer.output
+    for line in ('state: "2",', "id: 1,", "container_repository_id: 1,", "retry_count: 0,", "last_sync_failure: nil,"):
+        assert line in answer.output
+    assert "missing_on_primary: false" in answer.output
+    assert "lease" not in answer.output
+    assert A in answer.output
+
+
+def test_what_is_owed_in_a_row_is_shown_with_its_reason(secondary: Site) -> None:
+    failed(secondary, "group/sick", 'it said "no"')
+    answer = secondary.run("show", "group/sick")
+    assert answer.exit_code == 1
+    assert 'state: "3",' in answer.output
+    assert r"v2: it said \"no\"" in answer.output
+    document = json.loads(secondary.run("show", "group/sick", "--json").output)
+    assert [one["failure"] for one in document["owed"]] == ['it said "no"']
+
+
+def test_a_repository_without_a_row_or_with_an_impossible_name(secondary: Site) -> None:
+    answer = secondary.run("show", "group/unknown")
+    assert answer.exit_code == 1
+    assert "no row for group/unknown" in answer.output
+    assert secondary.run("show", "Not A Name").exit_code == 2
+
+
+@pytest.fixture
+def event_log(secondary: Site, stacks: dict[str, DeployedSite]) -> Any:
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    dynamodb.create_table(
+        TableName="events",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "hour", "AttributeType": "S"},
+            {"AttributeName": "received_at", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "recent",
+                "KeySchema": [
+                    {"AttributeName": "hour", "KeyType": "HASH"},
+                    {"AttributeName": "received_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    secondary.outputs["EventsTable"] = "events"
+
+    def put(hour: str = "", **texts: str) -> None:
+        now = wall_clock()
+        item = {name: {"S": text} for name, text in texts.items()}
+        item |= {"hour": {"S": hour + hour_of(now)}, "received_at": {"N": str(now)}}
+        dynamodb.put_item(TableName="events", Item=item)
+
+    return put
+
+
+def test_events_and_what_operators_did_are_listed_apart(secondary: Site, event_log: Any) -> None:
+    assert "is empty" in secondary.run("events").output
+    event_log(id="e1", event_name="created", repository="group/app", tag="v1", outcome="accepted")
+    event_log("audit#", id="a1", action="POST /pause", who="act token", outcome="done", detail="storage")
+    answer = secondary.run("events")
+    assert answer.exit_code == 0
+    assert "group/app" in answer.output
+    assert "pause" not in answer.output
+    assert "POST /pause" in secondary.run("events", "--audit").output
+    assert [one["id"] for one in json.loads(secondary.run("events", "--json").output)] == ["e1"]
