@@ -88,7 +88,7 @@ def test_the_sample_of_the_schedule_is_eventbridges() -> None:
     assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
 
 
-@pytest.mark.parametrize("body", ['{"version":"2"}', '{"version":1}', "{}", '{"version":"1","kind":"song"}'])
+@pytest.mark.parametrize("body", ['{"version":"3"}', '{"version":1}', "{}", '{"version":"1","kind":"song"}'])
 def test_a_newer_contract_is_told_apart_from_a_broken_message(body: str) -> None:
     with pytest.raises(UnknownVersion):
         parse_message(body)
@@ -149,3 +149,25 @@ def test_a_message_with_any_field_replaced_is_read_or_refused(value: object) -> 
                 parse_message(json.dumps(fields | {name: value}))
             except (MalformedMessage, UnknownVersion):
                 continue
+
+
+def test_a_rename_is_of_a_version_that_older_sites_keep_for_later() -> None:
+    fields = {
+        "id": "1",
+        "site": "dublin",
+        "event_name": "updated",
+        "replicable_name": "container_repository",
+        "repository": "group/new",
+        "renamed_from": "group/old",
+        "received_at": 1,
+        "source": "distribution",
+        "correlation_id": "c",
+        "version": "2",
+    }
+    event = GeoEvent.from_json(json.dumps(fields))
+    assert (event.repository, event.renamed_from, event.version) == ("group/new", "group/old", "2")
+    for wrong in ({"renamed_from": "Group"}, {"renamed_from": "group/new"}, {"tag": "v1"}, {"event_name": "created"}):
+        with pytest.raises(MalformedMessage):
+            GeoEvent.from_json(json.dumps(fields | wrong))
+    with pytest.raises(MalformedMessage, match="neither tag nor digest"):
+        GeoEvent.from_json(json.dumps(fields | {"version": "1"}))

@@ -18,6 +18,8 @@ from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.oci.references import is_digest, is_repository, is_tag
 
 VERSION = "1"
+RENAME_VERSION = "2"
+"""Of the event of a rename. A site that does not know it keeps the message in its DLQ until it is upgraded."""
 HEARTBEAT = "heartbeat"
 # Of every text without a grammar of its own. With the grammars of names the largest message stays under 4 KiB, so ten
 # of them (one SNS batch) are far from the 256 KiB that AWS allows.
@@ -29,7 +31,9 @@ EventName = Literal["created", "updated", "deleted"]
 class GeoEvent:
     """What happened to one reference of one container repository on the site `site`.
 
-    `tag` and `digest` are both None only for a `deleted` event of the whole repository. `occurred_at` is the registry's
+    `tag` and `digest` are both None only for a `deleted` event of the whole repository, and for the `updated` event of
+    a rename: `repository` is the new name, `renamed_from` the former one (and so for each repository below it), and
+    `version` is RENAME_VERSION. `occurred_at` is the registry's
     clock (RFC 3339 text as received), `received_at` this site's, in milliseconds since the epoch.
     """
 
@@ -44,6 +48,7 @@ class GeoEvent:
     received_at: int
     source: str
     correlation_id: str
+    renamed_from: str | None = None
     replicable_name: str = "container_repository"
     version: str = VERSION
 
@@ -123,12 +128,16 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
     """
     message = _decode(body)
     version = message.get("version")
-    if version != VERSION:
+    if version not in (VERSION, RENAME_VERSION):
         raise UnknownVersion(f"message version {str(version)[:20]!r} is not known here (known: {VERSION})")
     kind = message.get("kind")
+    if kind is not None and version != VERSION:
+        raise UnknownVersion(f"{str(kind)[:20]} version {version!r} is not known here (known: {VERSION})")
     if kind is None:
         _check_event(message)
         values: dict[str, Any] = {name: message.get(name) for name in _EVENT_FIELDS}
+        if version == VERSION:
+            values["renamed_from"] = None
         return GeoEvent(**values)
     if kind != HEARTBEAT:
         raise UnknownVersion(f"message kind {str(kind)[:20]!r} is not known here (known: {HEARTBEAT})")
@@ -167,7 +176,13 @@ def _check_event(message: dict[str, Any]) -> None:
         raise MalformedMessage("tag is not a tag")
     if digest is not None and not (isinstance(digest, str) and is_digest(digest)):
         raise MalformedMessage("digest is not a digest")
-    if tag is None and digest is None and message["event_name"] != "deleted":
+    if message["version"] == RENAME_VERSION:
+        former = message.get("renamed_from")
+        if not isinstance(former, str) or not is_repository(former) or former == repository:
+            raise MalformedMessage("renamed_from is not another repository's name")
+        if tag is not None or digest is not None or message["event_name"] != "updated":
+            raise MalformedMessage("a rename is an updated event without tag and digest")
+    elif tag is None and digest is None and message["event_name"] != "deleted":
         raise MalformedMessage("neither tag nor digest")
     _check_texts(message, *(name for name in ("media_type", "occurred_at") if message.get(name) is not None))
 

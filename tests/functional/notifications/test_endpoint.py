@@ -207,11 +207,12 @@ def test_an_event_that_cannot_be_used_is_in_the_log_and_does_not_spoil_those_bes
     assert log()[-1]["unusable"] == {"bad_repository": 1, "not_an_object": 1, "unknown_action": 1}
 
 
-def test_a_rename_is_in_the_log(aws: Site, post: Post) -> None:
-    assert post(sample("gitlab-rename.json"))[1]["unusable"] == 1
+def test_a_rename_is_published_and_in_the_log(aws: Site, post: Post) -> None:
+    assert post(sample("gitlab-rename.json"))[1]["accepted"] == 1
     (item,) = aws.items()
-    assert item["reason"] == "rename"
-    assert item["claims"]["rename_to"] == "group/service"
+    assert (item["repository"], item["renamed_from"]) == ("group/service", "group/app")
+    (message,) = aws.messages()
+    assert (message["version"], message["renamed_from"]) == ("2", "group/app")
 
 
 def test_what_a_registry_sends_again_is_one_event_in_the_log(aws: Site, post: Post) -> None:

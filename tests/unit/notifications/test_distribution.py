@@ -33,7 +33,7 @@ EXPECTED = {
     "distribution-delete-blob.json": ("deleted", False, True),
     "distribution3-delete-tag.json": ("deleted", True, False),
     "distribution3-delete-repository.json": ("deleted", False, False),
-    "gitlab-rename.json": "rename",
+    "gitlab-rename.json": ("updated", False, False),
     "geosync-heartbeat.json": "heartbeat",
 }
 
@@ -73,7 +73,7 @@ def test_sample_of_a_registry(name: str) -> None:
     expected, outcome = EXPECTED[name], only(sample(name))
     if isinstance(outcome, GeoEvent):
         assert (outcome.event_name, outcome.tag is not None, outcome.digest is not None) == expected
-        assert outcome.repository in ("group/app", "group/other")
+        assert outcome.repository in ("group/app", "group/other", "group/service")
         assert outcome.occurred_at == sample(name)["timestamp"]
     elif isinstance(outcome, Heartbeat):
         assert expected == "heartbeat"
@@ -187,10 +187,21 @@ def test_what_cannot_be_used_keeps_what_an_operator_needs_to_find_it() -> None:
     assert "url" not in outcome.claims
 
 
-def test_a_rename_keeps_both_names_in_the_log() -> None:
+def test_a_rename_names_both_repositories_in_a_version_of_its_own() -> None:
     outcome = only(sample("gitlab-rename.json"))
+    assert isinstance(outcome, GeoEvent)
+    assert (outcome.renamed_from, outcome.repository) == ("group/app", "group/service")
+    assert (outcome.event_name, outcome.version, outcome.tag, outcome.digest) == ("updated", "2", None, None)
+    assert GeoEvent.from_json(outcome.to_json()) == outcome
+
+
+@pytest.mark.parametrize("names", [None, {}, {"from": "group/app"}, {"from": "A", "to": "b"}, {"from": "a", "to": "a"}])
+def test_a_rename_without_two_names_keeps_what_it_has_in_the_log(names: object) -> None:
+    event = sample("gitlab-rename.json")
+    event["target"]["rename"] = names
+    outcome = only(event)
     assert isinstance(outcome, Unusable)
-    assert (outcome.claims["rename_from"], outcome.claims["rename_to"]) == ("group/app", "group/service")
+    assert outcome.reason == "rename"
 
 
 @pytest.mark.parametrize("bad_id", [None, 7, "", "a b", "x" * 129, "é", "a\n", {"id": 1}])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from geosync.errors import MalformedMessage
-from geosync.events import HEARTBEAT, GeoEvent, Heartbeat
+from geosync.events import HEARTBEAT, RENAME_VERSION, GeoEvent, Heartbeat
 from geosync.notifications.claims import id_if, is_ascii_text, present, printable, text_if, time_if
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable, UnusableBecause
 from geosync.oci.media_types import essence, is_manifest
@@ -37,8 +37,8 @@ def parse(envelope: object, *, site: str, received_at: int) -> list[Outcome]:
 
     `received_at` is in milliseconds since the epoch. A push of a manifest is `created`, by tag as by digest: a registry
     does not tell whether the tag was there before, and a reader looks at the primary in either case; `updated` is for
-    sources that can tell. A `delete` is `deleted`: by tag, by digest (a blob's delete looks the same, and finds nothing
-    to do), or, with neither, of the whole repository.
+    sources that can tell, and for a rename. A `delete` is `deleted`: by tag, by digest (a blob's delete looks the same,
+    and finds nothing to do), or, with neither, of the whole repository.
 
     Raises MalformedMessage when it is no envelope, or one of more than MAX_EVENTS events.
     """
@@ -64,7 +64,8 @@ def _outcome(event: object, taken: set[str], site: str, received_at: int) -> Out
         return _unusable("not_an_object", _id_of(event, taken), event, {}, received_at)
     if _is_of_a_blob(action, target):
         return Dropped(reason="blob")
-    return _push_or_delete(event, target, _id_of(event, taken), site, received_at)
+    judge = _renamed if action == "rename" else _push_or_delete
+    return judge(event, target, _id_of(event, taken), site, received_at)
 
 
 def _push_or_delete(
@@ -91,12 +92,39 @@ def _push_or_delete(
     )
 
 
+def _renamed(
+    event: dict[str, Any], target: dict[str, Any], event_id: str, site: str, received_at: int
+) -> GeoEvent | Unusable:
+    """GitLab's registry renames, or moves, a repository with all below it: `target.rename` has both names."""
+    rename = target.get("rename")
+    names = (rename.get("from"), rename.get("to")) if isinstance(rename, dict) else (None, None)
+    former, current = (text_if(is_repository, name) for name in names)
+    if former is None or current is None or former == current:
+        return _unusable("rename", event_id, event, target, received_at)
+    request = event.get("request")
+    correlation_id = request.get("id") if isinstance(request, dict) else None
+    return GeoEvent(
+        id=event_id,
+        site=site,
+        event_name="updated",
+        repository=current,
+        tag=None,
+        digest=None,
+        media_type=None,
+        occurred_at=time_if(event.get("timestamp")),
+        received_at=received_at,
+        source=SOURCE,
+        correlation_id=id_if(correlation_id) or event_id,
+        renamed_from=former,
+        version=RENAME_VERSION,
+    )
+
+
 def _refusal(action: object, target: dict[str, Any]) -> UnusableBecause | None:
     """Return the first reason why this push or delete cannot become a geo event, None if it can."""
     tag, digest = present(target.get("tag")), present(target.get("digest"))
     pushed_by_digest = action == "push" and tag is None
     checks: tuple[tuple[bool, UnusableBecause], ...] = (
-        (action == "rename", "rename"),
         (action not in ("push", "delete"), "unknown_action"),
         (not _is(is_repository, target.get("repository")), "bad_repository"),
         (tag is not None and not _is(is_tag, tag), "bad_tag"),

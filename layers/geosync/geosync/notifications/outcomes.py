@@ -17,7 +17,7 @@ DroppedBecause = Literal[
 UnusableBecause = Literal[
     "not_an_object",  # the event, or its target, is no JSON object
     "unknown_action",
-    "rename",  # a repository was renamed: known, and not replicated yet
+    "rename",  # of a repository, and it does not say from what to what
     "bad_repository",
     "bad_tag",
     "bad_digest",

@@ -10,13 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Container
+from contextlib import suppress
 from typing import NoReturn
 
 from geosync.errors import (
     GeosyncError,
     LayerUnfinished,
+    NotFound,
     OutcomeUnknown,
     OutOfTime,
+    Refused,
     RegistryError,
     RegistryUnavailable,
     TooLarge,
@@ -69,6 +72,7 @@ class BlobMover:
         destination_repository: str,
         *,
         mounts: bool,
+        mount_from: str | None = None,
         uploads: Uploads | None = None,
         pace: Pace | None = None,
         distrusted: Container[str] = (),
@@ -78,6 +82,7 @@ class BlobMover:
         self._destination = destination
         self._repository = destination_repository
         self._mounts = mounts
+        self._mount_from = mount_from
         self._distrusted = distrusted
         self._uploads = uploads or Uploads()
         self._pace = pace or Pace()
@@ -186,6 +191,12 @@ class BlobMover:
         """Begin an upload, None when the blob is there."""
         if blob.digest in self._distrusted:
             return self._destination.begin_upload(self._repository)
+        if self._mount_from is not None:
+            with suppress(NotFound, Refused):
+                upload = self._destination.begin_upload(
+                    self._repository, mount=blob.digest, mount_from=self._mount_from
+                )
+                return None if upload is None or self._is_there(blob) else upload
         if self._mounts:
             return self._destination.begin_upload(self._repository, mount=blob.digest, mount_from=self._repository)
         return None if self._is_there(blob) else self._destination.begin_upload(self._repository)

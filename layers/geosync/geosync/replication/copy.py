@@ -65,7 +65,8 @@ class Copier:
     threads. Use it as a context manager: afterwards none of its threads is alive.
 
     `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
-    `uploads` are the layers that are under way, and are left under way; `pace` is how fast layers go.
+    `uploads` are the layers that are under way, and are left under way; `pace` is how fast layers go. `mount_from` is
+    another repository of the destination that most likely has the blobs: this one's, before it was renamed.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Copier:
         parallelism: int = PARALLELISM,
         uploads: Uploads | None = None,
         pace: Pace | None = None,
+        mount_from: str | None = None,
     ) -> None:
         self._source = source
         self._source_repository = source_repository
@@ -95,6 +97,7 @@ class Copier:
             mounts=self._capabilities.mounts,
             uploads=uploads,
             pace=pace,
+            mount_from=mount_from,
         )
         self._graph = Graph()
         self._workers = Workers(threads=parallelism, heavy=min(HEAVY_PARALLELISM, parallelism))

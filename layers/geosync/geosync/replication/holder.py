@@ -25,6 +25,7 @@ from geosync.errors import (
     Unauthorized,
 )
 from geosync.oci.deadline import Deadline
+from geosync.oci.references import is_repository
 from geosync.replication.backlog import Backlog
 from geosync.replication.blobs import BlobMover
 from geosync.replication.copy import Copier
@@ -108,6 +109,7 @@ class Holder:
             parallelism=self._registries.parallelism,
             uploads=self._uploads,
             pace=self._registries.pace,
+            mount_from=self._mount_from(),
         )
         with self._held, self._copier, ThreadPoolExecutor(self._parallelism, thread_name_prefix="reference") as pool:
             try:
@@ -198,6 +200,11 @@ class Holder:
             )
 
         return Repairer(source, self._repository, destination, ours, mover=mover, check=lambda: self._sleep(0))
+
+    def _mount_from(self) -> str | None:
+        """The repository at the secondary that this one was renamed from."""
+        former = self._held.lease.renamed_from
+        return self._registries.at_secondary(former) if former is not None and is_repository(former) else None
 
     def _collect(self) -> None:
         """Settle every reference that has ended."""

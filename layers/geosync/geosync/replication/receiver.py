@@ -26,6 +26,7 @@ from geosync.event_log import record_processed
 from geosync.events import GeoEvent, Heartbeat, parse_message
 from geosync.heartbeats import record
 from geosync.oci.deadline import Deadline
+from geosync.oci.references import is_repository
 from geosync.replication.catalogue import Catalogue
 from geosync.replication.holder import Ending, Holder
 from geosync.replication.reporting import Reporter
@@ -40,11 +41,11 @@ from geosync.replication.work import (
     WorkMessage,
 )
 from geosync.settings import Role
-from geosync.sync_registry import recovery
+from geosync.sync_registry import listing, recovery
 from geosync.sync_registry.breaker import Breaker, Limits
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.holds import longest
-from geosync.sync_registry.items import Glance, Hold, Lease, Reference
+from geosync.sync_registry.items import ABSENT, Glance, Hold, Lease, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification.bounds import Bounds
 from geosync.verification.reverify import make_due
@@ -53,6 +54,9 @@ from geosync.verification.verifier import Verifier
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+
+LISTED = 500
+"""Repositories below a renamed one that are read at a time."""
 
 Message = GeoEvent | Heartbeat | WorkMessage | CatalogueMessage | VerifyMessage
 
@@ -120,7 +124,40 @@ class Receiver:
             case VerifyMessage():
                 self._verification_asked_for(message)
 
+    def _renamed(self, event: GeoEvent, former: str, marked: Callable[[], None]) -> None:
+        """A repository, with all below it, has another name: fill the new ones, and treat the former as deleted.
+
+        What is at the secondary under the former name is mounted, and stays until the primary is proved not to have it.
+        """
+        repositories = [(former, event.repository)]
+        after = ""
+        while below := listing.names(self._store, prefix=f"{former}/", after=after, limit=LISTED):
+            repositories += [(name, event.repository + name.removeprefix(former)) for name in below]
+            after = below[-1]
+        knocked = []
+        for old, new in repositories:
+            for name, expects in ((new, None), (old, ABSENT)):
+                if not is_repository(name) or self._is_outside(name, Reference.whole(), event=event.id):
+                    continue
+                self._registry.mark(
+                    name,
+                    Reference.whole(),
+                    expects=expects,
+                    correlation_id=event.correlation_id,
+                    pushed_at=event.pushed_at,
+                )
+                if name == new:
+                    self._registry.note_rename(new, old)
+                knocked.append(name)
+        marked()
+        for name in knocked:
+            glance = self._look(name, Reference.whole())
+            self._after_the_mark(lambda name=name, glance=glance: self._knock(name, glance))  # type: ignore[misc]
+
     def _event(self, event: GeoEvent, marked: Callable[[], None]) -> None:
+        if event.renamed_from is not None:
+            self._renamed(event, event.renamed_from, marked)
+            return
         reference = _reference(event)
         if self._is_outside(event.repository, reference, event=event.id, correlation_id=event.correlation_id):
             return

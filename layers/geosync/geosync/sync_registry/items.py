@@ -263,6 +263,8 @@ class Row:
     lease_token: str | None = None
     lease_expires: int | None = None
     suspect_until: int = 0
+    renamed_from: str | None = None
+    """The repository's former name, from which the secondary's blobs are mounted."""
 
     def leased(self, now: int) -> bool:
         """Whether somebody holds the repository at `now`."""
@@ -300,6 +302,7 @@ class Row:
             lease_token=token,
             lease_expires=expires,
             suspect_until=read.number("suspect_until", 0),
+            renamed_from=read.optional_text("renamed_from"),
         )
 
 
@@ -319,6 +322,7 @@ class Lease:
     renewed_at: float
     expires: int
     counted: str | None = None
+    renamed_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -404,6 +404,10 @@ class SyncRegistry:
         keys = [Key(repository, Reference.whole().owed_key) for repository in repositories]
         return {key.repository for key in self._store.batch_get(keys)}
 
+    def note_rename(self, repository: str, former: str) -> None:
+        """Say that `repository` was called `former`: its holders mount the secondary's blobs from there."""
+        self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
+
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
         """What was last seen of those of `references` that were ever discharged."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
@@ -501,4 +505,5 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         renewed_at=renewed_at,
         expires=row.lease_expires or 0,
         counted=row.verification_counted,
+        renamed_from=row.renamed_from,
     )
