@@ -89,7 +89,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="20 and 200 repositories: a look, no measurement")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     arguments = parser.parse_args(given)
-    console = Console()
+    console = Console(soft_wrap=True)
     few, many = (measure(count // 10 if arguments.quick else count) for count in (FEW, MANY))
     for line in readme.table(HEADINGS, [few.cells(), many.cells()]):
         console.print(line, highlight=False)
