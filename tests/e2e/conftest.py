@@ -7,13 +7,19 @@ saves its start while a test is being written.
 from __future__ import annotations
 
 import os
+import shutil
+import time
+import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from local import stack as local_stack
 from local.stack import Stack
-from tests.e2e.parts import Site
+from tests.e2e.parts import Site, eventually
+from tests.e2e.registries import maker
 
 
 @pytest.fixture(scope="session")
@@ -47,3 +53,35 @@ def primary(sites: list[Site]) -> Site:
 @pytest.fixture(scope="session")
 def secondaries(sites: list[Site]) -> list[Site]:
     return sites[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Unannounced:
+    """A tag that is in the primary's storage without its registry having been asked to write it."""
+
+    primary: Site
+    repository: str
+    tag: str
+    written_at: float
+
+    def events(self) -> list[dict[str, Any]]:
+        """The primary's event log."""
+        return self.primary.items("events_table")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unannounced(primary: Site, secondaries: list[Site]) -> Unannounced:
+    """Write a tag that no notification tells of, after the first comparison: test_unannounced.py sees it healed."""
+    repository = f"e2e/unannounced/{uuid.uuid4().hex[:10]}"
+    for site in secondaries:
+        site.invoke("reconcile")
+
+        def is_compared(site: Site = site) -> bool:
+            return "finished_at" in (site.item("#site", "catalogue") or {})
+
+        eventually(is_compared, what=f"the first comparison at {site.name}")
+    with maker(primary) as make:
+        make.image(repository, "v1", layers=1)
+    folder = Path(primary.about["registry_folder"]) / "data" / "docker/registry/v2/repositories" / repository
+    shutil.copytree(folder / "_manifests/tags/v1", folder / "_manifests/tags/v2")
+    return Unannounced(primary, repository, "v2", time.time())
