@@ -51,6 +51,7 @@ SIGNS_ITS_TOKENS = "frankfurt"
 PACE = {
     "LeaseSeconds": "4",
     "SettleSeconds": "2",
+    "BreakerSeconds": "60",
     "SuspectSeconds": "2",
     "VerificationSeconds": "600",
     "EventsConcurrency": "2",
