@@ -247,6 +247,7 @@ def describe(
         "password": accounts.pusher_password if is_primary else None,
         "notifications_url": outputs["NotificationsUrl"],
         "admin_url": admin_url(emulator, site),
+        "report_secret_arn": outputs["ReportTokenSecretArn"],
         "admin_read_token": secret(emulator, site, outputs["AdminReadTokenSecretArn"]),
         "admin_act_token": secret(emulator, site, outputs["AdminActTokenSecretArn"]),
         "queue_url": outputs["EventsQueueUrl"],

