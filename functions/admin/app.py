@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,6 +14,7 @@ from geosync import observability
 from geosync.admin.api import AdminApi
 from geosync.admin.audit import Audit
 from geosync.admin.gate import Gate
+from geosync.admin.pages import Pages
 from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
 from geosync.admin.site import Site
@@ -67,7 +69,7 @@ def _api() -> AdminApi:
         events=EventLog(dynamodb, settings.events_table, retention_days=days),
         audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),
     )
-    return AdminApi(site, Gate(settings.site_name, rights), logger)
+    return AdminApi(site, Gate(settings.site_name, rights), Pages(Path(__file__).parent / "pages"), logger)
 
 
 @cache

@@ -25,6 +25,7 @@ from geosync.admin import gate as gates
 from geosync.admin import http
 from geosync.admin.gate import Gate, Refused
 from geosync.admin.http import JSON, Refusal, answer
+from geosync.admin.pages import Pages
 from geosync.admin.rights import Caller
 from geosync.admin.routes import dead_letters, events, findings, repositories, session, sites, state
 from geosync.admin.routes.common import answers
@@ -40,6 +41,7 @@ FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=63072000",
@@ -52,9 +54,10 @@ HEADERS: Mapping[str, str] = {
 class AdminApi:
     """Answers the requests to one site."""
 
-    def __init__(self, site: Site, gate: Gate, logger: Logger) -> None:
+    def __init__(self, site: Site, gate: Gate, pages: Pages, logger: Logger) -> None:
         self._site = site
         self._gate = gate
+        self._pages = pages
         self._logger = logger
         self._current: Caller | None = None  # of the one request that an execution environment answers at a time
         self._app = self._assemble()
@@ -65,7 +68,10 @@ class AdminApi:
         try:
             event = http.with_text(event)
             caller = self._current = self._gate.admit(event)
-            if caller is None or event.get("httpMethod") == "GET":
+            page = self._pages.respond(event) if caller is None and event.get("httpMethod") == "GET" else None
+            if page is not None:
+                found = page
+            elif caller is None or event.get("httpMethod") == "GET":
                 found = self._app.resolve(event, context)
             else:
                 found = self._audited(caller, action, source, event, context)

@@ -1,0 +1,117 @@
+// The dashboard: signed in or not, which page, and what was said last.
+
+import { html, render, useCallback, useEffect, useState } from "./ui.js";
+import { session as openSession, signOut } from "./api.js";
+import { DeadLetters } from "./dead_letters.js";
+import { Age } from "./parts.js";
+import { Events } from "./events.js";
+import { Repositories } from "./repositories.js";
+import { Repository } from "./repository.js";
+import { SignIn } from "./sign_in.js";
+import { Sites } from "./sites.js";
+import { usePoll } from "./poll.js";
+
+const PAGES = [
+  ["sites", "Geo sites", Sites],
+  ["repositories", "Replication details", Repositories],
+  ["dead-letters", "Dead letters", DeadLetters],
+  ["events", "Geo events", Events],
+];
+
+// The page named after the # of the address: { page, id, query }.
+function readRoute() {
+  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
+  const [page, id = null] = path.split("/");
+  return { page: PAGES.some(([name]) => name === page) ? page : "sites", id, query: new URLSearchParams(query) };
+}
+
+function useRoute() {
+  const [route, setRoute] = useState(readRoute);
+  useEffect(() => {
+    const change = () => setRoute(readRoute());
+    window.addEventListener("hashchange", change);
+    return () => window.removeEventListener("hashchange", change);
+  }, []);
+  return route;
+}
+
+function App() {
+  const [session, setSession] = useState(undefined); // undefined: not known yet; null: none
+  const [why, setWhy] = useState(null);
+
+  const look = useCallback(async () => {
+    try {
+      setSession(await openSession());
+    } catch (error) {
+      setWhy(error.status === 401 ? null : error.message);
+      setSession(null);
+    }
+  }, []);
+  useEffect(() => void look(), []);
+
+  const over = useCallback((reason) => {
+    setWhy(reason);
+    setSession(null);
+  }, []);
+
+  if (session === undefined) return html`<p class="loading" role="status">Loading…</p>`;
+  if (session === null) return html`<${SignIn} why=${why} onSignedIn=${setSession} />`;
+  return html`<${Shell} session=${session} onOver=${over} />`;
+}
+
+function Shell({ session, onOver }) {
+  const route = useRoute();
+  const [said, setSaid] = useState({ kind: "done", text: "" });
+  const tell = useCallback((kind, text) => setSaid({ kind, text }), []);
+  const onUnauthorized = useCallback((error) => onOver(error.message), [onOver]);
+  const sites = usePoll("api/v4/geo_sites", 30, onUnauthorized);
+  const current = sites.data?.find((site) => site.current);
+  const title = PAGES.find(([name]) => name === route.page)[1];
+
+  useEffect(() => {
+    document.title = `${title} · ${session.site} · Geosync`;
+  }, [title]);
+  useEffect(() => tell("done", ""), [route.page, route.id]);
+
+  const leave = async () => {
+    try {
+      await signOut();
+      onOver(null);
+    } catch (error) {
+      tell("failed", `You are still signed in: ${error.message}`);
+    }
+  };
+
+  const Page = route.page === "repositories" && route.id ? Repository : PAGES.find(([name]) => name === route.page)[2];
+  // Why this session may not act here; null: it may.
+  const readOnly = session.right === "act" ? null : "You signed in with the read token, which may only look: sign in with the act token to act";
+  const noSync = readOnly ?? (current?.primary ? `${session.site} is the primary, which syncs nothing: this is for a secondary's dashboard` : null);
+  const context = { session, sites, current, tell, readOnly, noSync, onUnauthorized };
+  return html`
+    <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
+    <header>
+      <div class="bar">
+        <p class="brand"><img src="icon.svg" alt="" width="22" height="22" /> Geosync <strong>${session.site}</strong>
+          ${current && html`<span class="role">${current.primary ? "Primary" : "Secondary"}</span>`}</p>
+        <p class="who">${session.right === "act" ? "May act" : "May only look"}<span class="until">, until it ends <${Age} at=${session.expires_at} /></span>
+          <button type="button" class="small" onClick=${leave}>Sign out</button></p>
+      </div>
+      <nav aria-label="Pages"><ul>${PAGES.map(([name, text]) => html`<li key=${name}>
+        <a href=${`#/${name}`} aria-current=${route.page === name ? "page" : undefined}>${text}</a></li>`)}</ul></nav>
+    </header>
+    <main id="main" tabindex="-1">
+      <div class="said ${said.text ? said.kind : "none"}" role="status" aria-live="polite">
+        ${said.text && html`<p><span aria-hidden="true">${said.kind === "done" ? "✓" : "✕"}</span> <span class="text">${said.text}</span></p>
+          <button type="button" class="small" aria-label="Close this message" onClick=${() => tell("done", "")}>Close</button>`}
+      </div>
+      ${readOnly && html`<p class="notice">${readOnly}.</p>`}
+      <${Page} key=${`${route.page}/${route.id}`} route=${route} ...${context} />
+    </main>`;
+}
+
+function skip(event) {
+  event.preventDefault(); // what is after the # names the page
+  document.getElementById("main").focus();
+}
+
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,130 @@
+// The parts that pages are made of.
+
+import { html, useEffect, useId, useRef, useState } from "./ui.js";
+import { useNow } from "./poll.js";
+import { age, clock, utc } from "./words.js";
+
+// A moment (RFC 3339, or milliseconds) as its age, with the exact time in UTC.
+export function Age({ at, otherwise = "never" }) {
+  const now = useNow();
+  if (at === null || at === undefined) return otherwise;
+  const milliseconds = typeof at === "number" ? at : Date.parse(at);
+  return html`<time datetime=${new Date(milliseconds).toISOString()} title=${utc(milliseconds)}>${age(milliseconds, now)}</time>`;
+}
+
+const KINDS = { good: "✓", bad: "✕", busy: "↻", waiting: "…", off: "–" };
+const KIND_OF = {
+  synced: "good", succeeded: "good", Healthy: "good", finished: "good", accepted: "good", done: "good",
+  failed: "bad", Unhealthy: "bad", unusable: "bad", refused: "bad",
+  started: "busy", running: "busy",
+  disabled: "off", not_begun: "off",
+};
+
+// A state: its word and a sign, never a colour alone.
+export function Badge({ state, text }) {
+  const kind = KIND_OF[state] ?? "waiting";
+  return html`<span class="badge ${kind}"><span aria-hidden="true">${KINDS[kind]}</span> ${text ?? state}</span>`;
+}
+
+// A digest: its beginning, the whole of it on demand.
+export function Digest({ of, otherwise = "not known" }) {
+  if (!of) return html`<span class="dim">${otherwise}</span>`;
+  const [algorithm, hexadecimal = ""] = of.split(":");
+  if (hexadecimal.length <= 16) return html`<code>${of}</code>`;
+  return html`<details class="digest">
+    <summary><code>${algorithm}:${hexadecimal.slice(0, 10)}…</code></summary>
+    <code>${of}</code>
+  </details>`;
+}
+
+// How old what is shown is, and whether the site still answers.
+export function Freshness({ poll }) {
+  const now = useNow(1);
+  const next = poll.nextAt ? Math.max(0, Math.ceil((poll.nextAt - now) / 1000)) : null;
+  if (poll.error) {
+    const since = poll.at ? html`This is as of <${Age} at=${poll.at} />.` : "There is nothing to show yet.";
+    return html`<p class="fresh stale" role="alert">
+      <span aria-hidden="true">⚠ </span><strong>Not up to date:</strong> ${poll.error.message}. ${since}
+      ${" "}<span aria-hidden="true">Next try in ${next} s.</span>
+      ${" "}<button type="button" class="small" onClick=${poll.refresh}>Try now</button>
+    </p>`;
+  }
+  return html`<p class="fresh">${poll.at ? html`As of <time datetime=${new Date(poll.at).toISOString()}>${clock(poll.at)}</time>` : "Loading…"}</p>`;
+}
+
+// A button that acts. One that may not act stays reachable and says why.
+export function ActionButton({ why, tell, busy, onClick, children, class: kind = "", label }) {
+  const press = () => (why ? tell("failed", why) : busy ? undefined : onClick());
+  return html`<button type="button" class=${kind} aria-disabled=${why || busy ? "true" : "false"} title=${why ?? ""}
+    aria-label=${label} onClick=${press}>${children}</button>`;
+}
+
+// A question before something large. `ask` is { title, text, action, needsReason } or null; `onAnswer(reason)` or `onClose()`.
+export function Question({ ask, onAnswer, onClose }) {
+  const dialog = useRef(null);
+  const [reason, setReason] = useState("");
+  const id = useId();
+  useEffect(() => {
+    if (ask && !dialog.current.open) {
+      setReason("");
+      dialog.current.showModal();
+    }
+  }, [ask]);
+  const close = () => dialog.current.close();
+  const submit = (event) => {
+    event.preventDefault();
+    close();
+    onAnswer(reason.trim());
+  };
+  if (!ask) return null;
+  return html`<dialog ref=${dialog} aria-labelledby=${id} onClose=${onClose}>
+    <form onSubmit=${submit}>
+      <h2 id=${id}>${ask.title}</h2>
+      <p>${ask.text}</p>
+      ${ask.needsReason && html`<label>Reason
+        <input type="text" required pattern=".*\\S.*" maxlength="1000" value=${reason} onInput=${(event) => setReason(event.target.value)} />
+      </label>`}
+      <div class="buttons">
+        <button type="submit" class="primary">${ask.action}</button>
+        <button type="button" onClick=${close}>Cancel</button>
+      </div>
+    </form>
+  </dialog>`;
+}
+
+// A table that becomes cards on a phone; the roles keep it a table there. `columns` are [title, cell(row), class]; the first
+// is the row's header.
+export function Table({ caption, columns, rows, keyOf, empty }) {
+  if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
+  const cell = (row) => ([title, content, kind], at) =>
+    at === 0
+      ? html`<th role="rowheader" scope="row" key=${title} class=${kind}>${content(row)}</th>`
+      : html`<td role="cell" key=${title} class=${kind} data-title=${title}><div>${content(row)}</div></td>`;
+  return html`<div class="table"><table role="table">
+    <caption>${caption}</caption>
+    <thead role="rowgroup"><tr role="row">${columns.map(([title]) => html`<th role="columnheader" scope="col" key=${title}>${title}</th>`)}</tr></thead>
+    <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>
+  </table></div>`;
+}
+
+// Facts as pairs; one that is null is left out.
+export function Facts({ of }) {
+  return html`<dl class="facts">${of.filter(Boolean).map(([name, value, kind]) => html`<div key=${name} class=${kind}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
+}
+
+// First and next page of a list whose pages end with a cursor. `cursors` are those of the pages gone through.
+export function Pager({ info, cursors, onChange, what }) {
+  if (!info || (cursors.length === 0 && !info.has_next_page)) return null;
+  return html`<nav class="pager" aria-label=${`Pages of ${what}`}>
+    <button type="button" disabled=${cursors.length === 0} onClick=${() => onChange(cursors.slice(0, -1))}>‹ Previous</button>
+    <span>Page ${cursors.length + 1}</span>
+    <button type="button" disabled=${!info.has_next_page} onClick=${() => onChange([...cursors, info.end_cursor])}>Next ›</button>
+  </nav>`;
+}
+
+// A page's heading: takes the focus when the page changes, so that a keyboard or a screen reader starts there.
+export function Heading({ children }) {
+  const heading = useRef(null);
+  useEffect(() => heading.current.focus(), []);
+  return html`<h1 tabindex="-1" ref=${heading}>${children}</h1>`;
+}

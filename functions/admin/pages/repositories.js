@@ -1,0 +1,118 @@
+// The replication details: every container repository of this site, with filters, badges, failures and actions.
+
+import { html, useEffect, useState } from "./ui.js";
+import { act } from "./api.js";
+import { ActionButton, Age, Badge, Freshness, Heading, Pager, Question, Table } from "./parts.js";
+import { RepositoryLink } from "./sites.js";
+import { useAction, usePoll } from "./poll.js";
+import { STATES, VERIFICATION_STATES } from "./words.js";
+
+const PER_PAGE = 20;
+const FILTERS = ["state", "verification_state", "prefix"];
+
+export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
+  const [cursors, setCursors] = useState([]);
+  const filters = new URLSearchParams(FILTERS.flatMap((name) => (route.query.get(name) ? [[name, route.query.get(name)]] : [])));
+  const asked = filters.toString();
+  useEffect(() => setCursors([]), [asked]);
+
+  const query = new URLSearchParams([...filters, ["per_page", PER_PAGE]]);
+  if (cursors.length) query.set("cursor", cursors.at(-1));
+  const page = usePoll(`api/v4/geo/container_repositories?${query}`, 5, onUnauthorized);
+
+  if (current?.primary) {
+    return html`<div class="title"><${Heading}>Replication details<//></div>
+      <p class="empty">${current.name} is the primary: what is replicated from it, each secondary's own dashboard shows. The <a href="#/sites">Geo sites</a> lead there.</p>`;
+  }
+  const change = (name, value) => {
+    const changed = new URLSearchParams(filters);
+    if (value) changed.set(name, value);
+    else changed.delete(name);
+    location.hash = `#/repositories${changed.size ? `?${changed}` : ""}`;
+  };
+  const rows = page.data?.nodes ?? [];
+  return html`
+    <div class="title"><${Heading}>Replication details<//><${Freshness} poll=${page} /></div>
+    <${Filters} filters=${filters} change=${change} />
+    <${Actions} tell=${tell} why=${noSync} refresh=${page.refresh} />
+    ${page.data?.unreadable.map((text) => html`<p class="problem">A row cannot be read: ${text}</p>`)}
+    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="Container repositories, by name" rows=${rows} keyOf=${(row) => row.name}
+      empty=${emptyText(page.data, filters, cursors)} columns=${columns(tell, noSync, page.refresh)} />
+    <${Pager} info=${page.data.page_info} cursors=${cursors} onChange=${setCursors} what="container repositories" /></div>`}`;
+}
+
+function emptyText(page, filters, cursors) {
+  if (page.page_info.has_next_page) return `None of these ${page.examined} rows fits the filters; there are more on the next page.`;
+  if (cursors.length) return "There are no more.";
+  return filters.size ? "No container repository fits the filters." : "There is no container repository yet.";
+}
+
+const columns = (tell, why, refresh) => [
+  ["Container repository", (row) => html`<${RepositoryLink} row=${row} />
+    ${row.missing_on_primary && html`<span class="dim"> not at the primary</span>`}`, "name"],
+  ["Replication", (row) => html`<${Badge} state=${row.state} text=${STATES[row.state]} />
+    <span class="dim">${row.last_synced_at ? html`Synced <${Age} at=${row.last_synced_at} />` : "Never synced"}</span>
+    ${row.last_sync_failure && html`<span class="failure">${row.last_sync_failure}</span>`}
+    ${row.retry_at && html`<span class="dim">Next try <${Age} at=${row.retry_at} />, ${row.retry_count} so far</span>`}`],
+  ["Verification", (row) => html`<${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
+    <span class="dim">${row.verified_at ? html`Verified <${Age} at=${row.verified_at} />` : "Never verified"}</span>
+    ${row.verification_failure && html`<span class="failure">${row.verification_failure}</span>`}`],
+  ["Actions", (row) => html`<${RowActions} row=${row} tell=${tell} why=${why} refresh=${refresh} />`, "actions"],
+];
+
+export function RowActions({ row, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const unknown = row.id === null ? "This row has no id yet: its first sync gives it one" : null;
+  const send = async (what) => {
+    await run(async () => (await act(`api/v4/geo/container_repositories/${row.id}/${what}`)).message);
+    refresh();
+  };
+  return html`<div class="buttons">
+    <${ActionButton} class="small" why=${why ?? unknown} tell=${tell} busy=${busy} label=${`Resync ${row.name}`} onClick=${() => send("resync")}>Resync<//>
+    <${ActionButton} class="small" why=${why ?? unknown} tell=${tell} busy=${busy} label=${`Reverify ${row.name}`} onClick=${() => send("reverify")}>Reverify<//>
+  </div>`;
+}
+
+function Filters({ filters, change }) {
+  const [prefix, setPrefix] = useState(filters.get("prefix") ?? "");
+  useEffect(() => setPrefix(filters.get("prefix") ?? ""), [filters.get("prefix")]);
+  const select = (name, title, states) => html`<label>${title}
+    <select name=${name} value=${filters.get(name) ?? ""} onChange=${(event) => change(name, event.target.value)}>
+      <option value="">All</option>
+      ${Object.entries(states).map(([state, text]) => html`<option key=${state} value=${state}>${text}</option>`)}
+    </select></label>`;
+  const submit = (event) => {
+    event.preventDefault();
+    change("prefix", prefix.trim());
+  };
+  return html`<form class="filters" role="search" aria-label="Container repositories" onSubmit=${submit}>
+    ${select("state", "Replication", STATES)}
+    ${select("verification_state", "Verification", VERIFICATION_STATES)}
+    <label class="grow">Name begins with
+      <input type="search" name="prefix" maxlength="255" value=${prefix} spellcheck="false" autocapitalize="none" onInput=${(event) => setPrefix(event.target.value)} /></label>
+    <button type="submit">Filter</button>
+  </form>`;
+}
+
+const QUESTIONS = [
+  ["Resync all", "resync", "all", "Every container repository of the primary's catalogue is compared and brought to what the primary has. On a large registry that takes hours."],
+  ["Resync all failed", "resync", "failed", "Everything that has failed is tried again now, what was parked, too."],
+  ["Reverify all", "reverify", "all", "Every synced container repository is verified again."],
+  ["Reverify all failed", "reverify", "failed", "Every container repository whose verification failed is verified again."],
+];
+
+function Actions({ tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const [ask, setAsk] = useState(null);
+  const send = async () => {
+    await run(async () => {
+      const done = await act(`api/v4/geo/container_repositories/${ask.what}`, { scope: ask.scope });
+      return done.more ? `${done.message}. There are more: once again for the rest` : done.message;
+    });
+    refresh();
+  };
+  return html`<div class="buttons">${QUESTIONS.map(([title, what, scope, text]) => html`
+    <${ActionButton} key=${title} why=${why} tell=${tell} busy=${busy} onClick=${() => setAsk({ title: `${title}?`, text, action: title, what, scope })}>${title}<//>`)}
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />
+  </div>`;
+}

@@ -1,0 +1,94 @@
+// One container repository: its row, what is owed in it, and its tags on both sides.
+
+import { html, useState } from "./ui.js";
+import { act } from "./api.js";
+import { ActionButton, Age, Badge, Digest, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
+import { RowActions } from "./repositories.js";
+import { useAction, usePoll } from "./poll.js";
+import { count, duration, STATES, VERIFICATION_STATES } from "./words.js";
+
+const PER_PAGE = 20;
+
+export function Repository({ route, tell, noSync, onUnauthorized }) {
+  const [cursors, setCursors] = useState([]);
+  const id = /^[1-9]\d{0,15}$/.test(route.id) ? route.id : null;
+  const one = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}`, 5, onUnauthorized);
+  const query = new URLSearchParams([["per_page", PER_PAGE], ...(cursors.length ? [["cursor", cursors.at(-1)]] : [])]);
+  const tags = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}/tags?${query}`, 5, onUnauthorized);
+  const refresh = () => [one, tags].forEach((poll) => poll.refresh());
+  const row = one.data;
+  const back = html`<p><a href="#/repositories">‹ All container repositories</a></p>`;
+  if (id === null) return html`${back}<div class="title"><${Heading}>No such container repository<//></div>`;
+  return html`
+    ${back}
+    <div class="title"><${Heading}><bdi class="repository">${row?.name ?? `Container repository ${id}`}</bdi><//>
+      <${Freshness} poll=${one.error ? one : tags.error ? tags : one} /></div>
+    ${row && html`<div class=${one.error ? "old" : ""}>
+      <section class="card" aria-label="The row">
+        <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
+          <span class="role">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
+          ${row.held && html`<span class="role">Somebody works on it now</span>`}</div>
+        ${row.last_sync_failure && html`<p class="problem">${row.last_sync_failure}</p>`}
+        ${row.verification_failure && html`<p class="problem">Verification: ${row.verification_failure}</p>`}
+        <${Facts} of=${facts(row)} />
+        <${RowActions} row=${row} tell=${tell} why=${noSync} refresh=${refresh} />
+      </section>
+      ${row.owed.length > 0 && html`<h2>Owed</h2><${Table} caption=${owedCaption(row)} rows=${row.owed} keyOf=${(owed) => owed.reference}
+        columns=${owedColumns(row, tell, noSync, refresh)} />`}
+    </div>`}
+    <h2>Tags on both sides</h2>
+    <p class="dim">As far as this site knows without asking either registry.</p>
+    ${tags.data && html`<${Table} caption="Tags, by name" rows=${tags.data.nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
+        empty=${tags.data.page_info.has_next_page ? "None here; there are more on the next page." : "No tag is known."} />
+      <${Pager} info=${tags.data.page_info} cursors=${cursors} onChange=${setCursors} what="tags" />`}`;
+}
+
+function facts(row) {
+  return [
+    ["Owed", html`${row.more_owed ? "more than " : ""}${count(row.owed_count)}${row.failed_count ? ` (${count(row.failed_count)} failed)` : ""}`, row.failed_count ? "bad" : ""],
+    ["Lag", row.lag_seconds ? duration(row.lag_seconds) : "none"],
+    ["Last synced", html`<${Age} at=${row.last_synced_at} />`],
+    ["Tries since", count(row.retry_count)],
+    row.retry_at !== null && ["Next try", html`<${Age} at=${row.retry_at} />`],
+    ["Verified", html`<${Age} at=${row.verified_at} />`],
+    row.verification_retry_at !== null && ["Next verification", html`<${Age} at=${row.verification_retry_at} />`],
+    ["Known since", html`<${Age} at=${row.created_at} otherwise="not known" />`],
+    row.missing_on_primary && ["At the primary", "missing", "bad"],
+    ["Checksum", html`<${Digest} of=${row.verification_checksum} otherwise="none" />`, "wide"],
+    row.checksum_mismatch && ["Checksum found here", html`<${Digest} of=${row.verification_checksum_mismatched} />`, "bad wide"],
+  ];
+}
+
+const owedCaption = (row) =>
+  row.owed.length < row.owed_count || row.more_owed ? `The ${row.owed.length} references that are owed for longest` : "Tags and digests that are owed, the oldest first";
+
+const owedColumns = (row, tell, why, refresh) => [
+  ["Reference", (owed) => html`<bdi><code>${owed.reference === "*" ? "the whole repository" : owed.reference}</code></bdi>`, "name"],
+  ["Owed for", (owed) => html`<time title=${owed.owed_since} datetime=${owed.owed_since}>${duration(owed.lag_seconds)}</time>`],
+  ["Tries", (owed) => count(owed.attempts)],
+  ["Next try", (owed) => (owed.parked ? html`<${Badge} state="failed" text="Parked" /> <span class="dim">It waits for a resync.</span>` : html`<${Age} at=${owed.retry_at} />`)],
+  ["Last failure", (owed) => (owed.failure ? html`<span class="failure">${owed.failure}</span>` : html`<span class="dim">none</span>`)],
+  ["Actions", (owed) => html`<${ResyncReference} row=${row} reference=${owed.reference} tell=${tell} why=${why} refresh=${refresh} />`, "actions"],
+];
+
+function ResyncReference({ row, reference, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const send = async () => {
+    const references = reference === "*" ? [] : [reference];
+    await run(async () => (await act(`api/v4/geo/container_repositories/${row.id}/resync`, { references })).message);
+    refresh();
+  };
+  return html`<${ActionButton} class="small" why=${why} tell=${tell} busy=${busy} label=${`Resync ${reference} of ${row.name}`} onClick=${send}>Resync<//>`;
+}
+
+const isEqual = (tag) => tag.primary_digest !== null && tag.primary_digest === tag.secondary_digest;
+
+const TAG_COLUMNS = [
+  ["Tag", (tag) => html`<bdi><code>${tag.name}</code></bdi>`, "name"],
+  ["State", (tag) => html`<${Badge} state=${tag.state} text=${STATES[tag.state]} />
+    ${tag.failure && html`<span class="failure">${tag.failure}</span>`}
+    ${tag.owed_since && html`<span class="dim">Owed for ${duration(tag.lag_seconds)}${tag.parked ? ", parked" : ""}</span>`}`],
+  ["Primary", (tag) => html`<${Digest} of=${tag.primary_digest} />`],
+  ["Secondary", (tag) => html`<${Digest} of=${tag.secondary_digest} otherwise="none" />${isEqual(tag) ? html`<span class="dim"> the same</span>` : ""}`],
+  ["Seen here", (tag) => html`<${Age} at=${tag.seen_at} otherwise="not yet" />`],
+];

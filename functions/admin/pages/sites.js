@@ -1,0 +1,153 @@
+// The Geo sites page: of each site the recovery point first, then how much of it is synced and verified, then what is wrong.
+
+import { html, useState } from "./ui.js";
+import { act } from "./api.js";
+import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question } from "./parts.js";
+import { useAction, usePoll } from "./poll.js";
+import { count, duration, plural } from "./words.js";
+
+const FAILING_SHOWN = 5;
+
+export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
+  const statuses = usePoll("api/v4/geo_sites/status", 10, onUnauthorized);
+  const isSecondary = current && !current.primary;
+  const backfill = usePoll(isSecondary ? "api/v4/geo/backfill" : null, 10, onUnauthorized);
+  const failing = usePoll(
+    isSecondary ? `api/v4/geo/container_repositories?state=failed&per_page=${FAILING_SHOWN}` : null, 10, onUnauthorized,
+  );
+  const refresh = () => [sites, statuses].forEach((poll) => poll.refresh());
+  const known = sites.data ?? [];
+  return html`
+    <div class="title"><${Heading}>Geo sites<//><${Freshness} poll=${statuses.error ? statuses : sites.error ? sites : statuses} /></div>
+    <div class=${statuses.error ? "sites old" : "sites"}>${known.map((site) => {
+      const status = statuses.data?.find((one) => one.geo_node_id === site.id);
+      return html`<${Site} key=${site.id} site=${site} status=${status} isLoaded=${statuses.data !== null}
+        backfill=${site.current ? backfill.data : null} failing=${site.current ? failing.data : null}
+        tell=${tell} noSync=${noSync} refresh=${refresh} />`;
+    })}</div>
+    ${current?.primary && known.length === 1 && html`<p class="notice">No other site is expected here: <code>geosync sites add</code> tells the primary whom to expect.</p>`}`;
+}
+
+function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh }) {
+  const id = `site-${site.id}`;
+  return html`<section class="card" aria-labelledby=${id}>
+    <div class="head">
+      <h2 id=${id}>${site.name}</h2>
+      <span class="role">${site.primary ? "Primary" : "Secondary"}</span>
+      ${site.current && html`<span class="role">This site</span>`}
+      ${status && html`<${Badge} state=${status.health_status} text=${status.health_status} />`}
+      ${status?.paused_since && html`<${Badge} state="disabled" text="Paused" />`}
+      ${isWeb(site.url) && html`<a class="other" href=${site.url} rel="noreferrer">Its dashboard</a>`}
+    </div>
+    ${status ? html`
+      ${!status.healthy && html`<p class="problem">${status.health}</p>`}
+      ${site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
+      ${backfill && html`<${Backfill} backfill=${backfill} />`}
+      ${failing && html`<${Failing} page=${failing} />`}
+      ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`
+    : html`<p class="dim">${isLoaded ? "Its status is not known here: its own dashboard shows it." : "Loading…"}</p>`}
+  </section>`;
+}
+
+// Only addresses that open a page: what a site's address begins with was checked when it was added, and is again.
+const isWeb = (url) => typeof url === "string" && /^https?:\/\//.test(url);
+
+function PrimaryFacts({ status }) {
+  const last = status.last_event_timestamp;
+  return html`
+    <p class="point"><span class="name">Last geo event</span>
+      <strong><${Age} at=${last ? last * 1000 : null} otherwise="none in two days" /></strong>
+      <span class="dim">Its registry's pushes become geo events, which the secondaries follow.</span></p>
+    <${Facts} of=${[
+      status.container_repositories_count !== null && ["Container repositories", count(status.container_repositories_count)],
+      ["Events waiting", count(status.events_waiting_count)],
+      ["Dead letters", html`<${DeadLetterCount} number=${status.dead_letters_count} />`, status.dead_letters_count ? "bad" : ""],
+    ]} />`;
+}
+
+function SecondaryFacts({ status, isCurrent }) {
+  const s = status;
+  const isKnown = isCurrent || s.reported_at !== null;
+  const point = html`<p class="point"><span class="name">Recovery point</span>
+    <strong><${Age} at=${s.recovery_point_at} otherwise="not known" /></strong>
+    <span class="dim">${s.recovery_point_at ? "Everything pushed before this moment is at this site and was seen there." : isKnown && whyUnknown(s)}</span></p>`;
+  if (!isKnown) return point;
+  return html`${point}
+    <div class="meters">
+      <${Percentage} name="Synced" text=${s.container_repositories_synced_in_percentage} of=${[s.container_repositories_synced_count, s.container_repositories_registry_count]} />
+      <${Percentage} name="Verified" text=${s.container_repositories_verified_in_percentage} of=${[s.container_repositories_verified_count, s.container_repositories_verification_total_count]} />
+    </div>
+    <${Facts} of=${[
+      ["Container repositories", count(s.container_repositories_registry_count)],
+      ["Failed", count(s.container_repositories_failed_count), s.container_repositories_failed_count ? "bad" : ""],
+      ["Verification failed", count(s.container_repositories_verification_failed_count), s.container_repositories_verification_failed_count ? "bad" : ""],
+      ["Lag", s.lag_seconds === null ? "not known" : s.lag_seconds ? duration(s.lag_seconds) : "none"],
+      ["Owed references", html`${s.more_owed ? "more than " : ""}${count(s.owed_references_count)}`],
+      s.failed_references_count > 0 && ["Failed references", count(s.failed_references_count), "bad"],
+      s.parked_references_count > 0 && ["Parked references", count(s.parked_references_count), "bad"],
+      ["Events waiting", count(s.events_waiting_count)],
+      ["Dead letters", html`<${DeadLetterCount} number=${s.dead_letters_count} own=${isCurrent} />`, s.dead_letters_count ? "bad" : ""],
+      ["Last heartbeat", html`<${Age} at=${s.last_heartbeat_at} otherwise="none yet" />`],
+      ["Proved by comparison", html`<${Age} at=${s.proved_at} otherwise="not yet" />`],
+      s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
+      s.paused_since !== null && ["Paused since", html`<${Age} at=${s.paused_since} />${s.pause_reason ? `: ${s.pause_reason}` : ""}`, "bad wide"],
+      s.registries_on_hold.length > 0 && ["Registries on hold", s.registries_on_hold.join("; "), "bad wide"],
+    ]} />`;
+}
+
+function whyUnknown(s) {
+  if (s.events_waiting_count) return `${plural(s.events_waiting_count, "geo event waits", "geo events wait")} to be taken in: until then nobody can say.`;
+  if (s.paused_since !== null) return "The site is paused.";
+  if (s.proved_at === null) return "It is known from the end of the first comparison of everything on.";
+  return "The command geosync status says what keeps it from being known.";
+}
+
+const DeadLetterCount = ({ number, own = true }) => (number && own ? html`<a href="#/dead-letters">${count(number)}</a>` : count(number));
+
+function Percentage({ name, text, of: [some, all] }) {
+  const value = text === null ? null : Number.parseFloat(text);
+  return html`<div class="meter">
+    <div><span>${name}</span> <strong>${text ?? "not known"}</strong></div>
+    <progress max="100" value=${value ?? 0} aria-label=${`${name}: ${text ?? "not known"}`}></progress>
+    <div class="dim">${count(some)} of ${count(all)}</div>
+  </div>`;
+}
+
+const WALK = { not_begun: "Not begun", running: "Running", finished: "Finished", failed: "Failed" };
+
+function Backfill({ backfill }) {
+  const b = backfill;
+  return html`<h3>Backfill and comparison</h3>
+    <p><${Badge} state=${b.state} text=${WALK[b.state]} /> ${b.state !== "not_begun" && html`
+      ${plural(b.repositories, "repository", "repositories")} of the primary's catalogue so far${b.state === "running" && b.last !== null ? html`, now at <code>${b.last}</code>` : ""};
+      begun <${Age} at=${b.started_at} />${b.finished_at ? html`, ended <${Age} at=${b.finished_at} />` : ""}.`}</p>
+    ${b.failure && html`<p class="problem">${b.failure}</p>`}`;
+}
+
+function Failing({ page }) {
+  if (page.nodes.length === 0) return html`<h3>Failing repositories</h3><p class="dim">${page.page_info.has_next_page ? "None among the first." : "None."}</p>`;
+  return html`<h3>Failing repositories</h3>
+    <ul class="failing">${page.nodes.map((row) => html`<li key=${row.name}><${RepositoryLink} row=${row} />
+      <span class="failure">${row.last_sync_failure ?? row.verification_failure ?? "It has failed."}</span></li>`)}</ul>
+    <p><a href="#/repositories?state=failed">All that have failed</a></p>`;
+}
+
+export const RepositoryLink = ({ row }) =>
+  row.id === null ? html`<bdi class="repository">${row.name}</bdi>` : html`<a class="repository" href=${`#/repositories/${row.id}`}><bdi>${row.name}</bdi></a>`;
+
+function PauseAndResume({ status, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const [ask, setAsk] = useState(null);
+  const send = async (path, body) => {
+    await run(async () => (await act(path, body)).message);
+    refresh();
+  };
+  const pause = () =>
+    setAsk({ title: "Pause this site?", text: "Geo events are still marked, so that nothing is lost, but nothing is copied until somebody resumes.", action: "Pause", needsReason: true });
+  return html`<div class="buttons">
+    ${status.paused_since === null
+      ? html`<${ActionButton} why=${why} tell=${tell} busy=${busy} onClick=${pause}>Pause<//>`
+      : html`<${ActionButton} why=${why} tell=${tell} busy=${busy} class="primary" onClick=${() => send("api/v4/geo/resume")}>Resume<//>`}
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("api/v4/geo/pause", { reason: reason.slice(0, 255) })} />
+  </div>`;
+}

@@ -1,0 +1,84 @@
+"""The dashboard's files: the same for everybody, as nothing in them is about a site; what is shown comes from the API."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geosync.admin.http import header
+
+INDEX = "index.html"
+MEDIA_TYPES: Mapping[str, str] = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+"""What is served, by suffix; every other file of the folder is not."""
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""Only files from here, nothing inline, no text that becomes code or markup, no frame around it."""
+
+_REDIRECTED = "dashboard"
+"""In the query of an address that was completed: whatever path a gateway then tells of, it is not completed again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    media_type: str
+    text: str
+    etag: str
+
+
+class Pages:
+    """The files below a folder, read once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {
+            f"/{path.relative_to(folder).as_posix()}": _read(path)
+            for path in folder.rglob("*")
+            if path.suffix in MEDIA_TYPES
+        }
+        self._files["/"] = self._files.pop(f"/{INDEX}")
+
+    @property
+    def paths(self) -> list[str]:
+        """What can be asked for."""
+        return sorted(self._files)
+
+    def respond(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """Answer a request of API Gateway's for a file; None: there is none at its path."""
+        path = str(event.get("path"))
+        asked = str((event.get("requestContext") or {}).get("path") or "/")
+        if path == "/" and not asked.endswith("/") and _REDIRECTED not in (event.get("queryStringParameters") or {}):
+            # Everything in the page is relative to the stage's path, which browsers take from the last "/".
+            return _answer(308, "", {"Location": f"./{asked.rpartition('/')[2]}/?{_REDIRECTED}"})
+        file = self._files.get(path)
+        if file is None:
+            return None
+        # A browser asks each time whether it has the newest: files of two versions never meet in one page.
+        headers = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY, "ETag": file.etag}
+        if _matches(header(event, "if-none-match") or "", file.etag):
+            return _answer(304, "", headers)
+        return _answer(200, file.text, {**headers, "Content-Type": file.media_type})
+
+
+def _read(path: Path) -> _File:
+    text = path.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()[:32]
+    return _File(media_type=MEDIA_TYPES[path.suffix], text=text, etag=f'"{digest}"')
+
+
+def _matches(condition: str, etag: str) -> bool:
+    """If-None-Match, compared weakly (RFC 9110 section 13.1.2)."""
+    return any(one.strip().removeprefix("W/") in (etag, "*") for one in condition.split(","))
+
+
+def _answer(status: int, body: str, headers: dict[str, str]) -> dict[str, Any]:
+    return {"statusCode": status, "headers": headers, "body": body}
