@@ -53,11 +53,19 @@ apt_get() {
     fi
 }
 
+# package_of PROGRAM: the package that brings it.
+package_of() {
+    case $1 in
+    chromedriver) echo chromium-driver ;;
+    *) echo "$1" ;;
+    esac
+}
+
 # The programs that the local stack and its tests run. Debian's registry package also starts a registry of its own: not ours.
 programs() {
     missing=
-    for program in docker-registry skopeo; do
-        PATH="$PATH:/usr/sbin:/usr/bin" command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+    for program in docker-registry skopeo chromium chromedriver; do
+        PATH="$PATH:/usr/sbin:/usr/bin" command -v "$program" >/dev/null 2>&1 || missing="$missing $(package_of $program)"
     done
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # a list of names

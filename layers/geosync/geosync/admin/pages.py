@@ -1,4 +1,4 @@
-"""The dashboard's files: the same for everybody, as nothing in them is about a site; what is shown comes from the API."""
+"""The dashboard's files: the same for everybody; what a page shows of a site comes from the API."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MEDIA_TYPES: Mapping[str, str] = {
 """What is served, by suffix; every other file of the folder is not."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Only files from here, nothing inline, no text that becomes code or markup, no frame around it."""
 
