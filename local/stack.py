@@ -242,7 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     for site in stack.description["sites"]:
         print(f"{site['name']:10} {site['role']:9} {site['region']:12} {site['registry']}")
-        print(f"{'':33} {site['admin_url']}/api/v4/geo_sites")
+        print(f"{'':33} {site['admin_url']}/")
     print(f"{'AWS':33} {stack.description['aws_endpoint_url']}\nEverything else: {Places(state).description}")
     return 0
 
