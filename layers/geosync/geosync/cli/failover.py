@@ -15,6 +15,7 @@ from typing import Any
 import click
 from botocore.exceptions import ClientError, WaiterError
 
+from geosync import sites
 from geosync import status as site_status
 from geosync.cli.output import (
     NOTHING_OWED,
@@ -28,8 +29,10 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, Site, StackName
+from geosync.cli.sites import key_of
 from geosync.errors import ConfigurationError, GeosyncError
 from geosync.status import Status
+from geosync.sync_registry.registry import wall_clock
 
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""
@@ -115,7 +118,10 @@ def follow(
         "PrimaryTopicArn": leader.outputs["TopicArn"],
         "PrimaryRegistryUrl": registry_url or leader.parameters["LocalRegistryUrl"],
         "PrimaryRegistrySecretArn": registry_secret,
+        "PrimaryAdminUrl": leader.outputs["AdminUrl"],
     }
+    # What the other one shows of this site; without harm if the update does not come about.
+    sites.add(leader.store, name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now=wall_clock())
     _quietly(site, f"following {leader.name}", changes, say=True)
     # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")

@@ -79,7 +79,7 @@ def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None
     site = _primary(lambda: chosen)
     if name == site.name:
         raise ConfigurationError(f"{name} is this site itself, which need not be added")
-    key = report_key if report_key is not None else _key(Site.find(chosen.access, StackName.parse(secondary or "")))
+    key = report_key if report_key is not None else key_of(Site.find(chosen.access, StackName.parse(secondary or "")))
     sites.add(site.store, name=name, url=url, key=key, now=wall_clock())
     click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
 
@@ -101,10 +101,11 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
 @click.pass_obj
 def key(choose: Callable[[], Chosen]) -> None:
     """Print the digest of this site's report token, for `geosync sites add` at the primary. It is no secret."""
-    click.echo(_key(choose().site()))
+    click.echo(key_of(choose().site()))
 
 
-def _key(site: Site) -> str:
+def key_of(site: Site) -> str:
+    """The digest of a site's report token, as the primary keeps it. Raises botocore's errors."""
     token = read_tokens(site.client("secretsmanager"), site.outputs["ReportTokenSecretArn"])[0]
     return sites.report_key(token.decode("ascii"))
 
