@@ -16,7 +16,7 @@ from geosync.replication import catalogue
 from geosync.status import Status
 from geosync.sync_registry import recovery, walks
 from geosync.sync_registry.changes import Key, Update
-from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry
@@ -143,6 +143,19 @@ def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: S
     lost = secondary.status().would_be_lost
     assert (lost[0].repository, lost[0].reference, lost[0].pushed_at) == ("team/app", "v1", pushed)
     assert {one.reference for one in lost} == {"v1", "v2"}
+
+
+def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) -> None:
+    """A DeletionDelay of weeks must not keep the recovery point back for weeks."""
+    secondary.registry.mark("team/app", V1, expects=ABSENT, pushed_at=secondary.now)
+    secondary.registry.mark("team/app", V2, if_absent=frozenset({MISSING}), pushed_at=secondary.now)
+    for _ in range(3):
+        secondary.minute()
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().would_be_lost == ()
+    pushed_at = secondary.now
+    secondary.registry.mark("team/app", V1, expects="sha256:a", pushed_at=pushed_at)
+    assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
 
 
 def test_when_the_sweep_stops_so_does_it(secondary: Secondary) -> None:

@@ -17,7 +17,18 @@ from geosync.replication.catalogue import Walk
 from geosync.sync_registry import breaker, recovery
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Key, Store
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Hold, Item, Owed, Reference, Row
+from geosync.sync_registry.items import (
+    ABSENT,
+    OWED_PREFIX,
+    PARKED_DUE,
+    ROW,
+    SITE,
+    Hold,
+    Item,
+    Owed,
+    Reference,
+    Row,
+)
 from geosync.sync_registry.protocol import FAILED_SHARDS, OWED_SHARDS, SHARDS
 from geosync.sync_registry.recovery import Lost, Recovery
 from geosync.sync_registry.registry import MOST_HOLDS, wall_clock
@@ -48,7 +59,8 @@ class OwedReference:
     """One owed reference as an operator sees it; times in milliseconds.
 
     `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
-    before the first comparison, or is not known.
+    before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was deleted or is
+    missing; it may wait for its DeletionDelay.
     """
 
     repository: str
@@ -61,6 +73,7 @@ class OwedReference:
     correlation_id: str | None = None
     pushed_at: int = 0
     walk: int | None = None
+    only_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,13 +159,16 @@ class Status:
             sent_at=self.recovery.sent_at,
             proved_at=proved_at,
             is_losing=self.lost is not None,
-            pushes=(one.pushed_at for one in references if one.reference != "*"),
+            pushes=(one.pushed_at for one in references if one.reference != "*" and not one.only_deleted),
         )
 
     @property
     def would_be_lost(self) -> tuple[OwedReference, ...]:
-        """What would be lost if the primary died now, as far as it is known: what is owed but whole repositories."""
-        return tuple(one for one in self.references if one.reference != "*")
+        """What would be lost if the primary died now, as far as it is known.
+
+        What is owed, but for whole repositories (a comparison is no push) and what is only to be removed.
+        """
+        return tuple(one for one in self.references if one.reference != "*" and not one.only_deleted)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -302,6 +318,7 @@ def _owed(item: Item) -> OwedReference:
         correlation_id=owed.correlation_id,
         pushed_at=owed.pushed_at,
         walk=owed.walk,
+        only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
     )
 
 
