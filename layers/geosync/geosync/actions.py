@@ -17,8 +17,8 @@ from geosync.replication import catalogue
 from geosync.replication.work import CatalogueMessage, WorkMessage
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import KEEP, OWED_PREFIX, PARKED_DUE, Owed, Reference
-from geosync.sync_registry.protocol import FAILED_SHARDS
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.shards import FAILED_SHARDS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

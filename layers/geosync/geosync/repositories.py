@@ -28,8 +28,8 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
-from geosync.sync_registry.protocol import OWED_SHARDS
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.shards import OWED_SHARDS
 
 EXAMINED = 500
 """Rows that one filtered page reads at most: five batch reads."""

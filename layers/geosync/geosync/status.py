@@ -17,21 +17,11 @@ from geosync.replication.catalogue import Walk
 from geosync.sync_registry import breaker, recovery
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Key, Store
-from geosync.sync_registry.items import (
-    ABSENT,
-    OWED_PREFIX,
-    PARKED_DUE,
-    ROW,
-    SITE,
-    Hold,
-    Item,
-    Owed,
-    Reference,
-    Row,
-)
-from geosync.sync_registry.protocol import FAILED_SHARDS, OWED_SHARDS, SHARDS
+from geosync.sync_registry.holds import MOST_HOLDS, Hold
+from geosync.sync_registry.items import ABSENT, OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Owed, Reference, Row
 from geosync.sync_registry.recovery import Lost, Recovery
-from geosync.sync_registry.registry import MOST_HOLDS, wall_clock
+from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""

@@ -28,9 +28,10 @@ from tests.support.proxy import Call
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
 from geosync.sync_registry.changes import Change, Delete, Key, Update
-from geosync.sync_registry.items import SYNCED, UPLOAD_PREFIX, Item
+from geosync.sync_registry.items import SYNCED, Item
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
 TIMING = Timing.scaled_to(1.5, settle=0.3, suspect=0.3)
 CHUNK = 50_000

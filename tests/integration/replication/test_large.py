@@ -26,7 +26,8 @@ from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
 from geosync.replication.pace import ASSUMED
 from geosync.sync_registry.changes import Key
-from geosync.sync_registry.items import FAILED, PENDING, SYNCED, UPLOAD_PREFIX, KeptUpload, Reference
+from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
+from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
 
 @pytest.fixture

@@ -9,8 +9,10 @@ import pytest
 from geosync.errors import ConfigurationError, CorruptItem
 from geosync.sync_registry import protocol
 from geosync.sync_registry.changes import Update
+from geosync.sync_registry.failures import cut, retry_at
 from geosync.sync_registry.items import Lease, Owed, Reference, Row
-from geosync.sync_registry.protocol import Remaining, cut, due_shard, fail, finish, retry_at
+from geosync.sync_registry.protocol import Remaining, fail, finish
+from geosync.sync_registry.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
 NOW = 1_800_000_000_000
@@ -91,7 +93,7 @@ def test_a_row_whose_failures_are_all_parked_has_no_retry() -> None:
 def test_a_synced_row_forgets_its_failures_and_waits_for_its_verification() -> None:
     change = finish(LEASE, Remaining.of([]), now=NOW)
 
-    assert change.set == {"state": "2", "retry_count": 0, "due_shard": protocol.verification_shard("project/app")}
+    assert change.set == {"state": "2", "retry_count": 0, "due_shard": verification_shard("project/app")}
     assert change.set_once == {"verification_state": "0"}
     assert change.set_from == {"due": ("verification_due", NOW)}
     assert set(change.remove) >= {"retry_at", "last_sync_failure", "lease_token", "lease_expires"}

@@ -10,7 +10,7 @@ from geosync.errors import MalformedMessage
 from geosync.replication.work import VerifyMessage
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.memory import MemoryStore
-from geosync.sync_registry.protocol import due_shard, verification_shard
+from geosync.sync_registry.shards import due_shard, verification_shard
 from geosync.verification.reverify import make_due
 
 NOW = 1_800_000_000_000

@@ -10,8 +10,8 @@ from geosync.sync_registry import counters
 from geosync.sync_registry.changes import ConditionFailed, Key, TransactionFailed
 from geosync.sync_registry.items import ROW, Reference, Row, Seen
 from geosync.sync_registry.memory import MemoryStore
-from geosync.sync_registry.protocol import due_shard, verification_shard
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.shards import due_shard, verification_shard
 from geosync.verification import transitions
 from geosync.verification.counts import verification_counts
 from geosync.verification.transitions import ABANDONED_AFTER, DAY, MISMATCH, Round

@@ -33,7 +33,7 @@ from geosync.oci.uploads import Upload
 from geosync.replication.chunks import ChunkedMover, ChunksRefused
 from geosync.replication.pace import ENOUGH, Pace
 from geosync.replication.uploads import Uploads
-from geosync.sync_registry.items import KeptUpload
+from geosync.sync_registry.uploads import KeptUpload
 
 COMMIT_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the looks for a large blob that was sent whole and not answered: storage may yet commit it."""

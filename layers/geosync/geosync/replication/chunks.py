@@ -28,7 +28,7 @@ from geosync.oci.manifests import Descriptor
 from geosync.oci.uploads import COMMIT_BYTES_PER_SECOND, Upload
 from geosync.replication.pace import ENOUGH, Pace
 from geosync.replication.uploads import Uploads
-from geosync.sync_registry.items import KeptUpload
+from geosync.sync_registry.uploads import KeptUpload
 
 MAX_BROKEN = 3
 """Chunks in a row that may break before their registry counts as unavailable."""

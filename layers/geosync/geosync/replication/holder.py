@@ -39,7 +39,8 @@ from geosync.replication.uploads import Uploads
 from geosync.replication.whole_repository import WholeRepository
 from geosync.sync_registry.breaker import Breaker
 from geosync.sync_registry.changes import Store
-from geosync.sync_registry.items import Hold, Lease, Owed, Reference
+from geosync.sync_registry.holds import Hold
+from geosync.sync_registry.items import Lease, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
 
 

@@ -9,8 +9,9 @@ from types import TracebackType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
-from geosync.sync_registry.items import KeptUpload, Lease, Owed, Seen
+from geosync.sync_registry.items import Lease, Owed, Seen
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.uploads import KeptUpload
 
 
 class HeldLease:

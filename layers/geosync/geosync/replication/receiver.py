@@ -44,8 +44,9 @@ from geosync.settings import Role
 from geosync.sync_registry import listing, recovery
 from geosync.sync_registry.breaker import Breaker, Limits
 from geosync.sync_registry.changes import Store
-from geosync.sync_registry.holds import longest
-from geosync.sync_registry.items import ABSENT, Glance, Hold, Lease, Reference
+from geosync.sync_registry.holds import Hold, longest
+from geosync.sync_registry.items import ABSENT, Lease, Reference
+from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification.bounds import Bounds
 from geosync.verification.reverify import make_due

@@ -10,7 +10,9 @@ from geosync.errors import GeosyncError
 from geosync.events import GeoEvent
 from geosync.replication.outcome import Outcome
 from geosync.replication.work import WorkMessage
-from geosync.sync_registry.items import Hold, KeptUpload, Owed, Reference
+from geosync.sync_registry.holds import Hold
+from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.uploads import KeptUpload
 from geosync.verification.bounds import Ending, Result
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
-from geosync.sync_registry.items import KeptUpload
+from geosync.sync_registry.uploads import KeptUpload
 
 
 class Uploads:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from geosync.sync_registry.changes import Key, Update
 from geosync.sync_registry.items import SITE
-from geosync.sync_registry.protocol import SHARDS, due_shard
+from geosync.sync_registry.shards import SHARDS, due_shard
 
 VERIFIED, FAILED, UNREADABLE = "verified", "failed", "unreadable"
 """As what a row is counted."""

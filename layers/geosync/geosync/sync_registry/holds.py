@@ -7,11 +7,13 @@ reference that needs it.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
+from geosync.sync_registry.attributes import AttributeReader
 from geosync.sync_registry.changes import Key, Update
-from geosync.sync_registry.items import SITE, Hold
+from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.timing import ms
 
 PAUSE = Key(SITE, "pause")
@@ -20,6 +22,36 @@ SHORTEST, LONGEST = 5.0, 300.0
 """Seconds: the first hold of a registry, and the longest that we choose ourselves."""
 LONGEST_ASKED = 3600.0
 """Seconds: the longest hold that a registry's Retry-After can cause."""
+
+
+MOST_HOLDS = 50
+"""Registries whose holds are read: a site uses two, and those of its past leave items that have run out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A registry that is left alone until `until` (milliseconds); `attempts` counts the holds in a row.
+
+    `credentials` names the version of the credentials that the registry refused; None: it does not answer.
+    """
+
+    registry: str
+    until: int
+    reason: str
+    attempts: int
+    credentials: str | None = None
+
+    @classmethod
+    def from_item(cls, item: Item) -> Hold:
+        """Read a `hold#…` item."""
+        read = AttributeReader(item)
+        return cls(
+            registry=read.text("item").removeprefix(PREFIX),
+            until=read.number("until"),
+            reason=read.text("reason", ""),
+            attempts=read.number("attempts", 1),
+            credentials=read.optional_text("credentials"),
+        )
 
 
 def hold_key(registry: str) -> Key:

@@ -18,10 +18,10 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from geosync.errors import CorruptItem
+from geosync.sync_registry.attributes import AttributeReader
 
 Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
@@ -30,7 +30,6 @@ ROW = "row"
 SITE = "#site"
 OWED_PREFIX = "owed#"
 TAG_PREFIX = "tag#"
-UPLOAD_PREFIX = "upload#"
 
 ABSENT = "absent"
 """In `expects`: an event said that the reference was deleted."""
@@ -118,7 +117,7 @@ class Seen:
     @classmethod
     def from_item(cls, item: Item) -> Seen:
         """Read a `tag#…` or `digest#…` item."""
-        read = _Reader(item)
+        read = AttributeReader(item)
         return cls(
             digest=read.text("digest", ""),
             looked_at=read.number("looked_at", 0),
@@ -193,7 +192,7 @@ class Owed:
         """
         if primary is not None and item.get("primary", primary) != primary:
             item = {name: value for name, value in item.items() if name not in ("expects", "if_absent", "cursor")}
-        read = _Reader(item)
+        read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
             raise read.corrupt("item", "is not the key of a reference")
@@ -273,7 +272,7 @@ class Row:
     @classmethod
     def from_item(cls, item: Item) -> Row:
         """Read the item `row`; raises CorruptItem naming the repository and the attribute."""
-        read = _Reader(item)
+        read = AttributeReader(item)
         token, expires = read.optional_text("lease_token"), read.optional_number("lease_expires")
         if (token is None) != (expires is None):
             raise read.corrupt("lease_token" if token is None else "lease_expires", "is missing beside the other half")
@@ -323,130 +322,3 @@ class Lease:
     expires: int
     counted: str | None = None
     renamed_from: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
-    """A registry that is left alone until `until` (milliseconds); `attempts` counts the holds in a row.
-
-    `credentials` names the version of the credentials that the registry refused; None: it does not answer.
-    """
-
-    registry: str
-    until: int
-    reason: str
-    attempts: int
-    credentials: str | None = None
-
-    @classmethod
-    def from_item(cls, item: Item) -> Hold:
-        """Read a `hold#…` item."""
-        read = _Reader(item)
-        return cls(
-            registry=read.text("item").removeprefix("hold#"),
-            until=read.number("until"),
-            reason=read.text("reason", ""),
-            attempts=read.number("attempts", 1),
-            credentials=read.optional_text("credentials"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeptUpload:
-    """How far a layer is; sizes in bytes.
-
-    `path` is the upload's path and query at `registry` (host:port), None when nothing can be gone on with; it may hold
-    a session's state and is in no log. `offset` have arrived there. `furthest` is as far as the layer ever came.
-    """
-
-    digest: str
-    size: int
-    registry: str
-    path: str | None = field(default=None, repr=False)
-    offset: int = 0
-    furthest: int = 0
-
-    @classmethod
-    def from_item(cls, item: Item) -> KeptUpload:
-        """Read an `upload#…` item; raises CorruptItem."""
-        read = _Reader(item)
-        return cls(
-            digest=read.text("item").removeprefix(UPLOAD_PREFIX),
-            size=read.number("size"),
-            registry=read.text("registry"),
-            path=read.optional_text("path"),
-            offset=read.number("offset", 0),
-            furthest=read.number("furthest", 0),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Glance:
-    """What one read brought before anything is done for an event: see SyncRegistry.look.
-
-    `holds` are those of the registries asked about, in force or run out (see holds.longest).
-    """
-
-    owed: Owed | None
-    seen: Seen | None
-    row: Row | None
-    paused: bool
-    holds: tuple[Hold, ...] = ()
-
-
-class _Reader:
-    """Reads attributes of one item, and says precisely which one is not what it must be."""
-
-    __slots__ = ("item",)
-
-    def __init__(self, item: Item) -> None:
-        self.item = item
-
-    def corrupt(self, attribute: str, what: str) -> CorruptItem:
-        return CorruptItem(str(self.item.get("repository")), str(self.item.get("item")), attribute, what)
-
-    def optional_text(self, name: str) -> str | None:
-        value = self.item.get(name)
-        if value is not None and not isinstance(value, str):
-            raise self.corrupt(name, "is not text")
-        return value
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self.optional_text(name)
-        if value is None:
-            value = default
-        if value is None:
-            raise self.corrupt(name, "is missing")
-        return value
-
-    def one_of(self, name: str, values: str, default: str) -> str:
-        value = self.text(name, default)
-        if len(value) != 1 or value not in values:
-            raise self.corrupt(name, f"is not one of {', '.join(values)}")
-        return value
-
-    def optional_number(self, name: str) -> int | None:
-        value = self.item.get(name)
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise self.corrupt(name, "is not a whole number")
-        return value
-
-    def number(self, name: str, default: int | None = None) -> int:
-        value = self.optional_number(name)
-        if value is None:
-            value = default
-        if value is None:
-            raise self.corrupt(name, "is missing")
-        return value
-
-    def flag(self, name: str) -> bool:
-        value = self.item.get(name, False)
-        if not isinstance(value, bool):
-            raise self.corrupt(name, "is not true or false")
-        return value
-
-    def texts(self, name: str) -> frozenset[str]:
-        value = self.item.get(name, frozenset())
-        if not isinstance(value, frozenset) or not all(isinstance(one, str) for one in value):
-            raise self.corrupt(name, "is not a set of texts")
-        return value

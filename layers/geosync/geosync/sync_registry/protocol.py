@@ -22,7 +22,6 @@ Each rule in here, and each in `decisions`, is held by the model in the tests: w
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -34,6 +33,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 from geosync.errors import CorruptItem
 from geosync.sync_registry import walks
 from geosync.sync_registry.changes import Change, Check, Delete, Key, Update
+from geosync.sync_registry.failures import cut, retry_at
 from geosync.sync_registry.items import (
     FAILED,
     PARKED_DUE,
@@ -50,40 +50,17 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
+from geosync.sync_registry.shards import due_shard, failed_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
-SHARDS = tuple("01234567")
-VERIFICATION_SHARDS = tuple(f"v{shard}" for shard in SHARDS)
-"""The partitions of the index `due` that hold the rows to be verified, and when: synced, and nobody's."""
 UNVERIFIED = ("verification_state", "verification_due")
 """What a row has not while something is owed in it."""
-FAILED_SHARDS = tuple(f"f{shard}" for shard in SHARDS)
-"""The partitions of the index `due` that hold what has failed since it was last marked: the sweep reads them after the
-others, so that what was never tried comes first, and a status counts them without reading an item."""
-OWED_SHARDS = (*SHARDS, *FAILED_SHARDS)
-"""All that is owed, and every leased row."""
 UNDER_A_PRIMARY = ("expects", "if_absent")
 """What an owed reference has that means nothing under another primary."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
-FAILURE_LENGTH = 255
 DIGEST_MEMORY = 30 * 86_400
 """Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
-
-
-def due_shard(repository: str) -> str:
-    """The partition of the index `due` that a repository's items are in."""
-    return SHARDS[zlib.crc32(repository.encode()) % len(SHARDS)]
-
-
-def verification_shard(repository: str) -> str:
-    """The partition of the index `due` that a repository's row is in while it waits for its verification."""
-    return f"v{due_shard(repository)}"
-
-
-def failed_shard(repository: str) -> str:
-    """The partition of the index `due` that a reference of the repository is in once an attempt at it failed."""
-    return f"f{due_shard(repository)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -429,20 +406,3 @@ def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: C
         remove=("lease_token", "lease_expires", "due", "due_shard", *gone),
         when=when,
     )
-
-
-def retry_at(attempts: int, *, now: int, jitter: int) -> int:
-    """When a reference that failed `attempts` times is tried again (ms): GitLab's backoff, an hour at the longest.
-
-    delay(n) = n^4 + 15 + jitter * (n + 1) seconds with `jitter` 0 to 29; min(now + delay(n), now + 1 h + delay(1)).
-    """
-    return now + 1000 * min(_delay(attempts, jitter), 3600 + _delay(1, jitter))
-
-
-def _delay(attempts: int, jitter: int) -> int:
-    return int(attempts**4 + 15 + jitter * (attempts + 1))
-
-
-def cut(failure: str) -> str:
-    """A failure's text, at most 255 characters, with `...` at the end when it was longer."""
-    return failure if len(failure) <= FAILURE_LENGTH else failure[: FAILURE_LENGTH - 3] + "..."

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -18,34 +18,29 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import counters, decisions, listing, protocol, recovery, walks
-from geosync.sync_registry import holds as hold_items
-from geosync.sync_registry.changes import Change, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.access import ATTEMPTS
+from geosync.sync_registry.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
+from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import (
     OWED_PREFIX,
     PARKED_DUE,
     ROW,
     SITE,
-    TAG_PREFIX,
     UNNAMED,
-    Glance,
-    Hold,
     Item,
-    KeptUpload,
     Lease,
     Owed,
     Reference,
     Row,
     Seen,
 )
-from geosync.sync_registry.sweep import free_repositories
+from geosync.sync_registry.readings import Readings
+from geosync.sync_registry.shards import failed_shard
+from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.timing import Timing, ms
-from geosync.sync_registry.uploads import UploadItems
+from geosync.sync_registry.uploads import KeptUpload, UploadItems
 
-ATTEMPTS = 10
-"""How often a transition is built anew from the row that was there instead."""
-MOST_HOLDS = 50
-"""Registries that `holds` reads: a site uses two, and those of its past leave items that have run out."""
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
 
@@ -60,7 +55,7 @@ def wall_clock() -> int:
     return time.time_ns() // 1_000_000
 
 
-class SyncRegistry:
+class SyncRegistry(Readings, Switches):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
@@ -77,38 +72,13 @@ class SyncRegistry:
         monotonic: Callable[[], float] = time.monotonic,
         names: Callable[[], str] = unique,
     ) -> None:
+        super().__init__(store, primary=primary, clock=clock)
         self.timing = timing or Timing()
-        self._store = store
-        self._primary = primary
-        self._clock = clock
         self._monotonic = monotonic
         self._names = names
         self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
-
-    # ------------------------------------------------------------------------------------------------ before the mark
-
-    def look(self, repository: str, reference: Reference, *, holds: Iterable[str] = ()) -> Glance:
-        """Read, in one request, everything that an event for `reference` depends on: owed, seen, row, pause, holds.
-
-        `holds` are registry names. Give the glance to `is_already_seen` and its row to `knock`. Raises CorruptItem.
-        """
-        owed_key, seen_key = Key(repository, reference.owed_key), Key(repository, reference.seen_key)
-        row_key, hold_keys = Key(repository, ROW), [hold_items.hold_key(registry) for registry in holds]
-        found = self._store.batch_get([owed_key, seen_key, row_key, hold_items.PAUSE, *hold_keys])
-        seen = Seen.under(self._primary, found.get(seen_key))
-        return Glance(
-            owed=self._owed(found[owed_key], seen) if owed_key in found else None,
-            seen=seen,
-            row=Row.from_item(found[row_key]) if row_key in found else None,
-            paused=hold_items.PAUSE in found,
-            holds=tuple(Hold.from_item(found[key]) for key in hold_keys if key in found),
-        )
-
-    def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
-        """Whether an event needs no request to either registry; see decisions.is_already_seen."""
-        return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
@@ -172,9 +142,6 @@ class SyncRegistry:
                 return self._owed(self._written(protocol.mark_afresh(build(UNNAMED))))
         raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
 
-    def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
-        return Owed.from_item(item, seen, primary=self._primary)
-
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
         """Say that something was marked; acquire the repository unless somebody holds it.
 
@@ -237,11 +204,6 @@ class SyncRegistry:
                 [row, Update(key=Key(SITE, "counter#rows"), add={"value": 1}), *listing.entries(repository, number)]
             )
 
-    def _written(self, change: Update) -> Item:
-        item = self._store.write(change)
-        assert item is not None, "an update returns the item"  # noqa: S101
-        return item
-
     # ------------------------------------------------------------------------------------------------ under the lease
 
     def renew(self, lease: Lease) -> Lease:
@@ -289,8 +251,8 @@ class SyncRegistry:
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
-        shard = protocol.failed_shard(key.repository)
-        values = {"failure": protocol.cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
+        shard = failed_shard(key.repository)
+        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
@@ -378,50 +340,9 @@ class SyncRegistry:
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 
-    def due_repositories(self, limit: int = 100) -> list[str]:
-        """Repositories with something due and no live lease, at most `limit`: never tried before failed and due again.
-
-        In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
-        """
-        return free_repositories(self._store, self._clock(), limit)
-
-    def row(self, repository: str) -> Row | None:
-        """The repository's row. Raises CorruptItem."""
-        item = self._store.get(Key(repository, ROW))
-        return Row.from_item(item) if item is not None else None
-
-    def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
-        """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
-        return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
-
-    def owed_among(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
-        """Those of `references` that are owed."""
-        keys = {Key(repository, reference.owed_key): reference for reference in references}
-        return {keys[key] for key in self._store.batch_get(keys)} if keys else set()
-
-    def owed_whole(self, repositories: Iterable[str]) -> set[str]:
-        """Those of `repositories` that are owed as a whole."""
-        keys = [Key(repository, Reference.whole().owed_key) for repository in repositories]
-        return {key.repository for key in self._store.batch_get(keys)}
-
     def note_rename(self, repository: str, former: str) -> None:
         """Say that `repository` was called `former`: its holders mount the secondary's blobs from there."""
         self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
-
-    def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
-        """What was last seen of those of `references` that were ever discharged."""
-        keys = {Key(repository, reference.seen_key): reference for reference in references}
-        read = {keys[key]: Seen.under(self._primary, item) for key, item in self._store.batch_get(keys).items()}
-        return {reference: seen for reference, seen in read.items() if seen is not None}
-
-    def seen_tags(self, repository: str, *, limit: int, after: str = "") -> list[tuple[Reference, Seen]]:
-        """The tags that were ever discharged, with what was seen, in the order of the keys; `after` is a `seen_key`."""
-        while items := self._store.items(repository, TAG_PREFIX, limit=limit, after=after):
-            tags = [(_tag(item), seen) for item in items if (seen := Seen.under(self._primary, item)) is not None]
-            if tags:
-                return tags
-            after = str(items[-1]["item"])
-        return []
 
     def lost_notification(self, owed: Owed) -> None:
         """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
@@ -432,68 +353,6 @@ class SyncRegistry:
         if owed.walk is not None:
             counts = {walks.TAGS: tags, walks.FOUND: found}
             self._store.write(walks.count(owed.walk, owed.repository, counts, now=self._clock()))
-
-    # ------------------------------------------------------------------------------------------------ pause and holds
-
-    def pause(self, reason: str = "") -> None:
-        """Stop the syncs of this site: events are still marked, nobody acquires anything."""
-        self._store.write(Update(key=hold_items.PAUSE, set={"reason": reason}, set_once={"since": self._clock()}))
-
-    def resume(self) -> None:
-        """Let the syncs go on; what is due is found by the sweep."""
-        self._store.write(Delete(key=hold_items.PAUSE))
-
-    def is_paused(self) -> bool:
-        """Whether the site is paused."""
-        return self._store.get(hold_items.PAUSE) is not None
-
-    def hold(
-        self, registry: str, *, reason: str, retry_after: float | None = None, credentials: str | None = None
-    ) -> Hold:
-        """Leave a registry alone: for longer each time it is held again after a hold had run out.
-
-        `retry_after` (seconds) is what the registry asked for: at least so long. `credentials` is the version of those
-        that it refused.
-        """
-        believed: Hold | None = None
-        for _ in range(ATTEMPTS):
-            now = self._clock()
-            change = hold_items.hold(
-                believed,
-                registry,
-                reason=protocol.cut(reason),
-                now=now,
-                retry_after=retry_after,
-                credentials=credentials,
-            )
-            if change is None:
-                break
-            try:
-                return Hold.from_item(self._written(change))
-            except ConditionFailed as failed:
-                believed = Hold.from_item(failed.item) if failed.item is not None else None
-        if believed is None:
-            raise Contended(f"{registry}: its hold changed {ATTEMPTS} times while it was to be set")
-        return believed
-
-    def held(self, registries: Iterable[str]) -> Hold | None:
-        """The hold in force on any of `registries` that lasts longest."""
-        found = self._store.batch_get(hold_items.hold_key(registry) for registry in registries)
-        return hold_items.longest((Hold.from_item(item) for item in found.values()), self._clock())
-
-    def holds(self) -> list[Hold]:
-        """The holds in force on any registry."""
-        now = self._clock()
-        items = self._store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS)
-        return [hold for hold in map(Hold.from_item, items) if hold.until > now]
-
-    def clear_hold(self, registry: str) -> None:
-        """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""
-        self._store.write(Delete(key=hold_items.hold_key(registry)))
-
-
-def _tag(item: Item) -> Reference:
-    return Reference.tag(str(item["item"]).removeprefix(TAG_PREFIX))
 
 
 def _lease(row: Row, renewed_at: float) -> Lease:

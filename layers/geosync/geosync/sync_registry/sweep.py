@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from geosync.sync_registry import protocol
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import ROW
+from geosync.sync_registry.shards import FAILED_SHARDS, SHARDS
 
 ROWS_READ = 100
 """Rows that are read at once."""
@@ -28,8 +28,8 @@ def free_repositories(store: Store, now: int, limit: int) -> list[str]:
     They come from every shard in turn, in a shard the longest due first. A row that cannot be read counts as free:
     whoever takes it says why not.
     """
-    fresh = _take(store, protocol.SHARDS, now, limit)
-    failed = _take(store, protocol.FAILED_SHARDS, now, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
+    fresh = _take(store, SHARDS, now, limit)
+    failed = _take(store, FAILED_SHARDS, now, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
     return fresh[: limit - len(failed)] + failed
 
 

@@ -9,17 +9,49 @@ digest check; one that is lost costs the bytes that were sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem, LeaseLost
+from geosync.sync_registry.attributes import AttributeReader
 from geosync.sync_registry.changes import Check, Delete, Key, Store, TransactionFailed, Update
-from geosync.sync_registry.items import ROW, UPLOAD_PREFIX, Item, KeptUpload, Lease
+from geosync.sync_registry.items import ROW, Item, Lease
 
+UPLOAD_PREFIX = "upload#"
 MOST = 50
 """Uploads under way in one repository: a few layers go side by side."""
 FORGET_AFTER = 6 * 86_400
 """Seconds (TTL `expire_at`): registries purge upload sessions after about a week."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptUpload:
+    """How far a layer is; sizes in bytes.
+
+    `path` is the upload's path and query at `registry` (host:port), None when nothing can be gone on with; it may hold
+    a session's state and is in no log. `offset` have arrived there. `furthest` is as far as the layer ever came.
+    """
+
+    digest: str
+    size: int
+    registry: str
+    path: str | None = field(default=None, repr=False)
+    offset: int = 0
+    furthest: int = 0
+
+    @classmethod
+    def from_item(cls, item: Item) -> KeptUpload:
+        """Read an `upload#…` item; raises CorruptItem."""
+        read = AttributeReader(item)
+        return cls(
+            digest=read.text("item").removeprefix(UPLOAD_PREFIX),
+            size=read.number("size"),
+            registry=read.text("registry"),
+            path=read.optional_text("path"),
+            offset=read.number("offset", 0),
+            furthest=read.number("furthest", 0),
+        )
 
 
 class UploadItems:

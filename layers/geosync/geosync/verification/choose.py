@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from geosync.errors import NotSent
 from geosync.replication.work import VerifyMessage
 from geosync.sync_registry.changes import Key, Store
-from geosync.sync_registry.protocol import VERIFICATION_SHARDS
+from geosync.sync_registry.shards import VERIFICATION_SHARDS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -22,8 +22,8 @@ from geosync.sync_registry.items import (
     VERIFICATION_SUCCEEDED,
     Item,
 )
-from geosync.sync_registry.protocol import VERIFICATION_SHARDS
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.shards import VERIFICATION_SHARDS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -21,7 +21,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.sync_registry import counters, protocol
+from geosync.sync_registry import counters, failures
 from geosync.sync_registry.changes import Change, Key, Update
 from geosync.sync_registry.items import (
     PENDING,
@@ -34,6 +34,7 @@ from geosync.sync_registry.items import (
     Item,
     Row,
 )
+from geosync.sync_registry.shards import verification_shard
 
 MISMATCH = "Checksum does not match the primary checksum"
 """GitLab's words."""
@@ -118,7 +119,7 @@ def start(item: Item, *, now: int) -> Update:
             "verification_state": VERIFICATION_STARTED,
             "verification_due": until,
             "due": until,
-            "due_shard": protocol.verification_shard(repository),
+            "due_shard": verification_shard(repository),
             **({} if goes_on else {"verification_started_at": now}),
         },
         remove=() if goes_on else PROGRESS,
@@ -176,12 +177,12 @@ def fail(
     the row is not synced any more, and waits for nothing but that.
     """
     count = at.retry_count + 1
-    due = protocol.retry_at(count, now=now, jitter=jitter)
+    due = failures.retry_at(count, now=now, jitter=jitter)
     counted = counters.FAILED if checksums else counters.UNREADABLE
     values: dict[str, Any] = {
         "verification_state": VERIFICATION_FAILED,
         "verified_at": now,
-        "verification_failure": protocol.cut(failure),
+        "verification_failure": failures.cut(failure),
         "verification_retry_count": count,
         "verification_retry_at": due,
         "verification_counted": counted,
@@ -207,7 +208,7 @@ def fail(
 
 def _change(at: Round, values: Mapping[str, Any], gone: tuple[str, ...], due: int) -> Update:
     """A write of the run that has `round`: only while nobody overtook it, and with the lease as it was seen."""
-    place = {} if at.leased else {"due": due, "due_shard": protocol.verification_shard(at.repository)}
+    place = {} if at.leased else {"due": due, "due_shard": verification_shard(at.repository)}
     leased = Attr("lease_token").exists() if at.leased else Attr("lease_token").not_exists()
     return Update(
         key=Key(at.repository, ROW),

@@ -31,6 +31,7 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing
 
 NOW = 10_000
@@ -157,7 +158,7 @@ class Violation(Exception):
 
 def _items(table: Table) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
-    shard = protocol.due_shard(REPOSITORY)
+    shard = due_shard(REPOSITORY)
     if table.row is not None:
         state, revision, token, expires, suspect_until, due = table.row
         row = {"state": state, "suspect_until": suspect_until, "id": 1, "created_at": 1}
@@ -168,7 +169,7 @@ def _items(table: Table) -> list[dict[str, Any]]:
         if due is not None:
             row |= {"due": due, "due_shard": shard}
         elif state == SYNCED and token is None:
-            row |= {"due": NOW, "due_shard": protocol.verification_shard(REPOSITORY)}
+            row |= {"due": NOW, "due_shard": verification_shard(REPOSITORY)}
         items.append({"repository": REPOSITORY, "item": ROW, **row})
     for tag, owed in enumerate(table.owed):
         if owed is not None:
@@ -186,10 +187,10 @@ def _items(table: Table) -> list[dict[str, Any]]:
 def _table(store: MemoryStore, tags: int) -> Table:
     row: Any = store.get(Key(REPOSITORY, ROW))
     if row:
-        waiting = row.get("due_shard") == protocol.verification_shard(REPOSITORY)
+        waiting = row.get("due_shard") == verification_shard(REPOSITORY)
         if waiting != (row.get("state") == SYNCED and "lease_token" not in row):
             raise Violation("what waits for its verification is what is synced and nobody's, and nothing else")
-        swept = row.get("due_shard") == protocol.due_shard(REPOSITORY)
+        swept = row.get("due_shard") == due_shard(REPOSITORY)
         row = {**row, "due": row.get("due") if swept else None}
     owed: list[Any] = []
     seen: list[Any] = []

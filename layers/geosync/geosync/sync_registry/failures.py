@@ -1,0 +1,23 @@
+"""How a failure is kept, and when what failed is tried again."""
+
+from __future__ import annotations
+
+FAILURE_LENGTH = 255
+"""Characters of a failure that are kept."""
+
+
+def retry_at(attempts: int, *, now: int, jitter: int) -> int:
+    """When a reference that failed `attempts` times is tried again (ms): GitLab's backoff, an hour at the longest.
+
+    delay(n) = n^4 + 15 + jitter * (n + 1) seconds with `jitter` 0 to 29; min(now + delay(n), now + 1 h + delay(1)).
+    """
+    return now + 1000 * min(_delay(attempts, jitter), 3600 + _delay(1, jitter))
+
+
+def _delay(attempts: int, jitter: int) -> int:
+    return int(attempts**4 + 15 + jitter * (attempts + 1))
+
+
+def cut(failure: str) -> str:
+    """A failure's text, at most 255 characters, with `...` at the end when it was longer."""
+    return failure if len(failure) <= FAILURE_LENGTH else failure[: FAILURE_LENGTH - 3] + "..."

@@ -1,0 +1,73 @@
+"""What stops the work of a site, or all that needs one registry: pause and holds, carried out on the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from geosync.errors import Contended
+from geosync.sync_registry import holds
+from geosync.sync_registry.access import ATTEMPTS, Access
+from geosync.sync_registry.changes import ConditionFailed, Delete, Update
+from geosync.sync_registry.failures import cut
+from geosync.sync_registry.holds import Hold
+from geosync.sync_registry.items import SITE
+
+
+class Switches(Access):
+    """The site's pause, and the holds of its registries."""
+
+    def pause(self, reason: str = "") -> None:
+        """Stop the syncs of this site: events are still marked, nobody acquires anything."""
+        self._store.write(Update(key=holds.PAUSE, set={"reason": reason}, set_once={"since": self._clock()}))
+
+    def resume(self) -> None:
+        """Let the syncs go on; what is due is found by the sweep."""
+        self._store.write(Delete(key=holds.PAUSE))
+
+    def is_paused(self) -> bool:
+        """Whether the site is paused."""
+        return self._store.get(holds.PAUSE) is not None
+
+    def hold(
+        self, registry: str, *, reason: str, retry_after: float | None = None, credentials: str | None = None
+    ) -> Hold:
+        """Leave a registry alone: for longer each time it is held again after a hold had run out.
+
+        `retry_after` (seconds) is what the registry asked for: at least so long. `credentials` is the version of those
+        that it refused.
+        """
+        believed: Hold | None = None
+        for _ in range(ATTEMPTS):
+            now = self._clock()
+            change = holds.hold(
+                believed,
+                registry,
+                reason=cut(reason),
+                now=now,
+                retry_after=retry_after,
+                credentials=credentials,
+            )
+            if change is None:
+                break
+            try:
+                return Hold.from_item(self._written(change))
+            except ConditionFailed as failed:
+                believed = Hold.from_item(failed.item) if failed.item is not None else None
+        if believed is None:
+            raise Contended(f"{registry}: its hold changed {ATTEMPTS} times while it was to be set")
+        return believed
+
+    def held(self, registries: Iterable[str]) -> Hold | None:
+        """The hold in force on any of `registries` that lasts longest."""
+        found = self._store.batch_get(holds.hold_key(registry) for registry in registries)
+        return holds.longest((Hold.from_item(item) for item in found.values()), self._clock())
+
+    def holds(self) -> list[Hold]:
+        """The holds in force on any registry."""
+        now = self._clock()
+        items = self._store.items(SITE, holds.PREFIX, limit=holds.MOST_HOLDS)
+        return [hold for hold in map(Hold.from_item, items) if hold.until > now]
+
+    def clear_hold(self, registry: str) -> None:
+        """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""
+        self._store.write(Delete(key=holds.hold_key(registry)))
