@@ -9,7 +9,7 @@ import pytest
 from tests.unit.template.parts import RESOURCES, ROOT, of_type, refers_to
 
 ALARMS = of_type("AWS::CloudWatch::Alarm")
-RUNBOOK = (ROOT / "docs" / "operations.md").read_text().split("\n## When an alarm rings", 1)[1].split("\n## ", 1)[0]
+RUNBOOK = (ROOT / "docs" / "signals.md").read_text().split("\n## When an alarm rings", 1)[1].split("\n## ", 1)[0]
 SOURCES = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "layers" / "geosync").rglob("*.py")]
 
 
