@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from local import certificates
 from local import emulator as local_emulator
 from local.stack import Stack
 from tests.e2e.parts import Site, envelope, eventually, push_event
@@ -73,7 +74,7 @@ def test_check_is_content_with_every_site_as_it_is_deployed(run: Run, sites: lis
     for site in sites:
         found = check(run, site)
         assert problems(found) <= FOUND_IN_LOGS | {"dlq_empty"}, found
-        assert {"endpoint_reachable", "token_accepted", "wrong_token_refused", "local_registry"} <= set(found)
+        assert {"clock", "endpoint_reachable", "token_accepted", "wrong_token_refused", "local_registry"} <= set(found)
     assert {"arrives_at_frankfurt", "arrives_at_oregon"} <= set(check(run, sites[0]))
 
 
@@ -168,17 +169,30 @@ def test_a_wrong_password_of_the_primary_s_registry_is_found(run: Run, secondari
     assert "primary_registry" not in problems(check(run, site))
 
 
-def test_a_registry_that_does_not_trust_the_issuer_is_found(run: Run, secondaries: list[Site]) -> None:
+def test_a_registry_that_does_not_trust_the_issuer_the_key_or_the_service_is_found(
+    run: Run, secondaries: list[Site]
+) -> None:
     site = next(site for site in secondaries if site.name == "frankfurt")
     client = site.client("secretsmanager")
     name = "geosync/frankfurt/primary-registry"
     right = client.get_secret_value(SecretId=name)["SecretString"]
-    client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), "issuer": "somebody-else"}))
+    faults = {
+        "issuer": "somebody-else",
+        "private_key": certificates.signing_pair("somebody else").private_key,
+        "service": "another-service",
+    }
     with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
-        found = check(run, site)
-        assert problems(found) >= {"primary_registry"}
-        assert "somebody-else" in found["primary_registry"]["fix"]
-        assert "PRIVATE KEY" not in json.dumps(found)
+        for key, value in faults.items():
+            client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), key: value}))
+            found = check(run, site)
+            # The endpoint and its token, the other thing that is called 401, are not blamed.
+            assert problems(found) >= {"primary_registry"}, key
+            assert found["token_accepted"]["result"] == "ok"
+            assert "token from untrusted issuer" in found["primary_registry"]["fix"]
+            assert "PRIVATE KEY" not in json.dumps(found)
+            if key == "issuer":
+                assert "'somebody-else'" in found["primary_registry"]["fix"]
+    assert "primary_registry" not in problems(check(run, site))
 
 
 def test_an_event_source_that_is_off_is_found(run: Run, secondaries: list[Site]) -> None:
@@ -213,6 +227,7 @@ def test_a_registry_that_posts_pulls_or_a_wrong_token_is_found(run: Run, primary
         assert time.monotonic() < end, found
         found = check(run, primary)
     assert "ignore: {actions: [pull]" in found["pulls_ignored"]["fix"]
+    assert "401 Unauthorized unaccepted" in found["registry_sends_the_token"]["text"]
 
 
 def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, secondaries: list[Site]) -> None:
@@ -232,6 +247,10 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, s
     assert run(site, "dlq", "replay", letter["id"]).code == 0
     (again,) = eventually(listed, seconds=30, what="the message back in the DLQ")
     assert (again["id"] != letter["id"], again["kind"], again["reason"]) == (True, "refused", letter["reason"])
+    # Discarded, it is gone, and the audit log says why.
+    assert run(site, "dlq", "discard", again["id"], "--reason", f"poison {word}").code == 0
+    assert listed() == []
+    assert f"poison {word}" in run(site, "events", "--audit", "--json").output
 
 
 # ── under IAM ──
@@ -285,6 +304,9 @@ def test_the_policies_of_the_manual_are_enough(
     for command in (["pause"], ["resume"], ["resync", "e2e/nothing", "v1"], ["dlq", "replay", "--all"]):
         ended = as_user(actor, site, *command)
         assert ended.code == 0, ended.error
+    sent = site.client("sqs").send_message(QueueUrl=site.about["dlq_url"], MessageBody="made by a test")
+    ended = as_user(actor, site, "dlq", "discard", sent["MessageId"], "--reason", "made by a test")
+    assert ended.code == 0, ended.error
 
 
 def test_what_a_caller_may_not_look_at_is_unknown_and_does_not_keep_the_rest(

@@ -101,3 +101,31 @@ def secondary(deploy: Callable[[str], Site]) -> Site:
 @pytest.fixture
 def primary(deploy: Callable[[str], Site]) -> Site:
     return deploy("primary")
+
+
+@pytest.fixture
+def events_table(secondary: Site) -> str:
+    """Make the secondary's event log, which holds the audit log as well, and return the table's name."""
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    dynamodb.create_table(
+        TableName="events",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "hour", "AttributeType": "S"},
+            {"AttributeName": "received_at", "AttributeType": "N"},
+        ],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "recent",
+                "KeySchema": [
+                    {"AttributeName": "hour", "KeyType": "HASH"},
+                    {"AttributeName": "received_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    secondary.outputs["EventsTable"] = "events"
+    return "events"

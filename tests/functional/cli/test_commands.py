@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 
+import boto3
 import pytest
-from tests.functional.cli.conftest import Site
+from tests.functional.cli.conftest import REGION, Site
 
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
@@ -174,6 +175,43 @@ def test_replay_wants_messages_or_all(secondary: Site, arguments: list[str]) -> 
     dead_letter(secondary, PARKED)
     assert secondary.run("dlq", "replay", *arguments).exit_code == 2
     assert secondary.bodies("WorkQueueUrl") == []
+
+
+def test_a_discarded_message_is_in_the_audit_log_with_who_and_why_and_the_others_stay(
+    secondary: Site, events_table: str
+) -> None:
+    wanted = dead_letter(secondary, "not json", kind="refused", reason="not JSON")
+    other = dead_letter(secondary, PARKED)
+    answer = secondary.run("dlq", "discard", wanted, "no-such-id", "--reason", "made by a [red]test")
+    assert answer.exit_code == 1
+    assert f"discarded {wanted}" in answer.output
+    assert "not in the DLQ: no-such-id" in answer.output
+    (kept,) = boto3.client("dynamodb", region_name=REGION).scan(TableName=events_table)["Items"]
+    assert (kept["body"]["S"], kept["detail"]["S"]) == ("not json", "made by a [red]test")
+    assert kept["who"]["S"].startswith("arn:aws:")
+    assert "made by a [red]test" in secondary.run("events", "--audit", "--json").output
+    assert [one["id"] for one in json.loads(secondary.run("dlq", "list", "--json").output)] == [other]
+    assert secondary.bodies("EventsQueueUrl") == []
+
+
+def test_a_message_that_the_audit_log_does_not_take_is_not_discarded(secondary: Site) -> None:
+    secondary.outputs["EventsTable"] = "no-such-table"
+    letter = dead_letter(secondary, PARKED)
+    answer = secondary.run("dlq", "discard", letter, "--reason", "made by a test")
+    assert answer.exit_code == 2
+    assert "discarded" not in answer.output
+    attributes = secondary.sqs.get_queue_attributes(
+        QueueUrl=secondary.outputs["DeadLetterQueueUrl"], AttributeNames=["All"]
+    )["Attributes"]
+    kept = int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
+    assert kept == 1
+
+
+@pytest.mark.parametrize("arguments", [["--reason", "no id"], ["an-id"], ["an-id", "--reason", " "]])
+def test_discard_wants_messages_and_a_reason(secondary: Site, arguments: list[str]) -> None:
+    dead_letter(secondary, PARKED)
+    assert secondary.run("dlq", "discard", *arguments).exit_code == 2
+    assert len(json.loads(secondary.run("dlq", "list", "--json").output)) == 1
 
 
 # ── check: what needs no endpoint ──

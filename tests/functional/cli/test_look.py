@@ -9,7 +9,6 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.cli.site import Site as DeployedSite
 from geosync.notifications.publish import hour_of
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import wall_clock
@@ -90,35 +89,14 @@ def test_a_repository_without_a_row_or_with_an_impossible_name(secondary: Site) 
 
 
 @pytest.fixture
-def event_log(secondary: Site, stacks: dict[str, DeployedSite]) -> Any:
+def event_log(secondary: Site, events_table: str) -> Any:
     dynamodb = boto3.client("dynamodb", region_name=REGION)
-    dynamodb.create_table(
-        TableName="events",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "id", "AttributeType": "S"},
-            {"AttributeName": "hour", "AttributeType": "S"},
-            {"AttributeName": "received_at", "AttributeType": "N"},
-        ],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "recent",
-                "KeySchema": [
-                    {"AttributeName": "hour", "KeyType": "HASH"},
-                    {"AttributeName": "received_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
-    secondary.outputs["EventsTable"] = "events"
 
     def put(hour: str = "", **texts: str) -> None:
         now = wall_clock()
         item = {name: {"S": text} for name, text in texts.items()}
         item |= {"hour": {"S": hour + hour_of(now)}, "received_at": {"N": str(now)}}
-        dynamodb.put_item(TableName="events", Item=item)
+        dynamodb.put_item(TableName=events_table, Item=item)
 
     return put
 

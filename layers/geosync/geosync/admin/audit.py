@@ -7,6 +7,7 @@ are counted in one item for a minute and a method, so that a flood of them fills
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable
@@ -44,7 +45,7 @@ class Audit:
         self,
         dynamodb: DynamoDBClient,
         table: str,
-        logger: Logger,
+        logger: Logger | logging.Logger,
         *,
         retention_days: int,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
@@ -90,9 +91,9 @@ class Audit:
         self._log(entry, "done", 200)
         self._put(entry, "done", source=source, detail="", status=200)
 
-    def discarded(self, caller: Caller, *, message: str, body: str, reason: str) -> None:
+    def discarded(self, who: str, *, message: str, body: str, reason: str) -> None:
         """Keep a message that is given up. Raises botocore's errors: then it must not be deleted."""
-        entry = Entry(id=f"audit-discarded-{message}", action=f"discard {message}", who=caller.name)
+        entry = Entry(id=f"audit-discarded-{message}", action=f"discard {message}", who=who)
         kept = body.encode()[:MOST_DISCARDED].decode(errors="ignore")
         self._logger.info("dead_letter_discarded", extra={"message_id": message, "who": entry.who, "reason": reason})
         self._put(entry, "done", source="", detail=reason, body=kept)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from geosync.cli.checks import endpoint, registries, sync, wiring
+from geosync.cli.checks import clock, endpoint, registries, sync, wiring
 from geosync.cli.checks.findings import Finding, Look, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
 from geosync.cli.site import Chosen, Site, StackName
@@ -86,6 +86,7 @@ def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple
     """What there is to look at, in the order of a push's way."""
     first: list[tuple[str, Look]] = [
         ("stack", lambda: wiring.look_at_the_stack(site)),
+        ("clock", lambda: clock.look(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
     last: list[tuple[str, Look]] = [

@@ -1,20 +1,22 @@
-"""`geosync dlq list` and `replay`: what ended in the dead-letter queue, why, and the way back."""
+"""`geosync dlq list`, `replay` and `discard`: what ended in the dead-letter queue, why, the way back and out."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import asdict
 
 import click
 
+from geosync.admin.audit import Audit
 from geosync.cli.output import SOMETHING_WRONG, as_json, console, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.dead_letters import DeadLetters
+from geosync.dead_letters import DeadLetter, DeadLetters
 
 
 @click.group()
 def dlq() -> None:
-    """Look at the dead-letter queue, and replay what is in it."""
+    """Look at the dead-letter queue, and replay or discard what is in it."""
 
 
 @dlq.command("list")
@@ -58,6 +60,39 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
     click.echo(f"{done} replayed.")
     if wanted:
         click.echo(f"not in the DLQ: {' '.join(sorted(wanted))}", err=True)
+        raise SystemExit(SOMETHING_WRONG)
+
+
+@dlq.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@click.option("--reason", required=True, metavar="TEXT", help="Why it is not to be done; kept in the audit log.")
+@click.pass_obj
+def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> None:
+    """Delete messages for good, each after the audit log has it, with the reason (geosync events --audit).
+
+    What a message names stays as it is in the sync registry. Exit code 1 when an ID is not found.
+    """
+    if not reason.strip():
+        raise click.BadParameter("say why", param_hint="--reason")
+    site = choose().site()
+    audit = Audit(
+        site.client("dynamodb"),
+        site.outputs["EventsTable"],
+        logging.getLogger(__name__),  # nobody listens: the command says itself what it does
+        retention_days=int(site.parameters.get("EventRetentionDays", "30")),
+    )
+    who = str(site.client("sts").get_caller_identity()["Arn"])
+
+    def note(letter: DeadLetter) -> None:
+        audit.discarded(who, message=letter.id, body=letter.body, reason=reason)
+
+    missing = set(ids)
+    for letter in _letters(site).discard(set(ids), note):
+        missing.discard(letter.id)
+        click.echo(f"discarded {letter.id}  {plain(letter.about)}")
+    click.echo(f"{len(set(ids)) - len(missing)} discarded.")
+    if missing:
+        click.echo(f"not in the DLQ: {' '.join(sorted(missing))}", err=True)
         raise SystemExit(SOMETHING_WRONG)
 
 

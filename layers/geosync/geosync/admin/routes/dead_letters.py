@@ -63,7 +63,7 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
         who = caller()
 
         def note(letter: dead_letters.DeadLetter) -> None:
-            site.audit.discarded(who, message=letter.id, body=letter.body, reason=asked.reason)
+            site.audit.discarded(who.name, message=letter.id, body=letter.body, reason=asked.reason)
 
         done = [letter.id for letter in site.letters.discard(set(asked.ids), note)]
         return LettersDone(

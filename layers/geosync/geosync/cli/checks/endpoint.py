@@ -120,7 +120,8 @@ def look_at_the_registry(site: Site) -> Iterator[Finding]:
         reasons = ", ".join(sorted({str(line.get("reason")) for line in refused}))
         yield problem(
             "registry_sends_the_token",
-            f"{len(refused)} notifications in {REFUSED_MINUTES} min were refused with 401 ({reasons})",
+            f"{len(refused)} notifications in {REFUSED_MINUTES} min were refused with 401 ({reasons}): in the "
+            "registry's log 401 Unauthorized unaccepted",
             way_out(str(refused[-1].get("source"))),
         )
     else:

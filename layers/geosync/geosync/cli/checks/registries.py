@@ -42,7 +42,7 @@ def _look(site: Site, name: str, parameter: str, repository: str | None, *, writ
     deadline.set(SECONDS)
     vendor = site.parameters.get(f"{parameter}Vendor", AUTO)
     try:
-        client = open_registry(url, _secret(site, arn), vendor=vendor, deadline=deadline, writes=writes)
+        client = open_registry(url, secret_of(site, arn), vendor=vendor, deadline=deadline, writes=writes)
     except ConfigurationError as error:
         yield problem(
             name, str(error), f"correct the secret named by {parameter}SecretArn; docs/registries.md shows its forms"
@@ -80,7 +80,8 @@ def _tags(client: Registry, repository: str) -> str:
     return f"the tags of {repository}"
 
 
-def _secret(site: Site, arn: str) -> str | None:
+def secret_of(site: Site, arn: str) -> str | None:
+    """Return the text of a registry's secret; None: it has none."""
     if not arn:
         return None
     return site.client("secretsmanager").get_secret_value(SecretId=arn).get("SecretString") or ""
@@ -93,7 +94,8 @@ def _credentials_fix(client: Registry, parameter: str) -> str:
         case RegistryKey(issuer=issuer):
             return (
                 f"the registry does not trust the key or the issuer {issuer!r}: its auth.token.issuer must be that, "
-                "and its rootcertbundle hold the key's certificate"
+                "and its rootcertbundle hold the key's certificate. Its log says which: token from untrusted issuer, "
+                "token signed by untrusted key, token intended for another audience (its service)"
             )
         case Borrowed():
             return (
