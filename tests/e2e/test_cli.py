@@ -169,28 +169,26 @@ def test_a_wrong_password_of_the_primary_s_registry_is_found(run: Run, secondari
     assert "primary_registry" not in problems(check(run, site))
 
 
-def test_a_registry_that_does_not_trust_the_issuer_the_key_or_the_service_is_found(
-    run: Run, secondaries: list[Site]
-) -> None:
+def test_a_registry_that_does_not_trust_the_issuer_or_the_key_is_found(run: Run, secondaries: list[Site]) -> None:
     site = next(site for site in secondaries if site.name == "frankfurt")
     client = site.client("secretsmanager")
     name = "geosync/frankfurt/primary-registry"
     right = client.get_secret_value(SecretId=name)["SecretString"]
+    other = certificates.signing_pair("somebody else")
     faults = {
-        "issuer": "somebody-else",
-        "private_key": certificates.signing_pair("somebody else").private_key,
-        "service": "another-service",
+        "issuer": {"issuer": "somebody-else"},
+        "key": {"private_key": other.private_key, "certificate": other.certificate},
     }
     with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
-        for key, value in faults.items():
-            client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), key: value}))
+        for fault, wrong in faults.items():
+            client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), **wrong}))
             found = check(run, site)
             # The endpoint and its token, the other thing that is called 401, are not blamed.
-            assert problems(found) >= {"primary_registry"}, key
+            assert problems(found) >= {"primary_registry"}, fault
             assert found["token_accepted"]["result"] == "ok"
             assert "token from untrusted issuer" in found["primary_registry"]["fix"]
             assert "PRIVATE KEY" not in json.dumps(found)
-            if key == "issuer":
+            if fault == "issuer":
                 assert "'somebody-else'" in found["primary_registry"]["fix"]
     assert "primary_registry" not in problems(check(run, site))
 
