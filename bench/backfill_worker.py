@@ -18,10 +18,10 @@ from typing import Any
 from bench.peak import resident_peak
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
+from geosync.receiver import Receiver
 from geosync.registries.registry import Registry
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.deletes import TagRemover
-from geosync.replication.receiver import Receiver
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.replication.work import CatalogueMessage, WorkMessage

@@ -19,7 +19,7 @@ from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
 from geosync.admin.site import Site
 from geosync.dead_letters import DeadLetters
-from geosync.event_pages import EventLog
+from geosync.event_log import EventLog
 from geosync.notifications.authorization import read_tokens
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
 from geosync.oci.deadline import Deadline
-from geosync.replication.receiver import Receiver
+from geosync.receiver import Receiver
 from geosync.replication.reporting import Reporter
 from geosync.replication.settings import SyncSettings
 from geosync.replication.site_registries import SiteRegistries

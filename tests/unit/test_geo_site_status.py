@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geosync import event_log, status
+from geosync import event_cursor, status
 from geosync.event_log import LastEvent
 from geosync.events import GeoEvent
 from geosync.geo_site_status import UNHEALTHY_AFTER, VerificationCounts, geo_site_status, percentage
@@ -100,7 +100,7 @@ def test_lag_is_the_last_event_against_the_last_one_processed(store: MemoryStore
         return GeoEvent(id=f"e{number}", received_at=number * 1000, **fields)  # type: ignore[arg-type]
 
     for number in (2, 3, 1):  # queues deliver in any order
-        event_log.record_processed(store, event(number))
+        event_cursor.record(store, event(number))
     fields = geo_site_status(read(store), role="primary", last_event=LastEvent(id="e9", received_at=9000))
     assert (fields["last_event_id"], fields["last_event_timestamp"]) == ("e9", 9)
     assert (fields["cursor_last_event_id"], fields["cursor_last_event_timestamp"]) == ("e3", 3)

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from geosync import heartbeats, status
-from geosync.event_log import CURSOR
+from geosync import event_cursor, heartbeats, status
 from geosync.events import GeoEvent, Heartbeat
 from geosync.reconcile import recovery as reconcile
 from geosync.replication import catalogue
@@ -224,7 +223,7 @@ def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secon
     assert secondary.minute().recovery_point == secondary.now - MINUTE, (
         "no event has come since: it may still be silent"
     )
-    secondary.store.write(Update(key=CURSOR, set={"id": "e", "received_at": secondary.now}))
+    secondary.store.write(Update(key=event_cursor.KEY, set={"id": "e", "received_at": secondary.now}))
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().lost is None
 

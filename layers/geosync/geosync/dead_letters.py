@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from geosync.replication.work import CATALOGUE_KIND, KIND
+from geosync.replication.work import KINDS
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -50,12 +50,12 @@ class DeadLetter:
 
     @property
     def is_work(self) -> bool:
-        """Whether it came from the work queue (a wake-up); the rest came from the events queue."""
+        """Whether it came from the work queue; the rest came from the events queue."""
         try:
             kind = json.loads(self.body).get("kind")
         except (ValueError, AttributeError, RecursionError):
             return False
-        return kind in {KIND, CATALOGUE_KIND}
+        return kind in KINDS
 
 
 class DeadLetters:

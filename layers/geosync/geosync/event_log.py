@@ -1,25 +1,46 @@
-"""The newest event, of the primary's event log and of those that a secondary has processed: what lag is read from."""
+"""The event log, for people: what came in, what became of it, what could not be used and why.
+
+One item per event, in a DynamoDB table:
+
+    id           S  partition key: what a registry sends again overwrites itself
+    hour         S  `2026-11-24T05` (UTC), partition key of the index `recent`; of what an operator did `audit#…`
+    received_at  N  milliseconds since the epoch, sort key of `recent`: the newest events, page by page
+    outcome      S  `accepted` or `unusable`, with `reason`
+    expire_at    N  TTL, seconds since the epoch
+    ...             the fields of the geo event, or what an unusable event claimed
+
+notifications/publish.py writes it, admin/audit.py adds what operators did; here it is read. One query reads one hour. A
+page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it then ends early and says
+where to go on.
+"""
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.conditions import Attr
-
-from geosync.events import GeoEvent
-from geosync.notifications.publish import hour_of
-from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
-from geosync.sync_registry.items import SITE, Item
+from boto3.dynamodb.types import TypeDeserializer
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+INDEX = "recent"
+AUDIT = "audit#"
+"""Before the hour of what an operator did: the same index, other partitions."""
 HOURS = 48
-"""Hours of the event log in which `last` looks for an event, a query each; on a busy site the first one finds it."""
-PAGE = 50
-CURSOR = Key(SITE, "cursor")
+"""Hours that a page, or the look for the newest event, goes back through, a query each."""
+HOUR_MS = 3_600_000
+LOOKED_AT = 50
+"""Entries of an hour in which `last` looks for one that was accepted; on a busy site the first query finds it."""
+
+_plain = TypeDeserializer().deserialize
+
+
+def hour_of(moment: int) -> str:
+    """The partition of the index that an event of `moment` (ms) is in: `2026-03-01T09`, in UTC."""
+    return datetime.fromtimestamp(moment // 1000, UTC).strftime("%Y-%m-%dT%H")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +59,12 @@ def last(dynamodb: DynamoDBClient, events_table: str, *, now: int) -> LastEvent 
     for hour in range(HOURS):
         found = dynamodb.query(
             TableName=events_table,
-            IndexName="recent",
+            IndexName=INDEX,
             KeyConditionExpression="#hour = :hour",
             ExpressionAttributeNames={"#hour": "hour"},
-            ExpressionAttributeValues={":hour": {"S": hour_of(now - hour * 3_600_000)}},
+            ExpressionAttributeValues={":hour": {"S": hour_of(now - hour * HOUR_MS)}},
             ScanIndexForward=False,
-            Limit=PAGE,
+            Limit=LOOKED_AT,
         )
         for item in found["Items"]:
             if item.get("outcome", {}).get("S") == "accepted":
@@ -51,16 +72,78 @@ def last(dynamodb: DynamoDBClient, events_table: str, *, now: int) -> LastEvent 
     return None
 
 
-def record_processed(store: Store, event: GeoEvent) -> None:
-    """Keep `event` as the last one that this secondary processed, unless a newer one was."""
-    newest = Attr("received_at").not_exists() | Attr("received_at").lt(event.received_at)
-    with suppress(ConditionFailed):
-        store.write(Update(key=CURSOR, set={"id": event.id, "received_at": event.received_at}, when=newest))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """Where a page ended: entries before this one are still to come. `id` is empty at the end of an hour."""
+
+    received_at: int
+    id: str = ""
 
 
-def last_processed(item: Item | None) -> LastEvent | None:
-    """Read the item that record_processed writes."""
-    if item is None:
-        return None
-    received_at = item.get("received_at")
-    return LastEvent(id=str(item.get("id", "")), received_at=received_at if isinstance(received_at, int) else 0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Entries as they are stored, newest first, and where the next page begins (None: nothing older is kept)."""
+
+    entries: tuple[Mapping[str, Any], ...]
+    following: Before | None
+
+
+class EventLog:
+    """Reads one site's event log."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._retention_ms = retention_days * 24 * HOUR_MS
+
+    def page(self, *, now: int, limit: int, before: Before | None = None, kind: str = "") -> Page:
+        """At most `limit` entries before `before`; `kind` is "" for geo events and AUDIT for what operators did."""
+        found: list[Mapping[str, Any]] = []
+        oldest = now - self._retention_ms
+        moment = before.received_at if before is not None else now
+        start = before if before is not None and before.id else None
+        for _ in range(HOURS):
+            if moment < oldest:
+                return Page(entries=tuple(found), following=None)
+            for item in self._of_hour(kind + hour_of(moment), start, limit - len(found) + 1):
+                if len(found) == limit:
+                    last = found[-1]
+                    return Page(
+                        entries=tuple(found), following=Before(received_at=int(last["received_at"]), id=last["id"])
+                    )
+                found.append(item)
+            start = None
+            moment = moment - moment % HOUR_MS - 1
+        return Page(entries=tuple(found), following=Before(received_at=moment))
+
+    def last(self, *, now: int) -> LastEvent | None:
+        """The newest event that was accepted; None when none came lately."""
+        return last(self._dynamodb, self._table, now=now)
+
+    def _of_hour(self, name: str, start: Before | None, limit: int) -> Iterator[Mapping[str, Any]]:
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": INDEX,
+            "KeyConditionExpression": "#hour = :hour",
+            "ExpressionAttributeNames": {"#hour": "hour"},
+            "ExpressionAttributeValues": {":hour": {"S": name}},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if start is not None:
+            query["ExclusiveStartKey"] = {
+                "hour": {"S": name},
+                "received_at": {"N": str(start.received_at)},
+                "id": {"S": start.id},
+            }
+        while True:
+            answer = self._dynamodb.query(**query)
+            for item in answer["Items"]:
+                yield {key: _number(_plain(value)) for key, value in item.items()}
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _number(value: Any) -> Any:
+    return int(value) if not isinstance(value, str | dict | bool) and value is not None else value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from geosync import event_log, heartbeats
+from geosync import event_cursor, heartbeats
 from geosync.errors import CorruptItem
 from geosync.event_log import LastEvent
 from geosync.replication import catalogue
@@ -212,7 +212,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         holds=tuple(hold for hold in holds if hold.until > now),
         heartbeat=last_heartbeat(heartbeat),
         comparison=catalogue.walk_of(site.get(catalogue.KEY)),
-        cursor=event_log.last_processed(site.get(event_log.CURSOR)),
+        cursor=event_cursor.read(site.get(event_cursor.KEY)),
         last_minute=_number(site[MINUTE], "at") if MINUTE in site else None,
         open_repositories=len(open_repositories),
         failed_repositories=len(failed_repositories),
@@ -248,7 +248,7 @@ _SITE_ITEMS = (
     hold_items.PAUSE,
     heartbeats.KEY,
     catalogue.KEY,
-    event_log.CURSOR,
+    event_cursor.KEY,
     recovery.RECOVERY,
     recovery.LOST,
     recovery.REFUSED,

@@ -72,7 +72,7 @@ def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, mo
     dynamodb: Any = app.api()._site.events._dynamodb
     query = dynamodb.query
     monkeypatch.setattr(dynamodb, "query", lambda **asked: query(**asked | {"Limit": min(asked["Limit"], 2)}))
-    monkeypatch.setattr("geosync.event_pages.HOURS", 1)
+    monkeypatch.setattr("geosync.event_log.HOURS", 1)
     monkeypatch.setattr(app.api()._site.events, "_retention_ms", 10 * HOUR)
     assert len(ask("GET", EVENTS).json["nodes"]) == 5
 

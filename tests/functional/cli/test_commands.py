@@ -11,7 +11,7 @@ from tests.functional.cli.conftest import REGION, Site
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
-from geosync.replication.work import VerifyMessage, WorkMessage
+from geosync.replication.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 
@@ -141,10 +141,12 @@ def test_the_dlq_is_listed_with_kinds_and_reasons_and_stays(secondary: Site) -> 
 
 def test_replay_sends_each_message_to_the_queue_that_it_came_from(secondary: Site) -> None:
     event = {"version": "1", "repository": "group/other", "tag": "v9"}
-    dead_letter(secondary, PARKED, kind="parked", reason="x")
+    work = [PARKED, CatalogueMessage().to_json(), VerifyMessage(repository="group/app").to_json()]
+    for body in work:
+        dead_letter(secondary, body)
     dead_letter(secondary, json.dumps(event))
     assert secondary.run("dlq", "replay", "--all").exit_code == 0
-    assert secondary.bodies("WorkQueueUrl") == [json.loads(PARKED)]
+    assert sorted(map(str, secondary.bodies("WorkQueueUrl"))) == sorted(str(json.loads(body)) for body in work)
     assert secondary.bodies("EventsQueueUrl") == [event]
     assert secondary.run("dlq", "list").exit_code == 0
 

@@ -12,7 +12,7 @@ from functions.sync import app
 from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
 
 from geosync.errors import Unauthorized
-from geosync.replication.receiver import Receiver
+from geosync.receiver import Receiver
 from geosync.replication.reference import ReferenceSync
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.verification.checksum import checksum

@@ -16,12 +16,12 @@ from tests.support.proxy import CountingProxy
 from geosync.events import EventName, GeoEvent
 from geosync.oci.credentials import Anonymous, Credentials
 from geosync.oci.deadline import Deadline
+from geosync.receiver import Receiver
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.deletes import TagRemover
 from geosync.replication.known_capabilities import KnownCapabilities
-from geosync.replication.receiver import Receiver
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.breaker import Limits

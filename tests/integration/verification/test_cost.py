@@ -13,12 +13,13 @@ from tests.integration.verification.conftest import Breakable
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call
 
+from geosync.replication.outcome import VerificationEnding
 from geosync.replication.reporting import Reporter
+from geosync.replication.settings import Bounds
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import ROW, SYNCED, Reference, Seen
 from geosync.sync_registry.registry import wall_clock
 from geosync.verification import rounds
-from geosync.verification.bounds import Bounds, Ending
 from geosync.verification.transitions import ABANDONED_AFTER, DAY
 from geosync.verification.verifier import Verifier
 
@@ -88,7 +89,7 @@ def test_a_tag_costs_two_requests_and_what_tags_share_is_looked_for_once(
 
     result = verifier(secondary, clock).verify(repository)
 
-    assert result.ending is Ending.VERIFIED
+    assert result.ending is VerificationEnding.VERIFIED
     assert secondary.primary_proxy.counts() == {("HEAD", "tag"): tags, ("GET", "tags"): 1}
     counts = secondary.secondary_proxy.counts()
     assert counts == {
@@ -114,12 +115,12 @@ def test_a_day_s_requests_bound_a_repository_and_the_next_day_goes_on_where_it_s
         result = one.verify(repository)
         assert result.requests == secondary.requests()
         assert secondary.requests() <= limit + rounds.GROUP * 2 + LAYERS + 1 + rounds.SAMPLE
-        if result.ending is Ending.VERIFIED:
+        if result.ending is VerificationEnding.VERIFIED:
             break
         assert result.reason == "the requests of the day are spent"
         secondary.reset()
-        assert one.verify(repository).ending is Ending.NOT_NOW, "it is not due before tomorrow"
-        assert one.verify(repository, asked=True).ending is Ending.NOT_NOW
+        assert one.verify(repository).ending is VerificationEnding.NOT_NOW, "it is not due before tomorrow"
+        assert one.verify(repository, asked=True).ending is VerificationEnding.NOT_NOW
         assert secondary.requests() == 0
         row = secondary.store.get(Key(repository, ROW))
         assert row is not None
@@ -143,12 +144,12 @@ def test_an_invocation_that_ends_leaves_its_place(
     one = verifier(secondary, clock)
 
     result = one.verify(repository)
-    assert result.ending is Ending.LATER
+    assert result.ending is VerificationEnding.LATER
     before = secondary.primary_proxy.counts()["HEAD", "tag"]
     secondary.deadline.clear()
     secondary.reset()
 
-    assert one.verify(repository).ending is Ending.VERIFIED
+    assert one.verify(repository).ending is VerificationEnding.VERIFIED
     after = secondary.primary_proxy.counts()["HEAD", "tag"]
     assert tags <= before + after <= tags + rounds.GROUP
 
@@ -161,7 +162,7 @@ def test_a_run_makes_room_for_others_after_its_slice(
 
     result = verifier(secondary, clock).verify(repository)
 
-    assert (result.ending, result.reason) == (Ending.LATER, "others wait for their turn")
+    assert (result.ending, result.reason) == (VerificationEnding.LATER, "others wait for their turn")
     assert secondary.requests() == 0
 
 
@@ -176,7 +177,7 @@ def test_the_sample_is_bounded_by_the_site_s_bytes_of_the_day(
     secondary.reset()
 
     for _ in range(3):
-        assert one.verify(repository, asked=True).ending is Ending.VERIFIED
+        assert one.verify(repository, asked=True).ending is VerificationEnding.VERIFIED
     read = sum(
         each.received for each in secondary.secondary_proxy.exchanges if (each.method, each.kind) == ("GET", "blob")
     )
@@ -184,7 +185,7 @@ def test_the_sample_is_bounded_by_the_site_s_bytes_of_the_day(
 
     clock.ahead += DAY
     before = secondary.secondary_proxy.counts()["GET", "blob"]
-    assert one.verify(repository, asked=True).ending is Ending.VERIFIED
+    assert one.verify(repository, asked=True).ending is VerificationEnding.VERIFIED
     assert secondary.secondary_proxy.counts()["GET", "blob"] > before, "another day"
 
 
@@ -193,7 +194,7 @@ def test_nothing_is_read_back_where_the_sample_is_off(
 ) -> None:
     tagged(secondary, make, repository, 2)
 
-    assert verifier(secondary, clock, sample_bytes=0).verify(repository).ending is Ending.VERIFIED
+    assert verifier(secondary, clock, sample_bytes=0).verify(repository).ending is VerificationEnding.VERIFIED
 
     assert secondary.secondary_proxy.counts()["GET", "blob"] == 0
 
@@ -212,8 +213,8 @@ def test_a_run_that_died_is_taken_over_and_writes_nothing_should_it_live(
 
     secondary.primary_proxy.add(Call(method="GET", kind="tags", before=take_over))
 
-    assert verifier(secondary, clock).verify(repository).ending is Ending.OVERTAKEN
-    assert endings == [Ending.NOT_NOW, Ending.VERIFIED]
+    assert verifier(secondary, clock).verify(repository).ending is VerificationEnding.OVERTAKEN
+    assert endings == [VerificationEnding.NOT_NOW, VerificationEnding.VERIFIED]
     assert secondary.row(repository).verification_state == "2"
 
 
@@ -228,7 +229,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
 
     result = verifier(secondary, clock, interval=3600).verify(repository)
 
-    assert result.ending is Ending.VERIFIED
+    assert result.ending is VerificationEnding.VERIFIED
     (lease,) = taken
     assert lease is not None
     held = secondary.store.get(Key(repository, ROW))
@@ -251,7 +252,7 @@ def test_a_blob_of_many_megabytes_is_read_back_in_flat_memory(
     one = verifier(secondary, clock)
     tracemalloc.start()
     try:
-        assert one.verify(repository).ending is Ending.VERIFIED
+        assert one.verify(repository).ending is VerificationEnding.VERIFIED
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

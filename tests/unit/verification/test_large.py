@@ -15,14 +15,15 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.registries.registry import ListedTag
 from geosync.replication.capabilities import Capabilities
+from geosync.replication.outcome import VerificationEnding
 from geosync.replication.reporting import Reporter
+from geosync.replication.settings import Bounds
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.changes import Key, Update
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification import rounds
-from geosync.verification.bounds import Bounds, Ending
 from geosync.verification.checksum import checksum
 from geosync.verification.transitions import DAY
 from geosync.verification.verifier import Verifier
@@ -106,8 +107,8 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         clock=lambda: wall_clock() + ahead,
     )
     peak = runs = 0
-    ending = Ending.LATER
-    while ending is Ending.LATER:
+    ending = VerificationEnding.LATER
+    while ending is VerificationEnding.LATER:
         tracemalloc.start()
         result = verifier.verify(REPOSITORY)
         peak = max(peak, tracemalloc.get_traced_memory()[1])
@@ -116,7 +117,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         assert result.requests <= requests + rounds.GROUP * 3
     row = registry.row(REPOSITORY)
     assert row is not None
-    assert (ending, row.verification_checksum) == (Ending.VERIFIED, checksum(seen))
+    assert (ending, row.verification_checksum) == (VerificationEnding.VERIFIED, checksum(seen))
     assert registry_of_both.requests == tags * 3 + -(-tags // 100)
     return peak, runs
 

@@ -1,6 +1,6 @@
 """The audit log: every action, who took it, when, and how it ended; the refused ones, too.
 
-Each is a log line and an item of the event log's table (see event_pages.AUDIT), kept as long as an event. The item is
+Each is a log line and an item of the event log's table (see event_log.AUDIT), kept as long as an event. The item is
 written before the action is taken: one that cannot be written down is not taken. Refusals of callers that nobody knows
 are counted in one item for a minute and a method, so that a flood of them fills no table.
 """
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geosync.admin.rights import Caller
-from geosync.event_pages import AUDIT
-from geosync.notifications.publish import hour_of
+from geosync.event_log import AUDIT, hour_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger

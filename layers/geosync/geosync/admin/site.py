@@ -10,7 +10,7 @@ from geosync.admin.audit import Audit
 from geosync.admin.http import Refusal
 from geosync.admin.settings import AdminSettings
 from geosync.dead_letters import DeadLetters
-from geosync.event_pages import EventLog
+from geosync.event_log import EventLog
 from geosync.sync_registry.changes import Store
 from geosync.sync_registry.listing import name_of
 from geosync.sync_registry.registry import SyncRegistry, wall_clock

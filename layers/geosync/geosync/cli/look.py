@@ -13,7 +13,7 @@ from geosync import repositories as found_repositories
 from geosync.cli.extras import check_repository
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen
-from geosync.event_pages import AUDIT, EventLog
+from geosync.event_log import AUDIT, EventLog
 from geosync.repositories import Detail, Filter, Tag
 from geosync.sync_registry.items import FAILED, Row
 from geosync.sync_registry.registry import wall_clock

@@ -1,15 +1,6 @@
 """Publishing: every event into the event log (DynamoDB) and every message onto the topic (SNS), side by side.
 
-The event log is for people: what came in, what became of it, what could not be used and why. One item per event:
-
-    id           S  partition key: what a registry sends again overwrites itself
-    hour         S  `2026-11-24T05` (UTC), partition key of the index `recent`
-    received_at  N  milliseconds since the epoch, sort key of `recent`: the newest events, page by page
-    outcome      S  `accepted` or `unusable`, with `reason`
-    expire_at    N  TTL, seconds since the epoch
-    ...             the fields of the geo event, or what an unusable event claimed
-
-Heartbeats are not in it: one a minute would bury the pushes.
+Heartbeats are not in the event log: one a minute would bury the pushes.
 """
 
 from __future__ import annotations
@@ -18,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import fields
-from datetime import UTC, datetime
 from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import NotPublished
+from geosync.event_log import hour_of
 from geosync.events import GeoEvent, Heartbeat
 from geosync.notifications.outcomes import Unusable
 
@@ -137,11 +128,6 @@ class Publisher:
         item |= {name: {"S": text} for name, text in texts.items() if isinstance(text, str)}
         item["received_at"] = {"N": str(outcome.received_at)}
         return item
-
-
-def hour_of(moment: int) -> str:
-    """The partition of the event log's index that an event of `moment` (ms) is in: `2026-03-01T09`, in UTC."""
-    return datetime.fromtimestamp(moment // 1000, UTC).strftime("%Y-%m-%dT%H")
 
 
 def _attempt(call: Callable[[], None], failed: Event) -> None:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 from geosync.errors import GeosyncError
 from geosync.events import GeoEvent
-from geosync.replication.outcome import Outcome
+from geosync.replication.outcome import Outcome, VerificationEnding, VerificationResult
 from geosync.replication.work import WorkMessage
 from geosync.sync_registry.holds import Hold
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.uploads import KeptUpload
-from geosync.verification.bounds import Ending, Result
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -88,10 +87,10 @@ class Reporter:
         self._logger.warning("registry_held", extra=keys)
         self._metrics.put({"RegistriesHeld": 1})
 
-    def verified(self, repository: str, result: Result) -> None:
+    def verified(self, repository: str, result: VerificationResult) -> None:
         """A run of a verification ended."""
         keys = {"repository": repository, "ending": result.ending.value, "requests": result.requests}
-        verified, failed = result.ending is Ending.VERIFIED, result.ending is Ending.FAILED
+        verified, failed = result.ending is VerificationEnding.VERIFIED, result.ending is VerificationEnding.FAILED
         if failed:
             self._logger.warning("repository_differs", extra={**keys, "reason": result.reason})
         else:

@@ -18,11 +18,10 @@ from geosync.errors import CorruptItem, LeaseLost
 from geosync.selection import Selection
 from geosync.sync_registry import counters, findings, listing
 from geosync.sync_registry.changes import Check, Delete, Key, Store, TransactionFailed, Update
-from geosync.sync_registry.items import OWED_PREFIX, ROW, SITE, TAG_PREFIX, Lease, Reference, Row
+from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, SITE, TAG_PREFIX, Lease, Reference, Row
 from geosync.sync_registry.protocol import Comparison, is_mine
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
-from geosync.verification import suspects
 
 KEY = Key(SITE, "rows-walk")
 PAGE = 500
@@ -31,7 +30,7 @@ BATCH = 10_000
 """Items of one repository that are read at a time when it is forgotten."""
 PER_TRANSACTION = 99
 """Items that are deleted in one transaction, beside the check of the lease."""
-_PREFIXES = (OWED_PREFIX, TAG_PREFIX, "digest#", UPLOAD_PREFIX, suspects.PREFIX)
+_PREFIXES = (OWED_PREFIX, TAG_PREFIX, "digest#", UPLOAD_PREFIX, DIFFERS_PREFIX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,19 @@ from geosync.selection import Selection
 from geosync.settings import Role
 from geosync.sync_registry.breaker import Limits
 from geosync.sync_registry.timing import Timing
-from geosync.verification.bounds import Bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What verification may cost.
+
+    Seconds between two rounds of a repository (0: only when asked), requests for each repository and day, bytes read
+    back by the site in a day.
+    """
+
+    interval: float = 7 * 86_400
+    requests: int = 20_000
+    sample_bytes: int = 1024**3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

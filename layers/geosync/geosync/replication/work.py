@@ -21,6 +21,8 @@ VERSION = "1"
 KIND = "work"
 CATALOGUE_KIND = "catalogue"
 VERIFY_KIND = "verify"
+KINDS = frozenset({KIND, CATALOGUE_KIND, VERIFY_KIND})
+"""Of the messages of the work queue; those of the events queue have none of them."""
 Reason = Literal["sweep", "resync", "replay"]
 Scope = Literal["all", "failed"]
 

@@ -23,6 +23,7 @@ from geosync.errors import ContentError, NotFound
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
 from geosync.replication.repair import reads_back
+from geosync.replication.settings import Bounds
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.items import EVERYTHING, Reference, Seen
@@ -30,7 +31,6 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import ms
 from geosync.verification import transitions
 from geosync.verification.asking import Asking
-from geosync.verification.bounds import Bounds
 from geosync.verification.checksum import Checksum
 from geosync.verification.contents import Contents
 from geosync.verification.sample import Reservoir, reserve

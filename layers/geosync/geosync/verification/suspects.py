@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from geosync.sync_registry.changes import Delete, Key, Store, Update
-from geosync.sync_registry.items import Item
+from geosync.sync_registry.items import DIFFERS_PREFIX, Item
 
-PREFIX = "differs#"
 PAGE = 100
 
 
@@ -63,8 +62,8 @@ class Suspects:
 
     def all(self, after: str = "") -> Iterator[Suspect]:
         """All of them, sorted by tag, those after the tag `after`; read a page at a time."""
-        last = PREFIX + after
-        while items := self._store.items(self._repository, PREFIX, limit=PAGE, after=last):
+        last = DIFFERS_PREFIX + after
+        while items := self._store.items(self._repository, DIFFERS_PREFIX, limit=PAGE, after=last):
             yield from map(_suspect, items)
             last = str(items[-1]["item"])
 
@@ -74,13 +73,13 @@ class Suspects:
             self.drop(suspect.tag)
 
     def _key(self, tag: str) -> Key:
-        return Key(self._repository, PREFIX + tag)
+        return Key(self._repository, DIFFERS_PREFIX + tag)
 
 
 def _suspect(item: Item) -> Suspect:
     at, primary, secondary = item.get("at"), item.get("primary"), item.get("secondary")
     return Suspect(
-        tag=str(item["item"]).removeprefix(PREFIX),
+        tag=str(item["item"]).removeprefix(DIFFERS_PREFIX),
         at=at if isinstance(at, int) else 0,
         primary=primary if isinstance(primary, str) else None,
         secondary=secondary if isinstance(secondary, str) else None,

@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from geosync.errors import GeosyncError, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.oci.deadline import Deadline
+from geosync.replication.outcome import VerificationEnding, VerificationResult
 from geosync.replication.reporting import Reporter
+from geosync.replication.settings import Bounds
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.changes import Change, ConditionFailed, Key, Store, TransactionFailed
 from geosync.sync_registry.items import PARKED_DUE, ROW
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification import transitions
-from geosync.verification.bounds import Bounds, Ending, Result
 from geosync.verification.rounds import GROUP, TAGS, Overtaken, Run, Stop, Verdict, is_owed
 from geosync.verification.suspects import Suspects
 from geosync.verification.transitions import Round
@@ -44,7 +45,7 @@ class Verifier:
         self._deadline = deadline
         self._clock = clock
 
-    def verify(self, repository: str, *, asked: bool = False) -> Result:
+    def verify(self, repository: str, *, asked: bool = False) -> VerificationResult:
         """Verify `repository` if it is due, or though it is not when somebody `asked`; as far as a slice of time goes.
 
         A registry that is down is put on hold. Raises what DynamoDB raised, CorruptItem, and Contended.
@@ -53,23 +54,25 @@ class Verifier:
         now = self._clock()
         reason = transitions.not_now(item, now=now, asked=asked)
         if reason is not None or item is None:
-            return Result(ending=Ending.NOT_NOW, reason=reason or "")
+            return VerificationResult(ending=VerificationEnding.NOT_NOW, reason=reason or "")
         try:
             if not self._registries.selection.has_repository(repository):
                 self._store.write(transitions.put_off(item, now + transitions.DAY))
-                return Result(ending=Ending.NOT_NOW, reason="it is outside the selection")
+                return VerificationResult(ending=VerificationEnding.NOT_NOW, reason="it is outside the selection")
             if is_owed(self._store, repository):
-                return Result(ending=Ending.NOT_NOW, reason="a tag is owed in it")
+                return VerificationResult(ending=VerificationEnding.NOT_NOW, reason="a tag is owed in it")
             again = transitions.retry_at(item, now=now, asked=asked)
             if again is not None:
                 self._store.write(transitions.put_off(item, again))
-                return Result(ending=Ending.NOT_NOW, reason="it failed, and is tried again later")
+                return VerificationResult(
+                    ending=VerificationEnding.NOT_NOW, reason="it failed, and is tried again later"
+                )
             started = self._store.write(transitions.start(item, now=now))
         except ConditionFailed:
-            return Result(ending=Ending.NOT_NOW, reason="it changes just now")
+            return VerificationResult(ending=VerificationEnding.NOT_NOW, reason="it changes just now")
         return self._run(Round.of(started or {}, phase=TAGS))
 
-    def _run(self, at: Round) -> Result:
+    def _run(self, at: Round) -> VerificationResult:
         if not at.cursor and at.phase == TAGS:
             Suspects(self._store, at.repository).clear()
         with ThreadPoolExecutor(GROUP, thread_name_prefix="verify") as pool:
@@ -85,9 +88,9 @@ class Verifier:
             )
             ending, reason = self._ended(run)
         made = max(run.asking.spent - at.spent_on(self._clock()), 0)
-        return Result(ending=ending, reason=reason, requests=made)
+        return VerificationResult(ending=ending, reason=reason, requests=made)
 
-    def _ended(self, run: Run) -> tuple[Ending, str]:
+    def _ended(self, run: Run) -> tuple[VerificationEnding, str]:
         try:
             try:
                 return self._conclude(run, run.go())
@@ -105,29 +108,29 @@ class Verifier:
             except GeosyncError as error:
                 return self._fail(run, f"Verification failed: {error}")
         except Overtaken:
-            return Ending.OVERTAKEN, "something was pushed meanwhile"
+            return VerificationEnding.OVERTAKEN, "something was pushed meanwhile"
 
-    def _later(self, run: Run, stop: Stop) -> tuple[Ending, str]:
+    def _later(self, run: Run, stop: Stop) -> tuple[VerificationEnding, str]:
         run.write(lambda at: transitions.keep(at, stop.due, anew=stop.anew))
-        return Ending.LATER, str(stop)
+        return VerificationEnding.LATER, str(stop)
 
-    def _conclude(self, run: Run, verdict: Verdict) -> tuple[Ending, str]:
+    def _conclude(self, run: Run, verdict: Verdict) -> tuple[VerificationEnding, str]:
         if verdict.failure is not None:
             return self._fail(run, verdict.failure, checksums=(verdict.ours, verdict.primarys), owed=True)
         now = self._clock()
         due = now + round(self._bounds.interval * 1000) if self._bounds.interval else PARKED_DUE
         self._transact(run, lambda at: transitions.succeed(at, verdict.ours, now=now, due=due))
-        return Ending.VERIFIED, ""
+        return VerificationEnding.VERIFIED, ""
 
     def _fail(
         self, run: Run, failure: str, *, checksums: tuple[str, str] | None = None, owed: bool = False
-    ) -> tuple[Ending, str]:
+    ) -> tuple[VerificationEnding, str]:
         now, jitter = self._clock(), random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
         self._transact(
             run,
             lambda at: transitions.fail(at, failure, now=now, jitter=jitter, checksums=checksums, owed=owed),
         )
-        return Ending.FAILED, failure
+        return VerificationEnding.FAILED, failure
 
     def _transact(self, run: Run, changes: Callable[[Round], list[Change]]) -> None:
         """End a round: the row and the counters, whether or not somebody holds the lease. Raises Overtaken."""

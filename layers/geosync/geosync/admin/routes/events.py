@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from geosync import event_pages
+from geosync import event_log
 from geosync.admin import cursors
 from geosync.admin.models import AuditEvent, GeoEvent, Page, moment
 from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
@@ -36,13 +36,13 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         responses=answers(*LOOKS),
     )
     def list_audit_events(per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[AuditEvent]:
-        found, end = _page(site, event_pages.AUDIT, per_page, cursor)
+        found, end = _page(site, event_log.AUDIT, per_page, cursor)
         return Page[AuditEvent](nodes=[_audit(entry) for entry in found], page_info=page_info(end))
 
 
 def _page(site: Site, kind: str, limit: int, cursor: str | None) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
     position = cursors.decode(f"events {kind}", cursor, int, str)
-    before = event_pages.Before(received_at=position[0], id=position[1]) if position else None
+    before = event_log.Before(received_at=position[0], id=position[1]) if position else None
     found = site.events.page(now=site.clock(), limit=limit, before=before, kind=kind)
     following = found.following
     end = cursors.encode(f"events {kind}", following.received_at, following.id) if following is not None else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync import event_cursor, heartbeats
 from geosync.errors import (
     ConfigurationError,
     CorruptItem,
@@ -22,15 +23,14 @@ from geosync.errors import (
     RegistryUnavailable,
     SyncRegistryError,
 )
-from geosync.event_log import record_processed
 from geosync.events import GeoEvent, Heartbeat, parse_message
-from geosync.heartbeats import record
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
 from geosync.replication.catalogue import Catalogue
 from geosync.replication.holder import Ending, Holder
 from geosync.replication.reporting import Reporter
 from geosync.replication.rows import Rows
+from geosync.replication.settings import Bounds
 from geosync.replication.site_registries import Registries
 from geosync.replication.work import (
     CATALOGUE_KIND,
@@ -48,7 +48,6 @@ from geosync.sync_registry.holds import Hold, longest
 from geosync.sync_registry.items import ABSENT, Lease, Reference
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.verification.bounds import Bounds
 from geosync.verification.reverify import make_due
 from geosync.verification.verifier import Verifier
 
@@ -114,10 +113,10 @@ class Receiver:
             return
         match message:
             case Heartbeat():
-                record(self._store, message, now=self._clock())
+                heartbeats.record(self._store, message, now=self._clock())
             case GeoEvent():
                 self._event(message, marked)
-                self._after_the_mark(lambda: record_processed(self._store, message))
+                self._after_the_mark(lambda: event_cursor.record(self._store, message))
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():

@@ -1,0 +1,59 @@
+"""Imports go one way: what an operator or a queue reaches stands on what it uses, and nothing below knows of it."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+LIBRARY = Path(__file__).parents[2] / "layers" / "geosync" / "geosync"
+LAYERS = (
+    {"errors", "observability"},
+    {"oci", "settings"},
+    {"events", "event_log", "registries", "sync_registry"},
+    {"event_cursor", "heartbeats", "repositories", "selection", "sites"},
+    {"notifications", "replication"},
+    {"actions", "dead_letters", "status", "verification"},
+    {"deletions", "geo_site_status", "receiver", "reconcile"},
+    {"site_report"},
+    {"admin", "cli"},
+)
+"""The library's packages and modules, the lowest first: each imports only what is in a layer below its own."""
+FILES = {
+    ".".join(("geosync", *path.relative_to(LIBRARY).with_suffix("").parts)): path for path in LIBRARY.rglob("*.py")
+}
+MODULES = {name.removesuffix(".__init__"): path for name, path in FILES.items()}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The library's modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "geosync":
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+
+
+def part(module: str) -> str:
+    """The package or module of the library that a module belongs to; `""` is the library itself."""
+    return [*module.split("."), ""][1]
+
+
+def test_every_package_has_its_layer() -> None:
+    named = [name for layer in LAYERS for name in layer]
+    assert sorted(named) == sorted({part(module) for module in MODULES} - {""})
+
+
+def test_nothing_imports_what_stands_on_it() -> None:
+    rank = {name: number for number, layer in enumerate(LAYERS) for name in layer} | {"": -1}
+    assert [
+        f"{module} imports {imported}"
+        for module, path in MODULES.items()
+        for imported in imports(path)
+        if part(module) not in {"", part(imported)} and rank[part(imported)] >= rank[part(module)]
+    ] == []
+
+
+def test_no_modules_import_each_other() -> None:
+    assert list(TopologicalSorter({name: set(imports(path)) - {name} for name, path in MODULES.items()}).static_order())
