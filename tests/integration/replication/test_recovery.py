@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.replication.secondary import Secondary, pushed
-from tests.support.images import ImageMaker
+from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status as Answer
 
 from geosync import status
@@ -24,8 +24,8 @@ from geosync.sync_registry.changes import Update
 from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
-STEPS = 120
-TIMING = replace(Timing.scaled_to(2.0, settle=0.3, suspect=0.3), polls=(0.05,))
+STEPS = 100
+TIMING = replace(Timing.scaled_to(2.0, settle=0.05, suspect=0.1), polls=(0.02,))
 
 
 def now() -> int:
@@ -73,6 +73,7 @@ def primary(start_registry: StartRegistry) -> Place:
 @pytest.fixture
 def site(primary: Place, second_registry: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     monkeypatch.setattr("geosync.replication.catalogue.CLEAN_FOR", 0)
+    monkeypatch.setattr("geosync.replication.backlog.PATIENCE", 0.05)
     one = Secondary(primary, second_registry, timing=TIMING)
     yield Site(one)
     one.close()
@@ -171,59 +172,121 @@ def test_a_comparison_that_found_what_cannot_be_copied_proves_nothing_but_of_the
     assert len(site.secondary.dlq.messages) == 1
 
 
-def test_at_any_moment_what_would_be_lost_is_what_the_secondary_lacks(
-    site: Site, primary: Place, make: ImageMaker, repository: str, seed: int
-) -> None:
-    """Pushes and retags, delivered late and in any order between heartbeats, while requests fail."""
-    chance = random.Random(seed)  # noqa: S311 - a load, no secret
-    tags = [f"v{number}" for number in range(5)]
-    truth: dict[str, tuple[str | None, int]] = {}
-    pool = [make.image(repository, f"pool-{number}", layers=1) for number in range(3)]
-    compare(site, repository)
-    points: list[int] = []
+class Load:
+    """What happens at a registry, each notification of it into the queue, and the truth of it: what was pushed last."""
 
-    def push(tag: str) -> None:
-        made = chance.choice(pool) if chance.random() < 0.5 else make.image(repository, tag, layers=1)
+    def __init__(self, site: Site, make: ImageMaker, repository: str, seed: int) -> None:
+        self.site = site
+        self.make = make
+        self.repository = repository
+        self.seed = f"seed {seed}"
+        self.chance = random.Random(seed)  # noqa: S311 - a load, no secret
+        self.tags = [f"v{number}" for number in range(5)]
+        self.pool = [make.image(repository, f"pool-{number}", layers=1) for number in range(3)]
+        self.truth: dict[str, tuple[Made, int]] = {}
+        self.deleted: set[str] = set()
+        self.points: list[int] = []
+
+    def push(self, tag: str, made: Made | None = None) -> None:
+        """Push a new image, or `made` again, under the tag."""
+        made = made or self.make.image(self.repository, tag, layers=1)
         if made.reference != tag:
-            make.retag(made, tag)
-        truth[tag] = (made.digest, now())
-        site.queue.append(pushed(made, tag=tag))
+            self.make.retag(made, tag)
+        told = pushed(made, tag=tag)
+        self.truth[tag] = (made, told.received_at)
+        self.site.queue.append(told)
 
-    def check() -> None:
-        # The truth first: what is pushed after that is nobody's claim. One thread does all of it.
-        found = site.status()
-        listed = {one.reference for one in found.would_be_lost}
-        waiting = {one.tag for one in site.queue if isinstance(one, GeoEvent)}
-        point = found.recovery_point
-        assert point is not None, f"seed {seed}"
-        points.append(point)
-        for tag, (digest, pushed_at) in truth.items():
-            there = site.secondary.digest(repository, tag)
-            if there == digest:
-                continue
-            where = f"seed {seed}: {tag}: {there} instead of {digest}, pushed {now() - pushed_at} ms ago"
-            assert pushed_at >= point, f"{where}: the recovery point is {now() - point} ms old"
-            assert tag in listed or tag in waiting, f"{where}: it is not among what would be lost: {listed}"
+    def delete(self, tag: str) -> None:
+        """Delete what the tag is, as Distribution 2.8 can and tells it: by digest, and its siblings go with it."""
+        made = self.truth[tag][0]
+        self.make.delete(made)
+        gone = {name for name, (other, _) in self.truth.items() if other.digest == made.digest}
+        self.truth = {name: what for name, what in self.truth.items() if name not in gone}
+        self.deleted |= gone
+        self.site.queue.append(event("deleted", self.repository, digest=made.digest))
 
-    for _ in range(STEPS):
-        step = chance.random()
+    def step(self) -> None:
+        """Do something, and most often deliver something."""
+        site, step = self.site, self.chance.random()
         if step < 0.25:
-            push(chance.choice(tags))
-        elif step < 0.4:
+            self.push(self.chance.choice(self.tags), self.chance.choice(self.pool) if step < 0.12 else None)
+        elif step < 0.3 and self.truth:
+            self.delete(self.chance.choice(sorted(self.truth)))
+        elif step < 0.45:
             site.beat()
         elif step < 0.75 and site.queue:
-            if chance.random() < 0.1:
+            if self.chance.random() < 0.1:
                 site.secondary.secondary_proxy.add(Answer(status=500, method="PUT", times=1))
-            site.deliver(chance.randrange(len(site.queue)))
+            site.deliver(self.chance.randrange(len(site.queue)))
         elif step < 0.8:
             site.secondary.sweep()
         elif step < 0.9:
             site.minute()
-        check()
-    while site.queue:
-        site.deliver(chance.randrange(len(site.queue)))
+
+    def check(self) -> None:
+        """Compare what the secondary says with what it lacks.
+
+        What was pushed and is not there is lost if the primary dies now. What was deleted and is there still is not:
+        nobody loses anything by a tag too many.
+        """
+        # The truth first: what is pushed after that is nobody's claim. One thread does all of it.
+        site, found = self.site, self.site.status()
+        listed = {one.reference for one in found.would_be_lost}
+        waiting = {one.tag for one in site.queue if isinstance(one, GeoEvent)}
+        point = found.recovery_point
+        assert point is not None, self.seed
+        self.points.append(point)
+        for tag, (made, pushed_at) in self.truth.items():
+            there = site.secondary.digest(self.repository, tag)
+            if there == made.digest:
+                continue
+            where = f"{self.seed}: {tag}: {there} instead of {made.digest}, pushed {now() - pushed_at} ms ago"
+            assert pushed_at >= point, f"{where}: the recovery point is {now() - point} ms old"
+            assert tag in listed or tag in waiting, f"{where}: it is not among what would be lost: {listed}"
+
+    def minute_and_check(self) -> None:
+        """See what a minute that ends now would claim."""
+        self.site.minute()
+        self.check()
+
+
+def test_at_any_moment_what_would_be_lost_is_what_the_secondary_lacks(
+    site: Site, make: ImageMaker, repository: str, seed: int
+) -> None:
+    """Pushes, retags and deletes, delivered late and in any order between heartbeats, while requests fail."""
+    load = Load(site, make, repository, seed)
+    compare(site, repository)
+    # What every seed has to go through: a heartbeat overtakes a push, and then the push cannot be copied.
+    load.push("v0")
+    time.sleep(0.002)
+    site.beat()
+    site.deliver(1)
+    load.minute_and_check()
+    site.secondary.secondary_proxy.add(Answer(status=500, method="PUT", times=1))
+    site.deliver()
+    assert [one.failure is not None for one in site.secondary.owed(repository)] == [True]
     site.beat()
     site.deliver()
-    site.minute()
-    check()
-    assert len(set(points)) > 1, f"seed {seed}: it never moved"
+    load.minute_and_check()
+    site.queue.append(pushed(load.truth["v0"][0], tag="v0"))  # the registry tells it again
+
+    for _ in range(STEPS):
+        load.step()
+        load.check()
+    while site.queue:
+        site.deliver(load.chance.randrange(len(site.queue)))
+    site.beat()
+    site.deliver()
+    load.minute_and_check()
+    assert len(set(load.points)) > 1, f"{load.seed}: it never moved"
+
+    # A late push hides a delete that named only its digest; told by tag, everything ends equal.
+    site.secondary.secondary_proxy.faults.clear()
+    gone = load.deleted - load.truth.keys()
+    for owed in site.secondary.owed(repository):
+        site.secondary.registry.mark(repository, owed.reference)  # due now
+    site.secondary.receive(WALK, *(event("deleted", repository, tag=tag) for tag in gone))
+    site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
+    load.minute_and_check()
+    assert site.status().would_be_lost == ()
+    assert all(site.secondary.digest(repository, tag) is None for tag in gone), load.seed
