@@ -6,13 +6,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
-from tests.support.images import ImageMaker, Made
+from tests.support.images import OCI_INDEX, ImageMaker, Made, digest_of, encode
 from tests.support.proxy import Status
 
+from geosync.replication.graph import MAX_DEPTH
 from geosync.sync_registry.items import FAILED
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -32,10 +34,16 @@ def make(plain_registry: Place) -> Iterator[ImageMaker]:
         yield maker
 
 
-def manifest(body: bytes, **headers: str) -> Status:
-    """The primary answers so for the manifest of `bad`."""
+Bad = tuple[Made, list[Status]]
+"""What was pushed under the tag `bad`, and what the primary does to whoever asks for it."""
+
+
+def manifest(body: bytes, reference: str = "bad", **headers: str) -> Status:
+    """The primary answers so for the manifest of `bad`, or of another reference."""
     given = {"Content-Type": MANIFEST, **headers}
-    return Status(method="GET", target=re.compile("/manifests/bad"), status=200, headers=given, body=body, times=99)
+    return Status(
+        method="GET", target=re.compile(f"/manifests/{reference}"), status=200, headers=given, body=body, times=99
+    )
 
 
 def layer(made: Made, body: bytes) -> Status:
@@ -48,18 +56,56 @@ def size_of_the_layer(made: Made) -> int:
     return int(json.loads(made.content)["layers"][-1]["size"])
 
 
-CASES: dict[str, tuple[Callable[[Made], Status], str]] = {
-    "a manifest over 4 MiB": (lambda made: manifest(b" " * (4 * 1024 * 1024 + 1)), "4194304"),
+def served(answer: Callable[[Made], Status]) -> Callable[[ImageMaker, str], Bad]:
+    """An image that the primary serves as `answer` says."""
+
+    def push(make: ImageMaker, repository: str) -> Bad:
+        made = make.image(repository, "bad", layers=1, size=2000)
+        return made, [answer(made)]
+
+    return push
+
+
+def with_a_layer_of_another_size(make: ImageMaker, repository: str) -> Bad:
+    """An image whose manifest is exact but for the size of its layer."""
+    lying = {**make.layer(repository, 2000), "size": 2001}
+    return make.image(repository, "bad", layers=0, reuse=[lying]), []
+
+
+def looped(make: ImageMaker, repository: str) -> Bad:
+    """An index that lists an index that lists the first: such digests cannot be found, so one of the two lies."""
+    first = index(OTHER)
+    second = index(digest_of(first))
+    made = replace(make.image(repository, "bad", layers=0), digest=digest_of(first))
+    kind = {"Content-Type": OCI_INDEX}
+    return made, [manifest(first, **kind), manifest(second, OTHER, **kind), manifest(first, digest_of(first), **kind)]
+
+
+def nested_too_deep(make: ImageMaker, repository: str) -> Bad:
+    """An index of an index, and so on, deeper than the bound."""
+    made = make.image(repository, layers=1)
+    for level in range(MAX_DEPTH + 1):
+        made = make.index_of(repository, "bad" if level == MAX_DEPTH else None, [made])
+    return made, []
+
+
+def index(digest: str) -> bytes:
+    listed = [{"mediaType": OCI_INDEX, "digest": digest, "size": 200}]
+    return encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
+
+
+CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
+    "a manifest over 4 MiB": (served(lambda made: manifest(b" " * (4 * 1024 * 1024 + 1))), "4194304"),
     "a manifest that is another": (
-        lambda made: manifest(made.content, **{"Docker-Content-Digest": OTHER}),
+        served(lambda made: manifest(made.content, **{"Docker-Content-Digest": OTHER})),
         OTHER,
     ),
-    "a manifest that is no JSON": (lambda made: manifest(b"<html>"), "manifest"),
-    "a layer of other bytes": (
-        lambda made: layer(made, b"x" * int(json.loads(made.content)["layers"][-1]["size"])),
-        "hash",
-    ),
-    "a layer that is longer than it says": (lambda made: layer(made, b"x" * 90_000), "bytes"),
+    "a manifest that is no JSON": (served(lambda made: manifest(b"<html>")), "manifest"),
+    "a layer of other bytes": (served(lambda made: layer(made, b"x" * size_of_the_layer(made))), "hash"),
+    "a layer that is longer than it says": (served(lambda made: layer(made, b"x" * 90_000)), "bytes"),
+    "a size that lies": (with_a_layer_of_another_size, "2001"),
+    "a descriptor loop": (looped, "hashes to"),
+    "an index that is nested too deep": (nested_too_deep, f"nested deeper than {MAX_DEPTH}"),
 }
 
 
@@ -67,9 +113,11 @@ CASES: dict[str, tuple[Callable[[Made], Status], str]] = {
 def test_it_is_parked_with_its_reason_and_the_others_arrive(
     secondary: Secondary, make: ImageMaker, repository: str, case: str
 ) -> None:
-    fault, reason = CASES[case]
-    bad, good = make.image(repository, "bad", layers=1, size=2000), make.image(repository, "good", layers=1)
-    secondary.primary_proxy.add(fault(bad))
+    push, reason = CASES[case]
+    bad, faults = push(make, repository)
+    good = make.image(repository, "good", layers=1)
+    for fault in faults:
+        secondary.primary_proxy.add(fault)
     secondary.receive(pushed(bad), pushed(good))
     secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True])
     (owed,) = secondary.owed(repository)
