@@ -1,0 +1,26 @@
+"""What a minute without work costs: the calls that docs/costs.md reckons with."""
+
+from __future__ import annotations
+
+from tests.functional.reconcile.parts import Endpoint, Site, minute
+from tests.support.aws_calls import counted, on_the_page
+
+from geosync.replication import catalogue
+from geosync.sync_registry.changes import Update
+from geosync.sync_registry.registry import wall_clock
+
+
+def test_a_minute_of_a_secondary_makes_the_calls_that_the_page_says(site: Site) -> None:
+    site.walked(started_at=wall_clock())  # nothing is to be compared before tomorrow
+    site.store.write(Update(key=catalogue.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
+    minute()
+    with counted() as calls:
+        assert set(minute().values()) == {"done"}
+    assert dict(+calls) == on_the_page("minute of a secondary")
+
+
+def test_a_minute_of_a_primary_makes_the_calls_that_the_page_says(endpoint: Endpoint) -> None:
+    minute()
+    with counted() as calls:
+        assert set(minute().values()) == {"done"}
+    assert dict(+calls) == on_the_page("minute of a primary")

@@ -1,0 +1,78 @@
+"""docs/costs.md reckons right: each line from quantity and price, the sums, the counts from calls and template."""
+
+from __future__ import annotations
+
+import re
+from math import prod
+
+import pytest
+from tests.support.aws_calls import PAGE, on_the_page
+from tests.unit.template.parts import of_type
+
+TEXT = PAGE.read_text()
+SUMS = {"primary": "an idle month of a primary", "secondary": "an idle month of a secondary"} | {
+    "push": "1,000 pushes, one secondary",
+    "GB": "a GB from region to region, one secondary",
+}
+
+
+def lines(table: str) -> list[list[str]]:
+    """The cells of a table whose head begins with `table`."""
+    body = TEXT.split(f"| {table} | how many | price | USD |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in body]
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def quantity(text: str) -> float:
+    """Read `43,200 x 2 + 2,880 x 2`."""
+    return sum(prod(number(factor) for factor in term.split("x")) for term in text.split("+"))
+
+
+def cost(line: list[str]) -> float:
+    price, per = line[2].split("/")
+    return quantity(line[1]) * number(price) / number(per)
+
+
+@pytest.mark.parametrize("table", SUMS)
+def test_each_line_is_its_quantity_times_its_price_and_the_sum_is_at_the_top(table: str) -> None:
+    found = lines(table)
+    for line in found:
+        assert line[3] == f"{cost(line):.2f}", line[0]
+    (total,) = re.findall(rf"^\| {re.escape(SUMS[table])} \| ([\d.]+) \|$", TEXT, re.MULTILINE)
+    assert total == f"{sum(map(cost, found)):.2f}"
+
+
+@pytest.mark.parametrize(
+    ("table", "what", "row", "name", "factor"),
+    [
+        ("secondary", "DynamoDB, read", "minute of a secondary", "items read", "43,200 x {}"),
+        ("secondary", "DynamoDB, written", "minute of a secondary", "items written", "43,200 x {} + 43,200 x 1"),
+        ("secondary", "SNS", "minute of a secondary", "sns:Subscribe", "43,200"),
+        ("secondary", "SQS, the", "minute of a secondary", "sqs:GetQueueAttributes", "43,200 x 2 + 43,200 x {}"),
+        ("primary", "DynamoDB, written", "minute of a primary", "items written", "43,200 x {}"),
+        ("primary", "Secrets Manager, calls", "minute of a primary", "secretsmanager:GetSecretValue", "43,200 x {} +"),
+        ("push", "DynamoDB, read", "sync of a push", "items read", "1,000 x {}"),
+        ("push", "DynamoDB, written", "sync of a push", "items written", "1,000 x {} x 4"),
+        ("push", "DynamoDB, the event log", "notification of a push", "items written", "1,000 x {} x 2"),
+    ],
+)
+def test_quantities_are_those_that_were_counted(table: str, what: str, row: str, name: str, factor: str) -> None:
+    (line,) = [line for line in lines(table) if line[0].startswith(what)]
+    assert line[1].startswith(factor.format(on_the_page(row)[name]))
+
+
+@pytest.mark.parametrize("table", ["primary", "secondary"])
+def test_what_the_template_makes_is_counted(table: str) -> None:
+    many = {line[0]: quantity(line[1]) for line in lines(table)}
+    assert many["CloudWatch, alarms"] == len(of_type("AWS::CloudWatch::Alarm"))
+    assert many["CloudWatch, dashboard"] == len(of_type("AWS::CloudWatch::Dashboard"))
+    (secrets,) = [name for name in many if name.startswith("Secrets Manager, secrets")]
+    assert many[secrets] == len(of_type("AWS::SecretsManager::Secret")) + (
+        2 if "two of the registries" in secrets else 0
+    )
+    queues = [one for one in of_type("AWS::SQS::Queue").values() if one.get("ReceiveMessageWaitTimeSeconds")]
+    assert {one["ReceiveMessageWaitTimeSeconds"] for one in queues} == {20}
+    assert many["SQS, polls"] == 43_200 * len(queues) * 5 * 60 / 20
