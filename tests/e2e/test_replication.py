@@ -7,11 +7,13 @@ waits, as the schedule does every minute.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from local.demo.images import MIB, Layout
@@ -19,6 +21,10 @@ from local.demo.skopeo import Skopeo, location
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, kill_workers, maker, stopped
 from tests.support.images import ImageMaker, Made
+from tests.support.proxy import CountingProxy, Exchange, Slow
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 SYNCED = "2"
 REPUSHES = 200
@@ -258,23 +264,68 @@ def published(site: Site, repository: str) -> list[dict[str, Any]]:
     return [item for item in site.items("events_table") if item.get("repository") == repository]
 
 
-def test_an_invocation_that_is_killed_five_times_in_the_middle_of_a_copy_loses_nothing(
+def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_there(
     state: Path, secondaries: list[Site], make: ImageMaker, arrive: Arrive, repository: str
 ) -> None:
+    """Each crash comes when one more layer is at the secondary, and in the middle of all the others."""
     site = secondaries[0]
-    layers = [make.layer(repository, 128 * MIB) for _ in range(3)]
-    make.image(repository, "large", layers=0, reuse=layers)
+    layers = [make.layer(repository, 8 * MIB) for _ in range(CRASHES + 1)]
     tokens: set[str] = set()
 
     def holder() -> str | None:
         return held_anew(site, repository, tokens)
 
-    for number in range(CRASHES):
-        tokens.add(eventually(holder, seconds=30, what=f"holder {number + 1}") or "")
-        time.sleep(0.05 * number)
-        assert site.item(repository, "tag#large") is None, "the copy was faster than the crash"
-        assert kill_workers(state, site, "sync")
-    arrive(repository, "large", sites=[site], seconds=60)
+    with counted(site) as proxy:
+        proxy.faults[:] = [trickle(layer) for layer in layers]
+        make.image(repository, "large", layers=0, reuse=layers)
+        for number in range(CRASHES):
+            tokens.add(eventually(holder, seconds=30, what=f"holder {number + 1}") or "")
+            proxy.faults[:] = [trickle(layer) for layer in layers[number + 1 :]]
+            eventually(lambda: accepted(proxy, layers[number]), what=f"layer {number + 1}")  # noqa: B023
+            assert kill_workers(state, site, "sync")
+        proxy.faults.clear()
+        arrive(repository, "large", sites=[site], seconds=60)
+    for layer in layers:
+        first, *_ = accepted(proxy, layer)
+        later = [one for one in uploads(proxy, layer) if one.started > first.started + first.seconds]
+        assert not later, "it was complete, and was sent again"
+    assert len(uploads(proxy, layers[-1])) > CRASHES, "each of them was killed in the middle of it"
+
+
+@contextmanager
+def counted(site: Site) -> Iterator[CountingProxy]:
+    """Have functions/sync reach its site's registry through a proxy."""
+    client: LambdaClient = site.client("lambda")
+    name = site.about["functions"]["sync"]
+    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def configure(variables: dict[str, str]) -> None:
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+    with CountingProxy(site.about["registry"]) as proxy:
+        configure(before | {"LOCAL_REGISTRY_URL": proxy.url})
+        try:
+            yield proxy
+        finally:
+            configure(before)
+
+
+def trickle(layer: dict[str, Any]) -> Slow:
+    """Upload the layer at a rate at which it does not end while it is looked at."""
+    return Slow(method="PUT", kind="upload", target=re.compile(hexadecimal(layer)), times=99, rate=100_000)
+
+
+def uploads(proxy: CountingProxy, layer: dict[str, Any]) -> list[Exchange]:
+    """The requests that sent the layer, whatever came of them."""
+    return [one for one in list(proxy.exchanges) if one.method == "PUT" and hexadecimal(layer) in one.target]
+
+
+def accepted(proxy: CountingProxy, layer: dict[str, Any]) -> list[Exchange]:
+    return [one for one in uploads(proxy, layer) if one.status == 201]
+
+
+def hexadecimal(layer: dict[str, Any]) -> str:
+    return str(layer["digest"]).partition(":")[2]
 
 
 def held_anew(site: Site, repository: str, known: set[str]) -> str | None:

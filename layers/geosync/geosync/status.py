@@ -106,11 +106,6 @@ class Status:
     failed_repositories: int
     """Of those, repositories in which a reference has failed."""
 
-    @property
-    def on_primary(self) -> int:
-        """Repositories on the primary, as far as the last walk through its catalogue saw."""
-        return max(self.comparison.repositories if self.comparison is not None else 0, self.repositories)
-
     recovery: Recovery
     """What functions/reconcile last made of the heartbeats."""
     lost: Lost | None
@@ -120,6 +115,11 @@ class Status:
     last_sweep: LastSweep | None
     deletes: breaker.State = breaker.NEVER
     """Whether deletes by comparison are suspended, and why."""
+
+    @property
+    def on_primary(self) -> int:
+        """Repositories on the primary, as far as the last walk through its catalogue saw."""
+        return max(self.comparison.repositories if self.comparison is not None else 0, self.repositories)
 
     @property
     def proved_at(self) -> int | None:
@@ -177,8 +177,14 @@ class Status:
 
     @property
     def nothing_owed(self) -> bool:
-        """Whether every reference that anybody named was seen at this site: a comparison that goes on names none."""
-        return not self.parked and all(one.reference == "*" and one.walk is not None for one in self.owed)
+        """Whether every reference that anybody named, or that a comparison found different, was seen at this site.
+
+        While the first comparison (the backfill) goes on, or more is owed than was read, that cannot be said. A later
+        comparison that goes on is no debt.
+        """
+        if self.parked or self.more_owed or (self.comparison is not None and self.comparison.settled_at is None):
+            return False
+        return all(one.reference == "*" and one.walk is not None and one.failure is None for one in self.owed)
 
 
 def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable[[], int] = wall_clock) -> Status:

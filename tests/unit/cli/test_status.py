@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from geosync import heartbeats, status
 from geosync.events import Heartbeat
+from geosync.replication.catalogue import Walk
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.memory import MemoryStore
+from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry
 
 START = 1_800_000_000_000
@@ -81,6 +85,21 @@ def test_a_repository_that_is_held_is_being_worked_on_and_is_no_reference(
     assert (found.worked_on, found.repositories, found.nothing_owed) == (1, 1, True)
     clock.now += 61_000  # the lease has run out
     assert status.read(store, clock=clock).worked_on == 0
+
+
+def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.mark("group/app", Reference.whole(), comparison=Comparison(walk=START, unannounced=False))
+    found = status.read(store, clock=clock)
+    first = Walk(started_at=START, touched_at=START)
+    assert not replace(found, comparison=first).nothing_owed
+    assert not replace(found, owed=(), comparison=replace(first, finished_at=START)).nothing_owed
+    later = replace(first, settled_at=START - 86_400_000)
+    assert replace(found, comparison=later).nothing_owed
+    assert not replace(found, comparison=later, more_owed=True).nothing_owed
+    registry.mark("group/app", Reference.tag("v1"), comparison=Comparison(walk=START, unannounced=True))
+    assert not replace(status.read(store, clock=clock), comparison=later).nothing_owed
 
 
 def test_an_item_that_cannot_be_read_is_owed_all_the_same(

@@ -34,7 +34,8 @@ from geosync.status import OwedReference, Status
 def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     """Show what is owed, since when and why.
 
-    Exit code 0: nothing is owed and the DLQ is empty. 1: something is owed, failed or in the DLQ. 2: cannot tell.
+    Exit code 0: nothing is owed and the DLQ is empty. 1: something is owed, failed or in the DLQ, or the backfill goes
+    on (a later comparison may). 2: cannot tell.
     """
     site = choose().site()
     found = site_status.read(site.store)
