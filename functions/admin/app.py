@@ -12,12 +12,12 @@ from botocore.config import Config
 
 from geosync import observability
 from geosync.admin.api import AdminApi
-from geosync.admin.audit import Audit
 from geosync.admin.gate import Gate
 from geosync.admin.pages import Pages
 from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
 from geosync.admin.site import Site
+from geosync.audit import Audit
 from geosync.dead_letters import DeadLetters
 from geosync.event_log import EventLog
 from geosync.notifications.authorization import read_tokens

@@ -10,7 +10,7 @@ LAYERS = (
     {"errors", "observability"},
     {"oci", "settings"},
     {"events", "event_log", "registries", "sync_registry"},
-    {"event_cursor", "heartbeats", "repositories", "selection", "sites"},
+    {"audit", "event_cursor", "heartbeats", "repositories", "selection", "sites"},
     {"notifications", "replication"},
     {"actions", "dead_letters", "status", "verification"},
     {"deletions", "geo_site_status", "receiver", "reconcile"},

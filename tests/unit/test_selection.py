@@ -51,7 +51,8 @@ def test_a_pattern_selects(pattern: str, inside: list[str], outside: list[str]) 
 
 
 def test_nothing_said_selects_everything() -> None:
-    assert Selection().is_everything
+    assert Selection.parse() == Selection()
+    assert Selection().has_tag("any/repository", "any-tag")
     assert Selection() == Selection.parse()
     assert Selection().has_tag("any/thing", "latest")
 
@@ -113,7 +114,7 @@ def test_the_forms_take_nothing_that_is_refused_but_ranges() -> None:
         assert not re.search(TAG_PATTERNS, pattern), pattern
 
 
-def test_the_settings_and_the_parameters_say_the_same() -> None:
+def test_the_settings_say_what_is_selected() -> None:
     required = {
         "SITE_NAME": "a",
         "SITE_ROLE": "secondary",
@@ -121,7 +122,6 @@ def test_the_settings_and_the_parameters_say_the_same() -> None:
         "DLQ_URL": "q",
         "LOCAL_REGISTRY_URL": "u",
     }
-    patterns = {"IncludeRepositories": "a/**", "ExcludeRepositories": "a/b", "IncludeTags": "v*", "ExcludeTags": "*-rc"}
     environ = {
         "INCLUDE_REPOSITORIES": "a/**",
         "EXCLUDE_REPOSITORIES": "a/b",
@@ -129,7 +129,7 @@ def test_the_settings_and_the_parameters_say_the_same() -> None:
         "EXCLUDE_TAGS": "*-rc",
     }
     selection = read(SyncSettings, {**required, **environ}).selection
-    assert selection == Selection.of_parameters(patterns)
-    assert str(selection) == "repositories a/**; not the repositories a/b; tags v*; not the tags *-rc"
-    assert read(SyncSettings, required).selection.is_everything
-    assert Selection.of_parameters({}).is_everything
+    assert selection == Selection.parse(
+        include_repositories="a/**", exclude_repositories="a/b", include_tags="v*", exclude_tags="*-rc"
+    )
+    assert read(SyncSettings, required).selection == Selection()

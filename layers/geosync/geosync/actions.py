@@ -47,8 +47,14 @@ def resync(
 
     With `keep` a tag that the primary has no more stays here.
     """
+    send_resync(sqs, work_url, repository, references, if_absent=KEEP if keep else None)
+
+
+def send_resync(
+    sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference], *, if_absent: str | None
+) -> None:
+    """Have references (none: the whole repository) marked; `if_absent` as in Owed."""
     wanted = references or (Reference.whole(),)
-    if_absent = KEEP if keep else None
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
         message = WorkMessage(repository=repository, reason="resync", references=part, if_absent=if_absent)

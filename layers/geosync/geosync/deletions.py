@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from geosync.actions import MOST_IN_A_MESSAGE
-from geosync.replication.work import WorkMessage
+from geosync.actions import send_resync
 from geosync.sync_registry import breaker, findings
 from geosync.sync_registry.breaker import State, resume
 from geosync.sync_registry.changes import Store
@@ -52,17 +51,9 @@ def extras(store: Store, *, repository: str | None = None, most: int = MOST) -> 
 
 def adopt(sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
     """Treat extra tags (none named: all of the repository) as Geosync's own: what the primary has not, is removed."""
-    _say(sqs, work_url, repository, tags, ADOPT)
+    send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=ADOPT)
 
 
 def keep(sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
     """Cancel the deletion of tags (none named: of all that are missing): they stay, as extra ones."""
-    _say(sqs, work_url, repository, tags, KEEP)
-
-
-def _say(sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str], if_absent: str) -> None:
-    references = [Reference.tag(tag) for tag in tags] or [Reference.whole()]
-    for start in range(0, len(references), MOST_IN_A_MESSAGE):
-        part = tuple(references[start : start + MOST_IN_A_MESSAGE])
-        message = WorkMessage(repository=repository, reason="resync", references=part, if_absent=if_absent)
-        sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
+    send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)

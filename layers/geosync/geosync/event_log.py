@@ -9,7 +9,7 @@ One item per event, in a DynamoDB table:
     expire_at    N  TTL, seconds since the epoch
     ...             the fields of the geo event, or what an unusable event claimed
 
-notifications/publish.py writes it, admin/audit.py adds what operators did; here it is read. One query reads one hour. A
+notifications/publish.py writes it, audit.py adds what operators did; here it is read. One query reads one hour. A
 page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it then ends early and says
 where to go on.
 """

@@ -21,7 +21,7 @@ status) asks here, by name alone, so that the answer is the same everywhere:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.errors import ConfigurationError
@@ -94,16 +94,6 @@ class Selection:
             exclude_tags=Patterns.parse("EXCLUDE_TAGS", exclude_tags, *tag),
         )
 
-    @classmethod
-    def of_parameters(cls, parameters: Mapping[str, str]) -> Selection:
-        """The selection of a stack, by its parameters; one that an older template has not is empty."""
-        return cls.parse(
-            include_repositories=parameters.get("IncludeRepositories", ""),
-            exclude_repositories=parameters.get("ExcludeRepositories", ""),
-            include_tags=parameters.get("IncludeTags", ""),
-            exclude_tags=parameters.get("ExcludeTags", ""),
-        )
-
     def has_repository(self, repository: str) -> bool:
         """Whether anything of `repository` (its name at the primary) is replicated."""
         included = not self.include_repositories.texts or self.include_repositories.match(repository)
@@ -127,21 +117,6 @@ class Selection:
     def restricts_tags(self) -> bool:
         """Whether some tags of a selected repository may be left out."""
         return bool(self.include_tags.texts or self.exclude_tags.texts)
-
-    @property
-    def is_everything(self) -> bool:
-        """Whether nothing is left out."""
-        return not (self.include_repositories.texts or self.exclude_repositories.texts or self.restricts_tags)
-
-    def __str__(self) -> str:
-        """The patterns as an operator set them."""
-        lists = (
-            ("repositories", self.include_repositories),
-            ("not the repositories", self.exclude_repositories),
-            ("tags", self.include_tags),
-            ("not the tags", self.exclude_tags),
-        )
-        return "; ".join(f"{name} {' '.join(patterns.texts)}" for name, patterns in lists if patterns.texts)
 
     def _has_tag(self, tag: str) -> bool:
         if self.exclude_tags.match(tag):

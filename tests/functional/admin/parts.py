@@ -11,6 +11,7 @@ from typing import Any
 
 import boto3
 from functions.admin import app
+from tests.support.event_log import create_event_log
 
 from geosync.sync_registry import tables
 from geosync.sync_registry.items import Reference, Seen
@@ -100,7 +101,7 @@ class Site:
     def __init__(self) -> None:
         self.dynamodb, self.sqs = boto3.client("dynamodb"), boto3.client("sqs")
         tables.create(self.dynamodb, SYNC_TABLE)
-        self._create_event_log()
+        create_event_log(self.dynamodb, EVENTS_TABLE)
         self.store = DynamoStore(self.dynamodb, SYNC_TABLE)
         self.registry = SyncRegistry(self.store)
         self.queues = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "work", "dlq")}
@@ -116,29 +117,6 @@ class Site:
             "READ_SECRET_ARN": self.read_secret,
             "ACT_SECRET_ARN": self.act_secret,
         }
-
-    def _create_event_log(self) -> None:
-        """Make the event log, as the template does."""
-        self.dynamodb.create_table(
-            TableName=EVENTS_TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "id", "AttributeType": "S"},
-                {"AttributeName": "hour", "AttributeType": "S"},
-                {"AttributeName": "received_at", "AttributeType": "N"},
-            ],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "recent",
-                    "KeySchema": [
-                        {"AttributeName": "hour", "KeyType": "HASH"},
-                        {"AttributeName": "received_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
 
     def synced(self, repository: str, **tags: str) -> None:
         """A repository that is synced, with these tags and their digests."""

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from click.testing import CliRunner, Result
 from moto import mock_aws
+from tests.support.event_log import create_event_log
 
 from geosync.cli.main import main
 from geosync.cli.site import Access
@@ -106,26 +107,6 @@ def primary(deploy: Callable[[str], Site]) -> Site:
 @pytest.fixture
 def events_table(secondary: Site) -> str:
     """Make the secondary's event log, which holds the audit log as well, and return the table's name."""
-    dynamodb = boto3.client("dynamodb", region_name=REGION)
-    dynamodb.create_table(
-        TableName="events",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "id", "AttributeType": "S"},
-            {"AttributeName": "hour", "AttributeType": "S"},
-            {"AttributeName": "received_at", "AttributeType": "N"},
-        ],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "recent",
-                "KeySchema": [
-                    {"AttributeName": "hour", "KeyType": "HASH"},
-                    {"AttributeName": "received_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    create_event_log(boto3.client("dynamodb", region_name=REGION), "events")
     secondary.outputs["EventsTable"] = "events"
     return "events"

@@ -12,6 +12,7 @@ import boto3
 from functions.notifications import app
 from mypy_boto3_dynamodb.service_resource import Table
 from tests.functional.notifications.stub_aws import TOKEN
+from tests.support.event_log import create_event_log
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-west-1"
@@ -67,27 +68,8 @@ class Site:
 
     def create_table(self) -> Table:
         """Make the event log, as the template does."""
-        dynamodb = boto3.resource("dynamodb")
-        return dynamodb.create_table(
-            TableName="events",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[
-                {"AttributeName": "id", "AttributeType": "S"},
-                {"AttributeName": "hour", "AttributeType": "S"},
-                {"AttributeName": "received_at", "AttributeType": "N"},
-            ],
-            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": "recent",
-                    "KeySchema": [
-                        {"AttributeName": "hour", "KeyType": "HASH"},
-                        {"AttributeName": "received_at", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
+        create_event_log(boto3.client("dynamodb"), "events")
+        return boto3.resource("dynamodb").Table("events")
 
     def items(self) -> list[dict[str, Any]]:
         return sorted(self.table.scan()["Items"], key=lambda item: str(item["id"]))

@@ -9,6 +9,7 @@ from tests.functional.sync_registry.conftest import START, Clock
 
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.changes import Key, Store, Update
+from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 
@@ -178,7 +179,7 @@ def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: 
     assert registry.look(REPOSITORY, V1).seen is None
 
 
-def test_many_are_discharged_at_once_but_for_those_marked_again(registry: SyncRegistry) -> None:
+def test_many_are_discharged_at_once_but_for_those_marked_again(store: Store, registry: SyncRegistry) -> None:
     references = [Reference.tag(f"t{number}") for number in range(70)]
     for reference in references:
         registry.mark(REPOSITORY, reference, expects=A)
@@ -188,7 +189,7 @@ def test_many_are_discharged_at_once_but_for_those_marked_again(registry: SyncRe
     for reference in references[:3]:
         registry.mark(REPOSITORY, reference, expects=B)
 
-    done = registry.discharge_many(lease, [(one, seen(A, START)) for one in owed])
+    done = Discharges(store, lambda: START, None).pay(lease, [(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
     assert {one.reference for one in registry.due(REPOSITORY)} == set(references[:3])

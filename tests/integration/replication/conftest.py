@@ -1,12 +1,15 @@
-"""The copier between real registries, seen through a counting proxy at each end."""
+"""The copier, and a whole secondary, between real registries, seen through a counting proxy at each end."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from tests.integration.conftest import Place
+from tests.integration.replication.secondary import Secondary
 from tests.integration.replication.ways import Way
+from tests.support.images import ImageMaker
 
 
 @pytest.fixture
@@ -27,3 +30,23 @@ def ways() -> Iterator[Callable[..., Way]]:
 def way(ways: Callable[..., Way], plain_registry: Place, second_registry: Place, repository: str) -> Way:
     """From the file system to the file system; nobody is asked."""
     return ways(plain_registry, second_registry, repository)
+
+
+@pytest.fixture
+def primary(plain_registry: Place) -> Place:
+    """The primary's registry; with what other tests pushed in it."""
+    return plain_registry
+
+
+@pytest.fixture
+def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
+    one = Secondary(primary, second_registry)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def make(primary: Place) -> Iterator[ImageMaker]:
+    """What pushes to the primary's registry, past the proxy."""
+    with primary.maker(seed=time.time_ns()) as maker:
+        yield maker

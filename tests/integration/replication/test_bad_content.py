@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
 from tests.support.images import OCI_INDEX, ImageMaker, Made, digest_of, encode
 from tests.support.proxy import Status
@@ -19,19 +17,6 @@ from geosync.sync_registry.items import FAILED
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OTHER = f"sha256:{'0' * 64}"
-
-
-@pytest.fixture
-def secondary(plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(plain_registry, second_registry)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 Bad = tuple[Made, list[Status]]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
@@ -23,19 +20,6 @@ WALK = CatalogueMessage().to_json()
 def primary(start_registry: StartRegistry) -> Place:
     """A registry with nothing in it but what the test pushes."""
     return Place(registry=start_registry(RegistrySpec(name="compared")))
-
-
-@pytest.fixture
-def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def make(primary: Place) -> Iterator[ImageMaker]:
-    with primary.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 def nothing_owed(secondary: Secondary, *repositories: str) -> bool:

@@ -30,13 +30,6 @@ from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
 
-@pytest.fixture
-def secondary(plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(plain_registry, second_registry)
-    yield one
-    one.close()
-
-
 def push(place: Place, repository: str, size: int) -> tuple[Manifest, GeoEvent]:
     """Push an image of one layer of `size` bytes to a registry, past the proxy."""
     client = writer(place.url)

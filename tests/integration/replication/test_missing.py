@@ -42,12 +42,6 @@ def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
     one.close()
 
 
-@pytest.fixture
-def make(primary: Place) -> Iterator[ImageMaker]:
-    with primary.maker(seed=time.time_ns()) as maker:
-        yield maker
-
-
 def fill(secondary: Secondary, make: ImageMaker, repository: str, number: int) -> dict[str, Made]:
     """So many tags at both registries, each of an image of its own."""
     images = {f"v{one}": make.image(repository, f"v{one}", layers=1) for one in range(number)}

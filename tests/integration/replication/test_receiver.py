@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from threading import Thread
 
 import pytest
@@ -18,19 +18,6 @@ from tests.support.proxy import Status
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
 
 Make = Callable[[], ImageMaker]
-
-
-@pytest.fixture
-def secondary(plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(plain_registry, second_registry)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 def delete(place: Place, repository: str, digest: str) -> None:

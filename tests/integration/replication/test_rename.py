@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -27,12 +26,6 @@ def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
     one = Secondary(primary, second_registry, timing=Timing.scaled_to(2.0, settle=0.3, suspect=0.3))
     yield one
     one.close()
-
-
-@pytest.fixture
-def make(primary: Place) -> Iterator[ImageMaker]:
-    with primary.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 def renamed(former: str, current: str) -> GeoEvent:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
 from tests.support.images import ImageMaker, Made
 
@@ -22,13 +21,6 @@ REPUSHES = 200
 LATE = 1.0
 CONSUMERS = 4
 """Invocations at a time, as the event source's bound has it."""
-
-
-@pytest.fixture
-def secondary(plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(plain_registry, second_registry)
-    yield one
-    one.close()
 
 
 @pytest.fixture

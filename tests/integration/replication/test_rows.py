@@ -40,12 +40,6 @@ def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
     one.close()
 
 
-@pytest.fixture
-def make(primary: Place) -> Iterator[ImageMaker]:
-    with primary.maker(seed=time.time_ns()) as maker:
-        yield maker
-
-
 def select(secondary: Secondary, **patterns: str) -> None:
     secondary.registries = replace(secondary.registries, selection=Selection.parse(**patterns))
 

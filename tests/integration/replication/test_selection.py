@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, event, pushed
 from tests.support.images import ImageMaker
 
@@ -16,19 +14,6 @@ from geosync.selection import Selection
 from geosync.sync_registry.items import SYNCED, Reference
 
 Select = Callable[..., None]
-
-
-@pytest.fixture
-def secondary(plain_registry: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(plain_registry, second_registry)
-    yield one
-    one.close()
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 @pytest.fixture

@@ -33,16 +33,10 @@ def copier(source: FakeRegistry, destination: FakeRegistry) -> Copier:
     )
 
 
-def test_the_tags_of_a_digest_are_those_of_the_specification_and_of_cosign() -> None:
+def test_the_fallback_tag_of_a_digest_is_that_of_the_specification() -> None:
     encoded = "ab" * 32
     assert referrers.fallback_tag(f"sha256:{encoded}") == f"sha256-{encoded}"
     assert referrers.fallback_tag("sha512:" + "cd" * 64) == "sha512-" + "cd" * 32, "cut to 64 characters"
-    assert referrers.related_tags(f"sha256:{encoded}") == (
-        f"sha256-{encoded}",
-        f"sha256-{encoded}.sig",
-        f"sha256-{encoded}.att",
-        f"sha256-{encoded}.sbom",
-    )
 
 
 def test_a_backfill_brings_referrers_of_the_image_of_its_children_and_of_the_referrers() -> None:

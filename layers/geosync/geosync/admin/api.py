@@ -116,7 +116,7 @@ class AdminApi:
     def _audited(
         self, caller: Caller, action: str, source: str, event: dict[str, Any], context: LambdaContext
     ) -> dict[str, Any]:
-        entry = self._site.audit.begin(caller, action, source=source, detail=str(event.get("body") or ""))
+        entry = self._site.audit.begin(caller.name, action, source=source, detail=str(event.get("body") or ""))
         status = 500
         try:
             found = self._app.resolve(event, context)
@@ -127,9 +127,8 @@ class AdminApi:
 
     def _refuse(self, refused: Refused, action: str, source: str) -> dict[str, Any]:
         if not action.startswith("GET "):
-            self._site.audit.refused(
-                refused.caller, action, status=refused.status, source=source, reason=refused.reason
-            )
+            who = refused.caller.name if refused.caller is not None else None
+            self._site.audit.refused(who, action, status=refused.status, source=source, reason=refused.reason)
         return answer(refused.status, str(refused))
 
     # ---------------------------------------------------------------------------------------------- put together

@@ -20,7 +20,6 @@ Node = TypeVar("Node")
 
 MOST_REFERENCES = 500
 MOST_IDS = 1000
-RepositoryName = Annotated[str, StringConstraints(max_length=255)]
 ReferenceName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]

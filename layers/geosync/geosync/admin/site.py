@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from geosync.admin.audit import Audit
 from geosync.admin.http import Refusal
 from geosync.admin.settings import AdminSettings
+from geosync.audit import Audit
 from geosync.dead_letters import DeadLetters
 from geosync.event_log import EventLog
 from geosync.sync_registry.changes import Store

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from geosync.admin.audit import Audit
+from geosync.audit import Audit
 from geosync.cli.output import SOMETHING_WRONG, as_json, console, plain, table
 from geosync.cli.site import Chosen, Site
 from geosync.dead_letters import DeadLetter, DeadLetters

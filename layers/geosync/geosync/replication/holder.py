@@ -260,7 +260,7 @@ class Holder:
 
     def _unavailable(self, owed: Owed, error: RegistryUnavailable) -> None:
         """Hold a registry that is down or asks for patience; a request that fails on a healthy one is one failure."""
-        if error.status != 429 and self._answers(error.registry):
+        if error.status != 429 and self._registries.answers(error.registry):
             self._failed(owed, error)
             return
         self._registry.postpone(owed, self._hold(error).until, failure=str(error))
@@ -291,15 +291,6 @@ class Holder:
         self._reporter.held(hold)
         self._end(Ending.HELD)
         return hold
-
-    def _answers(self, name: str) -> bool:
-        try:
-            self._registries.named(name).ping()
-        except RegistryUnavailable:
-            return False
-        except GeosyncError:
-            return True
-        return True
 
     def _end_before_start(self, error: GeosyncError) -> Ending:
         """The secondary's registry could not even be asked what it does."""

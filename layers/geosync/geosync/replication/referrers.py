@@ -44,12 +44,6 @@ def is_fallback_tag(tag: str) -> bool:
     return _FALLBACK_TAG.fullmatch(tag) is not None
 
 
-def related_tags(digest: str) -> tuple[str, ...]:
-    """Return every tag that belongs to `digest` by its name: the fallback tag and cosign's."""
-    tag = fallback_tag(digest)
-    return (tag, *(tag + suffix for suffix in COSIGN_SUFFIXES))
-
-
 def missing(
     source: RegistryClient,
     source_repository: str,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from geosync.errors import ConfigurationError
+from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
 from geosync.registries.opening import open_registry
@@ -64,6 +64,16 @@ class Registries:
     def named(self, name: str) -> Registry:
         """The one of the two that an error names."""
         return self.primary if self.primary.name == name else self.secondary
+
+    def answers(self, name: str) -> bool:
+        """Whether the one of the two that an error names answers at all, be it that it refuses."""
+        try:
+            self.named(name).ping()
+        except RegistryUnavailable:
+            return False
+        except GeosyncError:
+            return True
+        return True
 
 
 class _Secret(NamedTuple):

@@ -1,8 +1,8 @@
 """The sync registry as the rest of Geosync uses it: the protocol's transitions, carried out on a store.
 
 Every method takes its times itself, before its first request. Calls to the table in the usual case: `look` 1, `mark` 1,
-`knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for many
-references at once, too), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-safe.
+`knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for those of
+several threads together), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-safe.
 """
 
 from __future__ import annotations
@@ -262,10 +262,6 @@ class SyncRegistry(Readings, Switches):
         Threads that discharge at the same time share a transaction.
         """
         return bool(self._discharges.pay(lease, [(owed, seen)]))
-
-    def discharge_many(self, lease: Lease, references: Sequence[tuple[Owed, Seen | None]]) -> set[Reference]:
-        """Discharge several references, 30 in a transaction; returns those that were not marked again meanwhile."""
-        return self._discharges.pay(lease, references)
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""

@@ -9,7 +9,6 @@ from typing import Any
 
 DUE_INDEX = "due"
 REPOSITORY_DUE_INDEX = "repository-due"
-TTL_ATTRIBUTE = "expire_at"
 
 SCHEMA: dict[str, Any] = {
     "AttributeDefinitions": [

@@ -98,7 +98,7 @@ class Verifier:
                 stop = stopped if isinstance(stopped, Stop) else Stop(self._clock(), str(stopped))
                 return self._later(run, stop)
             except RegistryUnavailable as error:
-                if error.status != 429 and self._answers(error.registry):
+                if error.status != 429 and self._registries.answers(error.registry):
                     return self._fail(run, f"Verification failed: {error}")
                 hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
                 self._reporter.held(hold)
@@ -140,12 +140,3 @@ class Verifier:
                 self._store.transact(changes(replace(at, leased=leased)))
                 return
         raise Overtaken
-
-    def _answers(self, name: str) -> bool:
-        try:
-            self._registries.named(name).ping()
-        except RegistryUnavailable:
-            return False
-        except GeosyncError:
-            return True
-        return True

@@ -25,7 +25,7 @@ def add(
     def sign_in(asked: SignIn) -> Response[Session]:
         opened = gate.exchange(asked.token)
         assert opened.session is not None, "a session was opened"  # noqa: S101
-        site.audit.signed_in(opened, source=source())
+        site.audit.signed_in(opened.name, source=source())
         cookie = _cookie(gate.cookie, opened.session.text, SESSION_SECONDS[opened.right])
         return Response(status_code=200, content_type="application/json", body=_session(site, opened), cookies=[cookie])
 

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from geosync.admin.rights import Caller
 from geosync.event_log import AUDIT, hour_of
 
 if TYPE_CHECKING:
@@ -55,9 +54,9 @@ class Audit:
         self._retention_seconds = retention_days * 86_400
         self._clock = clock
 
-    def begin(self, caller: Caller, action: str, *, source: str, detail: str) -> Entry:
+    def begin(self, who: str, action: str, *, source: str, detail: str) -> Entry:
         """Write down what is about to be done. Raises botocore's errors: then it must not be done."""
-        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=caller.name)
+        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
         self._put(entry, "begun", source=source, detail=detail)
         return entry
 
@@ -67,10 +66,10 @@ class Audit:
         self._log(entry, outcome, status)
         self._update(entry.id, "SET outcome = :outcome, #status = :status", outcome=outcome, status=status)
 
-    def refused(self, caller: Caller | None, action: str, *, status: int, source: str, reason: str) -> None:
-        """Write down what was not done."""
-        if caller is not None:
-            entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=caller.name)
+    def refused(self, who: str | None, action: str, *, status: int, source: str, reason: str) -> None:
+        """Write down what was not done; `who` is None for a caller that nobody knows."""
+        if who is not None:
+            entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
             self._log(entry, "refused", status, reason=reason)
             self._put(entry, "refused", source=source, detail=reason, status=status)
             return
@@ -84,9 +83,9 @@ class Audit:
         values = self._values(entry, "refused", source=source, detail=f"{reason}: {action}", status=status)
         self._update(entry.id, update, one=1, **values)
 
-    def signed_in(self, caller: Caller, *, source: str) -> None:
+    def signed_in(self, who: str, *, source: str) -> None:
         """Write down that a session was opened. Raises botocore's errors: then it must not be."""
-        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=caller.name)
+        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=who)
         self._log(entry, "done", 200)
         self._put(entry, "done", source=source, detail="", status=200)
 
