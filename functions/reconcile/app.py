@@ -22,12 +22,13 @@ from geosync.reconcile.sweep import sweep
 from geosync.replication.catalogue import follow, is_due, latest
 from geosync.replication.work import CatalogueMessage
 from geosync.settings import read
-from geosync.site_report import site_report, verification
+from geosync.site_report import site_report
 from geosync.status import MINUTE, SWEEP
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.store import DynamoStore
 from geosync.verification.choose import ask_for_verifications
+from geosync.verification.counts import verification_counts
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -136,7 +137,7 @@ def _report() -> None:
         site_status.read(site().store),
         name=settings.site_name,
         role=settings.site_role,
-        verified=verification(site().store),
+        verified=verification_counts(site().store),
         dead_letters=queues.dead_letters(),
         events_waiting=queues.events(),
     )

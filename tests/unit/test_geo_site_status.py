@@ -7,12 +7,13 @@ import pytest
 from geosync import event_cursor, status
 from geosync.event_log import LastEvent
 from geosync.events import GeoEvent
-from geosync.geo_site_status import UNHEALTHY_AFTER, VerificationCounts, geo_site_status, percentage
+from geosync.geo_site_status import UNHEALTHY_AFTER, geo_site_status, percentage
 from geosync.status import MINUTE
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.verification.counts import VerificationCounts
 
 NOW = 1_700_000_000_000
 # The reference lists these fields of GitLab's status for container repositories, and no others are added.

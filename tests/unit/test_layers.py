@@ -7,7 +7,7 @@ from pathlib import Path
 
 LIBRARY = Path(__file__).parents[2] / "layers" / "geosync" / "geosync"
 LAYERS = (
-    {"errors", "observability"},
+    {"errors", "moments", "observability"},
     {"oci", "settings"},
     {"events", "event_log", "registries", "sync_registry"},
     {"audit", "event_cursor", "heartbeats", "repositories", "selection", "sites"},

@@ -8,26 +8,15 @@ in `…_timestamp` and RFC 3339 in `updated_at`, as GitLab has them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from geosync.event_log import LastEvent
 from geosync.settings import Role
 from geosync.status import Status
+from geosync.verification.counts import VerificationCounts
 
 UNHEALTHY_AFTER = 10 * 60_000
 """Milliseconds since functions/reconcile last ran after which a site counts as unhealthy (GitLab: an hour)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerificationCounts:
-    """Repositories by what their verification came to, as geosync.verification counts them."""
-
-    total: int = 0
-    verified: int = 0
-    failed: int = 0
-    checksummed: int = 0
-    checksum_failed: int = 0
 
 
 NOT_VERIFIED = VerificationCounts()

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from geosync.event_log import LastEvent
-from geosync.geo_site_status import VerificationCounts, geo_site_status
+from geosync.geo_site_status import geo_site_status
+from geosync.moments import optional_moment
 from geosync.settings import Role
 from geosync.status import Status
-from geosync.sync_registry.changes import Store
-from geosync.verification import counts
+from geosync.verification.counts import VerificationCounts
 
 MOST_NAMED = 20
 """References that are named as what would be lost; how many there are is said beside it."""
-
-
-def verification(store: Store) -> VerificationCounts:
-    """How many rows are verified: one request."""
-    found = counts.verification_counts(store)
-    return VerificationCounts(
-        total=found.total,
-        verified=found.verified,
-        failed=found.failed,
-        checksummed=found.checksummed,
-        checksum_failed=found.checksum_failed,
-    )
 
 
 def site_report(
@@ -46,10 +32,10 @@ def site_report(
         **geo_site_status(status, role=role, verification=verified, last_event=last_event),
         "name": name,
         "primary": role == "primary",
-        "recovery_point_at": _moment(status.recovery_point),
-        "recovery_point_but_parked_at": _moment(status.recovery_point_but_parked),
+        "recovery_point_at": optional_moment(status.recovery_point),
+        "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
         "recovery_point_stands_because": status.recovery.why,
-        "proved_at": _moment(status.proved_at),
+        "proved_at": optional_moment(status.proved_at),
         "notifications_lost_count": status.lost.count if status.lost is not None else 0,
         "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
         "would_be_lost_count": len(lost),
@@ -60,15 +46,8 @@ def site_report(
         "lag_seconds": max(status.at - (oldest.owed_since or status.at), 0) // 1000 if oldest is not None else 0,
         "dead_letters_count": dead_letters,
         "events_waiting_count": events_waiting,
-        "paused_since": _moment(status.pause.since) if status.pause is not None else None,
+        "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
-        "last_heartbeat_at": _moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
+        "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
     }
-
-
-def _moment(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

@@ -23,7 +23,7 @@ from geosync.sync_registry.changes import Key, Update
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.verification import rounds
+from geosync.verification import rounds, verdict
 from geosync.verification.checksum import checksum
 from geosync.verification.transitions import DAY
 from geosync.verification.verifier import Verifier
@@ -123,7 +123,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
 
 
 def test_five_times_the_tags_take_five_times_the_runs_and_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rounds, "SEEN_PAGE", 100)
+    monkeypatch.setattr(verdict, "SEEN_PAGE", 100)
     few, many = verified(200, 250), verified(1000, 250)
 
     assert many[1] >= few[1] * 4

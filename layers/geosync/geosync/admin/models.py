@@ -6,7 +6,6 @@ Moments are RFC 3339 text in UTC (`…_at`); fields named `…_timestamp`, GitLa
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -23,17 +22,6 @@ MOST_IDS = 1000
 ReferenceName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
-
-
-def moment(milliseconds: int) -> str:
-    """Write a moment (ms since the epoch) as RFC 3339 in UTC."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
-
-
-def optional_moment(milliseconds: int | None) -> str | None:
-    """Write a moment that may be missing."""
-    return moment(milliseconds) if milliseconds is not None else None
 
 
 class Answer(BaseModel):

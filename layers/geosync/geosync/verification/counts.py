@@ -19,11 +19,11 @@ class VerificationCounts:
     with a checksum of their own (equal to the primary's or not), `checksum_failed` those of which none could be made.
     """
 
-    total: int
-    verified: int
-    failed: int
-    checksummed: int
-    checksum_failed: int
+    total: int = 0
+    verified: int = 0
+    failed: int = 0
+    checksummed: int = 0
+    checksum_failed: int = 0
 
 
 def verification_counts(store: Store) -> VerificationCounts:

@@ -12,9 +12,8 @@ when the site is paused. Where it is stands in the row, and the next run goes on
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,16 +25,16 @@ from geosync.replication.repair import reads_back
 from geosync.replication.settings import Bounds
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.changes import ConditionFailed, Key, Store, Update
-from geosync.sync_registry.items import EVERYTHING, Reference, Seen
+from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import ms
 from geosync.verification import transitions
 from geosync.verification.asking import Asking
-from geosync.verification.checksum import Checksum
 from geosync.verification.contents import Contents
 from geosync.verification.sample import Reservoir, reserve
 from geosync.verification.suspects import Suspect, Suspects
 from geosync.verification.transitions import DAY, Round
+from geosync.verification.verdict import Verdict, conclude
 
 TAGS, LISTING, CONFIRM = "tags", "listing", "confirm"
 PAGE = 48
@@ -46,10 +45,6 @@ SAMPLE = 3
 """Blobs read back for each page of tags, at most."""
 SLICE = 60.0
 """Seconds after which a run makes room: retries and resyncs wait in the same queue."""
-SEEN_PAGE = 1000
-"""Tags read at a time for the checksum."""
-MOST_NAMED = 50
-"""Digests that a mark distrusts by name."""
 
 
 class Stop(Exception):
@@ -63,15 +58,6 @@ class Stop(Exception):
 
 class Overtaken(Exception):
     """Something was pushed into the repository, or another run is at it: what this one saw counts for nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """How a round ends: both checksums, and why it failed (None: it did not)."""
-
-    ours: str
-    primarys: str
-    failure: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +113,7 @@ class Run:
             self._listing()
             self._enter(CONFIRM)
         self._confirm()
-        return self._conclude()
+        return conclude(self._registry, self._registries.selection, self._repository, self._suspects)
 
     def write(self, change: Callable[[Round], Update]) -> None:
         """Carry out a write of this run, whether or not somebody holds the lease. Raises Overtaken."""
@@ -313,53 +299,6 @@ class Run:
             return False
         return self._reads(Descriptor(media_type="", digest=digest, size=SIZE_UNKNOWN))
 
-    # ----------------------------------------------------------------------------------------------------- the verdict
-
-    def _conclude(self) -> Verdict:
-        """Both checksums over the tags that count; what is confirmed becomes owed."""
-        ours, primarys = Checksum(), Checksum()
-        failure: str | None = None
-        for tag, digest, suspect in self._merged():
-            if suspect is None:
-                ours.add(tag, digest or "")
-                primarys.add(tag, digest or "")
-                continue
-            if suspect.primary is None:
-                continue
-            primarys.add(tag, suspect.primary)
-            if suspect.secondary is not None and digest is not None:
-                ours.add(tag, suspect.secondary)
-            failure = _failure(failure, suspect)
-            distrust = suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
-            self._registry.mark(self._repository, Reference.tag(tag), distrust=distrust)
-        return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
-
-    def _merged(self) -> Iterator[tuple[str, str | None, Suspect | None]]:
-        """The tags that count, sorted: name, recorded digest, and what was found of it if it looked different."""
-        seen = ((reference.value, 0, what) for reference, what in self._seen() if self._is_selected(reference.value))
-        suspects = ((suspect.tag, 1, suspect) for suspect in self._suspects.all())
-        waiting: tuple[str, str] | None = None
-        found: Iterator[tuple[str, int, Seen | Suspect]] = heapq.merge(seen, suspects, key=lambda one: one[:2])
-        for tag, _, what in found:
-            if isinstance(what, Suspect):
-                known = waiting[1] if waiting is not None and waiting[0] == tag else None
-                if waiting is not None and known is None:
-                    yield *waiting, None
-                waiting = None
-                yield tag, known, what
-            else:
-                if waiting is not None:
-                    yield *waiting, None
-                waiting = (tag, what.digest)
-        if waiting is not None:
-            yield *waiting, None
-
-    def _seen(self) -> Iterator[tuple[Reference, Seen]]:
-        after = ""
-        while page := self._registry.seen_tags(self._repository, limit=SEEN_PAGE, after=after):
-            yield from page
-            after = page[-1][0].seen_key
-
     # ----------------------------------------------------------------------------------------------------- where it is
 
     def _may_go_on(self) -> None:
@@ -391,13 +330,3 @@ def is_owed(store: Store, repository: str) -> bool:
 
 def _is_equal(look: _Look) -> bool:
     return look.primary is not None and look.primary == look.secondary
-
-
-def _failure(before: str | None, suspect: Suspect) -> str:
-    """The reason of a failed verification: a mismatch comes before what is missing below tags."""
-    if suspect.primary != suspect.secondary:
-        return transitions.MISMATCH
-    if before is not None:
-        return before
-    named = min(suspect.distrusted)
-    return f"{suspect.tag}: {named} is missing or wrong at the secondary"

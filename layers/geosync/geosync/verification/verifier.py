@@ -18,9 +18,10 @@ from geosync.sync_registry.changes import Change, ConditionFailed, Key, Store, T
 from geosync.sync_registry.items import PARKED_DUE, ROW
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.verification import transitions
-from geosync.verification.rounds import GROUP, TAGS, Overtaken, Run, Stop, Verdict, is_owed
+from geosync.verification.rounds import GROUP, TAGS, Overtaken, Run, Stop, is_owed
 from geosync.verification.suspects import Suspects
 from geosync.verification.transitions import Round
+from geosync.verification.verdict import Verdict
 
 
 class Verifier:

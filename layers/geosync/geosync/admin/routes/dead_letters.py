@@ -18,11 +18,11 @@ from geosync.admin.models import (
     LettersToDiscard,
     LettersToReplay,
     MessageId,
-    moment,
 )
 from geosync.admin.rights import Caller
 from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers
 from geosync.admin.site import Site
+from geosync.moments import moment
 
 ALL = "/api/v4/geo/dead_letters"
 TAGS = ["dead letters"]

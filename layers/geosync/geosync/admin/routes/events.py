@@ -9,9 +9,10 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from geosync import event_log
 from geosync.admin import cursors
-from geosync.admin.models import AuditEvent, GeoEvent, Page, moment
+from geosync.admin.models import AuditEvent, GeoEvent, Page
 from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
 from geosync.admin.site import Site
+from geosync.moments import moment
 
 TAGS = ["events"]
 

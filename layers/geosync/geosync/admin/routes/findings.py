@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from geosync import deletions
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
-from geosync.admin.models import Deletes, Done, Enqueued, Finding, Page, TagsOf, moment, optional_moment
+from geosync.admin.models import Deletes, Done, Enqueued, Finding, Page, TagsOf
 from geosync.admin.routes.common import (
     ACTS,
     ACTS_ON_ONE,
@@ -24,6 +24,7 @@ from geosync.admin.routes.common import (
     page_info,
 )
 from geosync.admin.site import Site
+from geosync.moments import moment, optional_moment
 from geosync.oci.references import is_tag
 from geosync.sync_registry import breaker, findings
 from geosync.sync_registry.findings import Finding as Found

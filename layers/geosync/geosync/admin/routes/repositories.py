@@ -24,8 +24,6 @@ from geosync.admin.models import (
     State,
     Tag,
     VerificationState,
-    moment,
-    optional_moment,
 )
 from geosync.admin.routes.common import (
     ACTS,
@@ -41,6 +39,7 @@ from geosync.admin.routes.common import (
 )
 from geosync.admin.site import Site
 from geosync.errors import MalformedMessage
+from geosync.moments import moment, optional_moment
 from geosync.oci.references import is_repository
 from geosync.repositories import Detail, Filter
 from geosync.repositories import Tag as KnownTag

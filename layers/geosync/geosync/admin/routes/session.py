@@ -8,10 +8,11 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 
 from geosync.admin.gate import SIGN_IN, SIGN_OUT, Gate
-from geosync.admin.models import Done, Session, SignIn, moment
+from geosync.admin.models import Done, Session, SignIn
 from geosync.admin.rights import SESSION_SECONDS, Caller
 from geosync.admin.routes.common import answers
 from geosync.admin.site import Site
+from geosync.moments import moment
 
 TAGS = ["session"]
 

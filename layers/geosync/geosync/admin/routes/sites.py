@@ -12,12 +12,14 @@ from pydantic import ValidationError
 from geosync import sites, status
 from geosync.admin.gate import REPORT, Refused
 from geosync.admin.http import Refusal
-from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, StatusReport, moment
+from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, StatusReport
 from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers
 from geosync.admin.site import Site
-from geosync.site_report import site_report, verification
+from geosync.moments import moment
+from geosync.site_report import site_report
 from geosync.sites import OWN_ID, KnownSite, Report
 from geosync.status import Status
+from geosync.verification.counts import verification_counts
 
 ALL = "/api/v4/geo_sites"
 PRIMARY_ID = OWN_ID + 1
@@ -120,7 +122,7 @@ def _own_status(site: Site, own: Status) -> GeoSiteStatus:
         own,
         name=site.name,
         role=site.settings.site_role,
-        verified=verification(site.store),
+        verified=verification_counts(site.store),
         dead_letters=site.letters.count(),
         events_waiting=site.events_waiting(),
         last_event=site.events.last(now=own.at) if site.is_primary else None,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from geosync.admin.models import Backfill, Done, PauseRequest, moment
+from geosync.admin.models import Backfill, Done, PauseRequest
 from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
+from geosync.moments import moment
 from geosync.replication import catalogue
 from geosync.replication.progress import progress_of
 
