@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click import Command, Group
+from click import Command, Context, Group
+from tests.unit.template.parts import TEMPLATE
 
 from geosync.cli.main import main
 
@@ -17,6 +19,7 @@ LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 SIGNALS = (ROOT / "docs" / "signals.md").read_text()
+PARAMETERS = TEMPLATE["Parameters"]
 LEVELS = {"info", "warning", "error", "exception"}
 
 
@@ -79,6 +82,71 @@ def test_every_command_is_in_the_manual() -> None:
 
     for name in named(main, ""):
         assert re.search(rf"geosync --\S+ \S+ {name}\b", OPERATIONS), name
+
+
+def blocks(page: Path) -> Iterator[str]:
+    """The lines of a page's blocks of code, those that a backslash continues joined, without comments."""
+    for block in re.findall(r"^ *```\w*\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield re.sub(r"\s+#.*", "", line).strip()
+
+
+def parse(command: Command, name: str, arguments: list[str], parent: Context | None = None) -> None:
+    """Have click read a command line as far as it can without running it; it raises UsageError."""
+    context = command.make_context(name, list(arguments), parent=parent)
+    left = [*context._protected_args, *context.args]
+    if isinstance(command, Group) and (left or not command.invoke_without_command):
+        child_name, child, rest = command.resolve_command(context, left)
+        assert child is not None
+        parse(child, str(child_name), rest, context)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_line_of_a_page_is_understood(page: Path) -> None:
+    for line in blocks(page):
+        start = re.match(r"(?:\.venv/bin/)?geosync (?=-)", line)
+        if start and "COMMAND" not in line:
+            words = re.sub(r"\[(.*?)\]", r"\1", line[start.end() :])  # what is optional, too
+            parse(main, "geosync", shlex.split(words.replace("…", "x")))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_values_of_parameters_are_such_as_the_template_takes(page: Path) -> None:
+    for line in blocks(page):
+        for name, value in re.findall(r"\b([A-Z][A-Za-z]+)=(\S+)", line):
+            if name not in PARAMETERS or "<" in value or "…" in value:
+                continue
+            parameter = PARAMETERS[name]
+            if "AllowedValues" in parameter:
+                assert value in map(str, parameter["AllowedValues"]), f"{name}={value}"
+            several = value.split(",") if parameter["Type"] == "CommaDelimitedList" else [value]
+            for one in several:
+                assert re.search(parameter.get("AllowedPattern", ""), one), f"{name}={one}"
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\((docs/[a-z-]+\.md)", (ROOT / "README.md").read_text()))
+    assert linked == {f"docs/{page.name}" for page in ROOT.glob("docs/*.md")}
+
+
+def test_troubleshooting_has_the_sections_of_gitlab_s_page_each_with_a_command() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    for title in (
+        "Confirm that replication is enabled",
+        "Missing container registry notification event",
+        "Registry events logs response status 401 Unauthorized unaccepted",
+        "Registry error: token from untrusted issuer",
+        "Manually trigger a sync",
+    ):
+        assert "geosync --local" in section(page, title) or "`check`" in section(page, title), title
+
+
+def test_findings_and_log_messages_that_troubleshooting_names_are_explained() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    known = OPERATIONS + SIGNALS + "arrives_at_oregon"
+    errors_and_fields = {"realm_hosts", "last_sync_failure", "retry_at", "insufficient_scope", "registry_key"}
+    for name in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", page)) - errors_and_fields:
+        assert f"`{name}`" in known or name in known.split(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
