@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from boto3.dynamodb.conditions import Attr
 
@@ -34,6 +36,15 @@ def test_update_creates_the_item_and_returns_it(store: Store) -> None:
         "expects": frozenset({"a"}),
     }
     assert store.get(KEY) == item
+
+
+@pytest.mark.parametrize("name", ["repository", "item"])
+def test_no_update_changes_the_key(name: str) -> None:
+    """DynamoDB refuses it, even to the value that it has; moto does not."""
+    changes: list[dict[str, Any]] = [{"set": {name: "x"}}, {"set_once": {name: "x"}}, {"remove": (name,)}]
+    for change in changes:
+        with pytest.raises(ValueError, match="cannot change the key"):
+            Update(key=KEY, **change)
 
 
 def test_update_changes_what_it_names_and_keeps_the_rest(store: Store) -> None:

@@ -24,13 +24,16 @@ class Key(NamedTuple):
     item: str
 
 
+_KEY = frozenset({"repository", "item"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """Create or change one item, if `when` holds of it (a missing item has no attributes).
 
     `set_once` sets what is not there yet, `set_from` sets an attribute to what another one was before, or to a default,
     `add` adds to numbers (0 when missing), `union` adds to sets of texts (empty when missing), `remove` removes
-    attributes. No attribute is in two of them.
+    attributes. No attribute is in two of them, and none of them is part of the key, which DynamoDB changes in no item.
     """
 
     key: Key
@@ -41,6 +44,12 @@ class Update:
     union: Mapping[str, frozenset[str]] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
     when: ConditionBase | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to change the key."""
+        for changed in (self.set, self.set_once, self.set_from, self.add, self.union, self.remove):
+            if not _KEY.isdisjoint(changed):
+                raise ValueError(f"{self.key}: an update cannot change the key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,7 +85,7 @@ class Lost:
             count=_number(item, "count") or 0,
             first_at=_number(item, "first_at") or 0,
             last_at=_number(item, "last_at") or 0,
-            repository=str(item.get("repository", "")),
+            repository=str(item.get("found_in", "")),
             reference=str(item.get("reference", "")),
         )
 
@@ -116,7 +116,7 @@ def point(*, sent_at: int | None, proved_at: int | None, is_losing: bool, pushes
 
 def lost(store: Store, owed: Owed, *, now: int) -> None:
     """Count a notification that did not come: a comparison found `owed` different, and it had to be copied."""
-    values = {"last_at": now, "repository": owed.repository, "reference": str(owed.reference)}
+    values = {"last_at": now, "found_in": owed.repository, "reference": str(owed.reference)}
     store.write(Update(key=LOST, set=values, set_once={"first_at": now}, add={"count": 1}))
 
 
