@@ -62,6 +62,17 @@ def test_the_newest_is_taken_first(backlog: Backlog, registry: SyncRegistry, clo
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", None]
 
 
+def test_what_failed_comes_after_what_was_never_tried(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    failed = mark(registry, "failed")
+    registry.fail(failed, "dublin: GET /v2/: 503")
+    for name in ("old", "new"):
+        mark(registry, name)
+        clock.seconds += 0.1
+    clock.seconds += 90  # it is due again, and became so after the others
+    assert backlog.refill({}) == 0
+    assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", "failed"]
+
+
 def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRegistry) -> None:
     owed = mark(registry, "v1")
     assert backlog.refill({owed.reference}) is None

@@ -1,4 +1,4 @@
-"""What a holder takes next: newest first, but for those whose time has not come."""
+"""What a holder takes next: newest first, what has failed after that, but for those whose time has not come."""
 
 from __future__ import annotations
 
@@ -52,11 +52,13 @@ class Backlog:
         if self._stale or not self._waiting:
             self._stale = False
             due = self._registry.due(self._repository, TAKE, ahead=LINGER)
-            self._waiting = [owed for owed in due if owed.reference not in in_flight]
+            waiting = [owed for owed in due if owed.reference not in in_flight]
+            # What failed is due anew later than what was never tried was marked, and would come before it.
+            self._waiting = sorted(waiting, key=lambda owed: owed.attempts > 0)
         return min((self._wait(owed) for owed in self._waiting), default=None)
 
     def take(self, *, idle: bool) -> Owed | None:
-        """The newest reference whose time has come, None when there is none.
+        """The newest reference whose time has come, what never failed first; None when there is none.
 
         The whole repository comes last, when the holder is `idle` and nothing else waits: it marks its tags anew.
         """

@@ -10,6 +10,7 @@ def retry_at(attempts: int, *, now: int, jitter: int) -> int:
     """When a reference that failed `attempts` times is tried again (ms): GitLab's backoff, an hour at the longest.
 
     delay(n) = n^4 + 15 + jitter * (n + 1) seconds with `jitter` 0 to 29; min(now + delay(n), now + 1 h + delay(1)).
+    GitLab's other bound, 4 h, is for what is missing on the primary: that is no failure here, it is proved and paid.
     """
     return now + 1000 * min(_delay(attempts, jitter), 3600 + _delay(1, jitter))
 
