@@ -1,0 +1,182 @@
+"""A dashboard in headless Chromium, as an operator has it before them: what they read, press and type."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from tests.e2e.parts import Site, eventually
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / ".local" / "screenshots"
+AXE = ROOT / "tests" / "support" / "axe" / "axe.min.js"
+WIDE, PHONE = (1280, 900), (320, 700)
+_SWITCHES = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-proxy-server",
+)
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[webdriver.Chrome]:
+    """A browser with an empty profile; it reaches nothing but what it is sent to."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert binary, "the dashboard's tests need chromium and chromium-driver: make setup"
+    assert driver, "the dashboard's tests need chromium-driver: make setup"
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    running = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        running.set_script_timeout(30)
+        yield running
+    finally:
+        running.quit()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """The dashboard of a site, in a browser of which it may use everything."""
+
+    driver: webdriver.Chrome
+    site: Site
+
+    @property
+    def url(self) -> str:
+        return f"{self.site.about['admin_url']}/"
+
+    # ------------------------------------------------------------------------------------------------- where it is
+
+    def open(self, *, size: tuple[int, int] = WIDE, scheme: str = "light") -> None:
+        """Open the dashboard, signed in by nobody, on a screen of this size (CSS pixels)."""
+        self.driver.get("about:blank")
+        self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+        media = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        width, height = size
+        screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+        self.driver.get_log("browser")
+        self.driver.get(self.url)
+        self.find("#token")
+
+    def sign_in(self, right: str = "act") -> None:
+        """Sign in with the site's token of this right."""
+        self.find("#token").send_keys(self.site.about[f"admin_{right}_token"] + Keys.ENTER)
+        self.heading("Geo sites")
+
+    def go(self, page: str) -> None:
+        """Follow the link to one of the pages."""
+        self.press(page, "header nav a")
+        self.heading(page)
+
+    def heading(self, text: str) -> None:
+        """Wait until the page with this heading is shown, with its first answers."""
+        eventually(lambda: self.text("h1") == text, what=f"the heading {text!r}")
+        eventually(lambda: self.text(".fresh").startswith("As of"), what=f"what {text!r} shows")
+
+    # --------------------------------------------------------------------------------------------- what is on it
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def find(self, selector: str, text: str = "") -> WebElement:
+        """Wait for an element that is shown, and whose text or label is `text` when that is given."""
+
+        def look() -> WebElement | None:
+            try:
+                return next((one for one in self.all(selector) if one.is_displayed() and _is_called(one, text)), None)
+            except StaleElementReferenceException:
+                return None
+
+        found = eventually(look, what=f"{selector} {text!r}")
+        assert found is not None
+        return found
+
+    def text(self, selector: str = "main") -> str:
+        """What is read there, "" where there is nothing."""
+        script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText).join('\\n')"
+        return str(self.driver.execute_script(script, selector)).strip()  # type: ignore[no-untyped-call]
+
+    def shows(self, *texts: str, within: str = "main", seconds: float = 20.0, meanwhile: Callable[[], Any] = int) -> str:
+        """Wait until all `texts` are read there, doing `meanwhile` again and again; all that is read there then."""
+
+        def look() -> str:
+            read = self.text(within)
+            return read if all(text in read for text in texts) else str(meanwhile() or "")[:0]
+
+        return eventually(look, seconds=seconds, what=f"{texts} in {within}: {self.text(within)[:2000]}")
+
+    def press(self, text: str, selector: str = "button") -> None:
+        self.find(selector, text).click()
+
+    def rows(self) -> list[str]:
+        """The first column of the table."""
+        return [one.text for one in self.all("tbody th")]
+
+    # ------------------------------------------------------------------------------------------------- judged
+
+    def problems(self) -> list[str]:
+        """What the browser complained of since the page was opened, but for being told that nobody is signed in."""
+        entries = self.driver.get_log("browser")
+        return [one["message"] for one in entries if one["level"] == "SEVERE" and "401 (Unauthorized)" not in one["message"]]
+
+    def violations(self) -> list[str]:
+        """What the accessibility checker finds, each rule with the elements that break it."""
+        self.driver.execute_script(AXE.read_text())  # type: ignore[no-untyped-call]
+        script = "axe.run(document).then((found) => arguments[arguments.length - 1](JSON.stringify(found.violations)))"
+        found = json.loads(self.driver.execute_async_script(script))  # type: ignore[no-untyped-call]
+        return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found]
+
+    def keep_screenshot(self, name: str) -> None:
+        """Keep the whole page as SCREENSHOTS/name.png. Fails where something is wider than the screen."""
+        script = "const page = document.documentElement; return [page.scrollWidth, page.scrollHeight, innerWidth]"
+        width, height, screen = self.driver.execute_script(script)  # type: ignore[no-untyped-call]
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, 4000), "scale": 1}
+        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
+        assert width <= screen, f"{name}: {width} px are shown on {screen} px"
+
+    # ------------------------------------------------------------------------------------------------- keyboard
+
+    def type(self, keys: Sequence[str] | str) -> None:
+        """Type to whatever has the focus."""
+        self.driver.switch_to.active_element.send_keys(*keys)
+
+    def tab_to(self, text: str, *, most: int = 40) -> None:
+        """Press Tab until what is called `text` has the focus; every stop must be seen to have it."""
+        for _ in range(most):
+            self.type(Keys.TAB)
+            focused = self.driver.switch_to.active_element
+            outline = focused.value_of_css_property("outline-style"), focused.value_of_css_property("outline-width")
+            assert outline == ("solid", "3px"), f"{focused.text!r} has the focus, and nobody sees it: {outline}"
+            if _is_called(focused, text):
+                return
+        raise AssertionError(f"{text!r} was not reached with {most} times Tab")
+
+
+def _is_called(element: WebElement, text: str) -> bool:
+    return not text or text in (element.text.strip(), element.accessible_name)

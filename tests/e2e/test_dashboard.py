@@ -1,0 +1,328 @@
+"""The dashboard in a browser, on the deployed stack: what an operator does with it, from signing in to signing out.
+
+Screenshots of every step and page are kept in `.local/screenshots`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local.stack import Places
+from local.wiring import STORES_ON_S3
+from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.select import Select
+from tests.e2e.browser import PHONE, WIDE, Dashboard, chromium
+from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.registries import digest, maker
+
+PAGES = ("Geo sites", "Replication details", "Dead letters", "Geo events")
+HOSTILE = '"><img src=x onerror="document.title=1"><script>document.title=2</script>'
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+def secondary(secondaries: list[Site]) -> Site:
+    return next(one for one in secondaries if one.name != STORES_ON_S3)
+
+
+@pytest.fixture
+def dashboard(driver: webdriver.Chrome, secondary: Site) -> Iterator[Dashboard]:
+    """A secondary's; a problem that the browser reports fails the test."""
+    one = Dashboard(driver=driver, site=secondary)
+    one.open()
+    yield one
+    assert one.problems() == []
+
+
+@pytest.fixture
+def at_the_primary(driver: webdriver.Chrome, primary: Site) -> Iterator[Dashboard]:
+    one = Dashboard(driver=driver, site=primary)
+    one.open()
+    yield one
+    assert one.problems() == []
+
+
+def test_an_operator_pauses_finds_what_failed_and_why_and_resyncs_it(
+    state: Path, primary: Site, dashboard: Dashboard
+) -> None:
+    site, repository = dashboard.site, f"e2e/dashboard/{uuid.uuid4().hex[:10]}"
+    dashboard.find("#token").send_keys("not a token" + Keys.ENTER)
+    dashboard.shows("this is neither the read nor the act token of this site")
+    dashboard.keep_screenshot("operator-1-wrong-token")
+    dashboard.sign_in("act")
+    shown = dashboard.shows("Recovery point", "Synced", "Verified", site.name)
+    assert shown.index("Recovery point") < shown.index("Synced")
+    dashboard.keep_screenshot("operator-2-geo-sites")
+
+    dashboard.press("Pause")
+    dashboard.find("dialog input").send_keys("the layer is moved")
+    dashboard.press("Pause", "dialog button")
+    dashboard.shows("Paused since", "the layer is moved", "is paused; what is being copied now is finished")
+    dashboard.keep_screenshot("operator-3-paused")
+    with maker(primary) as make, maker(site) as read:
+        made = make.image(repository, "v1", layers=1)
+        eventually(lambda: site.item(repository, "owed#t#v1") or site.item(repository, "row"), what="the event")
+        with _missing(_file(state, primary, made.blobs[0])):
+            dashboard.press("Resume")
+            dashboard.shows("goes on")
+            dashboard.go("Replication details")
+            Select(dashboard.find("select[name=state]")).select_by_visible_text("Failed")
+            dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
+            dashboard.shows(repository, "✕ Failed", made.blobs[0], seconds=40, meanwhile=_a_minute_of(site))
+            assert dashboard.rows() == [repository]
+            dashboard.keep_screenshot("operator-4-failed")
+        dashboard.press(repository, "tbody th a")
+        dashboard.shows(repository, "Owed", "Tags on both sides", made.blobs[0])
+        dashboard.keep_screenshot("operator-5-the-repository")
+        dashboard.press(f"Resync {repository}")
+        dashboard.shows(f"Registry entry of {repository} enqueued to be resynced", within="[role=status]")
+        dashboard.shows("✓ Synced", "the same", f"sha256:{made.digest.partition(':')[2][:10]}…", meanwhile=_a_minute_of(site))
+        assert digest(read, repository, "v1") == made.digest
+    dashboard.keep_screenshot("operator-6-synced")
+
+    dashboard.press("Sign out")
+    dashboard.find("#token")
+    assert _status(dashboard, "api/v4/session") == 401
+    assert dashboard.driver.get_cookies() == []
+
+
+def test_the_read_token_looks_and_says_why_it_cannot_act(dashboard: Dashboard) -> None:
+    dashboard.sign_in("read")
+    dashboard.go("Replication details")
+    why = "You signed in with the read token, which may only look: sign in with the act token to act"
+    dashboard.shows(why)
+    for name in ("Resync all", "Resync all failed", "Reverify all"):
+        button = dashboard.find("button", name)
+        assert (button.get_attribute("aria-disabled"), button.get_attribute("title")) == ("true", why)
+    before = _posts(dashboard)
+    dashboard.press("Resync all")
+    dashboard.shows(why, within="[role=status]")
+    assert dashboard.all("dialog") == []
+    dashboard.go("Geo sites")
+    dashboard.press("Pause")
+    dashboard.shows(why, within="[role=status]")
+    assert _posts(dashboard) == before
+
+
+def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, at_the_primary: Dashboard) -> None:
+    assert primary.notify(envelope(push_event(f"{HOSTILE}/app", "v1", f"sha256:{'0' * 64}")), primary.token())[0] == 200
+    at_the_primary.sign_in()
+    at_the_primary.go("Geo events")
+    at_the_primary.shows("unusable")
+    _nothing_came_alive(at_the_primary)
+
+    site = dashboard.site
+    dashboard.open()
+    dashboard.sign_in()
+    with _row(site, HOSTILE), _dead_letter(site, HOSTILE):
+        dashboard.go("Replication details")
+        dashboard.find("input[name=prefix]").send_keys(HOSTILE[:6] + Keys.ENTER)
+        dashboard.shows(HOSTILE, f"it failed: {HOSTILE}")
+        _nothing_came_alive(dashboard)
+        dashboard.keep_screenshot("hostile-row")
+        dashboard.go("Dead letters")
+        dashboard.shows(HOSTILE, meanwhile=lambda: dashboard.press("Look again"))
+        dashboard.press("Show", "summary")
+        assert HOSTILE in dashboard.shows(HOSTILE, within="pre")
+        _nothing_came_alive(dashboard)
+        dashboard.keep_screenshot("hostile-dead-letter")
+        dashboard.press(f"Discard {HOSTILE}")
+        dashboard.find("dialog input").send_keys(HOSTILE)
+        dashboard.press("Discard", "dialog button")
+        dashboard.shows("1 discarded", within="[role=status]")
+    dashboard.go("Geo events")
+    dashboard.shows("What operators did", "discard", HOSTILE)
+    _nothing_came_alive(dashboard)
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")])
+def test_every_page_can_be_read_by_everybody(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
+    name = f"{'phone' if size == PHONE else 'wide'}-{scheme}"
+    dashboard.open(size=size, scheme=scheme)
+    _is_readable(dashboard, f"{name}-sign-in")
+    dashboard.sign_in("act" if size == WIDE else "read")
+    with _dead_letter(dashboard.site, "poison of a test"):
+        for page in PAGES:
+            dashboard.go(page)
+            if page == "Dead letters":
+                dashboard.shows("poison of a test", meanwhile=lambda: dashboard.press("Look again"))
+            _is_readable(dashboard, f"{name}-{page.lower().replace(' ', '-')}")
+        dashboard.go("Replication details")
+        dashboard.all("tbody th a")[0].click()
+        dashboard.shows("Tags on both sides", "Tags, by name")
+        _is_readable(dashboard, f"{name}-repository")
+
+
+def test_the_primary_shows_every_site(at_the_primary: Dashboard, secondaries: list[Site]) -> None:
+    for site in secondaries:
+        site.invoke("reconcile")  # which reports
+    at_the_primary.sign_in("read")
+    at_the_primary.shows(*(site.name for site in secondaries), "Recovery point", "Reported", "Last geo event")
+    _is_readable(at_the_primary, "primary-geo-sites")
+    at_the_primary.go("Geo events")
+    _is_readable(at_the_primary, "primary-geo-events")
+    at_the_primary.press("Replication details", "header nav a")
+    at_the_primary.shows("is the primary")
+
+
+def test_all_of_it_goes_by_keyboard(dashboard: Dashboard) -> None:
+    dashboard.type(dashboard.site.about["admin_act_token"])  # the field has the focus
+    dashboard.type(Keys.ENTER)
+    dashboard.heading("Geo sites")
+    assert dashboard.driver.switch_to.active_element.text == "Geo sites"
+    dashboard.driver.execute_script("document.activeElement.blur()")  # type: ignore[no-untyped-call]
+    dashboard.tab_to("Skip to the content", most=1)
+    dashboard.type(Keys.ENTER)
+    assert dashboard.driver.switch_to.active_element.get_attribute("id") == "main"
+    dashboard.tab_to("Pause")
+    dashboard.driver.execute_script("document.querySelector('.skip').focus()")  # type: ignore[no-untyped-call]
+    dashboard.tab_to("Replication details")
+    dashboard.type(Keys.ENTER)
+    dashboard.heading("Replication details")
+    dashboard.tab_to("Replication")
+    dashboard.type("F")  # Failed, in the list of states
+    eventually(lambda: "state=failed" in dashboard.driver.current_url, what="the filter")
+    dashboard.tab_to("Resync all failed")
+    dashboard.type(Keys.ENTER)
+    dashboard.find("dialog", "")
+    assert dashboard.driver.switch_to.active_element.text == "Resync all failed"
+    dashboard.type(Keys.ESCAPE)
+    eventually(lambda: not dashboard.all("dialog[open]"), what="the question to be gone")
+    assert dashboard.driver.switch_to.active_element.text == "Resync all failed"
+    dashboard.type(Keys.ENTER)
+    dashboard.find("dialog", "")
+    dashboard.type(Keys.ENTER)
+    dashboard.shows("failed references enqueued to be resynced", within="[role=status]")
+
+
+def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_looks(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.go("Replication details")
+    _offline(dashboard, True)
+    dashboard.shows("Not up to date: the site does not answer", "This is as of", "Next try in", within=".fresh")
+    dashboard.keep_screenshot("stale")
+    _offline(dashboard, False)
+    dashboard.press("Try now")
+    dashboard.shows("As of", within=".fresh")
+    dashboard.driver.get_log("browser")  # it complained of being offline
+    asked = len(_requests(dashboard))
+    eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask by itself")
+
+    page = dashboard.driver.current_window_handle
+    dashboard.driver.switch_to.new_window("tab")
+    other = dashboard.driver.current_window_handle
+    time.sleep(0.5)  # what was asked for before is answered
+    dashboard.driver.switch_to.window(page)
+    hidden = dashboard.driver.execute_script("return document.hidden")  # type: ignore[no-untyped-call]
+    dashboard.driver.switch_to.window(other)
+    dashboard.driver.close()
+    dashboard.driver.switch_to.window(page)
+    assert isinstance(hidden, bool)
+
+
+# ──────────────────────────────────────────────────── what they need ────────────────────────────────────────────
+
+
+def _a_minute_of(site: Site) -> Any:
+    """What the schedule does every minute, hurried."""
+
+    def run() -> None:
+        site.invoke("reconcile")
+        time.sleep(0.5)
+
+    return run
+
+
+def _file(state: Path, site: Site, blob: str) -> Path:
+    """Where a registry on the file system keeps a blob."""
+    place = next(one for one in Places(state).inventory.read() if one.name == f"registry {site.name}")
+    algorithm, _, hexadecimal = blob.partition(":")
+    return Path(place.folder, "data/docker/registry/v2/blobs", algorithm, hexadecimal[:2], hexadecimal, "data")
+
+
+@contextmanager
+def _missing(file: Path) -> Iterator[None]:
+    """A file is away for a while."""
+    away = file.rename(file.with_name("away"))
+    try:
+        yield
+    finally:
+        away.rename(file)
+
+
+@contextmanager
+def _row(site: Site, name: str) -> Iterator[None]:
+    """A row of this name that failed with it; no notification would bring it this far."""
+    client = site.client("dynamodb")
+    key = {"repository": {"S": name}, "item": {"S": "row"}}
+    like = next(item for item in client.scan(TableName=site.about["table"])["Items"] if item["item"]["S"] == "row")
+    row = {**like, **key, "state": {"S": "3"}, "last_sync_failure": {"S": f"it failed: {name}"}}
+    row.pop("id", None)
+    client.put_item(TableName=site.about["table"], Item=row)
+    try:
+        yield
+    finally:
+        client.delete_item(TableName=site.about["table"], Key=key)
+
+
+@contextmanager
+def _dead_letter(site: Site, body: str) -> Iterator[None]:
+    """A message in the DLQ; it is gone afterwards."""
+    sqs, queue = site.client("sqs"), site.about["dlq_url"]
+    sent = sqs.send_message(QueueUrl=queue, MessageBody=body)["MessageId"]
+    try:
+        yield
+    finally:
+        end = time.monotonic() + 5
+        while site.messages("dlq_url") and time.monotonic() < end:
+            for message in sqs.receive_message(QueueUrl=queue, VisibilityTimeout=1).get("Messages", []):
+                if message["MessageId"] == sent:
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                    end = 0.0
+
+
+def _is_readable(dashboard: Dashboard, name: str) -> None:
+    dashboard.keep_screenshot(name)
+    assert dashboard.violations() == [], name
+
+
+def _nothing_came_alive(dashboard: Dashboard) -> None:
+    assert dashboard.driver.title.endswith("Geosync")
+    assert dashboard.all("main img, main script, main [onerror]") == []
+
+
+def _status(dashboard: Dashboard, path: str) -> int:
+    script = "fetch(arguments[0]).then((answer) => arguments[1](answer.status))"
+    return int(dashboard.driver.execute_async_script(script, path))  # type: ignore[no-untyped-call]
+
+
+def _requests(dashboard: Dashboard) -> list[str]:
+    """What the page asked the API for since it was opened."""
+    script = "return performance.getEntriesByType('resource').map((one) => one.name)"
+    return [name for name in dashboard.driver.execute_script(script) if "/api/" in name]  # type: ignore[no-untyped-call]
+
+
+def _posts(dashboard: Dashboard) -> int:
+    """How many actions the site's audit log knows, done and refused."""
+    script = "fetch('api/v4/geo/audit_events?per_page=100').then((a) => a.json()).then((p) => arguments[0](JSON.stringify(p)))"
+    page = json.loads(dashboard.driver.execute_async_script(script))  # type: ignore[no-untyped-call]
+    return len(page["nodes"])
+
+
+def _offline(dashboard: Dashboard, offline: bool) -> None:
+    conditions = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    dashboard.driver.execute_cdp_cmd("Network.enable", {})
+    dashboard.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
