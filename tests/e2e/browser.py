@@ -78,7 +78,7 @@ class Dashboard:
         width, height = size
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == PHONE}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        self.driver.get_log("browser")
+        self.complaints()
         self.driver.get(self.url)
         self.find("#token")
 
@@ -118,9 +118,11 @@ class Dashboard:
     def text(self, selector: str = "main") -> str:
         """What is read there, "" where there is nothing."""
         script = "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText).join('\\n')"
-        return str(self.driver.execute_script(script, selector)).strip()  # type: ignore[no-untyped-call]
+        return str(self.driver.execute_script(script, selector)).strip()
 
-    def shows(self, *texts: str, within: str = "main", seconds: float = 20.0, meanwhile: Callable[[], Any] = int) -> str:
+    def shows(
+        self, *texts: str, within: str = "main", seconds: float = 20.0, meanwhile: Callable[[], Any] = int
+    ) -> str:
         """Wait until all `texts` are read there, doing `meanwhile` again and again; all that is read there then."""
 
         def look() -> str:
@@ -138,22 +140,24 @@ class Dashboard:
 
     # ------------------------------------------------------------------------------------------------- judged
 
-    def problems(self) -> list[str]:
-        """What the browser complained of since the page was opened, but for being told that nobody is signed in."""
-        entries = self.driver.get_log("browser")
-        return [one["message"] for one in entries if one["level"] == "SEVERE" and "401 (Unauthorized)" not in one["message"]]
+    def complaints(self) -> list[str]:
+        """What the browser complained of since it was asked last, but for being told that nobody is signed in."""
+        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return [
+            one["message"] for one in entries if one["level"] == "SEVERE" and "401 (Unauthorized)" not in one["message"]
+        ]
 
     def violations(self) -> list[str]:
         """What the accessibility checker finds, each rule with the elements that break it."""
-        self.driver.execute_script(AXE.read_text())  # type: ignore[no-untyped-call]
+        self.driver.execute_script(AXE.read_text())
         script = "axe.run(document).then((found) => arguments[arguments.length - 1](JSON.stringify(found.violations)))"
-        found = json.loads(self.driver.execute_async_script(script))  # type: ignore[no-untyped-call]
+        found = json.loads(self.driver.execute_async_script(script))
         return [f"{one['id']}: {[node['html'][:200] for node in one['nodes']]}" for one in found]
 
     def keep_screenshot(self, name: str) -> None:
         """Keep the whole page as SCREENSHOTS/name.png. Fails where something is wider than the screen."""
         script = "const page = document.documentElement; return [page.scrollWidth, page.scrollHeight, innerWidth]"
-        width, height, screen = self.driver.execute_script(script)  # type: ignore[no-untyped-call]
+        width, height, screen = self.driver.execute_script(script)
         clip = {"x": 0, "y": 0, "width": width, "height": min(height, 4000), "scale": 1}
         taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip})
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

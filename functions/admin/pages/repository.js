@@ -23,7 +23,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
     ${back}
     <div class="title"><${Heading}><bdi class="repository">${row?.name ?? `Container repository ${id}`}</bdi><//>
       <${Freshness} poll=${one.error ? one : tags.error ? tags : one} /></div>
-    ${row && html`<div class=${one.error ? "old" : ""}>
+    ${row && html`<div class=${one.error ? "flow old" : "flow"}>
       <section class="card" aria-label="The row">
         <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
           <span class="role">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
