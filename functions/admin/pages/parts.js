@@ -122,9 +122,15 @@ export function Pager({ info, cursors, onChange, what }) {
   </nav>`;
 }
 
-// A page's heading: takes the focus when the page changes, so that a keyboard or a screen reader starts there.
+let isFirst = true;
+
+// A page's heading: takes the focus when the page changes, so that a keyboard or a screen reader starts there. The first
+// page leaves it where it is: before everything, at the link that skips to the content.
 export function Heading({ children }) {
   const heading = useRef(null);
-  useEffect(() => heading.current.focus(), []);
+  useEffect(() => {
+    if (!isFirst) heading.current.focus();
+    isFirst = false;
+  }, []);
   return html`<h1 tabindex="-1" ref=${heading}>${children}</h1>`;
 }

@@ -48,7 +48,7 @@ function facts(row) {
     ["Owed", html`${row.more_owed ? "more than " : ""}${count(row.owed_count)}${row.failed_count ? ` (${count(row.failed_count)} failed)` : ""}`, row.failed_count ? "bad" : ""],
     ["Lag", row.lag_seconds ? duration(row.lag_seconds) : "none"],
     ["Last synced", html`<${Age} at=${row.last_synced_at} />`],
-    ["Tries since", count(row.retry_count)],
+    ["Failed tries", count(row.retry_count)],
     row.retry_at !== null && ["Next try", html`<${Age} at=${row.retry_at} />`],
     ["Verified", html`<${Age} at=${row.verified_at} />`],
     row.verification_retry_at !== null && ["Next verification", html`<${Age} at=${row.verification_retry_at} />`],
