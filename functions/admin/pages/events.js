@@ -12,11 +12,17 @@ export function Events({ current, onUnauthorized }) {
   const empty = current?.primary === false ? "A secondary takes no notifications: the primary's dashboard shows the geo events." : "No geo event yet.";
   return html`
     <div class="title"><${Heading}>Geo events<//><${Freshness} poll=${events.error ? events : audit.error ? audit : events} /></div>
-    ${events.data && html`<${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.id} columns=${EVENT_COLUMNS} empty=${empty} />
+    ${events.data && html`<${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, eventPages.cursors, empty)} />
       <${Pager} info=${events.data.page_info} ...${eventPages} what="geo events" />`}
     <h2>What operators did</h2>
-    ${audit.data && html`<${Table} caption="The audit log, newest first" rows=${audit.data.nodes} keyOf=${(entry) => entry.id} columns=${AUDIT_COLUMNS} empty="Nothing yet." />
+    ${audit.data && html`<${Table} caption="The audit log, newest first" rows=${audit.data.nodes} keyOf=${(entry) => entry.id} columns=${AUDIT_COLUMNS} empty=${emptyText(audit.data, auditPages.cursors, "Nothing yet.")} />
       <${Pager} info=${audit.data.page_info} ...${auditPages} what="the audit log" />`}`;
+}
+
+// A page may be empty before the end: it covers a stretch of time.
+function emptyText(page, cursors, otherwise) {
+  if (page.page_info.has_next_page) return "None in this stretch of time; there may be more on the next page.";
+  return cursors.length ? "There are no more." : otherwise;
 }
 
 function usePages(path, onUnauthorized) {

@@ -12,6 +12,11 @@ export function Age({ at, otherwise = "never" }) {
   return html`<time datetime=${new Date(milliseconds).toISOString()} title=${utc(milliseconds)}>${age(milliseconds, now)}</time>`;
 }
 
+// When something is tried again: once that moment is past, it waits for a free hand.
+export function Due({ at }) {
+  return useNow() < Date.parse(at) ? html`<${Age} at=${at} />` : "due";
+}
+
 const KINDS = { good: "✓", bad: "✕", busy: "↻", waiting: "…", off: "–" };
 const KIND_OF = {
   synced: "good", succeeded: "good", Healthy: "good", finished: "good", accepted: "good", done: "good",
@@ -43,11 +48,11 @@ export function Freshness({ poll }) {
   const next = poll.nextAt ? Math.max(0, Math.ceil((poll.nextAt - now) / 1000)) : null;
   if (poll.error) {
     const since = poll.at ? html`This is as of <${Age} at=${poll.at} />.` : "There is nothing to show yet.";
-    return html`<p class="fresh stale" role="alert">
-      <span aria-hidden="true">⚠ </span><strong>Not up to date:</strong> ${poll.error.message}. ${since}
-      ${" "}<span aria-hidden="true">Next try in ${next} s.</span>
+    return html`<div class="fresh stale">
+      <span role="alert"><span aria-hidden="true">⚠ </span><strong>Not up to date:</strong> ${poll.error.message}.</span>
+      ${" "}${since}${" "}<span aria-hidden="true">Next try in ${next} s.</span>
       ${" "}<button type="button" class="small" onClick=${poll.refresh}>Try now</button>
-    </p>`;
+    </div>`;
   }
   return html`<p class="fresh">${poll.at ? html`As of <time datetime=${new Date(poll.at).toISOString()}>${clock(poll.at)}</time>` : "Loading…"}</p>`;
 }

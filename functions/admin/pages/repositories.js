@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "./ui.js";
 import { act } from "./api.js";
-import { ActionButton, Age, Badge, Freshness, Heading, Pager, Question, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Question, Table } from "./parts.js";
 import { RepositoryLink } from "./sites.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural, STATES, VERIFICATION_STATES } from "./words.js";
@@ -53,7 +53,7 @@ const columns = (tell, why, refresh) => [
   ["Replication", (row) => html`<${Badge} state=${row.state} text=${STATES[row.state]} />
     <span class="dim">${row.last_synced_at ? html`Synced <${Age} at=${row.last_synced_at} />` : "Never synced"}</span>
     ${row.last_sync_failure && html`<span class="failure">${row.last_sync_failure}</span>`}
-    ${row.retry_at && html`<span class="dim">Next try <${Age} at=${row.retry_at} />; ${plural(row.retry_count, "try has", "tries have")} failed</span>`}`],
+    ${row.retry_at && html`<span class="dim">Next try: <${Due} at=${row.retry_at} />; ${plural(row.retry_count, "try has", "tries have")} failed</span>`}`],
   ["Verification", (row) => html`<${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
     <span class="dim">${row.verified_at ? html`Verified <${Age} at=${row.verified_at} />` : "Never verified"}</span>
     ${row.verification_failure && html`<span class="failure">${row.verification_failure}</span>`}`],

@@ -2,7 +2,7 @@
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
-import { ActionButton, Age, Badge, Digest, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
 import { useAction, usePoll } from "./poll.js";
 import { count, duration, STATES, VERIFICATION_STATES } from "./words.js";
@@ -49,9 +49,9 @@ function facts(row) {
     ["Lag", row.lag_seconds ? duration(row.lag_seconds) : "none"],
     ["Last synced", html`<${Age} at=${row.last_synced_at} />`],
     ["Failed tries", count(row.retry_count)],
-    row.retry_at !== null && ["Next try", html`<${Age} at=${row.retry_at} />`],
+    row.retry_at !== null && ["Next try", html`<${Due} at=${row.retry_at} />`],
     ["Verified", html`<${Age} at=${row.verified_at} />`],
-    row.verification_retry_at !== null && ["Next verification", html`<${Age} at=${row.verification_retry_at} />`],
+    row.verification_retry_at !== null && ["Next verification", html`<${Due} at=${row.verification_retry_at} />`],
     ["Known since", html`<${Age} at=${row.created_at} otherwise="not known" />`],
     row.missing_on_primary && ["At the primary", "missing", "bad"],
     ["Checksum", html`<${Digest} of=${row.verification_checksum} otherwise="none" />`, "wide"],
@@ -66,7 +66,7 @@ const owedColumns = (row, tell, why, refresh) => [
   ["Reference", (owed) => html`<bdi><code>${owed.reference === "*" ? "the whole repository" : owed.reference}</code></bdi>`, "name"],
   ["Owed for", (owed) => html`<time title=${owed.owed_since} datetime=${owed.owed_since}>${duration(owed.lag_seconds)}</time>`],
   ["Tries", (owed) => count(owed.attempts)],
-  ["Next try", (owed) => (owed.parked ? html`<${Badge} state="failed" text="Parked" /> <span class="dim">It waits for a resync.</span>` : html`<${Age} at=${owed.retry_at} />`)],
+  ["Next try", (owed) => (owed.parked ? html`<${Badge} state="failed" text="Parked" /> <span class="dim">It waits for a resync.</span>` : html`<${Due} at=${owed.retry_at} />`)],
   ["Last failure", (owed) => (owed.failure ? html`<span class="failure">${owed.failure}</span>` : html`<span class="dim">none</span>`)],
   ["Actions", (owed) => html`<${ResyncReference} row=${row} reference=${owed.reference} tell=${tell} why=${why} refresh=${refresh} />`, "actions"],
 ];
