@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -124,6 +125,30 @@ class Receiver:
             case VerifyMessage():
                 self._verification_asked_for(message)
 
+    def _event(self, event: GeoEvent, marked: Callable[[], None]) -> None:
+        if event.renamed_from is not None:
+            self._renamed(event, event.renamed_from, marked)
+            return
+        reference = _reference(event)
+        if self._is_outside(event.repository, reference, event=event.id, correlation_id=event.correlation_id):
+            return
+        glance = self._look(event.repository, reference)
+        digest = event.digest if event.event_name != "deleted" else None
+        if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
+            recovery.came_late(self._store, event.repository, reference)
+        if self._registry.is_already_seen(glance, digest, event.received_at):
+            self._reporter.skipped(event, reference)
+            return
+        self._registry.mark(
+            event.repository,
+            reference,
+            expects=event.expects,
+            correlation_id=event.correlation_id,
+            pushed_at=event.pushed_at,
+        )
+        marked()
+        self._after_the_mark(lambda: self._knock(event.repository, glance))
+
     def _renamed(self, event: GeoEvent, former: str, marked: Callable[[], None]) -> None:
         """A repository, with all below it, has another name: fill the new ones, and treat the former as deleted.
 
@@ -152,31 +177,7 @@ class Receiver:
         marked()
         for name in knocked:
             glance = self._look(name, Reference.whole())
-            self._after_the_mark(lambda name=name, glance=glance: self._knock(name, glance))  # type: ignore[misc]
-
-    def _event(self, event: GeoEvent, marked: Callable[[], None]) -> None:
-        if event.renamed_from is not None:
-            self._renamed(event, event.renamed_from, marked)
-            return
-        reference = _reference(event)
-        if self._is_outside(event.repository, reference, event=event.id, correlation_id=event.correlation_id):
-            return
-        glance = self._look(event.repository, reference)
-        digest = event.digest if event.event_name != "deleted" else None
-        if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            recovery.came_late(self._store, event.repository, reference)
-        if self._registry.is_already_seen(glance, digest, event.received_at):
-            self._reporter.skipped(event, reference)
-            return
-        self._registry.mark(
-            event.repository,
-            reference,
-            expects=event.expects,
-            correlation_id=event.correlation_id,
-            pushed_at=event.pushed_at,
-        )
-        marked()
-        self._after_the_mark(lambda: self._knock(event.repository, glance))
+            self._after_the_mark(partial(self._knock, name, glance))
 
     def _is_outside(self, repository: str, reference: Reference, **keys: str) -> bool:
         """Whether this site does not replicate the reference; said in the log.
