@@ -107,17 +107,21 @@ class DeadLetters:
             yield letter
 
     def _take(self, ids: Collection[str] | None) -> Iterator[DeadLetter]:
-        """Yield the messages named; the others are given back in the end."""
-        others, missing = [], set(ids or ())
+        """Yield the messages named (None: all that are there now); the others are given back in the end."""
+        if ids is None:
+            # Taken before the first is sent: poison that is replayed is back in a moment, and would be taken again.
+            yield from self._one_by_one(deque(self._receive(MOST)))
+            return
+        others, missing = [], set(ids)
         try:
             with closing(self._receive(MOST)) as letters:
                 for letter in letters:
-                    if ids is not None and letter.id not in missing:
+                    if letter.id not in missing:
                         others.append(letter)
                         continue
                     yield letter
                     missing.discard(letter.id)
-                    if ids is not None and not missing:
+                    if not missing:
                         return
         finally:
             self._give_back(others)
@@ -139,12 +143,15 @@ class DeadLetters:
             if not fresh:
                 return
             known.update(letter.id for letter in fresh)
-            waiting = deque(fresh)
-            try:
-                while waiting:
-                    yield waiting.popleft()
-            finally:
-                self._give_back(waiting)  # whoever asked has enough
+            yield from self._one_by_one(deque(fresh))
+
+    def _one_by_one(self, waiting: deque[DeadLetter]) -> Generator[DeadLetter, None, None]:
+        """Yield what was received; whoever has enough before the end has the rest given back."""
+        try:
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            self._give_back(waiting)
 
     def _delete(self, letter: DeadLetter) -> None:
         self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)

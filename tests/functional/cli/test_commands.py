@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
@@ -11,9 +12,13 @@ from tests.functional.cli.conftest import REGION, Site
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
+from geosync.dead_letters import DeadLetters
 from geosync.replication.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 PARKED = WorkMessage(repository="group/app", reason="replay", references=(Reference.tag("v1"),)).to_json()
 
@@ -170,6 +175,28 @@ def test_a_replay_that_cannot_send_loses_nothing(secondary: Site) -> None:
     )["Attributes"]
     kept = int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
     assert kept == 1
+
+
+def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> None:
+    class Returning:
+        """SQS with a function at the queues that refuses everything, before the next message is looked at."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(secondary.sqs, name)
+
+        def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 - boto3's names
+            assert QueueUrl == secondary.outputs["EventsQueueUrl"]
+            dead_letter(secondary, MessageBody, kind="refused", reason="not JSON")
+
+    sent = {dead_letter(secondary, f"poison {number}") for number in range(12)}
+    letters = DeadLetters(
+        cast("SQSClient", Returning()),
+        dlq_url=secondary.outputs["DeadLetterQueueUrl"],
+        events_url=secondary.outputs["EventsQueueUrl"],
+        work_url=secondary.outputs["WorkQueueUrl"],
+    )
+    assert {letter.id for letter in letters.replay(None)} == sent
+    assert len(letters.look()) == len(sent)
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "an-id"]])
