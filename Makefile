@@ -52,7 +52,10 @@ test: test-fast test-e2e
 ## test-fast: unit, functional and integration tests
 .PHONY: test-fast
 test-fast: setup
-	$(PYTHON_BIN)/pytest -n auto tests/unit tests/functional tests/integration $(PYTEST)
+	rm -rf .local/aws-actions
+	$(PYTHON_BIN)/pytest -n auto -p tests.support.aws_actions --aws-actions .local/aws-actions \
+		tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py $(PYTEST)
+	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
 ## test-unit: tests without network
 .PHONY: test-unit

@@ -1,15 +1,16 @@
 """Each function's role allows what the functional tests saw it use, and nothing else.
 
+`make test-fast` has its run of them note that, and hands the notes over in AWS_ACTIONS; without it they run once more.
 Whether it may use it on the right resources is what the deployed stack shows, where the emulator enforces the policies.
 """
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.support.aws_actions import seen
 from tests.unit.template.parts import FUNCTIONS, ROOT, actions, statements
 
 # Used by Lambda itself in the function's name: its log, its event sources, its network interface. No test sees that.
@@ -24,14 +25,16 @@ NAMES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The actions that each function asked for, in a run of the functions' own functional tests."""
-    file = tmp_path_factory.mktemp("actions") / "actions.json"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.aws_actions", "--aws-actions", str(file)]
+    if noted := os.environ.get("AWS_ACTIONS"):
+        return seen(Path(noted))
+    folder = tmp_path_factory.mktemp("actions")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.support.aws_actions", "--aws-actions", str(folder)]
     command += ["-p", "no:cacheprovider", *(str(Path(__file__).parent / name) for name in NAMES)]
     command += ["--ignore-glob", "*/test_speed_*", "--ignore-glob", "*/test_sources.py"]  # the same calls, many times
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode in (0, 1), ran.stdout[-3000:]  # a test that fails does so in the run of its own as well
-    return {function: set(seen) for function, seen in json.loads(file.read_text()).items()}
+    return seen(folder)
 
 
 def allowed(function: str) -> set[str]:

@@ -1,8 +1,9 @@
 """A pytest plugin that notes which IAM actions the code of each function asks for while its functional tests run.
 
-    pytest -p tests.support.aws_actions --aws-actions FILE tests/functional
+    pytest -p tests.support.aws_actions --aws-actions FOLDER tests/functional
 
-writes {"notifications": ["dynamodb:BatchWriteItem", …], …}. A test belongs to the function whose folder it is in
+writes {"notifications": ["dynamodb:BatchWriteItem", …], …} into a file of its own in FOLDER, each process of a run that
+has several; `seen` puts them together. A test belongs to the function whose folder it is in
 (tests/functional/<function>/). Calls that a test makes, to arrange or to look, do not count, with the library's help or
 without: a call counts when code of functions/ is on the stack, or code of the layer in a thread that it started.
 """
@@ -10,6 +11,7 @@ without: a call counts when code of functions/ is on the stack, or code of the l
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 from collections import defaultdict
@@ -55,19 +57,30 @@ def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iter
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--aws-actions", type=Path, metavar="FILE", help="write the IAM actions that functions ask for")
+    parser.addoption(
+        "--aws-actions", type=Path, metavar="FOLDER", help="write there the IAM actions that functions ask for"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if file := config.getoption("--aws-actions"):
-        config.pluginmanager.register(_Recorder(file), "aws-actions-recorder")
+    if folder := config.getoption("--aws-actions"):
+        config.pluginmanager.register(_Recorder(folder), "aws-actions-recorder")
+
+
+def seen(folder: Path) -> dict[str, set[str]]:
+    """The actions that each function asked for, as the files in `folder` say."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for file in folder.glob("*.json"):
+        for function, used in json.loads(file.read_text()).items():
+            found[function] |= set(used)
+    return dict(found)
 
 
 class _Recorder:
     """Listens at the one place that every call of every client passes."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._function: str | None = None
         self._seen: dict[str, set[str]] = defaultdict(set)
         self._call = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -89,7 +102,9 @@ class _Recorder:
 
     def pytest_sessionfinish(self) -> None:
         BaseClient._make_api_call = self._call  # type: ignore[attr-defined]
-        self._file.write_text(json.dumps({name: sorted(seen) for name, seen in self._seen.items()}))
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._folder / f"{os.getpid()}.json"
+        file.write_text(json.dumps({name: sorted(used) for name, used in self._seen.items()}))
 
 
 def _is_ours() -> bool:
