@@ -62,10 +62,14 @@ def send_resync(
 
 
 def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> catalogue.Walk | None:
-    """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned."""
+    """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned.
+
+    `now` is in milliseconds.
+    """
     walk = catalogue.latest(store)
     under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now=now, every=0)
     if not under_way:
+        catalogue.ask(store)  # should the message be dropped (a pause, a hold), the next minute sends it again
         sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
     return walk if under_way else None
 

@@ -7,6 +7,7 @@ import pytest
 from tests.functional.admin.parts import ENVIRONMENT, READ, ROOT, A, Ask, B, Calls, Site
 
 from geosync import repositories
+from geosync.replication import catalogue
 from geosync.sync_registry.changes import Key, Update
 from geosync.sync_registry.items import ROW, Reference
 
@@ -166,9 +167,11 @@ def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask:
 def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site, ask: Ask) -> None:
     assert ask.act(f"{ALL}/resync", {"scope": "all"}).status == 202
     assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
+    asked = catalogue.latest(site.store)
+    assert catalogue.is_due(asked, now=0, every=0), "should the site be paused, the next minute begins it"
     now = site.registry._clock()
     running = {"started_at": now, "touched_at": now, "repositories": 7}
-    site.store.write(Update(key=Key("#site", "catalogue"), set=running))
+    site.store.write(Update(key=Key("#site", "catalogue"), set=running, remove=("asked_for",)))
     answer = ask.act(f"{ALL}/resync", {"scope": "all"})
     assert "under way" in answer.message
     assert answer.json["count"] == 7

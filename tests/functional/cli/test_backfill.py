@@ -23,7 +23,7 @@ def walk(site: Site, **values: int) -> int:
     started_at = time.time_ns() // 1_000_000 - 100_000
     times = {"started_at": started_at, "touched_at": started_at, "repositories": 200}
     table = store(site)
-    table.write(Update(key=catalogue.KEY, set=times | values))
+    table.write(Update(key=catalogue.KEY, set=times | values, remove=("asked_for",)))
     for number in range(50):
         repository = f"group/app-{number}"
         counts = {walks.COMPARED: 1, walks.TAGS: 4, walks.FOUND: 2, walks.SETTLED: 1}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import click
 
 from geosync import actions
+from geosync.cli.arguments import check_repository
 from geosync.cli.output import plain
 from geosync.cli.site import Chosen
 from geosync.errors import MalformedMessage
-from geosync.oci.references import is_repository
 from geosync.sync_registry.items import Reference
 
 
@@ -48,8 +48,7 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
 
     REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels deletions.
     """
-    if not is_repository(repository):
-        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
+    check_repository(repository)
     wanted = [_reference(text) for text in references]
     site = choose().site()
     site.must_be_secondary("resync")

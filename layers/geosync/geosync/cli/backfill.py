@@ -9,11 +9,10 @@ from typing import Any
 import click
 from rich.progress_bar import ProgressBar
 
+from geosync import actions
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
 from geosync.cli.site import Chosen
-from geosync.replication import catalogue
 from geosync.replication.progress import Progress, progress
-from geosync.replication.work import CatalogueMessage
 from geosync.sync_registry.registry import wall_clock
 
 BAR = 40
@@ -45,13 +44,11 @@ def start(choose: Callable[[], Chosen]) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
     site = choose().site()
     site.must_be_secondary("backfill")
-    walk = catalogue.latest(site.store)
-    if walk is not None and walk.finished_at is None:
-        click.echo(f"One is under way at {site.name}, begun {age(walk.started_at, wall_clock())} ago: it goes on.")
+    now = wall_clock()
+    walk = actions.resync_all(site.store, site.client("sqs"), site.outputs["WorkQueueUrl"], now=now)
+    if walk is not None:
+        click.echo(f"One is under way at {site.name}, begun {age(walk.started_at, now)} ago: it goes on.")
         return
-    # Should the message be dropped (a pause, a hold), the next minute sends it again.
-    catalogue.ask(site.store)
-    site.client("sqs").send_message(QueueUrl=site.outputs["WorkQueueUrl"], MessageBody=CatalogueMessage().to_json())
     click.echo(f"{site.name} goes through the primary's catalogue now. geosync backfill shows how far it is.")
 
 

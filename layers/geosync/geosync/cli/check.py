@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
+from geosync.cli.arguments import check_repository
 from geosync.cli.checks import clock, endpoint, registries, sync, wiring
 from geosync.cli.checks.findings import Finding, Look, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.errors import ConfigurationError
-from geosync.oci.references import is_repository
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,8 +52,8 @@ def check(
 
     Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
     """
-    if repository is not None and not is_repository(repository):
-        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="--repository")
+    if repository is not None:
+        check_repository(repository, "--repository")
     chosen = choose()
     site = chosen.site()
     others = [Site.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import click
 
 from geosync import deletions
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
+from geosync.cli.arguments import check_repository, check_tags
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, table
 from geosync.cli.site import Chosen
-from geosync.oci.references import is_repository, is_tag
 from geosync.sync_registry.registry import wall_clock
 
 
@@ -66,16 +66,3 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
         raise click.ClickException(f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
     deletions.adopt(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
     click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
-
-
-def check_repository(repository: str) -> None:
-    """Raise BadParameter unless it is a repository's name."""
-    if not is_repository(repository):
-        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
-
-
-def check_tags(tags: tuple[str, ...]) -> None:
-    """Raise BadParameter for the first that is no tag."""
-    for tag in tags:
-        if not is_tag(tag):
-            raise click.BadParameter(f"{plain(tag)} is not a tag", param_hint="TAG")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from geosync import repositories as found_repositories
-from geosync.cli.extras import check_repository
+from geosync.cli.arguments import check_repository
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen
 from geosync.event_log import AUDIT, EventLog

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import click
 
-from geosync.cli.output import plain
+from geosync.cli.arguments import check_repository
 from geosync.cli.site import Chosen
-from geosync.oci.references import is_repository
 from geosync.verification.reverify import reverify as ask
 from geosync.verification.reverify import reverify_all
 
@@ -25,8 +24,8 @@ def reverify(choose: Callable[[], Chosen], repository: str | None, *, everything
     """
     if sum((repository is not None, everything, failed)) != 1:
         raise click.UsageError("which? REPOSITORY, --all or --failed")
-    if repository is not None and not is_repository(repository):
-        raise click.BadParameter(f"{plain(repository)} is not a repository name", param_hint="REPOSITORY")
+    if repository is not None:
+        check_repository(repository)
     site = choose().site()
     site.must_be_secondary("reverify")
     sqs, queue = site.client("sqs"), site.outputs["WorkQueueUrl"]
