@@ -1,11 +1,13 @@
 """Imports go one way: what an operator or a queue reaches stands on what it uses, and nothing below knows of it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-LIBRARY = Path(__file__).parents[2] / "layers" / "geosync" / "geosync"
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 LAYERS = (
     {"errors", "moments", "observability"},
     {"oci", "settings"},
@@ -57,3 +59,14 @@ def test_nothing_imports_what_stands_on_it() -> None:
 
 def test_no_modules_import_each_other() -> None:
     assert list(TopologicalSorter({name: set(imports(path)) - {name} for name, path in MODULES.items()}).static_order())
+
+
+def test_the_documents_name_files_that_are_there() -> None:
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    named = {
+        (name, document.name)
+        for document in documents
+        for name in re.findall(r"`([a-z0-9_]+(?:/[a-z0-9_]+)+\.py)`", document.read_text())
+    }
+    assert named
+    assert [pair for pair in named if not any((folder / pair[0]).exists() for folder in (ROOT, LIBRARY))] == []

@@ -27,8 +27,6 @@ from geosync.oci.manifests import Manifest
 MAX_ASKED = 1_000
 """Digests that one backfilled reference asks about, so that chains of referrers end."""
 
-COSIGN_SUFFIXES = (".sig", ".att", ".sbom")
-
 
 def fallback_tag(digest: str) -> str:
     """Return the tag that lists what refers to `digest` where there is no API ("Referrers Tag Schema")."""
