@@ -38,6 +38,20 @@ def secondary(secondaries: list[Site]) -> Site:
     return next(one for one in secondaries if one.name != STORES_ON_S3)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _a_repository(primary: Site, secondaries: list[Site]) -> None:
+    """There is something to show, whichever test runs first."""
+    repository = f"e2e/dashboard/{uuid.uuid4().hex[:10]}"
+    with maker(primary) as make:
+        make.image(repository, "v1", layers=1)
+
+    def is_synced() -> bool:
+        rows = [site.item(repository, "row") or {} for site in secondaries]
+        return all(row.get("state") == "2" for row in rows)
+
+    eventually(is_synced, seconds=40, what=f"{repository} to be synced")
+
+
 @pytest.fixture
 def dashboard(driver: webdriver.Chrome, secondary: Site) -> Iterator[Dashboard]:
     """A secondary's; a problem that the browser reports fails the test."""
