@@ -59,7 +59,6 @@ function PrimaryFacts({ status }) {
       <strong><${Age} at=${last ? last * 1000 : null} otherwise="none in two days" /></strong>
       <span class="dim">Its registry's pushes become geo events, which the secondaries follow.</span></p>
     <${Facts} of=${[
-      status.container_repositories_count !== null && ["Container repositories", count(status.container_repositories_count)],
       ["Events waiting", count(status.events_waiting_count)],
       ["Dead letters", html`<${DeadLetterCount} number=${status.dead_letters_count} />`, status.dead_letters_count ? "bad" : ""],
     ]} />`;
