@@ -132,7 +132,16 @@ class Dashboard:
         return eventually(look, seconds=seconds, what=f"{texts} in {within}: {self.text(within)[:2000]}")
 
     def press(self, text: str, selector: str = "button") -> None:
-        self.find(selector, text).click()
+        """Click what is called so; a page that draws it anew at that moment is clicked again."""
+
+        def click() -> bool:
+            try:
+                self.find(selector, text).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        eventually(click, what=f"a click on {text!r}")
 
     def rows(self) -> list[str]:
         """The first column of the table."""

@@ -232,9 +232,10 @@ def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_loo
     _offline(dashboard, True)
     dashboard.shows("Not up to date: the site does not answer", "This is as of", "Next try in", within=".fresh")
     _is_readable(dashboard, "stale")
-    _offline(dashboard, False)
     dashboard.press("Try now")
-    dashboard.shows("As of", within=".fresh")
+    dashboard.shows("Not up to date: the site does not answer", within=".fresh")
+    _offline(dashboard, False)
+    dashboard.shows("As of", within=".fresh")  # by itself, as soon as there is a network again
     dashboard.complaints()  # it complained of being offline
     asked = len(_requests(dashboard))
     eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask by itself")
