@@ -259,7 +259,8 @@ def test_a_deleted_repository_goes_when_its_registry_announces_it(
     shutil.rmtree(next(primary.registry.folder.rglob(f"repositories/{repository}")))
 
     secondary.receive(event("deleted", repository))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
+    # Distribution 2.8 now and then answers 500 to one of two deletes at a time: then that one comes with the next try.
+    secondary.sweep_until(lambda: not secondary.owed(repository), seconds=90)
 
     assert set(digests(secondary, images).values()) == {None}
     assert secondary.row(repository).missing_on_primary

@@ -18,7 +18,7 @@ from geosync.replication.work import CatalogueMessage
 from geosync.sync_registry.items import SYNCED
 
 Say = Callable[[str, object], None]
-HEALED_WITHIN = 60.0
+HEALED_WITHIN = 120.0
 """Seconds, with a large margin: a hold that grew to 20 s, and the copies on a busy machine."""
 
 

@@ -259,7 +259,7 @@ class RegistryClient(UploadVerbs):
 
     def documents(self, path: str, access: auth.Access) -> Iterator[dict[str, Any]]:
         """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
-        yield from pages(self._requests, path, access)
+        yield from pages(self._requests, path, access, arrays=True)
 
     def serves(self, path: str, access: auth.Access) -> bool:
         """Whether a GET of a path of the registry's own is answered with 200; False for 404."""

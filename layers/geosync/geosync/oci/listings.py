@@ -27,10 +27,12 @@ class NoReferrersApi(Exception):
         self.by_name = by_name
 
 
-def pages(requests: Requester, target: str, access: Access, *, referrers: bool = False) -> Iterator[dict[str, Any]]:
+def pages(
+    requests: Requester, target: str, access: Access, *, referrers: bool = False, arrays: bool = False
+) -> Iterator[dict[str, Any]]:
     """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only.
 
-    A page that is a bare array comes as `{"items": […]}`.
+    With `arrays`, a page that is a bare array comes as `{"items": […]}`.
 
     Raises TooLarge for a page over 8 MiB, ContentError for pages that go round, RegistryUnavailable for what is no
     listing or leads to another host, and NoReferrersApi.
@@ -55,7 +57,7 @@ def pages(requests: Requester, target: str, access: Access, *, referrers: bool =
             document = json.loads(body)
         except (ValueError, RecursionError):
             raise requests.unusable(call, 200, "a listing that is not JSON") from None
-        if isinstance(document, list):
+        if arrays and isinstance(document, list):
             document = {"items": document}
         if not isinstance(document, dict):
             raise requests.unusable(call, 200, "a listing that is not an object")

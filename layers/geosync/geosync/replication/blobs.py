@@ -209,8 +209,7 @@ class BlobMover:
             if not self._appears(blob, COMMIT_LOOKS if may_commit else COMMIT_LOOKS[:1], stopped):
                 raise
         except Unauthorized as error:
-            if error.status != 401:
-                raise
+            # Amazon ECR refuses a password that has ended with a 403. One that may not push is refused again.
             raise _TokenRanOut from error
         except RegistryUnavailable as error:
             if is_short_throttle(error):

@@ -187,8 +187,8 @@ class ChunkedMover:
 
     def _recover(self, error: RegistryError, course: _Course, size: int) -> None:
         """Find out where to go on after a chunk of `size` bytes was not taken; raises `error` where that is nowhere."""
-        if isinstance(error, Unauthorized) and error.status == 401:
-            return  # the token ran out; the next request has another
+        if isinstance(error, Unauthorized):
+            return  # the token ran out (Amazon ECR says 403); the next request has another
         limits = self._destination.upload_limits
         misplaced = error.status == 416
         if isinstance(error, Refused) and not misplaced and course.offset == 0:

@@ -29,7 +29,7 @@ from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 Found = TypeVar("Found")
 
-PAUSES_AFTER_500 = (0.1, 0.4)
+PAUSES_AFTER_500 = (0.1, 0.3, 0.7, 1.5)
 """Seconds before a look is tried again that a registry answered with 500."""
 SEEN_PAGE = 500
 """Tags read at a time to find those of a digest."""
