@@ -168,7 +168,13 @@ def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, a
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")])
-def test_every_page_can_be_read_by_everybody(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
+def test_every_page_can_be_read_by_everybody(
+    primary: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    repository = f"e2e/dashboard/{uuid.uuid4().hex[:10]}"
+    with maker(primary) as make:
+        make.image(repository, "v1", layers=1)
+    eventually(lambda: dashboard.site.item(repository, "tag#v1"), what="the tag")
     name = f"{'phone' if size == PHONE else 'wide'}-{scheme}"
     dashboard.open(size=size, scheme=scheme)
     _is_readable(dashboard, f"{name}-sign-in")
@@ -180,7 +186,8 @@ def test_every_page_can_be_read_by_everybody(dashboard: Dashboard, size: tuple[i
                 dashboard.shows("poison of a test", meanwhile=_looking_again(dashboard))
             _is_readable(dashboard, f"{name}-{page.lower().replace(' ', '-')}")
         dashboard.go("Replication details")
-        dashboard.all("tbody th a")[0].click()
+        dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
+        dashboard.press(repository, "tbody th a")
         dashboard.shows("Tags on both sides", "Tags, by name")
         _is_readable(dashboard, f"{name}-repository")
 
