@@ -188,7 +188,7 @@ def test_every_page_can_be_read_by_everybody(
         dashboard.go("Replication details")
         dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
         dashboard.press(repository, "tbody th a")
-        dashboard.shows("Tags on both sides", "Tags, by name")
+        dashboard.shows("Tags on both sides", "Tags, by name", seconds=40)
         _is_readable(dashboard, f"{name}-repository")
 
 

@@ -105,7 +105,8 @@ export function Table({ caption, columns, rows, keyOf, empty }) {
     at === 0
       ? html`<th role="rowheader" scope="row" key=${title} class=${kind}>${content(row)}</th>`
       : html`<td role="cell" key=${title} class=${kind} data-title=${title}><div>${content(row)}</div></td>`;
-  return html`<div class="table"><table role="table">
+  // It may be wider than the screen: then a keyboard has to come into it to move it.
+  return html`<div class="table" role="region" tabindex="0" aria-label=${caption}><table role="table">
     <caption>${caption}</caption>
     <thead role="rowgroup"><tr role="row">${columns.map(([title]) => html`<th role="columnheader" scope="col" key=${title}>${title}</th>`)}</tr></thead>
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>
