@@ -227,10 +227,11 @@ class Receiver:
             ).walk()
         except OutOfTime:
             self._logger.info("catalogue_goes_on_later")
-        except RegistryUnavailable as error:
-            hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
-            self._reporter.held(hold)
         except RegistryError as error:
+            if isinstance(error, RegistryUnavailable) and error.registry == registries.primary.name:
+                hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
+                self._reporter.held(hold)
+                return
             self._logger.error("catalogue_unreadable", extra={"reason": str(error)})
         else:
             self._logger.info("catalogue_walked", extra={"repositories": walk.repositories})

@@ -34,7 +34,7 @@ def test_github_s_deletes_are_parked_and_say_so(world: World, below: str) -> Non
 def test_github_s_repositories_are_not_listed_and_one_is_brought_when_it_is_named(world: World, below: str) -> None:
     double = world.double("ghcr")
     secondary = world.out_of("ghcr", double)
-    with pytest.raises(Refused, match=r"lists no repositories: geosync resync <repository>"):
+    with pytest.raises(Refused, match=r"lists no repositories: give its secret .* by geosync resync <repository>"):
         list(secondary.registries.primary.repositories())
     made = [world.beside.image(below, f"v{number}", layers=1) for number in range(2)]
     secondary.registry.mark(below, Reference.whole())

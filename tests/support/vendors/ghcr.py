@@ -10,6 +10,7 @@ import json
 import secrets
 
 from tests.support.scripted import Reply, Request
+from tests.support.vendors.github_api import GitHubApi
 from tests.support.vendors.tokens import TokenDouble
 
 CHUNK_LIMIT = 4 * 1024 * 1024
@@ -24,10 +25,20 @@ class GhcrDouble(TokenDouble):
         self.pat = f"ghp_{secrets.token_hex(18)}"
         self.may = {"pull", "push"}
         super().__init__(registry, token_seconds=token_seconds)
+        self.api = GitHubApi(registry, "octocat", self.pat, self.break_rule)
 
     @property
     def secret(self) -> str:
         return json.dumps({"type": "basic", "username": "octocat", "password": self.pat})
+
+    def listing_secret(self, *owners: str, **more: str) -> str:
+        """A secret whose owners' packages are listed."""
+        document = {"type": "github", "username": "octocat", "token": self.pat, "api_url": self.api.url, **more}
+        return json.dumps(document | ({"owners": owners} if owners else {}))
+
+    def close(self) -> None:
+        super().close()
+        self.api.close()
 
     @property
     def service(self) -> str:

@@ -34,10 +34,13 @@ FEDERATION = {
     "token_url": "https://sts.googleapis.com/v1/token",
     "credential_source": {"environment_id": "aws1", "regional_cred_verification_url": "https://sts.{region}.x"},
 }
+GITHUB = {"type": "github", "username": "octocat", "token": "s3cret-value", "owners": ["My-Org", "some_user"]}
 PRINCIPAL = {"type": "service_principal", "tenant": "t", "client_id": "c", "client_secret": "s3cret-value"}
 
 
-@pytest.mark.parametrize(("vendor", "document"), [("gar", KEY_FILE), ("gar", FEDERATION), ("acr", PRINCIPAL)])
+@pytest.mark.parametrize(
+    ("vendor", "document"), [("gar", KEY_FILE), ("gar", FEDERATION), ("acr", PRINCIPAL), ("ghcr", GITHUB)]
+)
 def test_a_file_of_the_vendor_s_is_a_secret_as_it_is(vendor: str, document: dict[str, Any]) -> None:
     access = RegistrySecret.parse(json.dumps(document), find("", vendor).SECRETS).credentials
     assert "s3cret-value" not in repr(access)
@@ -53,7 +56,11 @@ def test_a_file_of_the_vendor_s_is_a_secret_as_it_is(vendor: str, document: dict
         ("gar", {**FEDERATION, "credential_source": {"a": 1}}, "credential_source must be an object of texts"),
         ("acr", {**PRINCIPAL, "tenant": " "}, "tenant must be a text that is not empty"),
         ("acr", KEY_FILE, "type must be one of anonymous, basic, registry_key, service_principal"),
-        ("ghcr", PRINCIPAL, "type must be one of anonymous, basic, registry_key"),
+        ("ghcr", PRINCIPAL, "type must be one of anonymous, basic, registry_key, github"),
+        ("ghcr", {**GITHUB, "owners": []}, "owners must be a list of names"),
+        ("ghcr", {**GITHUB, "owners": "my-org"}, "owners must be a list of names"),
+        ("ghcr", {**GITHUB, "owners": ["../user"]}, "username and owners must be names of accounts on GitHub"),
+        ("ghcr", {**GITHUB, "token": None}, "token is missing"),
     ],
 )
 def test_a_secret_that_is_wrong_names_its_key(vendor: str, document: dict[str, Any], problem: str) -> None:

@@ -108,6 +108,16 @@ class SecretReader:
             return ()
         return tuple(value)
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """A list of names, which may be left out."""
+        value = self._document.get(key)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
+            self.problems.append(f"{key} must be a list of names")
+            return ()
+        return tuple(value)
+
     def flag(self, key: str, *, default: bool = False) -> bool:
         """True or false, which may be left out."""
         value = self._document.get(key, default)

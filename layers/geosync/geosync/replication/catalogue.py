@@ -8,6 +8,7 @@ registry keeps its notifications in memory, and loses them with its process. How
     last, repositories       the last name done, and how many were
     finished_at              ms; absent while the walk goes on
     failure                  why the registry's catalogue could not be read, absent when it could
+    not_before               ms; until when the API that lists it wants to be left alone, absent when it does not
     proved_at                ms; when the latest walk began of which everything was found equal, or copied since
     settled_at               ms; the same, where nothing but parked references may be left
     clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
@@ -35,6 +36,7 @@ from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, U
 from geosync.sync_registry.items import SITE, Item, Reference
 from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.timing import ms
 
 KEY = Key(SITE, "catalogue")
 MARKERS = 8
@@ -46,6 +48,7 @@ STALLED_AFTER = 10 * 60_000
 failed, or waits for a registry."""
 ABANDONED_AFTER = 15 * 60_000
 """Milliseconds without a page done after which a walk is taken up again: the length of an invocation."""
+_TROUBLE = ("failure", "not_before")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,7 @@ class Walk:
     last: str | None = None
     finished_at: int | None = None
     failure: str | None = None
+    not_before: int | None = None
     proved_at: int | None = None
     settled_at: int | None = None
     clean_since: int | None = None
@@ -80,6 +84,7 @@ class Walk:
             last=item.get("last"),
             finished_at=item.get("finished_at"),
             failure=item.get("failure"),
+            not_before=item.get("not_before"),
             proved_at=item.get("proved_at"),
             settled_at=item.get("settled_at"),
             clean_since=item.get("clean_since"),
@@ -103,8 +108,11 @@ def is_due(walk: Walk | None, *, now: int, every: float) -> bool:
     """Whether a walk should begin or go on: the first, an abandoned one, and one `every` seconds (0: never again).
 
     While the work that the last one made moves, no other begins: where a comparison takes longer than `every`, they
-    follow one another.
+    follow one another. Nor does one begin, or go on, before the pause is over that the API asked for that lists the
+    catalogue.
     """
+    if walk is not None and walk.not_before is not None and now < walk.not_before:
+        return False
     if walk is None or walk.asked_for:
         return True
     if walk.finished_at is None:
@@ -187,7 +195,8 @@ class Catalogue:
         """Begin a walk, or go on with the one that was not finished, to the end of the catalogue and of the rows.
 
         Raises OutOfTime between pages, RegistryUnavailable, and RegistryError where the catalogue cannot be read: both
-        leave the walk where it is, the latter with its reason.
+        leave the walk where it is, the latter with its reason. So does the former where it is about another host than
+        the registry's: a vendor's API that lists its catalogue.
         """
         walk = latest(self._store)
         if walk is None or walk.finished_at is not None:
@@ -202,7 +211,10 @@ class Catalogue:
         except OutOfTime:
             self._write(walk, {"touched_at": 0})  # nobody is at it any more: the next minute goes on
             raise
-        except RegistryUnavailable:
+        except RegistryUnavailable as error:
+            if error.registry != self._primary.name:
+                pause = {"not_before": self._clock() + ms(error.retry_after)} if error.retry_after is not None else {}
+                self._write(walk, {"failure": str(error), **pause})
             raise
         except RegistryError as error:
             self._write(walk, {"failure": str(error)})
@@ -215,7 +227,7 @@ class Catalogue:
             Update(
                 key=KEY,
                 set={"started_at": now, "touched_at": now, "repositories": 0},
-                remove=("last", "finished_at", "failure", "clean_since", "moved_at", "moved", "asked_for"),
+                remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "asked_for"),
             )
         )
         return Walk.from_item(item or {})
@@ -225,7 +237,7 @@ class Catalogue:
         change = Update(
             key=KEY,
             set={"touched_at": self._clock(), **values},
-            remove=("asked_for",) if "failure" in values else ("failure", "asked_for"),
+            remove=("asked_for",) if "failure" in values else (*_TROUBLE, "asked_for"),
             when=Attr("started_at").eq(walk.started_at),
         )
         with suppress(ConditionFailed):

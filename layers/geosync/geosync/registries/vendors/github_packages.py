@@ -1,0 +1,176 @@
+"""GitHub's packages API: which containers an account has, for the registry that lists no repositories.
+
+"REST API endpoints for packages", "Getting started with the REST API", "Using pagination in the REST API" and "Rate
+limits for the REST API" at docs.github.com. It is asked for listings alone, at the address that is configured; neither
+a redirect nor a link leads the token to another host.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
+from urllib.parse import quote, urljoin, urlsplit
+
+from geosync.errors import ContentError, NotFound, Refused, RegistryUnavailable, TooLarge
+from geosync.oci.answers import MAX_RETRY_AFTER_SECONDS, Errors, broken, classify, read_bounded, redact, retry_after
+from geosync.oci.deadline import Deadline
+from geosync.oci.links import next_page
+from geosync.oci.listings import MAX_PAGE_BYTES
+from geosync.oci.references import is_repository
+from geosync.oci.requests import MAX_REDIRECTS, USER_AGENT
+from geosync.oci.transport import Answer, Broken, Timeouts, Transport
+
+PAGE_SIZE = 100
+"""The most that the API gives a page."""
+API_VERSION = "2022-11-28"
+UNSAID_PAUSE_SECONDS = 60.0
+"""How long a 429 is waited for that does not say it ("Exceeding the rate limit": at least one minute)."""
+
+_TIMEOUTS = Timeouts(connect=5, send=10, answer=30, read=30)
+_REDIRECTS = frozenset({301, 302, 307, 308})
+_CHECK = (
+    "check that the registry's secret has a personal access token (classic) with read:packages, authorized for the "
+    "organization's single sign-on if it has one"
+)
+
+
+class GitHubPackages:
+    """The packages API at `url`, asked with one account's token. Its host is what errors are about."""
+
+    def __init__(self, url: str, username: str, token: str, *, deadline: Deadline, ca_bundle: str | None) -> None:
+        self._base = url.rstrip("/")
+        self.name = urlsplit(url).netloc
+        self._username = username.lower()
+        self._token = token
+        self._deadline = deadline
+        self._transport = Transport(ca_bundle=ca_bundle, connections=1)
+
+    def containers(self, owner: str) -> list[str]:
+        """Return the names (`owner/package`) of all containers of an organization or user that the token may read.
+
+        One request for each 100. Raises Unauthorized, Denied, NotFound (no such account), RegistryUnavailable with the
+        pause that a rate limit asks for, ContentError, OutOfTime.
+        """
+        if owner.lower() == self._username:
+            return list(self._names("/user/packages", owner))
+        try:
+            return list(self._names(f"/orgs/{quote(owner, safe='')}/packages", owner))
+        except NotFound:
+            # An account is one or the other: a user is no organization.
+            return list(self._names(f"/users/{quote(owner, safe='')}/packages", owner))
+
+    def close(self) -> None:
+        """Close the idle connection."""
+        self._transport.close()
+
+    def _names(self, path: str, owner: str) -> Iterator[str]:
+        for page in self._pages(path):
+            for package in page:
+                account = package.get("owner")
+                login = account.get("login") if isinstance(account, dict) else None
+                if isinstance(login, str) and login.lower() != owner.lower():
+                    detail = f"these are {login}'s, not {owner}'s: correct username and owners in the registry's secret"
+                    raise Refused(self.name, f"GET {path}", detail=detail)
+                # Names are in lower case in the registry, whatever the account's looks like.
+                name = f"{owner}/{package.get('name')}".lower()
+                if package.get("package_type") == "container" and is_repository(name):
+                    yield name
+
+    def _pages(self, path: str) -> Iterator[list[dict[str, Any]]]:
+        """Yield the pages as `Link` leads; where there is no Link at all, a full page may not be the last one.
+
+        (octokit/core.js 695: the listing of an organization's packages without a Link.)
+        """
+        first = f"{self._base}{path}?package_type=container&per_page={PAGE_SIZE}"
+        url, seen = first, set[str]()
+        while url not in seen:
+            seen.add(url)
+            request = f"GET {urlsplit(url).path}"
+            answer = self._get(url, request)
+            links = answer.headers.get_all("Link") or []
+            try:
+                page = json.loads(self._read(answer, request))
+            except (ValueError, RecursionError):
+                page = None
+            if not isinstance(page, list) or not all(isinstance(one, dict) for one in page):
+                raise RegistryUnavailable(self.name, request, status=200, detail="no list of packages")
+            yield page
+            link = next_page(links)
+            if link is not None:
+                url = self._own(url, link, request)
+            elif not links and len(page) >= PAGE_SIZE:
+                url = f"{first}&page={len(seen) + 1}"
+            else:
+                return
+        raise ContentError(f"{self.name}: GET {path}: the pages go round in a circle")
+
+    def _get(self, url: str, request: str) -> Answer:
+        """GET, with redirects on the same host followed ("Best practices": follow them); only a 200 is returned."""
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Accept-Encoding": "identity",
+            "Authorization": f"Bearer {self._token}",
+            "User-Agent": USER_AGENT,
+            "X-GitHub-Api-Version": API_VERSION,
+        }
+        for _ in range(MAX_REDIRECTS):
+            self._deadline.check()
+            try:
+                answer = self._transport.send(
+                    "GET", url, headers=headers, timeouts=_TIMEOUTS, left=self._deadline.left, repeatable=True
+                )
+            except Broken as error:
+                self._deadline.check()
+                raise broken(self.name, request, error, write=False) from error
+            if answer.status == 200:
+                return answer
+            location = answer.header("Location")
+            if answer.status not in _REDIRECTS or location is None:
+                self._fail(answer, request)
+            answer.close()
+            url = self._own(url, location, request)
+        raise RegistryUnavailable(self.name, request, detail="too many redirects")
+
+    def _own(self, url: str, reference: str, request: str) -> str:
+        """Return a link or a Location as a URL of the API's own host."""
+        target = urljoin(url, reference)
+        if urlsplit(target)[:2] != urlsplit(self._base)[:2] or not target.isascii() or not target.isprintable():
+            raise RegistryUnavailable(self.name, request, detail="it leads to another host: not followed")
+        return target
+
+    def _read(self, answer: Answer, request: str) -> bytes:
+        try:
+            return read_bounded(answer, MAX_PAGE_BYTES, self._deadline, "a page of packages")
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self.name, request, error, write=False) from error
+
+    def _fail(self, answer: Answer, request: str) -> NoReturn:
+        """Raise what an answer means that is no success ("Exceeding the rate limit": a 403 may be one, too)."""
+        pause = retry_after(answer.header("Retry-After"))
+        if pause is None and answer.header("X-RateLimit-Remaining") == "0":
+            pause = _until(answer.header("X-RateLimit-Reset"))
+        said = self._said(answer, request)
+        if answer.status == 429 or (answer.status == 403 and pause is not None):
+            wanted = UNSAID_PAUSE_SECONDS if pause is None else pause
+            raise RegistryUnavailable(self.name, request, status=answer.status, detail=said, retry_after=wanted)
+        check = _CHECK if answer.status in (401, 403, 404) else ""
+        detail = ": ".join(one for one in (said, check) if one)
+        raise classify(self.name, request, answer.status, Errors(detail=detail), pause)
+
+    def _said(self, answer: Answer, request: str) -> str:
+        try:
+            message = json.loads(self._read(answer, request)).get("message")
+        except (ValueError, RecursionError, AttributeError, TooLarge):
+            return ""
+        return redact(message) if isinstance(message, str) else ""
+
+
+def _until(reset: str | None) -> float | None:
+    """Return the seconds until a moment in seconds since the epoch; None for nonsense."""
+    if reset is None or not (reset.isascii() and reset.isdigit()):
+        return None
+    # A second more, as the header has no fraction.
+    return min(max(int(reset) - time.time() + 1, 0.0), MAX_RETRY_AFTER_SECONDS)
