@@ -20,10 +20,10 @@ from geosync.admin.site import Site
 from geosync.audit import Audit
 from geosync.dead_letters import DeadLetters
 from geosync.event_log import EventLog
-from geosync.notifications.authorization import read_tokens
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.store import DynamoStore
+from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -23,7 +23,7 @@ from geosync import observability
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.events import GeoEvent, Heartbeat
 from geosync.notifications import ecr
-from geosync.notifications.authorization import Authorization, read_tokens
+from geosync.notifications.authorization import Authorization
 from geosync.notifications.claims import Received
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.publish import PARALLEL_CALLS, Publisher
@@ -31,6 +31,7 @@ from geosync.notifications.request import Delivery, Refusal, answer
 from geosync.notifications.settings import NotificationSettings
 from geosync.notifications.sources import Source, identity_of
 from geosync.settings import read
+from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync import observability
 from geosync import status as site_status
 from geosync.errors import GeosyncError
-from geosync.notifications.authorization import read_tokens
 from geosync.reconcile import heartbeat, recovery, report, subscription
 from geosync.reconcile.settings import ReconcileSettings
 from geosync.reconcile.sweep import sweep
@@ -27,6 +26,7 @@ from geosync.status import MINUTE, SWEEP
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.store import DynamoStore
+from geosync.tokens import read_tokens
 from geosync.verification.choose import ask_for_verifications
 from geosync.verification.counts import verification_counts
 

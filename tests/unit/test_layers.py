@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 LAYERS = (
     {"errors", "moments", "observability"},
-    {"oci", "settings"},
+    {"oci", "settings", "tokens"},
     {"events", "event_log", "registries", "sync_registry"},
     {"audit", "event_cursor", "heartbeats", "repositories", "selection", "sites"},
     {"notifications", "replication"},

@@ -66,5 +66,6 @@ def clock(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(rights, "_clock", lambda: now)
+    for judge in (rights, rights._kept):
+        monkeypatch.setattr(judge, "_clock", lambda: now)
     return forward

@@ -1,7 +1,6 @@
 """Who asks, and what for: two tokens (read, act), and sessions that a browser gets in exchange for one.
 
-The tokens are secrets of their own, made by the template; the registry's notification token opens nothing here. Of
-each the current and the previous version are valid, so that a rotation locks nobody out.
+The tokens are secrets of their own, made by the template; the registry's notification token opens nothing here.
 
 A session is a signed text, `right.id.expires.signature`, that nothing has to remember. The key is derived from the
 current token of its right: a rotation ends the sessions that were opened with it. What an action needs beside the
@@ -18,9 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from geosync.errors import ConfigurationError
+from geosync.tokens import KeptTokens
 
 Right = Literal["read", "act"]
 Tokens = Mapping[Right, tuple[bytes, ...]]
@@ -70,17 +67,16 @@ class Rights:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._site = site
-        self._read_tokens = read
-        self._on_failure = on_failure
         self._clock = clock
-        self._tokens: Tokens = {}
-        self._read_at: float | None = None
+        self._kept = KeptTokens(
+            read, max_age=MAX_AGE_SECONDS, reread=REREAD_SECONDS, on_failure=on_failure, clock=clock
+        )
 
     def by_token(self, token: str) -> Caller | None:
         """The caller who has this token; None: it is none of ours. Raises what `read` raises while none are known."""
         if not token.isascii():
             return None
-        return self._judge(lambda tokens: _right_of(tokens, token.encode()))
+        return self._kept.judge(lambda tokens: _right_of(tokens, token.encode()))
 
     def by_session(self, text: str) -> Caller | None:
         """The caller whose cookie this is; None: not signed here, signed before a rotation, or over."""
@@ -95,15 +91,13 @@ class Rights:
             genuine = hmac.compare_digest(session.text.encode(), text.encode("ascii", "replace"))
             return Caller(right=right, session=session) if genuine else None
 
-        caller = self._judge(judged)
+        caller = self._kept.judge(judged)
         return caller if caller is not None and int(expires) > self._clock() else None
 
     def open(self, right: Right) -> Caller:
         """Open a session of a right."""
         expires = int(self._clock()) + SESSION_SECONDS[right]
-        return Caller(
-            right=right, session=self._session(self._fresh(MAX_AGE_SECONDS), right, secrets.token_hex(8), expires)
-        )
+        return Caller(right=right, session=self._session(self._kept.current(), right, secrets.token_hex(8), expires))
 
     def _session(self, tokens: Tokens, right: Right, identifier: str, expires: int) -> Session:
         head = f"{right}.{identifier}.{expires}"
@@ -114,26 +108,6 @@ class Rights:
             text=f"{head}.{_mac(key, f'session {self._site} {head}').hex()}",
             csrf=_mac(key, f"csrf {self._site} {head}").hex(),
         )
-
-    def _judge(self, judge: Callable[[Tokens], Caller | None]) -> Caller | None:
-        caller = judge(self._fresh(MAX_AGE_SECONDS))
-        if caller is None and self._is_older_than(REREAD_SECONDS):
-            caller = judge(self._fresh(REREAD_SECONDS))
-        return caller
-
-    def _fresh(self, seconds: float) -> Tokens:
-        if self._is_older_than(seconds):
-            try:
-                self._tokens = self._read_tokens()
-            except (BotoCoreError, ClientError, ConfigurationError) as error:
-                if not self._tokens:
-                    raise
-                self._on_failure(error)
-            self._read_at = self._clock()
-        return self._tokens
-
-    def _is_older_than(self, seconds: float) -> bool:
-        return self._read_at is None or self._clock() - self._read_at >= seconds
 
 
 def _right_of(tokens: Tokens, given: bytes) -> Caller | None:

@@ -10,8 +10,8 @@ from geosync import sites
 from geosync.cli.output import age, as_json, console, plain, table
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.errors import ConfigurationError
-from geosync.notifications.authorization import read_tokens
 from geosync.sync_registry.registry import wall_clock
+from geosync.tokens import read_tokens
 
 
 @click.group("sites")

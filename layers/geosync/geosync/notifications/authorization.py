@@ -1,8 +1,7 @@
 """The site's notification token, the current and the previous one, against what a request shows.
 
 GitLab's registry sends the token as it is in Authorization, without a scheme; some registries can only send it as Basic
-or Bearer, and GitHub signs the body with it. Both versions are valid, so that a token is rotated without a moment in
-which notifications are refused: rotate the secret, then change the registry's configuration at leisure.
+or Bearer, and GitHub signs the body with it.
 """
 
 from __future__ import annotations
@@ -11,18 +10,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from geosync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from mypy_boto3_secretsmanager import SecretsManagerClient
+from geosync.tokens import KeptTokens
 
 # After a wrong token the secret is read again, as it may have been rotated: a flood of them costs one read a minute.
 REREAD_SECONDS = 60
@@ -48,11 +41,9 @@ class Authorization:
         on_failure: Callable[[Exception], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._read_tokens = read_tokens
-        self._on_failure = on_failure
-        self._clock = clock
-        self._tokens: tuple[bytes, ...] = ()
-        self._read_at: float | None = None
+        self._kept = KeptTokens(
+            read_tokens, max_age=MAX_AGE_SECONDS, reread=REREAD_SECONDS, on_failure=on_failure, clock=clock
+        )
 
     def check(self, header: str | None) -> Verdict:
         """Judge the raw header; everything but `allowed` is to be refused.
@@ -78,35 +69,16 @@ class Authorization:
         return self._verdict(bytes.fromhex(signature[1]), lambda token: hmac.new(token, body, hashlib.sha256).digest())
 
     def _verdict(self, given: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
-        """Compare with what is expected of each token; after a mismatch once more, with what the secret is now."""
-        if self._is_older_than(MAX_AGE_SECONDS):
-            self._read()
-        if self._matches(given, expected):
-            return "allowed"
-        if self._is_older_than(REREAD_SECONDS):
-            self._read()
-            if self._matches(given, expected):
-                return "allowed"
-        return "wrong"
+        """Compare with what is expected of each token."""
 
-    def _matches(self, given: bytes, expected: Callable[[bytes], bytes]) -> bool:
-        """Compare with every token, always: the time taken tells neither which one matches nor how far."""
-        matches = False
-        for token in self._tokens:
-            matches |= hmac.compare_digest(expected(token), given)
-        return matches
+        def judged(tokens: tuple[bytes, ...]) -> Verdict | None:
+            # With every token, always: the time taken tells neither which one matches nor how far.
+            matches = False
+            for token in tokens:
+                matches |= hmac.compare_digest(expected(token), given)
+            return "allowed" if matches else None
 
-    def _is_older_than(self, seconds: float) -> bool:
-        return self._read_at is None or self._clock() - self._read_at >= seconds
-
-    def _read(self) -> None:
-        try:
-            self._tokens = self._read_tokens()
-        except (BotoCoreError, ClientError, ConfigurationError) as error:
-            if not self._tokens:
-                raise
-            self._on_failure(error)
-        self._read_at = self._clock()
+        return self._kept.judge(judged) or "wrong"
 
 
 def without_scheme(header: str | None, schemes: frozenset[Scheme]) -> str | None:
@@ -124,34 +96,3 @@ def without_scheme(header: str | None, schemes: frozenset[Scheme]) -> str | None
     except (binascii.Error, ValueError):
         return ""
     return pair.partition(":")[2]
-
-
-def read_tokens(secrets: SecretsManagerClient, secret_arn: str) -> tuple[bytes, ...]:
-    """Return the current token and, if there is one, the previous.
-
-    The secret is the token itself (as GenerateSecretString makes it) or a JSON object with the key `token`. Raises
-    ConfigurationError when it is something else, and botocore's errors when it cannot be read.
-    """
-    current = secrets.get_secret_value(SecretId=secret_arn, VersionStage="AWSCURRENT")
-    tokens = [_token(current.get("SecretString"), secret_arn)]
-    try:
-        previous = secrets.get_secret_value(SecretId=secret_arn, VersionStage="AWSPREVIOUS")
-    except secrets.exceptions.ResourceNotFoundException:  # never rotated
-        return tuple(tokens)
-    tokens.append(_token(previous.get("SecretString"), secret_arn))
-    return tuple(tokens)
-
-
-def _token(secret: str | None, secret_arn: str) -> bytes:
-    """Return the token in a secret's text, without the line break that a file brings along."""
-    token: object = secret
-    try:
-        document = json.loads(secret or "")
-    except ValueError:
-        pass
-    else:
-        if isinstance(document, dict):
-            token = document.get("token")
-    if not isinstance(token, str) or not token.strip() or not token.isascii():
-        raise ConfigurationError(f"the secret {secret_arn} holds no token: neither ASCII text nor {{'token': '…'}}")
-    return token.strip().encode("ascii")

@@ -12,8 +12,8 @@ from geosync import heartbeats
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import HeartbeatFailed
-from geosync.notifications.authorization import read_tokens
 from geosync.reconcile import heartbeat
+from geosync.tokens import read_tokens
 
 WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so
 TIMEOUT = 10.0
