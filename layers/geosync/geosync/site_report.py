@@ -23,7 +23,7 @@ def site_report(
     events_waiting: int,
     last_event: LastEvent | None = None,
 ) -> dict[str, object]:
-    """The fields of admin.models.GeoSiteStatus but the id, from what `status.read` found at this site.
+    """The fields of admin.models.sites.GeoSiteStatus but the id, from what `status.read` found at this site.
 
     `dead_letters` and `events_waiting` are the messages in its queues.
     """

@@ -23,11 +23,11 @@ Verdict = TypeVar("Verdict")
 
 
 class KeptTokens(Generic[Tokens]):
-    """What `read` returns, kept and read again: after `max_age` seconds, and after a mismatch, then at most every `reread`.
+    """What `read` returns, kept, and read again `max_age` seconds later, or `reread` after a mismatch.
 
     So a token that was rotated out twice is refused everywhere after `max_age`, also by an environment that stays warm,
-    a new one is known as soon as it is shown, and a flood of wrong ones costs one read in `reread`. `on_failure` is told
-    of a read that failed while there were tokens to go on with. `clock` is in seconds.
+    a new one is soon known, and a flood of wrong ones costs one read in `reread` seconds. `on_failure` is told of a
+    read that failed while there were tokens to go on with. `clock` is in seconds.
     """
 
     def __init__(

@@ -1,10 +1,12 @@
 """What is missing at the primary or extra here, over HTTP; the breaker."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.functional.admin.parts import A, Ask, Site
 
+from geosync import deletions
 from geosync.sync_registry import breaker, findings
 from geosync.sync_registry.changes import Update
 from geosync.sync_registry.findings import Finding
@@ -33,6 +35,59 @@ def test_findings_come_by_name_page_by_page(site: Site, ask: Ask) -> None:
     assert [one["name"] for one in second["nodes"]] == ["other/c"]
     assert second["page_info"] == {"has_next_page": False, "end_cursor": None}
     assert [one["name"] for one in ask("GET", FINDINGS, query={"prefix": "other/"}).json["nodes"]] == ["other/c"]
+
+
+def test_findings_can_be_asked_for_by_what_they_are(site: Site, ask: Ask) -> None:
+    only_missing = Finding(repository="group/b", found_at=1, of=2, missing=2, missing_names=("v1", "v2"), gone=True)
+    only_extra = Finding(repository="group/c", found_at=1, extra=1, extra_names=("mine",))
+    path = found(site, "group/a")
+    for one in (only_missing, only_extra):
+        site.synced(one.repository, v1=A)
+        findings.put(site.store, one, None)
+
+    def names(**query: str) -> list[str]:
+        return [one["name"] for one in ask("GET", FINDINGS, query=query).json["nodes"]]
+
+    assert names() == ["group/a", "group/b", "group/c"]
+    assert names(kind="missing") == ["group/a", "group/b"]
+    assert names(kind="extra") == ["group/a", "group/c"]
+    assert names(kind="extra", prefix="group/b") == []
+    assert ask("GET", FINDINGS, query={"kind": "both"}).status == 400
+    nodes = ask("GET", FINDINGS).json["nodes"]
+    assert [one["id"] for one in nodes] == [site.id_of(one["name"]) for one in nodes]
+    assert path.endswith(f"/{nodes[0]['id']}")
+
+
+def test_a_page_ends_after_so_many_that_do_not_fit_and_the_next_goes_on(
+    site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "EXAMINED", 3)
+    for number in range(5):
+        findings.put(site.store, Finding(repository=f"a/{number}", found_at=1, extra=1, extra_names=("mine",)), None)
+    findings.put(site.store, Finding(repository="b", found_at=1, of=1, missing=1, missing_names=("v1",)), None)
+    first = ask("GET", FINDINGS, query={"kind": "missing"}).json
+    assert (first["nodes"], first["page_info"]["has_next_page"]) == ([], True)
+    cursor = first["page_info"]["end_cursor"]
+    second = ask("GET", FINDINGS, query={"kind": "missing", "cursor": cursor}).json
+    assert [(one["name"], one["id"]) for one in second["nodes"]] == [("b", None)]
+    assert second["page_info"]["has_next_page"] is False
+
+
+def test_what_an_operator_spoke_of_is_told_no_more_until_it_is_compared_again(site: Site, ask: Ask) -> None:
+    path = found(site, "group/a")
+    assert ask.act(f"{path}/adopt", {"tags": ["mine", "not-found"]}).status == 202
+    shown = ask("GET", f"{path}/findings").json
+    assert (shown["missing"], shown["missing_count"], shown["extra"], shown["extra_count"]) == (["v2"], 1, [], 0)
+    assert ask("GET", FINDINGS, query={"kind": "extra"}).json["nodes"] == []
+    assert ask.act(f"{path}/keep", {"tags": ["v2"]}).status == 202
+    assert ask("GET", FINDINGS).json["nodes"] == []
+
+    before = findings.get(site.store, "group/a")
+    assert before is not None
+    assert (before.missing, before.extra) == (1, 1), "what the breaker counts stays as the comparison left it"
+    findings.put(site.store, replace(before, spoken_of=(), found_at=before.found_at + 1), before)
+    (again,) = ask("GET", FINDINGS).json["nodes"]
+    assert (again["missing"], again["extra"]) == (["v2"], ["mine"])
 
 
 def test_one_repository_s_findings_and_that_there_are_none(site: Site, ask: Ask) -> None:

@@ -79,9 +79,9 @@ def test_after_a_rotation_both_tokens_are_taken_without_a_new_environment(
     assert post(sample(TAG))[0] == 200
     aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString=json.dumps({"token": "rotated-token"}))
     assert post(sample(TAG), token="rotated-token")[0] == 401
-    authorization = app.site().authorization
-    assert authorization._read_at is not None
-    monkeypatch.setattr(authorization, "_read_at", authorization._read_at - 60)
+    kept = app.site().authorization._kept
+    assert kept._read_at is not None
+    monkeypatch.setattr(kept, "_read_at", kept._read_at - 60)
     assert post(sample(TAG), token="rotated-token")[0] == 200
     assert post(sample(TAG))[0] == 200
 

@@ -8,15 +8,19 @@ of that repository under its lease and gone when there is nothing to tell. Names
     extra, extra_names       tags at the secondary that Geosync never put there and the primary has not
     gone                     the primary does not know the repository at all
     found_at                 ms
+    spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from geosync.sync_registry.changes import Delete, Key, Store, Update
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.items import Item
 
 FINDINGS = "#findings"
@@ -39,6 +43,7 @@ class Finding:
     extra: int = 0
     extra_names: tuple[str, ...] = ()
     gone: bool = False
+    spoken_of: tuple[str, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
@@ -57,6 +62,19 @@ class Finding:
             extra=int(item.get("extra", 0)),
             extra_names=tuple(item.get("extra_names", ())),
             gone=bool(item.get("gone", False)),
+            spoken_of=tuple(sorted(item.get("spoken_of", ()))),
+        )
+
+    def open(self) -> Finding:
+        """What of it nobody has spoken of yet."""
+        missing = tuple(name for name in self.missing_names if name not in self.spoken_of)
+        extra = tuple(name for name in self.extra_names if name not in self.spoken_of)
+        return replace(
+            self,
+            missing=self.missing - len(self.missing_names) + len(missing),
+            missing_names=missing,
+            extra=self.extra - len(self.extra_names) + len(extra),
+            extra_names=extra,
         )
 
 
@@ -77,10 +95,9 @@ def page(store: Store, *, limit: int, after: str = "", prefix: str = "") -> list
     return [Finding.from_item(item) for item in items]
 
 
-def walk(store: Store) -> Iterator[Finding]:
-    """All findings, read as they are taken."""
-    after = ""
-    while read := page(store, limit=PAGE, after=after):
+def walk(store: Store, *, prefix: str = "", after: str = "", step: int = PAGE) -> Iterator[Finding]:
+    """All findings after the repository `after`, read as they are taken, `step` at a time."""
+    while read := page(store, limit=step, after=after, prefix=prefix):
         yield from read
         after = read[-1].repository
 
@@ -105,4 +122,18 @@ def put(store: Store, finding: Finding, before: Finding | None) -> None:
             "extra_names": list(finding.extra_names),
             "gone": finding.gone,
         }
-        store.write(Update(key=key(finding.repository), set=values))
+        store.write(Update(key=key(finding.repository), set=values, remove=("spoken_of",)))
+
+
+def speak_of(store: Store, repository: str, tags: Iterable[str]) -> None:
+    """Note that an operator adopted or kept these tags: those that were found are told no more.
+
+    What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
+    """
+    found = get(store, repository)
+    named = frozenset(tags) & {*found.missing_names, *found.extra_names} if found is not None else frozenset()
+    if found is not None and named:
+        with suppress(ConditionFailed):  # compared anew meanwhile
+            store.write(
+                Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
+            )

@@ -12,6 +12,8 @@ follow the rows. A partition takes a thousand writes a second: five hundred new 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from geosync.sync_registry.changes import Key, Store, Update
 
 ROWS = "#rows"
@@ -30,6 +32,12 @@ def names(store: Store, *, prefix: str = "", after: str = "", limit: int) -> lis
     """Names of repositories that begin with `prefix` and come after `after` (a name), in order, at most `limit`."""
     items = store.items(ROWS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
     return [str(item["item"]).removeprefix(_NAME) for item in items]
+
+
+def ids(store: Store, repositories: Iterable[str]) -> dict[str, int]:
+    """The ids of those of these repositories that have a row with one."""
+    found = store.batch_get(Key(ROWS, _NAME + name) for name in repositories)
+    return {key.item.removeprefix(_NAME): int(item["id"]) for key, item in found.items()}
 
 
 def name_of(store: Store, number: int) -> str | None:

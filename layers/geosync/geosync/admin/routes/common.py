@@ -1,4 +1,4 @@
-"""What the routes share: the parameters of a page, the pages' ends, the answers that are documented."""
+"""What the routes share: paths, the parameters of a page, the pages' ends, the answers that are documented."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from geosync.admin.http import JSON
-from geosync.admin.models import PageInfo, Problem
+from geosync.admin.models.common import PageInfo, Problem
 
 PER_PAGE = 20
 MOST_PER_PAGE = 100
+REPOSITORIES = "/api/v4/geo/container_repositories"
+REPOSITORY = f"{REPOSITORIES}/<number>"
 
 PerPage = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Entries of a page.")]
 Cursor = Annotated[str | None, Query(max_length=2048, description="page_info.end_cursor of the page before.")]
@@ -35,6 +37,11 @@ def answers(*problems: int, success: int = 200) -> dict[int, Any]:
     for status in sorted({*problems, 401, 500, 503}):
         found[status] = {"description": _TEXTS[status], "content": {JSON: {"model": Problem}}}
     return found
+
+
+def taken_on(*problems: int) -> dict[str, Any]:
+    """How a route is added whose action is done soon, not at once: 202, and the answers that are documented."""
+    return {"responses": answers(*problems, success=202), "status_code": 202}
 
 
 LOOKS = (400,)

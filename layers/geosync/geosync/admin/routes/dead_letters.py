@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 
 from geosync import dead_letters
 from geosync.admin.http import Refusal
-from geosync.admin.models import (
+from geosync.admin.models.dead_letters import (
     DeadLetter,
     DeadLetterDetail,
     DeadLetterList,
@@ -20,7 +20,7 @@ from geosync.admin.models import (
     MessageId,
 )
 from geosync.admin.rights import Caller
-from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers
+from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers, taken_on
 from geosync.admin.site import Site
 from geosync.moments import moment
 
@@ -48,8 +48,7 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
         f"{ALL}/replay",
         summary="Send messages back to the queue that they came from",
         tags=TAGS,
-        responses=answers(400, 403, 413, 415, success=202),
-        status_code=202,
+        **taken_on(400, 403, 413, 415),
     )
     def replay_letters(asked: LettersToReplay) -> LettersDone:
         if asked.all == bool(asked.ids):

@@ -9,7 +9,8 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from geosync import event_log
 from geosync.admin import cursors
-from geosync.admin.models import AuditEvent, GeoEvent, Page
+from geosync.admin.models.common import Page
+from geosync.admin.models.events import AuditEvent, GeoEvent
 from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
 from geosync.admin.site import Site
 from geosync.moments import moment

@@ -10,26 +10,29 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from geosync import deletions
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
-from geosync.admin.models import Deletes, Done, Enqueued, Finding, Page, TagsOf
+from geosync.admin.models.common import Done, Enqueued, Page
+from geosync.admin.models.findings import Deletes, Finding, TagsOf
 from geosync.admin.routes.common import (
     ACTS,
     ACTS_ON_ONE,
     LOOKS,
     LOOKS_AT_ONE,
     PER_PAGE,
+    REPOSITORY,
     Cursor,
     Id,
     PerPage,
     answers,
     page_info,
+    taken_on,
 )
 from geosync.admin.site import Site
+from geosync.deletions import Kind
 from geosync.moments import moment, optional_moment
 from geosync.oci.references import is_tag
-from geosync.sync_registry import breaker, findings
+from geosync.sync_registry import breaker, listing
 from geosync.sync_registry.findings import Finding as Found
 
-ONE = "/api/v4/geo/container_repositories/<number>"
 TAGS = ["missing and extra"]
 
 
@@ -43,47 +46,50 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         responses=answers(*LOOKS),
     )
     def list_findings(
+        kind: Annotated[Kind | None, Query(description="Only those with missing, or with extra tags.")] = None,
         prefix: Annotated[str, Query(max_length=255, description="Only names that begin so.")] = "",
         per_page: PerPage = PER_PAGE,
         cursor: Cursor = None,
     ) -> Page[Finding]:
-        kind = f"findings {prefix}"
-        position = cursors.decode(kind, cursor, str)
-        found = findings.page(site.store, prefix=prefix, after=position[0] if position else "", limit=per_page + 1)
-        end = cursors.encode(kind, found[per_page - 1].repository) if len(found) > per_page else None
-        return Page[Finding](nodes=[_finding(one) for one in found[:per_page]], page_info=page_info(end))
+        position = cursors.decode(f"findings {prefix}", cursor, str)
+        after = position[0] if position else ""
+        found = deletions.page(site.store, kind=kind, prefix=prefix, after=after, limit=per_page)
+        ids = listing.ids(site.store, (one.repository for one in found.found))
+        end = cursors.encode(f"findings {prefix}", found.after) if found.after is not None else None
+        nodes = [_finding(one, ids.get(one.repository)) for one in found.found]
+        return Page[Finding](nodes=nodes, page_info=page_info(end))
 
-    @app.get(f"{ONE}/findings", summary="The same of one repository", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
+    @app.get(
+        f"{REPOSITORY}/findings", summary="The same of one repository", tags=TAGS, responses=answers(*LOOKS_AT_ONE)
+    )
     def show_findings(number: Id) -> Finding:
         name = site.repository(number)
-        return _finding(findings.get(site.store, name) or Found(repository=name, found_at=0))
+        return _finding(deletions.of(site.store, name) or Found(repository=name, found_at=0), number)
 
     @app.post(
-        f"{ONE}/adopt",
+        f"{REPOSITORY}/adopt",
         summary="Treat extra tags (none named: all) as Geosync's own: those that the primary has not are removed",
         tags=TAGS,
-        responses=answers(*ACTS_ON_ONE, success=202),
-        status_code=202,
+        **taken_on(*ACTS_ON_ONE),
     )
     def adopt(number: Id, asked: TagsOf) -> Enqueued:
         site.must_be_secondary("adopt")
         if site.settings.deletes == "keep":
             raise Refusal(409, f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
         name = site.repository(number)
-        deletions.adopt(site.sqs, site.settings.work_queue_url, name, _tags(asked))
+        deletions.adopt(site.store, site.sqs, site.settings.work_queue_url, name, _tags(asked))
         return Enqueued(message=f"{site.name} asks the primary for what is extra in {name}, and removes the rest")
 
     @app.post(
-        f"{ONE}/keep",
+        f"{REPOSITORY}/keep",
         summary="Cancel the deletion of tags (none named: of all that are missing): they stay, as extra ones",
         tags=TAGS,
-        responses=answers(*ACTS_ON_ONE, success=202),
-        status_code=202,
+        **taken_on(*ACTS_ON_ONE),
     )
     def keep(number: Id, asked: TagsOf) -> Enqueued:
         site.must_be_secondary("keep")
         name = site.repository(number)
-        deletions.keep(site.sqs, site.settings.work_queue_url, name, _tags(asked))
+        deletions.keep(site.store, site.sqs, site.settings.work_queue_url, name, _tags(asked))
         return Enqueued(message=f"What is missing of {name} stays at {site.name}")
 
     @app.get(
@@ -115,8 +121,9 @@ def _tags(asked: TagsOf) -> list[str]:
     return asked.tags
 
 
-def _finding(found: Found) -> Finding:
+def _finding(found: Found, number: int | None) -> Finding:
     return Finding(
+        id=number,
         name=found.repository,
         found_at=moment(found.found_at) if found.found_at else None,
         tags_count=found.of,

@@ -10,16 +10,15 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from geosync import actions, repositories
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
-from geosync.admin.models import (
+from geosync.admin.models.common import Enqueued, Page
+from geosync.admin.models.repositories import (
     STATES,
     VERIFICATION_STATES,
     ContainerRepository,
     ContainerRepositoryDetail,
     ContainerRepositoryPage,
-    Enqueued,
     Many,
     OwedReference,
-    Page,
     ResyncOne,
     State,
     Tag,
@@ -31,11 +30,14 @@ from geosync.admin.routes.common import (
     LOOKS,
     LOOKS_AT_ONE,
     PER_PAGE,
+    REPOSITORIES,
+    REPOSITORY,
     Cursor,
     Id,
     PerPage,
     answers,
     page_info,
+    taken_on,
 )
 from geosync.admin.site import Site
 from geosync.errors import MalformedMessage
@@ -48,15 +50,13 @@ from geosync.sync_registry.items import ROW, Owed, Row
 from geosync.verification import reverify
 
 MOST_OWED_SHOWN = 20
-ALL = "/api/v4/geo/container_repositories"
-ONE = f"{ALL}/<number>"
 TAGS = ["container repositories"]
 
 
 def add(app: APIGatewayRestResolver, site: Site) -> None:
     """Add the routes."""
 
-    @app.get(ALL, summary="The rows of the sync registry, by name", tags=TAGS, responses=answers(*LOOKS))
+    @app.get(REPOSITORIES, summary="The rows of the sync registry, by name", tags=TAGS, responses=answers(*LOOKS))
     def list_repositories(  # noqa: PLR0917 - by name, from the query
         state: Annotated[State | None, Query(description="Only rows in this state.")] = None,
         verification_state: Annotated[VerificationState | None, Query()] = None,
@@ -84,7 +84,9 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             unreadable=[str(error) for error in found.corrupt],
         )
 
-    @app.get(ONE, summary="One row, and what is owed in its repository", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
+    @app.get(
+        REPOSITORY, summary="One row, and what is owed in its repository", tags=TAGS, responses=answers(*LOOKS_AT_ONE)
+    )
     def show_repository(number: Id) -> ContainerRepositoryDetail:
         name = site.repository(number)
         detail = repositories.detail(site.store, name, clock=site.clock)
@@ -92,7 +94,9 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             raise Refusal(404, f"{name} has no row any more")
         return _detail(detail)
 
-    @app.get(f"{ONE}/tags", summary="A repository's tags on both sides", tags=TAGS, responses=answers(*LOOKS_AT_ONE))
+    @app.get(
+        f"{REPOSITORY}/tags", summary="A repository's tags on both sides", tags=TAGS, responses=answers(*LOOKS_AT_ONE)
+    )
     def list_tags(number: Id, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[Tag]:
         position = cursors.decode(f"tags {number}", cursor, str)
         name = site.repository(number)
@@ -104,11 +108,10 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         )
 
     @app.post(
-        f"{ONE}/resync",
+        f"{REPOSITORY}/resync",
         summary="Make a repository, or some of its tags and digests, equal to the primary's now",
         tags=TAGS,
-        responses=answers(*ACTS_ON_ONE, success=202),
-        status_code=202,
+        **taken_on(*ACTS_ON_ONE),
     )
     def resync_repository(number: Id, asked: ResyncOne) -> Enqueued:
         site.must_be_secondary("resync")
@@ -121,11 +124,10 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         return Enqueued(message=f"Registry entry of {name} enqueued to be resynced", count=len(references) or None)
 
     @app.post(
-        f"{ALL}/resync",
+        f"{REPOSITORIES}/resync",
         summary="Resync everything, or everything that has failed",
         tags=TAGS,
-        responses=answers(*ACTS, success=202),
-        status_code=202,
+        **taken_on(*ACTS),
     )
     def resync_many(asked: Many) -> Enqueued:
         site.must_be_secondary("resync")
@@ -143,11 +145,10 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         return Enqueued(message="All repositories of the primary's catalogue are enqueued to be resynced")
 
     @app.post(
-        f"{ONE}/reverify",
+        f"{REPOSITORY}/reverify",
         summary="Verify a repository now",
         tags=TAGS,
-        responses=answers(*ACTS_ON_ONE, success=202),
-        status_code=202,
+        **taken_on(*ACTS_ON_ONE),
     )
     def reverify_repository(number: Id) -> Enqueued:
         site.must_be_secondary("reverify")
@@ -156,11 +157,10 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         return Enqueued(message=f"Registry entry of {name} enqueued to be reverified; what is owed is synced first")
 
     @app.post(
-        f"{ALL}/reverify",
+        f"{REPOSITORIES}/reverify",
         summary="Verify everything that is synced, or everything whose verification failed",
         tags=TAGS,
-        responses=answers(*ACTS, success=202),
-        status_code=202,
+        **taken_on(*ACTS),
     )
     def reverify_many(asked: Many) -> Enqueued:
         site.must_be_secondary("reverify")

@@ -8,7 +8,8 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, Response
 from aws_lambda_powertools.shared.cookies import Cookie, SameSite
 
 from geosync.admin.gate import SIGN_IN, SIGN_OUT, Gate
-from geosync.admin.models import Done, Session, SignIn
+from geosync.admin.models.common import Done
+from geosync.admin.models.session import Session, SignIn
 from geosync.admin.rights import SESSION_SECONDS, Caller
 from geosync.admin.routes.common import answers
 from geosync.admin.site import Site

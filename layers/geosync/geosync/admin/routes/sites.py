@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from geosync import sites, status
 from geosync.admin.gate import REPORT, Refused
 from geosync.admin.http import Refusal
-from geosync.admin.models import Done, GeoSite, GeoSiteStatus, SiteToAdd, StatusReport
-from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers
+from geosync.admin.models.common import Done
+from geosync.admin.models.sites import GeoSite, GeoSiteStatus, SiteToAdd, StatusReport
+from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers, taken_on
 from geosync.admin.site import Site
 from geosync.moments import moment
 from geosync.site_report import site_report
@@ -83,8 +84,7 @@ def add(app: APIGatewayRestResolver, site: Site, bearer: Callable[[], str | None
         REPORT,
         summary="A secondary's status, by itself, with its own report token",
         tags=TAGS,
-        responses=answers(400, 409, 413, 415, success=202),
-        status_code=202,
+        **taken_on(400, 409, 413, 415),
     )
     def take_report(asked: StatusReport) -> Done:
         known = sites.find(site.store, asked.site)

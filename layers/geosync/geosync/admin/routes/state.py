@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
-from geosync.admin.models import Backfill, Done, PauseRequest
+from geosync.admin.models.common import Done
+from geosync.admin.models.state import Backfill, PauseRequest
 from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
 from geosync.moments import moment
