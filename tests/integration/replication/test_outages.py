@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,10 @@ from tests.integration.conftest import Place
 from tests.integration.replication.notified import NotifiedPrimary, kill
 from tests.integration.replication.secondary import Secondary, pushed
 from tests.support.images import Made
+from tests.support.proxy import Status
 
 from geosync.replication.work import CatalogueMessage
-from geosync.sync_registry.items import SYNCED
+from geosync.sync_registry.items import FAILED, SYNCED
 
 Say = Callable[[str, object], None]
 HEALED_WITHIN = 120.0
@@ -108,3 +111,23 @@ def test_200_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
 def equal(secondary: Secondary, images: list[Made]) -> bool:
     """Whether the secondary's registry serves all of them."""
     return all(secondary.digest(made.repository, made.reference) == made.digest for made in images)
+
+
+def test_a_repository_that_a_new_secondary_answers_500_for_holds_up_no_other(
+    plain_registry: Place, second_registry: Place, repository: str
+) -> None:
+    """What a registry does is asked in the first repository that is written to: that one need not be well."""
+    bad, good = f"{repository}/bad", f"{repository}/good"
+    with (
+        closing(Secondary(plain_registry, second_registry, probing=True)) as secondary,
+        plain_registry.maker(seed=1) as make,
+    ):
+        secondary.secondary_proxy.add(Status(target=re.compile(f"^/v2/{bad}/"), times=999, status=500))
+        secondary.receive(pushed(make.image(bad, "v1")))
+        made = make.image(good, "v1")
+        secondary.receive(pushed(made))
+        assert secondary.digest(good, "v1") == made.digest
+        row = secondary.row(bad)
+        assert row.state == FAILED
+        assert "500" in (row.last_sync_failure or "")
+        assert not secondary.registry.holds()

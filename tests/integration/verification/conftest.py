@@ -41,7 +41,7 @@ def forgetful(start_registry: StartRegistry, tmp_path_factory: pytest.TempPathFa
         "delete": {"enabled": True},
         "maintenance": {"uploadpurging": {"enabled": False}},
     }
-    spec = RegistrySpec(name="forgetful", more={"storage": storage})
+    spec = RegistrySpec(name="forgetful", more={"storage": storage}, foreign_urls=("^https://example\\.com/",))
     return Breakable(place=Place(registry=start_registry(spec)), root=root)
 
 

@@ -75,7 +75,7 @@ def test_what_is_equal_is_verified_with_gitlabs_checksum(
     assert due_for_verification(secondary.store, wall_clock() + 8 * 86_400_000) == [repository]
 
 
-@pytest.mark.parametrize("kind", ["image", "index", "nested", "cache", "artifact", "schema1-less"])
+@pytest.mark.parametrize("kind", ["image", "index", "nested", "cache", "artifact", "schema1-less", "at-a-url-too"])
 def test_every_kind_of_image_is_verified_to_its_last_blob(
     secondary: Secondary, make: ImageMaker, repository: str, kind: str, forgetful: Breakable
 ) -> None:
@@ -86,6 +86,12 @@ def test_every_kind_of_image_is_verified_to_its_last_blob(
         "cache": lambda: make.buildkit_cache(repository, "v1"),
         "artifact": lambda: make.artifact(repository, "v1"),
         "schema1-less": lambda: make.image(repository, "v1", docker=True),
+        "at-a-url-too": lambda: make.image(
+            repository,
+            "v1",
+            layers=0,
+            reuse=[{**make.layer(repository, 2000), "urls": ["https://example.com/layer"]}],
+        ),
     }[kind]()
     synced(secondary, made)
     assert verify(secondary, repository).verification_state == "2"
@@ -97,6 +103,13 @@ def test_every_kind_of_image_is_verified_to_its_last_blob(
     assert row.verification_failure == f"v1: {last} is missing or wrong at the secondary"
     assert heal(secondary, repository).verification_state == "2"
     assert forgetful.blob(last).exists()
+
+
+def test_a_layer_that_is_only_at_a_url_is_at_neither_registry_and_not_missed(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    synced(secondary, make.foreign(repository, "v1"))
+    assert verify(secondary, repository).verification_state == "2"
 
 
 def verify_asked_until_failed(secondary: Secondary, repository: str) -> Row:

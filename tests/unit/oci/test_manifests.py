@@ -54,26 +54,33 @@ def test_a_buildkit_cache_index_is_made_of_blobs() -> None:
     assert [one.digest for one in index.blobs] == [digest("layer"), digest("records")]
 
 
-def test_a_layer_of_a_manifest_media_type_is_a_manifest() -> None:
-    image = manifest({"config": CONFIG, "layers": [descriptor("m", media_types.OCI_MANIFEST)]})
-    assert [one.digest for one in image.children] == [digest("m")]
-
-
 @pytest.mark.parametrize(
     "media_type",
     [
+        media_types.OCI_LAYER_GZIP,
         media_types.DOCKER_FOREIGN_LAYER,
-        "application/vnd.oci.image.layer.nondistributable.v1.tar",
         "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
     ],
 )
-def test_a_foreign_layer_is_left_out_only_where_it_has_urls(media_type: str) -> None:
+def test_a_layer_need_not_be_in_a_registry_only_where_it_has_urls(media_type: str) -> None:
     away = descriptor("away", media_type, urls=["https://example.com/layer"])
     here = descriptor("here", media_type)
-    plain = descriptor("plain", urls=["https://example.com/other"])
-    image = manifest({"config": CONFIG, "layers": [away, here, plain]})
-    assert [one.digest for one in image.blobs] == [digest("config"), digest("here"), digest("plain")]
+    image = manifest({"config": CONFIG, "layers": [away, here]})
+    assert [one.digest for one in image.blobs] == [digest("config"), digest("here")]
+    assert [one.digest for one in image.blobs_at_urls] == [digest("away")]
+
+
+@pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, media_types.OCI_INDEX])
+def test_what_an_image_consists_of_are_blobs_whatever_they_say_of_themselves(media_type: str) -> None:
+    image = manifest({"config": descriptor("config", media_type), "layers": [descriptor("layer", media_type)]})
+    assert [one.digest for one in image.blobs] == [digest("config"), digest("layer")]
+    assert image.children == ()
+
+
+def test_an_empty_list_of_manifests_may_be_null_but_not_missing() -> None:
+    assert manifest({"manifests": None}, media_types.OCI_INDEX).children == ()
+    with pytest.raises(MalformedManifest):
+        _ = manifest({}, media_types.OCI_INDEX).children
 
 
 def test_the_subject_is_neither_a_child_nor_a_blob() -> None:

@@ -92,7 +92,7 @@ class Manifest:
             raise TooLarge(f"a manifest of {len(content)} bytes; at most {MAX_MANIFEST_BYTES} are taken")
         media_type = media_types.essence(content_type)
         if not media_types.is_manifest(media_type):
-            media_type = _media_type_of(_parse(content))
+            media_type = _media_type_of(_parse(content), media_type)
         digest = digest_of(content, media_type, expected.partition(":")[0] if expected else "sha256")
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the manifest hashes to {digest}, not to {expected}")
@@ -119,21 +119,29 @@ class Manifest:
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests and indexes it refers to, in order, each once; the subject is not one of them."""
-        return _unique(one for one in self._referred if one.is_manifest)
+        """The manifests and indexes it refers to, in order, each once; the subject is not one of them.
+
+        Only an index has any: the config and the layers of an image are blobs, whatever media types they have.
+        """
+        return _unique(one for one in self._referred if self.is_index and one.is_manifest)
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The blobs that must be at the destination, in order, each once.
+        """The blobs that must be at the destination, in order, each once; the config is one of them."""
+        return _unique(one for one in self._blobs if not one.urls)
 
-        The config is one of them. Foreign and non-distributable layers that have `urls` are left out: no registry needs
-        them, and those URLs are never fetched.
+    @cached_property
+    def blobs_at_urls(self) -> tuple[Descriptor, ...]:
+        """The blobs that have `urls`: a registry may have them or not, and need not have them for the manifest's sake.
+
+        Windows' base layers were left at Microsoft's for years, and are pushed by whoever may. Those URLs are never
+        fetched.
         """
-        return _unique(
-            one
-            for one in self._referred
-            if not one.is_manifest and not (one.urls and media_types.is_non_distributable(one.media_type))
-        )
+        return _unique(one for one in self._blobs if one.urls)
+
+    @property
+    def _blobs(self) -> Iterable[Descriptor]:
+        return (one for one in self._referred if not (self.is_index and one.is_manifest))
 
     @cached_property
     def subject(self) -> Descriptor | None:
@@ -149,7 +157,8 @@ class Manifest:
         listed: list[object] = []
         if self.is_index:
             # A document that says it is an index and has no list of manifests would "copy" without its content.
-            listed.extend(_list(document, "manifests", required=True))
+            # Go writes an empty list as null.
+            listed.extend(_list(document, "manifests", required="manifests" not in document))
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             listed.extend(_list(document, "blobs"))
         else:
@@ -194,8 +203,8 @@ def _schema1_layers(document: Mapping[str, Any]) -> Iterable[Descriptor]:
         yield Descriptor(media_type=media_types.DOCKER_LAYER_GZIP, digest=digest, size=SIZE_UNKNOWN)
 
 
-def _media_type_of(document: Mapping[str, Any]) -> str:
-    """Tell a manifest's media type by its content: its own word first, then its shape."""
+def _media_type_of(document: Mapping[str, Any], served: str) -> str:
+    """Tell a manifest's media type by its content: its own word first, then its shape. `served` is the header's."""
     stated = document.get("mediaType")
     if isinstance(stated, str) and media_types.is_manifest(stated):
         return stated
@@ -205,7 +214,7 @@ def _media_type_of(document: Mapping[str, Any]) -> str:
         return media_types.OCI_INDEX
     if "config" in document or "layers" in document:
         return media_types.OCI_MANIFEST
-    raise MalformedManifest("not a manifest of any known media type")
+    raise MalformedManifest(f"not a manifest of any known media type: {str(stated or served or 'none')[:100]}")
 
 
 def _parse(content: bytes) -> dict[str, Any]:

@@ -35,8 +35,6 @@ ACCEPT = ", ".join(
     )
 )
 
-_NON_DISTRIBUTABLE = "application/vnd.oci.image.layer.nondistributable.v1.tar"
-
 
 def is_manifest(media_type: str) -> bool:
     """Whether a descriptor of this media type names a manifest or an index; every other one names a blob."""
@@ -46,11 +44,6 @@ def is_manifest(media_type: str) -> bool:
 def is_index(media_type: str) -> bool:
     """Whether this is an OCI index or a Docker manifest list."""
     return media_type in INDEXES
-
-
-def is_non_distributable(media_type: str) -> bool:
-    """Whether a layer of this media type may be left where its `urls` say (image-spec, "Non-Distributable Layers")."""
-    return media_type == DOCKER_FOREIGN_LAYER or media_type.startswith(_NON_DISTRIBUTABLE)
 
 
 def essence(content_type: str | None) -> str:

@@ -93,6 +93,8 @@ class BlobMover:
     def bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
 
+        One that has `urls` is left there where the source does not have it (None then, too).
+
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
         when it says true.
 
@@ -102,6 +104,8 @@ class BlobMover:
         destination takes no such blob, LayerUnfinished when a layer had most of this invocation and is no further, and
         what the second attempt raised.
         """
+        if blob.urls and self._source.head_blob(self._source_repository, blob.digest) is None:
+            return None
         limits = self._destination.upload_limits
         if limits.max_blob is not None and blob.size > limits.max_blob:
             raise TooLarge(

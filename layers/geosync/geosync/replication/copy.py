@@ -9,6 +9,9 @@ from the same repository is its existence check. Requests, with the caller's GET
     another tag for what is there            3
     a new config on layers that are there    7
 
+A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
+only. That is a HEAD at the source more, and nothing else where the source has it not.
+
 To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
 
 Nothing waits inside a thread for another thread: a part that is there starts what waited for it (graph.py, workers.py).
@@ -205,14 +208,21 @@ class Copier:
             manifest = self._fetch(part.digest)
             self._graph.hold(part, manifest)
         elif self._put_asks(manifest):
-            self._put(part, manifest)
+            if not self._wait_for(part, (), manifest.blobs_at_urls):
+                self._put(part, manifest)
             return
-        if not self._wait_for(part, manifest.children, manifest.blobs):
+        if not self._wait_for(part, manifest.children, (*manifest.blobs_at_urls, *manifest.blobs)):
             self._put(part, manifest)
 
     def _put_asks(self, manifest: Manifest) -> bool:
-        """Whether this destination refuses `manifest` as long as a part of it is missing."""
+        """Whether this destination refuses `manifest` as long as a part of it is missing.
+
+        What it does with an image and an index is known. The artifact manifest, withdrawn from the specification, is to
+        many a document like any other.
+        """
         habits = self._capabilities
+        if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
+            return not manifest.blobs
         return (habits.checks_children or not manifest.children) and (habits.checks_blobs or not manifest.blobs)
 
     def _is_there(self, digest: str) -> bool:

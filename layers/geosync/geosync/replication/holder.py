@@ -260,10 +260,14 @@ class Holder:
 
     def _unavailable(self, owed: Owed, error: RegistryUnavailable) -> None:
         """Hold a registry that is down or asks for patience; a request that fails on a healthy one is one failure."""
-        if error.status != 429 and self._registries.answers(error.registry):
+        if self._is_of_one_repository(error):
             self._failed(owed, error)
             return
         self._registry.postpone(owed, self._hold(error).until, failure=str(error))
+
+    def _is_of_one_repository(self, error: RegistryUnavailable) -> bool:
+        """Whether the registry answers all the same, and asks nobody for patience."""
+        return error.status != 429 and self._registries.answers(error.registry)
 
     def _unauthorized(self, owed: Owed, error: Unauthorized) -> None:
         """Hold a registry that refuses the credentials altogether; one repository that is forbidden is one failure."""
@@ -294,16 +298,26 @@ class Holder:
 
     def _end_before_start(self, error: GeosyncError) -> Ending:
         """The secondary's registry could not even be asked what it does."""
+        down = isinstance(error, RegistryUnavailable) and not self._is_of_one_repository(error)
         refused = isinstance(error, Unauthorized) and self._refuses(error.registry)
-        if isinstance(error, RegistryUnavailable) or (isinstance(error, Unauthorized) and refused):
+        if isinstance(error, RegistryUnavailable | Unauthorized) and (down or refused):
             self._hold(error)
         elif isinstance(error, OutOfTime):
             self._end(Ending.OUT_OF_TIME)
         else:
-            for owed in self._registry.due(self._repository):
-                self._failed(owed, error)
-            self._end(Ending.OUT_OF_TIME)
+            self._fail_all(error)
         return self._let_go()
+
+    def _fail_all(self, error: GeosyncError) -> None:
+        """What is due cannot even be begun with: it has failed, and the row says so."""
+        for owed in self._registry.due(self._repository):
+            self._failed(owed, error)
+        try:
+            finished = self._registry.finish(self._held.lease)
+        except LeaseLost:
+            self._end(Ending.LOST)
+        else:
+            self._end(Ending.FINISHED if finished else Ending.OUT_OF_TIME)
 
     def _let_go(self) -> Ending:
         if self._ending is not Ending.LOST:

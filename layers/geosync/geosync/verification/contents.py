@@ -34,9 +34,22 @@ class Below:
 
 
 class Contents:
-    """Looks below manifests of one repository. For one thread; its requests run in `pool`."""
+    """Looks below manifests of one repository. For one thread; its requests run in `pool`.
 
-    def __init__(self, client: RegistryClient, repository: str, asking: Asking, pool: Executor) -> None:
+    `source` is the primary's registry with the repository's name there: it is asked for blobs that have `urls` and are
+    not at the secondary, as they need not be where the primary has them not.
+    """
+
+    def __init__(
+        self,
+        client: RegistryClient,
+        repository: str,
+        asking: Asking,
+        pool: Executor,
+        *,
+        source: tuple[RegistryClient, str],
+    ) -> None:
+        self._source, self._source_repository = source
         self._client = client
         self._repository = repository
         self._asking = asking
@@ -71,7 +84,7 @@ class Contents:
             missing.update(digest for digest, one in found.items() if one is None)
             level = [one for one in found.values() if one is not None]
             nodes.update({one.digest: one for one in level})
-        blobs = {blob.digest: blob for one in nodes.values() for blob in one.blobs if blob.digest not in self._blobs}
+        blobs = {blob.digest: blob for one in nodes.values() for blob in _blobs(one) if blob.digest not in self._blobs}
         sizes = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
         lost = {digest for digest, there in sizes.items() if not there}
         found_blobs = {digest for digest, there in sizes.items() if there}
@@ -96,6 +109,9 @@ class Contents:
 
     def _is_there(self, blob: Descriptor) -> bool:
         size = self._asking.ask(lambda: self._client.head_blob(self._repository, blob.digest))
+        if size is None and blob.urls:
+            here = self._asking.ask(lambda: self._source.head_blob(self._source_repository, blob.digest))
+            return here is None
         return size is not None and blob.size in (size, SIZE_UNKNOWN)
 
     def _remember(self, nodes: Mapping[str, Manifest], found: set[str], missing: set[str], lost: set[str]) -> None:
@@ -103,6 +119,10 @@ class Contents:
             self.forget()
         self._blobs |= found
         self._manifests.update(digest for digest, one in nodes.items() if not _below(one, nodes, missing, lost, ()).bad)
+
+
+def _blobs(manifest: Manifest) -> Iterable[Descriptor]:
+    return (*manifest.blobs_at_urls, *manifest.blobs)
 
 
 def _below(
@@ -117,6 +137,7 @@ def _below(
     while ahead:
         one = ahead.pop()
         blobs.update(blob.digest for blob in one.blobs if blob.digest in lost)
+        blobs.update(blob.digest for blob in one.blobs_at_urls if blob.digest in lost)
         looked_at.update((blob.digest, blob) for blob in one.blobs if blob.digest in found)
         for child in one.children:
             if child.digest in missing:

@@ -97,7 +97,8 @@ class Run:
         self._repository = at.repository
         self._ours = registries.at_secondary(at.repository)
         self.asking = Asking(at.spent_on(clock()), bounds.requests)
-        self._contents = Contents(registries.secondary, self._ours, self.asking, pool)
+        here, there = (registries.primary, self._repository), (registries.secondary, self._ours)
+        self._contents = Contents(*there, self.asking, pool, source=here)
         self._suspects = Suspects(store, at.repository)
         self._noted: dict[str, Suspect] = {}
         self._anew = False
