@@ -1,7 +1,8 @@
 """GitHub's container registry.
 
 Sources: "guide" is docs.github.com, "Working with the Container registry"; "containerd N" an issue of
-containerd/containerd; what the registry's API answers to a DELETE and to referrers is what its users report of it.
+containerd/containerd, "wasmCloud/wash-archive N" of that one; what the registry's API answers to a DELETE and to
+referrers is what its users report of it.
 """
 
 from __future__ import annotations
@@ -57,8 +58,13 @@ class GhcrDouble(TokenDouble):
 
     def let_in(self, request: Request) -> Reply:
         if request.method == "PATCH" and len(request.body) > CHUNK_LIMIT:
-            self.break_rule(f"a chunk of {len(request.body)} bytes: 4 MiB are taken")  # containerd 9029
-            return self.error(413, "BLOB_UPLOAD_INVALID")
+            # wasmCloud/wash-archive 268, containerd 9029.
+            self.break_rule(f"a chunk of {len(request.body)} bytes: 4 MiB are taken")
+            message = "the request body is too large and exceeds the maximum permissible limit of 4.00MiB"
+            return self.error(416, "REQUESTED_RANGE_NOT_SATISFIABLE", message)
+        if request.method == "PATCH" and "content-range" not in request.headers:
+            # distribution-spec 1.1, "Pushing a blob in chunks": a chunk says where it belongs.
+            self.break_rule("a chunk without Content-Range")
         if request.method == "DELETE":
             self.break_rule("nothing is deleted through the registry's API: it is known to answer 405")
             return self.error(405, "UNSUPPORTED", "The operation is unsupported.")
