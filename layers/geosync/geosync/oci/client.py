@@ -80,9 +80,8 @@ class RegistryClient(UploadVerbs):
         answer = self._requests.send(call)
         answer.close()
         if answer.status == 404:
-            # A HEAD has no body to tell by. An error page is HTML; a registry's answer is JSON, or names its API.
-            if media_types.essence(answer.header("Content-Type")) == "text/html":
-                raise self._requests.unusable(call, 404, "an error page that is not the registry's")
+            # A HEAD has no body to tell by. A registry's answer is JSON, or names its API.
+            self._check_page(call, answer)
             return None
         if answer.status != 200:
             self._requests.fail(call, answer)
@@ -109,6 +108,7 @@ class RegistryClient(UploadVerbs):
             raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
         if answer.status != 200:
             self._requests.fail(call, answer)
+        self._check_page(call, answer)
         content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
         announced = answer.header("Docker-Content-Digest")
         expected = reference if is_digest(reference) else announced
@@ -170,6 +170,7 @@ class RegistryClient(UploadVerbs):
             return None
         if answer.status != 200:
             self._requests.fail(call, answer)
+        self._check_page(call, answer)
         if answer.length is None:
             raise self._requests.unusable(call, 200, "no Content-Length")
         return answer.length
@@ -187,6 +188,8 @@ class RegistryClient(UploadVerbs):
             answer = self._requests.send(call)
         if answer.status not in (200, 206):
             self._requests.fail(call, answer)
+        if answer.length != descriptor.size:
+            self._check_page(call, answer)
         reader = BlobReader(
             answer,
             descriptor,
@@ -288,6 +291,12 @@ class RegistryClient(UploadVerbs):
     def close(self) -> None:
         """Close the idle connections."""
         self._requests.close()
+
+    def _check_page(self, call: Call, answer: Answer) -> None:
+        """Raise RegistryUnavailable for a page: a proxy before the registry has spoken, with whatever status."""
+        if media_types.essence(answer.header("Content-Type")) == "text/html":
+            answer.close()
+            raise self._requests.unusable(call, answer.status, "a page that is not the registry's")
 
     def _manifest_path(self, repository: str, reference: str) -> str:
         check_repository(repository)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
-from geosync.errors import OutcomeUnknown, RegistryUnavailable, ReplicationError
+from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, ReplicationError
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Manifest
 from geosync.replication.copy import Copier, CopyResult
@@ -204,10 +204,17 @@ class ReferenceSync:
         manifest = attempt.manifest
         assert manifest is not None, "the primary answered with a digest"  # noqa: S101
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
-        if attempt.owed.distrust:
-            self._repairer.repair(manifest, attempt.owed.distrust)
-        with self._suspecting():
-            attempt.copied = self._copier.copy(manifest, tag)
+        try:
+            if attempt.owed.distrust:
+                self._repairer.repair(manifest, attempt.owed.distrust)
+            with self._suspecting():
+                attempt.copied = self._copier.copy(manifest, tag)
+        except NotFound:
+            # A part that is gone: with all of it, or for another image, if the reference was deleted or moved since.
+            self._look_at_primary(attempt, whole=True)
+            if attempt.primary.digest == manifest.digest:
+                raise
+            return
         attempt.wrote()
 
     def _remove(self, attempt: _Attempt) -> None:
