@@ -49,11 +49,14 @@ check-locks:
 .PHONY: test
 test: test-fast test-e2e
 
+# More than cores: the integration tests wait for registries about half of their time.
+WORKERS = $(shell expr 2 '*' $$(nproc))
+
 ## test-fast: unit, functional and integration tests
 .PHONY: test-fast
 test-fast: setup
 	rm -rf .local/aws-actions
-	$(PYTHON_BIN)/pytest -n auto -p tests.support.aws_actions --aws-actions .local/aws-actions \
+	$(PYTHON_BIN)/pytest -n $(WORKERS) -p tests.support.aws_actions --aws-actions .local/aws-actions \
 		tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
@@ -75,7 +78,7 @@ test-integration: setup
 ## test-e2e: the deployed stack, with IAM enforced
 .PHONY: test-e2e
 test-e2e: setup
-	$(PYTHON_BIN)/pytest tests/e2e $(PYTEST)
+	$(PYTHON_BIN)/pytest -n 2 --dist loadgroup tests/e2e $(PYTEST)
 
 # ── the local stack ──
 

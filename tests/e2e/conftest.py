@@ -1,7 +1,8 @@
 """A stack of the tests' own, deployed once for the whole run; a developer's own stack is left alone.
 
-With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running (`.local`: that of `make up`), which
-saves its start while a test is being written.
+With two workers (`-n 2 --dist loadgroup`, as `make test-e2e` has it) each has a stack: REPLICATION's tests go to one,
+all others to the other. With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running (`.local`:
+that of `make up`), which saves its start while a test is being written.
 """
 
 from __future__ import annotations
@@ -20,6 +21,25 @@ from local import stack as local_stack
 from local.stack import Stack
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import maker
+
+REPLICATION = ("test_replication", "test_verification", "test_failover")
+"""About half of the time of all tests."""
+LAST = ("test_unannounced", "test_failover", "test_logs")
+"""What waits for long, then what changes who the primary is, then what reads what all of them caused."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each worker its part, in its order."""
+
+    def place(item: pytest.Item) -> int:
+        return LAST.index(item.path.stem) if item.path.stem in LAST else -1
+
+    ours = [item for item in items if item.path.parent == Path(__file__).parent]
+    items[:] = [item for item in items if item not in ours] + sorted(ours, key=place)
+    for item in ours:
+        if item.get_closest_marker("xdist_group") is None:
+            half = "replication" if item.path.stem in REPLICATION else "operation"
+            item.add_marker(pytest.mark.xdist_group(half))
 
 
 @pytest.fixture(scope="session")

@@ -133,7 +133,7 @@ def envelope(*events: Mapping[str, Any]) -> bytes:
     return json.dumps({"events": events}).encode()
 
 
-def eventually(look: Callable[[], _Found], *, seconds: float = 20.0, what: str) -> _Found:
+def eventually(look: Callable[[], _Found], *, seconds: float = 40.0, what: str) -> _Found:
     """Look again until the look finds something true; fails after `seconds`, naming `what` was waited for."""
     end = time.monotonic() + seconds
     while not (found := look()):

@@ -96,7 +96,7 @@ class Receiver:
         self._verification_bounds = verification
         self._clock = clock
 
-    def receive(self, body: str, *, marked: Callable[[], None] = lambda: None) -> None:
+    def receive(self, body: str, *, marked: Callable[[], object] = lambda: None) -> None:
         """Process one message; `marked` is called when what an event spoke of is marked, before any of it is synced.
 
         Raises what DynamoDB or SQS raised before the message was marked or in the DLQ: then it must come again.
@@ -108,7 +108,7 @@ class Receiver:
                 recovery.refused(self._store, now=self._clock())
             self._reporter.refused(body, error)
 
-    def _process(self, message: Message, marked: Callable[[], None]) -> None:
+    def _process(self, message: Message, marked: Callable[[], object]) -> None:
         if self._role == "primary":
             self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return
@@ -125,7 +125,7 @@ class Receiver:
             case VerifyMessage():
                 self._verification_asked_for(message)
 
-    def _event(self, event: GeoEvent, marked: Callable[[], None]) -> None:
+    def _event(self, event: GeoEvent, marked: Callable[[], object]) -> None:
         if event.renamed_from is not None:
             self._renamed(event, event.renamed_from, marked)
             return
@@ -149,7 +149,7 @@ class Receiver:
         marked()
         self._after_the_mark(lambda: self._knock(event.repository, glance))
 
-    def _renamed(self, event: GeoEvent, former: str, marked: Callable[[], None]) -> None:
+    def _renamed(self, event: GeoEvent, former: str, marked: Callable[[], object]) -> None:
         """A repository, with all below it, has another name: fill the new ones, and treat the former as deleted.
 
         What is at the secondary under the former name is mounted, and stays until the primary is proved not to have it.

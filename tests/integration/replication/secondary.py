@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any, Protocol
 
 from tests.support.images import Made
@@ -31,7 +32,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
 
 Access = Credentials | VendorAccess
-TIMING = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
+TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
 LIMITS = Limits(window=1.0)
 _ids = itertools.count(1)
 
@@ -132,9 +133,16 @@ class Secondary:
 
     def receive(self, *messages: GeoEvent | str) -> None:
         """Hand the messages in at once, each in a thread of its own, as invocations of the function come."""
+        self._hand_in(messages, lambda: None)
+
+    def receive_together(self, *events: GeoEvent) -> None:
+        """The same of events that are all news, with all of them marked before the first is worked off."""
+        self._hand_in(events, Barrier(len(events), timeout=10).wait)
+
+    def _hand_in(self, messages: Sequence[GeoEvent | str], marked: Callable[[], object]) -> None:
         bodies = [message if isinstance(message, str) else message.to_json() for message in messages]
         with ThreadPoolExecutor(len(bodies)) as pool:
-            for done in [pool.submit(self.receiver.receive, body) for body in bodies]:
+            for done in [pool.submit(self.receiver.receive, body, marked=marked) for body in bodies]:
                 done.result()
 
     def sweep(self) -> list[str]:

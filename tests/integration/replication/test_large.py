@@ -27,6 +27,8 @@ from geosync.registries.registry import Registry
 from geosync.replication.pace import ASSUMED
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
 
@@ -191,7 +193,8 @@ def test_an_upload_is_not_gone_on_with_after_a_take_over(
     chunked: Secondary, plain_registry: Place, repository: str
 ) -> None:
     made, left = leave_under_way(chunked, plain_registry, repository)
-    dying = chunked.registry.acquire(repository)
+    short = SyncRegistry(chunked.store, timing=Timing.scaled_to(1.0, settle=2.0, suspect=2.0))
+    dying = short.acquire(repository)
     assert dying is not None
     assert chunked.registry.uploads.take(dying) == [left]  # and then it died
 

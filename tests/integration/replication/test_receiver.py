@@ -68,7 +68,7 @@ def test_an_index_and_its_children_arrive_as_one(secondary: Secondary, make: Ima
     index = make.index(repository, "latest", children=3, layers=2, share=True)
     children = [event("created", repository, digest=digest) for digest in index.children]
 
-    secondary.receive(*children, pushed(index))
+    secondary.receive_together(*children, pushed(index))
 
     blobs, manifests = len(set(index.blobs)), len(index.children)
     assert secondary.digest(repository, "latest") == index.digest

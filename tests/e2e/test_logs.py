@@ -1,9 +1,13 @@
-"""Nothing that the run printed holds a credential. The file's name puts it last: it reads what the others caused."""
+"""Nothing that the run printed holds a credential, and no function was denied anything.
+
+These come last on each stack, as they read what the others caused.
+"""
 
 import json
 import re
 from pathlib import Path
 
+import pytest
 from tests.e2e.parts import Site, printed
 
 # A JSON web token, and the signature of a presigned URL (SigV4, SigV2).
@@ -13,6 +17,11 @@ PATTERNS = {
     "private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "Basic credentials": re.compile(r"Basic [A-Za-z0-9+/]{12,}={0,2}"),
 }
+
+each_stack = pytest.mark.parametrize(
+    "half", [pytest.param(half, marks=pytest.mark.xdist_group(half)) for half in ("replication", "operation")]
+)
+"""Once for the stack of each worker; twice for the only one where there are no workers."""
 
 
 def secrets_of(site: Site) -> dict[str, str]:
@@ -30,7 +39,8 @@ def secrets_of(site: Site) -> dict[str, str]:
     return words
 
 
-def test_no_log_holds_a_token_a_password_a_key_or_a_signature(state: Path, sites: list[Site]) -> None:
+@each_stack
+def test_no_log_holds_a_token_a_password_a_key_or_a_signature(state: Path, sites: list[Site], half: str) -> None:
     words = {name: word for site in sites for name, word in secrets_of(site).items()}
     assert len(words) == 3 + 2 + 1  # tokens, the pusher's and the reader's passwords, the signing key
     patterns = PATTERNS | {name: re.compile(re.escape(word)) for name, word in words.items()}
@@ -41,3 +51,11 @@ def test_no_log_holds_a_token_a_password_a_key_or_a_signature(state: Path, sites
         assert not found, f"{place} holds {', '.join(found)}"
     # Otherwise the search itself would be what is missing.
     assert looked_at > 10_000
+
+
+@each_stack
+def test_no_function_was_denied_anything(sites: list[Site], half: str) -> None:
+    for site in sites:
+        for function in ("notifications", "sync", "reconcile", "admin"):
+            denied = [line for line in site.log(function) if "AccessDenied" in json.dumps(line)]
+            assert not denied
