@@ -244,6 +244,52 @@ def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: 
     assert registry.due(REPOSITORY, 1)[0].reference == V1
 
 
+def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: Clock) -> None:
+    whole = registry.mark(REPOSITORY, Reference.whole())
+    clock.pass_(10)
+    registry.mark(REPOSITORY, V2, expects=B)
+    clock.pass_(10)
+    found = registry.mark(REPOSITORY, V1, since=whole.marked_at)
+
+    assert (found.marked_at, found.due, found.owed_since) == (START + 20_000, START, START)
+    assert not found.worked_on
+    assert [owed.reference for owed in registry.due(REPOSITORY, 1)] == [V2]
+
+    assert registry.postpone(found, START + 30_000)
+    clock.pass_(10)
+    assert next(owed.worked_on for owed in registry.due(REPOSITORY))
+
+
+def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
+    registry: SyncRegistry, clock: Clock
+) -> None:
+    before = registry.mark(REPOSITORY, V2)
+    clock.pass_(1)
+    whole = registry.mark(REPOSITORY, Reference.whole())
+    clock.pass_(1)
+    pushed = registry.mark(REPOSITORY, V1, expects=A)
+    clock.pass_(1)
+
+    again = registry.mark(REPOSITORY, V1, since=whole.marked_at)
+    deleted = registry.mark(REPOSITORY, V1, expects=ABSENT, since=whole.marked_at)
+    older = registry.mark(REPOSITORY, V2, since=whole.marked_at)
+
+    assert (again.due, again.expects, again.owed_since) == (clock.now, frozenset({A}), pushed.owed_since)
+    assert (deleted.due, deleted.expects) == (clock.now, frozenset({A, ABSENT}))
+    assert (older.due, older.owed_since) == (whole.marked_at, before.owed_since)
+
+
+def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
+    registry: SyncRegistry, clock: Clock
+) -> None:
+    whole = registry.mark(REPOSITORY, Reference.whole())
+    clock.pass_(1)
+    for reference, parked in ((V1, False), (V2, True)):
+        assert registry.fail(registry.mark(REPOSITORY, reference, expects=A), "broken", parked=parked)
+        again = registry.mark(REPOSITORY, reference, since=whole.marked_at)
+        assert (again.due, again.parked, again.attempts, again.failure) == (whole.marked_at, False, 0, None)
+
+
 def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: Clock) -> None:
     for reference in (V1, V2):
         registry.mark(REPOSITORY, reference, expects=A)

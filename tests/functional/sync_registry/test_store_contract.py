@@ -225,6 +225,30 @@ def test_due_is_newest_first_of_one_repository_up_to_a_time(store: Store) -> Non
     assert store.due("project/app", 9, 10) == []
 
 
+def test_due_leaves_out_what_failed_where_it_is_asked_to(store: Store) -> None:
+    for number in range(30):
+        tried = {"attempts": number % 3} if number % 2 else {}
+        store.write(Update(key=Key("project/app", f"owed#tag#{number:02}"), set={"due": number, **tried}))
+
+    untried = [29 - number for number in range(30) if (29 - number) % 2 == 0 or (29 - number) % 3 == 0]
+    assert [item["due"] for item in store.due("project/app", 30, 30, untried=True)] == untried
+    assert [item["due"] for item in store.due("project/app", 30, 2, untried=True)] == untried[:2]
+    assert [item["due"] for item in store.due("project/app", 20, 30, untried=True)] == [n for n in untried if n <= 20]
+
+
+def test_what_is_due_at_the_same_moment_is_found_whole_page_by_page(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geosync.sync_registry.store.PAGE", 7)
+    names = [f"owed#tag#{number:02}" for number in range(30)]
+    for number, name in enumerate(names):
+        tried = {"attempts": 1} if 0 < number < 29 else {}
+        store.write(Update(key=Key("project/app", name), set={"due": 7, "due_shard": "0", **tried}))
+
+    assert sorted(key.item for key in store.due_keys("0", 7)) == names
+    assert sorted(item["item"] for item in store.due("project/app", 7, 2, untried=True)) == [names[0], names[-1]]
+
+
 def test_due_keys_are_of_one_shard_oldest_first(store: Store) -> None:
     for number, (due, shard) in enumerate(((30, "0"), (10, "0"), (20, "1"), (40, "0"))):
         store.write(Update(key=Key(f"project/{number}", "owed#tag#v1"), set={"due": due, "due_shard": shard}))

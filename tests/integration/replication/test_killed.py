@@ -103,9 +103,9 @@ class MortalStore(MemoryStore):
         with self._life.step():
             return super().items(repository, prefix, limit=limit, after=after)
 
-    def due(self, repository: str, at: int, limit: int) -> list[Item]:
+    def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         with self._life.step():
-            return super().due(repository, at, limit)
+            return super().due(repository, at, limit, untried=untried)
 
 
 @dataclass(frozen=True, kw_only=True)

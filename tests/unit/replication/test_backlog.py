@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from geosync.replication.backlog import COOLDOWNS, LINGER, PATIENCE, Backlog
+from geosync.replication.backlog import COOLDOWNS, LINGER, PATIENCE, TAKE, Backlog
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sweep import FAILED_SHARE
 
 REPOSITORY = "team/app"
 CHILD = Reference.digest("sha256:" + "a" * 64)
@@ -71,6 +72,36 @@ def test_what_failed_comes_after_what_was_never_tried(backlog: Backlog, registry
     clock.seconds += 90  # it is due again, and became so after the others
     assert backlog.refill({}) == 0
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", "failed"]
+
+
+def test_much_that_failed_hides_nothing_that_was_never_tried(
+    backlog: Backlog, registry: SyncRegistry, clock: Clock
+) -> None:
+    fresh = [f"fresh-{number:03}" for number in range(2 * TAKE)]
+    for name in fresh:
+        mark(registry, name)
+    for number in range(2 * TAKE):
+        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+    clock.seconds += 90
+    backlog.refill({})
+
+    page = list(iter(lambda: taken(backlog), None))
+
+    assert page[:TAKE] == fresh[: TAKE - 1 : -1]
+    assert len(page) == TAKE + TAKE // FAILED_SHARE
+    assert all(name is not None and name.startswith("failed-") for name in page[TAKE:])
+
+
+def test_what_failed_alone_is_taken_as_much_as_there_is(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    for number in range(2 * TAKE):
+        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+    clock.seconds += 90
+    mark(registry, "fresh")
+    backlog.refill({})
+
+    page = list(iter(lambda: taken(backlog), None))
+
+    assert (page[0], len(page)) == ("fresh", TAKE)
 
 
 def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRegistry) -> None:

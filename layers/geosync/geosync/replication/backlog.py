@@ -1,4 +1,8 @@
-"""What a holder takes next: newest first, what has failed after that, but for those whose time has not come."""
+"""What a holder takes next: newest first, what has failed after that, but for those whose time has not come.
+
+"Newest" goes by `due`: what a whole repository's comparison marks is as old as the mark of the repository, so that
+every push that came since goes before it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Callable, Container
 
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.sweep import FAILED_SHARE
 
 TAKE = 50
 """References read at a time."""
@@ -51,11 +56,22 @@ class Backlog:
         """
         if self._stale or not self._waiting:
             self._stale = False
-            due = self._registry.due(self._repository, TAKE, ahead=LINGER)
-            waiting = [owed for owed in due if owed.reference not in in_flight]
-            # What failed is due anew later than what was never tried was marked, and would come before it.
-            self._waiting = sorted(waiting, key=lambda owed: owed.attempts > 0)
+            self._waiting = [owed for owed in self._due() if owed.reference not in in_flight]
         return min((self._wait(owed) for owed in self._waiting), default=None)
+
+    def _due(self) -> list[Owed]:
+        """What is due, at most TAKE: what was never tried, then, at least a share while there is more, what has failed.
+
+        What failed is due anew later than what was never tried was marked, and hides it where there is much of it: then
+        the sync registry is asked again, for the latter alone.
+        """
+        due = self._registry.due(self._repository, TAKE, ahead=LINGER)
+        untried, failed = [one for one in due if not one.attempts], [one for one in due if one.attempts]
+        share = TAKE // FAILED_SHARE
+        if len(due) == TAKE and len(failed) > share:
+            untried = self._registry.due(self._repository, TAKE, ahead=LINGER, untried=True)
+            failed = failed[: max(TAKE - len(untried), share)]
+        return untried + failed
 
     def take(self, *, idle: bool) -> Owed | None:
         """The newest reference whose time has come, what never failed first; None when there is none.

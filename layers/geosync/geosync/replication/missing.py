@@ -54,7 +54,7 @@ class MissingTags:
         if KEEP in owed.if_absent or (ABSENT in owed.expects and not state.suspended):
             # An operator spoke of the whole repository, or its deletion was announced: each is proved for itself.
             expects, if_absent = (None, {KEEP}) if KEEP in owed.if_absent else (ABSENT, set())
-            self._mark(pool, owed.repository, [one for one, _ in known.unlisted], expects, frozenset(if_absent))
+            self._mark(pool, owed, [one for one, _ in known.unlisted], expects, frozenset(if_absent))
             return []
         again = [(one, seen.missing_since) for one, seen in known.unlisted if seen.missing_since is not None]
         missing = [reference.value for reference, _ in again]
@@ -62,7 +62,7 @@ class MissingTags:
         first = [(one, seen) for one, seen in known.unlisted if seen.missing_since is None]
         for part in _parts(first):
             looked_at = wall_clock()
-            gone = self._gone(pool, owed.repository, part)
+            gone = self._gone(pool, owed, part)
             missing += [reference.value for reference, _ in gone]
             if gone and removals:
                 counted = len(missing) - accepted
@@ -72,28 +72,26 @@ class MissingTags:
         if removals:
             state = self._breaker.state() if first else state
             removable = [one for one, since in again if self._breaker.may_remove(since, state)]
-            self._mark(pool, owed.repository, removable, None, frozenset({MISSING}))
+            self._mark(pool, owed, removable, None, frozenset({MISSING}))
         return sorted(missing)
 
-    def _gone(
-        self, pool: Executor, repository: str, tags: Sequence[tuple[Reference, Seen]]
-    ) -> list[tuple[Reference, Seen]]:
+    def _gone(self, pool: Executor, owed: Owed, tags: Sequence[tuple[Reference, Seen]]) -> list[tuple[Reference, Seen]]:
         """Those of `tags` that the primary does not know by name; the others are marked, as any that differ."""
-        heads = pool.map(lambda one: self._primary.head_manifest(repository, one[0].value), tags)
+        heads = pool.map(lambda one: self._primary.head_manifest(owed.repository, one[0].value), tags)
         looked = list(zip(tags, heads, strict=True))
-        self._mark(pool, repository, [one for (one, _), head in looked if head is not None], None, frozenset())
+        self._mark(pool, owed, [one for (one, _), head in looked if head is not None], None, frozenset())
         return [one for one, head in looked if head is None]
 
     def _mark(
         self,
         pool: Executor,
-        repository: str,
+        owed: Owed,
         references: Sequence[Reference],
         expects: str | None,
         if_absent: frozenset[str],
     ) -> None:
         def mark(reference: Reference) -> None:
-            self._registry.mark(repository, reference, expects=expects, if_absent=if_absent)
+            self._registry.mark(owed.repository, reference, expects=expects, if_absent=if_absent, since=owed.marked_at)
 
         for _ in pool.map(mark, references):
             pass

@@ -98,11 +98,9 @@ class WholeRepository:
         """
         before = findings.get(self._store, owed.repository)
         listed: set[str] = set()
-        resumed_after, gone, extras = owed.cursor, False, None
+        resumed_after, gone = owed.cursor, False
         with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="whole") as pool:
             self._there = self._list_secondary()
-            if resumed_after is None:
-                extras = self._candidates()
             try:
                 # A registry that knows no `last` begins at the beginning again, and its page is all there is; what was
                 # compared of it is passed over in `_parts`.
@@ -123,18 +121,20 @@ class WholeRepository:
                     asked_at = wall_clock()
             except NotFound:
                 gone = not listed and resumed_after is None
+            candidates = self._candidates()
             known = self._known(pool, owed, listed, complete=resumed_after is None)
             missing = self._missing.sync(pool, owed, known, removals=self._removals)
-            if extras is not None:
-                extras = self._extras(pool, owed, extras - listed - known.names)
+            extras = None
+            if candidates is not None:
+                extras = self._extras(pool, owed, candidates - listed - known.names)
         self._report(owed, before, known, missing, extras, gone=gone)
         discharged = self._held.discharge(owed, None)
         return Outcome(discharged=discharged, marked_again=not discharged)
 
     def _candidates(self) -> set[str] | None:
-        """All tags of the secondary's repository, listed before the primary's; None where that is not permitted.
+        """All tags of the secondary's repository; None where listing them is not permitted.
 
-        What the primary has no more by then was seen equal here, or is extra.
+        Listed before what is known is read: what Geosync put there is owed until, in one transaction, it is known.
         """
         if self._there is not None:
             return set(self._there.digests)
@@ -146,15 +146,17 @@ class WholeRepository:
             return None
 
     def _extras(self, pool: ThreadPoolExecutor, owed: Owed, tags: set[str]) -> set[str]:
-        """Those of `tags` that are extra: selected, not being copied, and no list of referrers that is kept here.
+        """Those of `tags` that are extra: selected, neither known nor owed, and no list of referrers that is kept here.
 
-        They are never removed, but if an operator adopts them.
+        `tags` are without those that the primary listed now; those that it listed to an earlier holder, behind whose
+        cursor this one began, are known or owed. Extra tags are never removed, but if an operator adopts them.
         """
         named = {tag for tag in self._selection.tags(owed.repository, tags) if not is_fallback_tag(tag)}
-        in_work = self._registry.owed_among(owed.repository, map(Reference.tag, named))
-        extra = {tag for tag in named if Reference.tag(tag) not in in_work}
+        ours = self._registry.owed_among(owed.repository, map(Reference.tag, named))
+        ours |= self._registry.seen(owed.repository, {Reference.tag(tag) for tag in named} - ours).keys()  # since paid
+        extra = {tag for tag in named if Reference.tag(tag) not in ours}
         if ADOPT in owed.if_absent:
-            self._mark_for_itself(pool, owed.repository, extra, frozenset({ADOPT}))
+            self._mark_for_itself(pool, owed, extra, frozenset({ADOPT}))
             return set()
         return extra
 
@@ -265,18 +267,24 @@ class WholeRepository:
             comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
 
         def mark(tag: str) -> None:
-            self._registry.mark(owed.repository, Reference.tag(tag), pushed_at=tags[tag], comparison=comparison)
+            self._registry.mark(
+                owed.repository,
+                Reference.tag(tag),
+                pushed_at=tags[tag],
+                comparison=comparison,
+                since=owed.marked_at,
+            )
 
         for _ in pool.map(mark, tags):
             pass
 
     def _mark_for_itself(
-        self, pool: ThreadPoolExecutor, repository: str, tags: Iterable[str], if_absent: frozenset[str] = frozenset()
+        self, pool: ThreadPoolExecutor, owed: Owed, tags: Iterable[str], if_absent: frozenset[str] = frozenset()
     ) -> None:
         """Mark `tags` that are no difference that a comparison found."""
 
         def mark(tag: str) -> None:
-            self._registry.mark(repository, Reference.tag(tag), if_absent=if_absent)
+            self._registry.mark(owed.repository, Reference.tag(tag), if_absent=if_absent, since=owed.marked_at)
 
         for _ in pool.map(mark, tags):
             pass
@@ -292,7 +300,7 @@ class WholeRepository:
         after = ""
         while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
             left = {one.value for one, _ in page if not self._selection.has(owed.repository, one)}
-            self._mark_for_itself(pool, owed.repository, left)
+            self._mark_for_itself(pool, owed, left)
             for reference, seen in page:
                 if reference.value in left:
                     continue

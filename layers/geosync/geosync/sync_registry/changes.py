@@ -109,8 +109,8 @@ class Store(Protocol):
     def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
         """Items whose sort key begins with `prefix` and comes after `after`, in its order, at most `limit`."""
 
-    def due(self, repository: str, at: int, limit: int) -> list[Item]:
-        """Items of one repository with `due` <= `at`, newest first, at most `limit`."""
+    def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
+        """Items of one repository with `due` <= `at`, newest first, at most `limit`; `untried`: none that failed."""
 
     def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterable[Key]:
         """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first, read as they are taken."""

@@ -145,9 +145,10 @@ class Owed:
     """One owed reference.
 
     `mark` changes with every mark; `expects` holds the digests that events named since the reference is owed (and
-    ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark, `owed_since`
-    the first. `due` is None while parked. `failure` is None unless an attempt failed since the last mark. `seen` is the
-    reference's `tag#…` or `digest#…` item, None when Geosync never saw it equal: `look` and `due` fill it in.
+    ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark; `owed_since`
+    the first, or that of the whole repository with which it became owed. `due` is None while parked. `failure` is None
+    unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item, None when it was
+    never seen equal: `look` and `due` fill it in.
 
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
@@ -183,7 +184,7 @@ class Owed:
     @property
     def worked_on(self) -> bool:
         """Whether somebody postponed or failed it since it was last marked."""
-        return self.due != self.marked_at
+        return self.due is None or self.due > self.marked_at
 
     @classmethod
     def from_item(cls, item: Item, seen: Seen | None = None, *, primary: str | None = None) -> Owed:

@@ -82,10 +82,12 @@ class MemoryStore:
         )
         return [self.table[key] for key in keys[:limit]]
 
-    def due(self, repository: str, at: int, limit: int) -> list[Item]:
-        """Items of one repository with `due` <= `at`, newest first."""
+    def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
+        """Items of one repository with `due` <= `at`, newest first; `untried`: none that failed."""
         found = [
-            item for key, item in self.table.items() if key.repository == repository and item.get("due", at + 1) <= at
+            item
+            for key, item in self.table.items()
+            if key.repository == repository and item.get("due", at + 1) <= at and not (untried and item.get("attempts"))
         ]
         return sorted(found, key=lambda item: (item["due"], item["item"]), reverse=True)[:limit]
 

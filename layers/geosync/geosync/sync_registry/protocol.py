@@ -1,7 +1,8 @@
 """The transitions of what is owed and of the lease, as pure functions from values and a time to conditional writes.
 
 ```
-mark       owed item: a new unique mark, expects += the event's digest, due = now             (always first)
+mark       owed item: a new unique mark, expects += the event's digest, due = now             (always first);
+           what a whole repository's holder marks is due since the repository was, behind every later push
 knock      row: revision += 1; state 0 unless leased; with no live lease, acquire in the same write
 acquire    a new token each time; over an EXPIRED lease suspect_until = its expiry + suspect
 renew      while working; if the revision it returns moved, references came in
@@ -84,13 +85,17 @@ def mark(
     primary: str | None = None,
     pushed_at: int | None = None,
     comparison: Comparison | None = None,
+    since: int | None = None,
 ) -> Update:
     """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
 
     A mark starts afresh: no failure, no attempts, not parked, no cursor; `distrust` and `if_absent` stay until a
     discharge, so that a late event of a deletion does not undo what an operator said.
-    The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), and when the item was
-    marked under another primary than `primary` (then `mark_under_another`). None: by somebody who follows none.
+    `since` (ms): its whole repository was marked then, and it with it. That is its `due`: as a holder takes the newest
+    first, every push since then goes before it.
+    The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), when the item was
+    marked under another primary than `primary` (then `mark_under_another`; None: by somebody who follows none), and
+    when a push that came after `since` would lose its place (then mark again without `since`).
     `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
     """
     found: dict[str, Any] = {"walk": comparison.walk} if comparison is not None else {}
@@ -103,26 +108,33 @@ def mark(
         "distrust": distrust,
         "if_absent": if_absent,
     }
+    due = now if since is None else min(since, now)
     return Update(
         key=Key(repository, reference.owed_key),
         set={
             "mark": mark,
             "marked_at": now,
-            "due": now,
+            "due": due,
             "due_shard": due_shard(repository),
             "attempts": 0,
             **({"correlation_id": correlation_id} if correlation_id else {}),
             **({"primary": primary} if primary is not None else {}),
             **found,
         },
-        set_once={"owed_since": now, "pushed_at": now if pushed_at is None else pushed_at},
+        set_once={"owed_since": due, "pushed_at": now if pushed_at is None else pushed_at},
         union={name: texts for name, texts in grows.items() if texts},
         remove=gone,
         when=_all(
             Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
             Attr("primary").not_exists() | Attr("primary").eq(primary) if primary is not None else None,
+            _is_behind(due) if since is not None else None,
         ),
     )
+
+
+def _is_behind(due: int) -> ConditionBase:
+    """Whether it is not owed, or not since something that came after `due` and has not failed."""
+    return Attr("mark").not_exists() | Attr("due").lte(due) | Attr("failure").exists()
 
 
 def _all(*conditions: ConditionBase | None) -> ConditionBase | None:

@@ -93,6 +93,7 @@ class SyncRegistry(Readings, Switches):
         if_absent: frozenset[str] = frozenset(),
         pushed_at: int | None = None,
         comparison: protocol.Comparison | None = None,
+        since: int | None = None,
     ) -> Owed:
         """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
 
@@ -100,11 +101,12 @@ class SyncRegistry(Readings, Switches):
         when nobody but ourselves asked (backfill, resync, comparison, verification). `distrust` is what verification
         found missing or wrong below it, `if_absent` what may become of the secondary's tag (see Owed). `pushed_at` (ms)
         is when it was pushed, as far as anybody knows; a second write keeps the earliest, should events come in another
-        order.
+        order. `since` (ms) is when the whole repository was marked with which it becomes owed: whatever is marked later
+        goes before it.
         """
         now = self._clock()
 
-        def build(named: str | None) -> Update:
+        def build(named: str | None, since: int | None) -> Update:
             name = self._names()
             return protocol.mark(
                 repository,
@@ -118,28 +120,34 @@ class SyncRegistry(Readings, Switches):
                 if_absent=if_absent,
                 pushed_at=pushed_at,
                 comparison=comparison,
+                since=since,
             )
 
-        owed = self._marked(build, expects)
+        owed = self._marked(build, expects, since)
         if pushed_at is not None and pushed_at < owed.pushed_at:
             with suppress(ConditionFailed):
                 self._store.write(protocol.pushed_before(owed, pushed_at))
         return owed
 
-    def _marked(self, build: Callable[[str | None], Update], expects: str | None) -> Owed:
+    def _marked(
+        self, build: Callable[[str | None, int | None], Update], expects: str | None, since: int | None
+    ) -> Owed:
         """Carry out a mark, in the form that fits the item that is there."""
-        change = build(expects)
+        change = build(expects, since)
         for _ in range(ATTEMPTS):
             try:
                 return self._owed(self._written(change))
             except ConditionFailed as failed:
                 former = failed.item.get("primary") if failed.item is not None else None
                 if former is not None and former != self._primary:
-                    change = protocol.mark_under_another(build(expects), former)
+                    change = protocol.mark_under_another(build(expects, since), former)
+                elif since is not None:
+                    since = None
+                    change = build(expects, since)
                 else:
-                    change = build(UNNAMED)
+                    change = build(UNNAMED, since)
             except CorruptItem:
-                return self._owed(self._written(protocol.mark_afresh(build(UNNAMED))))
+                return self._owed(self._written(protocol.mark_afresh(build(UNNAMED, since))))
         raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
@@ -226,14 +234,16 @@ class SyncRegistry(Readings, Switches):
         except ConditionFailed as failed:
             raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
 
-    def due(self, repository: str, limit: int = 100, *, ahead: float = 0) -> list[Owed]:
+    def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
         """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
 
-        `ahead` (seconds) takes in what will be due by then. An owed item that cannot be read is parked with the reason,
-        and left out.
+        `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
+        cannot be read is parked with the reason, and left out.
         """
         until = self._clock() + ms(ahead)
-        items = self._store.due(repository, until, limit + 1)  # one more: a leased row may be due as well
+        items = self._store.due(
+            repository, until, limit + 1, untried=untried
+        )  # one more: a leased row may be due as well
         owed = []
         for item in items:
             if not str(item["item"]).startswith(OWED_PREFIX):

@@ -27,6 +27,8 @@ MOST_KEYS = 100
 """Keys in one BatchGetItem."""
 PAGE = 1000
 """Keys in one page of the sweep."""
+LOOKED_THROUGH = 4
+"""How many times the items that are wanted are read in one request, where a filter leaves out what was tried."""
 
 _CONFLICTS = {"TransactionConflictException", "TransactionInProgressException"}
 _CONFLICT_REASONS = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -77,16 +79,23 @@ class DynamoStore:
             **start,
         )
 
-    def due(self, repository: str, at: int, limit: int) -> list[Item]:
-        """Items of one repository with `due` <= `at`, newest first, by the local index."""
-        return self._query(
-            limit,
-            IndexName=REPOSITORY_DUE_INDEX,
-            KeyConditionExpression="repository = :repository AND due <= :at",
-            ExpressionAttributeValues=_values({":repository": repository, ":at": at}),
-            ScanIndexForward=False,
-            ConsistentRead=True,
-        )
+    def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
+        """Items of one repository with `due` <= `at`, newest first, by the local index; `untried`: none that failed.
+
+        The index knows nothing of attempts: what was tried is read and paid for, and left out of the answer.
+        """
+        query: dict[str, Any] = {
+            "IndexName": REPOSITORY_DUE_INDEX,
+            "KeyConditionExpression": "repository = :repository AND due <= :at",
+            "ExpressionAttributeValues": _values({":repository": repository, ":at": at}),
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+        }
+        if not untried:
+            return self._query(limit, **query)
+        query["FilterExpression"] = "attribute_not_exists(attempts) OR attempts = :none"
+        query["ExpressionAttributeValues"] |= _values({":none": 0})
+        return self._query(limit, LOOKED_THROUGH * limit, **query)
 
     def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterator[Key]:
         """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first, by the global index.
@@ -103,10 +112,11 @@ class DynamoStore:
             for raw in page:
                 yield Key(raw["repository"]["S"], raw["item"]["S"])
 
-    def _query(self, limit: int, **query: Any) -> list[Item]:
+    def _query(self, limit: int, page: int | None = None, /, **query: Any) -> list[Item]:
+        """At most `limit` items; `page` of them are read in a request, where a filter leaves some out."""
         found: list[Item] = []
-        for page in self._pages(Limit=limit, **query):
-            found += map(_item, page)
+        for items in self._pages(Limit=page or limit, **query):
+            found += map(_item, items)
             if len(found) >= limit:
                 break
         return found[:limit]

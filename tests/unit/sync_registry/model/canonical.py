@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from tests.unit.sync_registry.model.world import LATE, NOW, OLDEST, State, Table, Worker
+from tests.unit.sync_registry.model.world import LATE, LONG_AGO, NOW, OLDEST, State, Table, Worker
 
 
 def _aged(moment: int, oldest: int = OLDEST) -> int:
@@ -34,11 +34,15 @@ def _seen_aged(seen: Any) -> Any:
 
 
 def _owed_aged(owed: Any) -> Any:
-    """A due that was put off stays apart from the mark, however old both are."""
+    """A due that was put off, or is as old as its comparison, stays apart from the mark, however old both are."""
     if owed is None:
         return None
     mark, expects, marked_at, due = owed
-    return (mark, expects, _aged(marked_at), _aged(due) if due == marked_at else max(due - 1, NOW - OLDEST + 1))
+    if due > marked_at:
+        due = max(due - 1, NOW - OLDEST + 1)
+    elif due > LONG_AGO:
+        due = _aged(due)
+    return (mark, expects, _aged(marked_at), due)
 
 
 @cache

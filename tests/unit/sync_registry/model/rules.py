@@ -102,6 +102,16 @@ def newest_mark_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "mark", changed)
 
 
+def marked_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a comparison finds be due since it is marked itself."""
+    original = protocol.mark
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        return original(*args, **{**kwargs, "since": None})
+
+    monkeypatch.setattr(protocol, "mark", changed)
+
+
 def deletion_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a 404 that a deletion announced be proof like a digest that a push announced."""
     original = decisions.proves_primary
@@ -193,6 +203,18 @@ RULES = (
         patch=newest_mark_only,
         scenario="back and forth",
         violation="nothing is owed",
+    ),
+    Rule(
+        name="mark: what a comparison finds is due since its repository was marked",
+        patch=marked_as_of_now,
+        scenario="pushed while comparing",
+        violation="a push waits",
+    ),
+    Rule(
+        name="mark: what an event marked keeps its place when a comparison finds it too",
+        patch=instead(protocol, "_is_behind", lambda due: ALWAYS),
+        scenario="compared meanwhile",
+        violation="a push lost its place",
     ),
     Rule(
         name="skip: the look is not older than the event",

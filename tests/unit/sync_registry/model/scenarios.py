@@ -41,6 +41,15 @@ _SCENARIOS = (
         workers=1,
         owed=True,
     ),
+    # Another tag is pushed while a comparison marks what it found.
+    Scenario(
+        name="pushed while comparing",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((1, "B"),),
+        write_delay=0,
+        asked=1,
+    ),
     Scenario(name="removed and pushed again", primary=("A",), secondary=("A",), pushes=((0, None), (0, "B"))),
     Scenario(name="not ours", primary=(None,), secondary=(FOREIGN,), known=False, pushes=((0, None),)),
     # The primary lost the tag, nobody said so, and a comparison misses it; a push may bring it back at any moment.

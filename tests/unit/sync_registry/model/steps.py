@@ -18,6 +18,7 @@ from tests.unit.sync_registry.model.world import (
     LATE,
     NOW,
     OLDEST,
+    SAID,
     WRITE_TIMEOUT,
     Library,
     Scenario,
@@ -218,6 +219,7 @@ class World:
         assert worker.lease is not None
         table, (owed, remaining) = self.library.call(state.table, "due")
         if owed is not None:
+            self._check_turn(state, owed)
             after = worker._replace(phase="todo", owed=owed)
             yield f"worker {index} finds v{owed[0]} due", self._with(state, index, after, table)
         else:
@@ -234,7 +236,7 @@ class World:
         """What was read of the table, with what is too long ago to matter now as if just so long ago."""
         tag, mark, expects, marked_at, due, seen = owed
         long_ago = NOW - round(self.timing.settle * 1000)
-        fresh, marked_at = due == marked_at, max(marked_at, long_ago)
+        fresh, marked_at = due <= marked_at, max(marked_at, long_ago)
         return (tag, mark, expects, marked_at, marked_at + (not fresh), seen and (seen[0], max(seen[1], long_ago)))
 
     def _look(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
@@ -340,6 +342,8 @@ class World:
         table = state.table
         announced = state.events or state.pending or any(worker.phase == "unmarked" for worker in state.workers)
         for tag, owed in enumerate(table.owed):
+            if owed is not None and owed[1] - SAID and owed[3] < owed[2]:
+                raise Violation("a push lost its place to a comparison")
             if owed is not None or announced:
                 continue
             look = table.seen[tag]
@@ -356,7 +360,7 @@ class World:
         knocking = any(worker.phase in ("marked", "unmarked") for worker in state.workers)
         if table.row is not None and table.row[0] == SYNCED and any(table.owed) and not knocking:
             raise Violation("the row says synced and something is owed")
-        if state.workers == (IDLE,) * len(state.workers) and any(owed and owed[2] == owed[3] for owed in table.owed):
+        if state.workers == (IDLE,) * len(state.workers) and any(map(_is_fresh, table.owed)):
             raise Violation("something was marked, and only the sweep would find it")
 
     def _may_stay(self, state: State, here: str | None, seen: str | None) -> bool:
@@ -365,6 +369,12 @@ class World:
             return True
         waits = self.scenario.suspended or self.scenario.asks is None or bool(state.asked)
         return self.scenario.lost and seen == here and waits
+
+    def _check_turn(self, state: State, taken: tuple[Any, ...]) -> None:
+        """A holder takes what it found due: what nobody announced comes after what an event marked."""
+        waits = any(_is_fresh(owed) and owed[1] - SAID for owed in state.table.owed if owed is not None)
+        if not taken[2] - SAID and waits:
+            raise Violation("a push waits for what a comparison found")
 
     def _check_removal(self, state: State, worker: Worker) -> None:
         assert worker.owed is not None
@@ -390,6 +400,11 @@ class World:
             and all(worker.phase == "idle" for worker in state.workers)
             and (state.table.row is None or (state.table.row[0] == SYNCED and state.table.row[2] is None))
         )
+
+
+def _is_fresh(owed: tuple[Any, ...] | None) -> bool:
+    """Whether it is owed, and nobody worked on it since it was marked."""
+    return owed is not None and owed[3] <= owed[2]
 
 
 def _back(worker: Worker) -> Worker:

@@ -37,6 +37,8 @@ from geosync.sync_registry.timing import Timing
 NOW = 10_000
 OLDEST = 2
 """Ticks after which a moment is as old as it can be: the longest settle time."""
+LONG_AGO = NOW - OLDEST - 1
+"""When the whole repository was marked whose comparison marks tags now: before anything else is known of."""
 REPOSITORY = "project/app"
 FOREIGN = "F"
 """The digest of a tag at the secondary that Geosync did not put there."""
@@ -253,7 +255,9 @@ class Library:
         self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
     ) -> None:
         if_absent = frozenset({asks} if asks is not None else ())
-        registry.mark(REPOSITORY, _reference(tag), expects=digest, if_absent=if_absent)
+        compared = digest is None and asks in (None, MISSING)
+        since = LONG_AGO if compared else None
+        registry.mark(REPOSITORY, _reference(tag), expects=digest, if_absent=if_absent, since=since)
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return _plain_lease(registry.knock(REPOSITORY))
