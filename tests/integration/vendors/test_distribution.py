@@ -11,6 +11,7 @@ import pytest
 from local.registries import S3, FileSystem, RegistrySpec, RunningS3
 from tests.integration.conftest import Place, StartRegistry
 from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.vendors.world import settle, wait_for
 from tests.support.images import ImageMaker, Made
 from tests.support.round_robin import RoundRobinProxy
 from tests.support.vendors.distribution3 import Distribution3
@@ -61,6 +62,7 @@ def test_images_and_indexes_come_from_and_to_each_storage_and_each_way_in(
     with primary.maker(seed=time.time_ns()) as make:
         made = [make.image(repository, "image"), make.index(repository, "index", share=True)]
     secondary.receive(*(pushed(one) for one in made))
+    wait_for(secondary, repository)
     assert arrived(secondary, made) == []
     secondary.close()
 
@@ -92,11 +94,13 @@ def test_no_two_requests_have_to_hit_the_same_node(
     with plain_registry.maker(seed=time.time_ns()) as make:
         made = everything(make, repository)
         secondary.receive(*(pushed(one) for one in made))
+        wait_for(secondary, repository)
         assert arrived(secondary, made) == []
 
         image = made[0]
         make.retag(image, "sibling")
         secondary.receive(event("created", repository, tag="sibling", digest=image.digest))
+        wait_for(secondary, repository)
         make.delete(image)
         make.put(repository, "sibling", json.loads(image.content))
         secondary.receive(event("deleted", repository, tag="image"))
@@ -119,6 +123,7 @@ def test_a_primary_of_several_nodes_is_read_from_whichever_answers(
     with ImageMaker(nodes.url, seed=time.time_ns()) as make:
         made = [make.image(repository, "image"), make.index(repository, "index", share=True)]
         secondary.receive(*(pushed(one) for one in made))
+        wait_for(secondary, repository)
     assert arrived(secondary, made) == []
     secondary.close()
 
@@ -162,11 +167,13 @@ def test_version_3_takes_every_format_and_loses_a_tag_without_its_manifest(
         secondary = Secondary(plain_registry, double, probing=True)
         made = everything(make, repository)
         secondary.receive(*(pushed(one) for one in made))
+        wait_for(secondary, repository)
         assert arrived(secondary, made) == []
 
         image = made[0]
         make.retag(image, "sibling")
         secondary.receive(event("created", repository, tag="sibling", digest=image.digest))
+        wait_for(secondary, repository)
         make.delete(image)
         secondary.reset()
         secondary.receive(event("deleted", repository, tag="image"))
@@ -196,6 +203,7 @@ def test_version_3_does_not_take_schema_1_and_says_so(
     with Distribution3(second_registry.url) as double, plain_registry.maker(seed=1) as make:
         secondary = Secondary(plain_registry, double)
         secondary.receive(pushed(make.schema1(repository, "old")))
+        settle(secondary, repository)
         (owed,) = secondary.owed(repository)
         assert owed.parked
         assert "MANIFEST_INVALID" in (owed.failure or "")

@@ -86,6 +86,7 @@ def test_pushes_deletes_and_comparisons_reach_ecr_with_the_template_s_permission
     with plain_registry.maker(seed=time.time_ns()) as make:
         image, index = make.image(repository, "v1"), make.index(repository, "multi")
         secondary.receive(pushed(image), pushed(index))
+        secondary.sweep_until(lambda: not secondary.owed(repository))
         assert secondary.digest(repository, "v1") == image.digest
         assert secondary.digest(repository, "multi") == index.digest
 

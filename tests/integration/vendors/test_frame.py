@@ -11,6 +11,7 @@ import pytest
 import requests
 from tests.integration.conftest import Place, StartRegistry
 from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.vendors.world import wait_for
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import VendorDouble
 
@@ -189,6 +190,7 @@ def test_with_digests_in_both_listings_a_comparison_costs_pages_and_no_look_at_a
     tags = 10
     with plain_registry.maker() as make:
         listed.receive(*(pushed(make.image(repository, f"v{number}", layers=1)) for number in range(tags)))
+        wait_for(listed, repository)
 
         assert compare(listed, repository) == {"GET other": 2 * -(-tags // PAGE)}
 
@@ -217,6 +219,7 @@ def test_what_was_written_here_since_the_listing_began_is_looked_at(
     with plain_registry.maker() as make:
         made = make.image(repository, "v1", layers=1)
         listed.receive(pushed(made))
+        wait_for(listed, repository)
     reference = Reference.tag("v1")
     seen = listed.registry.seen(repository, [reference])[reference]
     future = seen.seen_at + 3_600_000

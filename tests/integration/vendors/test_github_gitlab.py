@@ -6,7 +6,7 @@ import json
 
 import pytest
 from tests.integration.replication.secondary import Secondary, event, pushed
-from tests.integration.vendors.world import MIB, World, wait_for
+from tests.integration.vendors.world import MIB, World, settle, wait_for
 from tests.support.vendors.acr import AcrDouble
 from tests.support.vendors.ghcr import GhcrDouble
 from tests.support.vendors.gitlab import GitLabDouble
@@ -48,6 +48,7 @@ def test_the_row_says_which_issuer_gitlab_s_registry_does_not_trust(world: World
     secret = json.dumps(json.loads(double.secret) | {"issuer": "somebody-else"})
     secondary = world.out_of("gitlab", double, secret)
     secondary.receive(pushed(world.beside.image(below, "v1", layers=1)))
+    settle(secondary, below)
     (owed,) = secondary.owed(below)
     failure = owed.failure or ""
     assert secondary.registries.primary.name in failure
@@ -93,6 +94,7 @@ def test_gitlab_s_refusals_are_final_and_say_what_to_do(world: World, below: str
     secondary = world.into("gitlab", double)
     old, odd = world.make.schema1(below, "old"), world.make.artifact(below, "odd")
     secondary.receive(pushed(old), pushed(odd))
+    settle(secondary, below)
     failures = {owed.reference.value: owed.failure or "" for owed in secondary.owed(below) if owed.parked}
     assert "takes no schema 1 manifests" in failures["old"]
     assert "unknown media type" in failures["odd"]

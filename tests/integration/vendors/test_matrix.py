@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 from tests.integration.conftest import Place
 from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.vendors.world import settle
 from tests.support.images import ImageMaker, Made
 from tests.support.vendors.acr import AcrDouble
 from tests.support.vendors.distribution3 import Distribution3
@@ -148,6 +149,7 @@ def test_a_format_is_copied_or_said_to_be_unsupported(
     made = FORMATS[form](make, repository)
 
     secondary.receive(*(pushed(one) for one in made))
+    settle(secondary, repository)
 
     said = UNSUPPORTED.get((vendor, form)) if direction == "to" else None
     if said is None:
