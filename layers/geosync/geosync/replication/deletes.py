@@ -10,15 +10,20 @@ Whether a tag may be removed at all is decided in sync_registry.decisions, not h
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from http import HTTPStatus
 
-from geosync.errors import Refused
+from geosync.errors import BlobsUnknown, OutcomeUnknown, Refused
 from geosync.oci import media_types
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Manifest
 from geosync.replication.capabilities import EMPTY, EMPTY_DIGEST
 
+PAUSES = (0.1, 0.3, 0.7)
+"""Seconds before a removal begins anew."""
 REMOVED_TAG = "io.geosync.removed-tag"
 
 
@@ -28,6 +33,7 @@ class TagRemover:
     def __init__(self, registry: RegistryClient) -> None:
         self._registry = registry
         self._deletes_tags = True
+        self._one_at_a_time = threading.Lock()
 
     def remove(self, repository: str, tag: str, *, before_tag_write: Callable[[], None]) -> None:
         """Remove `tag`. Not there is success.
@@ -43,10 +49,28 @@ class TagRemover:
             with suppress(Refused):
                 self._registry.delete_manifest(repository, tag)
                 return
-        self._remove_by_digest(repository, tag, before_tag_write)
+        with self._one_at_a_time:
+            self._remove_by_digest(repository, tag, before_tag_write)
         self._deletes_tags = False
 
     def _remove_by_digest(self, repository: str, tag: str, before_tag_write: Callable[[], None]) -> None:
+        """Point the tag at its marker and delete that, again from the beginning when the registry stumbled over itself.
+
+        Distribution 2.8 writes links in place. A DELETE that reads one just then is answered with 500 when the manifest
+        is gone and its tag is not: the tag is listed for ever, and nobody can pull it. Likewise 400 for a PUT.
+        """
+        for pause in PAUSES:
+            try:
+                self._by_marker(repository, tag, before_tag_write)
+            except (OutcomeUnknown, BlobsUnknown) as error:
+                if error.status not in (HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_REQUEST):
+                    raise
+                time.sleep(pause)
+            else:
+                return
+        self._by_marker(repository, tag, before_tag_write)
+
+    def _by_marker(self, repository: str, tag: str, before_tag_write: Callable[[], None]) -> None:
         marker = removal_marker(tag)
         # Where deletes are switched off this is refused, before the tag is touched; it also takes away a marker that a
         # holder left behind when it died between the two steps.
