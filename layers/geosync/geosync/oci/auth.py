@@ -63,6 +63,12 @@ class _Token:
         return time.time() + min(seconds, self.life / 2) < self.renew_at
 
 
+def allowing(access: Access) -> str:
+    """Say what the account must be allowed for `access`, "" where that is nothing."""
+    wanted = " and ".join(f"{' and '.join(actions)} in {kind} {name}" for kind, name, actions in access)
+    return f"check that the account may {wanted}" if wanted else ""
+
+
 def pull(repository: str) -> Scope:
     """Return the scope for reading a repository."""
     return ("repository", repository, ("pull",))
@@ -162,16 +168,24 @@ class Authorizer:
                 self._loan = None
         return True
 
-    def explain(self, answer: Answer) -> str:
-        """Return what a refusal says in its challenge, for people: the error and whose token it was."""
+    def explain(self, answer: Answer, access: Access) -> str:
+        """Return what a refusal says in its challenge, for people: the error, and what to check."""
         challenges = parse_challenges(answer.headers.get_all("WWW-Authenticate") or [])
         error = next((one.parameters["error"] for one in challenges if one.parameters.get("error")), "")
-        if self._signer is None or not isinstance(self._credentials, RegistryKey):
-            return redact(error)
-        return redact(
-            f"{error or 'refused'}: does the registry trust the issuer {self._credentials.issuer}, the service "
-            f"{self._credentials.service} and the key {self._signer.kid}?"
-        )
+        check = allowing(access) if error == "insufficient_scope" else self._check()
+        return redact(": ".join(one for one in (error, check) if one))
+
+    def _check(self) -> str:
+        """What to look at when the credentials are refused; the vendor that lends some says it itself."""
+        match self._credentials:
+            case Anonymous():
+                return "it asks for credentials, and there is no secret for it"
+            case Basic():
+                return "check the user and the password or token in the registry's secret"
+            case RegistryKey(issuer=issuer, service=service):
+                kid = self._signer.kid if self._signer is not None else ""
+                return f"does the registry trust the issuer {issuer}, the service {service} and the key {kid}?"
+        return ""
 
     def _widen(self, access: Access) -> Access:
         """Ask a destination for push along with pull, and put the scopes in one order."""
@@ -284,10 +298,12 @@ class Authorizer:
                     )
                 after = retry_after(answer.header("Retry-After"))
                 found = classify(self._name, request, answer.status, errors, after)
-                # A token service's 400 or 404 is one more way of saying no, not a verdict on a manifest.
-                if isinstance(found, Unauthorized | RegistryUnavailable):
+                if isinstance(found, RegistryUnavailable):
                     raise found
-                raise Unauthorized(self._name, request, status=answer.status, codes=errors.codes, detail=errors.detail)
+                # A token service's 400 or 404 is one more way of saying no, not a verdict on a manifest.
+                kind = type(found) if isinstance(found, Unauthorized) else Unauthorized
+                detail = "; ".join(one for one in (errors.detail, self._check()) if one)
+                raise kind(self._name, request, status=answer.status, codes=errors.codes, detail=detail)
             content = read_bounded(answer, MAX_TOKEN_BYTES, self._deadline, "a token")
         except Broken as error:
             self._deadline.check()

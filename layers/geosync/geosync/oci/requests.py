@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, RegistryUnavailable, Unauthorized
 from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors, retry_after
-from geosync.oci.auth import Access, Authorizer
+from geosync.oci.auth import Access, Authorizer, allowing
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES, NoTurn, Throttle
@@ -153,14 +153,14 @@ class Requester:
         found = read_errors(answer, self.deadline) if errors is None else errors
         label = self.label(call)
         if answer.status == 401:
-            detail = found.detail or ""
-            explained = self._authorizer.explain(answer)
+            # What to check comes first: a row keeps so many characters, and the registry's words often say nothing.
+            explained = self._authorizer.explain(answer, call.access)
             raise Unauthorized(
                 self.name,
                 label,
                 status=401,
                 codes=found.codes,
-                detail="; ".join(one for one in (detail, explained) if one),
+                detail="; ".join(one for one in (explained, found.detail) if one),
             )
         if answer.status == 403:
             raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
@@ -265,8 +265,7 @@ def _pause(answer: Answer, times: int) -> float | None:
 
 def _lacking(detail: str, access: Access) -> str:
     """Say what a 403 is about: the registry's own words, and what the account must be allowed."""
-    wanted = " and ".join(f"{' and '.join(actions)} in {kind} {name}" for kind, name, actions in access)
-    return "; ".join(one for one in (detail, f"check that the account may {wanted}" if wanted else "") if one)
+    return "; ".join(one for one in (detail, allowing(access)) if one)
 
 
 def _base(url: str) -> str:

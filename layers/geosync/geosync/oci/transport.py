@@ -376,7 +376,7 @@ def _readable(connection: http.client.HTTPConnection) -> bool:
 def _reason(error: Exception) -> str:
     """Say what broke, without any text of the request: an exception of http.client may quote a whole URL."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"TLS: {error.verify_message}"
+        return f"TLS: {error.verify_message}: check its certificate, and ca_bundle in the registry's secret"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error.reason or type(error).__name__}"
     if isinstance(error, socket.gaierror):
