@@ -5,80 +5,29 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from local import certificates
 from local import emulator as local_emulator
 from local.stack import Stack
+from tests.e2e.command import COMMAND, Ended, Geosync, undone
 from tests.e2e.parts import Site, envelope, eventually, push_event
-
-COMMAND = Path(sys.executable).parent / "geosync"
-FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed"}
-"""What other tests on the same stack do at its endpoint stays in the log for an hour."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    code: int
-    output: str
-    error: str
-
-
-Run = Callable[..., Ended]
+from tests.support.findings import problem, problems
 
 
 @pytest.fixture
-def run(state: Path, stack: Stack) -> Run:
+def run(state: Path, stack: Stack) -> Geosync:
     """Run the command at a site of the stack."""
-
-    def at(site: Site | str, *arguments: str) -> Ended:
-        name = site if isinstance(site, str) else site.name
-        command = [str(COMMAND), "--local", name, "--local-state", str(state), *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
-
-    return at
+    return Geosync(state)
 
 
-def check(run: Run, site: Site) -> dict[str, dict[str, Any]]:
-    """What check finds, by name; what can be `problem` several times is there once."""
-    ended = run(site, "check", "--json")
-    assert ended.output, ended.error
-    return {finding["name"]: finding for finding in json.loads(ended.output)["findings"]}
+# ── what is printed ──
 
 
-def problems(found: dict[str, dict[str, Any]]) -> set[str]:
-    return {name for name, finding in found.items() if finding["result"] != "ok"}
-
-
-@contextmanager
-def undone(undo: Callable[[], object]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        undo()
-
-
-# ── all is well ──
-
-
-def test_check_is_content_with_every_site_as_it_is_deployed(run: Run, sites: list[Site]) -> None:
-    for site in sites:
-        found = check(run, site)
-        assert problems(found) <= FOUND_IN_LOGS | {"dlq_empty"}, found
-        assert {"clock", "endpoint_reachable", "token_accepted", "wrong_token_refused", "local_registry"} <= set(found)
-    assert {"arrives_at_frankfurt", "arrives_at_oregon"} <= set(check(run, sites[0]))
-
-
-def test_check_says_each_thing_in_one_line(run: Run, secondaries: list[Site]) -> None:
+def test_check_says_each_thing_in_one_line(run: Geosync, secondaries: list[Site]) -> None:
     ended = run(secondaries[0], "check")
     lines = ended.output.splitlines()
     assert len(lines) >= 15
@@ -86,7 +35,7 @@ def test_check_says_each_thing_in_one_line(run: Run, secondaries: list[Site]) ->
     assert "\x1b" not in ended.output
 
 
-def test_no_command_prints_a_token_or_a_password(run: Run, stack: Stack, sites: list[Site]) -> None:
+def test_no_command_prints_a_token_or_a_password(run: Geosync, stack: Stack, sites: list[Site]) -> None:
     secrets = [stack.description["notification_token"], stack.description["sites"][0]["password"]]
     for site in sites:
         secrets.append(site.token())
@@ -98,7 +47,7 @@ def test_no_command_prints_a_token_or_a_password(run: Run, stack: Stack, sites: 
 # ── status ──
 
 
-def test_status_shows_a_push_until_it_is_settled(run: Run, primary: Site, secondaries: list[Site]) -> None:
+def test_status_shows_a_push_until_it_is_settled(run: Geosync, primary: Site, secondaries: list[Site]) -> None:
     # A paused site marks and does not sync, so that there is time to look.
     site = secondaries[0]
     repository = f"e2e/{uuid.uuid4().hex[:8]}"
@@ -117,12 +66,14 @@ def test_status_shows_a_push_until_it_is_settled(run: Run, primary: Site, second
         assert found is not None
         assert (found["code"], found["paused"]["reason"]) == (1, "e2e")
         assert found["mine"][0]["reference"] == "v1"
-        assert problems(check(run, site)) >= {"not_paused"}
+        problem(run.check(site), "not_paused")
         assert repository in run(site, "status", "--limit", "1000").output
-    assert "not_paused" not in problems(check(run, site))
+    assert "not_paused" not in problems(run.check(site))
 
 
-def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(run: Run, secondaries: list[Site]) -> None:
+def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(
+    run: Geosync, secondaries: list[Site]
+) -> None:
     site = secondaries[0]
     repository = f"e2e/{uuid.uuid4().hex[:8]}"
     assert run(site, "resync", repository, "v1").code == 0
@@ -134,101 +85,10 @@ def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(run: 
     )
 
 
-# ── the faults, by name ──
+# ── the DLQ ──
 
 
-def test_a_missing_subscription_is_found(run: Run, primary: Site, secondaries: list[Site]) -> None:
-    site = secondaries[0]
-    queue = site.about["queue_url"].rpartition("/")[2]
-    sns = primary.client("sns")
-    with undone(lambda: site.invoke("reconcile")):
-
-        def seen() -> bool:
-            # The minute's reconcile may heal it between the two: then once more.
-            for one in sns.list_subscriptions_by_topic(TopicArn=primary.about["topic_arn"])["Subscriptions"]:
-                if one["Endpoint"].rpartition(":")[2] == queue:
-                    sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
-            return "subscription" in problems(check(run, site))
-
-        eventually(seen, seconds=100, what="the missing subscription")
-    assert "subscription" not in problems(check(run, site))
-
-
-def test_a_wrong_password_of_the_primary_s_registry_is_found(run: Run, secondaries: list[Site]) -> None:
-    site = next(site for site in secondaries if site.name == "oregon")
-    client = site.client("secretsmanager")
-    name = "geosync/oregon/primary-registry"
-    right = client.get_secret_value(SecretId=name)["SecretString"]
-    wrong = json.dumps({**json.loads(right), "password": "wrong-4711"})
-    client.put_secret_value(SecretId=name, SecretString=wrong)
-    with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
-        found = check(run, site)
-        assert problems(found) >= {"primary_registry"}
-        assert "PrimaryRegistrySecretArn" in found["primary_registry"]["fix"]
-        assert "wrong-4711" not in json.dumps(found)
-    assert "primary_registry" not in problems(check(run, site))
-
-
-def test_a_registry_that_does_not_trust_the_issuer_or_the_key_is_found(run: Run, secondaries: list[Site]) -> None:
-    site = next(site for site in secondaries if site.name == "frankfurt")
-    client = site.client("secretsmanager")
-    name = "geosync/frankfurt/primary-registry"
-    right = client.get_secret_value(SecretId=name)["SecretString"]
-    other = certificates.signing_pair("somebody else")
-    faults = {
-        "issuer": {"issuer": "somebody-else"},
-        "key": {"private_key": other.private_key, "certificate": other.certificate},
-    }
-    with undone(lambda: client.put_secret_value(SecretId=name, SecretString=right)):
-        for fault, wrong in faults.items():
-            client.put_secret_value(SecretId=name, SecretString=json.dumps({**json.loads(right), **wrong}))
-            found = check(run, site)
-            # The endpoint and its token, the other thing that is called 401, are not blamed.
-            assert problems(found) >= {"primary_registry"}, fault
-            assert found["token_accepted"]["result"] == "ok"
-            assert "token from untrusted issuer" in found["primary_registry"]["fix"]
-            assert "PRIVATE KEY" not in json.dumps(found)
-            if fault == "issuer":
-                assert "'somebody-else'" in found["primary_registry"]["fix"]
-    assert "primary_registry" not in problems(check(run, site))
-
-
-def test_an_event_source_that_is_off_is_found(run: Run, secondaries: list[Site]) -> None:
-    site = secondaries[1]
-    client = site.client("lambda")
-    mappings = client.list_event_source_mappings(FunctionName=site.about["functions"]["sync"])["EventSourceMappings"]
-    queue = site.about["work_queue_url"].rpartition("/")[2]
-    (work,) = [one["UUID"] for one in mappings if one["EventSourceArn"].endswith(queue)]
-    client.update_event_source_mapping(UUID=work, Enabled=False)
-    with undone(lambda: client.update_event_source_mapping(UUID=work, Enabled=True)):
-        assert problems(check(run, site)) >= {"work_is_taken"}
-    assert "work_is_taken" not in problems(check(run, site))
-
-
-def test_a_schedule_that_is_off_is_found(run: Run, secondaries: list[Site]) -> None:
-    site = secondaries[1]
-    events = site.client("events")
-    (rule,) = [one["Name"] for one in events.list_rules()["Rules"] if site.name in one.get("Description", "")]
-    events.disable_rule(Name=rule)
-    with undone(lambda: events.enable_rule(Name=rule)):
-        assert problems(check(run, site)) >= {"schedule"}
-
-
-def test_a_registry_that_posts_pulls_or_a_wrong_token_is_found(run: Run, primary: Site) -> None:
-    pull = {**push_event("e2e/pulled", "v1", f"sha256:{uuid.uuid4().hex * 2}"), "action": "pull"}
-    assert primary.notify(envelope(pull), primary.token())[0] == 200
-    for _ in range(11):
-        assert primary.notify(envelope(), "x" * 48)[0] == 401
-    found: dict[str, dict[str, Any]] = {}
-    end = time.monotonic() + 20
-    while not problems(found) >= {"pulls_ignored", "registry_sends_the_token"}:  # logs arrive a moment later
-        assert time.monotonic() < end, found
-        found = check(run, primary)
-    assert "ignore: {actions: [pull]" in found["pulls_ignored"]["fix"]
-    assert "401 Unauthorized unaccepted" in found["registry_sends_the_token"]["text"]
-
-
-def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, secondaries: list[Site]) -> None:
+def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Geosync, secondaries: list[Site]) -> None:
     site = secondaries[0]
     word = uuid.uuid4().hex
     site.client("sqs").send_message(QueueUrl=site.about["queue_url"], MessageBody=f'{{"version": "99-{word}"}}')
@@ -240,7 +100,7 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Run, s
     (letter,) = eventually(listed, seconds=30, what="the message in the DLQ")
     assert letter["kind"] == "refused"
     assert "99-" in letter["reason"]
-    assert problems(check(run, site)) >= {"dlq_empty"}
+    problem(run.check(site), "dlq_empty")
     # Replayed, poison comes back, with its reason, as another message.
     assert run(site, "dlq", "replay", letter["id"]).code == 0
     (again,) = eventually(listed, seconds=30, what="the message back in the DLQ")
@@ -336,7 +196,9 @@ def test_what_a_caller_may_not_look_at_is_unknown_and_does_not_keep_the_rest(
         ("oregon", ["check", "--repository", "Not/A/Name"], "is not a repository name"),
     ],
 )
-def test_what_cannot_be_answered_ends_with_2_and_one_line(run: Run, site: str, command: list[str], said: str) -> None:
+def test_what_cannot_be_answered_ends_with_2_and_one_line(
+    run: Geosync, site: str, command: list[str], said: str
+) -> None:
     ended = run(site, *command)
     assert (ended.code, ended.output) == (2, "")
     assert said in ended.error

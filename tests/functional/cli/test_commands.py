@@ -9,13 +9,9 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.cli.checks import sync
-from geosync.cli.site import Access, StackName
-from geosync.cli.site import Site as DeployedSite
 from geosync.dead_letters import DeadLetters
 from geosync.replication.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import wall_clock
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -241,32 +237,3 @@ def test_discard_wants_messages_and_a_reason(secondary: Site, arguments: list[st
     dead_letter(secondary, PARKED)
     assert secondary.run("dlq", "discard", *arguments).exit_code == 2
     assert len(json.loads(secondary.run("dlq", "list", "--json").output)) == 1
-
-
-# ── check: what needs no endpoint ──
-
-
-def found(site: Site) -> DeployedSite:
-    return DeployedSite.find(Access.of(region="eu-central-1"), StackName(name=site.stack))
-
-
-def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [one.result for one in sync.look_at_the_sweep(found(secondary))] == ["ok"]
-    secondary.registry.mark("group/app", Reference.tag("v1"))
-    now = wall_clock()
-    monkeypatch.setattr(sync, "wall_clock", lambda: now + 170_000)
-    assert [one.result for one in sync.look_at_the_sweep(found(secondary))] == ["ok"]
-    monkeypatch.setattr(sync, "wall_clock", lambda: now + 190_000)
-    (finding,) = sync.look_at_the_sweep(found(secondary))
-    assert (finding.name, finding.result) == ("sweep", "problem")
-    assert "group/app" in finding.text
-
-
-def test_pause_holds_silence_and_parked_references_are_problems_by_name(secondary: Site) -> None:
-    registry = secondary.registry
-    registry.pause()
-    registry.hold("registry.example.com:443", reason="503")
-    registry.fail(registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
-    problems = {one.name: one for one in sync.look_at_the_site(found(secondary)) if one.result == "problem"}
-    assert set(problems) == {"not_paused", "registries_answer", "heartbeat", "nothing_parked"}
-    assert problems["nothing_parked"].fix == "mend the cause, then geosync resync group/app v1"

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import boto3
 import pytest
+from tests.support.findings import problem
 
 from geosync.cli.checks import clock
 from geosync.cli.checks.findings import Finding
@@ -83,8 +84,7 @@ def test_clocks_that_agree_are_ok_whatever_the_registries_answer() -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(-300, "s behind AWS's clock"), (300, "s ahead of AWS's clock")])
 def test_a_registry_s_clock_that_is_wrong_is_found(seconds: float, said: str) -> None:
     with registry(0) as local, registry(seconds) as primary:
-        (finding,) = look(local, primary)
-    assert (finding.name, finding.result) == ("clock", "problem")
+        finding = problem(look(local, primary), "clock")
     assert finding.text.startswith(primary)
     assert said in finding.text
     assert "NTP" in (finding.fix or "")
@@ -93,8 +93,7 @@ def test_a_registry_s_clock_that_is_wrong_is_found(seconds: float, said: str) ->
 @pytest.mark.parametrize(("seconds", "said"), [(-120, "s behind"), (120, "s ahead of")])
 def test_this_machine_s_clock_that_is_wrong_is_found_and_no_registry_is_blamed(seconds: float, said: str) -> None:
     with registry(0) as local:
-        (finding,) = look(local, machine=lambda: time.time() + seconds)
-    assert finding.result == "problem"
+        finding = problem(look(local, machine=lambda: time.time() + seconds), "clock")
     assert finding.text.startswith("this machine is 1")
     assert said in finding.text
 

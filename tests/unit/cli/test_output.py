@@ -44,10 +44,10 @@ def test_a_stack_name_has_a_region_or_not() -> None:
 @pytest.mark.parametrize(
     ("findings", "code"),
     [
-        ([ok("a", "")], 0),
-        ([ok("a", ""), skipped("b", "", "")], 0),
-        ([unknown("a", "", ""), ok("b", "")], 2),
-        ([unknown("a", "", ""), problem("b", "", "")], 1),
+        ([ok("clock", "")], 0),
+        ([ok("clock", ""), skipped("test_notification", "", "")], 0),
+        ([unknown("schedule", "", ""), ok("sync", "")], 2),
+        ([unknown("schedule", "", ""), problem("sync", "", "")], 1),
     ],
 )
 def test_the_exit_code_tells_a_problem_from_what_could_not_be_looked_at(findings: list[Finding], code: int) -> None:

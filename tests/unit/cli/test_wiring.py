@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import boto3
 import pytest
+from tests.support.findings import problem
 
 from geosync.cli.checks.findings import Finding
 from geosync.cli.checks.wiring import look_at_reconcile, look_at_sync
@@ -59,8 +60,7 @@ def test_tasks_that_are_done_are_ok() -> None:
 
 
 def test_a_task_that_failed_is_named_with_its_error() -> None:
-    finding = look(b'{"subscription": "NotFoundException", "sweep": "done"}')
-    assert finding.result == "problem"
+    finding = problem([look(b'{"subscription": "NotFoundException", "sweep": "done"}')], "reconcile")
     assert "subscription (NotFoundException)" in finding.text
 
 
@@ -68,18 +68,16 @@ def test_a_task_that_failed_is_named_with_its_error() -> None:
     "payload", [b'{"errorMessage": "Unable to import module \'app\'", "errorType": "X"}', b"Unable to import module"]
 )
 def test_a_function_that_fails_is_a_problem_with_what_it_said(payload: bytes) -> None:
-    finding = look(payload, "Unhandled")
-    assert finding.result == "problem"
+    finding = problem([look(payload, "Unhandled")], "reconcile")
     assert "Unable to import module" in finding.text
     assert "Architecture" in (finding.fix or "")
 
 
 def test_an_answer_that_is_none_of_ours_is_a_problem() -> None:
-    assert look(b'"null"').result == "problem"
+    problem([look(b'"null"')], "reconcile")
 
 
 def test_a_sync_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() -> None:
     assert look(b'{"batchItemFailures": []}', at=look_at_sync).result == "ok"
-    finding = look(b'{"errorMessage": "No module named jwt"}', "Unhandled", at=look_at_sync)
-    assert (finding.name, finding.result) == ("sync", "problem")
+    finding = problem([look(b'{"errorMessage": "No module named jwt"}', "Unhandled", at=look_at_sync)], "sync")
     assert "No module named jwt" in finding.text

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.checks import clock, endpoint, registries, sync, wiring
-from geosync.cli.checks.findings import Finding, Look, exit_code, looks, skipped
+from geosync.cli.checks.findings import Finding, Look, Name, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.errors import ConfigurationError
@@ -82,22 +82,22 @@ def _others(chosen: Chosen, site: Site, secondaries: tuple[str, ...], primary: s
     return [name for name in chosen.others if Site.find(chosen.access, name).is_primary]
 
 
-def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple[str, Look]]:
+def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple[Name, Look]]:
     """What there is to look at, in the order of a push's way."""
-    first: list[tuple[str, Look]] = [
+    first: list[tuple[Name, Look]] = [
         ("stack", lambda: wiring.look_at_the_stack(site)),
         ("clock", lambda: clock.look(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
-    last: list[tuple[str, Look]] = [
+    last: list[tuple[Name, Look]] = [
         ("local_registry", lambda: registries.look(site, repository)),
         ("schedule", lambda: wiring.look_at_the_schedule(site)),
         ("reconcile", lambda: wiring.look_at_reconcile(site)),
         ("dlq_empty", lambda: sync.look_at_the_dlq(site)),
     ]
-    arrival: tuple[str, Look] = ("test_notification", lambda: _arrival(site, others))
+    arrival: tuple[Name, Look] = ("test_notification", lambda: _arrival(site, others))
     if site.is_primary:
-        middle: list[tuple[str, Look]] = [
+        middle: list[tuple[Name, Look]] = [
             ("replication_enabled", lambda: wiring.look_at_the_topic(site)),
             ("pulls_ignored", lambda: endpoint.look_at_the_registry(site)),
             arrival,

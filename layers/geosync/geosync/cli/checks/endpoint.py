@@ -39,7 +39,7 @@ def look(site: Site) -> Iterator[Finding]:
             "check the DNS name, the certificate, and what stands between (NotificationsUrl, CustomDomainName)",
         )
         return
-    if bare != 401:
+    if bare not in {200, 401}:
         fix = "401 is what Geosync answers: see that the URL leads to this site's API, stage and path included"
         if bare >= 500:
             fix = f"see the log of {site.outputs['NotificationsFunction']} (notification_failed)"
@@ -47,12 +47,12 @@ def look(site: Site) -> Iterator[Finding]:
         return
     yield ok("endpoint_reachable", url)
     refused = _post(session, url, WRONG_TOKEN)
-    if refused == 401:
+    if bare == refused == 401:
         yield ok("wrong_token_refused", "a missing and a wrong Authorization are answered with 401")
     else:
         yield problem(
             "wrong_token_refused",
-            f"a wrong token was answered with {refused}",
+            f"a missing token was answered with {bare}, a wrong one with {refused}: both must be 401",
             "see what stands before the API: something puts the token into every request",
         )
     token = read_tokens(site.client("secretsmanager"), site.outputs["NotificationTokenSecretArn"])[0]
@@ -88,14 +88,16 @@ def look_for_arrival(
         for site in list(missing):
             if _last(site) != before[site.stack]:
                 missing.remove(site)
-                yield ok(f"arrives_at_{site.name}", f"it is in the table after {time.monotonic() - started:.2f} s")
+                waited = time.monotonic() - started
+                yield ok("arrives_at", f"it is in the table after {waited:.2f} s", site=site.name)
         if missing:
             time.sleep(LOOK_EVERY)
     for site in missing:
         yield problem(
-            f"arrives_at_{site.name}",
+            "arrives_at",
             f"it is not in the table after {seconds:.0f} s",
             f"geosync --stack {site.stack} --region {site.region} check: its subscription, event sources, function",
+            site=site.name,
         )
 
 

@@ -11,6 +11,35 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.errors import GeosyncError
 
 Result = Literal["ok", "problem", "unknown", "skipped"]
+Name = Literal[
+    "stack",
+    "clock",
+    "endpoint_reachable",
+    "wrong_token_refused",
+    "token_accepted",
+    "registry_sends_the_token",
+    "notifications_well_formed",
+    "pulls_ignored",
+    "replication_enabled",
+    "subscription",
+    "events_are_taken",
+    "work_is_taken",
+    "test_notification",
+    "arrives_at",
+    "not_paused",
+    "registries_answer",
+    "heartbeat",
+    "comparison",
+    "nothing_parked",
+    "sweep",
+    "schedule",
+    "reconcile",
+    "sync",
+    "dlq_empty",
+    "local_registry",
+    "primary_registry",
+]
+"""All there are; `arrives_at` is printed with the site's name behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,30 +52,34 @@ class Finding:
     fix: str | None = None
 
 
-def ok(name: str, text: str) -> Finding:
-    """All is well."""
-    return Finding(name=name, result="ok", text=text)
+def ok(name: Name, text: str, *, site: str = "") -> Finding:
+    """All is well. `site` is the other one that it is about."""
+    return Finding(name=_full(name, site), result="ok", text=text)
 
 
-def problem(name: str, text: str, fix: str) -> Finding:
-    """Something is wrong, and here is the way to fix it."""
-    return Finding(name=name, result="problem", text=text, fix=fix)
+def problem(name: Name, text: str, fix: str, *, site: str = "") -> Finding:
+    """Something is wrong, and here is the way to fix it. `site` is the other one that it is about."""
+    return Finding(name=_full(name, site), result="problem", text=text, fix=fix)
 
 
-def unknown(name: str, text: str, fix: str) -> Finding:
+def unknown(name: Name, text: str, fix: str) -> Finding:
     """It could not be looked at."""
     return Finding(name=name, result="unknown", text=text, fix=fix)
 
 
-def skipped(name: str, text: str, fix: str) -> Finding:
+def skipped(name: Name, text: str, fix: str) -> Finding:
     """It was not asked for; `fix` says how to ask."""
     return Finding(name=name, result="skipped", text=text, fix=fix)
+
+
+def _full(name: Name, site: str) -> str:
+    return f"{name}_{site}" if site else name
 
 
 Look = Callable[[], Iterable[Finding]]
 
 
-def looks(named: Iterable[tuple[str, Look]]) -> Iterator[Finding]:
+def looks(named: Iterable[tuple[Name, Look]]) -> Iterator[Finding]:
     """Yield what each look finds; one that AWS refuses or that fails is `unknown`, and does not keep the others."""
     for name, look in named:
         try:

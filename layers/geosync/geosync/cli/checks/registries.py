@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geosync.cli.checks.findings import Finding, ok, problem
+from geosync.cli.checks.findings import Finding, Name, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
@@ -35,7 +35,7 @@ def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
 
 
-def _look(site: Site, name: str, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
+def _look(site: Site, name: Name, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
     url = site.parameters[f"{parameter}Url"]
     arn = site.parameters.get(f"{parameter}SecretArn", "")
     deadline = Deadline()

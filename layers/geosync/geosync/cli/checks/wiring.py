@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from geosync.cli.checks.findings import Finding, ok, problem
+from geosync.cli.checks.findings import Finding, Name, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError
 from geosync.reconcile.subscription import region_of
@@ -71,7 +71,11 @@ def look_at_the_event_sources(site: Site) -> Iterator[Finding]:
         .paginate(FunctionName=site.outputs["SyncFunction"])
     )
     states = {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
-    for name, output in (("events_are_taken", "EventsQueueUrl"), ("work_is_taken", "WorkQueueUrl")):
+    sources: tuple[tuple[Name, str], ...] = (
+        ("events_are_taken", "EventsQueueUrl"),
+        ("work_is_taken", "WorkQueueUrl"),
+    )
+    for name, output in sources:
         state = states.get(_queue_arn(site, output))
         if state == "Enabled":
             yield ok(name, f"{site.outputs['SyncFunction']} takes messages from {output.removesuffix('Url')}")
@@ -121,7 +125,7 @@ def look_at_sync(site: Site) -> Iterator[Finding]:
     yield answer if isinstance(answer, Finding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
 
 
-def _invoke(site: Site, name: str, output: str, event: Mapping[str, Any]) -> dict[str, Any] | Finding:
+def _invoke(site: Site, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | Finding:
     """Invoke a function; its answer, or what is wrong with it."""
     function = site.outputs[output]
     answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())

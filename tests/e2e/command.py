@@ -1,0 +1,70 @@
+"""The command `geosync` at a site of the deployed stack, as somebody runs it: in a pipe, or on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.parts import Site
+from tests.support.terminal import on_a_terminal
+
+from geosync.cli.checks.findings import Finding
+from geosync.cli.site import Site as DeployedSite
+from geosync.cli.site import local_site
+
+COMMAND = Path(sys.executable).parent / "geosync"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended; on a terminal `output` is all that was shown."""
+
+    code: int
+    output: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Geosync:
+    """Runs the command with the stack whose files are in `state`."""
+
+    state: Path
+
+    def __call__(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
+        """In a pipe."""
+        line = self._line(site, arguments)
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, input=typed)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    def on_a_terminal(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
+        """On a terminal of 80 columns."""
+        return Ended(*on_a_terminal(self._line(site, arguments), environment=os.environ, typed=typed))
+
+    def check(self, site: Site) -> list[Finding]:
+        """What check finds."""
+        ended = self(site, "check", "--json")
+        assert ended.output, ended.error
+        return [Finding(**finding) for finding in json.loads(ended.output)["findings"]]
+
+    def deployed(self, site: Site) -> DeployedSite:
+        """The site as the command reads it, for one look of check's by itself."""
+        return local_site(site.name, self.state).site()
+
+    def _line(self, site: Site | str, arguments: tuple[str, ...]) -> list[str]:
+        name = site if isinstance(site, str) else site.name
+        return [str(COMMAND), "--local", name, "--local-state", str(self.state), *arguments]
+
+
+@contextmanager
+def undone(undo: Callable[[], object]) -> Iterator[None]:
+    """Undo what a test does to the stack that all share."""
+    try:
+        yield
+    finally:
+        undo()

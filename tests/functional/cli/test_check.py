@@ -1,0 +1,81 @@
+"""What `geosync check` says of a site's sync registry, in moto. Of the rest: tests/e2e/test_check.py."""
+
+from __future__ import annotations
+
+import pytest
+from tests.functional.cli.conftest import REGION, Site
+from tests.support.findings import problem, problems
+
+from geosync import heartbeats
+from geosync.cli.checks import sync
+from geosync.cli.site import Access, StackName
+from geosync.cli.site import Site as DeployedSite
+from geosync.replication import catalogue
+from geosync.sync_registry.changes import Update
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.registry import wall_clock
+
+AN_HOUR = 3_600_000
+
+
+def found(site: Site) -> DeployedSite:
+    return DeployedSite.find(Access.of(region=REGION), StackName(name=site.stack))
+
+
+def beat(site: Site, arrived_at: int) -> None:
+    values = {"site": "dublin", "sent_at": arrived_at, "arrived_at": arrived_at}
+    found(site).store.write(Update(key=heartbeats.KEY, set=values))
+
+
+def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
+    beat(secondary, wall_clock())
+    site = found(secondary)
+    assert problems([*sync.look_at_the_site(site), *sync.look_at_the_sweep(site), *sync.look_at_the_dlq(site)]) == set()
+
+
+def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert problems(sync.look_at_the_sweep(found(secondary))) == set()
+    secondary.registry.mark("group/app", Reference.tag("v1"))
+    now = wall_clock()
+    monkeypatch.setattr(sync, "wall_clock", lambda: now + 170_000)
+    assert problems(sync.look_at_the_sweep(found(secondary))) == set()
+    monkeypatch.setattr(sync, "wall_clock", lambda: now + 190_000)
+    assert "group/app" in problem(sync.look_at_the_sweep(found(secondary)), "sweep").text
+
+
+def test_a_pause_a_hold_and_a_parked_reference_are_problems_by_name(secondary: Site) -> None:
+    registry = secondary.registry
+    registry.pause("storage")
+    registry.hold("registry.example.com:443", reason="503")
+    registry.fail(registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
+    beat(secondary, wall_clock())
+    at_the_site = list(sync.look_at_the_site(found(secondary)))
+    assert problem(at_the_site, "not_paused").fix == "geosync resume"
+    assert "registry.example.com:443" in problem(at_the_site, "registries_answer").text
+    assert problem(at_the_site, "nothing_parked").fix == "mend the cause, then geosync resync group/app v1"
+    assert problems(at_the_site) == {"not_paused", "registries_answer", "nothing_parked"}
+
+
+@pytest.mark.parametrize(("ago", "said"), [(None, "no heartbeat"), (AN_HOUR, "60 min ago")])
+def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None, said: str) -> None:
+    if ago is not None:
+        beat(secondary, wall_clock() - ago)
+    fault = problem(sync.look_at_the_site(found(secondary)), "heartbeat")
+    assert said in fault.text
+    assert "check at the primary" in (fault.fix or "")
+
+
+def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:
+    now = wall_clock()
+    values = {"started_at": now, "touched_at": now, "repositories": 0, "failure": "dublin: GET /v2/_catalog: 401"}
+    found(secondary).store.write(Update(key=catalogue.KEY, set=values))
+    fault = problem(sync.look_at_the_site(found(secondary)), "comparison")
+    assert "_catalog: 401" in fault.text
+    assert "registry:catalog:*" in (fault.fix or "")
+
+
+def test_a_message_in_the_dlq_is_a_problem(secondary: Site) -> None:
+    secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="poison")
+    fault = problem(sync.look_at_the_dlq(found(secondary)), "dlq_empty")
+    assert fault.text == "the DLQ holds 1 message"
+    assert "dlq list" in (fault.fix or "")

@@ -1,0 +1,21 @@
+"""What `geosync check` found, by name. tests/unit/cli/test_findings.py sees that every name is asked for somewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from geosync.cli.checks.findings import Finding, Name
+
+
+def problem(found: Iterable[Finding], name: Name, *, site: str = "") -> Finding:
+    """Return the fault that was found under its name; fails unless it was, with a way to fix it."""
+    full, listed = f"{name}_{site}" if site else name, list(found)
+    faults = [one for one in listed if (one.name, one.result) == (full, "problem")]
+    assert faults, f"{full} is no problem: {listed}"
+    assert all(one.text and one.fix for one in faults)
+    return faults[0]
+
+
+def problems(found: Iterable[Finding]) -> set[str]:
+    """The names of what is not well."""
+    return {one.name for one in found if one.result != "ok"}

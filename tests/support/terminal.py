@@ -1,0 +1,52 @@
+"""A program on a terminal of its own: what it shows there, as a person sees it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+COLUMNS, LINES = 80, 24
+ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])")
+"""What moves the cursor or changes the colour."""
+
+
+def without_escapes(shown: str) -> str:
+    """The characters alone."""
+    return ESCAPE.sub("", shown)
+
+
+def on_a_terminal(
+    command: Sequence[str], *, environment: Mapping[str, str], typed: str = "", seconds: float = 60.0
+) -> tuple[int, str]:
+    """Run a command on a pseudo-terminal of 80 columns; its exit code, and everything it wrote, escapes and all.
+
+    `typed` is what somebody types there. The command is killed, and the caller fails, after `seconds`.
+    """
+    mine, its = pty.openpty()
+    try:
+        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+        known = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+        process = subprocess.Popen(
+            command, stdin=its, stdout=its, stderr=its, env={**known, "TERM": "xterm-256color"}, start_new_session=True
+        )
+        os.close(its)
+        os.write(mine, typed.encode())
+        shown, end = b"", time.monotonic() + seconds
+        with suppress(OSError):  # EIO: the other end is closed, as the command has ended
+            while time.monotonic() < end:
+                if select.select([mine], [], [], 0.2)[0]:
+                    shown += os.read(mine, 65536)
+        if time.monotonic() >= end:
+            process.kill()
+        return process.wait(timeout=10), shown.decode().replace("\r\n", "\n")
+    finally:
+        os.close(mine)
