@@ -26,6 +26,9 @@ from geosync.sync_registry.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""
 
+LONGEST_LEASE_MS = 600_000
+"""The template takes no longer LeaseSeconds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
@@ -228,6 +231,17 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         last_sweep=_last_sweep(site.get(SWEEP)),
         deletes=breaker.State.from_item(site.get(breaker.KEY)),
     )
+
+
+def leased(store: Store, *, clock: Callable[[], int] = wall_clock) -> list[str]:
+    """The repositories that somebody holds the lease of, however much is owed.
+
+    A leased row is in the index `due` at the moment when its lease expires, so that nothing before now is read.
+    """
+    now = clock()
+    keys = [key for shard in SHARDS for key in store.due_keys(shard, now + LONGEST_LEASE_MS, start=now)]
+    rows = store.batch_get(key for key in keys if key.item == ROW)
+    return sorted(key.repository for key, item in rows.items() if _is_leased(item, now))
 
 
 def _last_sweep(item: Item | None) -> LastSweep | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -15,7 +16,7 @@ from geosync.cli.site import Chosen
 from geosync.replication.progress import Progress, progress
 from geosync.sync_registry.registry import wall_clock
 
-BAR = 40
+BAR = 30
 
 
 @click.group(invoke_without_command=True)
@@ -62,13 +63,13 @@ def document(found: Progress | None) -> dict[str, Any]:
 
 def show(found: Progress | None) -> None:
     """The progress for people."""
-    out = console()
+    out, now = console(), wall_clock()
     if found is None:
         out.print(plain("None has begun yet: the next minute asks for it.", "yellow"))
         return
     total = f"{found.repositories}" if found.listed else f"{found.repositories} so far"
     rows = [
-        ("begun", f"{age(found.started_at, found.at)} ago" + (", complete" if found.complete else "")),
+        ("begun", f"{age(found.started_at, now)} ago" + (", complete" if found.complete else "")),
         (
             "repositories",
             f"{found.compared} of {total}, {found.rate:.1f} a second",
@@ -87,8 +88,12 @@ def show(found: Progress | None) -> None:
     out.print(head)
 
 
-def _bar(done: int, total: int) -> ProgressBar:
-    return ProgressBar(total=max(total, 1), completed=done if total else 1, width=BAR)
+def _bar(done: int, total: int) -> ProgressBar | str:
+    """How much of it is done: a bar where somebody sees it, a share in a pipe."""
+    done, total = (done, total) if total else (1, 1)
+    if sys.stdout.isatty():
+        return ProgressBar(total=total, completed=done, width=BAR)
+    return f"{100 * done // total} %"
 
 
 def _time_left(found: Progress) -> str:

@@ -7,48 +7,50 @@ what is pushed to the new one.
 
 from __future__ import annotations
 
+import re
 import time
+import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import click
-from botocore.exceptions import ClientError, WaiterError
+from boto3.dynamodb.conditions import Attr
 
-from geosync import sites
+from geosync import event_log, sites
 from geosync import status as site_status
-from geosync.cli.output import (
-    NOTHING_OWED,
-    SOMETHING_WRONG,
-    age,
-    as_json,
-    console,
-    count,
-    moment,
-    plain,
-    table,
-)
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, count, moment, plain, table
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.cli.sites import key_of
+from geosync.cli.stack_update import UNDER_WAY, UpdateRefused, must_take_updates, update
+from geosync.cli.status import dead_letters, waiting
 from geosync.errors import ConfigurationError, GeosyncError
 from geosync.status import Status
+from geosync.sync_registry import holds
+from geosync.sync_registry.changes import ConditionFailed, Delete
 from geosync.sync_registry.registry import wall_clock
 
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""
+EVENTS_SECONDS = 60.0
+"""How long a promotion waits until the events in the queue are marked."""
 POLL_SECONDS = 2.0
+LOOKS = 2
+"""So many looks in a row that see nobody at work: whoever asked just before the pause begins in the moment after it."""
 LISTED = 100
 """References listed for people; --json has all that were read."""
+ALIVE_MS = 180_000
+"""The primary posts a heartbeat every minute: with one that is no older it was not gone."""
+NO_SECRET = "none"  # noqa: S105 - the word for none
+OURS = re.compile(r"(promotion|following [a-z0-9-]+) \[[0-9a-f]{8}\]")
+"""The reason of a pause that one of these commands made, and did not end if it was interrupted."""
 
 
 class NotDrained(GeosyncError):
     """Somebody still copies at the site, so that its role must not change yet."""
 
     retryable = True
-
-
-class UpdateRefused(GeosyncError):
-    """CloudFormation did not carry out the update; the stack is as it was."""
 
 
 @click.command()
@@ -66,23 +68,28 @@ def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
     if as_document and not yes:
         raise click.UsageError("--json asks no questions: say --yes too")
     site = choose().site()
+    must_take_updates(site)
+    if site.is_primary:
+        _let_go(site)
     site.must_be_secondary("promote")
     if not as_document:
-        losses(site, site_status.read(site.store))
+        found = site_status.read(site.store)
+        losses(site, found)
+        _still_alive(found)
     if not yes:
         _confirm(site, f"{site.name} becomes the primary")
     _quietly(site, "promotion", {"SiteRole": "primary"}, say=not as_document)
     site.registry.resume()  # somebody's earlier pause, too: a primary copies nothing
-    found = site_status.read(site.store)
+    found, unmarked = site_status.read(site.store), _unmarked(site)
     if as_document:
-        as_json({"site": site.name, "role": "primary", **_document(found)})
+        as_json({"site": site.name, "role": "primary", **_document(found), **unmarked})
     else:
         click.echo(f"{site.name} is the primary. What is pushed to its registry is published from now on.")
         click.echo(f"Point each other site here: geosync --stack … follow {site.stack}@{site.region}")
-        if found.would_be_lost:
+        if found.would_be_lost or any(unmarked.values()):
             click.echo("What was not here at the end (the list above may have been longer):")
             losses(site, found)
-    raise SystemExit(NOTHING_OWED if found.nothing_owed else SOMETHING_WRONG)
+    raise SystemExit(NOTHING_OWED if found.nothing_owed and not any(unmarked.values()) else SOMETHING_WRONG)
 
 
 @click.command()
@@ -92,7 +99,7 @@ def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
     "--registry-secret",
     metavar="ARN",
     default="",
-    help="The secret in this site's region with credentials for it (default: it asks for none).",
+    help="The secret in this site's region with credentials for it; none if this site needs none.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -105,27 +112,66 @@ def follow(
     """
     chosen = choose()
     site = chosen.site()
+    must_take_updates(site)
     leader = Site.find(chosen.access, StackName.parse(primary))
     if leader.name == site.name:
         raise ConfigurationError(f"{site.name} cannot follow itself")
     if not leader.is_primary:
         raise ConfigurationError(f"{leader.name} is no primary: geosync --stack {leader.stack} promote makes it one")
-    if not yes:
-        was = " (it is a primary now)" if site.is_primary else ""
-        _confirm(site, f"{site.name}{was} follows {leader.name}")
+    if leader.state.endswith(UNDER_WAY):
+        raise ConfigurationError(f"{leader.stack} is {leader.state}: try again when it has become the primary")
     changes = {
         "SiteRole": "secondary",
         "PrimaryTopicArn": leader.outputs["TopicArn"],
-        "PrimaryRegistryUrl": registry_url or leader.parameters["LocalRegistryUrl"],
-        "PrimaryRegistrySecretArn": registry_secret,
+        "PrimaryRegistryUrl": _checked_url(registry_url) or leader.parameters["LocalRegistryUrl"],
+        "PrimaryRegistrySecretArn": _secret(site, leader, registry_secret),
+        "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
         "PrimaryAdminUrl": leader.outputs["AdminUrl"],
     }
+    if not yes:
+        if site.is_primary:
+            _compare_last_pushes(site, leader)
+        was = " (it is a primary now)" if site.is_primary else ""
+        _confirm(site, f"{site.name}{was} follows {leader.name}")
     # What the other one shows of this site; without harm if the update does not come about.
     sites.add(leader.store, name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now=wall_clock())
     _quietly(site, f"following {leader.name}", changes, say=True)
     # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
     click.echo(f"{site.name} follows {leader.name}; everything is compared.")
+    if site.registry.is_paused():
+        click.echo(f"{site.name} is paused, as it was before: geosync resume", err=True)
+    click.echo(f"See that all is right: geosync … check --primary {leader.stack}@{leader.region}")
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", url):
+        raise click.BadParameter("must be http(s)://host or http(s)://host:port", param_hint="--registry-url")
+    return url
+
+
+def _secret(site: Site, leader: Site, given: str) -> str:
+    """The ARN that the site needs; raises UsageError when it is missing, and BadParameter for one that cannot be."""
+    if not given and leader.parameters.get("LocalRegistrySecretArn"):
+        raise click.UsageError(
+            f"the registry of {leader.name} asks for credentials: --registry-secret ARN, or "
+            f"--registry-secret {NO_SECRET} if {site.name} may read it without"
+        )
+    if not given or given == NO_SECRET:
+        return ""
+    if not re.fullmatch(rf"arn:aws[a-z-]*:secretsmanager:{re.escape(site.region)}:[0-9]{{12}}:secret:\S+", given):
+        raise click.BadParameter(f"must be the ARN of a secret in {site.region}", param_hint="--registry-secret")
+    return given
+
+
+def _compare_last_pushes(site: Site, leader: Site) -> None:
+    """Say who of two primaries took the last push: what this site has under the other's tags is overwritten."""
+    now = wall_clock()
+    for one in (site, leader):
+        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now=now)
+        taken = f"{age(last.received_at, now)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
+        click.echo(f"The last push that {one.name} published came {taken}.")
+    click.echo(f"A tag that both have becomes what it is at {leader.name}.")
 
 
 def losses(site: Site, found: Status) -> None:
@@ -138,6 +184,7 @@ def losses(site: Site, found: Status) -> None:
         out.print(f"Everything pushed before {moment(found.recovery_point)} ({passed} ago) is at {site.name}.")
     if not found.would_be_lost:
         out.print("Nothing is known that was pushed and is not here. What came after the recovery point is not known.")
+        _not_in_the_list(site)
         return
     more = found.more_owed or found.more_parked
     out.print(plain(f"Not here: {count(len(found.would_be_lost), more, 'reference')}", "red"))
@@ -147,6 +194,28 @@ def losses(site: Site, found: Status) -> None:
     out.print(table(("repository", "reference", "owed", "failure"), list(rows)[:LISTED]))
     if len(found.would_be_lost) > LISTED:
         out.print(plain(f"… and {len(found.would_be_lost) - LISTED} more (--json)", "dim"))
+    _not_in_the_list(site)
+
+
+def _not_in_the_list(site: Site) -> None:
+    unmarked = _unmarked(site)
+    if any(unmarked.values()):
+        events, letters = unmarked["events_waiting"], unmarked["dead_letters"]
+        text = f"{count(events, False, 'event')} in the queue, {count(letters, False, 'message')} in the DLQ"
+        console().print(plain(f"{text}: what they name may be missing, too", "yellow"))
+
+
+def _unmarked(site: Site) -> dict[str, int]:
+    """Messages that may name what no list has yet."""
+    return {"events_waiting": waiting(site, "EventsQueueUrl"), "dead_letters": dead_letters(site)}
+
+
+def _still_alive(found: Status) -> None:
+    """Say that the primary was there a moment ago: what it takes from now on does not come here."""
+    beat = found.heartbeat
+    if beat is not None and found.at - beat.sent_at < ALIVE_MS:
+        text = f"{beat.site} was alive {age(beat.sent_at, found.at)} ago. What is pushed there from now on is not here"
+        console().print(plain(f"{text}: stop pushes first, and wait until nothing is owed.", "yellow"))
 
 
 def _document(found: Status) -> dict[str, Any]:
@@ -167,52 +236,70 @@ def _confirm(site: Site, what: str) -> None:
 def _quietly(site: Site, why: str, changes: Mapping[str, str], *, say: bool) -> None:
     """Pause the site, wait for what is being copied, update its stack, and let it go on.
 
-    When the update is refused the site goes on as what it was. Raises NotDrained, UpdateRefused.
+    It goes on as what it was when the update is refused. While nobody can tell what it is, it stays paused: a copy
+    from the old primary must not land on what is pushed to the new one. Raises NotDrained, UpdateRefused,
+    UpdateUnderWay.
     """
-    was_paused = site.registry.is_paused()
-    site.registry.pause(why)
+    mine = _pause(site, f"{why} [{uuid.uuid4().hex[:8]}]")
+    known = True
     try:
         _drain(site, say=say)
+        if changes["SiteRole"] == "primary":
+            _take_events(site, say=say)
+        known = False
         update(site, changes)
+        known = True
+    except UpdateRefused:
+        known = True
+        raise
     finally:
-        if not was_paused:
-            site.registry.resume()
+        if known:
+            _let_go(site, mine)
+        else:
+            click.echo(f"{site.name} stays paused until it is known what it is: run the same command again.", err=True)
+
+
+def _pause(site: Site, mine: str) -> str:
+    """Pause the site, taking over from a command that was interrupted; a pause of an operator's stays theirs."""
+    if OURS.fullmatch(_pause_reason(site) or mine):
+        site.registry.pause(mine)
+    return mine
+
+
+def _pause_reason(site: Site) -> str | None:
+    item = site.store.get(holds.PAUSE)
+    return str(item.get("reason", "")) or "an operator" if item is not None else None
+
+
+def _let_go(site: Site, mine: str | None = None) -> None:
+    """End the pause that is ours (None: of any command here), and no other: somebody may have taken it over."""
+    reason = mine or _pause_reason(site)
+    if reason is None or not OURS.fullmatch(reason):
+        return
+    with suppress(ConditionFailed):
+        site.store.write(Delete(key=holds.PAUSE, when=Attr("reason").eq(reason)))
 
 
 def _drain(site: Site, *, say: bool) -> None:
     """Wait until nobody holds a repository: no tag is written after that."""
     end = time.monotonic() + DRAIN_SECONDS
-    while working := site_status.read(site.store).worked_on:
-        if time.monotonic() > end:
-            raise NotDrained(f"{site.name} still copies in {working} repositories; nothing was changed")
-        if say:
-            click.echo(f"{site.name} ends what it copies: {count(working, False, 'repository')} …", err=True)
+    quiet, said = 0, 0
+    while quiet < LOOKS:
+        working = len(site_status.leased(site.store))
+        quiet = 0 if working else quiet + 1
+        text = f"{working} {'repository' if working == 1 else 'repositories'}"
+        if say and working and working != said:
+            click.echo(f"{site.name} ends what it copies, in {text}: {DRAIN_SECONDS / 60:.0f} min at most …", err=True)
+            said = working
+        if working and time.monotonic() > end:
+            raise NotDrained(f"{site.name} still copies in {text}; nothing was changed")
         time.sleep(POLL_SECONDS)
 
 
-def update(site: Site, changes: Mapping[str, str]) -> None:
-    """Change parameters of a site's stack, with the template that it has, and wait. Raises UpdateRefused."""
-    cloudformation = site.client("cloudformation")
-    parameters = [
-        {"ParameterKey": name, "ParameterValue": changes[name]}
-        if name in changes
-        else {"ParameterKey": name, "UsePreviousValue": True}
-        for name in site.parameters
-    ]
-    try:
-        cloudformation.update_stack(
-            StackName=site.stack,
-            UsePreviousTemplate=True,
-            Parameters=parameters,
-            # The template has roles, and is written in SAM's terms, which CloudFormation expands.
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-        )
-    except ClientError as error:
-        if "No updates are to be performed" in error.response["Error"]["Message"]:
-            return
-        raise UpdateRefused(f"{site.stack}: {error.response['Error']['Message']}") from error
-    try:
-        waiter = cloudformation.get_waiter("stack_update_complete")
-        waiter.wait(StackName=site.stack, WaiterConfig={"Delay": 3, "MaxAttempts": 400})
-    except WaiterError as error:
-        raise UpdateRefused(f"{site.stack}: the update did not end well; its events say why") from error
+def _take_events(site: Site, *, say: bool) -> None:
+    """Wait a while until what is in the events queue is marked: a primary drops what comes there."""
+    end = time.monotonic() + EVENTS_SECONDS
+    while (events := waiting(site, "EventsQueueUrl")) and time.monotonic() < end:
+        if say:
+            click.echo(f"{site.name} still takes {count(events, False, 'event')} …", err=True)
+        time.sleep(POLL_SECONDS)

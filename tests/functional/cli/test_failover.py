@@ -1,0 +1,339 @@
+"""`geosync promote` and `follow` where CloudFormation, the site or the operator get in the way: no half-done action.
+
+CloudFormation is played, by its states and its errors; a failover that goes well is in tests/e2e/test_failover.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from click.testing import CliRunner, Result
+from tests.functional.cli.conftest import REGION, Site
+from tests.support.event_log import create_event_log
+
+from geosync import heartbeats
+from geosync.cli import failover, stack_update
+from geosync.cli.main import main
+from geosync.cli.site import Access
+from geosync.cli.site import Site as DeployedSite
+from geosync.cli.stack_update import UpdateRefused
+from geosync.sync_registry import holds
+from geosync.sync_registry.changes import Update
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.registry import wall_clock
+
+SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
+OTHER = "geosync-dublin"
+
+
+@dataclass
+class CloudFormation:
+    """Takes updates of stacks, as far as it is told to."""
+
+    stacks: dict[str, DeployedSite]
+    error: Exception | None = None
+    """What update_stack ends with."""
+    ends_in: str = "UPDATE_COMPLETE"
+    meanwhile: Callable[[], None] = lambda: None
+    updates: list[dict[str, str]] = field(default_factory=list)
+
+    def update_stack(self, **asked: Any) -> None:
+        assert set(asked) == {"StackName", "UsePreviousTemplate", "Parameters", "Capabilities"}
+        assert asked["UsePreviousTemplate"]
+        assert "CAPABILITY_IAM" in asked["Capabilities"]
+        stack, parameters = asked["StackName"], asked["Parameters"]
+        given = {one["ParameterKey"]: one["ParameterValue"] for one in parameters if "ParameterValue" in one}
+        site = self.stacks[stack]
+        assert {one["ParameterKey"] for one in parameters} == set(site.parameters)  # what is left out is reset
+        self.meanwhile()
+        if self.error is not None:
+            raise self.error
+        self.updates.append(given)
+        after = {**site.parameters, **given} if self.ends_in == "UPDATE_COMPLETE" else site.parameters
+        self.stacks[stack] = replace(site, state=self.ends_in, parameters=after)
+
+    def describe_stack_events(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+        stack = {"StackId": "id", "LogicalResourceId": StackName, "PhysicalResourceId": "id"}
+        why = "Resource handler returned message: not authorized to perform lambda:UpdateFunctionConfiguration"
+        failed = {"LogicalResourceId": "SyncFunction", "ResourceStatus": "UPDATE_FAILED", "StackId": "id"}
+        return {
+            "StackEvents": [
+                {**stack, "ResourceStatus": "UPDATE_ROLLBACK_COMPLETE"},
+                {**failed, "LogicalResourceId": "AdminFunction", "ResourceStatusReason": "Resource update cancelled"},
+                {**failed, "ResourceStatusReason": why},
+                {**stack, "ResourceStatus": "UPDATE_IN_PROGRESS"},
+                {**failed, "ResourceStatusReason": "of an update long ago"},
+            ]
+        }
+
+
+def refused(message: str) -> ClientError:
+    return ClientError({"Error": {"Code": "ValidationError", "Message": message}}, "UpdateStack")
+
+
+@pytest.fixture
+def cloudformation(secondary: Site, stacks: dict[str, DeployedSite], monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
+    """Two sites: frankfurt, a secondary, and dublin, a primary."""
+    for module in (failover, stack_update):
+        monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+    made, clients = CloudFormation(stacks), Access.client
+    monkeypatch.setattr(
+        Access,
+        "client",
+        lambda self, service, region=None: made if service == "cloudformation" else clients(self, service, region),
+    )
+    create_event_log(boto3.client("dynamodb", region_name=REGION), "events")
+    secret = boto3.client("secretsmanager", region_name=REGION).create_secret(Name="report", SecretString="t" * 48)
+    outputs = {**secondary.outputs, "EventsTable": "events", "ReportTokenSecretArn": secret["ARN"], "TopicArn": "topic"}
+    empty = ("PrimaryTopicArn", "PrimaryRegistryUrl", "PrimaryRegistrySecretArn", "PrimaryAdminUrl")
+    parameters = dict.fromkeys(empty, "") | {"LocalRegistryVendor": "auto", "PrimaryRegistryVendor": "auto"}
+    for stack, name, role in ((secondary.stack, "frankfurt", "secondary"), (OTHER, "dublin", "primary")):
+        own = {"SiteName": name, "SiteRole": role, "LocalRegistryUrl": f"https://{name}.example.com"}
+        site = replace(stacks[secondary.stack], stack=stack, outputs=outputs, parameters=parameters | own)
+        stacks[stack] = site
+    return made
+
+
+def pause(site: Site) -> str | None:
+    """The reason of the site's pause."""
+    item = site.registry._store.get(holds.PAUSE)
+    return str(item["reason"]) if item is not None else None
+
+
+def follow(site: Site, *options: str, typed: str = "") -> Result:
+    return CliRunner().invoke(
+        main, ["--stack", site.stack, "--region", REGION, "follow", f"{OTHER}@{REGION}", *options], input=typed
+    )
+
+
+# ── a stack that takes no update ──
+
+
+@pytest.mark.parametrize(
+    ("state", "way_out"),
+    [
+        ("UPDATE_IN_PROGRESS", "somebody changes it right now"),
+        ("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "somebody changes it right now"),
+        ("UPDATE_ROLLBACK_IN_PROGRESS", "somebody changes it right now"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback --stack-name geosync-test --region eu-central-1"),
+        ("ROLLBACK_COMPLETE", "deploy it again"),
+    ],
+)
+def test_a_state_that_takes_no_update_has_its_way_out(state: str, way_out: str) -> None:
+    site = DeployedSite(
+        access=Access.of(region=REGION), stack="geosync-test", region=REGION, state=state, parameters={}, outputs={}
+    )
+    with pytest.raises(UpdateRefused, match=f"{state}, nothing was changed: .*{way_out}"):
+        stack_update.must_take_updates(site)
+
+
+def test_nothing_is_begun_while_the_stack_takes_no_update(secondary: Site, cloudformation: CloudFormation) -> None:
+    stacks = cloudformation.stacks
+    stacks[secondary.stack] = replace(stacks[secondary.stack], state="UPDATE_IN_PROGRESS")
+    for answer in (secondary.run("promote", "--yes"), follow(secondary, "--yes")):
+        assert (answer.exit_code, "nothing was changed" in answer.output) == (2, True)
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_a_leader_that_is_still_becoming_the_primary_is_not_followed(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    cloudformation.stacks[OTHER] = replace(cloudformation.stacks[OTHER], state="UPDATE_IN_PROGRESS")
+    answer = follow(secondary, "--yes")
+    assert (answer.exit_code, "when it has become the primary" in answer.output) == (2, True)
+    assert cloudformation.updates == []
+
+
+# ── an update that is refused, fails, or goes on ──
+
+
+def test_without_the_permission_the_site_goes_on_as_it_was(secondary: Site, cloudformation: CloudFormation) -> None:
+    cloudformation.error = refused("User: arn:… is not authorized to perform: cloudformation:UpdateStack")
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
+    assert "not authorized to perform: cloudformation:UpdateStack; nothing was changed" in answer.output
+    assert pause(secondary) is None
+
+
+def test_an_update_that_is_rolled_back_names_what_failed_and_the_site_goes_on(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    cloudformation.ends_in = "UPDATE_ROLLBACK_COMPLETE"
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
+    assert "SyncFunction: Resource handler returned message: not authorized to perform lambda" in answer.output
+    assert "it is what it was before" in answer.output
+    assert pause(secondary) is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"ends_in": "UPDATE_ROLLBACK_FAILED"},
+        {"error": EndpointConnectionError(endpoint_url="https://cloudformation.example.com")},
+        {"error": KeyboardInterrupt()},
+    ],
+    ids=["half an update", "no answer", "interrupted"],
+)
+def test_while_nobody_can_tell_what_the_site_is_it_stays_paused_and_the_same_command_goes_on(
+    secondary: Site, cloudformation: CloudFormation, fault: dict[str, Any]
+) -> None:
+    for name, value in fault.items():
+        setattr(cloudformation, name, value)
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code != 0
+    assert "stays paused until it is known what it is: run the same command again" in answer.output
+    assert (pause(secondary) or "").startswith("promotion [")
+    # Once it can be updated again, the next one takes over and ends the pause.
+    stacks = cloudformation.stacks
+    stacks[secondary.stack] = replace(stacks[secondary.stack], state="UPDATE_ROLLBACK_COMPLETE")
+    cloudformation.error, cloudformation.ends_in = None, "UPDATE_COMPLETE"
+    assert secondary.run("promote", "--yes").exit_code == 0
+    assert (pause(secondary), stacks[secondary.stack].role) == (None, "primary")
+
+
+def test_a_promotion_that_came_about_though_its_command_was_interrupted_is_only_finished(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    secondary.registry.pause("promotion [0123abcd]")
+    stacks = cloudformation.stacks
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SiteRole": "primary"})
+    answer = secondary.run("promote", "--yes")
+    assert (answer.exit_code, "is the primary" in answer.output) == (2, True)
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+# ── two operators ──
+
+
+def test_the_second_of_two_operators_is_told_and_does_not_let_the_site_go_on_under_the_first(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    stacks = cloudformation.stacks
+
+    def first() -> None:
+        stacks[secondary.stack] = replace(stacks[secondary.stack], state="UPDATE_IN_PROGRESS")
+
+    cloudformation.meanwhile = first
+    cloudformation.error = refused("Stack:geosync-test is in UPDATE_IN_PROGRESS state and can not be updated.")
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
+    assert "somebody else updates it" in answer.output
+    assert pause(secondary) is not None
+
+
+def test_the_first_of_two_operators_leaves_the_pause_that_the_second_took_over(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    cloudformation.meanwhile = lambda: secondary.registry.pause("promotion [99999999]")
+    cloudformation.error = refused("not authorized")
+    assert secondary.run("promote", "--yes").exit_code == 2
+    assert pause(secondary) == "promotion [99999999]"
+
+
+# ── what is being copied, what is in the queue ──
+
+
+def test_a_holder_is_waited_for_however_much_is_owed(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        secondary.registry.mark(f"group/backlog{number}", Reference.tag("v1"))
+    monkeypatch.setattr("geosync.status.MOST", 2)
+    assert secondary.registry.acquire("group/app") is not None
+    monkeypatch.setattr(failover, "DRAIN_SECONDS", 0.05)
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
+    assert "still copies in 1 repository; nothing was changed" in answer.output
+    assert answer.output.count("ends what it copies, in 1 repository: ") == 1
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failover, "EVENTS_SECONDS", 0.05)
+    secondary.sqs.send_message(QueueUrl=secondary.outputs["EventsQueueUrl"], MessageBody="{}")
+    secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="{}")
+    said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
+    assert "1 event in the queue, 1 message in the DLQ: what they name may be missing, too" in said.output
+    answer = secondary.run("promote", "--yes", "--json")
+    document = json.loads(answer.stdout)
+    assert (answer.exit_code, document["events_waiting"], document["dead_letters"]) == (1, 1, 1)
+
+
+def test_a_primary_that_is_alive_is_pointed_out(secondary: Site, cloudformation: CloudFormation) -> None:
+    now = wall_clock()
+    values = {"site": "dublin", "sent_at": now, "arrived_at": now}
+    secondary.registry._store.write(Update(key=heartbeats.KEY, set=values))
+    said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
+    assert "dublin was alive 0 s ago" in said.output
+    assert "stop pushes first" in said.output
+    assert (said.exit_code, cloudformation.updates) == (1, [])
+
+
+# ── follow ──
+
+
+def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leader = cloudformation.stacks[OTHER]
+    own = {"LocalRegistrySecretArn": "arn:…", "LocalRegistryVendor": "gitlab"}
+    cloudformation.stacks[OTHER] = replace(leader, parameters={**leader.parameters, **own})
+    missing = follow(secondary, "--yes")
+    assert missing.exit_code == 2
+    assert "the registry of dublin asks for credentials: --registry-secret ARN" in missing.output
+    assert cloudformation.updates == []
+    cloudformation.error = refused("stop here")  # what comes after it needs functions
+    follow(secondary, "--yes", "--registry-secret", SECRET)
+    cloudformation.error = None
+    monkeypatch.setattr(failover, "key_of", lambda site: "0" * 64)
+    follow(secondary, "--yes", "--registry-secret", SECRET)
+    (update,) = cloudformation.updates
+    assert update["SiteRole"] == "secondary"
+    assert update["PrimaryRegistryUrl"] == "https://dublin.example.com"
+    assert (update["PrimaryRegistrySecretArn"], update["PrimaryRegistryVendor"]) == (SECRET, "gitlab")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--registry-secret", SECRET.replace(REGION, "us-west-2")),
+        ("--registry-secret", "geosync/registry"),
+        ("--registry-url", "https://user:password@registry.example.com"),
+    ],
+)
+def test_an_option_that_cannot_be_right_is_refused_before_anything_is_paused(
+    secondary: Site, cloudformation: CloudFormation, options: tuple[str, str]
+) -> None:
+    answer = follow(secondary, "--yes", *options)
+    assert (answer.exit_code, options[0] in answer.output) == (2, True)
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_a_pause_of_an_operator_s_stays_theirs(secondary: Site, cloudformation: CloudFormation) -> None:
+    secondary.registry.pause("storage is moved")
+    cloudformation.error = refused("not authorized")
+    assert follow(secondary, "--yes").exit_code == 2
+    assert pause(secondary) == "storage is moved"
+
+
+def test_a_primary_that_is_to_follow_another_is_told_whose_pushes_are_newer(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    stacks = cloudformation.stacks
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SiteRole": "primary"})
+    said = follow(secondary, typed="dublin\n")
+    assert "The last push that frankfurt published came more than" in said.output
+    assert "A tag that both have becomes what it is at dublin." in said.output
+    assert "frankfurt (it is a primary now) follows dublin. Type its name" in said.output
+    assert (said.exit_code, cloudformation.updates) == (1, [])
