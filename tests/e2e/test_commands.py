@@ -353,8 +353,8 @@ def dlq_replay(run: Run) -> None:
     assert "1 replayed." in said
     # It cannot be read by functions/sync either, which says so: as another message.
     body = json.dumps({"version": "99", "repository": run.made.repository})
-    again = eventually(
-        lambda: next((one.id for one in run.letters.look() if one.body == body), None), seconds=40, what="the poison"
+    (again,) = eventually(
+        lambda: [one.id for one in run.letters.look() if one.body == body], seconds=40, what="the poison"
     )
     run.drop(again)
     assert again != message

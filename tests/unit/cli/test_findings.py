@@ -25,7 +25,8 @@ def found_in_tests() -> set[str]:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == problem.__name__
     )
-    return {call.args[1].value for call in calls if len(call.args) == 2 and isinstance(call.args[1], ast.Constant)}
+    asked = (call.args[1] for call in calls if len(call.args) == 2)
+    return {name.value for name in asked if isinstance(name, ast.Constant) and isinstance(name.value, str)}
 
 
 def test_every_fault_is_made_in_a_test_and_found_by_name() -> None:
