@@ -119,11 +119,12 @@ class Site:
     secondary: Place
     vendor: type[Registry] = Registry
     under_way: bool = False
+    timing: Timing = TIMING
 
     def invocation(self, table: MemoryStore, life: Life | None = None) -> Secondary:
         """A secondary with clients and proxies of its own."""
         store = MortalStore(table, life) if life is not None else table
-        one = Secondary(self.primary, self.secondary, vendors=(Registry, self.vendor), timing=TIMING, store=store)
+        one = Secondary(self.primary, self.secondary, vendors=(Registry, self.vendor), timing=self.timing, store=store)
         if life is not None:
             for proxy in (one.primary_proxy, one.secondary_proxy):
                 proxy.add(Call(times=10**6, before=life.before, after=life.after))
