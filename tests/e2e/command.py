@@ -38,13 +38,13 @@ class Geosync:
 
     def __call__(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
         """In a pipe."""
-        line = self._line(site, arguments)
+        line = self.line(site, *arguments)
         ended = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, input=typed)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def on_a_terminal(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
         """On a terminal of 80 columns."""
-        return Ended(*on_a_terminal(self._line(site, arguments), environment=os.environ, typed=typed))
+        return Ended(*on_a_terminal(self.line(site, *arguments), environment=os.environ, typed=typed))
 
     def check(self, site: Site) -> list[Finding]:
         """What check finds."""
@@ -56,7 +56,8 @@ class Geosync:
         """The site as the command reads it, for one look of check's by itself."""
         return local_site(site.name, self.state).site()
 
-    def _line(self, site: Site | str, arguments: tuple[str, ...]) -> list[str]:
+    def line(self, site: Site | str, *arguments: str) -> list[str]:
+        """The command line."""
         name = site if isinstance(site, str) else site.name
         return [str(COMMAND), "--local", name, "--local-state", str(self.state), *arguments]
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.replication.work import KINDS
 
@@ -92,21 +94,34 @@ class DeadLetters:
         A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
         no harm. One that still cannot be read comes back with its reason.
         """
-        for letter in self._take(ids):
-            self._sqs.send_message(
-                QueueUrl=self._work_url if letter.is_work else self._events_url, MessageBody=letter.body
-            )
-            self._delete(letter)
-            yield letter
+        with closing(self._take(ids)) as letters:
+            for letter in letters:
+                with self._in_hand(letter):
+                    queue = self._work_url if letter.is_work else self._events_url
+                    self._sqs.send_message(QueueUrl=queue, MessageBody=letter.body)
+                    self._delete(letter)
+                yield letter
 
     def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[DeadLetter]:
         """Delete the messages named, each after `note` wrote down what it was, and yield each that was."""
-        for letter in self._take(ids):
-            note(letter)
-            self._delete(letter)
-            yield letter
+        with closing(self._take(ids)) as letters:
+            for letter in letters:
+                with self._in_hand(letter):
+                    note(letter)
+                    self._delete(letter)
+                yield letter
 
-    def _take(self, ids: Collection[str] | None) -> Iterator[DeadLetter]:
+    @contextmanager
+    def _in_hand(self, letter: DeadLetter) -> Iterator[None]:
+        """Give a message back whose way was interrupted; should that fail as well, it is back after LOOK_SECONDS."""
+        try:
+            yield
+        except BaseException:
+            with suppress(BotoCoreError, ClientError):
+                self._give_back([letter])
+            raise
+
+    def _take(self, ids: Collection[str] | None) -> Generator[DeadLetter, None, None]:
         """Yield the messages named (None: all that are there now); the others are given back in the end."""
         if ids is None:
             # Taken before the first is sent: poison that is replayed is back in a moment, and would be taken again.

@@ -173,6 +173,16 @@ def test_a_replay_that_cannot_send_loses_nothing(secondary: Site) -> None:
     assert kept == 1
 
 
+def test_what_somebody_else_has_in_hand_is_not_said_to_be_gone(secondary: Site) -> None:
+    dead_letter(secondary, PARKED)
+    taken = secondary.sqs.receive_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], VisibilityTimeout=60)
+    assert len(taken["Messages"]) == 1
+    for command in (["dlq", "list"], ["dlq", "replay", "--all"]):
+        answer = secondary.run(*command)
+        assert answer.exit_code == 1
+        assert "1 message in somebody's hands at this moment: seen again within 120 s" in answer.output
+
+
 def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> None:
     class Returning:
         """SQS with a function at the queues that refuses everything, before the next message is looked at."""

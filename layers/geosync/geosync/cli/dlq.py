@@ -9,9 +9,9 @@ from dataclasses import asdict
 import click
 
 from geosync.audit import Audit
-from geosync.cli.output import SOMETHING_WRONG, as_json, console, plain, table
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.dead_letters import DeadLetter, DeadLetters
+from geosync.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters
 
 
 @click.group()
@@ -28,15 +28,19 @@ def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
     Exit code 1 when there are any.
     """
     site = choose().site()
-    letters = _letters(site).look()
+    queue = _letters(site)
+    letters = queue.look()
+    in_hand = not letters and queue.count()
     if as_document:
         as_json([{name: value for name, value in asdict(one).items() if name != "receipt"} for one in letters])
     elif letters:
         rows = ((one.id, one.kind, plain(one.about), plain(one.reason)) for one in letters)
         console().print(table(("id", "kind", "about", "reason"), rows))
+    elif in_hand:
+        _say_in_hand(in_hand)
     else:
         click.echo(f"The DLQ of {site.name} is empty.")
-    raise SystemExit(SOMETHING_WRONG if letters else 0)
+    raise SystemExit(SOMETHING_WRONG if letters or in_hand else NOTHING_OWED)
 
 
 @dlq.command()
@@ -47,17 +51,20 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
     """Send messages back to the queue that they came from: what they name is marked again.
 
     A message is deleted here only after the queue has it, so that an interruption loses none. One that still cannot be
-    read comes back with its reason. Exit code 1 when an ID is not found.
+    read comes back with its reason. Exit code 1 when an ID is not found, or somebody else has all of them in hand.
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")
-    site = choose().site()
-    wanted, done = set(ids), 0
-    for letter in _letters(site).replay(None if everything else ids):
+    queue, wanted, done = _letters(choose().site()), set(ids), 0
+    for letter in queue.replay(None if everything else ids):
         wanted.discard(letter.id)
         done += 1
         click.echo(f"replayed {letter.id}  {plain(letter.about)}")
     click.echo(f"{done} replayed.")
+    in_hand = everything and not done and queue.count()
+    if in_hand:
+        _say_in_hand(in_hand)
+        raise SystemExit(SOMETHING_WRONG)
     if wanted:
         click.echo(f"not in the DLQ: {' '.join(sorted(wanted))}", err=True)
         raise SystemExit(SOMETHING_WRONG)
@@ -94,6 +101,12 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
     if missing:
         click.echo(f"not in the DLQ: {' '.join(sorted(missing))}", err=True)
         raise SystemExit(SOMETHING_WRONG)
+
+
+def _say_in_hand(messages: int) -> None:
+    """Messages that nobody sees: another look has them, or a replay that was killed."""
+    text = f"{count(messages, False, 'message')} in somebody's hands at this moment"
+    click.echo(f"{text}: seen again within {LOOK_SECONDS} s", err=True)
 
 
 def _letters(site: Site) -> DeadLetters:
