@@ -57,6 +57,18 @@ def test_a_backfill_brings_referrers_of_the_image_of_its_children_and_of_the_ref
     assert destination.tagged == {"v1": index.digest}
 
 
+def test_a_backfill_brings_the_referrers_of_what_is_in_an_index_within_an_index_and_within_a_referrer() -> None:
+    source, destination = FakeRegistry(referrers_api=True), FakeRegistry(referrers_api=True)
+    deep, inside = source.add_image(b"deep"), source.add_image(b"inside")
+    index = source.add_index(source.add_index(source.add_index(deep)))
+    referrer = source.add_index(inside, subject=descriptor_of(index))
+    expected = [sign(source, deep, b"of the deep one"), referrer, sign(source, inside, b"of one within a referrer")]
+    with copier(source, destination) as one:
+        one.copy(index, "v1")
+        assert one.copy_referrers(index) == 3
+    assert all(referrer.digest in destination.manifests for referrer in expected)
+
+
 def test_a_source_without_the_api_is_asked_once() -> None:
     source, destination = FakeRegistry(), FakeRegistry()
     index = source.add_index(source.add_image(b"a"), source.add_image(b"b"))

@@ -146,7 +146,7 @@ class Copier:
         return True
 
     def copy_referrers(self, manifest: Manifest) -> int:
-        """Copy what refers to `manifest`, to its children, and to those referrers in turn. Returns how many it copied.
+        """Copy what refers to `manifest`, to all below it, and to those referrers in turn. Returns how many it copied.
 
         For a backfill or a resync: one request to the source for each manifest asked about, if it has the API.
         """

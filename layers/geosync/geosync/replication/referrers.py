@@ -22,7 +22,7 @@ from typing import Any
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
 from geosync.oci.client import RegistryClient
-from geosync.oci.manifests import Manifest
+from geosync.oci.manifests import Descriptor, Manifest
 
 MAX_ASKED = 1_000
 """Digests that one backfilled reference asks about, so that chains of referrers end."""
@@ -49,28 +49,35 @@ def missing(
     destination_repository: str,
     manifest: Manifest,
 ) -> Iterator[Manifest]:
-    """Yield what refers to `manifest`, to its children, and to those referrers in turn, where the destination lacks it.
+    """Yield what refers to `manifest`, to all below it, and to those referrers in turn, where the destination lacks it.
 
     One request to the source for each manifest that is asked about; a single one where it has no API, since what is
-    listed by tags comes with the tags. Copy each (by digest) before taking the next.
+    listed by tags comes with the tags. What is below an index within is read from the destination, which has it. Copy
+    each (by digest) before taking the next.
     """
     asked: set[str] = set()
-    ahead = [manifest.digest, *(child.digest for child in manifest.children)]
+    ahead = [(manifest.digest, False), *((child.digest, _is_index(child)) for child in manifest.children)]
     while ahead and len(asked) < MAX_ASKED:
-        digest = ahead.pop(0)
+        digest, has_children = ahead.pop(0)
         if digest in asked:
             continue
         asked.add(digest)
         found = source.referrers(source_repository, digest)
         if found is None:
             return
+        if has_children and (within := destination.get_manifest(destination_repository, digest)) is not None:
+            ahead += [(child.digest, _is_index(child)) for child in within.children]
         for referrer in found:
-            ahead.append(referrer.digest)
+            ahead.append((referrer.digest, _is_index(referrer)))
             if destination.head_manifest(destination_repository, referrer.digest) is not None:
                 continue
             # None: deleted since it was listed.
             if (content := source.get_manifest(source_repository, referrer.digest)) is not None:
                 yield content
+
+
+def _is_index(descriptor: Descriptor) -> bool:
+    return media_types.is_index(descriptor.media_type)
 
 
 def keep_fallback_tag(
