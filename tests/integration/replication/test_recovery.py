@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -97,6 +98,21 @@ def compare(site: Site, *repositories: str) -> status.Status:
     site.secondary.sweep_until(lambda: not any(site.secondary.owed(one) for one in repositories))
     site.minute()
     return site.minute()
+
+
+def test_a_tag_that_the_primary_lists_without_its_manifest_is_no_lost_notification(
+    site: Site, make: ImageMaker, primary: Place, repository: str
+) -> None:
+    """Distribution 2.8 leaves such a tag when it stumbles over itself in a DELETE: it stays listed for ever."""
+    site.secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+    compare(site, repository)
+    revisions = next(primary.registry.folder.rglob(f"repositories/{repository}/_manifests/revisions"))
+    for tag in ("v1", "new"):
+        made = make.image(repository, tag, layers=1)
+        shutil.rmtree(revisions / "sha256" / made.digest.partition(":")[2])
+    for _ in range(2):
+        assert compare(site, repository).lost is None
+    assert not site.secondary.dlq.messages
 
 
 def test_a_push_that_no_notification_told_of_makes_heartbeats_worth_nothing(

@@ -281,9 +281,12 @@ class _Attempt:
     def was_never_announced(self) -> bool:
         """Whether the primary's reference changed, and no notification told of it: only a comparison found it.
 
-        Where it is what it was when it was last seen, somebody changed the secondary.
+        Where it is what it was when it was last seen, somebody changed the secondary. One that is listed and not there
+        is a deletion on its way, or a tag that Distribution 2.8 left without its manifest: that is no push.
         """
         owed = self.owed
+        if self.primary.digest is None:
+            return False
         changed = owed.seen is None or owed.seen.digest != self.primary.digest
         return owed.unannounced and not owed.expects and changed and (self.writes > 0 or owed.worked_on)
 
