@@ -74,8 +74,3 @@ def test_start_begins_the_next_one_now_and_leaves_one_that_goes_on(secondary: Si
     walk(secondary)
     assert "goes on" in secondary.run("backfill", "start").output
     assert secondary.bodies("WorkQueueUrl") == []
-
-
-def test_it_is_for_a_secondary(primary: Site) -> None:
-    for arguments in (["backfill"], ["backfill", "start"]):
-        assert primary.run(*arguments).exit_code == 2

@@ -77,15 +77,6 @@ def test_pause_and_resume(secondary: Site) -> None:
     assert "is not paused" in secondary.run("resume").output
 
 
-@pytest.mark.parametrize("command", [["pause"], ["resume"], ["resync", "group/app"]])
-def test_a_primary_refuses_what_is_for_a_secondary(primary: Site, command: list[str]) -> None:
-    answer = primary.run(*command)
-    assert answer.exit_code == 2
-    assert "is the primary" in answer.output
-    assert not primary.registry.is_paused()
-    assert primary.bodies("WorkQueueUrl") == []
-
-
 def test_resync_sends_what_functions_sync_reads(secondary: Site) -> None:
     digest = f"sha256:{'0' * 64}"
     assert secondary.run("resync", "group/app", "v1", digest).exit_code == 0

@@ -85,10 +85,3 @@ def test_resync_can_keep_what_the_primary_has_no_more(secondary: Site) -> None:
 )
 def test_what_is_no_name_is_refused(secondary: Site, command: list[str]) -> None:
     assert secondary.run(*command).exit_code == 2
-
-
-@pytest.mark.parametrize("command", [["deletes", "status"], ["deletes", "resume"], ["extras", "list"]])
-def test_a_primary_has_none_of_it(primary: Site, command: list[str]) -> None:
-    answer = primary.run(*command)
-    assert answer.exit_code == 2
-    assert "is the primary" in answer.output

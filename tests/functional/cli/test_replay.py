@@ -130,3 +130,15 @@ def test_ctrl_c_gives_back_at_once_what_was_not_sent(
     with pytest.raises(KeyboardInterrupt):
         list(made.letters(Interrupted()).replay(None))
     assert {letter.body for letter in made.letters().look()} == ALL
+
+
+def test_two_operators_who_replay_at_the_same_time_send_each_message_once(
+    queues: Callable[[str], Queues], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+    made = queues("two")
+    one, other = made.letters().replay(None), made.letters().replay(None)
+    first = next(one)  # it has all of them in hand by now
+    assert list(other) == []
+    assert {first.body, *(letter.body for letter in one)} == ALL
+    assert sorted(made.bodies(made.work) + made.bodies(made.events)) == sorted(ALL)

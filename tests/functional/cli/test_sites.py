@@ -77,9 +77,3 @@ def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
 def test_what_is_no_other_site_is_not_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
     assert primary.run("sites", *arguments).exit_code == 2
     assert sites.known(store(primary)) == []
-
-
-def test_a_secondary_expects_no_sites(secondary: Site) -> None:
-    for arguments in (("list",), ("add", "oregon", URL, "--report-key", KEY), ("remove", "oregon")):
-        answer = secondary.run("sites", *arguments)
-        assert (answer.exit_code, "the primary's matter" in answer.output) == (2, True)

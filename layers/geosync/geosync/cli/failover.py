@@ -284,9 +284,11 @@ def _drain(site: Site, *, say: bool) -> None:
     """Wait until nobody holds a repository: no tag is written after that."""
     end = time.monotonic() + DRAIN_SECONDS
     quiet, said = 0, 0
-    while quiet < LOOKS:
+    while True:
         working = len(site_status.leased(site.store))
         quiet = 0 if working else quiet + 1
+        if quiet == LOOKS:
+            return
         text = f"{working} {'repository' if working == 1 else 'repositories'}"
         if say and working and working != said:
             click.echo(f"{site.name} ends what it copies, in {text}: {DRAIN_SECONDS / 60:.0f} min at most …", err=True)

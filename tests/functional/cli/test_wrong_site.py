@@ -1,0 +1,98 @@
+"""Every command at a site that cannot do it: one line that says whose matter it is, exit code 2, and nothing done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+import pytest
+from tests.functional.cli.conftest import Site
+
+from geosync.cli.main import main
+from geosync.sync_registry import breaker
+from geosync.sync_registry.changes import Key
+
+SECONDARY = {
+    "repositories": (),
+    "show": ("group/app",),
+    "pause": (),
+    "resume": (),
+    "resync": ("group/app",),
+    "reverify": ("group/app",),
+    "backfill": (),
+    "backfill start": (),
+    "deletes status": (),
+    "deletes resume": (),
+    "extras list": (),
+    "extras adopt": ("group/app", "v1"),
+    "promote": ("--yes",),
+}
+"""What only a secondary can answer or do."""
+PRIMARY = {
+    "sites list": (),
+    "sites add": ("oregon", "https://oregon.example.com", "--report-key", "0" * 64),
+    "sites remove": ("oregon",),
+}
+"""What only a primary can."""
+EVERYWHERE = {"status", "check", "events", "dlq list", "dlq replay", "dlq discard", "sites key", "follow"}
+
+
+def commands(group: click.Group, before: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        whole = f"{before} {name}".strip()
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield whole
+        if isinstance(command, click.Group):
+            yield from commands(command, whole)
+
+
+def test_every_command_is_known_to_be_of_one_kind() -> None:
+    assert sorted(commands(main)) == sorted([*SECONDARY, *PRIMARY, *EVERYWHERE])
+
+
+def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site) -> None:
+    store = primary.registry._store
+    for name, arguments in SECONDARY.items():
+        answer = primary.run(*name.split(), *arguments)
+        assert (answer.exit_code, "is the primary" in answer.output) == (2, True), (name, answer.output)
+        assert "Traceback" not in answer.output
+    assert primary.bodies("WorkQueueUrl") == []
+    assert not primary.registry.is_paused()
+    assert store.get(breaker.KEY) is None
+
+
+def test_a_secondary_does_nothing_that_is_the_primary_s_to_do(secondary: Site) -> None:
+    for name, arguments in PRIMARY.items():
+        answer = secondary.run(*name.split(), *arguments)
+        assert (answer.exit_code, "the primary's matter" in answer.output) == (2, True), (name, answer.output)
+    assert secondary.registry._store.get(Key("#site", "known#oregon")) is None
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("repositories", "--state", "broken"),
+        ("repositories", "--verification-state", "9"),
+        ("repositories", "--limit", "0"),
+        ("show", "../etc"),
+        ("resync", "Group/App"),
+        ("resync", "group/app", "v1:v2"),
+        ("reverify", "group//app"),
+        ("extras", "list", "../x"),
+        ("extras", "adopt", "group/app", "no tag"),
+        ("events", "--limit", "many"),
+        ("status", "--limit", "-1"),
+        ("dlq", "replay"),
+        ("sites", "add", "Oregon", "https://oregon.example.com", "--report-key", "0" * 64),
+        ("follow", "@eu-west-1", "--yes"),
+        ("no-such-command",),
+    ],
+)
+def test_what_is_no_name_state_page_or_site_is_named_and_nothing_is_sent(
+    secondary: Site, arguments: tuple[str, ...]
+) -> None:
+    answer = secondary.run(*arguments)
+    assert answer.exit_code == 2, answer.output
+    assert "Error: " in answer.output
+    assert "Traceback" not in answer.output
+    assert secondary.bodies("WorkQueueUrl") == []
