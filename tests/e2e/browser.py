@@ -173,6 +173,11 @@ class Dashboard:
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
         assert width <= screen, f"{name}: {width} px are shown on {screen} px"
 
+    def is_readable(self, name: str) -> None:
+        """Keep a screenshot; fails where something is too wide or the accessibility checker finds anything."""
+        self.keep_screenshot(name)
+        assert self.violations() == [], name
+
     # ------------------------------------------------------------------------------------------------- keyboard
 
     def type(self, keys: Sequence[str] | str) -> None:
@@ -189,6 +194,15 @@ class Dashboard:
             if _is_called(focused, text):
                 return
         raise AssertionError(f"{text!r} was not reached with {most} times Tab")
+
+
+@contextmanager
+def opened(driver: webdriver.Chrome, site: Site) -> Iterator[Dashboard]:
+    """A site's dashboard, signed in by nobody; fails if the browser complained of anything by the end."""
+    one = Dashboard(driver=driver, site=site)
+    one.open()
+    yield one
+    assert one.complaints() == []
 
 
 def _is_called(element: WebElement, text: str) -> bool:

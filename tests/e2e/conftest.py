@@ -19,6 +19,9 @@ from typing import Any
 import pytest
 from local import stack as local_stack
 from local.stack import Stack
+from local.wiring import STORES_ON_S3
+from selenium import webdriver
+from tests.e2e.browser import Dashboard, chromium, opened
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import maker
 
@@ -73,6 +76,33 @@ def primary(sites: list[Site]) -> Site:
 @pytest.fixture(scope="session")
 def secondaries(sites: list[Site]) -> list[Site]:
     return sites[1:]
+
+
+@pytest.fixture
+def secondary(secondaries: list[Site]) -> Site:
+    """The one whose registry is on the file system."""
+    return next(one for one in secondaries if one.name != STORES_ON_S3)
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """The browser of all dashboards."""
+    with chromium(tmp_path_factory.mktemp("chromium")) as running:
+        yield running
+
+
+@pytest.fixture
+def dashboard(driver: webdriver.Chrome, secondary: Site) -> Iterator[Dashboard]:
+    """A secondary's; a problem that the browser reports fails the test."""
+    with opened(driver, secondary) as one:
+        yield one
+
+
+@pytest.fixture
+def at_the_primary(driver: webdriver.Chrome, primary: Site) -> Iterator[Dashboard]:
+    """The primary's."""
+    with opened(driver, primary) as one:
+        yield one
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,28 +14,14 @@ from typing import Any
 
 import pytest
 from local.stack import Places
-from local.wiring import STORES_ON_S3
-from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
-from tests.e2e.browser import PHONE, WIDE, Dashboard, chromium
+from tests.e2e.browser import PHONE, WIDE, Dashboard
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import digest, maker
 
-PAGES = ("Geo sites", "Replication details", "Dead letters", "Geo events")
-SECONDS = 5  # between two looks at the container repositories
+PAGES = ("Geo sites", "Replication details", "Missing and extra", "Dead letters", "Geo events", "Audit log")
 HOSTILE = '"><img src=x onerror=alert(1)><script>'
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    with chromium(tmp_path_factory.mktemp("chromium")) as running:
-        yield running
-
-
-@pytest.fixture
-def secondary(secondaries: list[Site]) -> Site:
-    return next(one for one in secondaries if one.name != STORES_ON_S3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,23 +36,6 @@ def _a_repository(primary: Site, secondaries: list[Site]) -> None:
         return all(row.get("state") == "2" for row in rows)
 
     eventually(is_synced, seconds=40, what=f"{repository} to be synced")
-
-
-@pytest.fixture
-def dashboard(driver: webdriver.Chrome, secondary: Site) -> Iterator[Dashboard]:
-    """A secondary's; a problem that the browser reports fails the test."""
-    one = Dashboard(driver=driver, site=secondary)
-    one.open()
-    yield one
-    assert one.complaints() == []
-
-
-@pytest.fixture
-def at_the_primary(driver: webdriver.Chrome, primary: Site) -> Iterator[Dashboard]:
-    one = Dashboard(driver=driver, site=primary)
-    one.open()
-    yield one
-    assert one.complaints() == []
 
 
 def test_an_operator_pauses_finds_what_failed_and_why_and_resyncs_it(
@@ -144,6 +113,9 @@ def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, a
     dashboard.open()
     dashboard.sign_in()
     with _row(site, HOSTILE), _dead_letter(site, HOSTILE):
+        dashboard.go("Missing and extra")
+        dashboard.shows(HOSTILE, "Missing at the primary")
+        _nothing_came_alive(dashboard)
         dashboard.go("Replication details")
         dashboard.find("input[name=prefix]").send_keys(HOSTILE[:5] + Keys.ENTER)
         dashboard.shows(HOSTILE, f"failed: {HOSTILE}")
@@ -162,7 +134,7 @@ def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, a
         dashboard.find("dialog input").send_keys(HOSTILE)
         dashboard.press("Discard", "dialog button")
         dashboard.shows("1 discarded", within="[role=status]")
-    dashboard.go("Geo events")
+    dashboard.go("Audit log")
     dashboard.shows("What operators did", "discard", HOSTILE)
     _nothing_came_alive(dashboard)
 
@@ -177,19 +149,19 @@ def test_every_page_can_be_read_by_everybody(
     eventually(lambda: dashboard.site.item(repository, "tag#v1"), what="the tag")
     name = f"{'phone' if size == PHONE else 'wide'}-{scheme}"
     dashboard.open(size=size, scheme=scheme)
-    _is_readable(dashboard, f"{name}-sign-in")
+    dashboard.is_readable(f"{name}-sign-in")
     dashboard.sign_in("act" if size == WIDE else "read")
     with _dead_letter(dashboard.site, "poison of a test"):
         for page in PAGES:
             dashboard.go(page)
             if page == "Dead letters":
                 dashboard.shows("poison of a test", meanwhile=_looking_again(dashboard))
-            _is_readable(dashboard, f"{name}-{page.lower().replace(' ', '-')}")
+            dashboard.is_readable(f"{name}-{page.lower().replace(' ', '-')}")
         dashboard.go("Replication details")
         dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
         dashboard.press(repository, "tbody th a")
         dashboard.shows("Tags on both sides", "Tags, by name", seconds=40)
-        _is_readable(dashboard, f"{name}-repository")
+        dashboard.is_readable(f"{name}-repository")
 
 
 def test_the_primary_shows_every_site(at_the_primary: Dashboard, secondaries: list[Site]) -> None:
@@ -197,9 +169,9 @@ def test_the_primary_shows_every_site(at_the_primary: Dashboard, secondaries: li
         site.invoke("reconcile")  # which reports
     at_the_primary.sign_in("read")
     at_the_primary.shows(*(site.name for site in secondaries), "Recovery point", "Reported", "Last geo event")
-    _is_readable(at_the_primary, "primary-geo-sites")
+    at_the_primary.is_readable("primary-geo-sites")
     at_the_primary.go("Geo events")
-    _is_readable(at_the_primary, "primary-geo-events")
+    at_the_primary.is_readable("primary-geo-events")
     at_the_primary.press("Replication details", "header nav a")
     at_the_primary.shows("is the primary")
 
@@ -231,29 +203,6 @@ def test_all_of_it_goes_by_keyboard(dashboard: Dashboard) -> None:
     dashboard.find("dialog", "")
     dashboard.type(Keys.ENTER)
     dashboard.shows("failed references enqueued to be resynced", within="[role=status]")
-
-
-def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_looks(dashboard: Dashboard) -> None:
-    dashboard.sign_in()
-    dashboard.go("Replication details")
-    _offline(dashboard, True)
-    dashboard.shows("Not up to date: the site does not answer", "This is as of", "Next try in", within=".fresh")
-    _is_readable(dashboard, "stale")
-    dashboard.press("Try now")
-    dashboard.shows("Not up to date: the site does not answer", within=".fresh")
-    _offline(dashboard, False)
-    dashboard.shows("As of", within=".fresh")  # by itself, as soon as there is a network again
-    dashboard.complaints()  # it complained of being offline
-    asked = len(_requests(dashboard))
-    eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask by itself")
-
-    _look(dashboard, away=True)
-    time.sleep(1)  # what was asked for before is answered
-    asked = len(_requests(dashboard))
-    time.sleep(1.2 * SECONDS)
-    assert len(_requests(dashboard)) == asked
-    _look(dashboard, away=False)
-    eventually(lambda: len(_requests(dashboard)) > asked, seconds=3, what="the page to ask as soon as it is seen again")
 
 
 # ──────────────────────────────────────────────────── what they need ────────────────────────────────────────────
@@ -312,6 +261,11 @@ def _row(site: Site, name: str) -> Iterator[None]:
         },
         {"repository": {"S": "#rows"}, "item": {"S": f"name#{name}"}, "id": number},
         {"repository": {"S": "#rows"}, "item": {"S": f"id#{number['N']}"}, "name": {"S": name}},
+        {
+            **{"repository": {"S": "#findings"}, "item": {"S": f"name#{name}"}, "found_at": {"N": "1"}},
+            **{count: {"N": "1"} for count in ("of", "missing", "extra")},
+            **{names: {"L": [{"S": name}]} for names in ("missing_names", "extra_names")},
+        },
     ]
     for item in items:
         client.put_item(TableName=site.about["table"], Item=item)
@@ -343,11 +297,6 @@ def _dead_letter(site: Site, body: str) -> Iterator[None]:
         eventually(is_gone, what="the message to be gone")
 
 
-def _is_readable(dashboard: Dashboard, name: str) -> None:
-    dashboard.keep_screenshot(name)
-    assert dashboard.violations() == [], name
-
-
 def _nothing_came_alive(dashboard: Dashboard) -> None:
     assert dashboard.driver.title.endswith("Geosync")
     assert dashboard.all("main img, main script, main [onerror]") == []
@@ -356,12 +305,6 @@ def _nothing_came_alive(dashboard: Dashboard) -> None:
 def _status(dashboard: Dashboard, path: str) -> int:
     script = "fetch(arguments[0]).then((answer) => arguments[1](answer.status))"
     return int(dashboard.driver.execute_async_script(script, path))
-
-
-def _requests(dashboard: Dashboard) -> list[str]:
-    """What the page asked the API for since it was opened."""
-    script = "return performance.getEntriesByType('resource').map((one) => one.name)"
-    return [name for name in _run(dashboard, script) if "/api/" in name]
 
 
 def _run(dashboard: Dashboard, script: str) -> Any:
@@ -373,16 +316,3 @@ def _posts(dashboard: Dashboard) -> int:
     script = "fetch('api/v4/geo/audit_events?per_page=100').then((a) => a.json()).then((page) => arguments[0](page))"
     page: dict[str, Any] = dashboard.driver.execute_async_script(script)
     return len(page["nodes"])
-
-
-def _look(dashboard: Dashboard, *, away: bool) -> None:
-    """Tell the page what a browser does when its tab is left or seen again: a driven one always has the focus."""
-    hidden = str(away).lower()
-    _run(dashboard, f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }})")
-    _run(dashboard, "document.dispatchEvent(new Event('visibilitychange'))")
-
-
-def _offline(dashboard: Dashboard, offline: bool) -> None:
-    conditions = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
-    dashboard.driver.execute_cdp_cmd("Network.enable", {})
-    dashboard.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)

@@ -8,7 +8,8 @@ export class ApiError extends Error {
   }
 }
 
-const MOST_SECONDS = 35; // API Gateway gives up after 29
+const LOOK_SECONDS = 15; // then it is asked once more: a page says so, and does not wait for what hangs
+const ACT_SECONDS = 35; // API Gateway gives up after 29, with an answer
 let csrf = null;
 let ahead = 0; // milliseconds that the site's clock is ahead of this device's
 
@@ -18,15 +19,14 @@ export const siteTime = () => Date.now() + ahead;
 export const get = (path, signal) => send("GET", path, undefined, signal);
 export const act = (path, body = {}, method = "POST") => send(method, path, body);
 
-export async function session() {
-  const found = await get("api/v4/session");
-  csrf = found.csrf_token;
-  return found;
+// Every action of this session needs its token.
+export function keep(session) {
+  csrf = session.csrf_token;
 }
 
 export async function signIn(token) {
   const found = await act("sign-in", { token });
-  csrf = found.csrf_token;
+  keep(found);
   return found;
 }
 
@@ -39,8 +39,12 @@ async function send(method, path, body, signal) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf !== null) headers["X-CSRF-Token"] = csrf;
-  const limit = AbortSignal.timeout(MOST_SECONDS * 1000);
-  let answer;
+  const seconds = method === "GET" ? LOOK_SECONDS : ACT_SECONDS;
+  const end = new AbortController();
+  const leave = () => end.abort();
+  signal?.addEventListener("abort", leave);
+  const timer = setTimeout(leave, seconds * 1000);
+  let answer, found;
   try {
     answer = await fetch(path, {
       method,
@@ -49,16 +53,31 @@ async function send(method, path, body, signal) {
       credentials: "same-origin",
       cache: "no-store",
       redirect: "error",
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: end.signal,
     });
+    found = await readJson(answer);
   } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new ApiError(0, "the site does not answer");
+    if (error instanceof ApiError || signal?.aborted) throw error;
+    throw new ApiError(0, end.signal.aborted ? `the site did not answer within ${seconds} s` : "the site does not answer");
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", leave);
   }
   const date = Date.parse(answer.headers.get("Date") ?? "");
   // The header has whole seconds: a smaller difference is none.
   if (Number.isFinite(date)) ahead = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
-  const found = await answer.json().catch(() => null);
   if (!answer.ok) throw new ApiError(answer.status, found?.message ?? `the site answered ${answer.status}`);
   return found;
+}
+
+// What an answer holds. One that is cut off fails as if it had not come; what is in front of the API, and not the API, may
+// answer a problem in another form, which is null.
+async function readJson(answer) {
+  const text = await answer.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    if (answer.ok) throw new ApiError(answer.status, "what the site answered cannot be read");
+    return null;
+  }
 }

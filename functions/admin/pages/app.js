@@ -1,10 +1,11 @@
 // The dashboard: signed in or not, which page, and what was said last.
 
 import { html, render, useCallback, useEffect, useState } from "./ui.js";
-import { session as openSession, signOut } from "./api.js";
+import { keep, signOut } from "./api.js";
 import { DeadLetters } from "./dead_letters.js";
-import { Age } from "./parts.js";
-import { Events } from "./events.js";
+import { Age, Freshness } from "./parts.js";
+import { Audit, Events } from "./events.js";
+import { Findings } from "./findings.js";
 import { Repositories } from "./repositories.js";
 import { Repository } from "./repository.js";
 import { SignIn } from "./sign_in.js";
@@ -14,8 +15,10 @@ import { usePoll } from "./poll.js";
 const PAGES = [
   ["sites", "Geo sites", Sites],
   ["repositories", "Replication details", Repositories],
+  ["findings", "Missing and extra", Findings],
   ["dead-letters", "Dead letters", DeadLetters],
   ["events", "Geo events", Events],
+  ["audit", "Audit log", Audit],
 ];
 
 // The page named after the # of the address: { page, id, query }.
@@ -39,22 +42,20 @@ function App() {
   const [session, setSession] = useState(undefined); // undefined: not known yet; null: none
   const [why, setWhy] = useState(null);
 
-  const look = useCallback(async () => {
-    try {
-      setSession(await openSession());
-    } catch (error) {
-      setWhy(error.status === 401 ? null : error.message);
-      setSession(null);
-    }
-  }, []);
-  useEffect(() => void look(), []);
+  const none = useCallback(() => setSession(null), []);
+  const found = usePoll(session === undefined ? "api/v4/session" : null, 60, none);
+  useEffect(() => {
+    if (found.data === null) return;
+    keep(found.data);
+    setSession(found.data);
+  }, [found.data]);
 
   const over = useCallback((reason) => {
     setWhy(reason);
     setSession(null);
   }, []);
 
-  if (session === undefined) return html`<p class="loading" role="status">Loading…</p>`;
+  if (session === undefined) return html`<main class="loading"><h1>Geosync</h1><${Freshness} of=${[found]} /></main>`;
   if (session === null) return html`<${SignIn} why=${why} onSignedIn=${setSession} />`;
   return html`<${Shell} session=${session} onOver=${over} />`;
 }
@@ -114,4 +115,6 @@ function skip(event) {
   document.getElementById("main").focus();
 }
 
-render(html`<${App} />`, document.getElementById("app"));
+const place = document.getElementById("app");
+place.replaceChildren();
+render(html`<${App} />`, place);

@@ -1,7 +1,7 @@
 // The dead-letter queue: what is there and why; replay it, or give it up with a reason.
 
-import { html, useState } from "./ui.js";
-import { act, get } from "./api.js";
+import { html, useEffect, useState } from "./ui.js";
+import { act } from "./api.js";
 import { ActionButton, Age, Freshness, Heading, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural } from "./words.js";
@@ -28,14 +28,14 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
     ["Why it is here", (letter) => html`<span class="failure">${letter.reason}</span>`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
     ["A replay sends it to", (letter) => (letter.goes_to === "work" ? "the work queue" : "the events queue")],
-    ["Body", (letter) => html`<${Body} id=${letter.id} />`],
+    ["Body", (letter) => html`<${Body} id=${letter.id} onUnauthorized=${onUnauthorized} />`],
     ["Actions", (letter) => html`<div class="buttons">
       <${ActionButton} class="small" why=${readOnly} tell=${tell} busy=${busy} label=${`Replay ${letter.about || letter.id}`} onClick=${() => send("replay", { ids: [letter.id] })}>Replay<//>
       <${ActionButton} class="small danger" why=${readOnly} tell=${tell} busy=${busy} label=${`Discard ${letter.about || letter.id}`} onClick=${() => discard(letter)}>Discard<//>
     </div>`, "actions"],
   ];
   return html`
-    <div class="title"><${Heading}>Dead letters<//><${Freshness} poll=${letters} /></div>
+    <div class="title"><${Heading}>Dead letters<//><${Freshness} of=${[letters]} /></div>
     <p>Messages that could not be taken in. A replay sends them back to the queue that they came from; nothing is lost by it.</p>
     <div class="buttons">
       <${ActionButton} why=${readOnly} tell=${tell} busy=${busy} onClick=${() => send("replay", { all: true })}>Replay all<//>
@@ -46,16 +46,14 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("discard", { ids: [ask.id], reason })} />`;
 }
 
-// A message's body, asked for when somebody wants to see it.
-function Body({ id }) {
+// A message's body, asked for when somebody wants to see it, until it is there: somebody may have the message in hand.
+function Body({ id, onUnauthorized }) {
+  const [open, setOpen] = useState(false);
   const [body, setBody] = useState(null);
-  const open = async (event) => {
-    if (!event.target.open || body !== null) return;
-    try {
-      setBody((await get(`${ALL}/${id}`)).body);
-    } catch (error) {
-      setBody(`It cannot be shown: ${error.message}`);
-    }
-  };
-  return html`<details onToggle=${open}><summary>Show</summary><pre tabindex="0">${body ?? "Loading…"}</pre></details>`;
+  const asked = usePoll(open && body === null ? `${ALL}/${id}` : null, 30, onUnauthorized);
+  useEffect(() => {
+    if (asked.data !== null) setBody(asked.data.body);
+  }, [asked.data]);
+  const text = body ?? (asked.error ? `Not to be shown yet: ${asked.error.message}. It is asked for again.` : "Loading…");
+  return html`<details onToggle=${(event) => setOpen(event.target.open)}><summary>Show</summary><pre tabindex="0">${text}</pre></details>`;
 }

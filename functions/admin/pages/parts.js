@@ -42,19 +42,25 @@ export function Digest({ of, otherwise = "not known" }) {
   </details>`;
 }
 
-// How old what is shown is, and whether the site still answers.
-export function Freshness({ poll }) {
+const SLOW_SECONDS = 3;
+
+// How old what is shown is, and whether the site still answers; of several polls that one which an operator has to know of.
+export function Freshness({ of }) {
   const now = useNow(1);
-  const next = poll.nextAt ? Math.max(0, Math.ceil((poll.nextAt - now) / 1000)) : null;
+  const poll = of.find((one) => one.error) ?? of.find((one) => one.at === null) ?? of[0];
+  const again = html`<button type="button" class="small" onClick=${() => of.forEach((one) => one.refresh())}>Try now</button>`;
   if (poll.error) {
-    const since = poll.at ? html`This is as of <${Age} at=${poll.at} />.` : "There is nothing to show yet.";
+    const next = Math.max(0, Math.ceil((poll.nextAt - now) / 1000));
     return html`<div class="fresh stale">
-      <span role="alert"><span aria-hidden="true">⚠ </span><strong>Not up to date:</strong> ${poll.error.message}.</span>
-      ${" "}${since}${" "}<span aria-hidden="true">Next try in ${next} s.</span>
-      ${" "}<button type="button" class="small" onClick=${poll.refresh}>Try now</button>
+      <span role="alert"><span aria-hidden="true">⚠ </span><strong>${poll.at ? "Not up to date" : "Not to be shown yet"}:</strong> ${poll.error.message}.</span>
+      ${poll.at ? html` This is as of <${Age} at=${poll.at} />.` : ""}${" "}<span aria-hidden="true">Next try in ${next} s.</span>
+      ${" "}${again}
     </div>`;
   }
-  return html`<p class="fresh">${poll.at ? html`As of <time datetime=${new Date(poll.at).toISOString()}>${clock(poll.at)}</time>` : "Loading…"}</p>`;
+  if (poll.at) return html`<p class="fresh">As of <time datetime=${new Date(poll.at).toISOString()}>${clock(poll.at)}</time></p>`;
+  const waited = Math.floor((now - poll.askedAt) / 1000);
+  if (waited < SLOW_SECONDS) return html`<p class="fresh">Loading…</p>`;
+  return html`<p class="fresh stale"><span role="status">Loading… The site is slow to answer</span>: asked ${waited} s ago. ${again}</p>`;
 }
 
 // A button that acts. One that may not act stays reachable and says why.
@@ -112,6 +118,10 @@ export function Table({ caption, columns, rows, keyOf, empty }) {
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>
   </table></div>`;
 }
+
+// A container repository, with the way to its page.
+export const RepositoryLink = ({ row }) =>
+  row.id === null ? html`<bdi class="repository">${row.name}</bdi>` : html`<a class="repository" href=${`#/repositories/${row.id}`}><bdi>${row.name}</bdi></a>`;
 
 // Facts as pairs; one that is null is left out.
 export function Facts({ of }) {

@@ -1,42 +1,50 @@
 // Live without reloading: ask again and again, more seldom while the site does not answer, not at all while nobody looks.
 
-import { useCallback, useEffect, useReducer, useState } from "./ui.js";
+import { useCallback, useEffect, useReducer, useRef, useState } from "./ui.js";
 import { get, siteTime } from "./api.js";
 
+const FIRST_RETRY_SECONDS = 2;
 const MOST_SECONDS = 60;
+const NOTHING = { path: null, data: null, at: null, error: null, nextAt: null };
 
-// { data, at, error, nextAt, refresh }: the last answer, when it came, what went wrong since, when the next try is (both in
-// milliseconds by the site's clock). `data` is null until the first answer for this path. A null path asks for nothing.
+// { data, at, error, nextAt, askedAt, refresh }: the last answer, when it came, what went wrong since, when the next try is,
+// when it was first asked for (times in milliseconds by the site's clock). `data` and `at` are null until the first answer for
+// this path. A null path asks for nothing.
 export function usePoll(path, seconds, onUnauthorized) {
-  const [view, setView] = useState({ path: null });
+  const [view, setView] = useState(NOTHING);
   const [round, refresh] = useReducer((count) => count + 1, 0);
+  const asked = useRef({ path: null });
+  if (asked.current.path !== path) asked.current = { path, at: siteTime() };
 
   useEffect(() => {
     if (path === null) return undefined;
     let timer;
     let failures = 0;
-    let asking = false;
-    const end = new AbortController();
+    let current = null; // the try that is under way
 
     const ask = async () => {
       clearTimeout(timer);
-      if (document.hidden || asking) return;
-      asking = true;
+      if (document.hidden) return;
+      // A try takes the place of one that is under way: that one may hang on a network which is no more.
+      current?.abort();
+      const mine = new AbortController();
+      current = mine;
       let wait = seconds;
       try {
-        const data = await get(path, end.signal);
+        const data = await get(path, mine.signal);
+        if (mine.signal.aborted) return;
         failures = 0;
-        setView({ path, data, at: siteTime(), error: null, nextAt: null });
+        setView({ ...NOTHING, path, data, at: siteTime() });
       } catch (error) {
-        if (end.signal.aborted) return;
+        if (mine.signal.aborted) return;
         if (error.status === 401) return onUnauthorized(error);
+        // Soon at first, and a little by chance, so that open pages do not all come back in the same second.
+        wait = Math.min(FIRST_RETRY_SECONDS * 2 ** failures, MOST_SECONDS) * (0.8 + 0.4 * Math.random());
         failures += 1;
-        // A little by chance, so that open pages do not all come back in the same second.
-        wait = Math.min(seconds * 2 ** failures, MOST_SECONDS) * (0.8 + 0.4 * Math.random());
         const nextAt = siteTime() + wait * 1000;
-        setView((before) => ({ ...(before.path === path ? before : { path, data: null, at: null }), error, nextAt }));
+        setView((before) => ({ ...(before.path === path ? before : NOTHING), path, error, nextAt }));
       } finally {
-        asking = false;
+        if (current === mine) current = null;
       }
       timer = setTimeout(ask, wait * 1000);
     };
@@ -46,15 +54,25 @@ export function usePoll(path, seconds, onUnauthorized) {
     window.addEventListener("online", ask);
     ask();
     return () => {
-      end.abort();
+      current?.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", look);
       window.removeEventListener("online", ask);
     };
   }, [path, seconds, round]);
 
-  const current = view.path === path ? view : { data: null, at: null, error: null, nextAt: null };
-  return { ...current, refresh };
+  const shown = view.path === path ? view : NOTHING;
+  return { ...shown, askedAt: asked.current.at, refresh };
+}
+
+// A list whose pages end with a cursor, `perPage` entries each: [the poll of the page that is shown, what a Pager needs].
+// With another path, which has the filters, it begins at the first page.
+export function usePages(path, perPage, seconds, onUnauthorized) {
+  const [gone, setGone] = useState({ path, cursors: [] });
+  const cursors = gone.path === path ? gone.cursors : [];
+  const query = new URLSearchParams([["per_page", perPage], ...(cursors.length ? [["cursor", cursors.at(-1)]] : [])]);
+  const page = usePoll(path === null ? null : `${path}${path.includes("?") ? "&" : "?"}${query}`, seconds, onUnauthorized);
+  return [page, { cursors, onChange: (changed) => setGone({ path, cursors: changed }) }];
 }
 
 // The site's time, anew every `seconds`, for ages that go on.

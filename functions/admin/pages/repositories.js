@@ -1,44 +1,32 @@
 // The replication details: every container repository of this site, with filters, badges, failures and actions.
 
-import { html, useEffect, useState } from "./ui.js";
+import { html, useState } from "./ui.js";
 import { act } from "./api.js";
-import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Question, Table } from "./parts.js";
-import { RepositoryLink } from "./sites.js";
-import { useAction, usePoll } from "./poll.js";
+import { Filters, useFilters } from "./filters.js";
+import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Question, RepositoryLink, Table } from "./parts.js";
+import { useAction, usePages } from "./poll.js";
 import { plural, STATES, VERIFICATION_STATES } from "./words.js";
 
 const PER_PAGE = 20;
-const FILTERS = ["state", "verification_state", "prefix"];
+const SELECTS = [["state", "Replication", STATES], ["verification_state", "Verification", VERIFICATION_STATES]];
 
 export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
-  const [cursors, setCursors] = useState([]);
-  const filters = new URLSearchParams(FILTERS.flatMap((name) => (route.query.get(name) ? [[name, route.query.get(name)]] : [])));
-  const asked = filters.toString();
-  useEffect(() => setCursors([]), [asked]);
-
-  const query = new URLSearchParams([...filters, ["per_page", PER_PAGE]]);
-  if (cursors.length) query.set("cursor", cursors.at(-1));
-  const page = usePoll(`api/v4/geo/container_repositories?${query}`, 5, onUnauthorized);
+  const [filters, change] = useFilters(route, ["state", "verification_state", "prefix"]);
+  const [page, pages] = usePages(`api/v4/geo/container_repositories?${filters}`, PER_PAGE, 5, onUnauthorized);
 
   if (current?.primary) {
     return html`<div class="title"><${Heading}>Replication details<//></div>
       <p class="empty">${current.name} is the primary: what is replicated from it, each secondary's own dashboard shows. The <a href="#/sites">Geo sites</a> lead there.</p>`;
   }
-  const change = (name, value) => {
-    const changed = new URLSearchParams(filters);
-    if (value) changed.set(name, value);
-    else changed.delete(name);
-    location.hash = `#/repositories${changed.size ? `?${changed}` : ""}`;
-  };
   const rows = page.data?.nodes ?? [];
   return html`
-    <div class="title"><${Heading}>Replication details<//><${Freshness} poll=${page} /></div>
-    <${Filters} filters=${filters} change=${change} />
+    <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
+    <${Filters} label="Container repositories" selects=${SELECTS} filters=${filters} change=${change} />
     <${Actions} tell=${tell} why=${noSync} refresh=${page.refresh} />
     ${page.data?.unreadable.map((text) => html`<p class="problem">A row cannot be read: ${text}</p>`)}
     ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="Container repositories, by name" rows=${rows} keyOf=${(row) => row.name}
-      empty=${emptyText(page.data, filters, cursors)} columns=${columns(tell, noSync, page.refresh)} />
-    <${Pager} info=${page.data.page_info} cursors=${cursors} onChange=${setCursors} what="container repositories" /></div>`}`;
+      empty=${emptyText(page.data, filters, pages.cursors)} columns=${columns(tell, noSync, page.refresh)} />
+    <${Pager} info=${page.data.page_info} ...${pages} what="container repositories" /></div>`}`;
 }
 
 function emptyText(page, filters, cursors) {
@@ -71,27 +59,6 @@ export function RowActions({ row, tell, why, refresh }) {
     <${ActionButton} class="small" why=${why ?? unknown} tell=${tell} busy=${busy} label=${`Resync ${row.name}`} onClick=${() => send("resync")}>Resync<//>
     <${ActionButton} class="small" why=${why ?? unknown} tell=${tell} busy=${busy} label=${`Reverify ${row.name}`} onClick=${() => send("reverify")}>Reverify<//>
   </div>`;
-}
-
-function Filters({ filters, change }) {
-  const [prefix, setPrefix] = useState(filters.get("prefix") ?? "");
-  useEffect(() => setPrefix(filters.get("prefix") ?? ""), [filters.get("prefix")]);
-  const select = (name, title, states) => html`<label>${title}
-    <select name=${name} value=${filters.get(name) ?? ""} onChange=${(event) => change(name, event.target.value)}>
-      <option value="">All</option>
-      ${Object.entries(states).map(([state, text]) => html`<option key=${state} value=${state}>${text}</option>`)}
-    </select></label>`;
-  const submit = (event) => {
-    event.preventDefault();
-    change("prefix", prefix.trim());
-  };
-  return html`<form class="filters" role="search" aria-label="Container repositories" onSubmit=${submit}>
-    ${select("state", "Replication", STATES)}
-    ${select("verification_state", "Verification", VERIFICATION_STATES)}
-    <label class="grow">Name begins with
-      <input type="search" name="prefix" maxlength="255" value=${prefix} spellcheck="false" autocapitalize="none" onInput=${(event) => setPrefix(event.target.value)} /></label>
-    <button type="submit">Filter</button>
-  </form>`;
 }
 
 const QUESTIONS = [

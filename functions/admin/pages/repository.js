@@ -1,28 +1,29 @@
 // One container repository: its row, what is owed in it, and its tags on both sides.
 
-import { html, useState } from "./ui.js";
+import { html } from "./ui.js";
 import { act } from "./api.js";
+import { FoundIn } from "./findings.js";
 import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
-import { useAction, usePoll } from "./poll.js";
+import { useAction, usePages, usePoll } from "./poll.js";
 import { count, duration, STATES, VERIFICATION_STATES } from "./words.js";
 
 const PER_PAGE = 20;
 
 export function Repository({ route, tell, noSync, onUnauthorized }) {
-  const [cursors, setCursors] = useState([]);
   const id = /^[1-9]\d{0,15}$/.test(route.id) ? route.id : null;
   const one = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}`, 5, onUnauthorized);
-  const query = new URLSearchParams([["per_page", PER_PAGE], ...(cursors.length ? [["cursor", cursors.at(-1)]] : [])]);
-  const tags = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}/tags?${query}`, 5, onUnauthorized);
-  const refresh = () => [one, tags].forEach((poll) => poll.refresh());
+  const found = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}/findings`, 10, onUnauthorized);
+  const [tags, pages] = usePages(id === null ? null : `api/v4/geo/container_repositories/${id}/tags`, PER_PAGE, 5, onUnauthorized);
+  const all = [one, found, tags];
+  const refresh = () => all.forEach((poll) => poll.refresh());
   const row = one.data;
   const back = html`<p><a href="#/repositories">‹ All container repositories</a></p>`;
   if (id === null) return html`${back}<div class="title"><${Heading}>No such container repository<//></div>`;
   return html`
     ${back}
     <div class="title"><${Heading}><bdi class="repository">${row?.name ?? `Container repository ${id}`}</bdi><//>
-      <${Freshness} poll=${one.error ? one : tags.error ? tags : one} /></div>
+      <${Freshness} of=${all} /></div>
     ${row && html`<div class=${one.error ? "flow old" : "flow"}>
       <section class="card" aria-label="The row">
         <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
@@ -36,11 +37,12 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
       ${row.owed.length > 0 && html`<h2>Owed</h2><${Table} caption=${owedCaption(row)} rows=${row.owed} keyOf=${(owed) => owed.reference}
         columns=${owedColumns(row, tell, noSync, refresh)} />`}
     </div>`}
+    ${found.data && html`<${FoundIn} found=${found.data} tell=${tell} why=${noSync} refresh=${refresh} />`}
     <h2>Tags on both sides</h2>
     <p class="dim">As far as this site knows without asking either registry.</p>
-    ${tags.data && html`<${Table} caption="Tags, by name" rows=${tags.data.nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
+    ${tags.data && html`<div class=${tags.error ? "old" : ""}><${Table} caption="Tags, by name" rows=${tags.data.nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
         empty=${tags.data.page_info.has_next_page ? "None here; there are more on the next page." : "No tag is known."} />
-      <${Pager} info=${tags.data.page_info} cursors=${cursors} onChange=${setCursors} what="tags" />`}`;
+      <${Pager} info=${tags.data.page_info} ...${pages} what="tags" /></div>`}`;
 }
 
 function facts(row) {

@@ -2,7 +2,7 @@
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
-import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question } from "./parts.js";
+import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question, RepositoryLink } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { count, duration, plural } from "./words.js";
 
@@ -18,7 +18,7 @@ export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
   const refresh = () => [sites, statuses].forEach((poll) => poll.refresh());
   const known = sites.data ?? [];
   return html`
-    <div class="title"><${Heading}>Geo sites<//><${Freshness} poll=${statuses.error ? statuses : sites.error ? sites : statuses} /></div>
+    <div class="title"><${Heading}>Geo sites<//><${Freshness} of=${[statuses, sites]} /></div>
     <div class=${statuses.error ? "sites old" : "sites"}>${known.map((site) => {
       const status = statuses.data?.find((one) => one.geo_node_id === site.id);
       return html`<${Site} key=${site.id} site=${site} status=${status} isLoaded=${statuses.data !== null}
@@ -69,9 +69,11 @@ function SecondaryFacts({ status, isCurrent }) {
   const isKnown = isCurrent || s.reported_at !== null;
   const point = html`<p class="point"><span class="name">Recovery point</span>
     <strong><${Age} at=${s.recovery_point_at} otherwise="not known" /></strong>
-    <span class="dim">${s.recovery_point_at ? "Everything pushed before this moment is at this site and was seen there." : isKnown && whyUnknown(s)}</span></p>`;
+    <span class="dim">${s.recovery_point_at ? "Everything pushed before this moment is at this site and was seen there." : isKnown && whyUnknown(s)}</span>
+    ${s.recovery_point_at && s.recovery_point_stands_because && html`<span class="dim">It does not move on now: ${s.recovery_point_stands_because}.</span>`}</p>`;
   if (!isKnown) return point;
   return html`${point}
+    <${WouldBeLost} status=${s} />
     <div class="meters">
       <${Percentage} name="Synced" text=${s.container_repositories_synced_in_percentage} of=${[s.container_repositories_synced_count, s.container_repositories_registry_count]} />
       <${Percentage} name="Verified" text=${s.container_repositories_verified_in_percentage} of=${[s.container_repositories_verified_count, s.container_repositories_verification_total_count]} />
@@ -89,15 +91,26 @@ function SecondaryFacts({ status, isCurrent }) {
       ["Last heartbeat", html`<${Age} at=${s.last_heartbeat_at} otherwise="none yet" />`],
       ["Proved by comparison", html`<${Age} at=${s.proved_at} otherwise="not yet" />`],
       s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
+      s.notifications_lost_count > 0 && ["Notifications lost", count(s.notifications_lost_count), "bad"],
+      s.deletes_suspended_since !== null && ["Deletes suspended since", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">What is missing</a>`}`, "bad wide"],
       s.paused_since !== null && ["Paused since", html`<${Age} at=${s.paused_since} />${s.pause_reason ? `: ${s.pause_reason}` : ""}`, "bad wide"],
       s.registries_on_hold.length > 0 && ["Registries on hold", s.registries_on_hold.join("; "), "bad wide"],
     ]} />`;
+}
+
+// What would be lost if the primary were gone now: by name, the oldest first.
+function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: number, more_owed: more } }) {
+  if (!number && !more) return null;
+  return html`<details class="lost"><summary>If the primary were gone now, ${more ? "more than " : ""}${plural(number ?? names.length, "push", "pushes")} would be lost</summary>
+    <ul>${names.map((name) => html`<li key=${name}><bdi><code>${name}</code></bdi></li>`)}</ul>
+    ${(number > names.length || more) && html`<p class="dim">These are the oldest ${count(names.length)}.</p>`}</details>`;
 }
 
 function whyUnknown(s) {
   if (s.events_waiting_count) return `${plural(s.events_waiting_count, "geo event waits", "geo events wait")} to be taken in: until then nobody can say.`;
   if (s.paused_since !== null) return "The site is paused.";
   if (s.proved_at === null) return "It is known from the end of the first comparison of everything on.";
+  if (s.recovery_point_stands_because) return `${s.recovery_point_stands_because}.`;
   return "The command geosync status says what keeps it from being known.";
 }
 
@@ -116,11 +129,23 @@ const WALK = { not_begun: "Not begun", running: "Running", finished: "Finished",
 
 function Backfill({ backfill }) {
   const b = backfill;
+  if (b.state === "not_begun") return html`<h3>Backfill and comparison</h3><p><${Badge} state=${b.state} text=${WALK[b.state]} /> The next minute begins it.</p>`;
+  const left = b.seconds_left >= 1 ? ` About ${duration(b.seconds_left)} left.` : "";
   return html`<h3>Backfill and comparison</h3>
-    <p><${Badge} state=${b.state} text=${WALK[b.state]} /> ${b.state !== "not_begun" && html`
-      ${plural(b.repositories, "repository", "repositories")} of the primary's catalogue so far${b.state === "running" && b.last !== null ? html`, now at <code>${b.last}</code>` : ""};
-      begun <${Age} at=${b.started_at} />${b.finished_at ? html`, ended <${Age} at=${b.finished_at} />` : ""}.`}</p>
+    <p><${Badge} state=${b.state} text=${WALK[b.state]} /> ${" "}Begun <${Age} at=${b.started_at} />${b.finished_at ? html`, ended <${Age} at=${b.finished_at} />` : ""}. ${plural(b.tags, "tag", "tags")} compared, ${count(b.found)} of them different.
+      ${b.state === "running" ? left : ""}
+      ${b.state === "running" && b.last !== null && !b.listed ? html` The catalogue is read up to <bdi><code>${b.last}</code></bdi>.` : ""}</p>
+    ${b.state !== "finished" && html`<div class="meters walk">
+      <${Progress} name="Repositories compared" done=${b.compared} of=${b.repositories} more=${!b.listed} />
+      ${b.found > 0 && html`<${Progress} name="Different tags copied and seen" done=${b.settled} of=${b.found} />`}</div>`}
     ${b.failure && html`<p class="problem">${b.failure}</p>`}`;
+}
+
+// How much of something is done; `more`: the whole is not known yet.
+function Progress({ name, done, of, more = false }) {
+  const text = `${count(done)} of ${count(of)}${more ? " so far" : ""}`;
+  return html`<div class="meter"><div><span>${name}</span></div>
+    <progress max=${Math.max(of, 1)} value=${done} aria-label=${`${name}: ${text}`}></progress><div class="dim">${text}</div></div>`;
 }
 
 function Failing({ page }) {
@@ -130,9 +155,6 @@ function Failing({ page }) {
       <span class="failure">${row.last_sync_failure ?? row.verification_failure ?? "It has failed."}</span></li>`)}</ul>
     <p><a href="#/repositories?state=failed">All that have failed</a></p>`;
 }
-
-export const RepositoryLink = ({ row }) =>
-  row.id === null ? html`<bdi class="repository">${row.name}</bdi>` : html`<a class="repository" href=${`#/repositories/${row.id}`}><bdi>${row.name}</bdi></a>`;
 
 function PauseAndResume({ status, tell, why, refresh }) {
   const [run, busy] = useAction(tell);

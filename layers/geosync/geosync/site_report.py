@@ -49,5 +49,7 @@ def site_report(
         "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
+        "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
+        "deletes_suspended_because": status.deletes.reason,
         "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
     }

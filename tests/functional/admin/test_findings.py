@@ -105,9 +105,11 @@ def test_one_repository_s_findings_and_that_there_are_none(site: Site, ask: Ask)
 @pytest.mark.parametrize("action", ["adopt", "keep"])
 def test_tags_are_adopted_or_kept(site: Site, ask: Ask, action: str) -> None:
     path = found(site, "group/a")
-    assert ask.act(f"{path}/{action}", {"tags": ["mine"]}).status == 202
+    assert "mine" in ask.act(f"{path}/{action}", {"tags": ["mine"]}).message
     assert ask.act(f"{path}/{action}").status == 202
-    some, everything = site.messages("work")
+    many = ask.act(f"{path}/{action}", {"tags": [f"t{number}" for number in range(7)]}).message
+    assert "t0, t1, t2, t3, t4 and 2 more of group/a" in many
+    some, everything, _ = site.messages("work")
     assert (some["repository"], some["references"], some["if_absent"]) == ("group/a", ["tag#mine"], action)
     assert everything["references"] == ["*"]
     assert ask.act(f"{path}/{action}", {"tags": ["no tag"]}).status == 400
@@ -117,17 +119,23 @@ def test_tags_are_adopted_or_kept(site: Site, ask: Ask, action: str) -> None:
 
 def test_where_nothing_is_removed_nothing_is_adopted(site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELETES", "keep")
+    assert ask("GET", "/api/v4/geo/deletes").json["policy"] == "keep"
     answer = ask.act(f"{found(site, 'group/a')}/adopt")
     assert (answer.status, "Deletes=keep" in answer.message) == (409, True)
     assert site.messages("work") == []
 
 
 def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask: Ask) -> None:
-    assert ask("GET", "/api/v4/geo/deletes").json == {"suspended": False, "suspended_at": None, "reason": None}
+    assert ask("GET", "/api/v4/geo/deletes").json == {
+        "policy": "propagate", "suspended": False, "suspended_at": None, "reason": None
+    }  # fmt: skip
     values: dict[str, Any] = {"suspended_at": 1_700_000_000_000, "reason": "half of group/a is missing"}
     site.store.write(Update(key=breaker.KEY, set=values))
     shown = ask("GET", "/api/v4/geo/deletes").json
     assert (shown["suspended"], shown["reason"]) == (True, "half of group/a is missing")
+    status = ask("GET", "/api/v4/geo_sites/1/status").json
+    assert status["deletes_suspended_since"] == shown["suspended_at"] == "2023-11-14T22:13:20.000Z"
+    assert status["deletes_suspended_because"] == "half of group/a is missing"
     for message in ("the next comparison removes", "nothing was suspended"):
         assert message in ask.act("/api/v4/geo/deletes/resume").message
         assert ask("GET", "/api/v4/geo/deletes").json["suspended"] is False

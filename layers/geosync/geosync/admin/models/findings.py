@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from geosync.admin.models.common import Answer, References, Request
@@ -33,6 +35,7 @@ class TagsOf(Request):
 class Deletes(Answer):
     """The breaker: suspended when so much is missing at the primary that the primary is the one to be doubted."""
 
+    policy: Literal["propagate", "keep"] = Field(description="keep: this site removes nothing (the parameter Deletes).")
     suspended: bool
     suspended_at: str | None
     reason: str | None

@@ -77,6 +77,8 @@ class GeoSiteStatus(BaseModel):
     paused_since: str | None = None
     pause_reason: str | None = None
     registries_on_hold: list[str] = []
+    deletes_suspended_since: str | None = Field(default=None, description="Of deletes by comparison; null: they go on.")
+    deletes_suspended_because: str | None = None
     last_heartbeat_at: str | None = None
     reported_at: str | None = Field(default=None, description="When its report arrived; null of the site that answers.")
     updated_at: str

@@ -34,6 +34,8 @@ from geosync.sync_registry import breaker, listing
 from geosync.sync_registry.findings import Finding as Found
 
 TAGS = ["missing and extra"]
+MOST_NAMED = 5
+"""Tags that the message of an action names."""
 
 
 def add(app: APIGatewayRestResolver, site: Site) -> None:
@@ -78,7 +80,8 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
             raise Refusal(409, f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
         name = site.repository(number)
         deletions.adopt(site.store, site.sqs, site.settings.work_queue_url, name, _tags(asked))
-        return Enqueued(message=f"{site.name} asks the primary for what is extra in {name}, and removes the rest")
+        what = _named(asked) or "what is extra"
+        return Enqueued(message=f"{site.name} asks the primary for {what} of {name}, and removes what it does not have")
 
     @app.post(
         f"{REPOSITORY}/keep",
@@ -90,7 +93,7 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         site.must_be_secondary("keep")
         name = site.repository(number)
         deletions.keep(site.store, site.sqs, site.settings.work_queue_url, name, _tags(asked))
-        return Enqueued(message=f"What is missing of {name} stays at {site.name}")
+        return Enqueued(message=f"{_named(asked) or 'What is missing'} of {name} stays at {site.name}")
 
     @app.get(
         "/api/v4/geo/deletes",
@@ -100,7 +103,12 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
     )
     def show_deletes() -> Deletes:
         state = breaker.read(site.store)
-        return Deletes(suspended=state.suspended, suspended_at=optional_moment(state.suspended_at), reason=state.reason)
+        return Deletes(
+            policy=site.settings.deletes,
+            suspended=state.suspended,
+            suspended_at=optional_moment(state.suspended_at),
+            reason=state.reason,
+        )
 
     @app.post(
         "/api/v4/geo/deletes/resume",
@@ -119,6 +127,12 @@ def _tags(asked: TagsOf) -> list[str]:
     if not all(map(is_tag, asked.tags)):
         raise Refusal(400, "tags: one of them is no tag")
     return asked.tags
+
+
+def _named(asked: TagsOf) -> str:
+    """The tags as a message names them, "" for all."""
+    more = f" and {len(asked.tags) - MOST_NAMED} more" if len(asked.tags) > MOST_NAMED else ""
+    return ", ".join(asked.tags[:MOST_NAMED]) + more
 
 
 def _finding(found: Found, number: int | None) -> Finding:

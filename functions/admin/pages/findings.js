@@ -1,0 +1,130 @@
+// What comparisons found besides: tags that are missing at the primary, and tags here that Geosync did not put here. And whether
+// deletes by comparison go on, or are suspended because so much is missing that the primary is the one to be doubted.
+
+import { html, useState } from "./ui.js";
+import { act } from "./api.js";
+import { Filters, useFilters } from "./filters.js";
+import { ActionButton, Age, Badge, Freshness, Heading, Pager, Question, RepositoryLink, Table } from "./parts.js";
+import { useAction, usePages, usePoll } from "./poll.js";
+import { count, plural } from "./words.js";
+
+const PER_PAGE = 20;
+const NAMES_SHOWN = 5;
+const SELECTS = [["kind", "With tags that are", { missing: "Missing at the primary", extra: "Extra here" }]];
+
+export function Findings({ route, current, tell, noSync, onUnauthorized }) {
+  const [filters, change] = useFilters(route, ["kind", "prefix"]);
+  const [page, pages] = usePages(`api/v4/geo/findings?${filters}`, PER_PAGE, 10, onUnauthorized);
+  const deletes = usePoll("api/v4/geo/deletes", 10, onUnauthorized);
+  const all = [page, deletes];
+  const refresh = () => all.forEach((poll) => poll.refresh());
+  if (current?.primary) {
+    return html`<div class="title"><${Heading}>Missing and extra<//></div>
+      <p class="empty">${current.name} is the primary: what a secondary misses here, or has besides, its own dashboard shows. The <a href="#/sites">Geo sites</a> lead there.</p>`;
+  }
+  return html`
+    <div class="title"><${Heading}>Missing and extra<//><${Freshness} of=${all} /></div>
+    ${deletes.data && html`<${Deletes} deletes=${deletes.data} old=${deletes.error !== null} tell=${tell} why=${noSync} refresh=${refresh} />`}
+    <${Filters} label="What comparisons found" selects=${SELECTS} filters=${filters} change=${change} />
+    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="What the latest comparisons found, by container repository" rows=${page.data.nodes} keyOf=${(found) => found.name}
+      columns=${columns(deletes.data, tell, noSync, refresh)} empty=${emptyText(page.data, filters, pages.cursors)} />
+      <${Pager} info=${page.data.page_info} ...${pages} what="findings" /></div>`}`;
+}
+
+function emptyText(page, filters, cursors) {
+  if (page.page_info.has_next_page) return "None of these fits the filters; there are more on the next page.";
+  if (cursors.length) return "There are no more.";
+  return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary and nothing is extra here, as far as comparisons have looked.";
+}
+
+function Deletes({ deletes, old, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const [ask, setAsk] = useState(null);
+  const send = async () => {
+    await run(async () => (await act("api/v4/geo/deletes/resume")).message);
+    refresh();
+  };
+  const resume = () =>
+    setAsk({ title: "Is all of it gone for good?", text: "The next comparison removes here what was found missing at the primary until now. What only this site has left of it is lost then.", action: "Resume deletes" });
+  const [state, text] = deletes.policy === "keep" ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : ["succeeded", "On"];
+  return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
+    <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
+    ${deletes.policy === "keep" && html`<p class="dim">This site removes nothing (<code>Deletes=keep</code>): what is missing at the primary stays here.</p>`}
+    ${deletes.suspended
+      ? html`<p class="problem">${deletes.reason}, since <${Age} at=${deletes.suspended_at} />.</p>
+        <p>Was all of it deleted on purpose? Then resume. If not, mend the primary: once its tags are back, deletes go on by themselves.</p>
+        <div class="buttons"><${ActionButton} class="danger" why=${why} tell=${tell} busy=${busy} onClick=${resume}>Resume deletes<//></div>`
+      : deletes.policy === "propagate" && html`<p class="dim">What a second comparison still misses at the primary is removed here. An extra tag is never removed, unless it is adopted.</p>`}
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />
+  </section></div>`;
+}
+
+const columns = (deletes, tell, why, refresh) => [
+  ["Container repository", (found) => html`<${RepositoryLink} row=${found} />${found.gone && html`<span class="failure">The primary does not know it at all</span>`}`, "name"],
+  ["Missing at the primary", (found) => html`<${Names} number=${found.missing_count} names=${found.missing} of=${` of ${plural(found.tags_count, "tag", "tags")}`} />`],
+  ["Extra here", (found) => html`<${Names} number=${found.extra_count} names=${found.extra} of="" />`],
+  ["Found", (found) => html`<${Age} at=${found.found_at} />`],
+  ["Actions", (found) => html`<div class="buttons">
+    ${found.missing_count > 0 && html`<${Act} kind="keep" found=${found} tell=${tell} why=${why} refresh=${refresh} />`}
+    ${found.extra_count > 0 && html`<${Act} kind="adopt" found=${found} tell=${tell} why=${why ?? noAdoption(deletes)} refresh=${refresh} />`}</div>`, "actions"],
+];
+
+const noAdoption = (deletes) => (deletes?.policy === "keep" ? "This site removes nothing (Deletes=keep): there is nothing to adopt for" : null);
+
+// How many tags, and which: the first few at once, the others on demand. Of very many only the first are known by name.
+function Names({ number, names, of }) {
+  if (number === 0) return html`<span class="dim">none</span>`;
+  const list = (some) => some.map((name, at) => html`<span key=${name}>${at ? ", " : ""}<bdi><code>${name}</code></bdi></span>`);
+  const unnamed = number - names.length;
+  const rest = names.slice(NAMES_SHOWN);
+  return html`<strong>${count(number)}${of}</strong><div class="names">${list(names.slice(0, NAMES_SHOWN))}</div>
+    ${rest.length > 0 && html`<details><summary>${count(rest.length)} more</summary><div class="names">${list(rest)}</div></details>`}
+    ${unnamed > 0 && html`<span class="dim">and ${count(unnamed)} that are not named</span>`}`;
+}
+
+const WORDS = {
+  keep: {
+    title: "Keep",
+    all: (found) => `Keep what is missing of ${found.name}`,
+    question: (what) => `${what} will not be removed here, though the primary has it no more. It counts as extra from then on.`,
+  },
+  adopt: {
+    title: "Adopt",
+    all: (found) => `Adopt what is extra in ${found.name}`,
+    question: (what) => `${what} will be treated as if Geosync had put it here: the primary is asked, and what it does not have is removed here. An image that only this site has is lost then.`,
+  },
+};
+
+// Keep or adopt one tag, or all of a container repository. Each asks first: an adoption removes, and there is no undo.
+function Act({ kind, found, tag = null, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const [ask, setAsk] = useState(null);
+  const words = WORDS[kind];
+  const unknown = found.id === null ? "This container repository has no id yet: its first sync gives it one" : null;
+  const label = tag === null ? words.all(found) : `${words.title} ${tag} of ${found.name}`;
+  const number = kind === "keep" ? found.missing_count : found.extra_count;
+  const what = tag === null ? `What is ${kind === "keep" ? "missing of" : "extra in"} ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
+  const send = async () => {
+    await run(async () => (await act(`api/v4/geo/container_repositories/${found.id}/${kind}`, { tags: tag === null ? [] : [tag] })).message);
+    refresh();
+  };
+  return html`<${ActionButton} class=${kind === "adopt" ? "small danger" : "small"} why=${why ?? unknown} tell=${tell} busy=${busy} label=${label}
+      onClick=${() => setAsk({ title: `${label}?`, text: words.question(what), action: words.title })}>${words.title}<//>
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />`;
+}
+
+// The same of one container repository, tag by tag.
+export function FoundIn({ found, tell, why, refresh }) {
+  const rows = [
+    ...found.missing.map((tag) => ({ tag, kind: "keep", text: "Missing at the primary" })),
+    ...found.extra.map((tag) => ({ tag, kind: "adopt", text: "Extra here" })),
+  ];
+  if (rows.length === 0) return null;
+  const number = found.missing_count + found.extra_count;
+  return html`<h2>Missing and extra</h2>
+    <${Table} caption=${`${rows.length < number ? `${count(rows.length)} of ${plural(number, "tag", "tags")}` : "Tags"} that only this site has, by the latest comparison`} rows=${rows} keyOf=${(row) => `${row.kind} ${row.tag}`} columns=${[
+      ["Tag", (row) => html`<bdi><code>${row.tag}</code></bdi>`, "name"],
+      ["Found", (row) => html`<${Badge} state="pending" text=${row.text} /> <span class="dim"><${Age} at=${found.found_at} /></span>`],
+      ["Actions", (row) => html`<div class="buttons"><${Act} kind=${row.kind} found=${found} tag=${row.tag} tell=${tell} why=${why} refresh=${refresh} /></div>`, "actions"],
+    ]} />`;
+}

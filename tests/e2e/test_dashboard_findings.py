@@ -1,0 +1,117 @@
+"""What is missing at the primary and extra here, in the dashboard: an operator keeps, adopts, lets deletes go on."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import requests
+from tests.e2e.browser import PHONE, Dashboard
+from tests.e2e.parts import Site, eventually
+from tests.e2e.registries import digest, maker
+
+
+def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
+    primary: Site, secondaries: list[Site], dashboard: Dashboard
+) -> None:
+    site, repository = dashboard.site, f"e2e/findings/{uuid.uuid4().hex[:10]}"
+    with maker(primary) as make, maker(site) as here, ExitStack() as lost:
+        lost.callback(_resume_deletes, secondaries)  # every site's comparison may have seen it
+        for tag in ("v1", "v2", "v3", "v4"):
+            make.image(repository, tag, layers=1)
+        eventually(lambda: (site.item(repository, "row") or {}).get("state") == "2", seconds=40, what="the sync")
+        for tag in ("mine", "old"):
+            here.image(repository, tag, layers=1)
+        lost.enter_context(_lost(primary, repository, "v2", "v3", "v4"))
+
+        dashboard.sign_in()
+        dashboard.go("Replication details")
+        dashboard.find("input[name=prefix]").send_keys(repository)
+        dashboard.press("Filter")
+        dashboard.press(repository, "tbody th a")
+        dashboard.press(f"Resync {repository}")
+        dashboard.shows("Missing and extra", "v2", "v3", "v4", "Missing at the primary", "mine", "old", "Extra here")
+        dashboard.is_readable("findings-of-a-repository")
+
+        dashboard.go("Geo sites")
+        dashboard.shows("Deletes suspended since", f"3 of the 4 tags of {repository} are missing at the primary")
+        dashboard.press("What is missing", "main a")
+        dashboard.heading("Missing and extra")
+        dashboard.shows("✕ Suspended", f"3 of the 4 tags of {repository}", repository, "3 of 4 tags", "mine, old")
+        dashboard.is_readable("findings-suspended")
+
+        dashboard.press(repository, "tbody th a")
+        _confirm(dashboard, f"Adopt old of {repository}", "Adopt")
+        dashboard.shows(f"asks the primary for old of {repository}", within="[role=status]")
+        _confirm(dashboard, f"Keep v2 of {repository}", "Keep")
+        dashboard.shows(f"v2 of {repository} stays at {site.name}", within="[role=status]")
+        gone = [f"Adopt old of {repository}", f"Keep v2 of {repository}"]
+        eventually(lambda: not _buttons(dashboard, gone), what="what was spoken of to be listed no more")
+        _soon(site, lambda: digest(here, repository, "old") is None, what="the adopted tag to go")
+        _soon(site, lambda: site.item(repository, "tag#v2") is None, what="the kept tag to be let go")
+
+        dashboard.go("Missing and extra")
+        _confirm(dashboard, "Resume deletes", "Resume deletes")
+        dashboard.shows("the next comparison removes what was found missing until now", "✓ On")
+        dashboard.press(repository, "tbody th a")
+        dashboard.press(f"Resync {repository}")
+        _soon(site, lambda: digest(here, repository, "v3") is None, what="the missing tag to go")
+        assert [digest(here, repository, tag) is not None for tag in ("v1", "v2", "mine")] == [True] * 3
+        extras = [f"Adopt {tag} of {repository}" for tag in ("mine", "v2")]
+        eventually(lambda: _buttons(dashboard, extras) == extras, what="what was kept to be extra")
+
+        dashboard.open(size=PHONE, scheme="dark")
+        dashboard.sign_in("read")
+        dashboard.go("Missing and extra")
+        dashboard.press(f"Adopt what is extra in {repository}")
+        dashboard.shows("You signed in with the read token, which may only look", within="[role=status]")
+        assert dashboard.all("dialog[open]") == []
+        assert digest(here, repository, "mine") is not None
+
+
+@contextmanager
+def _lost(primary: Site, repository: str, *tags: str) -> Iterator[None]:
+    """Tags are out of the primary's storage for a while: no notification tells of it."""
+    folder = Path(primary.about["registry_folder"]) / "data" / "docker/registry/v2/repositories" / repository
+    away = [(folder / "_manifests/tags" / tag, folder / tag) for tag in tags]
+    for place, other in away:
+        place.rename(other)
+    try:
+        yield
+    finally:
+        for place, other in away:
+            other.rename(place)
+
+
+def _resume_deletes(sites: list[Site]) -> None:
+    for site in sites:
+        token = site.about["admin_act_token"]
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = f"{site.about['admin_url']}/api/v4/geo/deletes/resume"
+        requests.post(url, data="{}", headers=headers, timeout=30).raise_for_status()
+
+
+def _soon(site: Site, look: Callable[[], bool], *, what: str) -> None:
+    """Wait for something, with what the schedule does every minute hurried."""
+
+    def seen() -> bool:
+        if look():
+            return True
+        site.invoke("reconcile")
+        return False
+
+    eventually(seen, seconds=30, what=what)
+
+
+def _confirm(dashboard: Dashboard, button: str, answer: str) -> None:
+    """Press a button, and the one in the question that it asks."""
+    dashboard.press(button)
+    dashboard.press(answer, "dialog[open] button")
+
+
+def _buttons(dashboard: Dashboard, names: list[str]) -> list[str]:
+    """Which of these buttons are there."""
+    script = "return [...document.querySelectorAll('button[aria-label]')].map((one) => one.ariaLabel)"
+    return [name for name in dashboard.driver.execute_script(script) if name in names]

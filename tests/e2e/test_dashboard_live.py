@@ -1,0 +1,133 @@
+"""The dashboard goes on by itself: what it shows while the site is slow or fails, and when it asks again."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from selenium import webdriver
+from tests.e2e.browser import Dashboard
+from tests.e2e.parts import Site, eventually
+from tests.support.proxy import Call, CountingProxy, Cut, Status
+
+SECONDS = 5  # between two looks at the container repositories
+SOON = 3.5
+"""Seconds in which a page asks again after a first failure: two, a little more by chance, and this machine's own."""
+BEFORE_IT_GIVES_UP = 9.0
+"""Seconds: a page gives an answer fifteen, and it is some five later that it is asked again in these tests."""
+
+
+@pytest.fixture
+def proxy(secondary: Site) -> Iterator[CountingProxy]:
+    """In front of the site's API."""
+    address = urlsplit(secondary.about["admin_url"])
+    with CountingProxy(f"http://{address.netloc}") as running:
+        yield running
+
+
+@pytest.fixture
+def through(driver: webdriver.Chrome, secondary: Site, proxy: CountingProxy) -> Dashboard:
+    """The site's dashboard, through the proxy. Of what the proxy breaks the browser complains."""
+    path = urlsplit(secondary.about["admin_url"]).path
+    one = Dashboard(
+        driver=driver, site=Site(stack=secondary.stack, about={**secondary.about, "admin_url": proxy.url + path})
+    )
+    one.open()
+    return one
+
+
+def _of(path: str) -> re.Pattern[str]:
+    return re.compile(rf"/api/v4/{path}$")
+
+
+def test_a_first_answer_that_is_slow_is_told_and_asked_for_again(proxy: CountingProxy, through: Dashboard) -> None:
+    over = threading.Event()
+
+    def hang() -> None:
+        over.wait(60)
+
+    for path in (r"geo/container_repositories/\d+", r"geo/audit_events\?per_page=20"):
+        proxy.add(Call(target=_of(path), before=hang))
+    try:
+        through.sign_in("read")
+        through.go("Replication details")
+        through.find("tbody th a").click()
+        through.shows("Loading… The site is slow to answer", "s ago", within=".fresh", seconds=8)
+        through.is_readable("slow")
+        through.press("Try now")
+        through.shows("Known since", "As of", seconds=BEFORE_IT_GIVES_UP)
+
+        through.press("Audit log", "header nav a")
+        eventually(lambda: through.text("h1") == "Audit log" and through.text(".fresh") == "Loading…", what="the wait")
+        _run(through, "window.dispatchEvent(new Event('online'))")  # what is under way may hang on the network before
+        through.shows("What operators did", seconds=BEFORE_IT_GIVES_UP)
+    finally:
+        over.set()
+
+
+def test_a_first_answer_that_fails_is_told_and_asked_for_again_soon(proxy: CountingProxy, through: Dashboard) -> None:
+    through.sign_in("read")
+    cut, refused = _of(r"geo/audit_events\?per_page=20"), _of("session")
+    proxy.add(Cut(target=cut, response_bytes=10))
+    through.press("Audit log", "header nav a")
+    through.shows("Not to be shown yet: the site does not answer", "Next try in", within=".fresh")
+    through.shows("As of", within=".fresh")
+    first, second = [one for one in proxy.exchanges if cut.search(one.target)][:2]
+    assert 1 < second.started - (first.started + first.seconds) < SOON
+
+    proxy.add(Status(target=refused, status=503, body=b'{"message": "AWS did not answer, or refused"}'))
+    through.driver.refresh()
+    through.shows("Not to be shown yet: AWS did not answer, or refused", within=".fresh")
+    assert through.all("#token") == [], "a session outlives an answer that failed"
+    through.heading("Audit log")
+
+
+def test_it_says_when_the_site_does_not_answer_and_asks_nothing_while_nobody_looks(dashboard: Dashboard) -> None:
+    dashboard.sign_in()
+    dashboard.go("Replication details")
+    _offline(dashboard, True)
+    dashboard.shows("Not up to date: the site does not answer", "This is as of", "Next try in", within=".fresh")
+    dashboard.is_readable("stale")
+    dashboard.press("Try now")
+    dashboard.shows("Not up to date: the site does not answer", within=".fresh")
+    _offline(dashboard, False)
+    dashboard.shows("As of", within=".fresh")  # by itself, as soon as there is a network again
+    dashboard.complaints()  # it complained of being offline
+    asked = len(_requests(dashboard))
+    eventually(lambda: len(_requests(dashboard)) > asked, what="the page to ask by itself")
+
+    _look(dashboard, away=True)
+    time.sleep(1)  # what was asked for before is answered
+    asked = len(_requests(dashboard))
+    time.sleep(1.2 * SECONDS)
+    assert len(_requests(dashboard)) == asked
+    _look(dashboard, away=False)
+    eventually(lambda: len(_requests(dashboard)) > asked, seconds=3, what="the page to ask as soon as it is seen again")
+
+
+def _requests(dashboard: Dashboard) -> list[str]:
+    """What the page asked the API for since it was opened."""
+    script = "return performance.getEntriesByType('resource').map((one) => one.name)"
+    return [name for name in _run(dashboard, script) if "/api/" in name]
+
+
+def _run(dashboard: Dashboard, script: str) -> Any:
+    return dashboard.driver.execute_script(script)
+
+
+def _look(dashboard: Dashboard, *, away: bool) -> None:
+    """Tell the page what a browser does when its tab is left or seen again: a driven one always has the focus."""
+    hidden = str(away).lower()
+    _run(dashboard, f"Object.defineProperty(document, 'hidden', {{ value: {hidden}, configurable: true }})")
+    _run(dashboard, "document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def _offline(dashboard: Dashboard, offline: bool) -> None:
+    conditions = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    dashboard.driver.execute_cdp_cmd("Network.enable", {})
+    dashboard.driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
