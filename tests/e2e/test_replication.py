@@ -10,7 +10,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from local.demo.skopeo import Skopeo, location
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, kill_workers, maker, stopped
 from tests.support.images import ImageMaker, Made
-from tests.support.proxy import CountingProxy, Exchange, Slow
+from tests.support.proxy import CountingProxy, Exchange, Slow, Status
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
@@ -267,7 +267,10 @@ def published(site: Site, repository: str) -> list[dict[str, Any]]:
 def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_there(
     state: Path, secondaries: list[Site], make: ImageMaker, arrive: Arrive, repository: str
 ) -> None:
-    """Each crash comes when one more layer is at the secondary, and in the middle of all the others."""
+    """Each crash comes when one more layer is at the secondary, and in the middle of all the others.
+
+    As if the registry missed every layer, each holder has to ask it for each of them.
+    """
     site = secondaries[0]
     layers = [make.layer(repository, 8 * MIB) for _ in range(CRASHES + 1)]
     tokens: set[str] = set()
@@ -276,12 +279,12 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
         return held_anew(site, repository, tokens)
 
     with counted(site) as proxy:
-        proxy.faults[:] = [trickle(layer) for layer in layers[1:]]
+        proxy.faults[:] = [misses("large", layers), *map(trickle, layers[1:])]
         make.image(repository, "large", layers=0, reuse=layers)
         for number, layer in enumerate(layers[:CRASHES], start=1):
             tokens.add(eventually(holder, seconds=30, what=f"holder {number}") or "")
             eventually(lambda: accepted(proxy, layer), seconds=30, what=f"layer {number}")  # noqa: B023
-            proxy.faults[:] = [trickle(one) for one in layers[number + 1 :]]  # for the holder after this one
+            proxy.faults[:] = [misses("large", layers), *map(trickle, layers[number + 1 :])]  # for the next holder
             assert kill_workers(state, site, "sync")
         arrive(repository, "large", sites=[site], seconds=60)
     cut = 0
@@ -314,6 +317,13 @@ def counted(site: Site) -> Iterator[CountingProxy]:
 def trickle(layer: dict[str, Any]) -> Slow:
     """Upload the layer at a rate at which it does not end while it is looked at."""
     return Slow(method="PUT", kind="upload", target=re.compile(hexadecimal(layer)), times=99, rate=100_000)
+
+
+def misses(tag: str, layers: Sequence[dict[str, Any]]) -> Status:
+    """Refuse the manifest once, and name all of `layers`, those too that are there."""
+    errors = [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"Digest": layer["digest"]}} for layer in layers]
+    body = json.dumps({"errors": errors}).encode()
+    return Status(method="PUT", target=re.compile(f"/manifests/{tag}$"), status=400, body=body)
 
 
 def uploads(proxy: CountingProxy, layer: dict[str, Any]) -> list[Exchange]:
