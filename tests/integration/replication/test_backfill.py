@@ -14,6 +14,7 @@ import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
 from tests.integration.replication.secondary import Secondary, pushed
+from tests.support.images import Made
 
 from geosync.replication.work import CatalogueMessage, WorkMessage
 from geosync.sync_registry.items import SYNCED, Reference
@@ -28,24 +29,35 @@ ONCE = ("catalog", "referrers")
 def test_pushes_stay_ahead_of_a_thousand_tags_of_the_same_repository(
     plain_registry: Place, second_registry: Place, repository: str, record_property: Callable[[str, object], None]
 ) -> None:
-    tags, pushes = 1000, 8
+    tags, pushes = 1000, 12
     secondary = Secondary(plain_registry, second_registry, timing=Timing())
-    with closing(secondary), plain_registry.maker(seed=1) as make, ThreadPoolExecutor(WORKERS) as invocations:
+
+    def lag(made: Made, begun: float) -> float:
+        """Seconds until the secondary has what was pushed."""
+        while secondary.digest(repository, made.reference) != made.digest:
+            assert time.monotonic() - begun < 60, secondary.registry.look(repository, Reference.tag(made.reference))
+            time.sleep(0.1)
+        return time.monotonic() - begun
+
+    with (
+        closing(secondary),
+        plain_registry.maker(seed=1) as make,
+        ThreadPoolExecutor(WORKERS) as invocations,
+        ThreadPoolExecutor(pushes) as watchers,
+    ):
         there = make.image(repository, "v0", layers=1)
         for number in range(1, tags):
             make.retag(there, f"v{number}")
         secondary.registry.mark(repository, Reference.whole())
         backfill = invocations.submit(secondary.sweep)
-        lags: list[float] = []
+        waiting = []
         for number in range(pushes):
             made = make.image(repository, f"pushed-{number}", layers=1)
             begun = time.monotonic()
             secondary.receive(pushed(made))
-            while secondary.digest(repository, made.reference) != made.digest:
-                assert time.monotonic() - begun < 60, secondary.registry.look(repository, Reference.tag(made.reference))
-                time.sleep(0.05)
-            lags.append(time.monotonic() - begun)
-            time.sleep(max(0.0, 1 - lags[-1]))
+            waiting.append(watchers.submit(lag, made, begun))
+            time.sleep(max(0.0, begun + 1 - time.monotonic()))
+        lags = [one.result() for one in waiting]
         still_owed = len(secondary.registry.owed(repository, limit=2 * tags))
         secondary.deadline.set(0)
         backfill.result()
