@@ -222,12 +222,12 @@ def show(run: Run) -> None:
 
 @case("events")
 def events(run: Run) -> None:
-    shown = run("events", "--limit", "100", at=run.primary, table=True)
+    shown = run("events", "--limit", "5", at=run.primary, table=True)
     assert re.search(r"^ago +event_name +repository +tag +outcome +id", shown)
     assert "accepted" in shown
     if not run.on_a_terminal:
         assert re.search(rf"\bcreated +{run.made.repository} +v1 +accepted\b", shown), shown
-        found = run.document("events", "--limit", "100", at=run.primary)
+        found = run.document("events", "--limit", "5", at=run.primary)
         assert run.made.digest in {one.get("digest") for one in found if one["repository"] == run.made.repository}
 
 
