@@ -13,7 +13,7 @@ const PER_PAGE = 20;
 export function Repository({ route, tell, noSync, onUnauthorized }) {
   const id = /^[1-9]\d{0,15}$/.test(route.id) ? route.id : null;
   const one = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}`, 5, onUnauthorized);
-  const found = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}/findings`, 10, onUnauthorized);
+  const found = usePoll(id === null ? null : `api/v4/geo/container_repositories/${id}/findings`, 5, onUnauthorized);
   const [tags, pages] = usePages(id === null ? null : `api/v4/geo/container_repositories/${id}/tags`, PER_PAGE, 5, onUnauthorized);
   const all = [one, found, tags];
   const refresh = () => all.forEach((poll) => poll.refresh());
