@@ -26,7 +26,8 @@ class MemoryStore:
 
     def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """The items that exist among `keys`."""
-        return {key: self.table[key] for key in keys if key in self.table}
+        table = self._as_it_is()
+        return {key: table[key] for key in keys if key in table}
 
     def write(self, change: Update | Delete) -> Item | None:
         """Carry out one change. Raises ConditionFailed."""
@@ -73,20 +74,24 @@ class MemoryStore:
         self.table[change.key] = item
         return item
 
+    def _as_it_is(self) -> dict[Key, Item]:
+        """The table at this moment: what others write while it is read changes the copy no more."""
+        with self._lock:
+            return dict(self.table)
+
     def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
         """Items whose sort key begins with `prefix` and comes after `after`, in its order."""
+        table = self._as_it_is()
         keys = sorted(
-            key
-            for key in self.table
-            if key.repository == repository and key.item.startswith(prefix) and key.item > after
+            key for key in table if key.repository == repository and key.item.startswith(prefix) and key.item > after
         )
-        return [self.table[key] for key in keys[:limit]]
+        return [table[key] for key in keys[:limit]]
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         """Items of one repository with `due` <= `at`, newest first; `untried`: none that failed."""
         found = [
             item
-            for key, item in self.table.items()
+            for key, item in self._as_it_is().items()
             if key.repository == repository and item.get("due", at + 1) <= at and not (untried and item.get("attempts"))
         ]
         return sorted(found, key=lambda item: (item["due"], item["item"]), reverse=True)[:limit]
@@ -95,7 +100,7 @@ class MemoryStore:
         """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first."""
         found = sorted(
             (item["due"], key)
-            for key, item in self.table.items()
+            for key, item in self._as_it_is().items()
             if item.get("due_shard") == shard and start <= item.get("due", until + 1) <= until
         )
         return iter([key for _, key in found])
