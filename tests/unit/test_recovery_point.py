@@ -16,8 +16,8 @@ from geosync.status import Status
 from geosync.sync_registry import recovery, walks
 from geosync.sync_registry.changes import Key, Update
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
+from geosync.sync_registry.marks import Comparison
 from geosync.sync_registry.memory import MemoryStore
-from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry
 
 MINUTE = 60_000

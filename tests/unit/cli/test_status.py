@@ -11,8 +11,8 @@ from geosync.events import Heartbeat
 from geosync.replication.catalogue import Walk
 from geosync.sync_registry.changes import Key
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.marks import Comparison
 from geosync.sync_registry.memory import MemoryStore
-from geosync.sync_registry.protocol import Comparison
 from geosync.sync_registry.registry import SyncRegistry
 
 START = 1_800_000_000_000

@@ -34,7 +34,7 @@ from geosync.selection import Selection
 from geosync.sync_registry import recovery
 from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.items import SITE, Item, Reference
-from geosync.sync_registry.protocol import Comparison
+from geosync.sync_registry.marks import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.timing import ms
 

@@ -19,7 +19,8 @@ from geosync.selection import Selection
 from geosync.sync_registry import counters, findings, listing
 from geosync.sync_registry.changes import Check, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, SITE, TAG_PREFIX, Lease, Reference, Row
-from geosync.sync_registry.protocol import Comparison, is_mine
+from geosync.sync_registry.marks import Comparison
+from geosync.sync_registry.protocol import is_mine
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
 

@@ -27,7 +27,7 @@ from geosync.sync_registry.changes import Store
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.findings import Finding
 from geosync.sync_registry.items import ADOPT, Owed, Reference, Seen
-from geosync.sync_registry.protocol import Comparison
+from geosync.sync_registry.marks import Comparison
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 PARALLELISM = 8

@@ -1,8 +1,7 @@
 """The transitions of what is owed and of the lease, as pure functions from values and a time to conditional writes.
 
 ```
-mark       owed item: a new unique mark, expects += the event's digest, due = now             (always first);
-           what a whole repository's holder marks is due since the repository was, behind every later push
+mark       owed item: a new unique mark, expects += the event's digest, due = now     (`marks`; always first)
 knock      row: revision += 1; state 0 unless leased; with no live lease, acquire in the same write
 acquire    a new token each time; over an EXPIRED lease suspect_until = its expiry + suspect
 renew      while working; if the revision it returns moved, references came in
@@ -18,15 +17,13 @@ A knock, and a discharge of anything but the whole repository, take away the row
 `verification_due`: what was verified is not what is there now. A finish that leaves the row synced makes it due for
 verification (at once, or when it was due before), in shards of the index `due` that no sweep reads.
 
-Each rule in here, and each in `decisions`, is held by the model in the tests: without it, a violation comes back.
+Each rule in here, in `marks` and in `decisions` is held by the model in the tests: without it, a violation comes back.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import and_
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -42,7 +39,6 @@ from geosync.sync_registry.items import (
     ROW,
     STARTED,
     SYNCED,
-    UNNAMED,
     VERIFICATION_PENDING,
     Item,
     Lease,
@@ -56,117 +52,8 @@ from geosync.sync_registry.timing import Timing, ms
 
 UNVERIFIED = ("verification_state", "verification_due")
 """What a row has not while something is owed in it."""
-UNDER_A_PRIMARY = ("expects", "if_absent")
-"""What an owed reference has that means nothing under another primary."""
-MOST_EXPECTED = 16
-"""Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
 DIGEST_MEMORY = 30 * 86_400
 """Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """On whose behalf a comparison marks: its `walk`, and whether the difference should have been announced."""
-
-    walk: int
-    unannounced: bool = False
-
-
-def mark(
-    repository: str,
-    reference: Reference,
-    *,
-    mark: str,
-    now: int,
-    expects: str | None,
-    correlation_id: str | None = None,
-    distrust: frozenset[str] = frozenset(),
-    if_absent: frozenset[str] = frozenset(),
-    primary: str | None = None,
-    pushed_at: int | None = None,
-    comparison: Comparison | None = None,
-    since: int | None = None,
-) -> Update:
-    """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
-
-    A mark starts afresh: no failure, no attempts, not parked, no cursor; `distrust` and `if_absent` stay until a
-    discharge, so that a late event of a deletion does not undo what an operator said.
-    `since` (ms): its whole repository was marked then, and it with it. That is its `due`: as a holder takes the newest
-    first, every push since then goes before it.
-    The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), when the item was
-    marked under another primary than `primary` (then `mark_under_another`; None: by somebody who follows none), and
-    when a push that came after `since` would lose its place (then mark again without `since`).
-    `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
-    """
-    found: dict[str, Any] = {"walk": comparison.walk} if comparison is not None else {}
-    if comparison is not None and comparison.unannounced:
-        found["unannounced"] = True
-    gone = ("failure", "failed_at", "parked", "cursor", *(("unannounced",) if expects is not None else ()))
-    named = expects is not None and expects != UNNAMED
-    grows = {
-        "expects": frozenset({expects} if expects is not None else ()),
-        "distrust": distrust,
-        "if_absent": if_absent,
-    }
-    due = now if since is None else min(since, now)
-    return Update(
-        key=Key(repository, reference.owed_key),
-        set={
-            "mark": mark,
-            "marked_at": now,
-            "due": due,
-            "due_shard": due_shard(repository),
-            "attempts": 0,
-            **({"correlation_id": correlation_id} if correlation_id else {}),
-            **({"primary": primary} if primary is not None else {}),
-            **found,
-        },
-        set_once={"owed_since": due, "pushed_at": now if pushed_at is None else pushed_at},
-        union={name: texts for name, texts in grows.items() if texts},
-        remove=gone,
-        when=_all(
-            Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
-            Attr("primary").not_exists() | Attr("primary").eq(primary) if primary is not None else None,
-            _is_behind(due) if since is not None else None,
-        ),
-    )
-
-
-def _is_behind(due: int) -> ConditionBase:
-    """Whether it is not owed, or not since something that came after `due` and has not failed."""
-    return Attr("mark").not_exists() | Attr("due").lte(due) | Attr("failure").exists()
-
-
-def _all(*conditions: ConditionBase | None) -> ConditionBase | None:
-    """The conjunction of those that are there."""
-    present = [condition for condition in conditions if condition is not None]
-    return reduce(and_, present) if present else None
-
-
-def mark_under_another(mark: Update, primary: str) -> Update:
-    """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now."""
-    anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
-    return replace(
-        mark,
-        set={**mark.set, **anew},
-        union={name: values for name, values in mark.union.items() if name not in anew},
-        remove=(*mark.remove, *(name for name in UNDER_A_PRIMARY if name not in anew)),
-        when=Attr("primary").eq(primary),
-    )
-
-
-def pushed_before(owed: Owed, pushed_at: int) -> Update:
-    """Say that an owed reference stands for an earlier push, too: queues deliver in any order."""
-    key = Key(owed.repository, owed.reference.owed_key)
-    return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
-
-
-def mark_afresh(broken: Update) -> Update:
-    """The same mark over an item that cannot be read or added to: nothing is kept of what it was."""
-    values = {"correlation_id": None, "walk": None, **broken.set, **broken.set_once, "expects": frozenset({UNNAMED})}
-    gone = [name for name, value in values.items() if value is None]
-    kept = {name: value for name, value in values.items() if value is not None}
-    return replace(broken, set=kept, set_once={}, union={}, remove=(*broken.remove, *gone), when=None)
 
 
 def knock(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing, take: bool = True) -> Update:

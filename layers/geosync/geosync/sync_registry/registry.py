@@ -17,7 +17,7 @@ from dataclasses import replace
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
-from geosync.sync_registry import counters, decisions, listing, protocol, recovery, walks
+from geosync.sync_registry import counters, decisions, listing, marks, protocol, recovery, walks
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
@@ -92,7 +92,7 @@ class SyncRegistry(Readings, Switches):
         distrust: frozenset[str] = frozenset(),
         if_absent: frozenset[str] = frozenset(),
         pushed_at: int | None = None,
-        comparison: protocol.Comparison | None = None,
+        comparison: marks.Comparison | None = None,
         since: int | None = None,
     ) -> Owed:
         """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
@@ -108,7 +108,7 @@ class SyncRegistry(Readings, Switches):
 
         def build(named: str | None, since: int | None) -> Update:
             name = self._names()
-            return protocol.mark(
+            return marks.mark(
                 repository,
                 reference,
                 mark=name,
@@ -126,7 +126,7 @@ class SyncRegistry(Readings, Switches):
         owed = self._marked(build, expects, since)
         if pushed_at is not None and pushed_at < owed.pushed_at:
             with suppress(ConditionFailed):
-                self._store.write(protocol.pushed_before(owed, pushed_at))
+                self._store.write(marks.pushed_before(owed, pushed_at))
         return owed
 
     def _marked(
@@ -140,14 +140,14 @@ class SyncRegistry(Readings, Switches):
             except ConditionFailed as failed:
                 former = failed.item.get("primary") if failed.item is not None else None
                 if former is not None and former != self._primary:
-                    change = protocol.mark_under_another(build(expects, since), former)
+                    change = marks.under_another(build(expects, since), former)
                 elif since is not None:
                     since = None
                     change = build(expects, since)
                 else:
                     change = build(UNNAMED, since)
             except CorruptItem:
-                return self._owed(self._written(protocol.mark_afresh(build(UNNAMED, since))))
+                return self._owed(self._written(marks.afresh(build(UNNAMED, since))))
         raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:

@@ -13,7 +13,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from tests.unit.sync_registry.model.world import Library
 
-from geosync.sync_registry import decisions, protocol
+from geosync.sync_registry import decisions, marks, protocol
 from geosync.sync_registry.changes import Check, Delete, Update
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING
 
@@ -93,23 +93,23 @@ def discharge_unchecked(position: int) -> Patch:
 
 def newest_mark_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a mark forget what earlier marks expected."""
-    original = protocol.mark
+    original = marks.mark
 
     def changed(*args: Any, **kwargs: Any) -> Update:
         change = original(*args, **kwargs)
         return replace(change, set={**change.set, **change.union}, union={}, when=None)
 
-    monkeypatch.setattr(protocol, "mark", changed)
+    monkeypatch.setattr(marks, "mark", changed)
 
 
 def marked_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what a comparison finds be due since it is marked itself."""
-    original = protocol.mark
+    original = marks.mark
 
     def changed(*args: Any, **kwargs: Any) -> Update:
         return original(*args, **{**kwargs, "since": None})
 
-    monkeypatch.setattr(protocol, "mark", changed)
+    monkeypatch.setattr(marks, "mark", changed)
 
 
 def deletion_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ def missing_believed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def said_anew_by_each_mark(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each mark forget what an operator said before."""
-    original = protocol.mark
+    original = marks.mark
 
     def changed(*args: Any, **kwargs: Any) -> Update:
         change = original(*args, **kwargs)
@@ -144,7 +144,7 @@ def said_anew_by_each_mark(monkeypatch: pytest.MonkeyPatch) -> None:
             union={name: texts for name, texts in change.union.items() if name != "if_absent"},
         )
 
-    monkeypatch.setattr(protocol, "mark", changed)
+    monkeypatch.setattr(marks, "mark", changed)
 
 
 def kept_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
