@@ -32,7 +32,17 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
         dashboard.press("Filter")
         dashboard.press(repository, "tbody th a")
         dashboard.press(f"Resync {repository}")
-        dashboard.shows("Missing and extra", "v2", "v3", "v4", "Missing at the primary", "mine", "old", "Extra here")
+        dashboard.shows(
+            "Missing and extra",
+            "v2",
+            "v3",
+            "v4",
+            "Missing at the primary",
+            "missing found",
+            "mine",
+            "old",
+            "Extra here",
+        )
         dashboard.is_readable("findings-of-a-repository")
 
         dashboard.go("Geo sites")

@@ -90,7 +90,9 @@ const TAG_COLUMNS = [
   ["State", (tag) => html`<${Badge} state=${tag.state} text=${STATES[tag.state]} />
     ${tag.failure && html`<span class="failure">${tag.failure}</span>`}
     ${tag.owed_since && html`<span class="dim">Owed for ${duration(tag.lag_seconds)}${tag.parked ? ", parked" : ""}</span>`}`],
-  ["Primary", (tag) => html`<${Digest} of=${tag.primary_digest} />`],
+  ["Primary", (tag) => (tag.missing_since && !tag.primary_digest
+    ? html`<span class="failure">missing</span> <span class="dim">found <${Age} at=${tag.missing_since} /></span>`
+    : html`<${Digest} of=${tag.primary_digest} />`)],
   ["Secondary", (tag) => html`<${Digest} of=${tag.secondary_digest} otherwise="none" />${isEqual(tag) ? html`<span class="dim"> the same</span>` : ""}`],
   ["Seen here", (tag) => html`<${Age} at=${tag.seen_at} otherwise="not yet" />`],
 ];

@@ -168,9 +168,9 @@ class Tag:
 
     @property
     def primary_digest(self) -> str | None:
-        """What the primary has: as an event named it if it named one thing, else as it was last seen."""
+        """What the primary has: as an event named it if it named one thing, else as it was last seen; None: missing."""
         if self.owed is None:
-            return self.seen.digest if self.seen is not None else None
+            return self.seen.digest if self.seen is not None and self.seen.missing_since is None else None
         named = self.owed.expects - {UNNAMED, ABSENT}
         return next(iter(named)) if len(self.owed.expects) == len(named) == 1 else None
 

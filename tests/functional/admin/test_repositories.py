@@ -131,17 +131,20 @@ def test_one_row_says_what_is_owed_in_its_repository(site: Site, ask: Ask) -> No
 
 
 def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, calls: Calls) -> None:
-    site.synced("group/app", old=A, same=A)
+    site.synced("group/app", old=A, same=A, gone=A)
     site.failed("group/app", "old", "new")
+    site.store.write(Update(key=Key("group/app", "tag#gone"), set={"missing_since": 1_700_000_000_002}))
     calls.made()
     answer = ask("GET", f"{ALL}/{site.id_of('group/app')}/tags")
     tags = {tag["name"]: tag for tag in answer.json["nodes"]}
     assert {name: (tag["state"], tag["primary_digest"], tag["secondary_digest"]) for name, tag in tags.items()} == {
+        "gone": ("synced", None, A),
         "new": ("failed", B, None),
         "old": ("failed", B, A),
         "same": ("synced", A, A),
     }
     assert tags["same"]["looked_at"] == "2023-11-14T22:13:20.000Z"
+    assert (tags["same"]["missing_since"], tags["gone"]["missing_since"]) == (None, "2023-11-14T22:13:20.002Z")
     pages, cursor = [], None
     while True:
         query = {"per_page": 2, **({"cursor": cursor} if cursor else {})}
@@ -150,7 +153,7 @@ def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, c
         cursor = answer.json["page_info"]["end_cursor"]
         if cursor is None:
             break
-    assert pages == [["new", "old"], ["same"]]
+    assert pages == [["gone", "new"], ["old", "same"]]
 
 
 def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask: Ask) -> None:

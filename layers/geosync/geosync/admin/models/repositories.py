@@ -72,7 +72,8 @@ class ContainerRepositoryDetail(ContainerRepository):
 class Tag(Answer):
     """A tag on both sides as far as this site knows without asking either registry; a digest that is null is not known.
 
-    `pending`: it is owed, `failed`: it is owed and has failed, `synced`: it was seen here as the primary has it.
+    `pending`: it is owed, `failed`: it is owed and has failed, `synced`: it was seen here as the primary has it, or
+    had it before it went `missing_since`.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Tag(Answer):
     secondary_digest: str | None
     looked_at: str | None = Field(description="When the primary was last asked for it.")
     seen_at: str | None = Field(description="When it was last seen here.")
+    missing_since: str | None = Field(description="When a comparison first found that the primary has it no more.")
     owed_since: str | None
     lag_seconds: int
     attempts: int

@@ -237,6 +237,7 @@ def _tag(tag: KnownTag, now: int) -> Tag:
         secondary_digest=tag.secondary_digest,
         looked_at=optional_moment(seen.looked_at if seen is not None else None),
         seen_at=optional_moment(seen.seen_at if seen is not None else None),
+        missing_since=optional_moment(seen.missing_since if seen is not None else None),
         owed_since=optional_moment(owed.owed_since if owed is not None else None),
         lag_seconds=_lag(owed.owed_since if owed is not None else None, now),
         attempts=owed.attempts if owed is not None else 0,
