@@ -46,7 +46,7 @@ def test_a_token_that_ends_in_the_middle_of_a_copy_is_replaced(world: World, nam
     wait_for(secondary, below)
     made = world.make.index(below, "multi", children=2, layers=2)
     secondary.secondary_proxy.add(Call(method="POST", kind="uploads", nth=3, before=double.expire_tokens))
-    secondary.secondary_proxy.add(Call(method="PUT", kind="upload", nth=2, before=double.expire_tokens))
+    secondary.secondary_proxy.add(Call(method="PUT", kind="manifest", nth=3, before=double.expire_tokens))
     secondary.receive(pushed(made))
     wait_for(secondary, below)
     assert secondary.digest(below, "multi") == made.digest
