@@ -25,12 +25,16 @@ from tests.e2e.browser import Dashboard, chromium, opened
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import maker
 
-REPLICATION = ("test_replication", "test_verification", "test_failover")
+REPLICATION = (
+    *("test_dashboard", "test_dashboard_findings", "test_dashboard_live"),
+    *("test_replication", "test_verification", "test_failover"),
+)
 """About half of the time of all tests."""
 LAST = ("test_unannounced", "test_failover", "test_logs")
 """What waits for long, then what changes who the primary is, then what reads what all of them caused."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers read the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each worker its part, in its order."""
 
