@@ -212,7 +212,7 @@ RULES = (
     ),
     Rule(
         name="mark: what an event marked keeps its place when a comparison finds it too",
-        patch=instead(protocol, "_is_behind", lambda due: ALWAYS),
+        patch=instead(marks, "_is_behind", lambda due: ALWAYS),
         scenario="compared meanwhile",
         violation="a push lost its place",
     ),
