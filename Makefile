@@ -49,8 +49,8 @@ check-locks:
 .PHONY: test
 test: test-fast test-e2e
 
-# More than cores: the integration tests wait for registries about half of their time.
-WORKERS = $(shell expr 2 '*' $$(nproc))
+# One more than cores: the integration tests wait for registries now and then.
+WORKERS = $(shell expr $$(nproc) + 1)
 
 ## test-fast: unit, functional and integration tests
 .PHONY: test-fast
