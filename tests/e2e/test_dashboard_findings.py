@@ -38,7 +38,6 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
             "v3",
             "v4",
             "Missing at the primary",
-            "missing found",
             "mine",
             "old",
             "Extra here",

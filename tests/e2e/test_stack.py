@@ -70,10 +70,14 @@ def test_a_wrong_or_missing_token_is_refused_and_nothing_is_written(primary: Sit
 
 
 def test_only_a_post_to_the_one_path_reaches_the_function(primary: Site) -> None:
-    before = len(primary.log("notifications"))
-    assert primary.notify(b"", primary.token(), method="GET")[0] in {403, 404, 405}
-    assert primary.notify(envelope(), primary.token(), path="/more")[0] in {403, 404}
-    assert len(primary.log("notifications")) == before
+    def is_untouched() -> bool:
+        before = len(primary.log("notifications"))
+        assert primary.notify(b"", primary.token(), method="GET")[0] in {403, 404, 405}
+        assert primary.notify(envelope(), primary.token(), path="/more")[0] in {403, 404}
+        return len(primary.log("notifications")) == before
+
+    # A heartbeat of the schedule's may come between, once a minute.
+    assert any(is_untouched() for _ in range(3))
 
 
 def test_an_accepted_push_is_in_the_event_log_and_marked_at_both_secondaries(
