@@ -17,6 +17,7 @@ import http.client
 import json
 import re
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -27,15 +28,10 @@ _HOP_BY_HOP = frozenset({"connection", "content-length", "transfer-encoding", "k
 _NAME = re.compile(r"/v2/(.+?)/(?:manifests|blobs|tags|referrers)/")
 
 
-class VendorDouble:
-    """A vendor's registry in front of the real one at `registry` (its URL); a context manager that checks the rules."""
+class StrictServer(ABC):
+    """A server that answers by rules, and has it noted when one is broken: by a client, or by failing itself."""
 
-    def __init__(self, registry: str) -> None:
-        parts = urlsplit(registry)
-        self._upstream = (parts.hostname or "", parts.port or 80)
-        self._lock = threading.Lock()
-        self.broken: list[str] = []
-        """The rules that a client broke."""
+    def __init__(self) -> None:
         self._server = ScriptedServer(self._guarded)
 
     @property
@@ -50,6 +46,36 @@ class VendorDouble:
     def requests(self) -> list[Request]:
         """What came in, in order; `clear()` it to count from there."""
         return self._server.requests
+
+    @abstractmethod
+    def answer(self, request: Request) -> Reply:
+        """Answer as the vendor does."""
+
+    @abstractmethod
+    def break_rule(self, rule: str) -> None:
+        """Note that the client did what it must not do here."""
+
+    def close(self) -> None:
+        self._server.close()
+
+    def _guarded(self, request: Request) -> Reply:
+        try:
+            return self.answer(request)
+        except Exception as error:
+            self.break_rule(f"the double failed: {type(error).__name__}: {error}")
+            raise EOFError from error
+
+
+class VendorDouble(StrictServer):
+    """A vendor's registry in front of the real one at `registry` (its URL); a context manager that checks the rules."""
+
+    def __init__(self, registry: str) -> None:
+        parts = urlsplit(registry)
+        self._upstream = (parts.hostname or "", parts.port or 80)
+        self._lock = threading.Lock()
+        self.broken: list[str] = []
+        """The rules that a client broke."""
+        super().__init__()
 
     def answer(self, request: Request) -> Reply:
         """Answer as the vendor does; override it."""
@@ -101,9 +127,6 @@ class VendorDouble:
         found = _NAME.match(request.path)
         return found.group(1) if found else None
 
-    def close(self) -> None:
-        self._server.close()
-
     def __enter__(self) -> Self:
         return self
 
@@ -113,10 +136,3 @@ class VendorDouble:
         self.close()
         if error is None:
             assert not self.broken, self.broken
-
-    def _guarded(self, request: Request) -> Reply:
-        try:
-            return self.answer(request)
-        except Exception as error:
-            self.break_rule(f"the double failed: {type(error).__name__}: {error}")
-            raise EOFError from error

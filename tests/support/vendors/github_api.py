@@ -13,13 +13,14 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import requests
-from tests.support.scripted import Reply, Request, ScriptedServer
+from tests.support.scripted import Reply, Request
+from tests.support.vendors.double import StrictServer
 
 Kind = Literal["Organization", "User"]
 _TYPES = {"npm", "maven", "rubygems", "docker", "nuget", "container"}
 
 
-class GitHubApi:
+class GitHubApi(StrictServer):
     """The packages of `accounts` (login, as it is shown, and kind) are what the registry at `registry` has below them.
 
     `limited` holds an answer for each of the next requests, beside the others; `scopes` are the token's.
@@ -37,37 +38,24 @@ class GitHubApi:
         self._registry = registry
         self._pat = pat
         self._broken = broken
-        self._server = ScriptedServer(self._guarded)
-
-    @property
-    def url(self) -> str:
-        return self._server.url
-
-    @property
-    def host(self) -> str:
-        return self._server.host
+        super().__init__()
 
     @property
     def asked(self) -> list[str]:
         """The targets that were asked for, in order."""
-        return [request.target for request in self._server.requests]
+        return [request.target for request in self.requests]
 
-    def close(self) -> None:
-        self._server.close()
+    def break_rule(self, rule: str) -> None:
+        """Note it where the registry's double does."""
+        self._broken(rule)
 
     def limit(self, status: int, **headers: str) -> None:
         """Refuse the next request for the rate's sake; `headers` with underscores for hyphens."""
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
         self.limited.append(self._said(status, "You have exceeded a rate limit.", *named))
 
-    def _guarded(self, request: Request) -> Reply:
-        try:
-            return self._answer(request)
-        except Exception as error:
-            self._broken(f"the double failed: {type(error).__name__}: {error}")
-            raise EOFError from error
-
-    def _answer(self, request: Request) -> Reply:
+    def answer(self, request: Request) -> Reply:
+        """Answer as GitHub does."""
         self.before(request.target)
         refused = self._refused(request)
         if refused is not None:
@@ -80,30 +68,30 @@ class GitHubApi:
         parts = urlsplit(request.target)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         if query.get("package_type") not in _TYPES:
-            self._broken("package_type is required, and one of six")  # packages: 400
+            self.break_rule("package_type is required, and one of six")  # packages: 400
         if not 1 <= int(query.get("per_page", "30")) <= 100:
-            self._broken("per_page is 100 at most")  # packages
+            self.break_rule("per_page is 100 at most")  # packages
         login = self._account(parts.path)
         return self._said(404, "Not Found") if login is None else self._page(login, query)
 
     def _refused(self, request: Request) -> Reply | None:
         """What is asked of every request."""
         if request.method != "GET" or request.body:
-            self._broken(f"{request.method}: a listing is a GET without a body")  # packages
+            self.break_rule(f"{request.method}: a listing is a GET without a body")  # packages
         if self._pat in request.target:
-            self._broken("the token is in a URL")
+            self.break_rule("the token is in a URL")
         if not request.headers.get("user-agent"):
-            self._broken("no User-Agent: refused")  # start, "User-Agent"
+            self.break_rule("no User-Agent: refused")  # start, "User-Agent"
         if request.headers.get("accept") != "application/vnd.github+json":
-            self._broken("Accept is not application/vnd.github+json")  # start, "Accept"
+            self.break_rule("Accept is not application/vnd.github+json")  # start, "Accept"
         if request.headers.get("x-github-api-version") != "2022-11-28":
-            self._broken("X-GitHub-Api-Version is not a supported one")  # versions: 400
+            self.break_rule("X-GitHub-Api-Version is not a supported one")  # versions: 400
         shown = request.headers.get("authorization")
         if shown is None:
-            self._broken("packages are listed to nobody without a token")  # packages
+            self.break_rule("packages are listed to nobody without a token")  # packages
             return self._said(401, "Requires authentication")
         if not shown.startswith("Bearer "):
-            self._broken("the token goes as Authorization: Bearer")  # start, "Authentication"
+            self.break_rule("the token goes as Authorization: Bearer")  # start, "Authentication"
         return self._said(401, "Bad credentials") if shown != f"Bearer {self._pat}" else None
 
     def _account(self, path: str) -> str | None:

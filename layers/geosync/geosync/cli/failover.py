@@ -240,7 +240,8 @@ def _quietly(site: Site, why: str, changes: Mapping[str, str], *, say: bool) -> 
     from the old primary must not land on what is pushed to the new one. Raises NotDrained, UpdateRefused,
     UpdateUnderWay.
     """
-    mine = _pause(site, f"{why} [{uuid.uuid4().hex[:8]}]")
+    mine = f"{why} [{uuid.uuid4().hex[:8]}]"
+    _pause(site, mine)
     known = True
     try:
         _drain(site, say=say)
@@ -259,11 +260,10 @@ def _quietly(site: Site, why: str, changes: Mapping[str, str], *, say: bool) -> 
             click.echo(f"{site.name} stays paused until it is known what it is: run the same command again.", err=True)
 
 
-def _pause(site: Site, mine: str) -> str:
+def _pause(site: Site, mine: str) -> None:
     """Pause the site, taking over from a command that was interrupted; a pause of an operator's stays theirs."""
     if OURS.fullmatch(_pause_reason(site) or mine):
         site.registry.pause(mine)
-    return mine
 
 
 def _pause_reason(site: Site) -> str | None:

@@ -43,6 +43,10 @@ class Descriptor:
         """Whether it names a manifest or an index, and not a blob."""
         return media_types.is_manifest(self.media_type)
 
+    def fits(self, size: int | None) -> bool:
+        """Whether a blob of `size` bytes can be the one that it names; None: there is no blob."""
+        return size is not None and self.size in (size, SIZE_UNKNOWN)
+
     @classmethod
     def parse(cls, value: object) -> Descriptor:
         """Read a descriptor from parsed JSON; raises MalformedManifest."""
@@ -138,6 +142,11 @@ class Manifest:
         fetched.
         """
         return _unique(one for one in self._blobs if one.urls)
+
+    @property
+    def all_blobs(self) -> tuple[Descriptor, ...]:
+        """Both: first those that a registry does not ask for, as they may be at their URLs only."""
+        return (*self.blobs_at_urls, *self.blobs)
 
     @property
     def _blobs(self) -> Iterable[Descriptor]:

@@ -27,7 +27,7 @@ from geosync.errors import (
 )
 from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
-from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
+from geosync.oci.manifests import Descriptor
 from geosync.oci.throttle import PAUSES, is_short_throttle
 from geosync.oci.uploads import Upload
 from geosync.replication.chunks import ChunkedMover, ChunksRefused
@@ -236,8 +236,7 @@ class BlobMover:
         raise LayerUnfinished(f"layer {blob.digest}: {sent}; {why}") from error
 
     def _is_there(self, blob: Descriptor) -> bool:
-        size = self._destination.head_blob(self._repository, blob.digest)
-        return size is not None and blob.size in (size, SIZE_UNKNOWN)
+        return blob.fits(self._destination.head_blob(self._repository, blob.digest))
 
     def _appears(self, blob: Descriptor, looks: tuple[float, ...], stopped: Callable[[], bool]) -> bool:
         for seconds in looks:

@@ -211,7 +211,7 @@ class Copier:
             if not self._wait_for(part, (), manifest.blobs_at_urls):
                 self._put(part, manifest)
             return
-        if not self._wait_for(part, manifest.children, (*manifest.blobs_at_urls, *manifest.blobs)):
+        if not self._wait_for(part, manifest.children, manifest.all_blobs):
             self._put(part, manifest)
 
     def _put_asks(self, manifest: Manifest) -> bool:

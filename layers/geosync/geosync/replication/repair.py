@@ -60,7 +60,7 @@ class Repairer:
         destination keeps what it has, and what the registries raise.
         """
         below = list(self._below(manifest))
-        blobs = {blob.digest: blob for one in (*below, manifest) for blob in (*one.blobs_at_urls, *one.blobs)}
+        blobs = {blob.digest: blob for one in (*below, manifest) for blob in one.all_blobs}
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
         mover = self._mover(wanted)
         with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="repair") as pool:

@@ -241,9 +241,8 @@ class SyncRegistry(Readings, Switches):
         cannot be read is parked with the reason, and left out.
         """
         until = self._clock() + ms(ahead)
-        items = self._store.due(
-            repository, until, limit + 1, untried=untried
-        )  # one more: a leased row may be due as well
+        # One more: a leased row may be due as well.
+        items = self._store.due(repository, until, limit + 1, untried=untried)
         owed = []
         for item in items:
             if not str(item["item"]).startswith(OWED_PREFIX):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from geosync.errors import ContentError, MalformedManifest
 from geosync.oci.client import RegistryClient
-from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
+from geosync.oci.manifests import Descriptor, Manifest
 from geosync.replication.graph import MAX_DEPTH, MAX_PARTS
 from geosync.verification.asking import Asking
 
@@ -84,7 +84,9 @@ class Contents:
             missing.update(digest for digest, one in found.items() if one is None)
             level = [one for one in found.values() if one is not None]
             nodes.update({one.digest: one for one in level})
-        blobs = {blob.digest: blob for one in nodes.values() for blob in _blobs(one) if blob.digest not in self._blobs}
+        blobs = {
+            blob.digest: blob for one in nodes.values() for blob in one.all_blobs if blob.digest not in self._blobs
+        }
         sizes = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
         lost = {digest for digest, there in sizes.items() if not there}
         found_blobs = {digest for digest, there in sizes.items() if there}
@@ -112,17 +114,13 @@ class Contents:
         if size is None and blob.urls:
             here = self._asking.ask(lambda: self._source.head_blob(self._source_repository, blob.digest))
             return here is None
-        return size is not None and blob.size in (size, SIZE_UNKNOWN)
+        return blob.fits(size)
 
     def _remember(self, nodes: Mapping[str, Manifest], found: set[str], missing: set[str], lost: set[str]) -> None:
         if len(self._manifests) + len(self._blobs) > MOST_KNOWN:
             self.forget()
         self._blobs |= found
         self._manifests.update(digest for digest, one in nodes.items() if not _below(one, nodes, missing, lost, ()).bad)
-
-
-def _blobs(manifest: Manifest) -> Iterable[Descriptor]:
-    return (*manifest.blobs_at_urls, *manifest.blobs)
 
 
 def _below(
@@ -136,8 +134,7 @@ def _below(
     ahead = [root]
     while ahead:
         one = ahead.pop()
-        blobs.update(blob.digest for blob in one.blobs if blob.digest in lost)
-        blobs.update(blob.digest for blob in one.blobs_at_urls if blob.digest in lost)
+        blobs.update(blob.digest for blob in one.all_blobs if blob.digest in lost)
         looked_at.update((blob.digest, blob) for blob in one.blobs if blob.digest in found)
         for child in one.children:
             if child.digest in missing:
