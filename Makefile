@@ -52,12 +52,16 @@ test: test-fast test-e2e
 # One more than cores: the integration tests wait for registries now and then.
 WORKERS = $(shell expr $$(nproc) + 1)
 
+# All but what looks at the calls that these make.
+RECORDING = $(PYTHON_BIN)/pytest -p tests.support.aws_actions --aws-actions .local/aws-actions \
+	tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py
+
 ## test-fast: unit, functional and integration tests
 .PHONY: test-fast
 test-fast: setup
 	rm -rf .local/aws-actions
-	$(PYTHON_BIN)/pytest -n $(WORKERS) -p tests.support.aws_actions --aws-actions .local/aws-actions \
-		tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py $(PYTEST)
+	$(RECORDING) -n $(WORKERS) -m "not timed" $(PYTEST)
+	$(RECORDING) -m timed
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
 ## test-unit: tests without network

@@ -1,8 +1,8 @@
 """A stack of the tests' own, deployed once for the whole run; a developer's own stack is left alone.
 
-With two workers (`-n 2 --dist loadgroup`, as `make test-e2e` has it) each has a stack: REPLICATION's tests go to one,
-all others to the other. With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running (`.local`:
-that of `make up`), which saves its start while a test is being written.
+With two workers (`-n 2 --dist loadgroup`, as `make test-e2e` has it) each has a stack: the files of FIRST_HALF go to
+one, all others to the other. With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running
+(`.local`: that of `make up`), which saves its start while a test is being written.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.e2e.browser import Dashboard, chromium, opened
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import maker
 
-REPLICATION = (
+FIRST_HALF = (
     *("test_dashboard", "test_dashboard_findings", "test_dashboard_live"),
     *("test_replication", "test_verification", "test_failover"),
 )
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item not in ours] + sorted(ours, key=place)
     for item in ours:
         if item.get_closest_marker("xdist_group") is None:
-            half = "replication" if item.path.stem in REPLICATION else "operation"
+            half = "first" if item.path.stem in FIRST_HALF else "second"
             item.add_marker(pytest.mark.xdist_group(half))
 
 

@@ -19,7 +19,7 @@ PATTERNS = {
 }
 
 each_stack = pytest.mark.parametrize(
-    "half", [pytest.param(half, marks=pytest.mark.xdist_group(half)) for half in ("replication", "operation")]
+    "half", [pytest.param(half, marks=pytest.mark.xdist_group(half)) for half in ("first", "second")]
 )
 """Once for the stack of each worker; twice for the only one where there are no workers."""
 

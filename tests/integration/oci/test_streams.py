@@ -238,6 +238,7 @@ def test_a_registry_that_does_not_answer_is_unavailable(serve: Serve) -> None:
     assert len(server.requests) == 1, "a time-out is not tried again"
 
 
+@pytest.mark.timed
 def test_an_upload_waits_for_no_longer_than_the_deadline_that_is_left_at_its_end(
     serve: Serve, deadline: Deadline
 ) -> None:
@@ -285,6 +286,7 @@ def test_a_get_that_breaks_twice_is_given_up(serve: Serve) -> None:
     assert len(server.requests) == 2
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("reply", [Reply(silent=True), Reply(hang=True)])
 def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(serve: Serve, reply: Reply) -> None:
     server, client = serve(lambda _: reply)
@@ -295,6 +297,7 @@ def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(s
     assert len(server.requests) == 1
 
 
+@pytest.mark.timed
 def test_the_time_of_a_tag_write_is_bounded_whatever_the_answers_time_out(deadline: Deadline) -> None:
     with ScriptedServer(lambda _: Reply(hang=True)) as server:
         client = RegistryClient(server.url, Anonymous(), deadline=deadline, tag_write_seconds=0.2)

@@ -71,6 +71,7 @@ def make(plain_registry: Place) -> Iterator[ImageMaker]:
         yield maker
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("form", [IN_SECONDS, AS_A_DATE])
 def test_a_copy_into_a_registry_that_throttles_ends_without_a_hold_at_its_pace(
     plain_registry: Place, second_registry: Place, make: ImageMaker, repository: str, form: Callable[[float], str]
@@ -87,7 +88,7 @@ def test_a_copy_into_a_registry_that_throttles_ends_without_a_hold_at_its_pace(
         assert double.refused > 0
         assert double.early == 0
         # Eight at a time would be refused again after each pause; at its pace a few refusals are all.
-        assert double.refused < double.answered / 2
+        assert double.refused < double.answered / 3
         secondary.close()
 
 
@@ -115,14 +116,15 @@ def test_a_pause_longer_than_a_request_may_wait_is_a_hold_for_all_functions_of_t
         other.close()
 
 
+@pytest.mark.timed
 def test_a_throttled_request_that_would_not_end_in_time_is_not_waited_for(second_registry: Place) -> None:
     deadline = Deadline()
-    with Throttling(second_registry.url, most=0, pause=5) as double:
+    with Throttling(second_registry.url, most=0, pause=3) as double:
         client = RegistryClient(double.url, Anonymous(), deadline=deadline)
-        deadline.set(4.0)
+        deadline.set(1.0)
         started = time.monotonic()
         with pytest.raises(RegistryUnavailable) as caught:
             client.ping()
         client.close()
-    assert (caught.value.status, caught.value.retry_after) == (429, 5.0)
-    assert time.monotonic() - started < 3.5
+    assert (caught.value.status, caught.value.retry_after) == (429, 3.0)
+    assert time.monotonic() - started < 0.9
