@@ -54,6 +54,7 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(state: Path, s
     everywhere = old.image("group/app", "v1")
     for registry in (new, third):
         arrives(registry, "group/app", "v1", everywhere.digest)
+    eventually(lambda: not frankfurt.item("group/app", "owed#tag#v1"), what="v1 seen equal at frankfurt")
     geosync(state, frankfurt, "pause", "storage is moved")
     late = old.image("group/app", "v2")
     arrives(third, "group/app", "v2", late.digest)

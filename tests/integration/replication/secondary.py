@@ -26,14 +26,16 @@ from geosync.replication.known_capabilities import KnownCapabilities
 from geosync.replication.reporting import Reporter
 from geosync.replication.site_registries import Registries
 from geosync.sync_registry.breaker import Limits
-from geosync.sync_registry.items import Owed, Row
+from geosync.sync_registry.items import PARKED_DUE, Owed, Row
 from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.timing import Timing, ms
 
 Access = Credentials | VendorAccess
 TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
 LIMITS = Limits(window=1.0)
+FIRST_TIME = 10**12
+"""What is not less than this, in milliseconds, is a time, and no count."""
 _ids = itertools.count(1)
 
 
@@ -153,8 +155,8 @@ class Secondary:
             self.receiver.receive(json.dumps(wake))
         return due
 
-    def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0) -> float:
-        """Sweep until `condition` holds; returns how long it took."""
+    def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0, passing: float = 0.0) -> float:
+        """Sweep until `condition` holds; returns how long it took. `passing`: let so many seconds pass before each."""
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > seconds:
@@ -163,8 +165,20 @@ class Secondary:
                 }
                 raise AssertionError(f"it never came to that: {items}")
             time.sleep(0.05)
+            self.have_passed(passing)
             self.sweep()
         return time.monotonic() - started
+
+    def have_passed(self, seconds: float) -> None:
+        """Make everything that is written down older by `seconds`, as if they had passed, so that no test waits for it.
+
+        Leases and delays come to their end by it; nobody may be at work meanwhile.
+        """
+        for key, item in list(self.store.table.items()):
+            self.store.table[key] = {
+                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE else value
+                for name, value in item.items()
+            }
 
     def row(self, repository: str) -> Row:
         row = self.registry.row(repository)

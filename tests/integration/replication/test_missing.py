@@ -26,7 +26,7 @@ from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, SYNCED, Reference
 from geosync.sync_registry.timing import Timing
 
 WINDOW = 0.3
-QUICK = Timing.scaled_to(2.0, settle=0.3, suspect=0.5)
+QUICK = Timing.scaled_to(30.0, settle=0.3, suspect=0.5)
 
 
 @pytest.fixture
@@ -402,7 +402,7 @@ def test_a_tag_that_the_primary_has_is_not_removed_though_it_was_adopted(
 def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_on(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(2.0, settle=0.3, suspect=0.5, deletion_delay=600)
+    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=600)
     secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window=WINDOW))
     images = fill(secondary, make, repository, 3)
     for tag in ("v0", "v1"):
@@ -424,7 +424,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
 def test_a_push_cancels_a_deletion_that_is_delayed(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(2.0, settle=0.3, suspect=0.5, deletion_delay=1.0)
+    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=1.0)
     secondary = Secondary(primary, second_registry, timing=delayed)
     images = fill(secondary, make, repository, 1)
     make.delete(images["v0"])

@@ -19,7 +19,7 @@ from tests.support.proxy import Call, Delay
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.timing import Timing
 
-QUICK = Timing.scaled_to(2.0, settle=0.5, suspect=0.5)
+QUICK = Timing.scaled_to(30.0, settle=0.5, suspect=0.5)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
 STEPS = 100
-TIMING = replace(Timing.scaled_to(2.0, settle=0.05, suspect=0.1), polls=(0.02,))
+TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,))
 
 
 def now() -> int:

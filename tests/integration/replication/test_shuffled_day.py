@@ -112,7 +112,7 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
 ) -> None:
     order = random.Random(seed)  # noqa: S311 - the same losses for the same seed
     repositories = [f"{repository}/{name}" for name in ("app", "web", "tools")]
-    timing = Timing.scaled_to(2.0, settle=1.0, suspect=0.5)
+    timing = Timing.scaled_to(30.0, settle=1.0, suspect=0.5)
     with (
         NotifiedPrimary(tmp_path / "primary") as primary,
         primary.maker(seed) as make,
