@@ -26,7 +26,6 @@ ENVIRONMENT = {
     "SITE_NAME": "berlin",
     "SITE_ROLE": "secondary",
     "SYNC_TABLE": TABLE,
-    "LEASE_SECONDS": "2",
     "SETTLE_SECONDS": "1",
     "SUSPECT_SECONDS": "1",
     "AWS_DEFAULT_REGION": "eu-central-1",

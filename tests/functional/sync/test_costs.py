@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from tests.functional.sync.parts import DONE, Site, handle, push, sample
 from tests.support.aws_calls import counted, on_the_page
 
 
-def test_a_push_makes_the_calls_that_the_page_says(site: Site, repository: str, aws: pytest.MonkeyPatch) -> None:
-    aws.setenv("LEASE_SECONDS", "60")  # as deployed: a lease is renewed every 5 s
+def test_a_push_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
     handle(push(site.make.image(repository, "before")))  # the secrets are read once in five minutes
     event = site.deliver(push(site.make.image(repository, "v1")))
     with counted() as calls:

@@ -252,7 +252,7 @@ def until_free(site: Site, repository: str) -> None:
     row = site.registry.row(repository)
     if row is not None and row.lease_expires is not None:
         key = {"repository": {"S": repository}, "item": {"S": "row"}}
-        expired = {":past": {"N": str(row.lease_expires - 10_000)}}
+        expired = {":past": {"N": str(row.lease_expires - 60_000)}}
         site.dynamodb.update_item(
             TableName=TABLE,
             Key=key,
