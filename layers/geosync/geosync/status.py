@@ -1,12 +1,12 @@
 """What a site owes, since when and why, read from its sync registry: bounded, whatever the size of the backlog.
 
-Everything owed is in the index `due`, what is parked too (far in the future), so a status costs 32 queries and a batch
+Everything owed is in the index `due`, what is parked too (far in the future), so a status costs 33 queries and a batch
 read per hundred references, and touches no row that owes nothing. Nothing here is secret: names, times, failure texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from geosync import event_cursor, heartbeats
@@ -194,7 +194,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
     """Read a site's status; `most` bounds the references read, owed and parked each.
 
     Where there are more, the repositories that are open or failed are counted by the keys of all of them (a query per
-    thousand), unless `counts` is False.
+    thousand), and those worked on by `leased`, unless `counts` is False: then all three are what was read of them.
     """
     now = clock()
     site = store.batch_get(_SITE_ITEMS)  # before what is owed: what is accounted was marked before
@@ -215,7 +215,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         more_owed=more_owed,
         parked=tuple(reference for reference in references if reference.parked),
         more_parked=more_parked,
-        worked_on=sum(_is_leased(item, now) for key, item in found.items() if key.item == ROW),
+        worked_on=len(leased(store, clock=clock)) if counts and more_owed else len(_leased(found, now)),
         repositories=_number(rows, "value"),
         pause=Pause(since=_number(pause, "since"), reason=str(pause.get("reason", ""))) if pause is not None else None,
         holds=tuple(hold for hold in holds if hold.until > now),
@@ -236,12 +236,16 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
 def leased(store: Store, *, clock: Callable[[], int] = wall_clock) -> list[str]:
     """The repositories that somebody holds the lease of, however much is owed.
 
-    A leased row is in the index `due` at the moment when its lease expires, so that nothing before now is read.
+    A leased row is in the index `due` at the moment when its lease expires, so that nothing before now is read: a query
+    per partition (a further one per thousand references whose next attempt comes that soon), and the rows.
     """
     now = clock()
     keys = [key for shard in SHARDS for key in store.due_keys(shard, now + LONGEST_LEASE_MS, start=now)]
-    rows = store.batch_get(key for key in keys if key.item == ROW)
-    return sorted(key.repository for key, item in rows.items() if _is_leased(item, now))
+    return _leased(store.batch_get(key for key in keys if key.item == ROW), now)
+
+
+def _leased(items: Mapping[Key, Item], now: int) -> list[str]:
+    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now))
 
 
 def _last_sweep(item: Item | None) -> LastSweep | None:

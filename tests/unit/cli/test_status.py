@@ -87,6 +87,20 @@ def test_a_repository_that_is_held_is_being_worked_on_and_is_no_reference(
     assert status.read(store, clock=clock).worked_on == 0
 
 
+def test_everybody_at_work_is_counted_however_much_is_owed(
+    store: MemoryStore, registry: SyncRegistry, clock: Clock
+) -> None:
+    for number in range(20):
+        registry.mark(f"group/backlog-{number}", Reference.tag("v1"))
+    clock.now += 1  # what is being worked on comes last in every partition
+    held = [f"group/app-{number}" for number in range(3)]
+    for name in held:
+        assert registry.acquire(name) is not None
+    found = status.read(store, most=2, clock=clock)
+    assert (found.more_owed, found.worked_on) == (True, 3)
+    assert status.leased(store, clock=clock) == held
+
+
 def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
     store: MemoryStore, registry: SyncRegistry, clock: Clock
 ) -> None:
