@@ -175,7 +175,7 @@ def check(run: Run) -> None:
 
 @case("backfill")
 def backfill(run: Run) -> None:
-    shown = run("backfill", code={0, 1}, table=True)
+    shown = run("backfill", "--no-follow", code={0, 1}, table=True)
     assert re.search(r"^repositories +\d+ of \d+", shown, re.MULTILINE), shown
     assert re.search(r"^copied +\d+ of \d+", shown, re.MULTILINE), shown
     assert (BAR in shown) is run.on_a_terminal

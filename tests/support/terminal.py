@@ -9,10 +9,13 @@ import re
 import select
 import struct
 import subprocess
+import sys
 import termios
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from unittest.mock import patch
 
 COLUMNS, LINES = 80, 24
 ESCAPE = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[()][A-Z0-9]|[=>78])")
@@ -50,3 +53,32 @@ def on_a_terminal(
         return process.wait(timeout=10), shown.decode().replace("\r\n", "\n")
     finally:
         os.close(mine)
+
+
+@contextmanager
+def stdout_on_a_terminal(*, kind: str = "xterm-256color") -> Iterator[list[str]]:
+    """Have what this process writes to standard output go to a terminal; all that was shown there, at the end."""
+    mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    shown = bytearray()
+
+    def read() -> None:
+        with suppress(OSError):  # EIO: the other end is closed
+            while some := os.read(mine, 65536):
+                shown.extend(some)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    said: list[str] = []
+    environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    try:
+        with (
+            os.fdopen(its, "w") as terminal,
+            patch.object(sys, "stdout", terminal),
+            patch.dict(os.environ, {**environment, "TERM": kind}, clear=True),
+        ):
+            yield said
+    finally:
+        reader.join(timeout=10)
+        os.close(mine)
+        said.append(shown.decode().replace("\r\n", "\n"))

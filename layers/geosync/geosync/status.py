@@ -207,7 +207,6 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
     if counts and (more_owed or more_parked):
         failed_repositories |= _repositories(store, FAILED_SHARDS)
         open_repositories |= failed_repositories | _repositories(store, SHARDS)
-    holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
     pause, heartbeat, rows = (site.get(key) for key in (hold_items.PAUSE, heartbeats.KEY, _ROWS))
     return Status(
         at=now,
@@ -217,8 +216,8 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         more_parked=more_parked,
         worked_on=len(leased(store, clock=clock)) if counts and more_owed else len(_leased(found, now)),
         repositories=_number(rows, "value"),
-        pause=Pause(since=_number(pause, "since"), reason=str(pause.get("reason", ""))) if pause is not None else None,
-        holds=tuple(hold for hold in holds if hold.until > now),
+        pause=pause_of(pause),
+        holds=holds_in_force(store, now),
         heartbeat=last_heartbeat(heartbeat),
         comparison=catalogue.walk_of(site.get(catalogue.KEY)),
         cursor=event_cursor.read(site.get(event_cursor.KEY)),
@@ -246,6 +245,19 @@ def leased(store: Store, *, clock: Callable[[], int] = wall_clock) -> list[str]:
 
 def _leased(items: Mapping[Key, Item], now: int) -> list[str]:
     return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now))
+
+
+def pause_of(item: Item | None) -> Pause | None:
+    """Read the item sync_registry.holds.PAUSE; None when there is none."""
+    if item is None:
+        return None
+    return Pause(since=_number(item, "since"), reason=str(item.get("reason", "")))
+
+
+def holds_in_force(store: Store, now: int) -> tuple[Hold, ...]:
+    """The registries that are left alone at `now`: one query."""
+    holds = (Hold.from_item(item) for item in store.items(SITE, hold_items.PREFIX, limit=MOST_HOLDS))
+    return tuple(hold for hold in holds if hold.until > now)
 
 
 def _last_sweep(item: Item | None) -> LastSweep | None:

@@ -1,13 +1,23 @@
-"""`geosync backfill`: how far it is, and a new one."""
+"""`geosync backfill`: how far it is, as it goes on, and a new one."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
 
 import boto3
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, EndpointConnectionError
 from tests.functional.cli.conftest import REGION, Site
+from tests.support.aws_calls import counted
+from tests.support.terminal import LINES, stdout_on_a_terminal, without_escapes
 
+from geosync.cli import backfill, following
+from geosync.cli.main import main
 from geosync.replication import catalogue
 from geosync.sync_registry import walks
 from geosync.sync_registry.changes import Update
@@ -34,7 +44,7 @@ def walk(site: Site, **values: int) -> int:
 def test_before_the_first_one_there_is_none(secondary: Site) -> None:
     answer = secondary.run("backfill")
     assert (answer.exit_code, "None has begun" in answer.output) == (1, True)
-    assert json.loads(secondary.run("backfill", "--json").output) == {"progress": None}
+    assert json.loads(secondary.run("backfill", "--json").output)["progress"] is None
 
 
 def test_it_shows_done_total_rate_and_time_left(secondary: Site) -> None:
@@ -73,4 +83,198 @@ def test_start_begins_the_next_one_now_and_leaves_one_that_goes_on(secondary: Si
     assert catalogue.is_due(catalogue.latest(store(secondary)), now=0, every=0)
     walk(secondary)
     assert "goes on" in secondary.run("backfill", "start").output
+    assert secondary.bodies("WorkQueueUrl") == []
+    # Until it has begun, what is complete is not what was asked for.
+    complete(secondary)
+    catalogue.ask(store(secondary))
+    answer = secondary.run("backfill")
+    assert (answer.exit_code, "another one is asked for" in answer.output) == (1, True)
+
+
+# ── as it goes on ──
+
+
+Steps = Callable[..., list[float]]
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+    """Say what happens between two looks, one after the other; how long each time was to be."""
+
+    def happen(*what: Callable[[], object]) -> list[float]:
+        left, pauses = list(what), list[float]()
+
+        def sleep(seconds: float) -> None:
+            pauses.append(seconds)
+            left.pop(0)()
+
+        monkeypatch.setattr("geosync.cli.following.time.sleep", sleep)
+        return pauses
+
+    return happen
+
+
+def nothing() -> None:
+    """Time passes."""
+
+
+def interrupt() -> None:
+    """Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def complete(site: Site) -> None:
+    walk = catalogue.latest(store(site))
+    assert walk is not None
+    values = {"finished_at": walk.started_at + 1, "settled_at": walk.started_at, "proved_at": walk.started_at}
+    store(site).write(Update(key=catalogue.KEY, set=values))
+
+
+def failing(*errors: Exception) -> Any:
+    """DynamoDB answers the next reads with these."""
+    left, original = list(errors), BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(client: BaseClient, operation: str, parameters: Any) -> Any:
+        if operation == "BatchGetItem" and left:
+            raise left.pop(0)
+        return original(client, operation, parameters)
+
+    return patch.object(BaseClient, "_make_api_call", call)
+
+
+def refused(code: str, status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "BatchGetItem")
+
+
+def test_in_a_pipe_it_writes_a_line_when_something_changed_until_it_is_complete(secondary: Site, steps: Steps) -> None:
+    def pause() -> None:
+        secondary.registry.pause("storage is moved")
+
+    def resume() -> None:
+        secondary.registry.resume()
+        complete(secondary)
+
+    pauses = steps(lambda: walk(secondary), nothing, pause, nothing, resume)
+    answer = secondary.run("backfill", "--follow")
+    assert answer.exit_code == 0
+    none, first, paused, end = answer.stdout.splitlines()
+    assert none == "none has begun yet"
+    assert first == "repositories 50 of 200 so far, tags copied 50 of 100, time left not known yet"
+    assert paused.startswith(f"{first}; the site is paused for ")
+    assert paused.endswith(": storage is moved (geosync resume)")
+    assert end == "repositories 50 of 200, tags copied 50 of 100, complete"
+    assert pauses == [following.POLL_SECONDS] * 5
+
+
+def test_followed_by_a_program_each_line_is_a_document(secondary: Site, steps: Steps) -> None:
+    walk(secondary)
+    steps(nothing, lambda: complete(secondary))
+    answer = secondary.run("backfill", "--follow", "--json")
+    first, last = map(json.loads, answer.stdout.splitlines())
+    assert (answer.exit_code, first["progress"]["complete"], last["progress"]["complete"]) == (0, False, True)
+
+
+def test_a_look_costs_three_requests_whatever_there_is_to_do(secondary: Site) -> None:
+    walk(secondary)
+    table = store(secondary)
+    with counted() as calls:
+        backfill.look(table)
+    assert (calls["dynamodb:BatchGetItem"], calls["dynamodb:Query"], calls.total()) == (2, 1, 3 + calls["items read"])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("ThrottlingException"),
+        refused("InternalServerError", 500),
+        EndpointConnectionError(endpoint_url="https://dynamodb.example.com"),
+    ],
+    ids=["throttled", "failing", "not reached"],
+)
+def test_a_look_that_fails_is_said_once_and_made_again_later_each_time(
+    secondary: Site, steps: Steps, error: Exception
+) -> None:
+    walk(secondary)
+    complete(secondary)
+    pauses = steps(*[nothing] * 6)
+    with failing(*[error] * 6):
+        answer = secondary.run("backfill", "--follow")
+    assert (answer.exit_code, answer.stdout.count("complete")) == (0, 1)
+    assert answer.stderr == f"How far it is cannot be read, trying again: {error}\n"
+    assert pauses == [4, 8, 16, 30, 30, 30]
+
+
+def test_what_no_further_look_mends_ends_it(secondary: Site, steps: Steps) -> None:
+    walk(secondary)
+    assert steps() == []
+    with failing(refused("AccessDeniedException")):
+        answer = secondary.run("backfill", "--follow")
+    assert (answer.exit_code, "AccessDenied" in answer.stderr) == (2, True)
+
+
+def test_ctrl_c_ends_the_command_alone_and_names_the_one_to_look_again(secondary: Site, steps: Steps) -> None:
+    walk(secondary)
+    steps(interrupt)
+    answer = secondary.run("backfill", "--follow")
+    assert answer.exit_code == 1
+    again = "geosync --stack geosync-test --region eu-central-1 backfill"
+    assert answer.stderr == f"It goes on at frankfurt. To see how far it is: {again}\n"
+    assert catalogue.latest(store(secondary)) is not None
+
+
+def test_what_keeps_it_from_going_on_is_said(secondary: Site) -> None:
+    walk(secondary, touched_at=1, started_at=time.time_ns() // 1_000_000 - catalogue.STALLED_AFTER)
+    store(secondary).write(Update(key=catalogue.KEY, set={"failure": "GET /v2/_catalog: 401"}))
+    secondary.registry.hold("registry.example.com", reason="503")
+    shown = secondary.run("backfill", "--no-follow").output
+    assert "the primary's catalogue cannot be read: GET /v2/_catalog: 401" in shown
+    assert "registry.example.com is left alone until 20" in shown
+    assert "nothing was done for it for 10 min: see geosync status" in shown
+    found = json.loads(secondary.run("backfill", "--json").output)
+    assert (found["failure"], found["holds"][0]["registry"]) == ("GET /v2/_catalog: 401", "registry.example.com")
+    assert found["stands_since"] is not None
+    # Complete, it stands still by right.
+    complete(secondary)
+    assert json.loads(secondary.run("backfill", "--json").output)["stands_since"] is None
+
+
+def on_a_terminal(*options: str, kind: str = "xterm-256color") -> tuple[int, str]:
+    with stdout_on_a_terminal(kind=kind) as shown, pytest.raises(SystemExit) as ended:
+        main(["--stack", "geosync-test", "--region", REGION, "backfill", *options])
+    return int(str(ended.value.code)), shown[0]
+
+
+def test_on_a_terminal_it_is_drawn_in_place_until_it_is_complete(secondary: Site, steps: Steps) -> None:
+    walk(secondary)
+    steps(*[nothing] * LINES, lambda: complete(secondary))
+    with failing(refused("ThrottlingException")):
+        code, shown = on_a_terminal()
+    assert code == 0
+    assert "cannot be read, trying again: " in shown
+    assert shown.count("\x1b[1A") >= LINES  # back to its first line, for each look
+    last = without_escapes(shown).rsplit("begun", 1)[1]
+    assert "complete" in last
+    assert "50 of 200," in last
+    assert "trying again" not in last
+
+
+@pytest.mark.parametrize("option", ["--no-follow", "--json"])
+def test_on_a_terminal_it_looks_once_if_told_so_and_for_a_program(secondary: Site, steps: Steps, option: str) -> None:
+    walk(secondary)
+    assert steps() == []
+    code, shown = on_a_terminal(option)
+    assert (code, "50" in shown) == (1, True)
+
+
+def test_a_terminal_that_cannot_go_back_gets_lines(secondary: Site, steps: Steps) -> None:
+    walk(secondary)
+    steps(nothing, lambda: complete(secondary))
+    code, shown = on_a_terminal(kind="dumb")
+    assert (code, len(shown.splitlines()), "\x1b" in shown) == (0, 2, False)
+
+
+def test_options_of_the_look_are_refused_before_start(secondary: Site) -> None:
+    answer = secondary.run("backfill", "--follow", "start")
+    assert (answer.exit_code, "without start" in answer.output) == (2, True)
     assert secondary.bodies("WorkQueueUrl") == []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 
 import click
+from click.core import ParameterSource
 
 from geosync.cli.output import plain
 from geosync.oci.references import is_repository, is_tag
@@ -21,3 +23,15 @@ def check_tags(tags: Iterable[str]) -> None:
     for tag in tags:
         if not is_tag(tag):
             raise click.BadParameter(f"{plain(tag)} is not a tag", param_hint="TAG")
+
+
+def command_line(ctx: click.Context, *words: str) -> str:
+    """Write the command `words` for the site that was chosen, with the options that somebody gave for it."""
+    root = ctx.find_root()
+    given = [
+        word
+        for option in root.command.params
+        if option.name is not None and root.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+        for word in (option.opts[0], str(root.params[option.name]))
+    ]
+    return shlex.join(("geosync", *given, *words))

@@ -1,0 +1,65 @@
+"""Looking at a site again and again: what a live command does between two looks, and when one of them fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnected
+
+from geosync.errors import GeosyncError
+
+POLL_SECONDS = 2.0
+MOST_SECONDS = 30.0
+"""Between two looks when one after the other fails."""
+_THROTTLED = frozenset(
+    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
+)
+"""By the developer guide of DynamoDB, "Error messages and codes", and the common errors of AWS's APIs."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A look that failed, with what was said, and that is made again."""
+
+    why: str
+
+
+def look_again(
+    look: Callable[[], Found], *, until: Callable[[Found], bool], show: Callable[[Found | Failed], None]
+) -> Found:
+    """Show what each look finds, up to the first of which `until` is true, which is returned.
+
+    A look that fails is shown as Failed and made again. Raises what no further look mends: a missing permission, a
+    table that is gone.
+    """
+    seconds = POLL_SECONDS
+    while True:
+        try:
+            found = look()
+        except (GeosyncError, BotoCoreError, ClientError) as error:
+            if not passes(error):
+                raise
+            show(Failed(str(error)))
+            seconds = min(2 * seconds, MOST_SECONDS)
+        else:
+            show(found)
+            if until(found):
+                return found
+            seconds = POLL_SECONDS
+        time.sleep(seconds)
+
+
+def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:
+    """Whether the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
+    if isinstance(error, GeosyncError):
+        return error.retryable
+    if isinstance(error, ClientError):
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
+    return isinstance(error, NotConnected | HTTPClientError)
