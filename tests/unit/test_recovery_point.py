@@ -328,3 +328,53 @@ def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: in
         correlation_id="c",
     )
     assert event.pushed_at == pushed_at
+
+
+def see(secondary: Secondary, digest: str, **values: Any) -> None:
+    """Write down that V1 was seen equal."""
+    seen = {"digest": digest, "looked_at": START, "seen_at": START, **values}
+    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
+
+
+def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing_back(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    secondary.owe(pushed_at=START - MINUTE)
+    found = secondary.status()
+    assert found.would_be_lost == ()
+    assert found.recovery_point == START
+    assert not found.nothing_owed, "it will be looked at all the same"
+
+
+@pytest.mark.parametrize(
+    ("seen", "mark"),
+    [
+        ({"digest": "sha256:before"}, {}),
+        ({"digest": "sha256:a", "primary": "another"}, {}),
+        ({"digest": "sha256:a"}, {"distrust": frozenset({"sha256:layer"})}),
+    ],
+    ids=["something else was seen", "seen under another primary", "verification found it broken"],
+)
+def test_what_is_announced_and_not_known_to_be_here_would_be_lost(
+    secondary: Secondary, seen: dict[str, Any], mark: dict[str, Any]
+) -> None:
+    secondary.compared(START)
+    see(secondary, **seen)
+    secondary.owe(pushed_at=START - MINUTE, **mark)
+    assert [one.reference for one in secondary.status().would_be_lost] == ["v1"]
+    assert secondary.status().recovery_point == START - MINUTE
+
+
+def test_what_was_announced_again_and_could_not_be_looked_at_would_be_lost(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    secondary.registry.fail(secondary.owe(pushed_at=START - MINUTE), "503")
+    assert len(secondary.status().would_be_lost) == 1
+
+
+def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    for digest in ("sha256:b", "sha256:a"):
+        secondary.registry.mark("team/app", V1, expects=digest, pushed_at=START)
+    assert len(secondary.status().would_be_lost) == 1

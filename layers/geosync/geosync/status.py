@@ -7,6 +7,7 @@ read per hundred references, and touches no row that owes nothing. Nothing here 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from geosync import event_cursor, heartbeats
@@ -18,7 +19,7 @@ from geosync.sync_registry import breaker, recovery
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.holds import MOST_HOLDS, Hold
-from geosync.sync_registry.items import ABSENT, OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Owed, Reference, Row
+from geosync.sync_registry.items import ABSENT, OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Owed, Reference, Row, Seen
 from geosync.sync_registry.recovery import Lost, Recovery
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
@@ -53,7 +54,8 @@ class OwedReference:
 
     `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
     before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was deleted or is
-    missing; it may wait for its DeletionDelay.
+    missing; it may wait for its DeletionDelay. `is_here`: what was announced was seen here already, and nothing else
+    was announced since: a registry that waits too long for an answer tells of a push again.
     """
 
     repository: str
@@ -67,6 +69,12 @@ class OwedReference:
     pushed_at: int = 0
     walk: int | None = None
     only_deleted: bool = False
+    is_here: bool = False
+
+    @property
+    def is_a_push_to_come(self) -> bool:
+        """Whether it may be something pushed that is not here: a whole repository (a comparison) is no push."""
+        return self.reference != "*" and not self.only_deleted and not self.is_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,16 +160,17 @@ class Status:
             sent_at=self.recovery.sent_at,
             proved_at=proved_at,
             is_losing=self.lost is not None,
-            pushes=(one.pushed_at for one in references if one.reference != "*" and not one.only_deleted),
+            pushes=(one.pushed_at for one in references if one.is_a_push_to_come),
         )
 
     @property
     def would_be_lost(self) -> tuple[OwedReference, ...]:
         """What would be lost if the primary died now, as far as it is known.
 
-        What is owed, but for whole repositories (a comparison is no push) and what is only to be removed.
+        What is owed, but for whole repositories (a comparison is no push), what is only to be removed, and what was
+        announced again though it is here.
         """
-        return tuple(one for one in self.references if one.reference != "*" and not one.only_deleted)
+        return tuple(one for one in self.references if one.is_a_push_to_come)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -202,7 +211,9 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
     parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
     open_repositories = {key.repository for key in (*waiting, *parked) if key.item.startswith(OWED_PREFIX)}
     found = store.batch_get([*waiting, *parked])
-    references = sorted((_owed(item) for key, item in found.items() if key.item.startswith(OWED_PREFIX)), key=_age)
+    owed = {key: item for key, item in found.items() if key.item.startswith(OWED_PREFIX)}
+    here = _announced_again(store, owed)
+    references = sorted((_owed(item, is_here=key in here) for key, item in owed.items()), key=_age)
     failed_repositories = {one.repository for one in references if one.failure is not None}
     if counts and (more_owed or more_parked):
         failed_repositories |= _repositories(store, FAILED_SHARDS)
@@ -317,7 +328,26 @@ def _repositories(store: Store, shards: Iterable[str]) -> set[str]:
     return {key.repository for key in keys if key.item.startswith(OWED_PREFIX)}
 
 
-def _owed(item: Item) -> OwedReference:
+def _announced_again(store: Store, items: Mapping[Key, Item]) -> set[Key]:
+    """Those of the owed `items` whose one announced digest was seen here before, under the same primary.
+
+    What has failed, or was found broken, is not among them. A batch read per hundred that may be.
+    """
+    announced: dict[Key, tuple[Key, str]] = {}
+    for key, item in items.items():
+        with suppress(CorruptItem):
+            owed = Owed.from_item(item)
+            if len(owed.expects) == 1 and not owed.attempts and not owed.distrust:
+                announced[Key(key.repository, owed.reference.seen_key)] = key, next(iter(owed.expects))
+    found = store.batch_get(announced) if announced else {}
+    return {
+        key
+        for seen_key, (key, digest) in announced.items()
+        if (seen := Seen.under(str(items[key].get("primary", "")), found.get(seen_key))) and seen.digest == digest
+    }
+
+
+def _owed(item: Item, *, is_here: bool) -> OwedReference:
     try:
         owed = Owed.from_item(item)
     except CorruptItem as corrupt:
@@ -345,6 +375,7 @@ def _owed(item: Item) -> OwedReference:
         pushed_at=owed.pushed_at,
         walk=owed.walk,
         only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
+        is_here=is_here,
     )
 
 
