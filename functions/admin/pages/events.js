@@ -1,17 +1,23 @@
 // Two logs, newest first: the geo events that this site took, and what operators did here.
 
 import { html } from "./ui.js";
+import { Filters, useFilters } from "./filters.js";
 import { Age, Badge, Digest, Freshness, Heading, Pager, Table } from "./parts.js";
 import { usePages } from "./poll.js";
 
 const PER_PAGE = 20;
 
-export function Events({ current, onUnauthorized }) {
-  const [events, pages] = usePages("api/v4/geo/events", PER_PAGE, 10, onUnauthorized);
-  const empty = current?.primary === false ? "A secondary takes no notifications: the primary's dashboard shows the geo events." : "No geo event yet.";
+const SELECTS = [["event_name", "Event", { created: "created", updated: "updated", deleted: "deleted" }]];
+
+export function Events({ route, onUnauthorized }) {
+  const [filters, change] = useFilters(route, ["event_name", "repository"]);
+  // A filtered page is read out of many events: less often.
+  const [events, pages] = usePages(`api/v4/geo/events?${filters}`, PER_PAGE, filters.size ? 30 : 10, onUnauthorized);
+  const problem = events.error?.status === 400 && filters.size ? events.error.message : null;
   return html`
-    <div class="title"><${Heading}>Geo events<//><${Freshness} of=${[events]} /></div>
-    ${events.data && html`<div class=${events.error ? "old" : ""}><${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, pages.cursors, empty)} />
+    <div class="title"><${Heading}>Geo events<//>${problem === null && html`<${Freshness} of=${[events]} />`}</div>
+    <${Filters} label="Geo events" selects=${SELECTS} text=${["repository", "Container repository"]} problem=${problem} filters=${filters} change=${change} />
+    ${events.data && html`<div class=${events.error ? "old" : ""}><${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, pages.cursors, events.data.message && sentence(events.data.message))} />
       <${Pager} info=${events.data.page_info} ...${pages} what="geo events" /></div>`}`;
 }
 
@@ -23,9 +29,11 @@ export function Audit({ onUnauthorized }) {
       <${Pager} info=${audit.data.page_info} ...${pages} what="the audit log" /></div>`}`;
 }
 
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
 // A page may be empty before the end: it covers a stretch of time.
 function emptyText(page, cursors, otherwise) {
-  if (page.page_info.has_next_page) return "None in this stretch of time; there may be more on the next page.";
+  if (page.page_info.has_next_page) return page.message ? otherwise : "None in this stretch of time; there may be more on the next page.";
   return cursors.length ? "There are no more." : otherwise;
 }
 

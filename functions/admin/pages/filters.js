@@ -1,6 +1,6 @@
 // What a list is narrowed to: in the address, so that it can be kept, sent, and gone back to.
 
-import { html, useEffect, useState } from "./ui.js";
+import { html, useEffect, useId, useState } from "./ui.js";
 
 // [filters, change]: those of `names` that the address has, and how to change one ("" takes it away).
 export function useFilters(route, names) {
@@ -14,13 +14,17 @@ export function useFilters(route, names) {
   return [filters, change];
 }
 
-// `selects` are [name, title, { value: text }]; besides, a `prefix` of the container repositories' names.
-export function Filters({ label, selects, filters, change }) {
-  const [prefix, setPrefix] = useState(filters.get("prefix") ?? "");
-  useEffect(() => setPrefix(filters.get("prefix") ?? ""), [filters.get("prefix")]);
+const PREFIX = ["prefix", "Name begins with"];
+
+// `selects` are [name, title, { value: text }]; besides there is the text `text`, [name, title], and what is wrong with it.
+export function Filters({ label, selects, text = PREFIX, problem = null, filters, change }) {
+  const [name, title] = text;
+  const [typed, setTyped] = useState(filters.get(name) ?? "");
+  const id = useId();
+  useEffect(() => setTyped(filters.get(name) ?? ""), [filters.get(name)]);
   const submit = (event) => {
     event.preventDefault();
-    change("prefix", prefix.trim());
+    change(name, typed.trim());
   };
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${submit}>
     ${selects.map(([name, title, values]) => html`<label key=${name}>${title}
@@ -28,8 +32,10 @@ export function Filters({ label, selects, filters, change }) {
         <option value="">All</option>
         ${Object.entries(values).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
       </select></label>`)}
-    <label class="grow">Name begins with
-      <input type="search" name="prefix" maxlength="255" value=${prefix} spellcheck="false" autocapitalize="none" onInput=${(event) => setPrefix(event.target.value)} /></label>
+    <label class="grow">${title}
+      <input type="search" name=${name} maxlength="255" value=${typed} spellcheck="false" autocapitalize="none" aria-describedby=${id}
+        aria-invalid=${problem ? "true" : "false"} onInput=${(event) => setTyped(event.target.value)} /></label>
     <button type="submit">Filter</button>
+    <p id=${id} class="problem" role="alert">${problem && html`<span aria-hidden="true">✕ </span>${problem}`}</p>
   </form>`;
 }

@@ -41,6 +41,7 @@ export function usePoll(path, seconds, onUnauthorized) {
         // Soon at first, and a little by chance, so that open pages do not all come back in the same second.
         wait = Math.min(FIRST_RETRY_SECONDS * 2 ** failures, MOST_SECONDS) * (0.8 + 0.4 * Math.random());
         failures += 1;
+        if (error.status === 400) wait = MOST_SECONDS; // asked again, it is as wrong
         const nextAt = siteTime() + wait * 1000;
         setView((before) => ({ ...(before.path === path ? before : NOTHING), path, error, nextAt }));
       } finally {

@@ -73,8 +73,109 @@ def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, mo
     query = dynamodb.query
     monkeypatch.setattr(dynamodb, "query", lambda **asked: query(**asked | {"Limit": min(asked["Limit"], 2)}))
     monkeypatch.setattr("geosync.event_log.HOURS", 1)
-    monkeypatch.setattr(app.api()._site.events, "_retention_ms", 10 * HOUR)
+    monkeypatch.setattr(app.api()._site.events, "retention_ms", 10 * HOUR)
     assert len(ask("GET", EVENTS).json["nodes"]) == 5
+
+
+def named(primary: Site, repository: str, *received: int, event_name: Any = "created", **more: Any) -> None:
+    """Have the primary's own writer log events of one repository."""
+    publisher = Publisher(
+        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
+    )
+    for moment in received:
+        word = f"{repository}-{moment}-{event_name}"
+        event = GeoEvent(
+            id=word, site="dublin", event_name=event_name, repository=repository, tag=None if more else "v1",
+            digest=None, media_type=None, occurred_at=None, received_at=moment, source="registry",
+            correlation_id=word, **more,
+        )  # fmt: skip
+        publisher._log([event])
+
+
+def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_others_came(
+    primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geosync.event_log.EXAMINED", 5)
+    now = primary.registry._clock() // HOUR * HOUR + HOUR // 2
+    mine = [now - 3, now - 9, now - 10, now - 11, now - 12, now - 13, now - 60 * HOUR]
+    named(primary, "group/app", *mine)
+    named(primary, "group/app", now - 4, event_name="deleted")
+    named(primary, "group/new", now - 5, event_name="updated", renamed_from="group/app")
+    named(primary, "group/other", *(now - number for number in (1, 2, 6, 7, 8, 14, 15)))
+    dynamodb: Any = app.api()._site.events._dynamodb
+    query = dynamodb.query
+    read: list[int] = []
+
+    def counted(**asked: Any) -> Any:
+        answer = query(**asked)
+        read[-1] += answer["ScannedCount"]
+        return answer
+
+    monkeypatch.setattr(dynamodb, "query", counted)
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        read.append(0)
+        asked = {"repository": "group/app", "per_page": 2, **({"cursor": cursor} if cursor else {})}
+        page = ask("GET", EVENTS, query=asked).json
+        assert page["examined"] == read[-1] <= 5
+        assert len(page["nodes"]) <= 2
+        assert (page["message"] is None) == bool(page["nodes"])
+        found += [node["id"] for node in page["nodes"]]
+        cursor = page["page_info"]["end_cursor"]
+        if cursor is None:
+            break
+    deleted, renamed = f"group/app-{now - 4}-deleted", f"group/new-{now - 5}-updated"
+    assert found == [
+        f"group/app-{mine[0]}-created",
+        deleted,
+        renamed,
+        *(f"group/app-{one}-created" for one in mine[1:]),
+    ]
+    (only,) = ask("GET", EVENTS, query={"repository": "group/app", "event_name": "deleted"}).json["nodes"]
+    assert only["id"] == deleted
+
+
+def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: Site, ask: Ask) -> None:
+    publisher = Publisher(
+        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
+    )
+    now = primary.registry._clock()
+    for name in ("group/app", "group/other"):
+        claims = {"repository": name, "tag": "-"}
+        publisher._log([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
+    (node,) = ask("GET", EVENTS, query={"repository": "group/app"}).json["nodes"]
+    assert (node["id"], node["reason"]) == ("group/app", "bad_tag")
+
+
+def test_a_repository_that_no_event_names_is_an_empty_list_that_says_so(primary: Site, ask: Ask) -> None:
+    log_events(primary, primary.registry._clock())
+    answer = ask("GET", EVENTS, query={"repository": "group/unknown", "event_name": "deleted"})
+    assert (answer.status, answer.json["nodes"]) == (200, [])
+    assert answer.message.startswith("no deleted event of group/unknown among the 1 that were read, back to 20")
+    app.api()._site.events.retention_ms = HOUR
+    assert "in the log of dublin, which goes back to" in ask("GET", EVENTS, query={"repository": "a"}).message
+
+
+def test_a_secondary_says_where_the_events_are(site: Site, ask: Ask) -> None:
+    app.api()._site.events.retention_ms = HOUR
+    assert "the log of its primary has the events" in ask("GET", EVENTS).message
+
+
+@pytest.mark.parametrize("name", ["", "Group/App", "group//app", "<img src=x>", "a" * 256])
+def test_what_cannot_be_a_repository_is_refused(primary: Site, ask: Ask, name: str) -> None:
+    answer = ask("GET", EVENTS, query={"repository": name})
+    assert (answer.status, answer.message.startswith("repository: ")) == (400, True)
+
+
+def test_a_cursor_fits_no_other_filter(primary: Site, ask: Ask) -> None:
+    now = primary.registry._clock()
+    named(primary, "group/app", now, now - 1)
+    asked = {"repository": "group/app", "per_page": 1}
+    cursor = ask("GET", EVENTS, query=asked).json["page_info"]["end_cursor"]
+    assert ask("GET", EVENTS, query={**asked, "cursor": cursor}).status == 200
+    assert ask("GET", EVENTS, query={**asked, "repository": "group/other", "cursor": cursor}).status == 400
+    assert ask("GET", EVENTS, query={"event_name": "pushed"}).status == 400
 
 
 def test_every_action_is_in_the_audit_log_and_no_look_is(site: Site, ask: Ask) -> None:

@@ -102,7 +102,7 @@ def event_log(secondary: Site, events_table: str) -> Any:
 
 
 def test_events_and_what_operators_did_are_listed_apart(secondary: Site, event_log: Any) -> None:
-    assert "is empty" in secondary.run("events").output
+    assert "has nothing" in secondary.run("events").output
     event_log(id="e1", event_name="created", repository="group/app", tag="v1", outcome="accepted")
     event_log("audit#", id="a1", action="POST /pause", who="act token", outcome="done", detail="storage")
     answer = secondary.run("events")
@@ -111,3 +111,40 @@ def test_events_and_what_operators_did_are_listed_apart(secondary: Site, event_l
     assert "pause" not in answer.output
     assert "POST /pause" in secondary.run("events", "--audit").output
     assert [one["id"] for one in json.loads(secondary.run("events", "--json").output)] == ["e1"]
+
+
+def test_the_events_of_one_repository_are_listed_and_where_there_are_none_it_is_said(
+    secondary: Site, event_log: Any
+) -> None:
+    event_log(id="e1", event_name="created", repository="group/app", tag="v1", outcome="accepted")
+    event_log(id="e2", event_name="deleted", repository="group/app", tag="v1", outcome="accepted")
+    event_log(id="e3", event_name="created", repository="group/other", tag="v1", outcome="accepted")
+
+    def ids(*options: str) -> set[str]:
+        answer = secondary.run("events", "--json", *options)
+        return {one["id"] for one in json.loads(answer.stdout)}
+
+    assert ids("--repository", "group/app") == {"e1", "e2"}
+    assert ids("--repository", "group/app", "--event-name", "deleted") == {"e2"}
+    nothing = secondary.run("events", "--repository", "group/unknown")
+    assert nothing.exit_code == 0
+    assert "has no event of group/unknown in the last 48 h" in nothing.stdout
+    assert "there may be older ones (--hours)" in nothing.stderr
+
+
+def test_events_goes_back_as_far_as_it_is_told(
+    secondary: Site, event_log: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_log(id="old", event_name="created", repository="group/app", tag="v1", outcome="accepted")
+    later = wall_clock() + 100 * 3_600_000
+    monkeypatch.setattr("geosync.cli.look.wall_clock", lambda: later)
+    assert "no event" in secondary.run("events", "--repository", "group/app").stdout
+    found = secondary.run("events", "--repository", "group/app", "--hours", "101", "--json")
+    assert [one["id"] for one in json.loads(found.stdout)] == ["old"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--repository", "Group/App"], ["--repository", ""], ["--audit", "--repository", "group/app"]]
+)
+def test_events_refuses_what_makes_no_sense(secondary: Site, arguments: list[str]) -> None:
+    assert secondary.run("events", *arguments).exit_code == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -13,7 +13,9 @@ from geosync import repositories as found_repositories
 from geosync.cli.arguments import check_repository
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen
-from geosync.event_log import AUDIT, EventLog
+from geosync.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog
+from geosync.event_log import Filter as EventFilter
+from geosync.events import EventName
 from geosync.repositories import Detail, Filter, Tag
 from geosync.sync_registry.items import FAILED, Row
 from geosync.sync_registry.registry import wall_clock
@@ -111,26 +113,51 @@ def show(choose: Callable[[], Chosen], repository: str, as_document: bool) -> No
 
 
 @click.command()
+@click.option("--repository", metavar="NAME", help="Only the events of this container repository.")
+@click.option("--event-name", type=click.Choice(get_args(EventName)), help="Only these events.")
+@click.option(
+    "--hours",
+    type=click.IntRange(1),
+    help=f"Hours to go back: all that are kept, with --repository or --event-name {HOURS}.",
+)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown.")
 @click.option("--audit", is_flag=True, help="What operators did at the admin API, instead.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
-def events(choose: Callable[[], Chosen], limit: int, audit: bool, as_document: bool) -> None:
+def events(
+    choose: Callable[[], Chosen],
+    *,
+    repository: str | None,
+    event_name: str | None,
+    hours: int | None,
+    limit: int,
+    audit: bool,
+    as_document: bool,
+) -> None:
     """Show the newest entries of the site's event log: what its registry announced, and what became of it."""
+    if repository is not None:
+        check_repository(repository, "--repository")
+    wanted = EventFilter(repository=repository or "", event_name=event_name or "")
+    if audit and not wanted.is_anything:
+        raise click.UsageError("--repository and --event-name are of events, not of --audit")
     site = choose().site()
     log = EventLog(
         site.client("dynamodb"),
         site.outputs["EventsTable"],
         retention_days=int(site.parameters.get("EventRetentionDays", "30")),
     )
-    now, before = wall_clock(), None
+    now = wall_clock()
+    if hours is None and not wanted.is_anything:
+        hours = HOURS  # who filters reads everything: on a busy site a month of it takes minutes
+    oldest = now - hours * HOUR_MS if hours is not None else 0
     entries: list[dict[str, Any]] = []
-    while len(entries) < limit:
-        page = log.page(now=now, limit=limit - len(entries), before=before, kind=AUDIT if audit else "")
-        entries += map(dict, page.entries)
+    before: Before | None = Before(received_at=now)
+    while before is not None and before.received_at >= oldest and len(entries) < limit:
+        page = log.page(now=now, limit=limit - len(entries), before=before, kind=AUDIT if audit else "", wanted=wanted)
+        entries += (dict(entry) for entry in page.entries if entry["received_at"] >= oldest)
         before = page.following
-        if before is None:
-            break
+    if before is not None and len(entries) < limit:
+        click.echo(f"Went back {hours} h; there may be older ones (--hours).", err=True)
     if as_document:
         as_json(entries)
     elif entries:
@@ -141,7 +168,10 @@ def events(choose: Callable[[], Chosen], limit: int, audit: bool, as_document: b
         )
         console().print(table(("ago", *shown, "id"), rows))
     else:
-        click.echo(f"The event log of {site.name} is empty.")
+        whose = f" of {plain(repository)}" if repository else ""
+        what = "nothing" if wanted.is_anything else f"no {event_name + ' ' if event_name else ''}event{whose}"
+        back = f" in the last {hours} h" if before is not None else ""
+        click.echo(f"The event log of {site.name} has {what}{back}.")
 
 
 def _console_fields(row: Row) -> dict[str, Any]:

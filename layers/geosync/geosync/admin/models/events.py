@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from geosync.admin.models.common import Answer
+from geosync.admin.models.common import Answer, Page
 
 
 class GeoEvent(Answer):
@@ -21,6 +21,17 @@ class GeoEvent(Answer):
     reason: str | None
     occurred_at: str | None
     created_at: str
+
+
+class GeoEventPage(Page[GeoEvent]):
+    """Events, newest first. With a filter, a page reads so many at most that it may be short although there are more.
+
+    `examined` were read, back to `looked_back_to`. `message`, of a page without events: what that means.
+    """
+
+    examined: int
+    looked_back_to: str
+    message: str | None
 
 
 class AuditEvent(Answer):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from geosync import event_log
 from geosync.admin import cursors
+from geosync.admin.http import Refusal
 from geosync.admin.models.common import Page
-from geosync.admin.models.events import AuditEvent, GeoEvent
+from geosync.admin.models.events import AuditEvent, GeoEvent, GeoEventPage
 from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
 from geosync.admin.site import Site
+from geosync.event_log import EVERYTHING, Filter
+from geosync.events import EventName
 from geosync.moments import moment
+from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
 
 TAGS = ["events"]
 
@@ -27,9 +33,27 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         tags=TAGS,
         responses=answers(*LOOKS),
     )
-    def list_events(per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[GeoEvent]:
-        found, end = _page(site, "", per_page, cursor)
-        return Page[GeoEvent](nodes=[_event(entry) for entry in found], page_info=page_info(end))
+    def list_events(
+        repository: Annotated[
+            str | None, Query(max_length=MAX_REPOSITORY_LENGTH, description="Only those of this container repository.")
+        ] = None,
+        event_name: Annotated[EventName | None, Query(description="Only these events.")] = None,
+        per_page: PerPage = PER_PAGE,
+        cursor: Cursor = None,
+    ) -> GeoEventPage:
+        if repository is not None and not is_repository(repository):
+            raise Refusal(400, f"repository: {json.dumps(repository)} cannot be the name of a container repository")
+        wanted = Filter(repository=repository or "", event_name=event_name or "")
+        found, end = _page(site, "", per_page, cursor, wanted)
+        oldest = found.following.received_at if found.following else site.clock() - site.events.retention_ms
+        back_to = moment(oldest)
+        return GeoEventPage(
+            nodes=[_event(entry) for entry in found.entries],
+            page_info=page_info(end),
+            examined=found.examined,
+            looked_back_to=back_to,
+            message=_nothing(site, wanted, found, back_to) if not found.entries else None,
+        )
 
     @app.get(
         "/api/v4/geo/audit_events",
@@ -39,16 +63,29 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
     )
     def list_audit_events(per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> Page[AuditEvent]:
         found, end = _page(site, event_log.AUDIT, per_page, cursor)
-        return Page[AuditEvent](nodes=[_audit(entry) for entry in found], page_info=page_info(end))
+        return Page[AuditEvent](nodes=[_audit(entry) for entry in found.entries], page_info=page_info(end))
 
 
-def _page(site: Site, kind: str, limit: int, cursor: str | None) -> tuple[tuple[Mapping[str, Any], ...], str | None]:
-    position = cursors.decode(f"events {kind}", cursor, int, str)
+def _page(
+    site: Site, kind: str, limit: int, cursor: str | None, wanted: Filter = EVERYTHING
+) -> tuple[event_log.Page, str | None]:
+    name = " ".join(("events", kind, wanted.repository, wanted.event_name))
+    position = cursors.decode(name, cursor, int, str)
     before = event_log.Before(received_at=position[0], id=position[1]) if position else None
-    found = site.events.page(now=site.clock(), limit=limit, before=before, kind=kind)
+    found = site.events.page(now=site.clock(), limit=limit, before=before, kind=kind, wanted=wanted)
     following = found.following
-    end = cursors.encode(f"events {kind}", following.received_at, following.id) if following is not None else None
-    return found.entries, end
+    end = cursors.encode(name, following.received_at, following.id) if following is not None else None
+    return found, end
+
+
+def _nothing(site: Site, wanted: Filter, found: event_log.Page, back_to: str) -> str:
+    """What it means that a page has no event."""
+    what = f"no {f'{wanted.event_name} ' if wanted.event_name else ''}event"
+    what += f" of {wanted.repository}" if wanted.repository else ""
+    if found.following is not None:
+        return f"{what} among the {found.examined} that were read, back to {back_to}: there may be older ones"
+    message = f"{what} in the log of {site.name}, which goes back to {back_to}"
+    return message if site.is_primary else f"{message}; it is a secondary, and the log of its primary has the events"
 
 
 def _event(entry: Mapping[str, Any]) -> GeoEvent:
