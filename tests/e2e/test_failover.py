@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.parts import Site, eventually
+from tests.e2e.conftest import Unannounced
+from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, maker, stopped
 from tests.support.images import ImageMaker
 
@@ -46,9 +47,15 @@ def tags_of(site: Site) -> dict[tuple[str, str], str]:
 
 
 @pytest.mark.skipif("GEOSYNC_E2E_STATE" in os.environ, reason="that stack keeps its primary")
-def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(state: Path, sites: list[Site]) -> None:
+def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
+    state: Path, sites: list[Site], unannounced: Unannounced
+) -> None:
     dublin, frankfurt, oregon = sites
     old, new, third = maker(dublin), maker(frankfurt), maker(oregon)
+    # What no notification told of is known to nobody before the next comparison.
+    unknown = digest(old, unannounced.repository, unannounced.tag)
+    assert unknown is not None
+    arrives(new, unannounced.repository, unannounced.tag, unknown, seconds=300)
 
     # Before: what is pushed to Dublin is everywhere; then Frankfurt falls behind.
     everywhere = old.image("group/app", "v1")
@@ -59,6 +66,9 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(state: Path, s
     late = old.image("group/app", "v2")
     arrives(third, "group/app", "v2", late.digest)
     eventually(lambda: frankfurt.item("group/app", "owed#tag#v2"), what="the event at frankfurt")
+    # A registry that waited too long for its answer tells of a push twice.
+    dublin.notify(envelope(push_event("group/app", "v1", everywhere.digest)), dublin.token())
+    eventually(lambda: frankfurt.item("group/app", "owed#tag#v1"), what="the event of v1, once more")
 
     with stopped(state, dublin):
         # Declined, nothing changes.
