@@ -67,6 +67,7 @@ class FakeRegistry(RegistryClient):
         self.checks_children = checks_children
         self.mounts = mounts
         self.referrers_api = referrers_api
+        self._has_referrers = True
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, Manifest] = {}
         self.tagged: dict[str, str] = {}
@@ -178,6 +179,7 @@ class FakeRegistry(RegistryClient):
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         self._request("GET referrers", digest)
         if not self.referrers_api:
+            self._has_referrers = False
             return None
         found = [one for one in self.manifests.values() if one.subject and one.subject.digest == digest]
         return [Descriptor.parse(descriptor_of(one)) for one in found]

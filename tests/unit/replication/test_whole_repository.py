@@ -29,6 +29,7 @@ class Tags(Registry):
 
     def __init__(self, *tags: str) -> None:
         self.deadline = Deadline()
+        self._has_referrers = False
         self.there = set(tags)
         self.before_page: Callable[[str | None], None] = lambda last: None
 

@@ -238,6 +238,11 @@ class RegistryClient(UploadVerbs):
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]
 
+    @property
+    def lists_referrers(self) -> bool:
+        """False once the registry has answered that it has no referrers API: then it is not asked again."""
+        return self._has_referrers
+
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
         """Return what refers to a digest; None when the registry has no referrers API, which is remembered.
 

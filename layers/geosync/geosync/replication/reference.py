@@ -132,7 +132,7 @@ class ReferenceSync:
     def _discharge(self, attempt: _Attempt, seen: Seen | None) -> Outcome:
         """What was proved: bring and mark what follows from it, then pay."""
         owed = attempt.owed
-        if attempt.primary.digest is not None and not owed.expects:
+        if attempt.primary.digest is not None and self._may_have_referrers(owed):
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
             self._registry.lost_notification(owed)
@@ -141,6 +141,16 @@ class ReferenceSync:
             self._mark_tags_of(owed)
         discharged = self._held.discharge(owed, seen)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
+
+    def _may_have_referrers(self, owed: Owed) -> bool:
+        """Whether what refers to it may be missing, and nobody else asks.
+
+        Who pushes a referrer announces it. A comparison relies on that for nothing: it asks about every tag but those
+        that it marks itself, whatever event comes then; about what it marks by digest it has asked.
+        """
+        if owed.walk is not None:
+            return owed.reference.kind == "tag"
+        return not owed.expects
 
     def _may_come_with_another(self, owed: Owed) -> bool:
         """Whether the copy of something above it tells all that a look would: not that it was deleted since."""
@@ -225,7 +235,7 @@ class ReferenceSync:
         attempt.wrote()
 
     def _bring_referrers(self, attempt: _Attempt) -> None:
-        """Copy what refers to it: nobody announced this reference, so nobody announced them either."""
+        """Copy what refers to it, which comes with it and was announced by nobody, as far as anybody knows."""
         manifest = attempt.manifest or self._primary.get_manifest(self._repository, attempt.digest)
         if manifest is not None:
             self._copier.copy_referrers(manifest)

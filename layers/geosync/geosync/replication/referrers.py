@@ -7,25 +7,28 @@ Tag Schema"; cosign's tags are older than both):
     subject + tag       the same manifest, listed by an index under the tag sha256-<hex>, which the pushing client keeps
     cosign tags         sha256-<hex>.sig, .att, .sbom: images under ordinary tags
 
-A push of any of them is an event of its own, and a tag is copied like any tag, so nothing is looked up for a push. Only
-a backfill asks (`missing`), for what has no tag and was pushed before there were events; and only where the secondary's
-registry has no API while the primary's has, somebody has to keep the index under the tag (`keep_fallback_tag`).
+A push of any of them is an event of its own, and a tag is copied like any tag, so nothing is looked up for a push. What
+has no tag, and was pushed before there were events or lost its own, is asked for: of an image that is copied because
+somebody asked or a comparison found it (`missing`), and by a comparison of every other (`lacking`). And only where the
+secondary's registry has no API while the primary's has, somebody has to keep the index under the tag
+(`keep_fallback_tag`).
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from geosync.errors import MalformedManifest
+from geosync.errors import ContentError, MalformedManifest
 from geosync.oci import media_types
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
 
 MAX_ASKED = 1_000
-"""Digests that one backfilled reference asks about, so that chains of referrers end."""
+"""Digests that are asked about for one image, so that chains of referrers end."""
 
 
 def fallback_tag(digest: str) -> str:
@@ -42,6 +45,88 @@ def is_fallback_tag(tag: str) -> bool:
     return _FALLBACK_TAG.fullmatch(tag) is not None
 
 
+class Listings:
+    """The referrers that a registry lists for the manifests of one repository, asked for once each. Thread-safe."""
+
+    def __init__(self, registry: RegistryClient, repository: str) -> None:
+        self.registry = registry
+        self.repository = repository
+        self._has_api = None if registry.lists_referrers else False
+        self._probe = threading.Lock()
+        self._asked: set[str] = set()
+        self._asked_lock = threading.Lock()
+
+    @property
+    def unavailable(self) -> bool:
+        """Whether the registry is known to have no referrers API."""
+        return self._has_api is False
+
+    def take(self, digest: str) -> bool:
+        """Whether nobody has asked about `digest` yet; from now on somebody has."""
+        with self._asked_lock:
+            if digest in self._asked:
+                return False
+            self._asked.add(digest)
+            return True
+
+    def of(self, digest: str) -> list[Descriptor]:
+        """Return what refers to `digest`: nothing where there is no API, which one answer says for all the others.
+
+        An answer about a manifest that is gone meanwhile says nothing of that. Raises what `referrers` raises.
+        """
+        if self._has_api is None:
+            with self._probe:
+                if self._has_api is None:
+                    return self._first(digest)
+        return (self.registry.referrers(self.repository, digest) or []) if self._has_api else []
+
+    def _first(self, digest: str) -> list[Descriptor]:
+        found = self.registry.referrers(self.repository, digest)
+        if found is not None:
+            self._has_api = True
+        elif not self.registry.lists_referrers or self.registry.head_manifest(self.repository, digest) is not None:
+            self._has_api = False
+        return found or []
+
+
+def lacking(
+    listings: Listings,
+    destination: RegistryClient,
+    destination_repository: str,
+    roots: Iterable[tuple[str, bool]],
+) -> Iterator[Descriptor]:
+    """Yield what refers to `roots`, to all below them, and to those referrers in turn, where the destination lacks it.
+
+    A root is a digest, and whether it may be an index. One request to the source for each manifest that nobody asked
+    about before; a single one where it has no API, since what is listed by tags comes with the tags. What is below an
+    index is read from the destination, or from the source if it is not there. Raises ContentError for what cannot be
+    read, and RegistryError.
+    """
+    source, source_repository = listings.registry, listings.repository
+    ahead = list(roots)
+    asked = 0
+    while ahead and asked < MAX_ASKED and not listings.unavailable:
+        digest, has_children = ahead.pop(0)
+        if not listings.take(digest):
+            continue
+        asked += 1
+        for referrer in listings.of(digest):
+            ahead.append((referrer.digest, _is_index(referrer)))
+            if destination.head_manifest(destination_repository, referrer.digest) is None:
+                yield referrer
+        if has_children and not listings.unavailable:
+            within = _readable(destination, destination_repository, digest)
+            within = within or source.get_manifest(source_repository, digest)
+            ahead += [(child.digest, _is_index(child)) for child in within.children] if within is not None else []
+
+
+def _readable(registry: RegistryClient, repository: str, digest: str) -> Manifest | None:
+    try:
+        return registry.get_manifest(repository, digest)
+    except ContentError:
+        return None
+
+
 def missing(
     source: RegistryClient,
     source_repository: str,
@@ -49,31 +134,12 @@ def missing(
     destination_repository: str,
     manifest: Manifest,
 ) -> Iterator[Manifest]:
-    """Yield what refers to `manifest`, to all below it, and to those referrers in turn, where the destination lacks it.
-
-    One request to the source for each manifest that is asked about; a single one where it has no API, since what is
-    listed by tags comes with the tags. What is below an index within is read from the destination, which has it. Copy
-    each (by digest) before taking the next.
-    """
-    asked: set[str] = set()
-    ahead = [(manifest.digest, False), *((child.digest, _is_index(child)) for child in manifest.children)]
-    while ahead and len(asked) < MAX_ASKED:
-        digest, has_children = ahead.pop(0)
-        if digest in asked:
-            continue
-        asked.add(digest)
-        found = source.referrers(source_repository, digest)
-        if found is None:
-            return
-        if has_children and (within := destination.get_manifest(destination_repository, digest)) is not None:
-            ahead += [(child.digest, _is_index(child)) for child in within.children]
-        for referrer in found:
-            ahead.append((referrer.digest, _is_index(referrer)))
-            if destination.head_manifest(destination_repository, referrer.digest) is not None:
-                continue
-            # None: deleted since it was listed.
-            if (content := source.get_manifest(source_repository, referrer.digest)) is not None:
-                yield content
+    """Yield what refers to `manifest`, and so on (see `lacking`). Copy each (by digest) before taking the next."""
+    roots = [(manifest.digest, False), *((child.digest, _is_index(child)) for child in manifest.children)]
+    for referrer in lacking(Listings(source, source_repository), destination, destination_repository, roots):
+        # None: deleted since it was listed.
+        if (content := source.get_manifest(source_repository, referrer.digest)) is not None:
+            yield content
 
 
 def _is_index(descriptor: Descriptor) -> bool:

@@ -2,8 +2,8 @@
 
 Nothing is copied here. Each page of the primary's tags is compared with what the secondary has; what was never seen
 equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried, failed and
-counted one by one. The cursor moves behind each part of a page, so that the next invocation goes on where this one
-stopped.
+counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves behind each
+part of a page, so that the next invocation goes on where this one stopped.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geosync.errors import NotFound, Refused, Unauthorized
 from geosync.oci.listings import PAGE_SIZE
+from geosync.oci.manifests import Descriptor
 from geosync.registries.registry import ListedTag, Registry
 from geosync.replication.lease import HeldLease
 from geosync.replication.missing import Known, MissingTags
+from geosync.replication.missing_referrers import MissingReferrers
 from geosync.replication.outcome import Outcome
 from geosync.replication.referrers import is_fallback_tag
 from geosync.selection import Selection
@@ -44,6 +46,15 @@ class _Listing:
 
     asked_at: int
     digests: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compared:
+    """A tag that was looked at: its digest at the primary, what a HEAD said of it, and what was seen if it is equal."""
+
+    digest: str
+    described: Descriptor | None = None
+    seen: Seen | None = None
 
 
 def _parts(page: list[ListedTag], after: str | None) -> Iterator[list[ListedTag]]:
@@ -77,7 +88,6 @@ class WholeRepository:
     ) -> None:
         """`check` raises OutOfTime when the holder stops."""
         self._registry = registry
-        self._check = check
         self._held = held
         self._primary = primary
         self._secondary = secondary
@@ -88,6 +98,7 @@ class WholeRepository:
         self._breaker = breaker
         self._removals = removals
         self._missing = MissingTags(registry, held, breaker, primary=primary)
+        self._check = check
 
     def sync(self, owed: Owed) -> Outcome:
         """Mark the tags that the primary lists and the secondary has not; note what is missing and what is extra.
@@ -99,6 +110,13 @@ class WholeRepository:
         before = findings.get(self._store, owed.repository)
         listed: set[str] = set()
         resumed_after, gone = owed.cursor, False
+        self._referrers = MissingReferrers(
+            primary=self._primary,
+            repository=owed.repository,
+            secondary=self._secondary,
+            secondary_repository=self._secondary_repository,
+            check=self._check,
+        )
         with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="whole") as pool:
             self._there = self._list_secondary()
             try:
@@ -211,54 +229,104 @@ class WholeRepository:
     def _compare(self, pool: ThreadPoolExecutor, owed: Owed, page: list[ListedTag], asked_at: int) -> int:
         """Mark those of a page that were never seen equal, or are not now; note the others as looked at.
 
-        `asked_at`: when the primary was asked for the page. Returns how many were marked.
+        Mark as well what refers to the others and is missing: with a tag that is marked here, it comes. `asked_at`:
+        when the primary was asked for the page. Returns how many were marked.
         """
         repository = owed.repository
         listed = dict(page)
         known = self._registry.seen(repository, map(Reference.tag, listed))
 
-        def look(one: tuple[Reference, Seen]) -> tuple[Reference, Seen] | None:
+        def look(one: tuple[Reference, Seen]) -> tuple[Reference, _Compared | None]:
             reference, before = one
             digest = listed[reference.value]
             # What was written here since the listing began is newer than the listing.
             if digest is not None and self._there is not None and before.seen_at < self._there.asked_at:
-                return self._by_listing(reference, digest, asked_at)
-            return self._look(repository, reference.value)
+                return reference, self._by_listing(reference, digest, asked_at)
+            return reference, self._look(repository, reference.value)
 
-        seen = [pair for pair in pool.map(look, known.items()) if pair]
+        looked = {reference.value: found for reference, found in pool.map(look, known.items()) if found is not None}
+        seen = [(Reference.tag(tag), found.seen) for tag, found in looked.items() if found.seen is not None]
         recorded = self._registry.record(self._held.lease, seen) if seen else set()
         different = {tag: known.get(one) for tag in listed if (one := Reference.tag(tag)) not in recorded}
         if owed.walk is not None:
             # What is owed already is tried by itself, and what is parked waits for somebody to ask.
             for one in self._registry.owed_among(repository, map(Reference.tag, different)):
                 del different[one.value]
-        self._mark(pool, owed, {tag: _equal_until(owed, seen) for tag, seen in different.items()})
-        return len(different)
+        marked = {Reference.tag(tag): _equal_until(owed, seen) for tag, seen in different.items()}
+        self._mark(pool, owed, marked)
+        others = {tag: digest for tag, digest in listed.items() if tag not in different}
+        return len(marked) + self._compare_referrers(pool, owed, others, looked)
 
-    def _by_listing(self, reference: Reference, digest: str, asked_at: int) -> tuple[Reference, Seen] | None:
-        """Compare a tag by what both listings said; None unless that shows and proves that they are equal."""
+    def _compare_referrers(
+        self,
+        pool: ThreadPoolExecutor,
+        owed: Owed,
+        tags: Mapping[str, str | None],
+        looked: Mapping[str, _Compared],
+    ) -> int:
+        """Mark what refers to `tags` (with their digests, where a listing gave them) and is missing; returns how many.
+
+        A tag whose referrers cannot be told is marked itself: its own failure says why, and the others go on.
+        """
+        tag_of: dict[str, str] = {}
+        missing: set[str] = set()
+        unread: set[str] = set()
+
+        def describe(tag: str) -> tuple[str, _Compared | None]:
+            digest = tags[tag]
+            if tag in looked:
+                return tag, looked[tag]
+            return tag, _Compared(digest=digest) if digest is not None else self._described(owed.repository, tag)
+
+        told = [tag for tag, digest in tags.items() if tag in looked or digest is not None]
+        untold = sorted(tags.keys() - set(told))
+        # A look at each of the others is worth it where there is an API: one tells, if nothing has told before.
+        for some in (told, untold[:1], untold[1:]):
+            if self._referrers.unavailable:
+                break
+            found = {tag: one for tag, one in pool.map(describe, some) if one is not None}
+            tag_of = {one.digest: tag for tag, one in found.items()} | tag_of
+            lacked, failed = self._referrers.of(pool, {one.digest: one.described for one in found.values()})
+            missing |= lacked
+            unread |= failed
+        references = [
+            *map(Reference.digest, sorted(missing)),
+            *(Reference.tag(tag_of[one]) for one in sorted(unread)),
+        ]
+        if owed.walk is not None and references:
+            already = self._registry.owed_among(owed.repository, references)
+            references = [one for one in references if one not in already]
+        known = self._registry.seen(owed.repository, references) if references else {}
+        self._mark(pool, owed, {one: _equal_until(owed, known.get(one)) for one in references})
+        return len(references)
+
+    def _by_listing(self, reference: Reference, digest: str, asked_at: int) -> _Compared:
+        """Compare a tag by what both listings said; seen only if that shows and proves that they are equal."""
         there = self._there
         assert there is not None  # noqa: S101 - the caller has looked
-        if there.digests.get(reference.value) != digest:
-            return None
-        if not proves_secondary(Look(digest, there.asked_at), self._held.lease.suspect_until):
-            return None
-        return reference, Seen(digest=digest, looked_at=asked_at, seen_at=there.asked_at)
+        equal = there.digests.get(reference.value) == digest
+        if not (equal and proves_secondary(Look(digest, there.asked_at), self._held.lease.suspect_until)):
+            return _Compared(digest=digest)
+        return _Compared(digest=digest, seen=Seen(digest=digest, looked_at=asked_at, seen_at=there.asked_at))
 
-    def _look(self, repository: str, tag: str) -> tuple[Reference, Seen] | None:
-        """Look at a tag on both sides; None unless that shows and proves that they are equal."""
+    def _look(self, repository: str, tag: str) -> _Compared | None:
+        """Look at a tag on both sides; seen only if that shows and proves that they are equal. None: it is gone."""
         looked_at = wall_clock()
-        here = self._primary.head_manifest(repository, tag)
+        here = self._described(repository, tag)
         seen_at = wall_clock()
         there = self._secondary.head_manifest(self._secondary_repository, tag)
         if here is None or there is None or here.digest != there.digest:
-            return None
+            return here
         if not proves_secondary(Look(there.digest, seen_at), self._held.lease.suspect_until):
-            return None
-        return Reference.tag(tag), Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at)
+            return here
+        return replace(here, seen=Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at))
 
-    def _mark(self, pool: ThreadPoolExecutor, owed: Owed, tags: Mapping[str, int | None]) -> None:
-        """Mark `tags`, which map to the moment until which each is known to have been equal (None: that says nothing).
+    def _described(self, repository: str, tag: str) -> _Compared | None:
+        here = self._primary.head_manifest(repository, tag)
+        return _Compared(digest=here.digest, described=here) if here is not None else None
+
+    def _mark(self, pool: ThreadPoolExecutor, owed: Owed, references: Mapping[Reference, int | None]) -> None:
+        """Mark `references`: each with the moment until which it is known to have been equal (None: nothing is known).
 
         After the first complete comparison, a difference is one that no notification told of.
         """
@@ -266,16 +334,16 @@ class WholeRepository:
         if owed.walk is not None:
             comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
 
-        def mark(tag: str) -> None:
+        def mark(reference: Reference) -> None:
             self._registry.mark(
                 owed.repository,
-                Reference.tag(tag),
-                pushed_at=tags[tag],
+                reference,
+                pushed_at=references[reference],
                 comparison=comparison,
                 since=owed.marked_at,
             )
 
-        for _ in pool.map(mark, tags):
+        for _ in pool.map(mark, references):
             pass
 
     def _mark_for_itself(

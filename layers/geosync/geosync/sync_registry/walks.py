@@ -2,8 +2,8 @@
 
     compared   repositories whose `owed#*` was discharged
     tags       tags that the primary listed in them
-    found      of those, tags that were not seen equal and became owed
-    settled    of those, tags that were discharged
+    found      of those, tags that were not seen equal and became owed, and referrers of the others that did
+    settled    of those, what was discharged
 
 `compared` and `settled` change in the transaction that discharges, and are exact; `tags` and `found` are added page by
 page, so that a page that was begun twice counts twice. 32 items for each walk, as holders of different repositories end
