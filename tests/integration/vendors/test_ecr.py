@@ -248,7 +248,9 @@ def test_a_comparison_costs_pages_and_no_look_at_a_tag_where_the_primary_lists_d
     secondary.receive(WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),)).to_json())
     wait_for(secondary, repository)
 
-    assert secondary.requests() == 0
+    # ECR has the referrers API: each image is asked about, and read at the secondary, as it may be an index.
+    assert secondary.primary_proxy.counts() == {("GET", "referrers"): 6}
+    assert secondary.secondary_proxy.counts() == {("GET", "manifest"): 6}
     assert ecr.calls == {"ListImages": 2}
     assert len(ecr.repositories[f"copy/{repository}"].tags) == 6
     secondary.close()

@@ -9,17 +9,27 @@ import pytest
 from tests.unit.replication.fakes import FakeRegistry, descriptor_of
 
 from geosync.errors import LeaseLost, MalformedManifest
-from geosync.oci.manifests import Manifest
+from geosync.oci.manifests import Descriptor, Manifest
 from geosync.replication import referrers
 from geosync.replication.capabilities import Capabilities
 from geosync.replication.copy import Copier
 
 REPOSITORY = "team/app"
+GONE = f"sha256:{'0' * 64}"
 SIGNATURE = "application/vnd.example.signature.v1"
 
 
 def sign(registry: FakeRegistry, subject: Manifest, what: bytes = b"signature", **more: Any) -> Manifest:
     return registry.add_image(what, subject=descriptor_of(subject), artifactType=SIGNATURE, **more)
+
+
+class ByName(FakeRegistry):
+    """Answers with an error's name where it has nothing to list, as one may that has the API and one that has not."""
+
+    def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
+        found = super().referrers(repository, digest)
+        self._has_referrers = True
+        return found if digest in self.manifests else None
 
 
 def copier(source: FakeRegistry, destination: FakeRegistry) -> Copier:
@@ -75,6 +85,29 @@ def test_a_source_without_the_api_is_asked_once() -> None:
     with copier(source, destination) as one:
         assert one.copy_referrers(index) == 0
     assert source.count("GET referrers") == 1
+
+
+def test_an_answer_about_what_is_gone_does_not_say_that_there_is_no_api() -> None:
+    source = ByName(referrers_api=True)
+    image = source.add_image(b"layer")
+    signature = sign(source, image)
+    listings = referrers.Listings(source, REPOSITORY)
+    assert listings.of(GONE) == []
+    assert not listings.unavailable
+    assert [one.digest for one in listings.of(image.digest)] == [signature.digest]
+    assert listings.of(GONE) == []
+    assert [one.digest for one in listings.of(image.digest)] == [signature.digest]
+
+
+def test_one_answer_about_what_is_there_does() -> None:
+    source = ByName(referrers_api=False)
+    image = source.add_image(b"layer")
+    listings = referrers.Listings(source, REPOSITORY)
+    assert listings.of(GONE) == []
+    assert listings.of(image.digest) == []
+    assert listings.unavailable
+    assert listings.of(GONE) == listings.of(image.digest) == []
+    assert source.count("GET referrers") == 2
 
 
 def test_a_chain_of_referrers_ends(monkeypatch: pytest.MonkeyPatch) -> None:
