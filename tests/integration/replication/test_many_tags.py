@@ -37,6 +37,8 @@ class Listed:
 
     def __call__(self, request: Request) -> Reply:
         url = urlsplit(request.target)
+        if "/referrers/" in url.path:
+            return Reply(status=404, body=b"404 page not found\n")  # as Distribution: it has no such API
         if not url.path.endswith("/tags/list"):
             self.asked.append(url.path.rpartition("/")[2])
             headers = (("Docker-Content-Digest", DIGEST), ("Content-Type", OCI_MANIFEST))
