@@ -6,8 +6,11 @@ CloudFormation is played, by its states and its errors; a failover that goes wel
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -30,6 +33,8 @@ from geosync.sync_registry.registry import wall_clock
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 OTHER = "geosync-dublin"
+FAILED = "UPDATE_FAILED"
+ENDED = datetime(2026, 3, 1, 12, 3, 11, tzinfo=UTC)
 
 
 @dataclass
@@ -42,9 +47,14 @@ class CloudFormation:
     ends_in: str = "UPDATE_COMPLETE"
     meanwhile: Callable[[], None] = lambda: None
     updates: list[dict[str, str]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    """Of the updates that were begun."""
 
     def update_stack(self, **asked: Any) -> None:
-        assert set(asked) == {"StackName", "UsePreviousTemplate", "Parameters", "Capabilities"}
+        wanted = {"StackName", "UsePreviousTemplate", "Parameters", "Capabilities", "ClientRequestToken"}
+        assert set(asked) == wanted
+        # The API reference of UpdateStack: at most 128 characters, of which every retry sends the same.
+        assert re.fullmatch(r"[a-zA-Z0-9][-a-zA-Z0-9]{0,127}", asked["ClientRequestToken"])
         assert asked["UsePreviousTemplate"]
         assert "CAPABILITY_IAM" in asked["Capabilities"]
         stack, parameters = asked["StackName"], asked["Parameters"]
@@ -55,22 +65,35 @@ class CloudFormation:
         if self.error is not None:
             raise self.error
         self.updates.append(given)
+        self.tokens.append(asked["ClientRequestToken"])
         after = {**site.parameters, **given} if self.ends_in == "UPDATE_COMPLETE" else site.parameters
         self.stacks[stack] = replace(site, state=self.ends_in, parameters=after)
 
-    def describe_stack_events(self, *, StackName: str) -> dict[str, Any]:  # noqa: N803 - boto3's name
+    def get_paginator(self, operation: str) -> CloudFormation:
+        assert operation == "describe_stack_events"
+        return self
+
+    def paginate(self, *, StackName: str, PaginationConfig: dict[str, int]) -> list[dict[str, Any]]:  # noqa: N803
+        """Two pages: the events of the last update, and those of one long ago."""
+        assert PaginationConfig == {"MaxItems": stack_update.EVENTS}
         stack = {"StackId": "id", "LogicalResourceId": StackName, "PhysicalResourceId": "id"}
         why = "Resource handler returned message: not authorized to perform lambda:UpdateFunctionConfiguration"
-        failed = {"LogicalResourceId": "SyncFunction", "ResourceStatus": "UPDATE_FAILED", "StackId": "id"}
-        return {
-            "StackEvents": [
-                {**stack, "ResourceStatus": "UPDATE_ROLLBACK_COMPLETE"},
-                {**failed, "LogicalResourceId": "AdminFunction", "ResourceStatusReason": "Resource update cancelled"},
-                {**failed, "ResourceStatusReason": why},
-                {**stack, "ResourceStatus": "UPDATE_IN_PROGRESS"},
-                {**failed, "ResourceStatusReason": "of an update long ago"},
-            ]
-        }
+        failed = {**stack, "LogicalResourceId": "SyncFunction", "PhysicalResourceId": "f", "ResourceStatus": FAILED}
+        last = [
+            {**stack, "ResourceStatus": self.ends_in},
+            {**failed, "LogicalResourceId": "AdminFunction", "ResourceStatusReason": "Resource update cancelled"},
+            {**failed, "ResourceStatusReason": why},
+            {**stack, "ResourceStatus": "UPDATE_IN_PROGRESS"},
+        ]
+        tokens = self.tokens[-1:]
+        return [
+            {
+                "StackEvents": [
+                    {**one, "ClientRequestToken": token, "Timestamp": ENDED} for token in tokens for one in last
+                ]
+            },
+            {"StackEvents": [{**failed, "ResourceStatusReason": "of an update long ago", "Timestamp": ENDED}]},
+        ]
 
 
 def refused(message: str) -> ClientError:
@@ -208,6 +231,159 @@ def test_a_promotion_that_came_about_though_its_command_was_interrupted_is_only_
     answer = secondary.run("promote", "--yes")
     assert (answer.exit_code, "is the primary" in answer.output) == (2, True)
     assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+# ── promote, run again ──
+
+
+def lost(answer: Result) -> set[str]:
+    return {f"{one['repository']}:{one['reference']}" for one in json.loads(answer.stdout)["lost"]}
+
+
+def becomes(cloudformation: CloudFormation, state: str, **changed: str) -> None:
+    """The stack of the secondary gets into a state, with parameters that changed."""
+    site = cloudformation.stacks["geosync-test"]
+    parameters = {**site.parameters, **changed}
+    cloudformation.stacks["geosync-test"] = replace(site, state=state, parameters=parameters)
+
+
+def interrupted(site: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A promotion whose terminal died while the update was under way; CloudFormation shows the new role by then."""
+    with monkeypatch.context() as patched:
+
+        def dies(_: DeployedSite) -> str:
+            raise KeyboardInterrupt
+
+        patched.setattr(stack_update, "wait", dies)
+        answer = site.run("promote", "--yes", "--json")
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    becomes(cloudformation, "UPDATE_IN_PROGRESS", SiteRole="primary")
+
+
+def ends_during_the_wait(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, **how: str) -> list[float]:
+    """The update under way ends at the second look; the pauses between the looks."""
+    pauses: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            becomes(cloudformation, **how)
+
+    monkeypatch.setattr("geosync.cli.stack_update.time.sleep", sleep)
+    return pauses
+
+
+def test_an_update_under_way_is_followed_to_its_end_and_the_list_is_shown(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secondary.registry.mark("group/app", Reference.tag("v2"))
+    secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="{}")
+    interrupted(secondary, cloudformation, monkeypatch)
+    assert (pause(secondary) or "").startswith("promotion [")
+    pauses = ends_during_the_wait(cloudformation, monkeypatch, state="UPDATE_COMPLETE")
+    answer = secondary.run("promote", "--yes", "--json")
+    assert "geosync-test is UPDATE_IN_PROGRESS, by a promotion begun 0 s ago: waiting for its end" in answer.stderr
+    assert (answer.exit_code, lost(answer), len(pauses)) == (1, {"group/app:v2"}, 2)
+    document = json.loads(answer.stdout)
+    assert document["since"] == round(ENDED.timestamp() * 1000)
+    assert (pause(secondary), len(cloudformation.updates)) == (None, 1)
+    # Once more, whoever lost the list gets the same: the message, too, that has left the DLQ since.
+    secondary.sqs.purge_queue(QueueUrl=secondary.outputs["DeadLetterQueueUrl"])
+    again = secondary.run("promote", "--yes", "--json")
+    assert (again.exit_code, json.loads(again.stdout)["dead_letters"], again.stderr) == (1, 1, "")
+    assert {**json.loads(again.stdout), "recovery_point": None} == {**document, "recovery_point": None}
+    told = secondary.run("promote")
+    assert "frankfurt is the primary since 2026-03-01T12:03:11Z; nothing was changed now." in told.output
+    assert "v2" in told.output
+    assert len(cloudformation.updates) == 1
+
+
+def test_an_update_that_ended_while_nobody_looked_is_finished_with_nothing_lost(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(secondary, cloudformation, monkeypatch)
+    becomes(cloudformation, "UPDATE_COMPLETE")
+    answer = secondary.run("promote")  # asks nothing: there is nothing to decide
+    assert (answer.exit_code, "frankfurt is the primary. What is pushed" in answer.output) == (0, True)
+    assert (pause(secondary), len(cloudformation.updates)) == (None, 1)
+
+
+def test_an_update_that_was_undone_while_nobody_looked_is_explained_and_made_anew(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(secondary, cloudformation, monkeypatch)
+    cloudformation.ends_in = "UPDATE_ROLLBACK_COMPLETE"
+    ends_during_the_wait(cloudformation, monkeypatch, state="UPDATE_ROLLBACK_COMPLETE", SiteRole="secondary")
+    declined = secondary.run("promote")
+    assert "did not come about, its update was undone: SyncFunction: Resource handler" in declined.stderr
+    assert "geosync resume ends that, too" in declined.stdout
+    assert (declined.exit_code, len(cloudformation.updates)) == (1, 1)
+    cloudformation.ends_in = "UPDATE_COMPLETE"
+    answer = secondary.run("promote", "--yes")
+    assert (answer.exit_code, "did not come about" in answer.stderr) == (0, True)
+    assert (pause(secondary), len(cloudformation.updates)) == (None, 2)
+    assert cloudformation.stacks[secondary.stack].role == "primary"
+    assert len(set(cloudformation.tokens)) == 2
+
+
+def test_a_promotion_that_never_got_to_its_update_is_told_from_one_that_was_undone(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    cloudformation.error = EndpointConnectionError(endpoint_url="https://cloudformation.example.com")
+    assert secondary.run("promote", "--yes").exit_code == 2
+    # A deployment of somebody else's is not taken for it.
+    becomes(cloudformation, "UPDATE_IN_PROGRESS")
+    refusal = secondary.run("promote", "--yes")
+    assert (refusal.exit_code, "somebody changes it right now" in refusal.output) == (2, True)
+    becomes(cloudformation, "UPDATE_COMPLETE")
+    cloudformation.error = None
+    answer = secondary.run("promote", "--yes")
+    assert (answer.exit_code, "no update of the stack was begun. This one begins anew." in answer.stderr) == (0, True)
+
+
+def test_leaving_while_an_update_is_followed_says_that_it_goes_on(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(secondary, cloudformation, monkeypatch)
+
+    def sleep(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("geosync.cli.stack_update.time.sleep", sleep)
+    answer = secondary.run("promote", "--yes")
+    assert (answer.exit_code, "The update goes on: run the same command again." in answer.stderr) == (1, True)
+    assert pause(secondary) is not None
+
+
+def test_a_state_that_cannot_be_read_for_a_moment_does_not_end_the_wait(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, left = DeployedSite.find, [EndpointConnectionError(endpoint_url="https://cloudformation.example.com")]
+
+    def throttled(access: Access, name: Any) -> DeployedSite:
+        if cloudformation.updates and left:
+            raise left.pop()
+        return find(access, name)
+
+    monkeypatch.setattr(DeployedSite, "find", throttled)
+    assert secondary.run("promote", "--yes").exit_code == 0
+    assert left == []
+
+
+def test_a_refused_promotion_and_one_before_another_primary_was_followed_are_forgotten(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloudformation.error = refused("not authorized")
+    assert secondary.run("promote", "--yes").exit_code == 2
+    cloudformation.error = None
+    assert secondary.run("promote", "--yes").stderr == ""  # nothing to tell of the one before
+    assert secondary.run("promote", "--yes").exit_code == 0
+    monkeypatch.setattr(failover, "key_of", lambda site: "0" * 64)
+    with suppress(ClientError):
+        follow(secondary, "--yes")  # its last step needs functions
+    becomes(cloudformation, "UPDATE_COMPLETE", SiteRole="primary")  # by a deployment
+    answer = secondary.run("promote", "--yes")
+    assert (answer.exit_code, answer.stdout, "is the primary: promote is for" in answer.stderr) == (2, "", True)
 
 
 # ── two operators ──

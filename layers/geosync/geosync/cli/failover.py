@@ -13,17 +13,28 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from boto3.dynamodb.conditions import Attr
 
 from geosync import event_log, sites
 from geosync import status as site_status
+from geosync.cli import promotions
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, count, moment, plain, table
+from geosync.cli.promotions import Promotion
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.cli.sites import key_of
-from geosync.cli.stack_update import UNDER_WAY, UpdateRefused, must_take_updates, update
+from geosync.cli.stack_update import (
+    UNDER_WAY,
+    UpdateRefused,
+    completed_at,
+    events_of,
+    must_take_updates,
+    reason,
+    update,
+    wait,
+)
 from geosync.cli.status import dead_letters, waiting
 from geosync.errors import ConfigurationError, GeosyncError
 from geosync.status import Status
@@ -62,33 +73,90 @@ def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
 
     Shows the recovery point and, by name, what was pushed to the old primary and is not here: that is lost unless the
     old primary comes back. Then one update of this site's stack; nothing is called in another region. The other sites
-    are pointed here by `geosync follow`. Exit code 0: done, nothing is known to be lost. 1: done, or declined, and
-    something is.
+    are pointed here by `geosync follow`. Run again after an interruption, it follows the update to its end and shows
+    the list again, or says why the update was undone, and begins anew. Exit code 0: done, nothing is known to be lost.
+    1: done, or declined, and something is.
     """
     if as_document and not yes:
         raise click.UsageError("--json asks no questions: say --yes too")
     site = choose().site()
+    last = promotions.read(site.store)
+    site = _to_its_end(site, last)
     must_take_updates(site)
     if site.is_primary:
+        if last is not None:
+            _promoted(site, last, as_document=as_document)
         _let_go(site)
     site.must_be_secondary("promote")
+    if last is not None and last.ended_at is None:
+        _say_what_became_of(site, last)
     if not as_document:
         found = site_status.read(site.store)
-        losses(site, found)
+        losses(site, found, _unmarked(site))
         _still_alive(found)
     if not yes:
+        if OURS.fullmatch(_pause_reason(site) or ""):
+            click.echo(f"{site.name} is paused by a command that was interrupted; geosync resume ends that, too.")
         _confirm(site, f"{site.name} becomes the primary")
-    _quietly(site, "promotion", {"SiteRole": "primary"}, say=not as_document)
-    site.registry.resume()  # somebody's earlier pause, too: a primary copies nothing
-    found, unmarked = site_status.read(site.store), _unmarked(site)
+    begun: list[Promotion] = []
+
+    def begin(token: str) -> None:
+        begun.append(Promotion(token=token, began_at=wall_clock(), **_unmarked(site)))
+        promotions.begin(site.store, begun[0])
+
+    try:
+        _quietly(site, "promotion", {"SiteRole": "primary"}, say=not as_document, before=begin)
+    except UpdateRefused:
+        for one in begun:
+            promotions.forget(site.store, one.token)
+        raise
+    _promoted(site, begun[0], as_document=as_document)
+
+
+def _to_its_end(site: Site, last: Promotion | None) -> Site:
+    """Follow the update of a promotion that is under way, whoever began it; the site as it is then."""
+    if last is None or last.ended_at is not None or not site.state.endswith(UNDER_WAY):
+        return site
+    if events_of(site, last.token) == []:
+        return site  # it is another one's
+    since = age(last.began_at, wall_clock())
+    click.echo(f"{site.stack} is {site.state}, by a promotion begun {since} ago: waiting for its end …", err=True)
+    try:
+        wait(site)
+    except KeyboardInterrupt:
+        click.echo("The update goes on: run the same command again.", err=True)
+        raise
+    return Site.find(site.access, StackName(name=site.stack, region=site.region))
+
+
+def _say_what_became_of(site: Site, last: Promotion) -> None:
+    events = events_of(site, last.token)
+    why = "no update of the stack was begun" if events == [] else f"its update was undone: {reason(events)}"
+    since = age(last.began_at, wall_clock())
+    click.echo(f"A promotion begun {since} ago did not come about, {plain(why)}. This one begins anew.", err=True)
+
+
+def _promoted(site: Site, done: Promotion, *, as_document: bool) -> NoReturn:
+    """Say that the site is the primary, and what was lost; raises SystemExit. Finishes what is left to be done."""
+    again = done.ended_at is not None
+    if not again:
+        _let_go(site)
+        site.registry.resume()  # somebody's earlier pause, too: a primary copies nothing
+        at = completed_at(events_of(site, done.token)) or wall_clock()
+        done = promotions.end(site.store, done, _unmarked(site), at=at)
+    found, unmarked = site_status.read(site.store), done.unmarked
+    since = done.ended_at or done.began_at
     if as_document:
-        as_json({"site": site.name, "role": "primary", **_document(found), **unmarked})
+        as_json({"site": site.name, "role": "primary", "since": since, **_document(found), **unmarked})
     else:
-        click.echo(f"{site.name} is the primary. What is pushed to its registry is published from now on.")
+        if again:
+            click.echo(f"{site.name} is the primary since {moment(since)}; nothing was changed now.")
+        else:
+            click.echo(f"{site.name} is the primary. What is pushed to its registry is published from now on.")
         click.echo(f"Point each other site here: geosync --stack … follow {site.stack}@{site.region}")
         if found.would_be_lost or any(unmarked.values()):
-            click.echo("What was not here at the end (the list above may have been longer):")
-            losses(site, found)
+            click.echo("What was not here at the end (a list before that may have been longer):")
+            losses(site, found, unmarked)
     raise SystemExit(NOTHING_OWED if found.nothing_owed and not any(unmarked.values()) else SOMETHING_WRONG)
 
 
@@ -136,6 +204,7 @@ def follow(
     # What the other one shows of this site; without harm if the update does not come about.
     sites.add(leader.store, name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now=wall_clock())
     _quietly(site, f"following {leader.name}", changes, say=True)
+    promotions.forget(site.store)
     # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
     click.echo(f"{site.name} follows {leader.name}; everything is compared.")
@@ -174,8 +243,8 @@ def _compare_last_pushes(site: Site, leader: Site) -> None:
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")
 
 
-def losses(site: Site, found: Status) -> None:
-    """Show the recovery point, and what would be lost, by name."""
+def losses(site: Site, found: Status, unmarked: Mapping[str, int]) -> None:
+    """Show the recovery point, what would be lost, by name, and how many messages may name more."""
     out = console()
     if found.recovery_point is None:
         out.print(plain(f"The recovery point of {site.name} is not known.", "yellow"))
@@ -184,7 +253,7 @@ def losses(site: Site, found: Status) -> None:
         out.print(f"Everything pushed before {moment(found.recovery_point)} ({passed} ago) is at {site.name}.")
     if not found.would_be_lost:
         out.print("Nothing is known that was pushed and is not here. What came after the recovery point is not known.")
-        _not_in_the_list(site)
+        _not_in_the_list(unmarked)
         return
     more = found.more_owed or found.more_parked
     out.print(plain(f"Not here: {count(len(found.would_be_lost), more, 'reference')}", "red"))
@@ -194,11 +263,10 @@ def losses(site: Site, found: Status) -> None:
     out.print(table(("repository", "reference", "owed", "failure"), list(rows)[:LISTED]))
     if len(found.would_be_lost) > LISTED:
         out.print(plain(f"… and {len(found.would_be_lost) - LISTED} more (--json)", "dim"))
-    _not_in_the_list(site)
+    _not_in_the_list(unmarked)
 
 
-def _not_in_the_list(site: Site) -> None:
-    unmarked = _unmarked(site)
+def _not_in_the_list(unmarked: Mapping[str, int]) -> None:
     if any(unmarked.values()):
         events, letters = unmarked["events_waiting"], unmarked["dead_letters"]
         text = f"{count(events, False, 'event')} in the queue, {count(letters, False, 'message')} in the DLQ"
@@ -233,22 +301,33 @@ def _confirm(site: Site, what: str) -> None:
         raise SystemExit(SOMETHING_WRONG)
 
 
-def _quietly(site: Site, why: str, changes: Mapping[str, str], *, say: bool) -> None:
+def _quietly(
+    site: Site,
+    why: str,
+    changes: Mapping[str, str],
+    *,
+    say: bool,
+    before: Callable[[str], None] = lambda _: None,
+) -> None:
     """Pause the site, wait for what is being copied, update its stack, and let it go on.
+
+    `before` is called with the update's token before there is one.
 
     It goes on as what it was when the update is refused. While nobody can tell what it is, it stays paused: a copy
     from the old primary must not land on what is pushed to the new one. Raises NotDrained, UpdateRefused,
     UpdateUnderWay.
     """
-    mine = f"{why} [{uuid.uuid4().hex[:8]}]"
+    token = f"geosync-{uuid.uuid4().hex}"
+    mine = f"{why} [{token[-8:]}]"
     _pause(site, mine)
     known = True
     try:
         _drain(site, say=say)
         if changes["SiteRole"] == "primary":
             _take_events(site, say=say)
+        before(token)
         known = False
-        update(site, changes)
+        update(site, changes, token=token)
         known = True
     except UpdateRefused:
         known = True

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.cli.following import passes
 from geosync.cli.site import Site, StackName
 from geosync.errors import GeosyncError
 
 UPDATE_SECONDS = 1200.0
 """The longest that an update is waited for. It changes the environment of four functions: a minute or two."""
 POLL_SECONDS = 3.0
+EVENTS = 1000
+"""Of a stack's events, so many of the newest are looked through. A deployment makes a hundred or two."""
 UNDER_WAY = "_IN_PROGRESS"
 TAKES_UPDATES = {
     "CREATE_COMPLETE",
@@ -48,9 +52,11 @@ def must_take_updates(site: Site) -> None:
     raise UpdateRefused(f"{site.stack} is {site.state}, nothing was changed: {way_out}")
 
 
-def update(site: Site, changes: Mapping[str, str]) -> None:
-    """Change parameters of a site's stack, and wait for the end. Raises UpdateRefused, UpdateUnderWay."""
-    cloudformation = site.client("cloudformation")
+def update(site: Site, changes: Mapping[str, str], *, token: str) -> None:
+    """Change parameters of a site's stack, and wait for the end. Raises UpdateRefused, UpdateUnderWay.
+
+    The update's events carry `token` (letters, digits and hyphens): see events_of.
+    """
     parameters = [
         {"ParameterKey": name, "ParameterValue": changes[name]}
         if name in changes
@@ -58,12 +64,13 @@ def update(site: Site, changes: Mapping[str, str]) -> None:
         for name in site.parameters
     ]
     try:
-        cloudformation.update_stack(
+        site.client("cloudformation").update_stack(
             StackName=site.stack,
             UsePreviousTemplate=True,
             Parameters=parameters,
             # The template has roles, and is written in SAM's terms, which CloudFormation expands.
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            ClientRequestToken=token,
         )
     except ClientError as error:
         said = error.response["Error"]["Message"]
@@ -74,42 +81,66 @@ def update(site: Site, changes: Mapping[str, str]) -> None:
         raise UpdateRefused(f"{site.stack}: {said}; nothing was changed") from error
     except BotoCoreError as error:  # it may have been taken, and the answer be lost
         raise UpdateUnderWay(f"{site.stack}: CloudFormation did not answer: {error}") from error
-    _wait(site, cloudformation)
-
-
-def _wait(site: Site, cloudformation: Any) -> None:
-    end = time.monotonic() + UPDATE_SECONDS
-    while (state := _state(site)).endswith(UNDER_WAY):
-        if time.monotonic() > end:
-            raise UpdateUnderWay(f"{site.stack} is {state} for {UPDATE_SECONDS / 60:.0f} minutes")
-        time.sleep(POLL_SECONDS)
+    state = wait(site)
     if state == "UPDATE_COMPLETE":
         return
-    text = f"{site.stack} is {state}: {_reason(site, cloudformation)}"
+    text = f"{site.stack} is {state}: {reason(events_of(site, token))}"
     if state == "UPDATE_ROLLBACK_COMPLETE":
         raise UpdateRefused(f"{text}; it is what it was before")
     raise UpdateUnderWay(text)
 
 
-def _state(site: Site) -> str:
-    """The stack's state now. Raises UpdateUnderWay when that cannot be read: an update may have been begun."""
-    try:
-        return Site.find(site.access, StackName(name=site.stack, region=site.region)).state
-    except (BotoCoreError, ClientError, GeosyncError) as error:
-        raise UpdateUnderWay(f"{site.stack}: its state cannot be read: {error}") from error
+def wait(site: Site) -> str:
+    """Wait until no update of the site's stack is under way; the state that it is in then. Raises UpdateUnderWay."""
+    end = time.monotonic() + UPDATE_SECONDS
+    while (state := _state(site, until=end)).endswith(UNDER_WAY):
+        if time.monotonic() > end:
+            raise UpdateUnderWay(f"{site.stack} is {state} for {UPDATE_SECONDS / 60:.0f} minutes")
+        time.sleep(POLL_SECONDS)
+    return state
 
 
-def _reason(site: Site, cloudformation: Any) -> str:
-    """What failed first, by the stack's newest events."""
+def _state(site: Site, *, until: float = 0.0) -> str:
+    """The stack's state now; what passes is tried again `until` then (monotonic).
+
+    Raises UpdateUnderWay when it cannot be read: an update may have been begun.
+    """
+    while True:
+        try:
+            return Site.find(site.access, StackName(name=site.stack, region=site.region)).state
+        except (BotoCoreError, ClientError, GeosyncError) as error:
+            if not passes(error) or time.monotonic() > until:
+                raise UpdateUnderWay(f"{site.stack}: its state cannot be read: {error}") from error
+        time.sleep(POLL_SECONDS)
+
+
+def events_of(site: Site, token: str) -> list[dict[str, Any]] | None:
+    """The stack's events of the update with this token, newest first; None when they cannot be read.
+
+    Where there are none, no such update was begun, at least not among the newest EVENTS.
+    """
+    pages = site.client("cloudformation").get_paginator("describe_stack_events")
     try:
-        events = cloudformation.describe_stack_events(StackName=site.stack)["StackEvents"]
+        found = pages.paginate(StackName=site.stack, PaginationConfig={"MaxItems": EVENTS})
+        return [event for page in found for event in page["StackEvents"] if event.get("ClientRequestToken") == token]
     except (BotoCoreError, ClientError):
-        events = []
+        return None
+
+
+def reason(events: Sequence[Mapping[str, Any]] | None) -> str:
+    """What failed first in an update, by its events, newest first."""
     failed = "its events say why"
-    for event in events:  # newest first, down to the beginning of this update
-        status, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
-        if event.get("PhysicalResourceId") == event.get("StackId") and status == "UPDATE_IN_PROGRESS":
-            break
-        if status.endswith("_FAILED") and reason and "cancelled" not in reason:
-            failed = f"{event['LogicalResourceId']}: {reason}"
+    for event in events or ():
+        why = event.get("ResourceStatusReason", "")
+        if event["ResourceStatus"].endswith("_FAILED") and why and "cancelled" not in why:
+            failed = f"{event['LogicalResourceId']}: {why}"
     return failed
+
+
+def completed_at(events: Sequence[Mapping[str, Any]] | None) -> int | None:
+    """When an update was complete (ms), by its events; None when they do not say."""
+    for event in events or ():
+        if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] == "UPDATE_COMPLETE":
+            at: datetime = event["Timestamp"]
+            return round(at.timestamp() * 1000)
+    return None
