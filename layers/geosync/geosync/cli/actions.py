@@ -14,7 +14,7 @@ from geosync.errors import MalformedMessage
 from geosync.sync_registry.items import Reference
 
 
-@click.command()
+@click.command(short_help="Stop syncing; what is pushed meanwhile is marked.")
 @click.argument("reason", default="")
 @click.pass_obj
 def pause(choose: Callable[[], Chosen], reason: str) -> None:
@@ -38,7 +38,7 @@ def resume(choose: Callable[[], Chosen]) -> None:
     click.echo(f"{site.name} goes on: the sweep finds what is due within a minute.")
 
 
-@click.command()
+@click.command(short_help="Make a repository, or some tags, equal to the primary's.")
 @click.argument("repository")
 @click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
 @click.option("--keep", is_flag=True, help="Tags that the primary has not stay, as extra ones.")

@@ -75,7 +75,7 @@ def look(store: Store, *, clock: Callable[[], int] = wall_clock) -> Look:
     )
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="Show how far the backfill, or the comparison, got.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.option(
     "--follow/--no-follow",
@@ -109,7 +109,7 @@ def backfill(ctx: click.Context, *, as_document: bool, follow: bool | None) -> N
     raise SystemExit(NOTHING_OWED if found.complete else SOMETHING_WRONG)
 
 
-@backfill.command()
+@backfill.command(short_help="Compare everything on the primary with this site now.")
 @click.pass_obj
 def start(choose: Callable[[], Chosen]) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
@@ -254,4 +254,7 @@ def _time_left(far: Progress) -> str:
     left = far.seconds_left
     if left is None:
         return "not known yet"
-    return "none" if far.complete else age(0, round(left * 1000))
+    if far.complete:
+        return "none"
+    # Complete is what was seen to be so for a while, by a minute and the next: see note_progress.
+    return age(0, round(left * 1000)) if left else "a minute: that nothing is left is looked at once more"

@@ -19,7 +19,7 @@ def deletes() -> None:
     """See and steer deletes that nobody announced."""
 
 
-@deletes.command(name="status")
+@deletes.command(name="status", short_help="Show whether deletes by comparison are suspended.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
 def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
@@ -48,7 +48,7 @@ def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
     raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
 
 
-@deletes.command(name="resume")
+@deletes.command(name="resume", short_help="Say that what is missing at the primary is gone.")
 @click.pass_obj
 def deletes_resume(choose: Callable[[], Chosen]) -> None:
     """Say that what is missing at the primary is gone for good: the next comparison removes it here.

@@ -14,7 +14,7 @@ from geosync.cli.site import Chosen, Site
 from geosync.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters
 
 
-@click.group()
+@click.group(short_help="Look at the dead-letter queue, replay, discard.")
 def dlq() -> None:
     """Look at the dead-letter queue, and replay or discard what is in it."""
 
@@ -43,7 +43,7 @@ def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
     raise SystemExit(SOMETHING_WRONG if letters or in_hand else NOTHING_OWED)
 
 
-@dlq.command()
+@dlq.command(short_help="Send messages back to where they came from.")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @click.option("--all", "everything", is_flag=True, help="All messages.")
 @click.pass_obj
@@ -70,7 +70,7 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
         raise SystemExit(SOMETHING_WRONG)
 
 
-@dlq.command()
+@dlq.command(short_help="Delete messages for good, with a reason.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is not to be done; kept in the audit log.")
 @click.pass_obj

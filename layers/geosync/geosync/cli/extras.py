@@ -19,7 +19,7 @@ def extras() -> None:
     """See and adopt tags that Geosync did not put there."""
 
 
-@extras.command(name="list")
+@extras.command(name="list", short_help="Show what the latest comparisons found.")
 @click.argument("repository", required=False)
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
@@ -49,7 +49,7 @@ def extras_list(choose: Callable[[], Chosen], repository: str | None, as_documen
     raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
 
 
-@extras.command(name="adopt")
+@extras.command(name="adopt", short_help="Treat extra tags as Geosync's own.")
 @click.argument("repository")
 @click.argument("tags", nargs=-1, metavar="[TAG]…")
 @click.pass_obj

@@ -160,7 +160,7 @@ def _promoted(site: Site, done: Promotion, *, as_document: bool) -> NoReturn:
     raise SystemExit(NOTHING_OWED if found.nothing_owed and not any(unmarked.values()) else SOMETHING_WRONG)
 
 
-@click.command()
+@click.command(short_help="Make this site a secondary of another primary.")
 @click.argument("primary", metavar="STACK[@REGION]")
 @click.option("--registry-url", metavar="URL", help="The primary's registry as this site reaches it (default: as it).")
 @click.option(

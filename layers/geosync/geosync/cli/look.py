@@ -31,7 +31,7 @@ PAGE = 100
 MOST_TAGS = 1000
 
 
-@click.command()
+@click.command(short_help="List the container repositories, and how each is.")
 @click.argument("prefix", default="")
 @click.option("--state", type=click.Choice(list(STATES)), help="Only those in this state.")
 @click.option("--verification-state", type=click.Choice(list(VERIFICATION_STATES)), help="Only those in this one.")
@@ -74,7 +74,7 @@ def repositories(
     raise SystemExit(SOMETHING_WRONG if any(row.state == FAILED for row in rows) else NOTHING_OWED)
 
 
-@click.command()
+@click.command(short_help="Print one repository's row, its tags, and what is owed.")
 @click.argument("repository")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
@@ -112,7 +112,7 @@ def show(choose: Callable[[], Chosen], repository: str, as_document: bool) -> No
     raise SystemExit(SOMETHING_WRONG if detail.owed else NOTHING_OWED)
 
 
-@click.command()
+@click.command(short_help="Show the newest entries of the site's event log.")
 @click.option("--repository", metavar="NAME", help="Only the events of this container repository.")
 @click.option("--event-name", type=click.Choice(get_args(EventName)), help="Only these events.")
 @click.option(

@@ -6,11 +6,14 @@ not be answered or was not understood (no such stack, no permission, no connecti
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from geosync.cli.actions import pause, resume, resync
 from geosync.cli.backfill import backfill
@@ -33,12 +36,30 @@ class _Failure(click.ClickException):
 
 
 class _Commands(click.Group):
-    """The edge: an error of ours or of AWS is one line on standard error, not a trace."""
+    """The edge: an error of ours, of AWS or of the system is one line on standard error, not a trace."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; output is written as far as there is somebody to take it."""
+        if sys.stdout is None:  # closed by whoever wants the exit code alone
+            sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the process ends
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a "…" or a bar, where the locale has none
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except NoRegionError as error:
+            raise _Failure("which region? --region REGION, AWS_REGION, or a profile that has one") from error
+        except NoCredentialsError as error:
+            raise _Failure(
+                "there are no credentials for AWS: --profile PROFILE, or what aws configure makes"
+            ) from error
         except (GeosyncError, BotoCoreError, ClientError) as error:
+            raise _Failure(str(error)) from error
+        except BrokenPipeError:
+            raise  # nobody reads on: click ends it in silence
+        except OSError as error:
             raise _Failure(str(error)) from error
 
 

@@ -12,7 +12,7 @@ from geosync.verification.reverify import reverify as ask
 from geosync.verification.reverify import reverify_all
 
 
-@click.command()
+@click.command(short_help="Verify a repository, all, or all that failed, now.")
 @click.argument("repository", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every repository that is synced.")
 @click.option("--failed", is_flag=True, help="Every repository whose verification failed.")

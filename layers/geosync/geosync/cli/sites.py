@@ -14,7 +14,7 @@ from geosync.sync_registry.registry import wall_clock
 from geosync.tokens import read_tokens
 
 
-@click.group("sites")
+@click.group("sites", short_help="Which sites a primary expects to report.")
 def sites_group() -> None:
     """Tell a primary which sites to expect, and see when each reported last."""
 
@@ -97,7 +97,7 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
     click.echo(f"{site.name} expects {name} no more.")
 
 
-@sites_group.command()
+@sites_group.command(short_help="Print the digest of this site's report token.")
 @click.pass_obj
 def key(choose: Callable[[], Chosen]) -> None:
     """Print the digest of this site's report token, for `geosync sites add` at the primary. It is no secret."""
