@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from mypy_boto3_dynamodb import DynamoDBClient
 
-MOST_DETAIL = 2_000
-"""Characters of what was asked that are kept."""
+MOST_DETAIL = 6_000
+"""Characters of what was asked that are kept: a hundred dead letters by id and a reason, or the first of 500 tags."""
 MOST_DISCARDED = 256 * 1024
 """Bytes of a discarded message that are kept: far from the 400 KB of an item, and more than any message of ours has."""
 UNKNOWN = "nobody known"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,14 @@ class DeadLetter:
         return kind in KINDS
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What became of one message. `failure`: what AWS refused, so that it is still in the DLQ; None: it is done."""
+
+    letter: DeadLetter
+    failure: str | None = None
+
+
 class DeadLetters:
     """One site's DLQ, and the queues that its messages came from (by URL)."""
 
@@ -88,38 +96,52 @@ class DeadLetters:
         """One message by its id; None: not here, or in somebody's hands at this moment."""
         return next((letter for letter in self.look() if letter.id == id_), None)
 
-    def replay(self, ids: Collection[str] | None) -> Iterator[DeadLetter]:
-        """Send messages back to the queue that they came from (None: all), and yield each that was.
+    def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
+        """Send messages back to the queue that they came from (None: all), and yield what became of each.
 
         A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
-        no harm. One that still cannot be read comes back with its reason.
+        no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS does not
+        answer, and when the DLQ cannot be read: what was not yielded then is still there.
         """
-        with closing(self._take(ids)) as letters:
-            for letter in letters:
-                with self._in_hand(letter):
-                    queue = self._work_url if letter.is_work else self._events_url
-                    self._sqs.send_message(QueueUrl=queue, MessageBody=letter.body)
-                    self._delete(letter)
-                yield letter
 
-    def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[DeadLetter]:
-        """Delete the messages named, each after `note` wrote down what it was, and yield each that was."""
-        with closing(self._take(ids)) as letters:
-            for letter in letters:
-                with self._in_hand(letter):
-                    note(letter)
-                    self._delete(letter)
-                yield letter
+        def send_back(letter: DeadLetter) -> None:
+            queue = self._work_url if letter.is_work else self._events_url
+            self._sqs.send_message(QueueUrl=queue, MessageBody=letter.body)
+            self._delete(letter)
 
-    @contextmanager
-    def _in_hand(self, letter: DeadLetter) -> Iterator[None]:
-        """Give a message back whose way was interrupted; should that fail as well, it is back after LOOK_SECONDS."""
+        return self._each(ids, send_back)
+
+    def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[Handled]:
+        """Delete the messages named, each after `note` wrote down what it was, and yield what became of each.
+
+        Raises as `replay`.
+        """
+
+        def give_up(letter: DeadLetter) -> None:
+            note(letter)
+            self._delete(letter)
+
+        return self._each(ids, give_up)
+
+    def _each(self, ids: Collection[str] | None, do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
+        """Take one message after the other; what AWS refuses for one does not keep the others."""
+        # Given back in the end: what is seen again at once would be taken again, by the search for the others.
+        left: list[DeadLetter] = []
         try:
-            yield
-        except BaseException:
-            with suppress(BotoCoreError, ClientError):
-                self._give_back([letter])
-            raise
+            with closing(self._take(ids)) as letters:
+                for letter in letters:
+                    failure = None
+                    try:
+                        do(letter)
+                    except ClientError as error:
+                        left.append(letter)
+                        failure = f"{error.operation_name} was refused: {error.response['Error']['Code']}"
+                    except BaseException:
+                        left.append(letter)
+                        raise
+                    yield Handled(letter=letter, failure=failure)
+        finally:
+            self._give_back(left)
 
     def _take(self, ids: Collection[str] | None) -> Generator[DeadLetter, None, None]:
         """Yield the messages named (None: all that are there now); the others are given back in the end."""
@@ -172,11 +194,12 @@ class DeadLetters:
         self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)
 
     def _give_back(self, letters: Iterable[DeadLetter]) -> None:
-        """Let others see the messages again."""
-        for letter in letters:
-            self._sqs.change_message_visibility(
-                QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-            )
+        """Let others see the messages again. Should that fail, they are seen again after LOOK_SECONDS."""
+        with suppress(BotoCoreError, ClientError):
+            for letter in letters:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                )
 
 
 def _letter(message: Any) -> DeadLetter:

@@ -1,9 +1,11 @@
 """The DLQ over HTTP: list, show, replay, discard; nothing is lost on any of the ways."""
 
 import json
+import uuid
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from functions.admin import app
 from tests.functional.admin.parts import Ask, Site
 
@@ -97,12 +99,58 @@ def test_a_message_that_cannot_be_written_down_is_not_discarded(
     assert ask("GET", ALL).json["count"] == 2
 
 
+def test_what_is_refused_for_one_does_not_keep_the_others_and_is_said_of_it(
+    site: Site, ask: Ask, letters: dict[str, str]
+) -> None:
+    site.sqs.delete_queue(QueueUrl=site.queues["work"])
+    answer = ask.act(f"{ALL}/replay", {"ids": [*letters.values(), "gone"]})
+    assert (answer.status, answer.message) == (202, "1 replayed, 1 not")
+    assert (answer.json["done"], answer.json["missing"]) == ([letters["refused"]], ["gone"])
+    (failed,) = answer.json["failed"]
+    assert failed["id"] == letters["parked"]
+    assert failed["reason"].startswith("SendMessage was refused: ")
+    assert site.messages("dlq") == [json.loads(PARKED)]
+
+
+def test_what_is_done_when_aws_answers_no_more_is_told_and_the_rest_stays(
+    site: Site, ask: Ask, letters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit: Any = app.api()._site.audit
+    discarded = audit.discarded
+    noted: list[str] = []
+
+    def once(who: str, **said: str) -> None:
+        if noted:
+            raise EndpointConnectionError(endpoint_url="http://dynamodb")
+        noted.append(said["message"])
+        discarded(who, **said)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "discarded", once)
+        answer = ask.act(f"{ALL}/discard", {"ids": list(letters.values()), "reason": "made by a test"})
+    assert (answer.status, answer.json["done"]) == (200, noted)
+    (left,) = set(letters.values()) - set(noted)
+    assert [one["id"] for one in answer.json["failed"]] == [left]
+    assert "AWS did not answer" in answer.message
+    assert [one["id"] for one in ask("GET", ALL).json["nodes"]] == [left]  # given back, not held for two minutes
+
+
+def test_an_action_on_as_many_as_may_be_named_is_in_the_audit_log_with_each_of_them(site: Site, ask: Ask) -> None:
+    ids = [str(uuid.UUID(int=number)) for number in range(100)]
+    for path, more in (("replay", {}), ("discard", {"reason": "r" * 1000})):
+        assert ask.act(f"{ALL}/{path}", {"ids": ids, **more}).json["missing"] == ids
+        (entry,) = [one for one in site.audit() if one["action"] == f"POST {ALL}/{path}"]
+        assert json.loads(entry["detail"]) == {"ids": ids, **more}
+
+
 @pytest.mark.parametrize(
     ("path", "body", "word"),
     [
         ("replay", {}, "all"),
         ("replay", {"all": True, "ids": ["x"]}, "all"),
         ("replay", {"ids": ["a b"]}, "ids"),
+        ("replay", {"ids": ["x"] * 101}, "at most 100"),
+        ("discard", {"ids": ["x"] * 101, "reason": "test"}, "at most 100"),
         ("discard", {"ids": [], "reason": "test"}, "ids"),
         ("discard", {"ids": ["x"]}, "reason"),
         ("discard", {"ids": ["x"], "reason": "  "}, "reason"),

@@ -153,6 +153,22 @@ def test_replay_of_one_leaves_the_others_in_sight(secondary: Site) -> None:
     assert [one["id"] for one in left] == [other]
 
 
+def test_several_are_replayed_or_discarded_at_once_and_what_is_refused_for_one_does_not_keep_the_others(
+    secondary: Site, events_table: str
+) -> None:
+    parked, other = (dead_letter(secondary, body) for body in (PARKED, "not json"))
+    given_up = [dead_letter(secondary, f"poison {number}") for number in range(2)]
+    answer = secondary.run("dlq", "discard", *given_up, "--reason", "made by a test")
+    assert answer.exit_code == 0
+    assert all(f"discarded {id_}" in answer.stdout for id_ in given_up)
+    secondary.sqs.delete_queue(QueueUrl=secondary.outputs["WorkQueueUrl"])
+    answer = secondary.run("dlq", "replay", parked, other)
+    assert answer.exit_code == 2
+    assert f"failed, still in the DLQ: {parked}  group/app tag#v1: SendMessage was refused" in answer.stderr
+    assert f"replayed {other}" in answer.stdout
+    assert [one["id"] for one in json.loads(secondary.run("dlq", "list", "--json").output)] == [parked]
+
+
 def test_a_replay_that_cannot_send_loses_nothing(secondary: Site) -> None:
     dead_letter(secondary, PARKED)
     secondary.sqs.delete_queue(QueueUrl=secondary.outputs["WorkQueueUrl"])
@@ -192,7 +208,7 @@ def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> Non
         events_url=secondary.outputs["EventsQueueUrl"],
         work_url=secondary.outputs["WorkQueueUrl"],
     )
-    assert {letter.id for letter in letters.replay(None)} == sent
+    assert {handled.letter.id for handled in letters.replay(None)} == sent
     assert len(letters.look()) == len(sent)
 
 
@@ -225,7 +241,9 @@ def test_a_message_that_the_audit_log_does_not_take_is_not_discarded(secondary: 
     letter = dead_letter(secondary, PARKED)
     answer = secondary.run("dlq", "discard", letter, "--reason", "made by a test")
     assert answer.exit_code == 2
-    assert "discarded" not in answer.output
+    assert f"failed, still in the DLQ: {letter}" in answer.stderr
+    assert "PutItem was refused: ResourceNotFoundException" in answer.stderr
+    assert answer.stdout == "0 discarded.\n"
     attributes = secondary.sqs.get_queue_attributes(
         QueueUrl=secondary.outputs["DeadLetterQueueUrl"], AttributeNames=["All"]
     )["Attributes"]

@@ -140,5 +140,5 @@ def test_two_operators_who_replay_at_the_same_time_send_each_message_once(
     one, other = made.letters().replay(None), made.letters().replay(None)
     first = next(one)  # it has all of them in hand by now
     assert list(other) == []
-    assert {first.body, *(letter.body for letter in one)} == ALL
+    assert {first.letter.body, *(handled.letter.body for handled in one)} == ALL
     assert sorted(made.bodies(made.work) + made.bodies(made.events)) == sorted(ALL)

@@ -8,7 +8,7 @@ from typing import Any
 
 JSON = "application/json"
 MOST_BODY = 64 * 1024
-"""Characters of a body: the largest that makes sense names a thousand messages, in 40 KiB."""
+"""Characters of a body: the largest that makes sense names 500 digests, in 37 KiB."""
 
 
 class Refusal(Exception):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import click
 
 from geosync.audit import Audit
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters
+from geosync.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
 
 
 @click.group(short_help="Look at the dead-letter queue, replay, discard.")
@@ -51,22 +51,16 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
     """Send messages back to the queue that they came from: what they name is marked again.
 
     A message is deleted here only after the queue has it, so that an interruption loses none. One that still cannot be
-    read comes back with its reason. Exit code 1 when an ID is not found, or somebody else has all of them in hand.
+    read comes back with its reason. What AWS refuses for one does not keep the others: exit code 2. Exit code 1 when an
+    ID is not found, or somebody else has all of them in hand.
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")
-    queue, wanted, done = _letters(choose().site()), set(ids), 0
-    for letter in queue.replay(None if everything else ids):
-        wanted.discard(letter.id)
-        done += 1
-        click.echo(f"replayed {letter.id}  {plain(letter.about)}")
-    click.echo(f"{done} replayed.")
-    in_hand = everything and not done and queue.count()
+    queue = _letters(choose().site())
+    handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed")
+    in_hand = everything and not handled and queue.count()
     if in_hand:
         _say_in_hand(in_hand)
-        raise SystemExit(SOMETHING_WRONG)
-    if wanted:
-        click.echo(f"not in the DLQ: {' '.join(sorted(wanted))}", err=True)
         raise SystemExit(SOMETHING_WRONG)
 
 
@@ -77,7 +71,8 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
 def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> None:
     """Delete messages for good, each after the audit log has it, with the reason (geosync events --audit).
 
-    What a message names stays as it is in the sync registry. Exit code 1 when an ID is not found.
+    What a message names stays as it is in the sync registry. Exit code 1 when an ID is not found, 2 when AWS refused
+    one.
     """
     if not reason.strip():
         raise click.BadParameter("say why", param_hint="--reason")
@@ -93,14 +88,29 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
     def note(letter: DeadLetter) -> None:
         audit.discarded(who, message=letter.id, body=letter.body, reason=reason)
 
-    missing = set(ids)
-    for letter in _letters(site).discard(set(ids), note):
-        missing.discard(letter.id)
-        click.echo(f"discarded {letter.id}  {plain(letter.about)}")
-    click.echo(f"{len(set(ids)) - len(missing)} discarded.")
+    _tell(_letters(site).discard(set(ids), note), set(ids), "discarded")
+
+
+def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
+    """Say of each message what became of it; how many were handled. Exits where one of `ids` was not done."""
+    done, failed = set(), set()
+    for one in handled:
+        letter = one.letter
+        if one.failure is None:
+            done.add(letter.id)
+            click.echo(f"{how} {letter.id}  {plain(letter.about)}")
+        else:
+            failed.add(letter.id)
+            click.echo(f"failed, still in the DLQ: {letter.id}  {plain(letter.about)}: {one.failure}", err=True)
+    click.echo(f"{len(done)} {how}.")
+    missing = ids - done - failed
     if missing:
         click.echo(f"not in the DLQ: {' '.join(sorted(missing))}", err=True)
+    if failed:
+        raise SystemExit(CANNOT_TELL)
+    if missing:
         raise SystemExit(SOMETHING_WRONG)
+    return len(done)
 
 
 def _say_in_hand(messages: int) -> None:

@@ -8,7 +8,8 @@ from pydantic import Field, StringConstraints
 
 from geosync.admin.models.common import Answer, Request
 
-MOST_IDS = 1000
+MOST_IDS = 100
+"""Messages that one request names: as many as a list has, and what is done with them ends far within 29 s."""
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 
@@ -51,9 +52,17 @@ class LettersToDiscard(Request):
     reason: Reason
 
 
+class LetterFailed(Answer):
+    """A message that is still in the queue, and why."""
+
+    id: str
+    reason: str
+
+
 class LettersDone(Answer):
-    """What became of the messages. `missing`: not in the queue, or in somebody's hands at this moment."""
+    """What became of each message. `missing`: not in the queue, or in somebody's hands at this moment."""
 
     message: str
     done: list[str]
     missing: list[str]
+    failed: list[LetterFailed]

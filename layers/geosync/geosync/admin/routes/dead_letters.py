@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import dead_letters
 from geosync.admin.http import Refusal
@@ -14,6 +15,7 @@ from geosync.admin.models.dead_letters import (
     DeadLetter,
     DeadLetterDetail,
     DeadLetterList,
+    LetterFailed,
     LettersDone,
     LettersToDiscard,
     LettersToReplay,
@@ -53,9 +55,8 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
     def replay_letters(asked: LettersToReplay) -> LettersDone:
         if asked.all == bool(asked.ids):
             raise Refusal(400, "name the messages (ids), or say all: one of the two")
-        done = [letter.id for letter in site.letters.replay(None if asked.all else set(asked.ids))]
-        missing = sorted(set(asked.ids) - set(done))
-        return LettersDone(message=f"{len(done)} replayed", done=done, missing=missing)
+        ids = set(asked.ids)
+        return _done(site.letters.replay(None if asked.all else ids), ids, "replayed")
 
     @app.post(f"{ALL}/discard", summary="Give messages up, with a reason", tags=TAGS, responses=answers(*ACTS))
     def discard_letters(asked: LettersToDiscard) -> LettersDone:
@@ -64,12 +65,35 @@ def add(app: APIGatewayRestResolver, site: Site, caller: Callable[[], Caller]) -
         def note(letter: dead_letters.DeadLetter) -> None:
             site.audit.discarded(who.name, message=letter.id, body=letter.body, reason=asked.reason)
 
-        done = [letter.id for letter in site.letters.discard(set(asked.ids), note)]
-        return LettersDone(
-            message=f"{len(done)} discarded; the audit log keeps them",
-            done=done,
-            missing=sorted(set(asked.ids) - set(done)),
-        )
+        ids = set(asked.ids)
+        return _done(site.letters.discard(ids, note), ids, "discarded")
+
+
+def _done(handled: Iterator[dead_letters.Handled], ids: set[str], how: str) -> LettersDone:
+    """What became of `ids`, and of what else was handled. Raises botocore's errors when nothing was done before one."""
+    done: list[str] = []
+    failed: dict[str, str] = {}
+    broken_off = None
+    try:
+        for one in handled:
+            if one.failure is None:
+                done.append(one.letter.id)
+            else:
+                failed[one.letter.id] = one.failure
+    except (BotoCoreError, ClientError):
+        if not done:
+            raise
+        broken_off = "AWS did not answer before this one was done"
+        failed |= dict.fromkeys(ids - {*done, *failed}, broken_off)
+    message = f"{len(done)} {how}"
+    message += f", {len(failed)} not" if failed else ""
+    message += "; AWS did not answer: ask again for the rest" if broken_off is not None else ""
+    return LettersDone(
+        message=message,
+        done=done,
+        missing=sorted(ids - {*done, *failed}),
+        failed=[LetterFailed(id=id_, reason=reason) for id_, reason in sorted(failed.items())],
+    )
 
 
 def _letter(letter: dead_letters.DeadLetter) -> DeadLetter:
