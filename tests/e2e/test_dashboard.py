@@ -139,6 +139,28 @@ def test_hostile_names_and_texts_are_text(primary: Site, dashboard: Dashboard, a
     _nothing_came_alive(dashboard)
 
 
+def test_several_dead_letters_are_given_up_together_by_keyboard(dashboard: Dashboard) -> None:
+    words = [f"poison {number} {uuid.uuid4().hex}" for number in range(2)]
+    dashboard.sign_in()
+    with _dead_letter(dashboard.site, words[0]), _dead_letter(dashboard.site, words[1]):
+        dashboard.go("Dead letters")
+        dashboard.shows(*words, meanwhile=_looking_again(dashboard))
+        dashboard.press("Discard selected")
+        dashboard.shows("Select messages first", within="[role=status]")
+        shown = "\n".join(dashboard.rows())
+        for word in sorted(words, key=shown.index):
+            dashboard.tab_to(f"Select {word}")
+            dashboard.type(Keys.SPACE)
+        dashboard.shows("2 of ", " selected", within=".selection")
+        dashboard.is_readable("dead-letters-selected")
+        dashboard.find("button", "Discard selected").send_keys(Keys.ENTER)
+        dashboard.find("dialog", "")
+        dashboard.type([*"made together", Keys.ENTER])
+        dashboard.shows("2 discarded", within="[role=status]")
+    dashboard.go("Audit log")
+    dashboard.shows("What operators did", "dead_letters/discard", "made together")
+
+
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")])
 def test_every_page_can_be_read_by_everybody(
     primary: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
@@ -172,6 +194,20 @@ def test_the_primary_shows_every_site(at_the_primary: Dashboard, secondaries: li
     at_the_primary.is_readable("primary-geo-sites")
     at_the_primary.go("Geo events")
     at_the_primary.is_readable("primary-geo-events")
+    name = at_the_primary.text("tbody tr:first-child th")
+    for asked, shown in (
+        (name, name),
+        ("e2e/nobody", "No event of e2e/nobody among the"),
+        (HOSTILE, "cannot be the name of a container repository"),
+    ):
+        field = at_the_primary.find("input[name=repository]")
+        field.clear()
+        field.send_keys(asked + Keys.ENTER)
+        at_the_primary.shows(shown)
+        eventually(lambda: set(at_the_primary.rows()) == ({name} if asked == name else set()), what=shown)  # noqa: B023
+    assert at_the_primary.find("input[name=repository]").get_attribute("aria-invalid") == "true"
+    at_the_primary.is_readable("primary-geo-events-refused")
+    assert all("400" in one for one in at_the_primary.complaints())
     at_the_primary.press("Replication details", "header nav a")
     at_the_primary.shows("is the primary")
 

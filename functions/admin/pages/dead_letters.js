@@ -1,6 +1,6 @@
 // The dead-letter queue: what is there and why; replay it, or give it up with a reason.
 
-import { html, useEffect, useState } from "./ui.js";
+import { html, useEffect, useRef, useState } from "./ui.js";
 import { act } from "./api.js";
 import { ActionButton, Age, Freshness, Heading, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
@@ -13,25 +13,37 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   const letters = usePoll(`${ALL}?per_page=100`, 30, onUnauthorized);
   const [run, busy] = useAction(tell);
   const [ask, setAsk] = useState(null);
+  const [marked, setMarked] = useState(new Set()); // ids; one that is in somebody's hands is marked still when it is back
+  const nodes = letters.data?.nodes ?? [];
+  const selected = nodes.filter((letter) => marked.has(letter.id));
   const send = async (what, body) => {
     await run(async () => {
       const done = await act(`${ALL}/${what}`, body);
-      return done.missing.length ? `${done.message}. Not in the queue, or in somebody's hands: ${done.missing.join(", ")}` : done.message;
+      setMarked((before) => new Set([...before].filter((id) => !done.done.includes(id))));
+      if (done.failed.length || done.missing.length) throw new Error(leftOver(done, nodes));
+      return done.message;
     });
     letters.refresh();
   };
-  const nodes = letters.data?.nodes ?? [];
-  const discard = (letter) =>
-    setAsk({ title: "Discard this message?", text: `What it is about will not be done: ${letter.about || letter.kind}. The audit log keeps the message and the reason.`, action: "Discard", needsReason: true, id: letter.id });
+  const select = (some, on) =>
+    setMarked((before) => {
+      const changed = new Set(before);
+      some.forEach((letter) => (on ? changed.add(letter.id) : changed.delete(letter.id)));
+      return changed;
+    });
+  const discard = (some) =>
+    setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `What ${some.length === 1 ? "it is" : "they are"} about will not be done: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, ids: some.map((letter) => letter.id) });
+  const none = selected.length ? null : "Select messages first";
   const columns = [
-    ["About", (letter) => html`<bdi>${letter.about || letter.id}</bdi><span class="dim">${letter.kind}</span>`, "name"],
+    ["About", (letter) => html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
+      <bdi>${called(letter)}</bdi></label><span class="dim">${letter.kind}</span>`, "name"],
     ["Why it is here", (letter) => html`<span class="failure">${letter.reason}</span>`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
     ["A replay sends it to", (letter) => (letter.goes_to === "work" ? "the work queue" : "the events queue")],
     ["Body", (letter) => html`<${Body} id=${letter.id} onUnauthorized=${onUnauthorized} />`],
     ["Actions", (letter) => html`<div class="buttons">
-      <${ActionButton} class="small" why=${readOnly} tell=${tell} busy=${busy} label=${`Replay ${letter.about || letter.id}`} onClick=${() => send("replay", { ids: [letter.id] })}>Replay<//>
-      <${ActionButton} class="small danger" why=${readOnly} tell=${tell} busy=${busy} label=${`Discard ${letter.about || letter.id}`} onClick=${() => discard(letter)}>Discard<//>
+      <${ActionButton} class="small" why=${readOnly} tell=${tell} busy=${busy} label=${`Replay ${called(letter)}`} onClick=${() => send("replay", { ids: [letter.id] })}>Replay<//>
+      <${ActionButton} class="small danger" why=${readOnly} tell=${tell} busy=${busy} label=${`Discard ${called(letter)}`} onClick=${() => discard([letter])}>Discard<//>
     </div>`, "actions"],
   ];
   return html`
@@ -41,9 +53,41 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
       <${ActionButton} why=${readOnly} tell=${tell} busy=${busy} onClick=${() => send("replay", { all: true })}>Replay all<//>
       <button type="button" onClick=${letters.refresh}>Look again</button>
     </div>
+    ${nodes.length > 0 && html`<div class="selection" role="group" aria-label="Selected messages">
+      <${SelectAll} of=${nodes} selected=${selected} select=${select} />
+      <span role="status">${selected.length} of ${nodes.length} selected</span>
+      <${ActionButton} class="small" why=${readOnly ?? none} tell=${tell} busy=${busy} onClick=${() => send("replay", { ids: selected.map((letter) => letter.id) })}>Replay selected<//>
+      <${ActionButton} class="small danger" why=${readOnly ?? none} tell=${tell} busy=${busy} onClick=${() => discard(selected)}>Discard selected<//>
+    </div>`}
     ${letters.data && html`<${Table} caption=${`${plural(letters.data.count, "message", "messages")} in the queue, by its own estimate`} rows=${nodes} keyOf=${(letter) => letter.id}
       columns=${columns} empty=${letters.data.count ? `About ${plural(letters.data.count, "message is", "messages are")} in somebody's hands: look again in a minute.` : "The dead-letter queue is empty."} />`}
-    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("discard", { ids: [ask.id], reason })} />`;
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("discard", { ids: ask.ids, reason })} />`;
+}
+
+const NAMED = 5;
+const called = (letter) => letter.about || letter.id;
+const list = (some) => `${some.slice(0, NAMED).map(called).join(", ")}${some.length > NAMED ? `, and ${some.length - NAMED} more` : ""}`;
+
+// What was not done, message by message.
+function leftOver(done, nodes) {
+  const name = (id) => called(nodes.find((letter) => letter.id === id) ?? { id });
+  const failed = done.failed.map(({ id, reason }) => `${name(id)} (${reason})`);
+  const missing = done.missing.map(name);
+  return [
+    done.message,
+    failed.length && `Still in the queue: ${failed.join(", ")}`,
+    missing.length && `Not in the queue, or in somebody's hands: ${missing.join(", ")}`,
+  ].filter(Boolean).join(". ");
+}
+
+// All that are listed, or none of them.
+function SelectAll({ of, selected, select }) {
+  const box = useRef(null);
+  const all = selected.length === of.length;
+  useEffect(() => {
+    box.current.indeterminate = selected.length > 0 && !all;
+  });
+  return html`<label class="choice"><input type="checkbox" ref=${box} checked=${all} onChange=${() => select(of, !all)} /> Select all that are listed</label>`;
 }
 
 // A message's body, asked for when somebody wants to see it, until it is there: somebody may have the message in hand.
