@@ -159,6 +159,9 @@ def test_several_dead_letters_are_given_up_together_by_keyboard(dashboard: Dashb
         dashboard.shows("2 discarded", within="[role=status]")
     dashboard.go("Audit log")
     dashboard.shows("What operators did", "dead_letters/discard", "made together")
+    assert '"reason":"made together"' not in dashboard.text()
+    dashboard.find("tbody tr summary").click()
+    dashboard.shows('"reason":"made together"')
 
 
 @pytest.mark.parametrize(("size", "scheme"), [(WIDE, "light"), (WIDE, "dark"), (PHONE, "light"), (PHONE, "dark")])

@@ -52,10 +52,18 @@ function about(entry) {
   return id && html`<a href=${`#/repositories/${id}`}>Container repository ${id}</a> `;
 }
 
+const SHORT = 100;
+
+// What was asked; of much (an action may name a hundred messages) the beginning, the whole of it on demand.
+function Detail({ of }) {
+  if (of.length <= SHORT) return html`<bdi>${of}</bdi>`;
+  return html`<details><summary><bdi>${of.slice(0, SHORT / 2)}…</bdi></summary><bdi>${of}</bdi></details>`;
+}
+
 const AUDIT_COLUMNS = [
   ["Action", (entry) => html`<bdi>${entry.action}</bdi>${entry.count > 1 ? ` × ${entry.count}` : ""}`, "name"],
   ["Who", (entry) => html`${entry.who}<span class="dim">${entry.source}</span>`],
   ["Outcome", (entry) => html`<${Badge} state=${entry.outcome} text=${entry.outcome} /> ${entry.status}`],
-  ["Detail", (entry) => html`${about(entry)}${entry.detail && entry.detail !== "{}" ? html`<bdi class="detail">${entry.detail}</bdi>` : !about(entry) && html`<span class="dim">none</span>`}`],
+  ["Detail", (entry) => html`${about(entry)}${entry.detail && entry.detail !== "{}" ? html`<${Detail} of=${entry.detail} />` : !about(entry) && html`<span class="dim">none</span>`}`],
   ["When", (entry) => html`<${Age} at=${entry.created_at} />`],
 ];
