@@ -130,6 +130,7 @@ def test_the_events_of_one_repository_are_listed_and_where_there_are_none_it_is_
     assert nothing.exit_code == 0
     assert "has no event of group/unknown in the last 48 h" in nothing.stdout
     assert "there may be older ones (--hours)" in nothing.stderr
+    assert "is a secondary: the log of its primary has the events" in nothing.stderr
 
 
 def test_events_goes_back_as_far_as_it_is_told(

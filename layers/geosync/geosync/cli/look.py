@@ -172,6 +172,8 @@ def events(
         what = "nothing" if wanted.is_anything else f"no {event_name + ' ' if event_name else ''}event{whose}"
         back = f" in the last {hours} h" if before is not None else ""
         click.echo(f"The event log of {site.name} has {what}{back}.")
+        if not audit and not site.is_primary:
+            click.echo(f"{site.name} is a secondary: the log of its primary has the events.", err=True)
 
 
 def _console_fields(row: Row) -> dict[str, Any]:
