@@ -129,9 +129,10 @@ make_uv() {
     stamp requirements/uv.txt >.local/uv/.made-from
 }
 
-# environment FOLDER NAME: an environment with exactly what requirements/NAME.txt pins.
+# environment FOLDER NAME [FILE]: an environment with exactly what requirements/NAME.txt pins, made anew when that or
+# FILE is another one.
 environment() {
-    is_current "$1" "requirements/$2.txt" && return 0
+    is_current "$1" "requirements/$2.txt" ${3:+"$3"} && return 0
     say "Installing requirements/$2.txt into $1"
     # Of the interpreter that uv's own environment has, so that all of them are of one version.
     if ! fits "$1/bin/python"; then
@@ -144,11 +145,11 @@ environment() {
         # The project itself, for the command `geosync`; its builder is pinned in dev.txt, so nothing is fetched.
         .local/uv/bin/uv pip install --quiet --no-deps --no-build-isolation --offline --python "$1/bin/python" --editable .
     fi
-    stamp "requirements/$2.txt" >"$1/.made-from"
+    stamp "requirements/$2.txt" ${3:+"$3"} >"$1/.made-from"
 }
 
 programs
 make_uv
-environment .venv dev
+environment .venv dev pyproject.toml
 environment .local/emulator emulator
 environment .local/sam sam
