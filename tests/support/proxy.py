@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
+import select
 import socket
 import threading
 import time
@@ -241,9 +242,9 @@ class CountingProxy:
             with self._lock:
                 self._open.add(upstream.socket)
             upstream.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while self._running and self._exchange(wire, upstream):
+            while self._running and _has_begun(wire, upstream) and self._exchange(wire, upstream):
                 pass
-        except (OSError, EOFError, CutOff):
+        except (OSError, ValueError, EOFError, CutOff):  # ValueError: it was closed while it waited
             pass
         finally:
             for one in (client, upstream.socket if upstream else None):
@@ -396,3 +397,13 @@ def _call(hook: Callable[[], None]) -> None:
         hook()
     except Exception as error:
         raise CutOff from error
+
+
+def _has_begun(client: Wire, upstream: Wire) -> bool:
+    """Wait for a request. False: the registry closed its connection before one came, so the client's closes, too."""
+    if client.has_more:
+        return True
+    waiting = select.poll()
+    for one in (client, upstream):
+        waiting.register(one.socket, select.POLLIN)
+    return upstream.socket.fileno() not in {number for number, _ in waiting.poll()}

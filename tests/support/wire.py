@@ -24,6 +24,11 @@ class Wire:
         self.socket = wire
         self._left = b""
 
+    @property
+    def has_more(self) -> bool:
+        """Whether something was read already that nobody has taken."""
+        return bool(self._left)
+
     def send(self, data: bytes | memoryview) -> None:
         self.socket.sendall(data)
 
