@@ -101,11 +101,14 @@ def backfill(ctx: click.Context, *, as_document: bool, follow: bool | None) -> N
     site.must_be_secondary("backfill")
     if follow is None:
         follow = sys.stdout.isatty() and not as_document
-    found = _follow(ctx, site, as_document=as_document) if follow else look(site.store)
-    if not follow and as_document:
-        as_json(document(found))
-    elif not follow:
-        console().print(shown(found))
+    if follow:
+        found = _follow(ctx, site, as_document=as_document)
+    else:
+        found = look(site.store)
+        if as_document:
+            as_json(document(found))
+        else:
+            console().print(shown(found))
     raise SystemExit(NOTHING_OWED if found.complete else SOMETHING_WRONG)
 
 

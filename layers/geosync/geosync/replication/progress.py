@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from geosync.replication.catalogue import Walk, latest
+from geosync.replication.catalogue import Walk
 from geosync.sync_registry import walks
 from geosync.sync_registry.changes import Store
-from geosync.sync_registry.registry import wall_clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +51,6 @@ class Progress:
         if not self.listed or (repositories and not self.compared) or (tags and not self.settled):
             return None
         return max(repositories / self.rate if repositories else 0.0, tags / self.tag_rate if tags else 0.0)
-
-
-def progress(store: Store, *, clock: Callable[[], int] = wall_clock) -> Progress | None:
-    """How far the latest walk got, None when there was none: one item, and the walk's counters in a second request."""
-    walk = latest(store)
-    return progress_of(store, walk, now=clock()) if walk is not None else None
 
 
 def progress_of(store: Store, walk: Walk, *, now: int) -> Progress:
