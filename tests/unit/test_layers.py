@@ -12,7 +12,7 @@ LAYERS = (
     {"errors", "moments", "observability"},
     {"oci", "settings", "tokens"},
     {"events", "event_log", "registries", "sync_registry"},
-    {"audit", "event_cursor", "heartbeats", "repositories", "selection", "sites"},
+    {"audit", "event_cursor", "heartbeats", "owed_references", "repositories", "selection", "sites"},
     {"notifications", "replication"},
     {"actions", "dead_letters", "status", "verification"},
     {"deletions", "geo_site_status", "receiver", "reconcile"},

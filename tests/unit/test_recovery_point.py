@@ -378,3 +378,10 @@ def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Second
     for digest in ("sha256:b", "sha256:a"):
         secondary.registry.mark("team/app", V1, expects=digest, pushed_at=START)
     assert len(secondary.status().would_be_lost) == 1
+
+
+def test_what_was_seen_and_cannot_be_read_counts_as_not_seen(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a", looked_at="nonsense")
+    secondary.owe(pushed_at=START)
+    assert len(secondary.status().would_be_lost) == 1

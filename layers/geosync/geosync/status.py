@@ -7,19 +7,19 @@ read per hundred references, and touches no row that owes nothing. Nothing here 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 
 from geosync import event_cursor, heartbeats
 from geosync.errors import CorruptItem
 from geosync.event_log import LastEvent
+from geosync.owed_references import OwedReference, by_age, owed_references
 from geosync.replication import catalogue
 from geosync.replication.catalogue import Walk
 from geosync.sync_registry import breaker, recovery
 from geosync.sync_registry import holds as hold_items
 from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.holds import MOST_HOLDS, Hold
-from geosync.sync_registry.items import ABSENT, OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Owed, Reference, Row, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row
 from geosync.sync_registry.recovery import Lost, Recovery
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
@@ -46,35 +46,6 @@ class LastHeartbeat:
     site: str
     sent_at: int
     arrived_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwedReference:
-    """One owed reference as an operator sees it; times in milliseconds.
-
-    `owed_since` is None for an item that cannot be read. `pushed_at` as in sync_registry.items.Owed; 0: it was there
-    before the first comparison, or is not known. `only_deleted`: nobody told of a push, only that it was deleted or is
-    missing; it may wait for its DeletionDelay. `is_here`: what was announced was seen here already, and nothing else
-    was announced since: a registry that waits too long for an answer tells of a push again.
-    """
-
-    repository: str
-    reference: str
-    owed_since: int | None
-    due: int | None
-    attempts: int
-    failure: str | None
-    parked: bool
-    correlation_id: str | None = None
-    pushed_at: int = 0
-    walk: int | None = None
-    only_deleted: bool = False
-    is_here: bool = False
-
-    @property
-    def is_a_push_to_come(self) -> bool:
-        """Whether it may be something pushed that is not here: a whole repository (a comparison) is no push."""
-        return self.reference != "*" and not self.only_deleted and not self.is_here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +146,7 @@ class Status:
     @property
     def references(self) -> tuple[OwedReference, ...]:
         """Everything that was read, oldest first."""
-        return tuple(sorted((*self.owed, *self.parked), key=_age))
+        return tuple(sorted((*self.owed, *self.parked), key=by_age))
 
     @property
     def oldest(self) -> OwedReference | None:
@@ -211,9 +182,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
     parked, more_parked = _keys(store, start=PARKED_DUE, until=PARKED_DUE, most=most)
     open_repositories = {key.repository for key in (*waiting, *parked) if key.item.startswith(OWED_PREFIX)}
     found = store.batch_get([*waiting, *parked])
-    owed = {key: item for key, item in found.items() if key.item.startswith(OWED_PREFIX)}
-    here = _announced_again(store, owed)
-    references = sorted((_owed(item, is_here=key in here) for key, item in owed.items()), key=_age)
+    references = sorted(owed_references(store, found), key=by_age)
     failed_repositories = {one.repository for one in references if one.failure is not None}
     if counts and (more_owed or more_parked):
         failed_repositories |= _repositories(store, FAILED_SHARDS)
@@ -328,57 +297,6 @@ def _repositories(store: Store, shards: Iterable[str]) -> set[str]:
     return {key.repository for key in keys if key.item.startswith(OWED_PREFIX)}
 
 
-def _announced_again(store: Store, items: Mapping[Key, Item]) -> set[Key]:
-    """Those of the owed `items` whose one announced digest was seen here before, under the same primary.
-
-    What has failed, or was found broken, is not among them. A batch read per hundred that may be.
-    """
-    announced: dict[Key, tuple[Key, str]] = {}
-    for key, item in items.items():
-        with suppress(CorruptItem):
-            owed = Owed.from_item(item)
-            if len(owed.expects) == 1 and not owed.attempts and not owed.distrust:
-                announced[Key(key.repository, owed.reference.seen_key)] = key, next(iter(owed.expects))
-    found = store.batch_get(announced) if announced else {}
-    return {
-        key
-        for seen_key, (key, digest) in announced.items()
-        if (seen := Seen.under(str(items[key].get("primary", "")), found.get(seen_key))) and seen.digest == digest
-    }
-
-
-def _owed(item: Item, *, is_here: bool) -> OwedReference:
-    try:
-        owed = Owed.from_item(item)
-    except CorruptItem as corrupt:
-        # It is owed all the same; the text says what is wrong with it.
-        name = str(item["item"])
-        reference = Reference.from_key(name)
-        return OwedReference(
-            repository=str(item["repository"]),
-            reference=name.removeprefix(OWED_PREFIX) if reference is None else str(reference),
-            owed_since=None,
-            due=None,
-            attempts=0,
-            failure=str(corrupt),
-            parked=item.get("due") == PARKED_DUE,
-        )
-    return OwedReference(
-        repository=owed.repository,
-        reference=str(owed.reference),
-        owed_since=owed.owed_since,
-        due=owed.due,
-        attempts=owed.attempts,
-        failure=owed.failure,
-        parked=owed.parked,
-        correlation_id=owed.correlation_id,
-        pushed_at=owed.pushed_at,
-        walk=owed.walk,
-        only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
-        is_here=is_here,
-    )
-
-
 def _is_leased(item: Item, now: int) -> bool:
     try:
         return Row.from_item(item).leased(now)
@@ -389,7 +307,3 @@ def _is_leased(item: Item, now: int) -> bool:
 def _number(item: Item | None, name: str) -> int:
     value = item.get(name, 0) if item is not None else 0
     return value if isinstance(value, int) else 0
-
-
-def _age(reference: OwedReference) -> tuple[int, str, str]:
-    return (reference.owed_since or 0, reference.repository, reference.reference)

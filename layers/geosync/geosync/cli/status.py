@@ -21,8 +21,9 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, Site
+from geosync.owed_references import OwedReference
 from geosync.reconcile.recovery import SWEEP_LATE
-from geosync.status import OwedReference, Status
+from geosync.status import Status
 
 
 @click.command()
