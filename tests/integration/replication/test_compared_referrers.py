@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.replication.secondary import Secondary, pushed
-from tests.integration.replication.test_recovery import TIMING, WALK, Site, compare
+from tests.integration.replication.minutes import WALK, Site, compare, followed
+from tests.integration.replication.secondary import pushed
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status as Answer
 from tests.support.vendors.referrers import ReferrersDouble
@@ -29,11 +29,8 @@ def double(start_registry: StartRegistry) -> Iterator[ReferrersDouble]:
 
 @pytest.fixture
 def site(double: ReferrersDouble, second_registry: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr("geosync.replication.catalogue.CLEAN_FOR", 0)
-    monkeypatch.setattr("geosync.replication.backlog.PATIENCE", 0.05)
-    one = Secondary(double, second_registry, timing=TIMING)
-    yield Site(one)
-    one.close()
+    with followed(double, second_registry, monkeypatch) as one:
+        yield one
 
 
 @pytest.fixture

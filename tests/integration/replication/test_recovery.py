@@ -7,62 +7,18 @@ import random
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.replication.minutes import WALK, Site, compare, followed, now
+from tests.integration.replication.secondary import event, pushed
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status as Answer
 
-from geosync import status
-from geosync.events import GeoEvent, Heartbeat
-from geosync.reconcile import recovery
-from geosync.replication.work import CatalogueMessage
-from geosync.sync_registry.changes import Update
-from geosync.sync_registry.timing import Timing
+from geosync.events import GeoEvent
 
-WALK = CatalogueMessage().to_json()
 STEPS = 100
-TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,))
-
-
-def now() -> int:
-    return time.time_ns() // 1_000_000
-
-
-class Site:
-    """A secondary behind a queue that delivers in any order, and a primary whose heartbeats take the same way."""
-
-    def __init__(self, secondary: Secondary) -> None:
-        self.secondary = secondary
-        self.queue: list[GeoEvent | Heartbeat] = []
-
-    # What recovery.account asks of the two queues.
-
-    def events(self) -> int:
-        return len(self.queue)
-
-    def dead_letters(self) -> int:
-        return len(self.secondary.dlq.messages)
-
-    def beat(self) -> None:
-        self.queue.append(Heartbeat(id="b", site="primary", sent_at=now(), received_at=now()))
-
-    def minute(self) -> status.Status:
-        """A minute of functions/reconcile, in which the queue's counts settle at once."""
-        store = self.secondary.store
-        store.write(Update(key=status.SWEEP, set={"at": now(), "woken": 0}))
-        queues: Any = self
-        return recovery.account(store, queues, settle=0, sleep=lambda _: None)
-
-    def deliver(self, position: int = 0) -> None:
-        self.secondary.receive(self.queue.pop(position).to_json())
-
-    def status(self) -> status.Status:
-        return status.read(self.secondary.store)
 
 
 @pytest.fixture
@@ -73,11 +29,8 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def site(primary: Place, second_registry: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr("geosync.replication.catalogue.CLEAN_FOR", 0)
-    monkeypatch.setattr("geosync.replication.backlog.PATIENCE", 0.05)
-    one = Secondary(primary, second_registry, timing=TIMING)
-    yield Site(one)
-    one.close()
+    with followed(primary, second_registry, monkeypatch) as one:
+        yield one
 
 
 @pytest.fixture
@@ -90,14 +43,6 @@ def seed() -> int:
 def make(primary: Place, seed: int) -> Iterator[ImageMaker]:
     with primary.maker(seed=seed) as maker:
         yield maker
-
-
-def compare(site: Site, *repositories: str) -> status.Status:
-    """A comparison from its beginning to where it is complete."""
-    site.secondary.receive(WALK)
-    site.secondary.sweep_until(lambda: not any(site.secondary.owed(one) for one in repositories))
-    site.minute()
-    return site.minute()
 
 
 def test_a_tag_that_the_primary_lists_without_its_manifest_is_no_lost_notification(
