@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from bench.peak import resident_peak
+from geosync.intake.receiver import Receiver
+from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
-from geosync.receiver import Receiver
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.deletes import TagRemover
+from geosync.pair.site_registries import Registries
 from geosync.registries.registry import Registry
-from geosync.replication.capabilities import Capabilities
-from geosync.replication.deletes import TagRemover
-from geosync.replication.reporting import Reporter
-from geosync.replication.site_registries import Registries
-from geosync.replication.work import CatalogueMessage, WorkMessage
-from geosync.sync_registry.changes import ConditionFailed, TransactionFailed
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.changes import ConditionFailed, TransactionFailed
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.syncing.reporting import Reporter
 
 WORKERS = 2
 """Wakes that are worked on at once, as WorkConcurrency has it."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from geosync.copying.copy import Copier, CopyResult
 from geosync.errors import GeosyncError
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
-from geosync.replication.copy import Copier, CopyResult
 
 
 def reader(url: str) -> RegistryClient:

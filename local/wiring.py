@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from geosync import sites
-from geosync.sync_registry.store import DynamoStore
+from geosync.operating import sites
+from geosync.sync_registry.table.dynamodb import DynamoStore
 from local.certificates import KeyPair
 from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator

@@ -17,12 +17,12 @@ from geosync.admin.pages import Pages
 from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
 from geosync.admin.site import Site
-from geosync.audit import Audit
-from geosync.dead_letters import DeadLetters
-from geosync.event_log import EventLog
+from geosync.messages.event_log import EventLog
+from geosync.operating.audit import Audit
+from geosync.operating.dead_letters import DeadLetters
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:

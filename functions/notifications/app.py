@@ -21,11 +21,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
-from geosync.events import GeoEvent, Heartbeat
-from geosync.notifications import ecr
-from geosync.notifications.authorization import Authorization
-from geosync.notifications.claims import Received
+from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.notifications.formats import ecr
+from geosync.notifications.formats.claims import Received
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
+from geosync.notifications.proof.authorization import Authorization
 from geosync.notifications.publish import PARALLEL_CALLS, Publisher
 from geosync.notifications.request import Delivery, Refusal, answer
 from geosync.notifications.settings import NotificationSettings

@@ -13,22 +13,22 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
-from geosync import status as site_status
+from geosync.comparing.catalogue import follow, is_due, latest
 from geosync.errors import GeosyncError
-from geosync.reconcile import heartbeat, recovery, report, subscription
-from geosync.reconcile.settings import ReconcileSettings
-from geosync.reconcile.sweep import sweep
-from geosync.replication.catalogue import follow, is_due, latest
-from geosync.replication.work import CatalogueMessage
+from geosync.messages.work import CatalogueMessage
+from geosync.minute import heartbeat, recovery, report, subscription
+from geosync.minute.settings import ReconcileSettings
+from geosync.minute.sweep import sweep
+from geosync.operating import status as site_status
+from geosync.operating.site_report import site_report
+from geosync.operating.status import MINUTE, SWEEP
 from geosync.settings import read
-from geosync.site_report import site_report
-from geosync.status import MINUTE, SWEEP
-from geosync.sync_registry.changes import Update
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.tokens import read_tokens
-from geosync.verification.choose import ask_for_verifications
-from geosync.verification.counts import verification_counts
+from geosync.verifying.choose import ask_for_verifications
+from geosync.verifying.counts import verification_counts
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

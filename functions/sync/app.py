@@ -16,14 +16,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
+from geosync.intake.receiver import Receiver
 from geosync.oci.deadline import Deadline
-from geosync.receiver import Receiver
-from geosync.replication.reporting import Reporter
-from geosync.replication.settings import SyncSettings
-from geosync.replication.site_registries import SiteRegistries
+from geosync.pair.settings import SyncSettings
+from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.syncing.reporting import Reporter
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord

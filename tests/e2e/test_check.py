@@ -23,10 +23,10 @@ from tests.e2e.command import Geosync, undone
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.support.findings import problem, problems
 
-from geosync import sites
 from geosync.cli.checks import endpoint, registries, wiring
 from geosync.cli.checks.findings import Finding, looks
 from geosync.cli.site import Site as DeployedSite
+from geosync.operating import sites
 
 FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed"}
 """What other tests on the same stack do at its endpoint stays in the log for an hour."""

@@ -25,11 +25,11 @@ from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
 from tests.support.terminal import COLUMNS, without_escapes
 
-from geosync import deletions, sites
 from geosync.cli.checks.findings import Finding, exit_code
 from geosync.cli.main import main
 from geosync.cli.output import WIDTH_OF_A_PIPE
-from geosync.dead_letters import DeadLetters
+from geosync.operating import deletions, sites
+from geosync.operating.dead_letters import DeadLetters
 
 BAR = "━"
 RUBY_TIME = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{9} UTC \+00:00"

@@ -17,9 +17,9 @@ from tests.e2e.command import Geosync
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import assert_same, digest, maker
 
-from geosync.dead_letters import DeadLetter, DeadLetters
-from geosync.events import GeoEvent
-from geosync.replication.work import WorkMessage
+from geosync.messages.geo_event import GeoEvent
+from geosync.messages.work import WorkMessage
+from geosync.operating.dead_letters import DeadLetter, DeadLetters
 from geosync.sync_registry.items import Reference
 
 POISON = 12

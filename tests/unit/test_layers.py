@@ -9,14 +9,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 LAYERS = (
-    {"errors", "moments", "observability"},
+    {"errors", "observability"},
     {"oci", "settings", "tokens"},
-    {"events", "event_log", "registries", "sync_registry"},
-    {"audit", "event_cursor", "heartbeats", "owed_references", "repositories", "selection", "sites"},
-    {"notifications", "replication"},
-    {"actions", "dead_letters", "status", "verification"},
-    {"deletions", "geo_site_status", "receiver", "reconcile"},
-    {"site_report"},
+    {"registries", "sync_registry"},
+    {"messages"},
+    {"notifications", "pair", "recovery"},
+    {"copying"},
+    {"comparing"},
+    {"syncing"},
+    {"verifying"},
+    {"operating"},
+    {"intake", "minute"},
     {"admin", "cli"},
 )
 """The library's packages and modules, the lowest first: each imports only what is in a layer below its own."""

@@ -1,6 +1,6 @@
 """Settings: what the template puts into a function's environment, read once into typed, frozen values.
 
-Each function has one settings class (`notifications/settings.py`, `replication/settings.py`, …). A field's name in
+Each function has one settings class (`notifications/settings.py`, `pair/settings.py`, …). A field's name in
 upper case is its environment key, so the class is the whole list of keys; a test compares it with the template. A
 field without a default is required. A key that is set to nothing (`KEY=`) counts as not set, since CloudFormation
 cannot leave one out.

@@ -12,7 +12,7 @@ from moto import mock_aws
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
 from tests.support.logs import lines_of
 
-from geosync import dead_letters
+from geosync.operating import dead_letters
 
 
 @pytest.fixture

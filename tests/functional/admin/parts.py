@@ -13,10 +13,10 @@ import boto3
 from functions.admin import app
 from tests.support.event_log import create_event_log
 
-from geosync.sync_registry import tables
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"

@@ -9,7 +9,7 @@ from botocore.exceptions import EndpointConnectionError
 from functions.admin import app
 from tests.functional.admin.parts import Ask, Site
 
-from geosync.replication.work import WorkMessage
+from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Reference
 
 ALL = "/api/v4/geo/dead_letters"

@@ -7,10 +7,10 @@ import pytest
 from functions.admin import app
 from tests.functional.admin.parts import ACT, READ, A, Ask, Site
 
-from geosync.events import GeoEvent
+from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
 from geosync.notifications.publish import Publisher
-from geosync.sync_registry.changes import Key, Update
+from geosync.sync_registry.table.changes import Key, Update
 
 EVENTS, AUDIT = "/api/v4/geo/events", "/api/v4/geo/audit_events"
 HOUR = 3_600_000
@@ -72,7 +72,7 @@ def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, mo
     dynamodb: Any = app.api()._site.events._dynamodb
     query = dynamodb.query
     monkeypatch.setattr(dynamodb, "query", lambda **asked: query(**asked | {"Limit": min(asked["Limit"], 2)}))
-    monkeypatch.setattr("geosync.event_log.HOURS", 1)
+    monkeypatch.setattr("geosync.messages.event_log.HOURS", 1)
     monkeypatch.setattr(app.api()._site.events, "retention_ms", 10 * HOUR)
     assert len(ask("GET", EVENTS).json["nodes"]) == 5
 
@@ -95,7 +95,7 @@ def named(primary: Site, repository: str, *received: int, event_name: Any = "cre
 def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_others_came(
     primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geosync.event_log.EXAMINED", 5)
+    monkeypatch.setattr("geosync.messages.event_log.EXAMINED", 5)
     now = primary.registry._clock() // HOUR * HOUR + HOUR // 2
     mine = [now - 3, now - 9, now - 10, now - 11, now - 12, now - 13, now - 60 * HOUR]
     named(primary, "group/app", *mine)

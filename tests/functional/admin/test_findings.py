@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.functional.admin.parts import A, Ask, Site
 
-from geosync import deletions
-from geosync.sync_registry import breaker, findings
-from geosync.sync_registry.changes import Update
-from geosync.sync_registry.findings import Finding
+from geosync.operating import deletions
+from geosync.sync_registry.site import breaker, findings
+from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.table.changes import Update
 
 REPOSITORIES, FINDINGS = "/api/v4/geo/container_repositories", "/api/v4/geo/findings"
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from tests.functional.admin.parts import ENVIRONMENT, READ, ROOT, A, Ask, B, Calls, Site
 
-from geosync import repositories
-from geosync.replication import catalogue
-from geosync.sync_registry.changes import Key, Update
+from geosync.comparing import catalogue
+from geosync.operating import repositories
 from geosync.sync_registry.items import ROW, Reference
+from geosync.sync_registry.table.changes import Key, Update
 
 ALL = "/api/v4/geo/container_repositories"
 

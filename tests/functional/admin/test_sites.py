@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
-from geosync import heartbeats, sites
-from geosync.events import Heartbeat
-from geosync.replication import catalogue
-from geosync.status import MINUTE
-from geosync.sync_registry.changes import Key, Update
+from geosync.comparing import catalogue
+from geosync.messages.geo_event import Heartbeat
+from geosync.operating import sites
+from geosync.operating.status import MINUTE
+from geosync.recovery import heartbeats
+from geosync.sync_registry.table.changes import Key, Update
 
 ALL, REPORT = "/api/v4/geo_sites", "/api/v4/geo/status"
 TOKEN = "t" * 48

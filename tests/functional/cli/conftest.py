@@ -16,9 +16,9 @@ from tests.support.event_log import create_event_log
 from geosync.cli.main import main
 from geosync.cli.site import Access
 from geosync.cli.site import Site as DeployedSite
-from geosync.sync_registry import tables
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 REGION = "eu-central-1"
 OUTPUTS = ("EventsQueueUrl", "WorkQueueUrl", "DeadLetterQueueUrl", "SyncRegistryTable", "ReconcileFunction")

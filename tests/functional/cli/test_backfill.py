@@ -18,10 +18,10 @@ from tests.support.terminal import LINES, stdout_on_a_terminal, without_escapes
 
 from geosync.cli import backfill, following
 from geosync.cli.main import main
-from geosync.replication import catalogue
-from geosync.sync_registry import walks
-from geosync.sync_registry.changes import Update
-from geosync.sync_registry.store import DynamoStore
+from geosync.comparing import catalogue
+from geosync.sync_registry.site import walks
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 
 def store(site: Site) -> DynamoStore:

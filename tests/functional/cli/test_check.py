@@ -6,14 +6,14 @@ import pytest
 from tests.functional.cli.conftest import REGION, Site
 from tests.support.findings import problem, problems
 
-from geosync import heartbeats
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
-from geosync.replication import catalogue
-from geosync.sync_registry.changes import Update
+from geosync.comparing import catalogue
+from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.table.changes import Update
 
 AN_HOUR = 3_600_000
 

@@ -9,8 +9,8 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.dead_letters import DeadLetters
-from geosync.replication.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference
 
 if TYPE_CHECKING:

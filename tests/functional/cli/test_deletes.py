@@ -8,13 +8,13 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.replication.work import WorkMessage
-from geosync.sync_registry import breaker, findings
-from geosync.sync_registry.breaker import Breaker, Limits
-from geosync.sync_registry.findings import Finding
+from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.registry import wall_clock
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.site import breaker, findings
+from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 
 @pytest.fixture

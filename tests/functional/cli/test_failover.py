@@ -20,16 +20,16 @@ from click.testing import CliRunner, Result
 from tests.functional.cli.conftest import REGION, Site
 from tests.support.event_log import create_event_log
 
-from geosync import heartbeats
 from geosync.cli import failover, stack_update
 from geosync.cli.main import main
 from geosync.cli.site import Access
 from geosync.cli.site import Site as DeployedSite
 from geosync.cli.stack_update import UpdateRefused
-from geosync.sync_registry import holds
-from geosync.sync_registry.changes import Update
+from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site import holds
+from geosync.sync_registry.table.changes import Update
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 OTHER = "geosync-dublin"
@@ -422,7 +422,7 @@ def test_a_holder_is_waited_for_however_much_is_owed(
 ) -> None:
     for number in range(3):
         secondary.registry.mark(f"group/backlog{number}", Reference.tag("v1"))
-    monkeypatch.setattr("geosync.status.MOST", 2)
+    monkeypatch.setattr("geosync.operating.status.MOST", 2)
     assert secondary.registry.acquire("group/app") is not None
     monkeypatch.setattr(failover, "DRAIN_SECONDS", 0.05)
     answer = secondary.run("promote", "--yes")

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.event_log import hour_of
+from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import wall_clock
 

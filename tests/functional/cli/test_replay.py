@@ -12,9 +12,9 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION
 
-from geosync import dead_letters
-from geosync.dead_letters import DeadLetters
-from geosync.replication.work import WorkMessage
+from geosync.messages.work import WorkMessage
+from geosync.operating import dead_letters
+from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference
 
 if TYPE_CHECKING:

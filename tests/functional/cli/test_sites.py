@@ -8,9 +8,9 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync import sites
 from geosync.cli.site import Site as DeployedSite
-from geosync.sync_registry.store import DynamoStore
+from geosync.operating import sites
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 KEY = sites.report_key("t" * 48)
 URL = "https://oregon.example.com/geo"

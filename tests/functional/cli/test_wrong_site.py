@@ -9,8 +9,8 @@ import pytest
 from tests.functional.cli.conftest import Site
 
 from geosync.cli.main import main
-from geosync.sync_registry import breaker
-from geosync.sync_registry.changes import Key
+from geosync.sync_registry.site import breaker
+from geosync.sync_registry.table.changes import Key
 
 SECONDARY = {
     "repositories": (),

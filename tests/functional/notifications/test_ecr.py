@@ -11,7 +11,7 @@ from functions.notifications import app
 from tests.functional.notifications.parts import CONTEXT, ROOT, Post, Site
 
 from geosync.errors import NotPublished
-from geosync.notifications import heartbeat
+from geosync.notifications.formats import heartbeat
 
 REGISTRY = "https://123456789012.dkr.ecr.us-west-2.amazonaws.com"
 DIGEST = "sha256:7f5b2640fe6fb4f46592dfd3410c4a79dac4f89e4782432e0378abcd12345678"

@@ -13,8 +13,8 @@ import pytest
 from functions.notifications import app
 from tests.functional.notifications.parts import ROOT, Post, Site, sample
 
-from geosync import event_log
-from geosync.notifications import distribution, heartbeat
+from geosync.messages import event_log
+from geosync.notifications.formats import distribution, heartbeat
 
 Log = Callable[[], list[dict[str, Any]]]
 TAG, DIGEST, PULL = "distribution-push-tag.json", "distribution-push-digest.json", "distribution-pull.json"

@@ -14,8 +14,8 @@ from tests.functional.notifications.stub_aws import TOKEN
 from tests.support.google import AUDIENCE, SENDER, Google, serve_google
 from tests.support.webhooks import FOLDER, PUSHES, WEBHOOKS, Webhook, proof, signature, wrong_proof
 
-from geosync.events import parse_message
-from geosync.notifications import heartbeat
+from geosync.messages.geo_event import parse_message
+from geosync.notifications.formats import heartbeat
 
 SOURCES = sorted(PUSHES)
 DISTRIBUTION = json.dumps({"events": [sample("distribution-push-tag.json")]}).encode()

@@ -11,7 +11,7 @@ from moto import mock_aws
 from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
 from tests.support.logs import lines_of
 
-from geosync.reconcile import recovery
+from geosync.minute import recovery
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from typing import Any
 import boto3
 from functions.reconcile import app
 
-from geosync.sync_registry import tables
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 ROOT = Path(__file__).parents[3]
 REGION, PRIMARY_REGION = "eu-central-1", "eu-west-1"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.functional.reconcile.parts import Endpoint, Site, minute
 from tests.support.aws_calls import counted, on_the_page
 
-from geosync.replication import catalogue
-from geosync.sync_registry.changes import Update
+from geosync.comparing import catalogue
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.table.changes import Update
 
 
 def test_a_minute_of_a_secondary_makes_the_calls_that_the_page_says(site: Site) -> None:

@@ -11,12 +11,12 @@ import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 
-from geosync import status
-from geosync.reconcile import sweep
-from geosync.replication import catalogue
-from geosync.sync_registry.changes import Update
+from geosync.comparing import catalogue
+from geosync.minute import sweep
+from geosync.operating import status
 from geosync.sync_registry.registry import wall_clock
-from geosync.verification.choose import BUSY, MOST, ask_for_verifications
+from geosync.sync_registry.table.changes import Update
+from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
 

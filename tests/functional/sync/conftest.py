@@ -13,9 +13,9 @@ from moto import mock_aws
 from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
 from tests.support.logs import lines_of
 
+from geosync.pair import site_registries
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
-from geosync.replication import site_registries
 
 _numbers = count(1)
 

@@ -14,10 +14,10 @@ from functions.sync import app
 from local.registries import RunningRegistry
 from tests.support.images import ImageMaker, Made
 
-from geosync.sync_registry import tables
 from geosync.sync_registry.items import Row
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 ROOT = Path(__file__).parents[3]
 TABLE = "sync-registry"

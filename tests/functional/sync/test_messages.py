@@ -12,11 +12,11 @@ from functions.sync import app
 from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
 
 from geosync.errors import Unauthorized
-from geosync.receiver import Receiver
-from geosync.replication.reference import ReferenceSync
+from geosync.intake.receiver import Receiver
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
-from geosync.verification.checksum import checksum
-from geosync.verification.counts import verification_counts
+from geosync.syncing.reference import ReferenceSync
+from geosync.verifying.checksum import checksum
+from geosync.verifying.counts import verification_counts
 
 Log = Callable[[], list[dict[str, Any]]]
 

@@ -9,11 +9,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from geosync.sync_registry import tables
-from geosync.sync_registry.changes import Store
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
 TABLE = "sync-registry"

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from tests.functional.sync_registry.conftest import Clock
 
-from geosync.replication import rows
-from geosync.replication.rows import Rows
-from geosync.selection import Selection
-from geosync.sync_registry import breaker, findings, listing
-from geosync.sync_registry.breaker import Breaker, Limits
-from geosync.sync_registry.changes import Key, Store
-from geosync.sync_registry.findings import Finding
+from geosync.comparing import rows
+from geosync.comparing.rows import Rows
+from geosync.pair.selection import Selection
 from geosync.sync_registry.items import SITE, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import breaker, findings, listing
+from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.table.changes import Key, Store
 
 
 @pytest.fixture

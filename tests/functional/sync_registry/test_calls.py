@@ -14,12 +14,12 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from tests.functional.sync_registry.conftest import START, TABLE, Clock
 
-from geosync import status
 from geosync.errors import Contended
-from geosync.sync_registry.changes import Change, Check, Key, Update
+from geosync.operating import status
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import CONFLICT_PAUSES, DynamoStore
+from geosync.sync_registry.table.changes import Change, Check, Key, Update
+from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES, DynamoStore
 
 REPOSITORY = "project/app"
 V1 = Reference.tag("v1")

@@ -8,10 +8,10 @@ import pytest
 from tests.functional.sync_registry.conftest import START, Clock
 
 from geosync.errors import CorruptItem, LeaseLost
-from geosync.sync_registry.changes import Key, Store, Update
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key, Store, Update
 
 REPOSITORY = "project/app"
 V1, V2 = Reference.tag("v1"), Reference.tag("v2")

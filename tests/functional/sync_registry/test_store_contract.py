@@ -8,7 +8,7 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.changes import Check, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Check, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
 
 KEY = Key("project/app", "row")
 OTHER = Key("project/app", "tag#v1")
@@ -239,7 +239,7 @@ def test_due_leaves_out_what_failed_where_it_is_asked_to(store: Store) -> None:
 def test_what_is_due_at_the_same_moment_is_found_whole_page_by_page(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geosync.sync_registry.store.PAGE", 7)
+    monkeypatch.setattr("geosync.sync_registry.table.dynamodb.PAGE", 7)
     names = [f"owed#tag#{number:02}" for number in range(30)]
     for number, name in enumerate(names):
         tried = {"attempts": 1} if 0 < number < 29 else {}

@@ -8,9 +8,9 @@ import pytest
 from tests.functional.sync_registry.conftest import Clock
 
 from geosync.errors import LeaseLost
-from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import Lease, Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
 REPOSITORY = "project/app"

@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from tests.integration.replication.secondary import pushed
+from tests.integration.secondary import pushed
 from tests.integration.vendors.world import MIB, World, wait_for
 from tests.support.vendors.acr import AcrDouble
 

@@ -11,13 +11,13 @@ import time
 
 import pytest
 from local.certificates import signing_pair
-from tests.integration.replication.secondary import pushed
+from tests.integration.secondary import pushed
 from tests.integration.vendors.world import DOUBLES, World, wait_for
 from tests.support.proxy import Call
 
 from geosync.errors import Unauthorized
+from geosync.pair.deletes import TagRemover
 from geosync.registries.vendors import find
-from geosync.replication.deletes import TagRemover
 from geosync.sync_registry.items import SYNCED
 
 

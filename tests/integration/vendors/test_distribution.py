@@ -10,17 +10,17 @@ from collections.abc import Iterator
 import pytest
 from local.registries import S3, FileSystem, RegistrySpec, RunningS3
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed
 from tests.integration.vendors.world import settle, wait_for
 from tests.support.images import ImageMaker, Made
 from tests.support.round_robin import RoundRobinProxy
 from tests.support.vendors.distribution3 import Distribution3
 
 from geosync.errors import Refused
+from geosync.messages.work import WorkMessage
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.registries.registry import Registry
-from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import Reference
 
 

@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed
 from tests.integration.vendors.world import settle, wait_for
 from tests.support.images import ImageMaker
 from tests.support.proxy import Call, Cut
 from tests.support.vendors.ecr import ACCOUNT, MIB, REGION, EcrDouble, Repository
 
 from geosync.errors import Denied, Refused, RegistryUnavailable
+from geosync.messages.work import WorkMessage
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.registries.registry import Registry
 from geosync.registries.vendors.ecr import Ecr, EcrAccess
-from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import FAILED, SYNCED, Reference
 
 HERE = EcrAccess(account=ACCOUNT, region=REGION)

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 from local.emulator import ACCOUNT, RunningEmulator, make_user, start_emulator
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed
 from tests.support.images import ImageMaker
 from tests.unit.template.parts import actions, statements
 
 from geosync.errors import Denied
+from geosync.messages.work import WorkMessage
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.registries.registry import Registry
 from geosync.registries.vendors.ecr import Ecr, EcrAccess
-from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import SYNCED, Reference
 
 REGION = "eu-west-1"

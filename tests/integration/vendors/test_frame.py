@@ -10,19 +10,19 @@ from collections.abc import Iterator
 import pytest
 import requests
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed
 from tests.integration.vendors.world import wait_for
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import VendorDouble
 
 from geosync.errors import NotFound, Refused
+from geosync.messages.work import WorkMessage
 from geosync.oci import media_types
 from geosync.oci.auth import pull
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Manifest
 from geosync.registries.registry import ListedTag, Registry
-from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import Reference
 
 EMPTY = b"{}"

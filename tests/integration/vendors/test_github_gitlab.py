@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.integration.replication.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed
 from tests.integration.vendors.world import MIB, World, settle, wait_for
 from tests.support.vendors.acr import AcrDouble
 from tests.support.vendors.ghcr import GhcrDouble
 from tests.support.vendors.gitlab import GitLabDouble
 
 from geosync.errors import Refused, Unauthorized
+from geosync.messages.work import WorkMessage
 from geosync.registries.vendors import find
-from geosync.replication.work import WorkMessage
 from geosync.sync_registry.items import Reference
 
 

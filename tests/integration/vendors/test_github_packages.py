@@ -7,11 +7,12 @@ import logging
 import time
 
 import pytest
-from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed
 from tests.integration.vendors.world import World, wait_for
 from tests.support.scripted import Reply, ScriptedServer
 from tests.support.vendors.ghcr import GhcrDouble
 
+from geosync.comparing import catalogue
 from geosync.errors import (
     ConfigurationError,
     ContentError,
@@ -21,11 +22,10 @@ from geosync.errors import (
     RegistryUnavailable,
     Unauthorized,
 )
+from geosync.messages.work import CatalogueMessage
 from geosync.oci.deadline import Deadline
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
-from geosync.replication import catalogue
-from geosync.replication.work import CatalogueMessage
 
 WALK = CatalogueMessage().to_json()
 

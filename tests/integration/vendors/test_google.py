@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.integration.replication.secondary import pushed
+from tests.integration.secondary import pushed
 from tests.integration.vendors.world import MIB, World, wait_for
 from tests.support.vendors.gar import GarDouble
 

@@ -9,7 +9,7 @@ import pytest
 from bench.images import MIB, push_large
 from bench.ours import writer
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Secondary, event
+from tests.integration.secondary import Secondary, event
 from tests.integration.vendors.test_ecr import HERE
 from tests.integration.vendors.world import World, wait_for
 from tests.support.proxy import Call

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed
 from tests.integration.vendors.world import wait_for
 from tests.support.images import ImageMaker
 from tests.support.scripted import Reply, Request

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed
 from tests.integration.vendors.world import settle
 from tests.support.images import ImageMaker, Made
 from tests.support.vendors.acr import AcrDouble

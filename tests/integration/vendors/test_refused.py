@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from local.certificates import KeyPair, signing_pair
 from tests.integration.conftest import ISSUER, SERVICE, Place
-from tests.integration.replication.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed
 from tests.integration.vendors.world import settle
 
 from geosync.oci.credentials import Anonymous, Basic, Credentials, RegistryKey

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.integration.conftest import Place
-from tests.integration.replication.secondary import Access, Secondary
+from tests.integration.secondary import Access, Secondary
 from tests.support.images import ImageMaker
 from tests.support.vendors.acr import AcrDouble
 from tests.support.vendors.gar import GarDouble

@@ -6,14 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from geosync import heartbeats, status
-from geosync.events import Heartbeat
-from geosync.replication.catalogue import Walk
-from geosync.sync_registry.changes import Key
+from geosync.comparing.catalogue import Walk
+from geosync.messages.geo_event import Heartbeat
+from geosync.operating import status
+from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.marks import Comparison
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.changes import Key
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Comparison
 
 START = 1_800_000_000_000
 

@@ -11,12 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from geosync.errors import ConfigurationError
-from geosync.notifications.authorization import (
-    MAX_AGE_SECONDS,
-    REREAD_SECONDS,
-    Authorization,
-    without_scheme,
-)
+from geosync.notifications.proof.authorization import MAX_AGE_SECONDS, REREAD_SECONDS, Authorization, without_scheme
 
 CURRENT, PREVIOUS = "current-token-1", "previous-token"
 DENIED = ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "GetSecretValue")

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geosync.errors import MalformedMessage
-from geosync.events import GeoEvent, Heartbeat, parse_message
-from geosync.notifications import distribution
+from geosync.messages.geo_event import GeoEvent, Heartbeat, parse_message
+from geosync.notifications.formats import distribution
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 
 SAMPLES = Path(__file__).parents[3] / "events" / "registry"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.support.webhooks import PUSHES, WEBHOOKS
 
 from geosync.errors import MalformedMessage
-from geosync.events import GeoEvent, parse_message
-from geosync.notifications import acr, gar, ghcr, harbor, quay, zot
-from geosync.notifications.claims import Received
+from geosync.messages.geo_event import GeoEvent, parse_message
+from geosync.notifications.formats import acr, gar, ghcr, harbor, quay, zot
+from geosync.notifications.formats.claims import Received
 from geosync.notifications.outcomes import Outcome, Unusable
 from geosync.notifications.request import Delivery
 from geosync.notifications.sources import Parser

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.support.google import AUDIENCE, SENDER, Google, new_google, new_key
 
-from geosync.notifications.google_identity import (
+from geosync.notifications.proof.google_identity import (
     LEEWAY_SECONDS,
     MAX_AGE_SECONDS,
     REFETCH_SECONDS,

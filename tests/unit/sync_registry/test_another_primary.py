@@ -2,8 +2,8 @@
 
 from geosync.sync_registry.decisions import Discharge, Look, next_step
 from geosync.sync_registry.items import ABSENT, MISSING, Lease, Owed, Reference, Seen
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.memory import MemoryStore
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 TAG = Reference.tag("v1")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from geosync import status
-from geosync.sync_registry.changes import Key
+from geosync.operating import status
 from geosync.sync_registry.items import PARKED_DUE, SYNCED, Reference, Row
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.shards import due_shard
+from geosync.sync_registry.table.changes import Key
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import due_shard
 
 REPOSITORY, NOW = "group/app", 1_700_000_000_000
 SHARD = due_shard(REPOSITORY)

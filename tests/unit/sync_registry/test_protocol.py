@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from geosync.errors import ConfigurationError, CorruptItem
-from geosync.sync_registry import protocol
-from geosync.sync_registry.changes import Update
 from geosync.sync_registry.failures import cut, retry_at
 from geosync.sync_registry.items import Lease, Owed, Reference, Row
-from geosync.sync_registry.protocol import Remaining, fail, finish
-from geosync.sync_registry.shards import due_shard, verification_shard
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
+from geosync.sync_registry.transitions import protocol
+from geosync.sync_registry.transitions.protocol import Remaining, fail, finish
 
 NOW = 1_800_000_000_000
 LEASE = Lease(repository="project/app", token="t", revision=3, suspect_until=0, renewed_at=0.0, expires=NOW)

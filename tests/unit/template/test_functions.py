@@ -7,9 +7,9 @@ from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TE
 
 from geosync.admin.gate import REPORT
 from geosync.admin.settings import AdminSettings
+from geosync.minute.settings import ReconcileSettings
 from geosync.notifications.settings import NotificationSettings
-from geosync.reconcile.settings import ReconcileSettings
-from geosync.replication.settings import SyncSettings
+from geosync.pair.settings import SyncSettings
 from geosync.settings import keys
 
 SETTINGS: dict[str, type[Any]] = {

@@ -3,7 +3,7 @@ import re
 import pytest
 from tests.unit.template.parts import PARAMETERS, TEMPLATE, refers_to, walk
 
-from geosync import selection
+from geosync.pair import selection
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"

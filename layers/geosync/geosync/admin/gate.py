@@ -1,7 +1,7 @@
 """The gate that every request passes before it is looked at any closer: who asks, and may they.
 
 Everything is closed but what is named here. To look (GET) takes the right to read, everything else the right to act,
-and in a session the CSRF token besides. A site's report has a token of its own (`sites.py`).
+and in a session the CSRF token besides. A site's report has a token of its own (`operating/sites.py`).
 """
 
 from __future__ import annotations

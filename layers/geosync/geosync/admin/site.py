@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from geosync.admin.http import Refusal
 from geosync.admin.settings import AdminSettings
-from geosync.audit import Audit
-from geosync.dead_letters import DeadLetters
-from geosync.event_log import EventLog
-from geosync.sync_registry.changes import Store
-from geosync.sync_registry.listing import name_of
+from geosync.messages.event_log import EventLog
+from geosync.operating.audit import Audit
+from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.site.listing import name_of
+from geosync.sync_registry.table.changes import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import click
 
-from geosync import actions
 from geosync.cli.arguments import check_repository
 from geosync.cli.output import plain
 from geosync.cli.site import Chosen
 from geosync.errors import MalformedMessage
+from geosync.operating import actions
 from geosync.sync_registry.items import Reference
 
 

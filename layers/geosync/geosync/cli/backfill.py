@@ -14,20 +14,20 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from geosync import actions
-from geosync import status as site_status
 from geosync.cli.arguments import command_line
 from geosync.cli.following import Failed, look_again
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.replication import catalogue
-from geosync.replication.catalogue import Walk
-from geosync.replication.progress import Progress, progress_of
-from geosync.status import Pause
-from geosync.sync_registry import holds as hold_items
-from geosync.sync_registry.changes import Store
-from geosync.sync_registry.holds import Hold
+from geosync.comparing import catalogue
+from geosync.comparing.catalogue import Walk
+from geosync.comparing.progress import Progress, progress_of
+from geosync.operating import actions
+from geosync.operating import status as site_status
+from geosync.operating.status import Pause
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site import holds as hold_items
+from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.table.changes import Store
 
 BAR = 30
 

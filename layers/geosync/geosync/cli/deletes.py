@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import click
 
-from geosync import deletions
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
 from geosync.cli.site import Chosen
-from geosync.sync_registry.findings import Finding
+from geosync.operating import deletions
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site.findings import Finding
 
 
 @click.group()

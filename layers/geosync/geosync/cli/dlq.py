@@ -8,10 +8,10 @@ from dataclasses import asdict
 
 import click
 
-from geosync.audit import Audit
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
 from geosync.cli.site import Chosen, Site
-from geosync.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
+from geosync.operating.audit import Audit
+from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
 
 
 @click.group(short_help="Look at the dead-letter queue, replay, discard.")

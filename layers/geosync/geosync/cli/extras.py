@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 
-from geosync import deletions
 from geosync.cli.arguments import check_repository, check_tags
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, table
 from geosync.cli.site import Chosen
+from geosync.operating import deletions
 from geosync.sync_registry.registry import wall_clock
 
 

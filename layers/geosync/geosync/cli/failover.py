@@ -18,8 +18,6 @@ from typing import Any, NoReturn
 import click
 from boto3.dynamodb.conditions import Attr
 
-from geosync import event_log, sites
-from geosync import status as site_status
 from geosync.cli import promotions
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, count, moment, plain, table
 from geosync.cli.promotions import Promotion
@@ -37,10 +35,13 @@ from geosync.cli.stack_update import (
 )
 from geosync.cli.status import dead_letters, waiting
 from geosync.errors import ConfigurationError, GeosyncError
-from geosync.status import Status
-from geosync.sync_registry import holds
-from geosync.sync_registry.changes import ConditionFailed, Delete
+from geosync.messages import event_log
+from geosync.operating import sites
+from geosync.operating import status as site_status
+from geosync.operating.status import Status
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site import holds
+from geosync.sync_registry.table.changes import ConditionFailed, Delete
 
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""

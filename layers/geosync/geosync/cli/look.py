@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 import click
 
-from geosync import repositories as found_repositories
 from geosync.cli.arguments import check_repository
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen
-from geosync.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog
-from geosync.event_log import Filter as EventFilter
-from geosync.events import EventName
-from geosync.repositories import Detail, Filter, Tag
+from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog
+from geosync.messages.event_log import Filter as EventFilter
+from geosync.messages.geo_event import EventName
+from geosync.operating import repositories as found_repositories
+from geosync.operating.repositories import Detail, Filter, Tag
 from geosync.sync_registry.items import FAILED, Row
 from geosync.sync_registry.registry import wall_clock
 

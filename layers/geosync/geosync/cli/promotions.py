@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass, replace
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.sync_registry.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.items import SITE
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 KEY = Key(SITE, "promotion")
 

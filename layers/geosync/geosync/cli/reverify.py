@@ -8,8 +8,8 @@ import click
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.site import Chosen
-from geosync.verification.reverify import reverify as ask
-from geosync.verification.reverify import reverify_all
+from geosync.verifying.reverify import reverify as ask
+from geosync.verifying.reverify import reverify_all
 
 
 @click.command(short_help="Verify a repository, all, or all that failed, now.")

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from geosync.errors import ConfigurationError
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.store import DynamoStore
+from geosync.sync_registry.table.dynamodb import DynamoStore
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 LOCAL_KEY = "test"

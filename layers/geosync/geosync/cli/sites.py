@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import click
 
-from geosync import sites
 from geosync.cli.output import age, as_json, console, plain, table
 from geosync.cli.site import Chosen, Site, StackName
 from geosync.errors import ConfigurationError
+from geosync.operating import sites
 from geosync.sync_registry.registry import wall_clock
 from geosync.tokens import read_tokens
 

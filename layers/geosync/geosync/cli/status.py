@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from geosync import status as site_status
 from geosync.cli.output import (
     NOTHING_OWED,
     SOMETHING_WRONG,
@@ -21,9 +20,10 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, Site
-from geosync.owed_references import OwedReference
-from geosync.reconcile.recovery import SWEEP_LATE
-from geosync.status import Status
+from geosync.minute.recovery import SWEEP_LATE
+from geosync.operating import status as site_status
+from geosync.operating.owed_references import OwedReference
+from geosync.operating.status import Status
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from geosync.events import GeoEvent, Heartbeat
+from geosync.messages.geo_event import GeoEvent, Heartbeat
 
 DroppedBecause = Literal[
     "pull",

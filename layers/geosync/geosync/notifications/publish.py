@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import NotPublished
-from geosync.event_log import hour_of
-from geosync.events import GeoEvent, Heartbeat
+from geosync.messages.event_log import hour_of
+from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.notifications.outcomes import Unusable
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from typing import Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError, MalformedMessage
-from geosync.events import HEARTBEAT
-from geosync.notifications import acr, distribution, gar, ghcr, harbor, quay, zot
-from geosync.notifications.authorization import Authorization, Scheme, Verdict, without_scheme
-from geosync.notifications.claims import Received, field
-from geosync.notifications.google_identity import IdentityVerdict, PushIdentity
+from geosync.messages.geo_event import HEARTBEAT
+from geosync.notifications.formats import acr, distribution, gar, ghcr, harbor, quay, zot
+from geosync.notifications.formats.claims import Received, field
 from geosync.notifications.outcomes import Outcome
+from geosync.notifications.proof.authorization import Authorization, Scheme, Verdict, without_scheme
+from geosync.notifications.proof.google_identity import IdentityVerdict, PushIdentity
 from geosync.notifications.request import Delivery
 
 SourceName = Literal["distribution", "acr", "ghcr", "gar", "harbor", "quay", "zot", "ecr"]

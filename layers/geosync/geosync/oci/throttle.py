@@ -2,7 +2,7 @@
 
 A registry that throttles is asked by half as many at a time, after the pause that it wants, and by one more at a time
 for each GROWTH_SECONDS in which it did not. What it wants for longer than PATIENCE_SECONDS is not waited for here: that
-puts the registry on hold for all functions (sync_registry/holds.py).
+puts the registry on hold for all functions (sync_registry/site/holds.py).
 """
 
 from __future__ import annotations

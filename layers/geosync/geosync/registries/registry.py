@@ -47,7 +47,7 @@ class Registry(RegistryClient):
     - `unsupported`: what it is known not to take, and what to do about it;
     - `refused`: what a refused manifest means there.
 
-    Whether it mounts, checks blobs and lists referrers is asked of each registry (replication/capabilities.py).
+    Whether it mounts, checks blobs and lists referrers is asked of each registry (pair/capabilities.py).
     """
 
     NAME: ClassVar[str] = "plain"

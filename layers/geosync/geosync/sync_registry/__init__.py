@@ -1,6 +1,6 @@
 """What is owed, who is on it and when to try again: the store protocol, and its table.
 
-`items` the values, `changes` conditional writes as data, `protocol` the pure transitions and `decisions` what a look
-proves, `store` DynamoDB and `memory` the same contract in memory, `tables` the table's schema, `registry` what the rest
+`items` has the values, `table` conditional writes as data and the tables that carry them out, `transitions` the pure
+transitions, `decisions` what a look proves, `site` the items that concern the whole site. `registry` is what the rest
 of Geosync uses, with its reads in `readings` and the site's pause and holds in `switches`.
 """

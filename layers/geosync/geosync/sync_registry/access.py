@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from geosync.sync_registry.changes import Store, Update
 from geosync.sync_registry.items import Item, Owed, Seen
+from geosync.sync_registry.table.changes import Store, Update
 
 ATTEMPTS = 10
 """How often a transition is built anew from the item that was there instead."""

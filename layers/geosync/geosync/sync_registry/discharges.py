@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from geosync.errors import Contended, GeosyncError, LeaseLost
-from geosync.sync_registry import protocol
-from geosync.sync_registry.changes import Change, Store, TransactionFailed
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
+from geosync.sync_registry.table.changes import Change, Store, TransactionFailed
+from geosync.sync_registry.transitions import protocol
 
 PER_TRANSACTION = 30
 """References in one transaction: two items each and the row's, of the 100 that DynamoDB allows."""

@@ -7,7 +7,7 @@ row                                  the repository's row: console fields, revis
 owed#tag#v1  owed#digest#sha256:…    a reference that is owed
 owed#*                               the whole repository is owed, page by page behind `cursor`
 tag#v1       digest#sha256:…         what was seen of a discharged reference
-differs#v1                           a tag that a verification saw differ (verification/suspects.py)
+differs#v1                           a tag that a verification saw differ (verifying/suspects.py)
 upload#sha256:…                      a layer that is under way (uploads.py)
 ```
 
@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from geosync.sync_registry.attributes import AttributeReader
+from geosync.sync_registry.table.attributes import AttributeReader
 
 Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
@@ -152,7 +152,7 @@ class Owed:
 
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
-    counts for nothing until they were brought anew (replication/repair.py).
+    counts for nothing until they were brought anew (copying/repair.py).
 
     `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
@@ -238,7 +238,7 @@ class Row:
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
     attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `verification_counted` says as
-    what the site's counters count it (verification/counts.py).
+    what the site's counters count it (verifying/counts.py).
     """
 
     repository: str

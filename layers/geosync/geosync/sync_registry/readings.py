@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import Access
-from geosync.sync_registry.changes import Key
-from geosync.sync_registry.holds import PAUSE, Hold, hold_key
 from geosync.sync_registry.items import OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
+from geosync.sync_registry.site.holds import PAUSE, Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories
+from geosync.sync_registry.table.changes import Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

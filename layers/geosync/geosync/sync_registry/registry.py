@@ -17,9 +17,8 @@ from dataclasses import replace
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import Contended, CorruptItem, LeaseLost
-from geosync.sync_registry import counters, decisions, listing, marks, protocol, recovery, walks
+from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
-from geosync.sync_registry.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import (
@@ -36,9 +35,12 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.shards import failed_shard
+from geosync.sync_registry.site import counters, listing, recovery, walks
 from geosync.sync_registry.switches import Switches
+from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing, ms
+from geosync.sync_registry.transitions import marks, protocol
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
 
 REMAINING_READ = 1000

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from geosync.sync_registry.changes import Key, Store
 from geosync.sync_registry.items import ROW
-from geosync.sync_registry.shards import FAILED_SHARDS, SHARDS
+from geosync.sync_registry.table.changes import Key, Store
+from geosync.sync_registry.table.shards import FAILED_SHARDS, SHARDS
 
 ROWS_READ = 100
 """Rows that are read at once."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from geosync.errors import Contended
-from geosync.sync_registry import holds
 from geosync.sync_registry.access import ATTEMPTS, Access
-from geosync.sync_registry.changes import ConditionFailed, Delete, Update
 from geosync.sync_registry.failures import cut
-from geosync.sync_registry.holds import Hold
 from geosync.sync_registry.items import SITE
+from geosync.sync_registry.site import holds
+from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Update
 
 
 class Switches(Access):

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem, LeaseLost
-from geosync.sync_registry.attributes import AttributeReader
-from geosync.sync_registry.changes import Check, Delete, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.items import ROW, Item, Lease
+from geosync.sync_registry.table.attributes import AttributeReader
+from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed, Update
 
 UPLOAD_PREFIX = "upload#"
 MOST = 50

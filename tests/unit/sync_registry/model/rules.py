@@ -13,9 +13,10 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from tests.unit.sync_registry.model.world import Library
 
-from geosync.sync_registry import decisions, marks, protocol
-from geosync.sync_registry.changes import Check, Delete, Update
+from geosync.sync_registry import decisions
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING
+from geosync.sync_registry.table.changes import Check, Delete, Update
+from geosync.sync_registry.transitions import marks, protocol
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()

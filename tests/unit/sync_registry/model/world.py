@@ -14,8 +14,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from geosync.errors import LeaseLost
-from geosync.sync_registry import protocol
-from geosync.sync_registry.changes import ConditionFailed, Key
 from geosync.sync_registry.items import (
     ABSENT,
     ADOPT,
@@ -29,10 +27,12 @@ from geosync.sync_registry.items import (
     Reference,
     Seen,
 )
-from geosync.sync_registry.memory import MemoryStore
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.shards import due_shard, verification_shard
+from geosync.sync_registry.table.changes import ConditionFailed, Key
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.transitions import protocol
 
 NOW = 10_000
 OLDEST = 2

@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync import dead_letters
 from geosync.admin.http import Refusal
 from geosync.admin.models.dead_letters import (
     DeadLetter,
@@ -24,7 +23,8 @@ from geosync.admin.models.dead_letters import (
 from geosync.admin.rights import Caller
 from geosync.admin.routes.common import ACTS, LOOKS, LOOKS_AT_ONE, MOST_PER_PAGE, answers, taken_on
 from geosync.admin.site import Site
-from geosync.moments import moment
+from geosync.operating import dead_letters
+from geosync.operating.moments import moment
 
 ALL = "/api/v4/geo/dead_letters"
 TAGS = ["dead letters"]

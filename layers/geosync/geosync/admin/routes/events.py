@@ -9,17 +9,17 @@ from typing import Annotated, Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from geosync import event_log
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
 from geosync.admin.models.common import Page
 from geosync.admin.models.events import AuditEvent, GeoEvent, GeoEventPage
 from geosync.admin.routes.common import LOOKS, PER_PAGE, Cursor, PerPage, answers, page_info
 from geosync.admin.site import Site
-from geosync.event_log import EVERYTHING, Filter
-from geosync.events import EventName
-from geosync.moments import moment
+from geosync.messages import event_log
+from geosync.messages.event_log import EVERYTHING, Filter
+from geosync.messages.geo_event import EventName
 from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
+from geosync.operating.moments import moment
 
 TAGS = ["events"]
 

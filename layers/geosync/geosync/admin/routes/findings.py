@@ -7,7 +7,6 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from geosync import deletions
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
 from geosync.admin.models.common import Done, Enqueued, Page
@@ -27,11 +26,12 @@ from geosync.admin.routes.common import (
     taken_on,
 )
 from geosync.admin.site import Site
-from geosync.deletions import Kind
-from geosync.moments import moment, optional_moment
 from geosync.oci.references import is_tag
-from geosync.sync_registry import breaker, listing
-from geosync.sync_registry.findings import Finding as Found
+from geosync.operating import deletions
+from geosync.operating.deletions import Kind
+from geosync.operating.moments import moment, optional_moment
+from geosync.sync_registry.site import breaker, listing
+from geosync.sync_registry.site.findings import Finding as Found
 
 TAGS = ["missing and extra"]
 MOST_NAMED = 5

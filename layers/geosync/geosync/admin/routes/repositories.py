@@ -7,7 +7,6 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
-from geosync import actions, repositories
 from geosync.admin import cursors
 from geosync.admin.http import Refusal
 from geosync.admin.models.common import Enqueued, Page
@@ -41,13 +40,14 @@ from geosync.admin.routes.common import (
 )
 from geosync.admin.site import Site
 from geosync.errors import MalformedMessage
-from geosync.moments import moment, optional_moment
 from geosync.oci.references import is_repository
-from geosync.repositories import Detail, Filter
-from geosync.repositories import Tag as KnownTag
-from geosync.sync_registry.changes import Key
+from geosync.operating import actions, repositories
+from geosync.operating.moments import moment, optional_moment
+from geosync.operating.repositories import Detail, Filter
+from geosync.operating.repositories import Tag as KnownTag
 from geosync.sync_registry.items import ROW, Owed, Row
-from geosync.verification import reverify
+from geosync.sync_registry.table.changes import Key
+from geosync.verifying import reverify
 
 MOST_OWED_SHOWN = 20
 TAGS = ["container repositories"]

@@ -13,7 +13,7 @@ from geosync.admin.models.session import Session, SignIn
 from geosync.admin.rights import SESSION_SECONDS, Caller
 from geosync.admin.routes.common import answers
 from geosync.admin.site import Site
-from geosync.moments import moment
+from geosync.operating.moments import moment
 
 TAGS = ["session"]
 

@@ -9,18 +9,18 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 from pydantic import ValidationError
 
-from geosync import sites, status
 from geosync.admin.gate import REPORT, Refused
 from geosync.admin.http import Refusal
 from geosync.admin.models.common import Done
 from geosync.admin.models.sites import GeoSite, GeoSiteStatus, SiteToAdd, StatusReport
 from geosync.admin.routes.common import ACTS, ACTS_ON_ONE, LOOKS_AT_ONE, Id, answers, taken_on
 from geosync.admin.site import Site
-from geosync.moments import moment
-from geosync.site_report import site_report
-from geosync.sites import OWN_ID, KnownSite, Report
-from geosync.status import Status
-from geosync.verification.counts import verification_counts
+from geosync.operating import sites, status
+from geosync.operating.moments import moment
+from geosync.operating.site_report import site_report
+from geosync.operating.sites import OWN_ID, KnownSite, Report
+from geosync.operating.status import Status
+from geosync.verifying.counts import verification_counts
 
 ALL = "/api/v4/geo_sites"
 PRIMARY_ID = OWN_ID + 1

@@ -8,9 +8,9 @@ from geosync.admin.models.common import Done
 from geosync.admin.models.state import Backfill, PauseRequest
 from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
-from geosync.moments import moment
-from geosync.replication import catalogue
-from geosync.replication.progress import progress_of
+from geosync.comparing import catalogue
+from geosync.comparing.progress import progress_of
+from geosync.operating.moments import moment
 
 TAGS = ["this site"]
 NOT_BEGUN = Backfill(

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Sequence
 
 import requests
 
-from geosync import heartbeats
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import HeartbeatFailed
-from geosync.reconcile import heartbeat
+from geosync.minute import heartbeat
+from geosync.recovery import heartbeats
 from geosync.tokens import read_tokens
 
 WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geosync import status
 from geosync.cli.checks.endpoint import read_log
 from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.output import age, count, moment
 from geosync.cli.site import Site
 from geosync.cli.status import dead_letters
+from geosync.operating import status
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 
 OVERDUE_MS = 180_000

@@ -9,7 +9,7 @@ from typing import Any
 from geosync.cli.checks.findings import Finding, Name, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError
-from geosync.reconcile.subscription import region_of
+from geosync.minute.subscription import region_of
 
 MOST_OF_AN_ERROR = 300
 """Characters of what a function that fails says."""

@@ -1,0 +1,13 @@
+"""Copying one manifest with everything below it from the primary's registry to the secondary's.
+
+```
+copy.py        the copy: PUT the manifest, bring what the registry names missing, PUT it again
+graph.py       which parts wait for which: in flight, done, loops, bounds. No I/O
+workers.py     the threads: small things first, no task ever waits for another
+blobs.py       one blob: found, mounted, or streamed
+chunks.py      a layer that does not fit into one request; uploads.py the layers that are under way
+repair.py      blobs that verification found missing or wrong
+referrers.py   signatures, attestations, SBOMs: what refers to a manifest
+outcome.py     how one attempt at a reference ended
+```
+"""

@@ -1,0 +1,313 @@
+"""The copy of one manifest with everything below it, without any record of what the destination holds.
+
+PUT the manifest there. 201: done. 400 MANIFEST_BLOB_UNKNOWN names everything that is missing: bring that, children
+before what refers to them, and PUT again, once. Below something missing nothing is asked: each blob's POST with a mount
+from the same repository is its existence check. Requests, with the caller's GET and HEAD around it:
+
+    an image with n layers and a config      3n + 7      GET, PUT, 3 x (n + 1), PUT, HEAD
+    an index, k children, u unique blobs     3u + 2k + 4
+    another tag for what is there            3
+    a new config on layers that are there    7
+
+A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
+only. That is a HEAD at the source more, and nothing else where the source has it not.
+
+To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
+
+Nothing waits inside a thread for another thread: a part that is there starts what waited for it (graph.py, workers.py).
+So children of any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its
+siblings do.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+
+from geosync.copying import referrers
+from geosync.copying.blobs import BlobMover, Stopped
+from geosync.copying.graph import Graph, Part, Run
+from geosync.copying.uploads import Uploads
+from geosync.copying.workers import Workers
+from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryUnavailable
+from geosync.oci import media_types
+from geosync.oci.client import RegistryClient
+from geosync.oci.manifests import Descriptor, Manifest
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.pace import Pace
+from geosync.pair.site_registries import PARALLELISM
+
+HEAVY_PARALLELISM = 6
+"""Large layers in flight for one repository (workers.HEAVY says from which size)."""
+
+MAX_PUTS = 3
+"""The PUT that asks, the PUT that ends it, and one more if something went missing in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyResult:
+    """What one call of `Copier.copy` cost. What it shared with another call counts for whichever came first."""
+
+    bytes_copied: int
+    blobs_copied: int
+    blobs_there: int
+    """Blobs below something missing that were looked for, and found."""
+    manifests_put: int
+    seconds: float
+
+
+class Copier:
+    """Copies manifests of one repository from the primary to the secondary: one per run of a holder. Thread-safe.
+
+    Each blob and each child moves once in the life of a copier, however many references are copied by however many
+    threads. Use it as a context manager: afterwards none of its threads is alive.
+
+    `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
+    `uploads` are the layers that are under way, and are left under way; `pace` is how fast layers go. `mount_from` is
+    another repository of the destination that most likely has the blobs: this one's, before it was renamed.
+    """
+
+    def __init__(
+        self,
+        source: RegistryClient,
+        source_repository: str,
+        destination: RegistryClient,
+        destination_repository: str,
+        *,
+        before_tag_write: Callable[[], None],
+        capabilities: Capabilities | None = None,
+        parallelism: int = PARALLELISM,
+        uploads: Uploads | None = None,
+        pace: Pace | None = None,
+        mount_from: str | None = None,
+    ) -> None:
+        self._source = source
+        self._source_repository = source_repository
+        self._destination = destination
+        self._repository = destination_repository
+        self._before_tag_write = before_tag_write
+        self._capabilities = capabilities or Capabilities()
+        self._mover = BlobMover(
+            source,
+            source_repository,
+            destination,
+            destination_repository,
+            mounts=self._capabilities.mounts,
+            uploads=uploads,
+            pace=pace,
+            mount_from=mount_from,
+        )
+        self._graph = Graph()
+        self._workers = Workers(threads=parallelism, heavy=min(HEAVY_PARALLELISM, parallelism))
+        self._fallback_lock = threading.Lock()
+
+    def copy(self, manifest: Manifest, tag: str | None) -> CopyResult:
+        """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
+
+        Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
+        source contradicts itself; NotFound, naming the blob or child, when the source has a part no more; BlobsUnknown
+        when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
+        OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
+        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
+        or `stop` gave.
+        """
+        started = time.monotonic()
+        run = Run()
+        root = self._graph.root(run, manifest, tag)
+        if root is not None:
+            self._start(root)
+        run.ended.wait()
+        if run.error is not None:
+            raise run.error
+        return CopyResult(
+            bytes_copied=run.bytes_copied,
+            blobs_copied=run.blobs_copied,
+            blobs_there=run.blobs_there,
+            manifests_put=run.manifests_put,
+            seconds=time.monotonic() - started,
+        )
+
+    def join(self, digest: str) -> bool:
+        """Wait for the manifest `digest` if it was brought, or is being brought, by this copier; False if not.
+
+        An index brings its children: what else asks for one of them needs no request of its own. Raises as `copy`.
+        """
+        run = Run()
+        if not self._graph.join(run, digest):
+            return False
+        run.ended.wait()
+        if run.error is not None:
+            raise run.error
+        return True
+
+    def copy_referrers(self, manifest: Manifest) -> int:
+        """Copy what refers to `manifest`, to all below it, and to those referrers in turn. Returns how many it copied.
+
+        For a backfill or a resync: one request to the source for each manifest asked about, if it has the API.
+        """
+        copied = 0
+        for referrer in referrers.missing(
+            self._source, self._source_repository, self._destination, self._repository, manifest
+        ):
+            self.copy(referrer, None)
+            copied += 1
+        return copied
+
+    def stop(self, error: BaseException) -> None:
+        """Have every copy that is running, and every later one, end with `error` (a lost lease). Does not wait."""
+        self._graph.stop(error)
+
+    def close(self) -> None:
+        """Stop whatever runs and wait until no thread is left, which takes as long as the requests in flight."""
+        self.stop(OutOfTime("the copier was closed"))
+        self._workers.close()
+
+    def __enter__(self) -> Copier:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # What follows runs in the workers' threads, `_start` in the caller's too.
+
+    def _start(self, part: Part) -> None:
+        if part.is_manifest:
+            self._submit(part, self._begin_manifest, size=0)
+        else:
+            self._submit(part, self._bring_blob, size=part.descriptor.size)
+
+    def _submit(self, part: Part, step: Callable[[Part], None], *, size: int) -> None:
+        self._workers.submit(partial(self._carry, part, step), size=size)
+
+    def _carry(self, part: Part, step: Callable[[Part], None]) -> None:
+        """Take a step, and carry what it raises to whoever waits for the part."""
+        try:
+            if not part.stopped:
+                step(part)
+        except Stopped:
+            return
+        except BaseException as error:  # noqa: BLE001 - a thread's edge: as with a future, the waiting caller raises it
+            self._graph.fail(part, error)
+
+    def _bring_blob(self, part: Part) -> None:
+        self._finish(part, self._mover.bring(part.descriptor, lambda: part.stopped))
+
+    def _begin_manifest(self, part: Part) -> None:
+        manifest = part.manifest
+        if manifest is None:
+            if not self._capabilities.checks_children and self._is_there(part.digest):
+                self._finish(part, None)
+                return
+            manifest = self._fetch(part.digest)
+            self._graph.hold(part, manifest)
+        elif self._put_asks(manifest):
+            if not self._wait_for(part, (), manifest.blobs_at_urls):
+                self._put(part, manifest)
+            return
+        if not self._wait_for(part, manifest.children, manifest.all_blobs):
+            self._put(part, manifest)
+
+    def _put_asks(self, manifest: Manifest) -> bool:
+        """Whether this destination refuses `manifest` as long as a part of it is missing.
+
+        What it does with an image and an index is known. The artifact manifest, withdrawn from the specification, is to
+        many a document like any other.
+        """
+        habits = self._capabilities
+        if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
+            return not manifest.blobs
+        return (habits.checks_children or not manifest.children) and (habits.checks_blobs or not manifest.blobs)
+
+    def _is_there(self, digest: str) -> bool:
+        return self._destination.head_manifest(self._repository, digest) is not None
+
+    def _fetch(self, digest: str) -> Manifest:
+        manifest = self._source.get_manifest(self._source_repository, digest)
+        if manifest is None:
+            request = f"GET /v2/{self._source_repository}/manifests/{digest}"
+            raise NotFound(self._source.name, request, status=404, detail="an index refers to it")
+        return manifest
+
+    def _wait_for(self, part: Part, children: Sequence[Descriptor], blobs: Sequence[Descriptor]) -> bool:
+        """Have `part` put when all of these are there. False when they are there already."""
+        fresh = self._graph.need(part, children, blobs)
+        if fresh is None:
+            return False
+        for below in fresh:
+            self._start(below)
+        return True
+
+    def _put(self, part: Part, manifest: Manifest) -> None:
+        part.puts += 1
+        if part.tag is not None:
+            self._before_tag_write()
+        try:
+            self._destination.put_manifest(self._repository, part.tag or part.digest, manifest)
+        except BlobsUnknown as answer:
+            if part.puts >= MAX_PUTS:
+                raise
+            if self._wait_for(part, *_named(answer, manifest)):
+                return
+            # All of it was brought in this run: another reference's copy can have been a moment ahead, but only once.
+            if part.puts > 1:
+                raise
+            self._put(part, manifest)
+            return
+        except RegistryUnavailable as error:
+            if error.status == 500 and "UNKNOWN" in error.codes and (format_ := _unusual(manifest)):
+                detail = f"it answers so to {format_}, which it does not take"
+                raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
+            raise
+        if part.is_subject and not self._capabilities.referrers_api and manifest.subject is not None:
+            self._keep_fallback_tag(manifest)
+        self._finish(part, len(manifest.content))
+
+    def _keep_fallback_tag(self, manifest: Manifest) -> None:
+        with self._fallback_lock:
+            referrers.keep_fallback_tag(
+                self._source,
+                self._source_repository,
+                self._destination,
+                self._repository,
+                manifest,
+                before_tag_write=self._before_tag_write,
+            )
+
+    def _finish(self, part: Part, moved: int | None) -> None:
+        for above in self._graph.finish(part, moved):
+            if above.manifest is not None:  # it is: only manifests wait
+                self._submit(above, partial(self._put, manifest=above.manifest), size=0)
+
+
+def _named(answer: BlobsUnknown, manifest: Manifest) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Return the children and the blobs of `manifest` that a registry named missing; all when it named none.
+
+    Raises Refused when it wants something that cannot be brought.
+    """
+    missing = set(answer.missing)
+    children = [child for child in manifest.children if not missing or child.digest in missing]
+    blobs = [blob for blob in manifest.blobs if not missing or blob.digest in missing]
+    if not children and not blobs:
+        raise Refused(
+            answer.registry,
+            answer.request,
+            status=answer.status,
+            codes=answer.codes,
+            detail=f"it wants {', '.join(answer.missing[:3])}: not in the manifest, or a layer that is only at a URL",
+        ) from answer
+    return children, blobs
+
+
+def _unusual(manifest: Manifest) -> str | None:
+    """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
+    if manifest.media_type in media_types.SCHEMA1:
+        return "Docker schema 1"
+    if any(isinstance(layer, dict) and layer.get("urls") for layer in manifest.document.get("layers", ())):
+        return "a layer that is only at a URL"
+    return None

@@ -1,0 +1,138 @@
+"""What verification found missing or wrong below a manifest, brought anew before the manifest is put.
+
+A registry that holds a manifest takes it again without looking at what is below it, and one that still remembers a blob
+whose file is gone answers a mount with 201. So nothing that such an answer says counts here: everything below the
+manifest is looked for, and what is distrusted is uploaded whatever the registry says of it, then read back and hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from geosync.copying.blobs import BlobMover
+from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
+from geosync.errors import (
+    BrokenAtDestination,
+    DigestMismatch,
+    MalformedManifest,
+    NotFound,
+    RegistryUnavailable,
+    SizeMismatch,
+)
+from geosync.oci.client import RegistryClient
+from geosync.oci.manifests import Descriptor, Manifest
+from geosync.sync_registry.items import EVERYTHING
+
+PARALLELISM = 4
+"""Blobs side by side."""
+
+
+class Repairer:
+    """Brings what is below manifests of one repository, once per run of a holder. Thread-safe."""
+
+    def __init__(
+        self,
+        source: RegistryClient,
+        source_repository: str,
+        destination: RegistryClient,
+        destination_repository: str,
+        *,
+        mover: Callable[[Container[str]], BlobMover],
+        check: Callable[[], None],
+    ) -> None:
+        """`mover` makes a mover that distrusts the digests it is given.
+
+        `check` is called between requests; what it raises ends a repair (a lost lease, no time left).
+        """
+        self._source = source
+        self._source_repository = source_repository
+        self._destination = destination
+        self._repository = destination_repository
+        self._mover = mover
+        self._check = check
+
+    def repair(self, manifest: Manifest, distrust: frozenset[str]) -> None:
+        """Have everything below `manifest` at the destination; the manifest itself is the caller's to put.
+
+        Each blob is looked for as in a copy; those in `distrust` (all of them with EVERYTHING) are uploaded anew and
+        read back. Children are put again, unless they are there and not distrusted. Raises BrokenAtDestination when the
+        destination keeps what it has, and what the registries raise.
+        """
+        below = list(self._below(manifest))
+        blobs = {blob.digest: blob for one in (*below, manifest) for blob in one.all_blobs}
+        wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
+        mover = self._mover(wanted)
+        with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="repair") as pool:
+            for _ in pool.map(lambda blob: self._bring(mover, blob, distrusted=blob.digest in wanted), blobs.values()):
+                pass
+        for child in below:  # children before what refers to them
+            self._check()
+            if _is_in(distrust, child.digest) or not self._is_there(child.digest):
+                self._destination.put_manifest(self._repository, child.digest, child)
+                if not self._is_there(child.digest):
+                    raise BrokenAtDestination(self._destination.name, child.digest)
+
+    def _below(self, manifest: Manifest) -> Iterator[Manifest]:
+        """The manifests below `manifest`, each once, what is deepest first; bounded as in a copy."""
+        found: dict[str, Manifest] = {}
+        level = list(manifest.children)
+        for _ in range(MAX_DEPTH):
+            following: list[Descriptor] = []
+            for descriptor in level:
+                if descriptor.digest in found or descriptor.digest == manifest.digest:
+                    continue
+                if len(found) >= MAX_PARTS:
+                    raise MalformedManifest(f"{manifest.digest}: more than {MAX_PARTS} manifests under one reference")
+                self._check()
+                found[descriptor.digest] = child = self._fetch(descriptor.digest)
+                following += child.children
+            if not following:
+                return reversed(found.values())
+            level = following
+        raise MalformedManifest(f"{manifest.digest}: nested deeper than {MAX_DEPTH}")
+
+    def _fetch(self, digest: str) -> Manifest:
+        child = self._source.get_manifest(self._source_repository, digest)
+        if child is None:
+            request = f"GET /v2/{self._source_repository}/manifests/{digest}"
+            raise NotFound(self._source.name, request, status=404, detail="an index refers to it")
+        return child
+
+    def _is_there(self, digest: str) -> bool:
+        """Whether the destination serves the manifest as it is: HEAD would not show that its bytes are wrong."""
+        try:
+            return self._destination.get_manifest(self._repository, digest) is not None
+        except (DigestMismatch, MalformedManifest):
+            return False
+
+    def _bring(self, mover: BlobMover, blob: Descriptor, *, distrusted: bool) -> None:
+        self._check()
+        mover.bring(blob, lambda: False)
+        if distrusted and not reads_back(self._destination, self._repository, blob, self._check):
+            raise BrokenAtDestination(self._destination.name, blob.digest)
+
+
+def reads_back(client: RegistryClient, repository: str, blob: Descriptor, check: Callable[[], None]) -> bool:
+    """Whether the registry serves the blob whole: read as a stream, never more than a block in memory, and hashed.
+
+    `check` is called between blocks and may raise. False when it is not there, of another size, other bytes, or breaks
+    off again and again on a registry that answers otherwise. Raises RegistryUnavailable when it does not answer at all.
+    """
+    try:
+        with client.open_blob(repository, blob) as reader:
+            while reader.read():
+                check()
+    except (NotFound, DigestMismatch, SizeMismatch):
+        return False
+    except RegistryUnavailable as error:
+        # Distribution 2.8 announces a blob that it remembers and has no bytes of: the answer breaks off at once.
+        if error.status is not None:
+            raise
+        client.ping()
+        return False
+    return True
+
+
+def _is_in(distrust: frozenset[str], digest: str) -> bool:
+    return digest in distrust or EVERYTHING in distrust

@@ -1,0 +1,149 @@
+"""The messages of the work queue.
+
+A work message wakes a repository, and has references marked first if it names any.
+
+The sweep sends it without references (what is owed is in the sync registry already); resync and replay name what they
+want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the work queue
+as it is. Like a geo event it carries names only, never a host, a URL or a credential.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from geosync.errors import MalformedMessage, UnknownVersion
+from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.sync_registry.items import ADOPT, KEEP, Reference
+
+VERSION = "1"
+KIND = "work"
+CATALOGUE_KIND = "catalogue"
+VERIFY_KIND = "verify"
+KINDS = frozenset({KIND, CATALOGUE_KIND, VERIFY_KIND})
+"""Of the messages of the work queue; those of the events queue have none of them."""
+Reason = Literal["sweep", "resync", "replay"]
+Scope = Literal["all", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkMessage:
+    """Wake `repository`; `references` are marked before, with what an operator said of tags that the primary has not.
+
+    `if_absent` is ADOPT or KEEP (see Owed); for the reference `*` it goes for every tag that is extra, or missing.
+    """
+
+    repository: str
+    reason: Reason
+    references: tuple[Reference, ...] = ()
+    if_absent: str | None = None
+
+    def to_json(self) -> str:
+        """The message body."""
+        body: dict[str, object] = {
+            "version": VERSION,
+            "kind": KIND,
+            "repository": self.repository,
+            "reason": self.reason,
+        }
+        if self.references:
+            body["references"] = [reference.seen_key for reference in self.references]
+        if self.if_absent is not None:
+            body["if_absent"] = self.if_absent
+        return json.dumps(body, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> WorkMessage:
+        """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
+        fields = _fields(body, KIND)
+        repository, reason, names = fields.get("repository"), fields.get("reason"), fields.get("references", [])
+        if not isinstance(repository, str) or not is_repository(repository):
+            raise MalformedMessage("repository is not a repository name")
+        if reason not in ("sweep", "resync", "replay"):
+            raise MalformedMessage(f"reason is not one of {', '.join(get_args(Reason))}")
+        if not isinstance(names, list):
+            raise MalformedMessage("references is not a list")
+        if (if_absent := fields.get("if_absent")) not in (None, ADOPT, KEEP):
+            raise MalformedMessage(f"if_absent is neither {ADOPT} nor {KEEP}")
+        references = tuple(_reference(name) for name in names)
+        return cls(repository=repository, reason=reason, references=references, if_absent=if_absent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueMessage:
+    """Go through the primary's catalogue (comparing/catalogue.py), from the beginning or from where it stopped."""
+
+    def to_json(self) -> str:
+        """The message body."""
+        return json.dumps({"version": VERSION, "kind": CATALOGUE_KIND}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> CatalogueMessage:
+        """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
+        _fields(body, CATALOGUE_KIND)
+        return cls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyMessage:
+    """Verify `repository` if that is due, or though it is not when somebody asked (at `asked_at`, milliseconds).
+
+    With a `scope` instead: make rows due, all of them or those whose verification failed, if not verified since then.
+    """
+
+    repository: str | None = None
+    scope: Scope | None = None
+    asked_at: int | None = None
+
+    def to_json(self) -> str:
+        """The message body."""
+        given = {"repository": self.repository, "scope": self.scope, "asked_at": self.asked_at}
+        body = {
+            "version": VERSION,
+            "kind": VERIFY_KIND,
+            **{name: one for name, one in given.items() if one is not None},
+        }
+        return json.dumps(body, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, body: str) -> VerifyMessage:
+        """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
+        fields = _fields(body, VERIFY_KIND)
+        repository, scope, asked_at = fields.get("repository"), fields.get("scope"), fields.get("asked_at")
+        if asked_at is not None and (not isinstance(asked_at, int) or isinstance(asked_at, bool) or asked_at < 0):
+            raise MalformedMessage("asked_at is not a time in milliseconds")
+        if repository is None:
+            if scope not in get_args(Scope) or asked_at is None:
+                raise MalformedMessage("neither a repository nor, with asked_at, a scope (all, failed)")
+            return cls(scope=scope, asked_at=asked_at)
+        if not isinstance(repository, str) or not is_repository(repository):
+            raise MalformedMessage("repository is not a repository name")
+        if scope is not None:
+            raise MalformedMessage("a repository and a scope exclude each other")
+        return cls(repository=repository, asked_at=asked_at)
+
+
+def _fields(body: str, kind: str) -> dict[str, Any]:
+    """The fields of a message of this kind; raises UnknownVersion or MalformedMessage."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        raise MalformedMessage("not JSON") from None
+    if not isinstance(fields, dict) or fields.get("kind") != kind:
+        raise MalformedMessage(f"not a {kind} message")
+    if fields.get("version") != VERSION:
+        raise UnknownVersion(f"{kind} message version {str(fields.get('version'))[:20]!r} is not known here")
+    return fields
+
+
+def _reference(name: object) -> Reference:
+    """A reference as it stands in a message: `tag#v1`, `digest#sha256:…` or `*`."""
+    reference = Reference.from_key(name) if isinstance(name, str) else None
+    if reference is None or not (
+        reference.kind == "repository"
+        or (reference.kind == "tag" and is_tag(reference.value))
+        or (reference.kind == "digest" and is_digest(reference.value))
+    ):
+        raise MalformedMessage("a reference is neither tag#<tag>, digest#<digest> nor *")
+    return reference

@@ -1,0 +1,1 @@
+"""One parser for each source of notifications."""

@@ -1,0 +1,34 @@
+"""Quay's `Push to Repository` notification, sent by its method `Webhook POST`.
+
+Follows "Repository notifications" of Quay's documentation. It names the tags and no digest, and neither an id nor a
+time: the same push told twice is two events here, and the second finds nothing to do. Quay sends no header of one's
+own; it takes user and password in the URL, and sends them as Basic. Nothing is sent when a tag is removed.
+"""
+
+from __future__ import annotations
+
+from geosync.errors import MalformedMessage
+from geosync.notifications.formats.claims import Claim, Received, judge
+from geosync.notifications.outcomes import Dropped, Outcome
+from geosync.notifications.request import Delivery
+
+MAX_TAGS = 500
+
+
+def parse(delivery: Delivery, received: Received) -> list[Outcome]:
+    """Return what becomes of each tag. Raises MalformedMessage when it is no notification of Quay's."""
+    document = delivery.document
+    if not isinstance(document, dict) or not {"repository", "docker_url"} <= set(document):
+        raise MalformedMessage('the body is not a notification of Quay\'s: {"repository": …, "docker_url": …, …}')
+    if "updated_tags" not in document:
+        return [Dropped(reason="other_event")]
+    tags = document["updated_tags"]
+    if not isinstance(tags, list | dict) or len(tags) > MAX_TAGS:  # an older Quay sent {tag: image id}
+        raise MalformedMessage(f"the notification has no list of at most {MAX_TAGS} updated_tags")
+    return [
+        judge(
+            Claim(id=None, action="push", event_name="created", repository=document["repository"], tag=tag),
+            received,
+        )
+        for tag in tags
+    ]

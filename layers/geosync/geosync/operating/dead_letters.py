@@ -1,0 +1,214 @@
+"""The dead-letter queue: what ended there, why, the way back, and the way out.
+
+Three kinds end there: `parked` (a reference that failed for good: a work message that marks it anew), `refused` (a
+message that cannot be read, with the reason), and `crashed` (by redrive: the function died before it could mark).
+A queue cannot be read without taking its messages out of others' sight for a moment, so a look gives them back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.messages.work import KINDS
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+LOOK_SECONDS = 120
+"""How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
+WAIT_SECONDS = 1
+"""Of each request for messages: a short poll asks only some of the servers."""
+MOST = 1000
+"""Messages that one look goes through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """One message of the DLQ. `sent_at` is in milliseconds; `receipt` deletes the message while it is out of sight."""
+
+    id: str
+    kind: str
+    reason: str
+    sent_at: int
+    body: str
+    receipt: str = field(repr=False)
+
+    @property
+    def about(self) -> str:
+        """The repository and the references that the message names, as far as it can be read."""
+        try:
+            fields = json.loads(self.body)
+            names = fields.get("references") or [fields.get("tag") or fields.get("digest") or "*"]
+            return f"{fields['repository']} {' '.join(map(str, names))}"
+        except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
+            return f"{self.body[:60]}…" if len(self.body) > 60 else self.body
+
+    @property
+    def is_work(self) -> bool:
+        """Whether it came from the work queue; the rest came from the events queue."""
+        try:
+            kind = json.loads(self.body).get("kind")
+        except (ValueError, AttributeError, RecursionError):
+            return False
+        return kind in KINDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handled:
+    """What became of one message. `failure`: what AWS refused, so that it is still in the DLQ; None: it is done."""
+
+    letter: DeadLetter
+    failure: str | None = None
+
+
+class DeadLetters:
+    """One site's DLQ, and the queues that its messages came from (by URL)."""
+
+    def __init__(self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str) -> None:
+        self._sqs = sqs
+        self._dlq_url = dlq_url
+        self._events_url = events_url
+        self._work_url = work_url
+
+    def count(self) -> int:
+        """About how many messages it holds, in flight or not."""
+        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self._dlq_url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)
+
+    def look(self, most: int = MOST) -> list[DeadLetter]:
+        """The messages, at most `most`; they stay where they are."""
+        letters: list[DeadLetter] = []
+        try:
+            letters.extend(self._receive(most))
+        finally:
+            self._give_back(letters)
+        return letters
+
+    def find(self, id_: str) -> DeadLetter | None:
+        """One message by its id; None: not here, or in somebody's hands at this moment."""
+        return next((letter for letter in self.look() if letter.id == id_), None)
+
+    def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
+        """Send messages back to the queue that they came from (None: all), and yield what became of each.
+
+        A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
+        no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS does not
+        answer, and when the DLQ cannot be read: what was not yielded then is still there.
+        """
+
+        def send_back(letter: DeadLetter) -> None:
+            queue = self._work_url if letter.is_work else self._events_url
+            self._sqs.send_message(QueueUrl=queue, MessageBody=letter.body)
+            self._delete(letter)
+
+        return self._each(ids, send_back)
+
+    def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[Handled]:
+        """Delete the messages named, each after `note` wrote down what it was, and yield what became of each.
+
+        Raises as `replay`.
+        """
+
+        def give_up(letter: DeadLetter) -> None:
+            note(letter)
+            self._delete(letter)
+
+        return self._each(ids, give_up)
+
+    def _each(self, ids: Collection[str] | None, do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
+        """Take one message after the other; what AWS refuses for one does not keep the others."""
+        # Given back in the end: what is seen again at once would be taken again, by the search for the others.
+        left: list[DeadLetter] = []
+        try:
+            with closing(self._take(ids)) as letters:
+                for letter in letters:
+                    failure = None
+                    try:
+                        do(letter)
+                    except ClientError as error:
+                        left.append(letter)
+                        failure = f"{error.operation_name} was refused: {error.response['Error']['Code']}"
+                    except BaseException:
+                        left.append(letter)
+                        raise
+                    yield Handled(letter=letter, failure=failure)
+        finally:
+            self._give_back(left)
+
+    def _take(self, ids: Collection[str] | None) -> Generator[DeadLetter, None, None]:
+        """Yield the messages named (None: all that are there now); the others are given back in the end."""
+        if ids is None:
+            # Taken before the first is sent: poison that is replayed is back in a moment, and would be taken again.
+            yield from self._one_by_one(deque(self._receive(MOST)))
+            return
+        others, missing = [], set(ids)
+        try:
+            with closing(self._receive(MOST)) as letters:
+                for letter in letters:
+                    if letter.id not in missing:
+                        others.append(letter)
+                        continue
+                    yield letter
+                    missing.discard(letter.id)
+                    if not missing:
+                        return
+        finally:
+            self._give_back(others)
+
+    def _receive(self, most: int) -> Generator[DeadLetter, None, None]:
+        """Yield the messages, at most `most`, each once; they are out of sight until they are deleted or given back."""
+        known: set[str] = set()
+        while len(known) < most:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._dlq_url,
+                MaxNumberOfMessages=min(10, most - len(known)),
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+                VisibilityTimeout=LOOK_SECONDS,
+                WaitTimeSeconds=WAIT_SECONDS,
+            )
+            letters = [_letter(message) for message in answer.get("Messages", [])]
+            fresh = [letter for letter in letters if letter.id not in known]
+            if not fresh:
+                return
+            known.update(letter.id for letter in fresh)
+            yield from self._one_by_one(deque(fresh))
+
+    def _one_by_one(self, waiting: deque[DeadLetter]) -> Generator[DeadLetter, None, None]:
+        """Yield what was received; whoever has enough before the end has the rest given back."""
+        try:
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            self._give_back(waiting)
+
+    def _delete(self, letter: DeadLetter) -> None:
+        self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)
+
+    def _give_back(self, letters: Iterable[DeadLetter]) -> None:
+        """Let others see the messages again. Should that fail, they are seen again after LOOK_SECONDS."""
+        with suppress(BotoCoreError, ClientError):
+            for letter in letters:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                )
+
+
+def _letter(message: Any) -> DeadLetter:
+    attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    return DeadLetter(
+        id=message["MessageId"],
+        kind=attributes.get("kind", "crashed"),
+        reason=attributes.get("reason", "the function ended before it could mark it (see its log)"),
+        sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)),
+        body=message["Body"],
+        receipt=message["ReceiptHandle"],
+    )

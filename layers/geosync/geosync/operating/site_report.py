@@ -1,0 +1,55 @@
+"""A site's whole status as it shows and reports it: GitLab's fields and ours, ready to be written as JSON."""
+
+from __future__ import annotations
+
+from geosync.messages.event_log import LastEvent
+from geosync.operating.geo_site_status import geo_site_status
+from geosync.operating.moments import optional_moment
+from geosync.operating.status import Status
+from geosync.settings import Role
+from geosync.verifying.counts import VerificationCounts
+
+MOST_NAMED = 20
+"""References that are named as what would be lost; how many there are is said beside it."""
+
+
+def site_report(
+    status: Status,
+    *,
+    name: str,
+    role: Role,
+    verified: VerificationCounts,
+    dead_letters: int,
+    events_waiting: int,
+    last_event: LastEvent | None = None,
+) -> dict[str, object]:
+    """The fields of admin.models.sites.GeoSiteStatus but the id, from what `status.read` found at this site.
+
+    `dead_letters` and `events_waiting` are the messages in its queues.
+    """
+    oldest, lost = status.oldest, status.would_be_lost
+    return {
+        **geo_site_status(status, role=role, verification=verified, last_event=last_event),
+        "name": name,
+        "primary": role == "primary",
+        "recovery_point_at": optional_moment(status.recovery_point),
+        "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
+        "recovery_point_stands_because": status.recovery.why,
+        "proved_at": optional_moment(status.proved_at),
+        "notifications_lost_count": status.lost.count if status.lost is not None else 0,
+        "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
+        "would_be_lost_count": len(lost),
+        "owed_references_count": len(status.owed),
+        "failed_references_count": status.failed,
+        "parked_references_count": len(status.parked),
+        "more_owed": status.more_owed or status.more_parked,
+        "lag_seconds": max(status.at - (oldest.owed_since or status.at), 0) // 1000 if oldest is not None else 0,
+        "dead_letters_count": dead_letters,
+        "events_waiting_count": events_waiting,
+        "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
+        "pause_reason": status.pause.reason if status.pause is not None else None,
+        "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
+        "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
+        "deletes_suspended_because": status.deletes.reason,
+        "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
+    }

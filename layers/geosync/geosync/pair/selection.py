@@ -1,0 +1,162 @@
+"""Selective sync: which container repositories, and which of their tags, a secondary replicates.
+
+Four lists of patterns, separated by commas or white space. Nothing to include means everything; what is excluded is out
+whatever includes it. The patterns are the globs of the field (Harbor's replication filters):
+
+    *       any characters but a slash         library/*     library/redis
+    ?       one character but a slash          v?            v1
+    [a-z]   one of these, [^a-z] none of them  v[0-9]*       v1.2
+    **      any path components, or none       group/**      group, group/app, group/sub/app
+
+So `group/**` is a namespace with its descendants. Everything that asks (events, comparison, deletes, verification,
+status) asks here, by name alone, so that the answer is the same everywhere:
+
+- a tag is selected by its repository's patterns and its own;
+- a tag that belongs to a digest by its name (`sha256-<hex>`, `sha256-<hex>.sig`: see copying/referrers.py) is out
+  only if a pattern excludes it, as no pattern for versions would include it: signatures come with what they sign;
+- a manifest by digest is selected with its repository. Where tag patterns are set, it is copied for itself only if it
+  refers to another one (`subject`); anything else comes as a child of the tag that needs it, or is not needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from geosync.errors import ConfigurationError
+from geosync.sync_registry.items import Reference
+
+_TAG_PATTERN = r"(?:\*|(?:\*?(?:[A-Za-z0-9._?-]|\[[!^]?[A-Za-z0-9._-]+\]))+\*?)"
+_COMPONENT = r"(?:\*\*?|(?:\*?(?:[a-z0-9._?-]|\[[!^]?[a-z0-9._-]+\]))+\*?)"
+_REPOSITORY_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
+
+TAG_PATTERNS = rf"^(?:{_TAG_PATTERN}(?:[,\s]+|$))*$"
+REPOSITORY_PATTERNS = rf"^(?:{_COMPONENT}(?:/(?=[^,\s])|[,\s]+|$))*$"
+"""What a list of patterns looks like (regular expressions; the template has the same ones)."""
+
+_OF_A_DIGEST = re.compile(r"[a-z0-9]{1,32}-[0-9a-f]{64,128}(?:\.[a-z0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patterns:
+    """One list of patterns, and what it matches."""
+
+    texts: tuple[str, ...] = ()
+    expression: re.Pattern[str] = re.compile(r"(?!)")
+
+    @classmethod
+    def parse(cls, setting: str, text: str, form: str, letters: str) -> Patterns:
+        """Read a list; raises ConfigurationError naming `setting` and the pattern that is not of `form`."""
+        texts = tuple(text.replace(",", " ").split())
+        for one in texts:
+            if re.fullmatch(form, one) is None:
+                raise ConfigurationError(f"{setting}: {one[:80]!r} is no pattern of {letters}")
+            try:
+                re.compile(_expression(one))
+            except re.error as error:  # a range that runs backwards
+                raise ConfigurationError(f"{setting}: {one[:80]!r} is no pattern: {error}") from None
+        return cls(texts=texts, expression=re.compile("|".join(map(_expression, texts)) or r"(?!)"))
+
+    def match(self, name: str) -> bool:
+        """Whether one of the patterns is all of `name`."""
+        return self.expression.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a secondary replicates; the default is everything. Pure: names in, yes or no out."""
+
+    include_repositories: Patterns = Patterns()
+    exclude_repositories: Patterns = Patterns()
+    include_tags: Patterns = Patterns()
+    exclude_tags: Patterns = Patterns()
+
+    @classmethod
+    def parse(
+        cls,
+        *,
+        include_repositories: str = "",
+        exclude_repositories: str = "",
+        include_tags: str = "",
+        exclude_tags: str = "",
+    ) -> Selection:
+        """Read the four settings; raises ConfigurationError naming the setting and the pattern that is wrong."""
+        repository = (
+            _REPOSITORY_PATTERN,
+            "lower-case letters, digits, . _ - / with *, ?, [a-z], and ** alone between slashes",
+        )
+        tag = (_TAG_PATTERN, "letters, digits, . _ - with *, ? and [a-z]")
+        return cls(
+            include_repositories=Patterns.parse("INCLUDE_REPOSITORIES", include_repositories, *repository),
+            exclude_repositories=Patterns.parse("EXCLUDE_REPOSITORIES", exclude_repositories, *repository),
+            include_tags=Patterns.parse("INCLUDE_TAGS", include_tags, *tag),
+            exclude_tags=Patterns.parse("EXCLUDE_TAGS", exclude_tags, *tag),
+        )
+
+    def has_repository(self, repository: str) -> bool:
+        """Whether anything of `repository` (its name at the primary) is replicated."""
+        included = not self.include_repositories.texts or self.include_repositories.match(repository)
+        return included and not self.exclude_repositories.match(repository)
+
+    def has_tag(self, repository: str, tag: str) -> bool:
+        """Whether `tag` of `repository` is replicated."""
+        return self.has_repository(repository) and self._has_tag(tag)
+
+    def has(self, repository: str, reference: Reference) -> bool:
+        """Whether a reference of `repository` is replicated, as far as its name tells (see the module on digests)."""
+        if reference.kind == "tag":
+            return self.has_tag(repository, reference.value)
+        return self.has_repository(repository)
+
+    def tags(self, repository: str, tags: Iterable[str]) -> list[str]:
+        """Those of `tags` that are replicated, in their order."""
+        return [tag for tag in tags if self._has_tag(tag)] if self.has_repository(repository) else []
+
+    @property
+    def restricts_tags(self) -> bool:
+        """Whether some tags of a selected repository may be left out."""
+        return bool(self.include_tags.texts or self.exclude_tags.texts)
+
+    def _has_tag(self, tag: str) -> bool:
+        if self.exclude_tags.match(tag):
+            return False
+        return not self.include_tags.texts or self.include_tags.match(tag) or _OF_A_DIGEST.fullmatch(tag) is not None
+
+
+EVERYTHING = Selection()
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of one pattern."""
+    components: list[str] = []
+    for component in pattern.split("/"):
+        if component != "**" or components[-1:] != ["**"]:  # `**/**` is `**`
+            components.append(component)
+    if components == ["**"]:
+        return ".+"
+    made = ""
+    for position, component in enumerate(components):
+        if component == "**":
+            # `**/app` is `app` as well, and `group/**` is `group`.
+            made += r"(?:/[^/]+)*" if position else r"(?:[^/]+/)*"
+        else:
+            begins = position == 0 or (position == 1 and components[0] == "**")
+            made += ("" if begins else "/") + _component(component)
+    return made
+
+
+def _component(component: str) -> str:
+    """The regular expression of what stands between two slashes."""
+    made = ""
+    for part in re.findall(r"\[[^\]]+\]|.", component):
+        if part == "*":
+            made += "[^/]*"
+        elif part == "?":
+            made += "[^/]"
+        elif part.startswith("["):
+            negated = part[1] in "!^"
+            made += f"[{'^/' if negated else ''}{part[2 if negated else 1 : -1]}]"
+        else:
+            made += re.escape(part)
+    return made

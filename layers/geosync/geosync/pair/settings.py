@@ -1,0 +1,96 @@
+"""The settings of functions/sync."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from geosync.pair.selection import Selection
+from geosync.registries.vendors import AUTO
+from geosync.settings import Role
+from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.timing import Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What verification may cost.
+
+    Seconds between two rounds of a repository (0: only when asked), requests for each repository and day, bytes read
+    back by the site in a day.
+    """
+
+    interval: float = 7 * 86_400
+    requests: int = 20_000
+    sample_bytes: int = 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings:
+    """Environment of functions/sync (keys: the names in upper case; durations in seconds)."""
+
+    site_name: str
+    site_role: Role
+    sync_table: str
+    dlq_url: str
+    local_registry_url: str
+    events_queue_url: str | None = None
+    """Where geo events wait; without it their messages are deleted when the invocation ends."""
+    local_registry_secret_arn: str | None = None
+    local_registry_vendor: str = AUTO
+    primary_registry_url: str | None = None
+    primary_registry_secret_arn: str | None = None
+    primary_registry_vendor: str = AUTO
+    primary_topic_arn: str | None = None
+    repository_prefix: str = ""
+    deletes: Literal["propagate", "keep"] = "propagate"
+    deletion_delay: float = 0
+    breaker_share: float = 50
+    breaker_tags: int = 100
+    breaker_seconds: float = 3600
+    include_repositories: str = ""
+    exclude_repositories: str = ""
+    include_tags: str = ""
+    exclude_tags: str = ""
+    lease_seconds: float = 60
+    settle_seconds: float = 30
+    suspect_seconds: float = 60
+    blob_concurrency: int = 8
+    reference_concurrency: int = 4
+    verification_seconds: float = 7 * 86_400
+    verification_requests: int = 20_000
+    verification_sample_bytes: int = 1024**3
+
+    @property
+    def timing(self) -> Timing:
+        """The times of the store protocol, in proportion to the lease."""
+        return Timing.scaled_to(
+            self.lease_seconds,
+            settle=self.settle_seconds,
+            suspect=self.suspect_seconds,
+            deletion_delay=self.deletion_delay,
+        )
+
+    @property
+    def verification(self) -> Bounds:
+        """What verification may cost."""
+        return Bounds(
+            interval=self.verification_seconds,
+            requests=self.verification_requests,
+            sample_bytes=self.verification_sample_bytes,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """From when on deletes by comparison are suspended."""
+        return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window=self.breaker_seconds)
+
+    @property
+    def selection(self) -> Selection:
+        """What this site replicates; raises ConfigurationError naming the pattern that is wrong."""
+        return Selection.parse(
+            include_repositories=self.include_repositories,
+            exclude_repositories=self.exclude_repositories,
+            include_tags=self.include_tags,
+            exclude_tags=self.exclude_tags,
+        )

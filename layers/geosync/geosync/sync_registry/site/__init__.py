@@ -1,0 +1,1 @@
+"""The items that concern the whole site, one module each: its key, its value, its reads and writes."""

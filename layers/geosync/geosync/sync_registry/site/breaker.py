@@ -1,0 +1,149 @@
+"""The breaker: when so much is missing at the primary that the primary is the one to be doubted.
+
+A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup.
+So what comparisons find missing is counted. More than `share` of a repository's tags, or more than `tags` of a site's
+within `window`, and deletes by comparison are suspended: one item, `#site`/`deletes`, with its reason. They go on when
+an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
+
+A tag is removed by comparison only in the second comparison that misses it, `window` after the first: by then what was
+missing with it has been counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.site import findings
+from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
+from geosync.sync_registry.timing import ms
+
+KEY = Key(SITE, "deletes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """More than `share` (0 to 1) of a repository's tags, or `tags` of a site's in `window` seconds, are too many."""
+
+    share: float = 0.5
+    tags: int = 100
+    window: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """The breaker as its item says; times in milliseconds. `found` tags went missing since `window_started_at`."""
+
+    suspended_at: int | None = None
+    reason: str | None = None
+    accepted_at: int = 0
+    found: int = 0
+    window_started_at: int = 0
+
+    @property
+    def suspended(self) -> bool:
+        """Whether deletes by comparison are suspended."""
+        return self.suspended_at is not None
+
+    @classmethod
+    def from_item(cls, item: Item | None) -> State:
+        """Read the item; none: nothing was ever found missing."""
+        item = item or {}
+        return cls(
+            suspended_at=item.get("suspended_at"),
+            reason=item.get("reason"),
+            accepted_at=int(item.get("accepted_at", 0)),
+            found=int(item.get("found", 0)),
+            window_started_at=int(item.get("window_started_at", 0)),
+        )
+
+
+NEVER = State()
+"""Of a site where nothing was ever found missing."""
+
+
+def read(store: Store) -> State:
+    """The breaker of a site."""
+    return State.from_item(store.get(KEY))
+
+
+def resume(store: Store, *, now: int) -> bool:
+    """Say that what comparisons found missing until `now` (ms) is gone for good: the next comparison removes it.
+
+    What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the same.
+    """
+    was = read(store).suspended
+    store.write(
+        Update(
+            key=KEY,
+            set={"accepted_at": now, "found": 0, "window_started_at": now},
+            remove=("suspended_at", "reason"),
+        )
+    )
+    return was
+
+
+class Breaker:
+    """Counts what comparisons find missing, and says whether they may delete. Thread-safe."""
+
+    def __init__(self, store: Store, limits: Limits, clock: Callable[[], int]) -> None:
+        self._store = store
+        self.limits = limits
+        self._clock = clock
+
+    def state(self) -> State:
+        """The breaker now."""
+        return read(self._store)
+
+    def found_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
+        """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
+
+        `missing` of the repository's `of` tags are missing by now, without those that were accepted.
+        """
+        now = self._clock()
+        found = self._count(new, now)
+        if missing > self.limits.share * of:
+            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now)
+        elif found > self.limits.tags:
+            within = f"within {self.limits.window:g} s"
+            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now)
+
+    def may_remove(self, missing_since: int, state: State) -> bool:
+        """Whether a tag that is missing for at least the second time may be removed."""
+        if state.suspended:
+            return False
+        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock()
+
+    def fewer_missing(self) -> None:
+        """A repository has its tags again: lift the suspension if what is missing still is no reason for one."""
+        state = self.state()
+        if not state.suspended:
+            return
+        left = findings.missing(self._store, limit=self.limits.tags + 1)
+        too_many = sum(one.missing for one in left) > self.limits.tags
+        if not too_many and all(one.missing <= self.limits.share * one.of for one in left):
+            self._store.write(
+                Update(
+                    key=KEY,
+                    set={"found": 0, "window_started_at": self._clock()},
+                    remove=("suspended_at", "reason"),
+                )
+            )
+
+    def _count(self, new: int, now: int) -> int:
+        """Add to the window's count, or begin a new window; returns the count."""
+        in_window = Attr("window_started_at").gt(now - ms(self.limits.window))
+        with suppress(ConditionFailed):
+            return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
+        begun = Update(key=KEY, set={"found": new, "window_started_at": now}, when=~in_window)
+        with suppress(ConditionFailed):
+            return State.from_item(self._store.write(begun)).found
+        return State.from_item(self._store.write(Update(key=KEY, add={"found": new}))).found
+
+    def _suspend(self, reason: str, now: int) -> None:
+        """Suspend deletes by comparison; the first reason is kept."""
+        self._store.write(Update(key=KEY, set_once={"suspended_at": now, "reason": reason}))

@@ -1,0 +1,139 @@
+"""What comparisons found that is not owed and not synced: tags missing at the primary, and extra ones at the secondary.
+
+One item for each repository that has any, `name#<repository>` in the partition `#findings`, written by the comparison
+of that repository under its lease and gone when there is nothing to tell. Names are bounded, numbers are not:
+
+    of                       tags that Geosync put there or saw equal
+    missing, missing_names   those that the primary has no more (and that stay, as yet)
+    extra, extra_names       tags at the secondary that Geosync never put there and the primary has not
+    gone                     the primary does not know the repository at all
+    found_at                 ms
+    spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.items import Item
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
+
+FINDINGS = "#findings"
+_NAME = "name#"
+PAGE = 100
+"""Findings read at a time."""
+MOST_NAMES = 50
+"""Names of tags that an item holds: of 128 characters each, 6 KB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What the latest comparison of one repository found."""
+
+    repository: str
+    found_at: int
+    of: int = 0
+    missing: int = 0
+    missing_names: tuple[str, ...] = ()
+    extra: int = 0
+    extra_names: tuple[str, ...] = ()
+    gone: bool = False
+    spoken_of: tuple[str, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.missing or self.extra or self.gone)
+
+    @classmethod
+    def from_item(cls, item: Item) -> Finding:
+        """Read an item."""
+        return cls(
+            repository=str(item["item"]).removeprefix(_NAME),
+            found_at=int(item.get("found_at", 0)),
+            of=int(item.get("of", 0)),
+            missing=int(item.get("missing", 0)),
+            missing_names=tuple(item.get("missing_names", ())),
+            extra=int(item.get("extra", 0)),
+            extra_names=tuple(item.get("extra_names", ())),
+            gone=bool(item.get("gone", False)),
+            spoken_of=tuple(sorted(item.get("spoken_of", ()))),
+        )
+
+    def open(self) -> Finding:
+        """What of it nobody has spoken of yet."""
+        missing = tuple(name for name in self.missing_names if name not in self.spoken_of)
+        extra = tuple(name for name in self.extra_names if name not in self.spoken_of)
+        return replace(
+            self,
+            missing=self.missing - len(self.missing_names) + len(missing),
+            missing_names=missing,
+            extra=self.extra - len(self.extra_names) + len(extra),
+            extra_names=extra,
+        )
+
+
+def key(repository: str) -> Key:
+    """The item of one repository."""
+    return Key(FINDINGS, _NAME + repository)
+
+
+def get(store: Store, repository: str) -> Finding | None:
+    """What was found in one repository, None when there was nothing to tell."""
+    item = store.get(key(repository))
+    return Finding.from_item(item) if item is not None else None
+
+
+def page(store: Store, *, limit: int, after: str = "", prefix: str = "") -> list[Finding]:
+    """Findings by the repositories' names, at most `limit`."""
+    items = store.items(FINDINGS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
+    return [Finding.from_item(item) for item in items]
+
+
+def walk(store: Store, *, prefix: str = "", after: str = "", step: int = PAGE) -> Iterator[Finding]:
+    """All findings after the repository `after`, read as they are taken, `step` at a time."""
+    while read := page(store, limit=step, after=after, prefix=prefix):
+        yield from read
+        after = read[-1].repository
+
+
+def missing(store: Store, *, limit: int) -> list[Finding]:
+    """The first findings with missing tags, at most `limit`."""
+    return list(islice((one for one in walk(store) if one.missing), limit))
+
+
+def put(store: Store, finding: Finding, before: Finding | None) -> None:
+    """Note what a comparison found, in place of what the one `before` it did; one write, none if nothing changed."""
+    if finding.is_nothing:
+        if before is not None:
+            store.write(Delete(key=key(finding.repository)))
+    elif before is None or replace(before, found_at=finding.found_at) != finding:
+        values = {
+            "found_at": finding.found_at,
+            "of": finding.of,
+            "missing": finding.missing,
+            "missing_names": list(finding.missing_names),
+            "extra": finding.extra,
+            "extra_names": list(finding.extra_names),
+            "gone": finding.gone,
+        }
+        store.write(Update(key=key(finding.repository), set=values, remove=("spoken_of",)))
+
+
+def speak_of(store: Store, repository: str, tags: Iterable[str]) -> None:
+    """Note that an operator adopted or kept these tags: those that were found are told no more.
+
+    What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
+    """
+    found = get(store, repository)
+    named = frozenset(tags) & {*found.missing_names, *found.extra_names} if found is not None else frozenset()
+    if found is not None and named:
+        with suppress(ConditionFailed):  # compared anew meanwhile
+            store.write(
+                Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
+            )

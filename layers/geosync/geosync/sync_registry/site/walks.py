@@ -1,0 +1,60 @@
+"""How far a comparison got: counters of one walk through the primary's catalogue, changed where the work is done.
+
+    compared   repositories whose `owed#*` was discharged
+    tags       tags that the primary listed in them
+    found      of those, tags that were not seen equal and became owed, and referrers of the others that did
+    settled    of those, what was discharged
+
+`compared` and `settled` change in the transaction that discharges, and are exact; `tags` and `found` are added page by
+page, so that a page that was begun twice counts twice. 32 items for each walk, as holders of different repositories end
+at the same time, and DynamoDB refuses one of two transactions on the same item. They are forgotten by TTL.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from geosync.sync_registry.items import SITE, Item, Owed
+from geosync.sync_registry.table.changes import Key, Update
+
+COUNTERS = 32
+KEPT = 30 * 86_400
+"""Seconds for which a walk's counters are kept."""
+COMPARED, TAGS, FOUND, SETTLED = "compared", "tags", "found", "settled"
+
+
+def keys(walk: int) -> list[Key]:
+    """The counters of the walk that began at `walk` (ms)."""
+    return [_key(walk, number) for number in range(COUNTERS)]
+
+
+def count(walk: int, repository: str, counts: Mapping[str, int], *, now: int) -> Update:
+    """Add to a walk's counters."""
+    number = zlib.crc32(repository.encode()) % COUNTERS
+    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT})
+
+
+def discharged(references: Iterable[Owed], *, now: int) -> list[Update]:
+    """What discharging `references` (of one repository) adds to the counters of the walks that found them."""
+    counts: dict[tuple[int, str], Counter[str]] = {}
+    for owed in references:
+        if owed.walk is not None:
+            what = COMPARED if owed.reference.kind == "repository" else SETTLED
+            counts.setdefault((owed.walk, owed.repository), Counter())[what] += 1
+    return [count(walk, repository, added, now=now) for (walk, repository), added in counts.items()]
+
+
+def total(items: Iterable[Item]) -> Counter[str]:
+    """Sum up a walk's counters."""
+    summed: Counter[str] = Counter()
+    for item in items:
+        for name in (COMPARED, TAGS, FOUND, SETTLED):
+            value = item.get(name, 0)
+            summed[name] += value if isinstance(value, int) else 0
+    return summed
+
+
+def _key(walk: int, number: int) -> Key:
+    return Key(SITE, f"walk#{walk}#{number:02}")

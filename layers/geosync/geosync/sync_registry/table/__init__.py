@@ -1,0 +1,1 @@
+"""Conditional writes as data, and the tables that carry them out: DynamoDB, and the same contract in memory."""

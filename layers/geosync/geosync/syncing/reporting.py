@@ -1,0 +1,127 @@
+"""What a holder tells the operator: a log line and metrics for each attempt, and the DLQ for what is parked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
+from geosync.errors import GeosyncError
+from geosync.messages.geo_event import GeoEvent
+from geosync.messages.work import WorkMessage
+from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.uploads import KeptUpload
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from mypy_boto3_sqs import SQSClient
+
+    from geosync.observability import Metrics
+
+REASON_LENGTH = 1_000
+"""Characters of a reason in a message attribute of the DLQ."""
+
+
+class Reporter:
+    """One site's logs, metrics and DLQ. Thread-safe."""
+
+    def __init__(self, *, logger: Logger, metrics: Metrics, sqs: SQSClient, dlq_url: str) -> None:
+        self._logger = logger
+        self._metrics = metrics
+        self._sqs = sqs
+        self._dlq_url = dlq_url
+
+    def skipped(self, event: GeoEvent, reference: Reference) -> None:
+        """An event told of what this site saw already."""
+        keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
+        self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
+        self._metrics.put({"EventsSkipped": 1})
+
+    def ended(self, owed: Owed, outcome: Outcome) -> None:
+        """An attempt ended without an error."""
+        keys = {**_keys(owed), "digest": outcome.digest}
+        if outcome.copied is not None:
+            copied = outcome.copied
+            keys |= {
+                "bytes": copied.bytes_copied,
+                "blobs_copied": copied.blobs_copied,
+                "blobs_there": copied.blobs_there,
+                "manifests_put": copied.manifests_put,
+                "seconds": round(copied.seconds, 3),
+            }
+            self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
+        if outcome.outside:
+            self._logger.info("reference_outside_the_selection", extra=keys)
+        elif outcome.discharged:
+            lag = max(int(time.time() * 1000) - owed.owed_since, 0)
+            self._logger.info("reference_synced", extra={**keys, "lag_ms": lag})
+            self._metrics.put({"ReferencesSynced": 1})
+            if outcome.unannounced:
+                self._logger.warning("notification_lost", extra=keys)
+                self._metrics.put({"NotificationsLost": 1})
+            self._metrics.put({"Lag": lag}, "Milliseconds")
+        else:
+            event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
+            self._logger.info(event, extra=keys)
+
+    def failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
+        """An attempt ended with an error; an error that is not ours is logged with its trace."""
+        keys = {**_keys(owed), "error": type(error).__name__, "attempts": owed.attempts + 1, "parked": parked}
+        if isinstance(error, GeosyncError):
+            self._logger.warning("reference_failed", extra={**keys, "reason": str(error)})
+        else:
+            self._logger.error("reference_failed", exc_info=error, extra=keys)
+        self._metrics.put({"ReferencesFailed": 1, "ReferencesParked": int(parked)})
+
+    def under_way(self, repository: str, uploads: Sequence[KeptUpload]) -> None:
+        """A holder ends and leaves layers for the next."""
+        for one in uploads:
+            keys = {"repository": repository, "layer": one.digest, "arrived": one.offset, "size": one.size}
+            self._logger.info("layer_under_way", extra=keys)
+
+    def held(self, hold: Hold) -> None:
+        """A registry is left alone for a while."""
+        keys = {"registry": hold.registry, "until": hold.until, "attempts": hold.attempts, "reason": hold.reason}
+        self._logger.warning("registry_held", extra=keys)
+        self._metrics.put({"RegistriesHeld": 1})
+
+    def verified(self, repository: str, result: VerificationResult) -> None:
+        """A run of a verification ended."""
+        keys = {"repository": repository, "ending": result.ending.value, "requests": result.requests}
+        verified, failed = result.ending is VerificationEnding.VERIFIED, result.ending is VerificationEnding.FAILED
+        if failed:
+            self._logger.warning("repository_differs", extra={**keys, "reason": result.reason})
+        else:
+            self._logger.info("verification_ended", extra={**keys, "reason": result.reason})
+        self._metrics.put({"RepositoriesVerified": int(verified), "RepositoriesDiffering": int(failed)})
+
+    def park(self, owed: Owed, reason: str) -> None:
+        """Put the message into the DLQ that marks the reference anew when it is sent to the work queue."""
+        message = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,))
+        self._send(message.to_json(), "parked", reason)
+
+    def refused(self, body: str, error: GeosyncError) -> None:
+        """Put a message into the DLQ that can't be marked, unchanged, with the reason beside it."""
+        self._logger.error("message_refused", extra={"error": type(error).__name__, "reason": str(error)})
+        self._metrics.put({"MessagesRefused": 1})
+        self._send(body, "refused", str(error))
+
+    def _send(self, body: str, kind: str, reason: str) -> None:
+        self._sqs.send_message(
+            QueueUrl=self._dlq_url,
+            MessageBody=body,
+            MessageAttributes={
+                "kind": {"DataType": "String", "StringValue": kind},
+                "reason": {"DataType": "String", "StringValue": reason[:REASON_LENGTH]},
+            },
+        )
+
+
+def _keys(owed: Owed) -> dict[str, object]:
+    return {
+        "repository": owed.repository,
+        "reference": owed.reference.seen_key,
+        "correlation_id": owed.correlation_id,
+    }

@@ -1,0 +1,93 @@
+"""Tags that looked different, or had something missing below them: items `differs#<tag>` beside the row.
+
+A difference may be a push on its way: it is looked at again after the settle time before anybody calls it one. Kept in
+the table, so that a round of any length, in any number of invocations, needs no memory for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from geosync.sync_registry.items import DIFFERS_PREFIX, Item
+from geosync.sync_registry.table.changes import Delete, Key, Store, Update
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A tag as it was seen at `at` (ms, before the first request): its digest on both sides, None where there is none.
+
+    `blobs` and `manifests` below it were missing or wrong at the secondary. `confirmed`: it was still so later.
+    """
+
+    tag: str
+    at: int
+    primary: str | None
+    secondary: str | None
+    blobs: frozenset[str] = frozenset()
+    manifests: frozenset[str] = frozenset()
+    confirmed: bool = False
+
+    @property
+    def distrusted(self) -> frozenset[str]:
+        """What is missing or wrong below it."""
+        return self.blobs | self.manifests
+
+
+class Suspects:
+    """The suspects of one repository."""
+
+    def __init__(self, store: Store, repository: str) -> None:
+        self._store = store
+        self._repository = repository
+
+    def note(self, suspect: Suspect) -> None:
+        """Write one down, in place of what was known of its tag; one request."""
+        values: dict[str, Any] = {"at": suspect.at, "confirmed": suspect.confirmed}
+        gone = []
+        for name in ("primary", "secondary", "blobs", "manifests"):
+            value = getattr(suspect, name)
+            if value:
+                values[name] = set(value) if isinstance(value, frozenset) else value
+            else:
+                gone.append(name)
+        self._store.write(Update(key=self._key(suspect.tag), set=values, remove=tuple(gone)))
+
+    def drop(self, tag: str) -> None:
+        """It turned out to be no difference; one request."""
+        self._store.write(Delete(key=self._key(tag)))
+
+    def all(self, after: str = "") -> Iterator[Suspect]:
+        """All of them, sorted by tag, those after the tag `after`; read a page at a time."""
+        last = DIFFERS_PREFIX + after
+        while items := self._store.items(self._repository, DIFFERS_PREFIX, limit=PAGE, after=last):
+            yield from map(_suspect, items)
+            last = str(items[-1]["item"])
+
+    def clear(self) -> None:
+        """Forget all of them; one request when there are none."""
+        for suspect in self.all():
+            self.drop(suspect.tag)
+
+    def _key(self, tag: str) -> Key:
+        return Key(self._repository, DIFFERS_PREFIX + tag)
+
+
+def _suspect(item: Item) -> Suspect:
+    at, primary, secondary = item.get("at"), item.get("primary"), item.get("secondary")
+    return Suspect(
+        tag=str(item["item"]).removeprefix(DIFFERS_PREFIX),
+        at=at if isinstance(at, int) else 0,
+        primary=primary if isinstance(primary, str) else None,
+        secondary=secondary if isinstance(secondary, str) else None,
+        blobs=_texts(item.get("blobs")),
+        manifests=_texts(item.get("manifests")),
+        confirmed=item.get("confirmed") is True,
+    )
+
+
+def _texts(value: object) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, frozenset | set) else frozenset()

@@ -1,0 +1,118 @@
+"""Backfills that are large: pushes stay ahead of them, and their price per repository and their memory stay flat."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+from local.registries import RegistrySpec
+from tests.integration.conftest import Place, StartRegistry
+from tests.integration.secondary import Secondary, pushed
+from tests.support.images import Made
+
+from geosync.messages.work import CatalogueMessage, WorkMessage
+from geosync.sync_registry.items import SYNCED, Reference
+from geosync.sync_registry.timing import Timing
+
+WORKERS = 2
+"""Wakes that are worked on at once, as WorkConcurrency has it."""
+ONCE = ("catalog", "referrers")
+"""Requests that a registry gets once, not for each repository: the latter finds out that it has no such API."""
+
+
+def test_pushes_stay_ahead_of_a_thousand_tags_of_the_same_repository(
+    plain_registry: Place, second_registry: Place, repository: str, record_property: Callable[[str, object], None]
+) -> None:
+    tags, pushes = 1000, 12
+    secondary = Secondary(plain_registry, second_registry, timing=Timing())
+
+    def lag(made: Made, begun: float) -> float:
+        """Seconds until the secondary has what was pushed."""
+        while secondary.digest(repository, made.reference) != made.digest:
+            assert time.monotonic() - begun < 60, secondary.registry.look(repository, Reference.tag(made.reference))
+            time.sleep(0.1)
+        return time.monotonic() - begun
+
+    with (
+        closing(secondary),
+        plain_registry.maker(seed=1) as make,
+        ThreadPoolExecutor(WORKERS) as invocations,
+        ThreadPoolExecutor(pushes) as watchers,
+    ):
+        there = make.image(repository, "v0", layers=1)
+        for number in range(1, tags):
+            make.retag(there, f"v{number}")
+        secondary.registry.mark(repository, Reference.whole())
+        backfill = invocations.submit(secondary.sweep)
+        waiting = []
+        for number in range(pushes):
+            made = make.image(repository, f"pushed-{number}", layers=1)
+            begun = time.monotonic()
+            secondary.receive(pushed(made))
+            waiting.append(watchers.submit(lag, made, begun))
+            time.sleep(max(0.0, begun + 1 - time.monotonic()))
+        lags = [one.result() for one in waiting]
+        still_owed = len(secondary.registry.owed(repository, limit=2 * tags))
+        secondary.deadline.set(0)
+        backfill.result()
+    record_property("lags", [round(lag, 2) for lag in lags])
+    assert 0 < still_owed < tags, "the backfill went on all the time, and was not over"
+    assert statistics.median(lags) < 5
+    assert max(lags) < 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backfilled:
+    """What a backfill took: the registries' requests for each repository, and our own bytes at the end."""
+
+    requests: dict[tuple[str, str, str], float]
+    kept: int
+
+
+@pytest.fixture(scope="module")
+def backfills(start_registry: StartRegistry) -> dict[int, Backfilled]:
+    """Backfills of 20 and of 200 repositories, each from and to registries of its own."""
+    return {count: backfill_of(start_registry, count) for count in (20, 200)}
+
+
+def test_a_repository_costs_the_same_among_20_and_among_200(backfills: dict[int, Backfilled]) -> None:
+    assert backfills[200].requests == backfills[20].requests
+    assert sum(backfills[200].requests.values()) == 14
+
+
+def test_memory_does_not_grow_with_the_number_of_repositories(backfills: dict[int, Backfilled]) -> None:
+    assert backfills[200].kept < backfills[20].kept + 256 * 1024
+
+
+def backfill_of(start_registry: StartRegistry, count: int) -> Backfilled:
+    """Push an image to each of `count` repositories, then have them found and copied as reconcile and sync do."""
+    primary = Place(registry=start_registry(RegistrySpec(name=f"primary-of-{count}")))
+    to = Place(registry=start_registry(RegistrySpec(name=f"secondary-of-{count}")))
+    with closing(Secondary(primary, to)) as secondary, primary.maker(seed=count) as make:
+        images = [make.image(f"team/app-{number}", "v1", layers=1) for number in range(count)]
+        tracemalloc.start()
+        secondary.receive(CatalogueMessage().to_json())
+        with ThreadPoolExecutor(WORKERS) as invocations:
+            while due := secondary.registry.due_repositories(limit=count):
+                wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
+                list(invocations.map(secondary.receiver.receive, wakes))
+        ours = tracemalloc.Filter(True, "*/layers/geosync/*")
+        store = tracemalloc.Filter(False, "*/sync_registry/*")
+        kept = sum(one.size for one in tracemalloc.take_snapshot().filter_traces([ours, store]).statistics("filename"))
+        tracemalloc.stop()
+        requests = {
+            (name, *key): value / count
+            for name, proxy in (("primary", secondary.primary_proxy), ("secondary", secondary.secondary_proxy))
+            for key, value in proxy.counts().items()
+            if key[1] not in ONCE
+        }
+        for made in images:
+            assert secondary.digest(made.repository, "v1") == made.digest
+            assert secondary.row(made.repository).state == SYNCED
+        return Backfilled(requests=requests, kept=kept)

@@ -1,0 +1,172 @@
+"""Rows that the catalogue does not come by: what left the selection is forgotten, what left the primary is told."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from local.registries import RegistrySpec
+from tests.integration.conftest import Place, StartRegistry
+from tests.integration.secondary import Secondary, pushed
+from tests.support.images import ImageMaker
+from tests.support.proxy import Status
+
+from geosync.comparing import rows
+from geosync.comparing.catalogue import latest
+from geosync.messages.work import CatalogueMessage, WorkMessage
+from geosync.pair.selection import Selection
+from geosync.sync_registry.items import SITE, SYNCED, Reference
+from geosync.sync_registry.site import breaker, findings, listing
+from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.table.changes import Key
+from geosync.sync_registry.timing import Timing
+
+WINDOW = 0.3
+
+
+@pytest.fixture
+def primary(start_registry: StartRegistry) -> Place:
+    return Place(registry=start_registry(RegistrySpec(name="rows")))
+
+
+@pytest.fixture
+def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
+    quick = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
+    one = Secondary(primary, second_registry, timing=quick, limits=Limits(window=WINDOW))
+    yield one
+    one.close()
+
+
+def select(secondary: Secondary, **patterns: str) -> None:
+    secondary.registries = replace(secondary.registries, selection=Selection.parse(**patterns))
+
+
+def walk(secondary: Secondary) -> None:
+    """Compare everything, work off what that brings, and let the window pass."""
+    secondary.receive(CatalogueMessage().to_json())
+    done = latest(secondary.store)
+    assert done is not None
+    assert done.finished_at is not None
+    secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
+    time.sleep(WINDOW)
+
+
+def left_of(secondary: Secondary, repository: str) -> list[Key]:
+    names = (repository, f"name#{repository}")
+    return [key for key in secondary.store.table if key.repository == repository or key.item in names]
+
+
+def counted(secondary: Secondary) -> int:
+    return int(secondary.store.table[Key(SITE, "counter#rows")]["value"])
+
+
+def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_secondary(
+    secondary: Secondary, make: ImageMaker, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BATCH", 4)
+    monkeypatch.setattr(rows, "PER_TRANSACTION", 3)
+    monkeypatch.setattr(rows, "PAGE", 1)
+    image = make.image(repository, "v0", layers=1)
+    others = [f"{repository}-{number}" for number in range(2)]
+    secondary.receive(pushed(image), *(pushed(make.retag(image, f"v{number}")) for number in range(1, 12)))
+    secondary.receive(*(pushed(make.image(name, "v1", layers=1)) for name in others))
+    secondary.registry.mark(repository, Reference.tag("owed"))
+    assert counted(secondary) == 3
+    select(secondary, include_repositories=f"{repository}-*")
+
+    walk(secondary)
+
+    assert left_of(secondary, repository) == []
+    assert listing.names(secondary.store, limit=9) == others
+    assert counted(secondary) == 2
+    assert secondary.digest(repository, "v0") == secondary.digest(repository, "v11") == image.digest
+    assert {secondary.row(name).state for name in others} == {SYNCED}
+
+
+def test_what_comes_back_into_the_selection_is_brought_and_gets_an_id_of_its_own(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+    former = secondary.row(repository).id
+    select(secondary, exclude_repositories=repository)
+    walk(secondary)
+    assert secondary.registry.row(repository) is None
+    moved = make.image(repository, "v1", layers=1)
+    select(secondary)
+
+    walk(secondary)
+
+    assert secondary.digest(repository, "v1") == moved.digest
+    assert secondary.row(repository).id == 2 != former
+
+
+def test_a_wake_of_a_repository_outside_forgets_it_unless_somebody_holds_it(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+    secondary.registry.mark(repository, Reference.tag("v2"))
+    select(secondary, exclude_repositories=repository)
+    lease = secondary.registry.acquire(repository)
+    assert lease is not None
+    wake = WorkMessage(repository=repository, reason="sweep").to_json()
+
+    secondary.receive(wake)
+
+    assert secondary.registry.row(repository) is not None
+    secondary.registry.release(lease)
+    secondary.reset()
+    secondary.receive(wake)
+    assert left_of(secondary, repository) == []
+    assert secondary.requests() == 0
+
+
+def test_a_repository_outside_that_has_no_row_gets_none(secondary: Secondary, repository: str) -> None:
+    select(secondary, exclude_repositories=repository)
+    secondary.receive(WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),)).to_json())
+    assert left_of(secondary, repository) == []
+
+
+def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
+    secondary: Secondary, primary: Place, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1", layers=1)
+    stays = make.image(f"{repository}-stays", "v1", layers=1)
+    secondary.receive(pushed(made), pushed(stays))
+    shutil.rmtree(next(primary.registry.folder.rglob(f"repositories/{repository}")))
+
+    walk(secondary)
+    walk(secondary)
+
+    assert secondary.row(repository).missing_on_primary
+    assert not secondary.row(stays.repository).missing_on_primary
+    assert secondary.digest(repository, "v1") == made.digest
+    assert breaker.read(secondary.store).suspended
+
+    breaker.resume(secondary.store, now=time.time_ns() // 1_000_000)
+    walk(secondary)
+    assert secondary.digest(repository, "v1") is None
+
+    walk(secondary)
+    walk(secondary)
+    assert secondary.registry.row(repository) is None
+    assert findings.get(secondary.store, repository) is None
+    assert secondary.digest(stays.repository, "v1") == stays.digest
+
+
+@pytest.mark.parametrize("status", [401, 500])
+def test_a_repository_is_never_gone_because_a_listing_failed(
+    secondary: Secondary, make: ImageMaker, repository: str, status: int
+) -> None:
+    made = make.image(repository, "v1", layers=1)
+    secondary.receive(pushed(made))
+    secondary.primary_proxy.add(Status(status=status, kind="tags", times=1000))
+
+    secondary.receive(CatalogueMessage().to_json())
+    secondary.sweep()
+
+    assert not secondary.row(repository).missing_on_primary
+    assert findings.get(secondary.store, repository) is None
+    assert secondary.digest(repository, "v1") == made.digest

@@ -1,0 +1,117 @@
+"""What a registry serves and cannot be right: parked with a reason that says what is wrong, and the rest goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from tests.integration.secondary import Secondary, pushed
+from tests.support.images import OCI_INDEX, ImageMaker, Made, digest_of, encode
+from tests.support.proxy import Status
+
+from geosync.copying.graph import MAX_DEPTH
+from geosync.sync_registry.items import FAILED
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OTHER = f"sha256:{'0' * 64}"
+
+
+Bad = tuple[Made, list[Status]]
+"""What was pushed under the tag `bad`, and what the primary does to whoever asks for it."""
+
+
+def manifest(body: bytes, reference: str = "bad", **headers: str) -> Status:
+    """The primary answers so for the manifest of `bad`, or of another reference."""
+    given = {"Content-Type": MANIFEST, **headers}
+    return Status(
+        method="GET", target=re.compile(f"/manifests/{reference}"), status=200, headers=given, body=body, times=99
+    )
+
+
+def layer(made: Made, body: bytes) -> Status:
+    """The primary answers so for the image's layer."""
+    target = re.compile(made.blobs[-1])
+    return Status(method="GET", kind="blob", target=target, status=200, body=body, times=99)
+
+
+def size_of_the_layer(made: Made) -> int:
+    return int(json.loads(made.content)["layers"][-1]["size"])
+
+
+def served(answer: Callable[[Made], Status]) -> Callable[[ImageMaker, str], Bad]:
+    """An image that the primary serves as `answer` says."""
+
+    def push(make: ImageMaker, repository: str) -> Bad:
+        made = make.image(repository, "bad", layers=1, size=2000)
+        return made, [answer(made)]
+
+    return push
+
+
+def with_a_layer_of_another_size(make: ImageMaker, repository: str) -> Bad:
+    """An image whose manifest is exact but for the size of its layer."""
+    lying = {**make.layer(repository, 2000), "size": 2001}
+    return make.image(repository, "bad", layers=0, reuse=[lying]), []
+
+
+def looped(make: ImageMaker, repository: str) -> Bad:
+    """An index that lists an index that lists the first: such digests cannot be found, so one of the two lies."""
+    first = index(OTHER)
+    second = index(digest_of(first))
+    made = replace(make.image(repository, "bad", layers=0), digest=digest_of(first))
+    kind = {"Content-Type": OCI_INDEX}
+    return made, [manifest(first, **kind), manifest(second, OTHER, **kind), manifest(first, digest_of(first), **kind)]
+
+
+def nested_too_deep(make: ImageMaker, repository: str) -> Bad:
+    """An index of an index, and so on, deeper than the bound."""
+    made = make.image(repository, layers=1)
+    for level in range(MAX_DEPTH + 1):
+        made = make.index_of(repository, "bad" if level == MAX_DEPTH else None, [made])
+    return made, []
+
+
+def index(digest: str) -> bytes:
+    listed = [{"mediaType": OCI_INDEX, "digest": digest, "size": 200}]
+    return encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
+
+
+CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
+    "a manifest over 4 MiB": (served(lambda made: manifest(b" " * (4 * 1024 * 1024 + 1))), "4194304"),
+    "a manifest that is another": (
+        served(lambda made: manifest(made.content, **{"Docker-Content-Digest": OTHER})),
+        OTHER,
+    ),
+    "a manifest that is no JSON": (served(lambda made: manifest(b"<html>")), "manifest"),
+    "a layer of other bytes": (served(lambda made: layer(made, b"x" * size_of_the_layer(made))), "hash"),
+    "a layer that is longer than it says": (served(lambda made: layer(made, b"x" * 90_000)), "bytes"),
+    "a size that lies": (with_a_layer_of_another_size, "2001"),
+    "a descriptor loop": (looped, "hashes to"),
+    "an index that is nested too deep": (nested_too_deep, f"nested deeper than {MAX_DEPTH}"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_is_parked_with_its_reason_and_the_others_arrive(
+    secondary: Secondary, make: ImageMaker, repository: str, case: str
+) -> None:
+    push, reason = CASES[case]
+    bad, faults = push(make, repository)
+    good = make.image(repository, "good", layers=1)
+    for fault in faults:
+        secondary.primary_proxy.add(fault)
+    secondary.receive(pushed(bad), pushed(good))
+    secondary.sweep_until(lambda: [one.parked for one in secondary.owed(repository)] == [True])
+    (owed,) = secondary.owed(repository)
+    assert str(owed.reference) == "bad"
+    assert reason in (owed.failure or ""), owed.failure
+    assert secondary.digest(repository, "good") == good.digest
+    assert secondary.digest(repository, "bad") is None
+    row = secondary.row(repository)
+    assert row.state == FAILED
+    assert "bad" in (row.last_sync_failure or "")
+    (letter,) = secondary.dlq.messages
+    assert reason in letter["MessageAttributes"]["reason"]["StringValue"]

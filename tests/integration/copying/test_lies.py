@@ -1,0 +1,65 @@
+"""What answers as if all were well, and is not: nothing is called synced for it, and nothing is given up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from tests.integration.secondary import Secondary, pushed
+from tests.support.images import ImageMaker
+from tests.support.proxy import Fault, Status
+
+from geosync.sync_registry.items import SYNCED
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+LOGIN = b"<html><body>Please sign in</body></html>"
+
+
+def page(method: str | None, kind: str) -> Status:
+    """Whatever is before the registry shows a page, with 200, as long as the fault is there."""
+    return Status(method=method, kind=kind, status=200, headers=PAGE, body=LOGIN, times=999)
+
+
+def stored_nothing(kind: str) -> Status:
+    """A PUT is answered as a registry does that has stored it."""
+    return Status(method="PUT", kind=kind, status=201, times=999)
+
+
+def shows_another() -> Status:
+    """The tag is something else than what was put there."""
+    other = {
+        "Docker-Content-Digest": f"sha256:{'0' * 64}",
+        "Content-Type": "application/vnd.oci.image.manifest.v1+json",
+    }
+    return Status(method="HEAD", kind="tag", status=200, headers=other, times=999)
+
+
+LIES: dict[str, tuple[str, Callable[[], Fault], str]] = {
+    "a tag that was not stored": ("secondary", lambda: stored_nothing("tag"), "after it accepted"),
+    "layers that were not stored": ("secondary", lambda: stored_nothing("upload"), "MANIFEST_BLOB_UNKNOWN"),
+    "another digest under the tag": ("secondary", shows_another, "after it accepted"),
+    "a page for the secondary's tag": ("secondary", lambda: page(None, "tag"), "a page that is not the registry's"),
+    "a page for the primary's tag": ("primary", lambda: page("GET", "tag"), "a page that is not the registry's"),
+    "a page for a layer": ("primary", lambda: page("GET", "blob"), "a page that is not the registry's"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_it_is_tried_again_with_its_reason_until_it_is_true(
+    secondary: Secondary, make: ImageMaker, repository: str, lie: str
+) -> None:
+    where, fault, reason = LIES[lie]
+    proxy = secondary.primary_proxy if where == "primary" else secondary.secondary_proxy
+    proxy.add(fault())
+    made = make.image(repository, "v1", layers=1)
+    secondary.receive(pushed(made))
+    (owed,) = secondary.owed(repository)
+    assert re.search(reason, owed.failure or ""), owed.failure
+    assert not owed.parked
+    assert secondary.row(repository).state != SYNCED
+    proxy.reset()
+    secondary.receive(pushed(made))
+    secondary.sweep_until(lambda: secondary.row(repository).state == SYNCED)
+    assert secondary.digest(repository, "v1") == made.digest
+    assert not secondary.dlq.messages

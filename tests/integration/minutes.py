@@ -1,0 +1,75 @@
+"""A secondary with the queues before it, and its minutes, as the recovery point needs them: nobody waits for one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.integration.secondary import HasUrl, Secondary
+
+from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.messages.work import CatalogueMessage
+from geosync.minute import recovery
+from geosync.operating import status
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.timing import Timing
+
+WALK = CatalogueMessage().to_json()
+TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,))
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Site:
+    """A secondary behind a queue that delivers in any order, and a primary whose heartbeats take the same way."""
+
+    def __init__(self, secondary: Secondary) -> None:
+        self.secondary = secondary
+        self.queue: list[GeoEvent | Heartbeat] = []
+
+    # What recovery.account asks of the two queues.
+
+    def events(self) -> int:
+        return len(self.queue)
+
+    def dead_letters(self) -> int:
+        return len(self.secondary.dlq.messages)
+
+    def beat(self) -> None:
+        self.queue.append(Heartbeat(id="b", site="primary", sent_at=now(), received_at=now()))
+
+    def minute(self) -> status.Status:
+        """A minute of functions/reconcile, in which the queue's counts settle at once."""
+        store = self.secondary.store
+        store.write(Update(key=status.SWEEP, set={"at": now(), "woken": 0}))
+        queues: Any = self
+        return recovery.account(store, queues, settle=0, sleep=lambda _: None)
+
+    def deliver(self, position: int = 0) -> None:
+        self.secondary.receive(self.queue.pop(position).to_json())
+
+    def status(self) -> status.Status:
+        return status.read(self.secondary.store)
+
+
+@contextmanager
+def followed(primary: HasUrl, secondary: HasUrl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A site that follows one registry into another, and finds a comparison complete as soon as it is."""
+    monkeypatch.setattr("geosync.comparing.catalogue.CLEAN_FOR", 0)
+    monkeypatch.setattr("geosync.syncing.backlog.PATIENCE", 0.05)
+    with closing(Secondary(primary, secondary, timing=TIMING)) as one:
+        yield Site(one)
+
+
+def compare(site: Site, *repositories: str) -> status.Status:
+    """A comparison from its beginning to where it is complete."""
+    site.secondary.receive(WALK)
+    site.secondary.sweep_until(lambda: not any(site.secondary.owed(one) for one in repositories))
+    site.minute()
+    return site.minute()

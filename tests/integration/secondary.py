@@ -1,0 +1,220 @@
+"""A secondary in this process: real registries, the sync registry in memory, messages handed in one or many at once."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any, Protocol
+
+from tests.support.images import Made
+from tests.support.proxy import CountingProxy
+
+from geosync.intake.receiver import Receiver
+from geosync.messages.geo_event import EventName, GeoEvent
+from geosync.oci.credentials import Anonymous, Credentials
+from geosync.oci.deadline import Deadline
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.deletes import TagRemover
+from geosync.pair.known_capabilities import KnownCapabilities
+from geosync.pair.site_registries import Registries
+from geosync.registries.registry import Registry
+from geosync.registries.secrets import VendorAccess
+from geosync.sync_registry.items import PARKED_DUE, Owed, Row
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.timing import Timing, ms
+from geosync.syncing.reporting import Reporter
+
+Access = Credentials | VendorAccess
+TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
+LIMITS = Limits(window=1.0)
+FIRST_TIME = 10**12
+"""What is not less than this, in milliseconds, is a time, and no count."""
+_ids = itertools.count(1)
+
+
+class Queue:
+    """What a holder needs of SQS: the DLQ, as a list."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def send_message(self, **message: Any) -> None:
+        self.messages.append(message)
+
+
+class SilentMetrics:
+    def put(self, values: Any, unit: str = "Count") -> None:
+        pass
+
+
+class HasUrl(Protocol):
+    """A registry, or what stands before one."""
+
+    @property
+    def url(self) -> str: ...
+
+
+class Secondary:
+    """Follows the registry `primary` into the registry `secondary`, both seen through proxies that count.
+
+    `probing`: what the secondary's registry does is asked, as in the function; else it is like Distribution.
+    """
+
+    def __init__(
+        self,
+        primary: HasUrl,
+        secondary: HasUrl,
+        *,
+        vendors: tuple[type[Registry], type[Registry]] = (Registry, Registry),
+        accesses: tuple[Access, Access] = (Anonymous(), Anonymous()),
+        probing: bool = False,
+        timing: Timing = TIMING,
+        prefix: str = "",
+        removals: bool = True,
+        store: MemoryStore | None = None,
+        limits: Limits = LIMITS,
+    ) -> None:
+        self.primary_proxy = CountingProxy(primary.url)
+        self.secondary_proxy = CountingProxy(secondary.url)
+        self.deadline = Deadline()
+        self.store = store or MemoryStore()
+        self.registry = SyncRegistry(self.store, timing=timing)
+        self.dlq = Queue()
+        reader = vendors[0](self.primary_proxy.url, accesses[0], deadline=self.deadline)
+        writer = vendors[1](
+            self.secondary_proxy.url,
+            accesses[1],
+            deadline=self.deadline,
+            writes=True,
+            tag_write_seconds=timing.tag_write_timeout,
+        )
+        self.registries = Registries(
+            primary=reader,
+            secondary=writer,
+            remover=TagRemover(writer),
+            capabilities=KnownCapabilities(self.store, writer) if probing else lambda _: Capabilities(),
+            prefix=prefix,
+        )
+        reporter = Reporter(
+            logger=logging.getLogger("secondary"),  # type: ignore[arg-type]
+            metrics=SilentMetrics(),  # type: ignore[arg-type]
+            sqs=self.dlq,  # type: ignore[arg-type]
+            dlq_url="dlq",
+        )
+        self.receiver = Receiver(
+            role="secondary",
+            store=self.store,
+            registry=self.registry,
+            registries=lambda: self.registries,
+            reporter=reporter,
+            deadline=self.deadline,
+            logger=logging.getLogger("secondary"),  # type: ignore[arg-type]
+            removals=removals,
+            limits=limits,
+        )
+
+    def close(self) -> None:
+        self.registries.primary.close()
+        self.registries.secondary.close()
+        self.primary_proxy.close()
+        self.secondary_proxy.close()
+
+    def reset(self) -> None:
+        self.primary_proxy.reset()
+        self.secondary_proxy.reset()
+
+    def requests(self) -> int:
+        return self.primary_proxy.total() + self.secondary_proxy.total()
+
+    def receive(self, *messages: GeoEvent | str) -> None:
+        """Hand the messages in at once, each in a thread of its own, as invocations of the function come."""
+        self._hand_in(messages, lambda: None)
+
+    def receive_together(self, *events: GeoEvent) -> None:
+        """The same of events that are all news, with all of them marked before the first is worked off."""
+        self._hand_in(events, Barrier(len(events), timeout=10).wait)
+
+    def _hand_in(self, messages: Sequence[GeoEvent | str], marked: Callable[[], object]) -> None:
+        bodies = [message if isinstance(message, str) else message.to_json() for message in messages]
+        with ThreadPoolExecutor(len(bodies)) as pool:
+            for done in [pool.submit(self.receiver.receive, body, marked=marked) for body in bodies]:
+                done.result()
+
+    def sweep(self) -> list[str]:
+        """Wake what is due, as functions/reconcile does every minute. Returns the repositories."""
+        due = self.registry.due_repositories()
+        for repository in due:
+            wake = {"version": "1", "kind": "work", "repository": repository, "reason": "sweep"}
+            self.receiver.receive(json.dumps(wake))
+        return due
+
+    def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0, passing: float = 0.0) -> float:
+        """Sweep until `condition` holds; returns how long it took. `passing`: let so many seconds pass before each."""
+        started = time.monotonic()
+        while not condition():
+            if time.monotonic() - started > seconds:
+                items = {
+                    key: item for key, item in self.store.table.items() if "owed#" in key.item or key.item == "row"
+                }
+                raise AssertionError(f"it never came to that: {items}")
+            time.sleep(0.05)
+            self.have_passed(passing)
+            self.sweep()
+        return time.monotonic() - started
+
+    def have_passed(self, seconds: float) -> None:
+        """Make everything that is written down older by `seconds`, as if they had passed, so that no test waits for it.
+
+        Leases and delays come to their end by it; nobody may be at work meanwhile.
+        """
+        for key, item in list(self.store.table.items()):
+            self.store.table[key] = {
+                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE else value
+                for name, value in item.items()
+            }
+
+    def row(self, repository: str) -> Row:
+        row = self.registry.row(repository)
+        assert row is not None
+        return row
+
+    def owed(self, repository: str) -> Sequence[Owed]:
+        return self.registry.owed(repository)
+
+    def digest(self, repository: str, tag: str) -> str | None:
+        """What the secondary's registry has under the tag, asked beside the proxies' counts."""
+        before = self.secondary_proxy.exchanges.copy()
+        seen = self.registries.secondary.head_manifest(self.registries.at_secondary(repository), tag)
+        self.secondary_proxy.exchanges[:] = before
+        return seen.digest if seen is not None else None
+
+
+def pushed(made: Made, *, tag: str | None = None) -> GeoEvent:
+    """The event of a push: by `tag`, else under the reference it was made with (a tag, or by digest)."""
+    name = tag or made.reference
+    return event("created", made.repository, tag=name if ":" not in name else None, digest=made.digest)
+
+
+def event(event_name: EventName, repository: str, *, tag: str | None = None, digest: str | None = None) -> GeoEvent:
+    """An event as functions/notifications publishes it, received now."""
+    number = next(_ids)
+    return GeoEvent(
+        id=f"event-{number}",
+        site="primary",
+        event_name=event_name,
+        repository=repository,
+        tag=tag,
+        digest=digest,
+        media_type=None,
+        occurred_at=None,
+        received_at=time.time_ns() // 1_000_000,
+        source="test",
+        correlation_id=f"correlation-{number}",
+    )

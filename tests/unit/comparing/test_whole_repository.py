@@ -1,0 +1,212 @@
+"""A repository that is owed as a whole: what its comparison marks, in which order it is taken, and what is extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from geosync.comparing.whole_repository import WholeRepository
+from geosync.oci.deadline import Deadline
+from geosync.oci.manifests import Descriptor
+from geosync.pair.selection import Selection
+from geosync.registries.registry import Registry
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.items import ADOPT, KEEP, Lease, Owed, Reference, Seen
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import findings
+from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.syncing.backlog import Backlog
+
+REPOSITORY = "team/app"
+DIGEST = f"sha256:{'1' * 64}"
+START = 1_000_000
+
+
+class Tags(Registry):
+    """A registry with tags of one digest, which it lists two to a page; a test may step in before a page."""
+
+    def __init__(self, *tags: str) -> None:
+        self.deadline = Deadline()
+        self._has_referrers = False
+        self.there = set(tags)
+        self.before_page: Callable[[str | None], None] = lambda last: None
+
+    def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
+        while True:
+            self.before_page(last)
+            page = sorted(tag for tag in self.there if last is None or tag > last)[:2]
+            if not page:
+                return
+            yield page
+            last = page[-1]
+
+    def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
+        if reference not in self.there:
+            return None
+        return Descriptor(media_type="application/vnd.oci.image.manifest.v1+json", digest=DIGEST, size=2)
+
+
+class Site:
+    """A secondary with one repository, between two registries, and a clock that only the test moves."""
+
+    def __init__(self, primary: Tags, secondary: Tags) -> None:
+        self.now = START
+        self.store = MemoryStore()
+        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.primary, self.secondary = primary, secondary
+
+    def compare(self, owed: Owed, *, check: Callable[[], None] = lambda: None) -> None:
+        self.lease = self.acquire()
+        breaker = Breaker(self.store, Limits(), lambda: self.now)
+        held = HeldLease(self.registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
+        try:
+            WholeRepository(
+                self.registry,
+                held,
+                primary=self.primary,
+                secondary=self.secondary,
+                secondary_repository=REPOSITORY,
+                selection=Selection(),
+                store=self.store,
+                breaker=breaker,
+                removals=True,
+                check=check,
+            ).sync(owed)
+        finally:
+            self.registry.release(self.lease)
+
+    def acquire(self) -> Lease:
+        lease = self.registry.acquire(REPOSITORY)
+        assert lease is not None
+        return lease
+
+    def whole(self, *said: str) -> Owed:
+        return self.registry.mark(REPOSITORY, Reference.whole(), if_absent=frozenset(said))
+
+    def push(self, tag: str) -> None:
+        self.registry.mark(REPOSITORY, Reference.tag(tag), expects=DIGEST)
+
+    def seen(self, *tags: str, at: int = 1, missing_since: int | None = None) -> None:
+        """Have the tags seen equal."""
+        lease = self.acquire()
+        seen = Seen(digest=DIGEST, looked_at=at, seen_at=at, missing_since=missing_since)
+        self.registry.record(lease, [(Reference.tag(tag), seen) for tag in tags])
+        self.registry.release(lease)
+
+    def order(self) -> list[str]:
+        """The references as a holder takes them."""
+        backlog = Backlog(self.registry, REPOSITORY, clock=lambda: self.now)
+        backlog.refill({})
+        return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
+
+    def extras(self) -> tuple[str, ...]:
+        found = findings.get(self.store, REPOSITORY)
+        return found.extra_names if found is not None else ()
+
+
+class Cut(Exception):
+    """The invocation ends."""
+
+
+def test_a_push_comes_before_what_the_comparison_marks_after_it() -> None:
+    tags = [f"v{number}" for number in range(6)]
+    primary = Tags(*tags)
+    site = Site(primary, Tags())
+    whole = site.whole()
+    site.now += 60_000
+
+    def push_in_between(last: str | None) -> None:
+        site.now += 1_000
+        if last == "v1":
+            site.push("pushed")
+
+    primary.before_page = push_in_between
+    site.compare(whole)
+
+    assert site.order() == ["pushed", *reversed(tags)]
+    owed = {one.reference.value: one for one in site.registry.owed(REPOSITORY)}
+    assert owed["v5"].marked_at > owed["pushed"].marked_at, "it was marked later"
+    assert owed["v5"].due == owed["v5"].owed_since == whole.marked_at
+    assert not any(one.worked_on for one in owed.values())
+
+
+@pytest.mark.parametrize("said", [(), (KEEP,)])
+def test_a_push_comes_before_what_is_missing(said: tuple[str, ...]) -> None:
+    gone = [f"v{number}" for number in range(4)]
+    site = Site(Tags(), Tags(*gone))
+    site.seen(*gone, missing_since=1)
+    site.now += 24 * 3_600_000
+    whole = site.whole(*said)
+    site.now += 1_000
+    site.push("pushed")
+    site.now += 1_000
+
+    site.compare(whole)
+
+    assert site.order() == ["pushed", *reversed(gone)]
+
+
+def test_a_push_that_the_comparison_finds_too_keeps_its_place() -> None:
+    site = Site(Tags("a", "b", "c"), Tags())
+    whole = site.whole()
+    site.now += 1_000
+    site.push("a")
+    site.now += 1_000
+
+    site.compare(whole)
+
+    assert site.order() == ["a", "c", "b"]
+
+
+def test_extra_tags_are_found_on_both_sides_of_the_cursor_of_a_comparison_that_was_cut() -> None:
+    ours = [f"v{number}" for number in range(6)]
+    site = Site(Tags(*ours), Tags(*ours, "a-extra", "v2-extra", "z-extra"))
+    site.seen("v0", "v2", "v5")
+    parts: list[None] = []
+
+    def cut() -> None:
+        parts.append(None)
+        if len(parts) == 3:
+            raise Cut
+
+    with pytest.raises(Cut):
+        site.compare(site.whole(), check=cut)
+    (resumed,) = site.registry.owed(REPOSITORY, limit=1)
+    assert resumed.cursor == "v3"
+
+    site.compare(resumed)
+
+    assert site.extras() == ("a-extra", "v2-extra", "z-extra")
+
+
+def test_a_comparison_that_was_cut_adopts_what_is_before_its_cursor() -> None:
+    site = Site(Tags("v0", "v1", "v2"), Tags("a-extra", "v0", "v1", "v2"))
+    site.seen("v0", "v1", "v2", at=START)
+    whole = site.whole(ADOPT)
+    resumed = site.registry.advance(whole, "v1")
+    assert resumed is not None
+
+    site.compare(resumed)
+
+    assert {one.reference.value: one.if_absent for one in site.registry.owed(REPOSITORY)} == {"a-extra": {ADOPT}}
+
+
+def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    site = Site(Tags("v0"), Tags("v0", "pushed"))
+    site.seen("v0")
+    whole = site.whole()
+    site.push("pushed")
+    owed_among = site.registry.owed_among
+
+    def discharged_first(repository: str, references: Iterable[Reference]) -> set[Reference]:
+        for owed in site.registry.due(REPOSITORY):
+            if owed.reference.value == "pushed":
+                site.registry.discharge(site.lease, owed, Seen(digest=DIGEST, looked_at=site.now, seen_at=site.now))
+        return owed_among(repository, references)
+
+    monkeypatch.setattr(site.registry, "owed_among", discharged_first)
+    site.compare(whole)
+
+    assert site.extras() == ()

@@ -1,0 +1,388 @@
+"""The recovery point: everything pushed before it is here and was seen; each thing that could make it lie stops it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from geosync.comparing import catalogue
+from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.minute import recovery as reconcile
+from geosync.operating import status
+from geosync.operating.status import Status
+from geosync.recovery import event_cursor, heartbeats
+from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import recovery, walks
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Comparison
+
+MINUTE = 60_000
+START = 100 * MINUTE
+V1, V2 = Reference.tag("v1"), Reference.tag("v2")
+
+
+class Queues:
+    """The counts of the two queues, as SQS answers."""
+
+    def __init__(self) -> None:
+        self.waiting: Iterator[int] = itertools.repeat(0)
+        self.letters = 0
+
+    def events(self) -> int:
+        return next(self.waiting)
+
+    def dead_letters(self) -> int:
+        return self.letters
+
+
+class Secondary:
+    """A secondary's table and its minutes; `now` is the time."""
+
+    def __init__(self) -> None:
+        self.now = START
+        self.store = MemoryStore()
+        self.queues = Queues()
+        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.sweeps = True
+
+    def minute(self) -> Status:
+        """A minute: the primary's heartbeat arrives, and functions/reconcile runs."""
+        self.now += MINUTE
+        self.beat(self.now - 1000)
+        return self.reconcile()
+
+    def beat(self, sent_at: int) -> None:
+        beat = Heartbeat(id="b", site="primary", sent_at=sent_at, received_at=sent_at)
+        heartbeats.record(self.store, beat, now=self.now)
+
+    def reconcile(self) -> Status:
+        if self.sweeps:
+            self.store.write(Update(key=status.SWEEP, set={"at": self.now, "woken": 0}))
+        queues: Any = self.queues
+        return reconcile.account(self.store, queues, clock=lambda: self.now, sleep=lambda _: None)
+
+    def compared(self, started_at: int, **values: Any) -> None:
+        """Write down a walk through the catalogue that was complete."""
+        times = {"started_at": started_at, "finished_at": started_at, "touched_at": started_at, "repositories": 1}
+        done = {"proved_at": started_at, "settled_at": started_at}
+        self.store.write(Update(key=catalogue.KEY, set=times | done | values))
+
+    def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
+        return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
+
+    def status(self, most: int = 100) -> Status:
+        return status.read(self.store, most=most, clock=lambda: self.now)
+
+
+@pytest.fixture
+def secondary() -> Secondary:
+    """A secondary whose first comparison is complete."""
+    one = Secondary()
+    one.compared(START - 10 * MINUTE)
+    return one
+
+
+def sent(secondary: Secondary, minutes_ago: int) -> int:
+    """When the heartbeat of an earlier minute was sent."""
+    return secondary.now - minutes_ago * MINUTE - 1000
+
+
+def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
+    assert secondary.minute().recovery_point == START - 10 * MINUTE, "the first has only just arrived"
+    for _ in range(3):
+        assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def test_before_the_first_comparison_is_complete_nobody_knows_what_is_missing() -> None:
+    secondary = Secondary()
+    for _ in range(3):
+        assert secondary.minute().recovery_point is None
+
+
+def test_without_heartbeats_it_is_what_the_last_comparison_proved_and_stands_still(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    known = secondary.minute().recovery_point
+    for _ in range(10):
+        secondary.now += MINUTE
+        found = secondary.reconcile()
+    assert found.recovery_point == sent(secondary, 10) > (known or 0)
+    assert found.heartbeat is not None
+    assert found.at - found.heartbeat.arrived_at == 10 * MINUTE
+
+
+def test_an_event_that_waits_in_the_queue_stops_it(secondary: Secondary) -> None:
+    """An event may be overtaken by the heartbeats that were sent after it: a queue delivers in any order."""
+    for _ in range(2):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    secondary.queues.waiting = itertools.repeat(1)
+    for _ in range(5):
+        found = secondary.minute()
+    assert found.recovery_point == before
+    assert found.recovery.why == "events wait in the queue: 1"
+    secondary.queues.waiting = itertools.cycle([3, 0, 2])  # busy, and empty now and then
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    pushed = secondary.now - 30 * MINUTE
+    secondary.owe(secondary.now - 20 * MINUTE)
+    secondary.owe(pushed)  # the event of an earlier push of the tag, delivered later
+    secondary.owe(secondary.now, V2)
+    secondary.registry.mark("team/app", Reference.whole())  # to be compared: no push
+    for _ in range(2):
+        assert secondary.minute().recovery_point == pushed
+    lost = secondary.status().would_be_lost
+    assert (lost[0].repository, lost[0].reference, lost[0].pushed_at) == ("team/app", "v1", pushed)
+    assert {one.reference for one in lost} == {"v1", "v2"}
+
+
+def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) -> None:
+    """A DeletionDelay of weeks must not keep the recovery point back for weeks."""
+    secondary.registry.mark("team/app", V1, expects=ABSENT, pushed_at=secondary.now)
+    secondary.registry.mark("team/app", V2, if_absent=frozenset({MISSING}), pushed_at=secondary.now)
+    for _ in range(3):
+        secondary.minute()
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().would_be_lost == ()
+    pushed_at = secondary.now
+    secondary.registry.mark("team/app", V1, expects="sha256:a", pushed_at=pushed_at)
+    assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
+
+
+def test_when_the_sweep_stops_so_does_it(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    secondary.sweeps = False
+    points = {secondary.minute().recovery_point for _ in range(15)}
+    assert max(point or 0 for point in points) == START + 3 * MINUTE + 5 * MINUTE - MINUTE - 1000
+    assert secondary.status().recovery.why == "the sweep does not run"
+
+
+def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    recovery.refused(secondary.store, now=secondary.now)
+    secondary.queues.letters = 1
+    for _ in range(3):
+        assert secondary.minute().recovery_point == before
+    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked"
+    secondary.queues.letters = 0
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert not secondary.status().refused
+
+
+def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    pushed = secondary.now - 30_000
+    secondary.registry.fail(secondary.owe(pushed), "schema 1 is refused", parked=True)
+    secondary.queues.letters = 1
+    for _ in range(3):
+        found = secondary.minute()
+    assert found.recovery_point == pushed
+    assert found.recovery_point_but_parked == sent(secondary, 1)
+    secondary.queues.letters = 2  # one more than is parked: redriven, after a function that crashed before the mark
+    assert secondary.minute().recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+
+
+def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    before = secondary.status().recovery_point
+    for number in range(5):
+        secondary.owe(secondary.now - number, Reference.tag(f"v{number}"))
+    assert secondary.status(most=3).recovery_point == before
+    assert secondary.status(most=3).open_repositories == 1
+
+
+# ── notifications that the registry lost ──
+
+
+def lose(secondary: Secondary) -> None:
+    owed = secondary.owe(secondary.now, comparison=Comparison(walk=secondary.now, unannounced=True))
+    recovery.lost(secondary.store, owed, now=secondary.now)
+    secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
+
+
+def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    for _ in range(3):
+        assert secondary.minute().recovery_point == START - 10 * MINUTE
+    secondary.compared(secondary.now)
+    assert secondary.minute().recovery_point == secondary.now - MINUTE, (
+        "no event has come since: it may still be silent"
+    )
+    secondary.store.write(Update(key=event_cursor.KEY, set={"id": "e", "received_at": secondary.now}))
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().lost is None
+
+
+def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    seen = {"digest": "sha256:a", "looked_at": secondary.now, "seen_at": secondary.now, "unannounced": True}
+    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
+    for _ in range(2):  # delivered twice
+        recovery.came_late(secondary.store, "team/app", V1)
+    assert secondary.status().lost is None
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+# ── what makes a comparison complete ──
+
+
+def walk(secondary: Secondary, repositories: int = 1) -> int:
+    """A walk that was through the catalogue just now."""
+    times = {"started_at": secondary.now, "finished_at": secondary.now, "touched_at": secondary.now}
+    secondary.store.write(Update(key=catalogue.KEY, set=times | {"repositories": repositories}))
+    return secondary.now
+
+
+def compare(secondary: Secondary, started_at: int, repository: str = "team/app") -> None:
+    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.now))
+
+
+def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
+    secondary = Secondary()
+    started_at = walk(secondary, repositories=2)
+    compare(secondary, started_at)
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "one of two repositories is compared"
+    found = secondary.owe(0, comparison=Comparison(walk=started_at))
+    compare(secondary, started_at, "team/other")
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "a tag that it found is owed"
+    secondary.registry.fail(found, "schema 1 is refused", parked=True)
+    for _ in range(3):
+        assert secondary.minute().proved_at is None, "a tag that it found is parked"
+    assert secondary.status().recovery_point is None
+    assert secondary.status().recovery_point_but_parked == sent(secondary, 1)
+    secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
+    secondary.minute()
+    assert secondary.minute().proved_at == started_at
+    assert secondary.status().recovery_point == sent(secondary, 1)
+
+
+def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() -> None:
+    secondary = Secondary()
+    started_at = walk(secondary, repositories=3)
+
+    def is_due() -> bool:
+        return catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=120)
+
+    for number in range(2):
+        compare(secondary, started_at, f"team/app-{number}")
+        for _ in range(3):
+            secondary.minute()
+            assert not is_due()
+    secondary.now += catalogue.STALLED_AFTER
+    assert is_due()
+
+
+def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
+    assert not catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    catalogue.ask(secondary.store)
+    assert catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    assert catalogue.is_due(catalogue.latest(MemoryStore()), now=0, every=0)
+
+
+# ── when an event says it was pushed ──
+
+
+@pytest.mark.parametrize(
+    ("occurred_at", "pushed_at"),
+    [
+        ("2026-11-24T05:45:04.878311822Z", 1_795_499_104_878),
+        ("2026-11-24T06:45:04+01:00", 1_795_499_104_000),
+        ("2026-11-24T05:45:04", 1_795_499_108_100),  # in no time zone: it says nothing
+        ("2027-01-01T00:00:00Z", 1_795_499_108_100),  # a clock that is ahead
+        ("yesterday", 1_795_499_108_100),
+        (None, 1_795_499_108_100),
+        ("0001-01-01T00:00:00Z", 0),
+    ],
+)
+def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: int) -> None:
+    event = GeoEvent(
+        id="e",
+        site="p",
+        event_name="created",
+        repository="a",
+        tag="v1",
+        digest=None,
+        media_type=None,
+        occurred_at=occurred_at,
+        received_at=1_795_499_108_100,
+        source="test",
+        correlation_id="c",
+    )
+    assert event.pushed_at == pushed_at
+
+
+def see(secondary: Secondary, digest: str, **values: Any) -> None:
+    """Write down that V1 was seen equal."""
+    seen = {"digest": digest, "looked_at": START, "seen_at": START, **values}
+    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
+
+
+def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing_back(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    secondary.owe(pushed_at=START - MINUTE)
+    found = secondary.status()
+    assert found.would_be_lost == ()
+    assert found.recovery_point == START
+    assert not found.nothing_owed, "it will be looked at all the same"
+
+
+@pytest.mark.parametrize(
+    ("seen", "mark"),
+    [
+        ({"digest": "sha256:before"}, {}),
+        ({"digest": "sha256:a", "primary": "another"}, {}),
+        ({"digest": "sha256:a"}, {"distrust": frozenset({"sha256:layer"})}),
+    ],
+    ids=["something else was seen", "seen under another primary", "verification found it broken"],
+)
+def test_what_is_announced_and_not_known_to_be_here_would_be_lost(
+    secondary: Secondary, seen: dict[str, Any], mark: dict[str, Any]
+) -> None:
+    secondary.compared(START)
+    see(secondary, **seen)
+    secondary.owe(pushed_at=START - MINUTE, **mark)
+    assert [one.reference for one in secondary.status().would_be_lost] == ["v1"]
+    assert secondary.status().recovery_point == START - MINUTE
+
+
+def test_what_was_announced_again_and_could_not_be_looked_at_would_be_lost(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    secondary.registry.fail(secondary.owe(pushed_at=START - MINUTE), "503")
+    assert len(secondary.status().would_be_lost) == 1
+
+
+def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a")
+    for digest in ("sha256:b", "sha256:a"):
+        secondary.registry.mark("team/app", V1, expects=digest, pushed_at=START)
+    assert len(secondary.status().would_be_lost) == 1
+
+
+def test_what_was_seen_and_cannot_be_read_counts_as_not_seen(secondary: Secondary) -> None:
+    secondary.compared(START)
+    see(secondary, "sha256:a", looked_at="nonsense")
+    secondary.owe(pushed_at=START)
+    assert len(secondary.status().would_be_lost) == 1

@@ -1,0 +1,82 @@
+"""A lease in a holder's hand: what its renewing thread must not do."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from geosync.errors import LeaseLost
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.timing import Timing
+
+TIMING = Timing.scaled_to(0.6, settle=1.0, suspect=1.0)  # renewed every 0.05 s
+REPOSITORY = "group/app"
+
+
+class Hand:
+    """A held lease, and what its thread told."""
+
+    def __init__(self) -> None:
+        self.registry = SyncRegistry(MemoryStore(), timing=TIMING)
+        lease = self.registry.acquire(REPOSITORY)
+        assert lease is not None
+        self.moved = threading.Event()
+        self.lost: list[LeaseLost] = []
+        self.held = HeldLease(self.registry, lease, on_moved=self.moved.set, on_lost=self.lost.append)
+
+
+def test_a_lease_lives_on_while_it_is_held() -> None:
+    hand = Hand()
+    with hand.held:
+        time.sleep(2 * TIMING.lease)
+        assert hand.registry.acquire(REPOSITORY) is None
+        hand.held.check_tag_write()
+    assert not hand.lost
+
+
+def test_references_that_come_in_are_heard_of() -> None:
+    hand = Hand()
+    with hand.held:
+        hand.registry.mark(REPOSITORY, Reference.tag("v1"))
+        assert hand.registry.knock(REPOSITORY) is None
+        assert hand.moved.wait(10 * TIMING.renewal)
+
+
+def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
+    hand = Hand()
+    with hand.held:
+        hand.registry.release(hand.held.lease)
+        assert hand.registry.acquire(REPOSITORY) is not None
+        time.sleep(4 * TIMING.renewal)
+        with pytest.raises(LeaseLost):
+            hand.held.check_tag_write()
+    assert len(hand.lost) == 1
+
+
+def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    hand = Hand()
+    finish = hand.registry.finish
+
+    def slow(lease: Lease, leaving: object = ()) -> bool:
+        finished = finish(lease)
+        time.sleep(4 * TIMING.renewal)
+        return finished
+
+    monkeypatch.setattr(hand.registry, "finish", slow)
+    with hand.held:
+        assert hand.held.finish(hand.held.lease)
+        time.sleep(2 * TIMING.renewal)
+    assert not hand.lost
+    assert hand.registry.acquire(REPOSITORY) is not None
+
+
+def test_no_thread_is_left() -> None:
+    before = threading.active_count()
+    with Hand().held:
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before

@@ -1,0 +1,264 @@
+"""GitLab's verification states: what each transition writes, and when it writes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from geosync.sync_registry.items import ROW, Reference, Row, Seen
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import counters
+from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import due_shard, verification_shard
+from geosync.sync_registry.transitions import verification as transitions
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY, MISMATCH, Round
+from geosync.verifying.counts import verification_counts
+
+REPOSITORY = "group/app"
+NOW = 1_800_000_000_000
+ROW_KEY = Key(REPOSITORY, ROW)
+A = "sha256:" + "a" * 64
+
+
+class Site:
+    """A store in memory, a time that is set, and one synced repository."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.store = MemoryStore()
+        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        lease = self.registry.knock(REPOSITORY)
+        assert lease is not None
+        assert self.registry.finish(lease)
+
+    @property
+    def item(self) -> dict[str, Any]:
+        return dict(self.store.table[ROW_KEY])
+
+    @property
+    def row(self) -> Row:
+        return Row.from_item(self.item)
+
+    def start(self) -> Round:
+        assert transitions.not_now(self.item, now=self.now, asked=False) is None
+        return Round.of(self.store.write(transitions.start(self.item, now=self.now)) or {}, phase="tags")
+
+    def fail(self, at: Round, **more: Any) -> None:
+        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now": self.now, **more}
+        self.store.transact(transitions.fail(at, MISMATCH, **given))
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def test_what_was_synced_is_pending_and_due_at_once(site: Site) -> None:
+    assert site.row.verification_state == "0"
+    assert (site.item["due"], site.item["due_shard"]) == (NOW, verification_shard(REPOSITORY))
+    assert transitions.not_now(site.item, now=NOW - 1, asked=False) == "it is not due"
+    assert transitions.not_now(site.item, now=NOW - 1, asked=True) is None
+
+
+def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site) -> None:
+    before = site.item
+    at = site.start()
+    assert (site.row.verification_state, site.row.verification_started_at) == ("1", NOW)
+    with pytest.raises(ConditionFailed):
+        site.store.write(transitions.start(before, now=NOW))
+    assert transitions.not_now(site.item, now=NOW, asked=True) == "a verification is at it"
+
+    site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER))
+    site.now += ABANDONED_AFTER
+    assert Round.of(site.item, phase="tags").phase == "tags"
+    again = site.start()
+    assert site.row.verification_started_at == NOW, "the same round"
+    with pytest.raises(ConditionFailed):
+        site.store.write(transitions.keep(at, NOW))
+    site.store.write(transitions.keep(again, NOW))
+
+
+def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
+    at = site.start()
+    kept = Round.of({**site.item}, phase="tags")
+    assert kept == at
+    moved = Round(
+        repository=REPOSITORY,
+        until=at.until,
+        phase="listing",
+        cursor="v7",
+        day=NOW // DAY,
+        spent=12,
+        retry_count=0,
+        counted=None,
+    )
+    site.store.write(transitions.keep(moved, NOW + 5))
+    read = Round.of(site.item, phase="tags")
+    assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY)) == ("listing", "v7", 12, 0)
+    site.now += 5
+    site.store.write(transitions.keep(site.start(), NOW + 9, anew=True))
+    assert site.row.verification_state == "0"
+    assert Round.of(site.item, phase="tags").cursor == ""
+
+
+def test_a_round_that_ends_well(site: Site) -> None:
+    site.fail(site.start())
+    site.now = site.item["due"]
+    site.store.transact(transitions.succeed(site.start(), "equal", now=site.now, due=site.now + 1000))
+
+    row = site.row
+    assert (row.verification_state, row.verified_at, row.verification_checksum) == ("2", site.now, "equal")
+    assert (row.verification_retry_count, row.verification_retry_at, row.verification_failure) == (0, None, None)
+    assert (row.checksum_mismatch, row.verification_checksum_mismatched) == (False, None)
+    assert site.item["due"] == site.now + 1000
+    assert (verification_counts(site.store).verified, verification_counts(site.store).failed) == (1, 0)
+
+
+def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site) -> None:
+    for count, seconds in ((1, 16), (2, 31), (3, 96)):
+        site.fail(site.start())
+        row = site.row
+        assert (row.verification_state, row.verification_failure, row.verified_at) == ("3", MISMATCH, site.now)
+        assert (row.verification_checksum, row.verification_checksum_mismatched) == ("ours", "theirs")
+        assert row.checksum_mismatch
+        assert row.verification_retry_count == count
+        assert row.verification_retry_at == site.now + seconds * 1000 == site.item["due"]
+        site.now = site.item["due"]
+    assert verification_counts(site.store).failed == 1
+
+
+def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
+    site.fail(site.start())
+    site.now = site.item["due"]
+    site.fail(site.start(), checksums=None)
+
+    assert (site.row.verification_checksum, site.row.checksum_mismatch) == (None, False)
+    counts = verification_counts(site.store)
+    assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
+
+
+def test_a_row_in_which_something_was_marked_is_not_synced_and_waits_for_that(site: Site) -> None:
+    at = site.start()
+    site.registry.mark(REPOSITORY, Reference.tag("v1"))
+    site.fail(at, owed=True)
+
+    assert (site.row.state, site.row.verification_state) == ("0", "3")
+    assert "due" not in site.item
+    assert site.registry.due_repositories() == [REPOSITORY]
+
+
+def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> None:
+    at = site.start()
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), distrust=frozenset({A}))
+    site.fail(at, owed=True)
+    lease = site.registry.acquire(REPOSITORY)
+    assert lease is not None
+    (owed,) = site.registry.due(REPOSITORY)
+    assert owed.distrust == {A}
+    assert site.registry.discharge(lease, owed, Seen(digest=A, looked_at=NOW, seen_at=NOW))
+    assert site.registry.finish(lease)
+
+    assert (site.row.state, site.row.verification_state) == ("2", "0")
+    assert site.item["due"] == NOW
+    assert transitions.retry_at(site.item, now=NOW, asked=False) == NOW + 16_000
+    assert transitions.retry_at(site.item, now=NOW, asked=True) is None
+    assert transitions.retry_at(site.item, now=NOW + 16_000, asked=False) is None
+
+
+@pytest.mark.parametrize("end", ["keep", "succeed", "fail"])
+def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
+    at = site.start()
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), expects=A)
+    site.registry.knock(REPOSITORY, take=False)
+    before = site.item
+
+    with pytest.raises((ConditionFailed, TransactionFailed)):
+        if end == "keep":
+            site.store.write(transitions.keep(at, NOW))
+        elif end == "succeed":
+            site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW))
+        else:
+            site.fail(at)
+    assert site.item == before
+    assert site.row.verification_state == "4"
+    assert transitions.not_now(site.item, now=NOW, asked=True) == "something is owed in it"
+    assert verification_counts(site.store).failed == 0
+
+
+def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) -> None:
+    at = site.start()
+    assert site.registry.acquire(REPOSITORY) is not None
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), expects=A)
+    assert site.registry.knock(REPOSITORY) is None
+
+    for leased in (False, True):
+        with pytest.raises(ConditionFailed):
+            site.store.write(
+                transitions.keep(
+                    Round(
+                        repository=REPOSITORY,
+                        until=at.until,
+                        phase="tags",
+                        cursor="",
+                        day=0,
+                        spent=0,
+                        retry_count=0,
+                        counted=None,
+                        leased=leased,
+                    ),
+                    NOW,
+                )
+            )
+
+
+def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
+    at = site.start()
+    lease = site.registry.acquire(REPOSITORY)
+    assert lease is not None
+    with pytest.raises(TransactionFailed):
+        site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW + 1000))
+    held = Round(
+        repository=REPOSITORY,
+        until=at.until,
+        phase="",
+        cursor="",
+        day=0,
+        spent=0,
+        retry_count=0,
+        counted=None,
+        leased=True,
+    )
+    site.store.transact(transitions.succeed(held, "equal", now=NOW, due=NOW + 1000))
+
+    assert (site.item["due"], site.item["due_shard"]) == (lease.expires, due_shard(REPOSITORY))
+    assert site.registry.finish(lease)
+    assert (site.item["due"], site.item["due_shard"]) == (NOW + 1000, verification_shard(REPOSITORY))
+    assert site.row.verification_state == "2", "nothing was copied: it is as it was verified"
+
+
+def test_a_comparison_that_copied_something_leads_to_another_verification(site: Site) -> None:
+    site.store.transact(transitions.succeed(site.start(), "equal", now=NOW, due=NOW + DAY))
+    whole = site.registry.mark(REPOSITORY, Reference.whole())
+    lease = site.registry.acquire(REPOSITORY)
+    assert lease is not None
+    assert site.registry.discharge(lease, whole, None)
+    assert site.row.verification_state == "2", "a comparison alone changes nothing"
+    tag = site.registry.mark(REPOSITORY, Reference.tag("v1"))
+    assert site.registry.discharge(lease, tag, Seen(digest=A, looked_at=NOW, seen_at=NOW))
+    assert site.registry.finish(lease)
+
+    assert site.row.verification_state == "0"
+    assert site.item["due"] == NOW
+
+
+def test_a_row_of_an_older_version_can_be_asked_for_and_joins(site: Site) -> None:
+    old = {"repository": REPOSITORY, "item": ROW, "state": "2", "verification_state": "0", "revision": 3}
+    site.store.table[ROW_KEY] = old
+    assert transitions.not_now(site.item, now=NOW, asked=False) == "it is not due"
+    assert transitions.not_now(site.item, now=NOW, asked=True) is None
+    at = Round.of(site.store.write(transitions.start(site.item, now=NOW)) or {}, phase="tags")
+    site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW + DAY))
+    assert site.item["due_shard"] == verification_shard(REPOSITORY)
+    assert counters.moved(REPOSITORY, counters.VERIFIED, counters.VERIFIED) == []

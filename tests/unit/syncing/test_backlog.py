@@ -1,0 +1,153 @@
+"""What a holder takes next, and for what it waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sweep import FAILED_SHARE
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.syncing.backlog import COOLDOWNS, LINGER, PATIENCE, TAKE, Backlog
+
+REPOSITORY = "team/app"
+CHILD = Reference.digest("sha256:" + "a" * 64)
+
+
+class Clock:
+    """Seconds that only the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def wall(self) -> int:
+        return round(self.seconds * 1000)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def registry(clock: Clock) -> SyncRegistry:
+    return SyncRegistry(MemoryStore(), clock=clock.wall, monotonic=clock.monotonic)
+
+
+@pytest.fixture
+def backlog(registry: SyncRegistry, clock: Clock) -> Backlog:
+    return Backlog(registry, REPOSITORY, clock=clock.wall, monotonic=clock.monotonic)
+
+
+def mark(registry: SyncRegistry, name: str) -> Owed:
+    return registry.mark(REPOSITORY, Reference.tag(name))
+
+
+def taken(backlog: Backlog, *, idle: bool = True) -> str | None:
+    owed = backlog.take(idle=idle)
+    return owed.reference.value if owed is not None else None
+
+
+def test_nothing_owed_is_nothing_to_wait_for(backlog: Backlog) -> None:
+    assert backlog.refill({}) is None
+
+
+def test_the_newest_is_taken_first(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    for name in ("old", "new"):
+        mark(registry, name)
+        clock.seconds += 0.1
+    assert backlog.refill({}) == 0
+    assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", None]
+
+
+def test_what_failed_comes_after_what_was_never_tried(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    failed = mark(registry, "failed")
+    registry.fail(failed, "dublin: GET /v2/: 503")
+    for name in ("old", "new"):
+        mark(registry, name)
+        clock.seconds += 0.1
+    clock.seconds += 90  # it is due again, and became so after the others
+    assert backlog.refill({}) == 0
+    assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", "failed"]
+
+
+def test_much_that_failed_hides_nothing_that_was_never_tried(
+    backlog: Backlog, registry: SyncRegistry, clock: Clock
+) -> None:
+    fresh = [f"fresh-{number:03}" for number in range(2 * TAKE)]
+    for name in fresh:
+        mark(registry, name)
+    for number in range(2 * TAKE):
+        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+    clock.seconds += 90
+    backlog.refill({})
+
+    page = list(iter(lambda: taken(backlog), None))
+
+    assert page[:TAKE] == fresh[: TAKE - 1 : -1]
+    assert len(page) == TAKE + TAKE // FAILED_SHARE
+    assert all(name is not None and name.startswith("failed-") for name in page[TAKE:])
+
+
+def test_what_failed_alone_is_taken_as_much_as_there_is(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    for number in range(2 * TAKE):
+        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+    clock.seconds += 90
+    mark(registry, "fresh")
+    backlog.refill({})
+
+    page = list(iter(lambda: taken(backlog), None))
+
+    assert (page[0], len(page)) == ("fresh", TAKE)
+
+
+def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRegistry) -> None:
+    owed = mark(registry, "v1")
+    assert backlog.refill({owed.reference}) is None
+    assert taken(backlog) is None
+
+
+def test_a_digest_waits_for_the_index_that_may_bring_it(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+    registry.mark(REPOSITORY, CHILD, expects=CHILD.value)
+    assert backlog.refill({}) == pytest.approx(PATIENCE)
+    assert taken(backlog) is None
+    clock.seconds += PATIENCE
+    assert taken(backlog) == CHILD.value
+
+
+def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
+    backlog: Backlog, registry: SyncRegistry, clock: Clock
+) -> None:
+    soon, later = mark(registry, "soon"), mark(registry, "later")
+    registry.postpone(soon, clock.wall() + 2_000)
+    registry.postpone(later, clock.wall() + round(LINGER * 1000) + 1)
+    assert backlog.refill({}) == pytest.approx(2.0)
+    clock.seconds += 2.0
+    assert [taken(backlog), taken(backlog)] == ["soon", None]
+
+
+def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often(
+    backlog: Backlog, registry: SyncRegistry, clock: Clock
+) -> None:
+    for pause in (*COOLDOWNS, COOLDOWNS[-1]):
+        mark(registry, "v1")
+        backlog.references_came_in()
+        backlog.refill({})
+        owed = backlog.take(idle=True)
+        assert owed is not None
+        backlog.ended(owed, marked_again=True)
+        assert backlog.refill({}) == pytest.approx(pause)
+        assert taken(backlog) is None
+        clock.seconds += pause
+
+
+def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, registry: SyncRegistry) -> None:
+    registry.mark(REPOSITORY, Reference.whole())
+    mark(registry, "v1")
+    backlog.refill({})
+    assert taken(backlog) == "v1"
+    assert taken(backlog, idle=False) is None
+    assert taken(backlog, idle=True) == "*"

@@ -1,0 +1,65 @@
+"""The counters of verified rows move with the rows."""
+
+from __future__ import annotations
+
+from geosync.sync_registry.items import ROW, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import counters
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.verifying.counts import VerificationCounts, verification_counts
+
+REPOSITORY = "group/app"
+
+
+def counted(store: MemoryStore, before: str | None, after: str | None) -> None:
+    store.transact(counters.moved(REPOSITORY, before, after))
+
+
+def test_a_row_is_counted_once_wherever_it_goes() -> None:
+    store = MemoryStore()
+    store.write(Update(key=Key("#site", "counter#rows"), add={"value": 3}))
+
+    counted(store, None, counters.VERIFIED)
+    expected = {"total": 3, "verified": 1, "failed": 0, "checksummed": 1, "checksum_failed": 0}
+    assert verification_counts(store) == VerificationCounts(**expected)
+    counted(store, counters.VERIFIED, counters.FAILED)
+    assert verification_counts(store) == VerificationCounts(**expected | {"verified": 0, "failed": 1})
+    counted(store, counters.FAILED, counters.UNREADABLE)
+    assert verification_counts(store) == VerificationCounts(
+        total=3, verified=0, failed=1, checksummed=0, checksum_failed=1
+    )
+    assert counters.moved(REPOSITORY, counters.FAILED, counters.FAILED) == []
+
+
+def test_a_verified_row_whose_sync_fails_is_not_counted_any_more() -> None:
+    store = MemoryStore()
+    registry = SyncRegistry(store)
+    registry.knock(REPOSITORY, take=False)
+    store.write(Update(key=Key(REPOSITORY, ROW), set={"verification_counted": counters.VERIFIED}))
+    counted(store, None, counters.VERIFIED)
+
+    owed = registry.mark(REPOSITORY, Reference.tag("v1"))
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    assert registry.fail(owed, "no such manifest", parked=True)
+    assert registry.finish(lease)
+
+    assert verification_counts(store).verified == 0
+    changed = store.get(Key(REPOSITORY, ROW))
+    assert changed is not None
+    assert "verification_counted" not in changed
+
+
+def test_a_verified_row_that_is_synced_again_stays_counted_until_it_is_verified() -> None:
+    store = MemoryStore()
+    registry = SyncRegistry(store)
+    registry.knock(REPOSITORY, take=False)
+    store.write(Update(key=Key(REPOSITORY, ROW), set={"verification_counted": counters.VERIFIED}))
+    counted(store, None, counters.VERIFIED)
+
+    lease = registry.knock(REPOSITORY)
+    assert lease is not None
+    assert registry.finish(lease)
+
+    assert verification_counts(store).verified == 1
