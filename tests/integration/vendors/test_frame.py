@@ -21,8 +21,9 @@ from geosync.oci import media_types
 from geosync.oci.auth import pull
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 from geosync.sync_registry.items import Reference
 
 EMPTY = b"{}"

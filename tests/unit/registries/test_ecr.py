@@ -13,10 +13,10 @@ from moto import mock_aws
 from geosync.errors import ConfigurationError, NotFound
 from geosync.oci.credentials import Borrowed
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
 from geosync.registries import vendors
 from geosync.registries.opening import open_registry
-from geosync.registries.registry import ListedTag
 from geosync.registries.vendors.ecr import Ecr
 from geosync.registries.vendors.ecr_account import EcrAccount, Place
 

@@ -13,11 +13,11 @@ import pytest
 from geosync.copying.outcome import VerificationEnding
 from geosync.oci import media_types
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.settings import Bounds
 from geosync.pair.site_registries import Registries
-from geosync.registries.registry import ListedTag
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.changes import Key, Update

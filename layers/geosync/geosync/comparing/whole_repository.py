@@ -18,10 +18,10 @@ from geosync.comparing.missing_referrers import MissingReferrers
 from geosync.copying.outcome import Outcome
 from geosync.copying.referrers import is_fallback_tag
 from geosync.errors import NotFound, Refused, Unauthorized
-from geosync.oci.listings import PAGE_SIZE
+from geosync.oci.listings import PAGE_SIZE, ListedTag
 from geosync.oci.manifests import Descriptor
 from geosync.pair.selection import Selection
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import ADOPT, Owed, Reference, Seen

@@ -11,8 +11,8 @@ One item per event, in a DynamoDB table:
 
 notifications/publish.py writes it, operating/audit.py adds what operators did; here it is read. One query reads one
 hour. A page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it then ends early
-and says where to go on. So does a page that is filtered, after EXAMINED entries: no index holds what a filter asks for, since
-each would cost every push a write.
+and says where to go on. So does a page that is filtered, after EXAMINED entries: no index holds what a filter asks for,
+since each would cost every push a write.
 """
 
 from __future__ import annotations

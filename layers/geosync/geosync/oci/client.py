@@ -12,7 +12,7 @@ from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import PAGE_SIZE, NoReferrersApi, pages
+from geosync.oci.listings import PAGE_SIZE, ListedTag, NoReferrersApi, pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
@@ -38,6 +38,9 @@ class RegistryClient(UploadVerbs):
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
     mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
     """
+
+    lists_digests: bool = False
+    """Whether `tags_with_digests` gives digests."""
 
     def __init__(
         self,
@@ -223,6 +226,11 @@ class RegistryClient(UploadVerbs):
         for page in pages(self._requests, path, (auth.pull(repository),)):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
+
+    def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
+        """Yield the tags page by page, as `tags`, with their digests where the registry's listing has them."""
+        for page in self.tags(repository, last=last):
+            yield [ListedTag(tag, None) for tag in page]
 
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from geosync.errors import ContentError
 from geosync.oci import media_types
@@ -17,6 +17,13 @@ MAX_PAGE_BYTES = 8 * 1024 * 1024
 PAGE_SIZE = 1000
 
 _NO_REFERRERS_API = frozenset({404, 405, 501})
+
+
+class ListedTag(NamedTuple):
+    """One entry of a listing; `digest` is None where the registry's listing does not say it."""
+
+    tag: str
+    digest: str | None
 
 
 class NoReferrersApi(Exception):

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
+from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.pace import Pace
+from geosync.pair.pair import Pair
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.pair.settings import SyncSettings
 from geosync.registries.opening import open_registry
@@ -57,6 +59,10 @@ class Registries:
         if not is_repository(name):
             raise ConfigurationError(f"{name[:80]}…: REPOSITORY_PREFIX makes it longer than a repository's name may be")
         return name
+
+    def pair(self, repository: str) -> Pair:
+        """The primary's `repository` and this site's copy of it; raises ConfigurationError as `at_secondary`."""
+        return Pair(Repository(self.primary, repository), Repository(self.secondary, self.at_secondary(repository)))
 
     def credentials(self, name: str) -> str:
         """The version of the credentials for the one of the two that an error or a hold names; no secret."""

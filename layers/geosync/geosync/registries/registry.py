@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import ClassVar
 
 from geosync.errors import NotFound, Refused
 from geosync.oci.client import RegistryClient
@@ -24,13 +24,6 @@ from geosync.registries.secrets import SecretType, VendorAccess
 
 MADE_SECONDS = 60.0
 """So long a repository that we made is not made again when a request misses it."""
-
-
-class ListedTag(NamedTuple):
-    """One entry of a listing; `digest` is None where the registry's listing does not say it."""
-
-    tag: str
-    digest: str | None
 
 
 class Registry(RegistryClient):
@@ -55,8 +48,6 @@ class Registry(RegistryClient):
     """What errors for people call it."""
     SECRETS: ClassVar[Mapping[str, SecretType]] = {}
     """Types of secret beside those that every registry takes (secrets.PLAIN)."""
-    lists_digests: bool = False
-    """Whether `tags_with_digests` gives digests."""
 
     def __init__(
         self,
@@ -94,11 +85,6 @@ class Registry(RegistryClient):
         if isinstance(access, VendorAccess):
             raise TypeError(f"{type(access).__name__} is another vendor's")
         return access
-
-    def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
-        """Yield the tags page by page, as `tags`, with their digests where the registry's listing has them."""
-        for page in self.tags(repository, last=last):
-            yield [ListedTag(tag, None) for tag in page]
 
     def make_repository(self, repository: str) -> bool:  # noqa: ARG002 - the plain answer
         """Make `repository`, which the registry says it has not; False where that is not ours to do.

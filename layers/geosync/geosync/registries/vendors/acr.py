@@ -24,11 +24,12 @@ from urllib.parse import quote, urlsplit
 from geosync.errors import Unauthorized
 from geosync.oci.credentials import Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.signing import expires_at
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.exchange import Exchange, now, renewal, secure
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 
 AUTHORITY = "https://login.microsoftonline.com"

@@ -23,10 +23,11 @@ from urllib.parse import urlsplit
 from geosync.errors import ConfigurationError, OutcomeUnknown, Refused
 from geosync.oci.credentials import Anonymous, Borrowed, Credentials
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.uploads import UploadLimits
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 from geosync.registries.vendors.ecr_account import EcrAccount, Place
 

@@ -19,10 +19,11 @@ from geosync.errors import NotFound, Refused
 from geosync.oci.auth import pull
 from geosync.oci.credentials import Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
+from geosync.oci.listings import ListedTag
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.exchange import Exchange
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretType, VendorAccess
 from geosync.registries.vendors.google_access import ExternalAccount, ServiceAccount
 

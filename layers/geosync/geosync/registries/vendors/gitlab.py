@@ -12,10 +12,11 @@ from collections.abc import Iterator
 
 from geosync.errors import Refused, Unauthorized
 from geosync.oci.auth import pull
+from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
 from geosync.oci.media_types import SCHEMA1
 from geosync.oci.references import check_repository, is_digest, is_tag
-from geosync.registries.registry import ListedTag, Registry
+from geosync.registries.registry import Registry
 
 PAGE_SIZE = 100
 
