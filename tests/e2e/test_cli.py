@@ -115,7 +115,7 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Geosyn
 
 def policies() -> list[dict[str, Any]]:
     """The policies that the manual gives: to look, and to act besides."""
-    manual = (local_emulator.ROOT / "docs" / "operations.md").read_text()
+    manual = (local_emulator.ROOT / "docs" / "operations" / "permissions-and-secrets.md").read_text()
     return [
         json.loads(block) for block in re.findall(r'^```json\n(\{"Version".*?)```', manual, re.DOTALL | re.MULTILINE)
     ]
