@@ -21,6 +21,7 @@ from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Change, Check, Key, Update
 from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES, DynamoStore
+from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "project/app"
 V1 = Reference.tag("v1")
@@ -55,7 +56,7 @@ def test_requests_of_a_push_from_its_event_to_synced(dynamodb: tuple[SyncRegistr
 
     glance = registry.look(REPOSITORY, V1, holds=["primary:5000", "secondary:5000"])
     assert calls.made() == {"BatchGetItem": 1}
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = registry.knock(REPOSITORY, believed=glance.row)
     assert lease is not None
     assert calls.made() == {"UpdateItem": 2}
@@ -77,7 +78,7 @@ def test_requests_of_an_event_for_a_repository_that_somebody_holds(dynamodb: tup
     calls.made()
 
     glance = registry.look(REPOSITORY, V1)
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     assert registry.knock(REPOSITORY, believed=glance.row) is None
 
     assert calls.made() == {"BatchGetItem": 1, "UpdateItem": 2}
@@ -128,7 +129,7 @@ def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncR
     registry, calls = dynamodb
     references = [Reference.tag(f"t{number}") for number in range(40)]
     for reference in references:
-        registry.mark(REPOSITORY, reference, expects=A)
+        registry.mark(REPOSITORY, reference, Mark(expects=A))
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     owed = registry.due(REPOSITORY)

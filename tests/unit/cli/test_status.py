@@ -14,7 +14,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.marks import Comparison
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_everybody_at_work_is_counted_however_much_is_owed(
 def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
     store: MemoryStore, registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark("group/app", Reference.whole(), comparison=Comparison(walk=START, unannounced=False))
+    registry.mark("group/app", Reference.whole(), Mark(comparison=Comparison(walk=START, unannounced=False)))
     found = status.read(store, clock=clock.now_ms)
     first = Walk(started_at=START, touched_at=START)
     assert not replace(found, comparison=first).nothing_owed
@@ -105,7 +105,7 @@ def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
     later = replace(first, settled_at=START - 86_400_000)
     assert replace(found, comparison=later).nothing_owed
     assert not replace(found, comparison=later, more_owed=True).nothing_owed
-    registry.mark("group/app", Reference.tag("v1"), comparison=Comparison(walk=START, unannounced=True))
+    registry.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=START, unannounced=True)))
     assert not replace(status.read(store, clock=clock.now_ms), comparison=later).nothing_owed
 
 

@@ -18,6 +18,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import Backlog
 
 REPOSITORY = "team/app"
@@ -84,10 +85,10 @@ class Site:
         return lease
 
     def whole(self, *said: str) -> Owed:
-        return self.registry.mark(REPOSITORY, Reference.whole(), if_absent=frozenset(said))
+        return self.registry.mark(REPOSITORY, Reference.whole(), Mark(if_absent=frozenset(said)))
 
     def push(self, tag: str) -> None:
-        self.registry.mark(REPOSITORY, Reference.tag(tag), expects=DIGEST)
+        self.registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=DIGEST))
 
     def seen(self, *tags: str, at: int = 1, missing_since: int | None = None) -> None:
         """Have the tags seen equal."""

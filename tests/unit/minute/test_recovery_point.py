@@ -19,7 +19,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.marks import Comparison
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 MINUTE = 60_000
 START = 100 * MINUTE
@@ -72,7 +72,7 @@ class Secondary:
         self.store.write(Update(key=catalogue.KEY, set=times | done | values))
 
     def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
-        return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
+        return self.registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
 
     def status(self, most: int = 100) -> Status:
         return status.read(self.store, most=most, clock=self.clock.now_ms)
@@ -146,14 +146,14 @@ def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: S
 
 def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) -> None:
     """A DeletionDelay of weeks must not keep the recovery point back for weeks."""
-    secondary.registry.mark("team/app", V1, expects=ABSENT, pushed_at=secondary.clock.now)
-    secondary.registry.mark("team/app", V2, if_absent=frozenset({MISSING}), pushed_at=secondary.clock.now)
+    secondary.registry.mark("team/app", V1, Mark(expects=ABSENT, pushed_at=secondary.clock.now))
+    secondary.registry.mark("team/app", V2, Mark(if_absent=frozenset({MISSING}), pushed_at=secondary.clock.now))
     for _ in range(3):
         secondary.minute()
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().would_be_lost == ()
     pushed_at = secondary.clock.now
-    secondary.registry.mark("team/app", V1, expects="sha256:a", pushed_at=pushed_at)
+    secondary.registry.mark("team/app", V1, Mark(expects="sha256:a", pushed_at=pushed_at))
     assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
 
 
@@ -376,7 +376,7 @@ def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Second
     secondary.compared(START)
     see(secondary, "sha256:a")
     for digest in ("sha256:b", "sha256:a"):
-        secondary.registry.mark("team/app", V1, expects=digest, pushed_at=START)
+        secondary.registry.mark("team/app", V1, Mark(expects=digest, pushed_at=START))
     assert len(secondary.status().would_be_lost) == 1
 
 

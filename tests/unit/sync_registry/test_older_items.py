@@ -13,6 +13,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard
+from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY, NOW = "group/app", 1_700_000_000_000
 SHARD = due_shard(REPOSITORY)
@@ -78,7 +79,7 @@ def test_an_item_edited_into_nonsense_is_parked_with_what_is_wrong_and_a_mark_me
     assert [str(one.reference) for one in registry.due(REPOSITORY)] == ["failed"], "the others go on"
     assert attribute in str(store.table[key]["failure"])
     assert store.table[key]["parked"] is True
-    mended = registry.mark(REPOSITORY, Reference.tag("fresh"), expects="sha256:a")
+    mended = registry.mark(REPOSITORY, Reference.tag("fresh"), Mark(expects="sha256:a"))
     assert (mended.parked, mended.failure, mended.due) == (False, None, NOW)
 
 

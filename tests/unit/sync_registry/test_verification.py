@@ -14,6 +14,7 @@ from geosync.sync_registry.table.changes import ConditionFailed, Key, Transactio
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY, MISMATCH, Round
 from geosync.verifying.counts import verification_counts
 
@@ -152,7 +153,7 @@ def test_a_row_in_which_something_was_marked_is_not_synced_and_waits_for_that(si
 
 def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> None:
     at = site.start()
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), distrust=frozenset({A}))
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(distrust=frozenset({A})))
     site.fail(at, owed=True)
     lease = site.registry.acquire(REPOSITORY)
     assert lease is not None
@@ -171,7 +172,7 @@ def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> 
 @pytest.mark.parametrize("end", ["keep", "succeed", "fail"])
 def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
     at = site.start()
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), expects=A)
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
     site.registry.knock(REPOSITORY, take=False)
     before = site.item
 
@@ -191,7 +192,7 @@ def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
 def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) -> None:
     at = site.start()
     assert site.registry.acquire(REPOSITORY) is not None
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), expects=A)
+    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
     assert site.registry.knock(REPOSITORY) is None
 
     for leased in (False, True):

@@ -9,6 +9,7 @@ from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.sweep import FAILED_SHARE
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import COOLDOWNS, LINGER, PATIENCE, TAKE, Backlog
 
 REPOSITORY = "team/app"
@@ -105,7 +106,7 @@ def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRe
 def test_a_digest_waits_for_the_index_that_may_bring_it(
     backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark(REPOSITORY, CHILD, expects=CHILD.value)
+    registry.mark(REPOSITORY, CHILD, Mark(expects=CHILD.value))
     assert backlog.refill({}) == pytest.approx(PATIENCE)
     assert taken(backlog) is None
     clock.pass_(PATIENCE)

@@ -40,6 +40,7 @@ from geosync.sync_registry.site import listing, recovery
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.holder import Ending, Holder
 from geosync.syncing.reporting import Reporter
 from geosync.verifying.reverify import make_due
@@ -137,9 +138,7 @@ class Receiver:
         self._registry.mark(
             event.repository,
             reference,
-            expects=event.expects,
-            correlation_id=event.correlation_id,
-            pushed_at=event.pushed_at,
+            Mark(expects=event.expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
         )
         marked()
         self._after_the_mark(lambda: self._knock(event.repository, glance))
@@ -162,9 +161,7 @@ class Receiver:
                 self._registry.mark(
                     name,
                     Reference.whole(),
-                    expects=expects,
-                    correlation_id=event.correlation_id,
-                    pushed_at=event.pushed_at,
+                    Mark(expects=expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
                 )
                 if name == new:
                     self._registry.note_rename(new, old)
@@ -194,7 +191,7 @@ class Receiver:
         references = [one for one in message.references if not self._is_outside(message.repository, one)]
         for reference in references:
             if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
-            self._registry.mark(message.repository, reference, if_absent=if_absent)
+            self._registry.mark(message.repository, reference, Mark(if_absent=if_absent))
         glance = self._look(message.repository, Reference.whole())
         if references:
             self._after_the_mark(lambda: self._knock(message.repository, glance))

@@ -1,10 +1,13 @@
-"""What the parts of the sync registry work with: the store, the clock, and the primary under which items count."""
+"""What the parts of the sync registry share: the table, the clock, the times, and the primary that the site follows."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.changes import Store, Update
+from geosync.sync_registry.timing import Timing
 
 ATTEMPTS = 10
 """How often a transition is built anew from the item that was there instead."""
@@ -13,10 +16,14 @@ ATTEMPTS = 10
 class TableAccess:
     """One site's table, as it is read and written under one primary (None: under whichever)."""
 
-    def __init__(self, store: Store, *, primary: str | None, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, *, primary: str | None, timing: Timing, clock: Clock, names: Callable[[], str]
+    ) -> None:
+        self.timing = timing
         self._store = store
         self._primary = primary
         self._clock = clock
+        self._names = names
 
     def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
         return Owed.from_item(item, seen, primary=self._primary)

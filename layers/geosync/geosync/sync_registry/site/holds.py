@@ -1,4 +1,4 @@
-"""Pause and holds: when a site, or everything that needs one registry, is left alone. Pure transitions, as in protocol.
+"""Pause and holds: when a site, or everything that needs one registry, is left alone. Pure transitions, as in leases.
 
 A registry that is down is one item per registry, `hold#<host:port>` in the partition `#site`, not a failure of each
 reference that needs it.
