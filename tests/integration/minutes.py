@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.integration.secondary import HasUrl, Secondary
 
+from geosync.clock import Clock
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import recovery
@@ -23,6 +24,13 @@ TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,)
 
 def now() -> int:
     return time.time_ns() // 1_000_000
+
+
+class ImpatientClock(Clock):
+    """The machine's time; nobody waits."""
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
 
 
 class Site:
@@ -47,7 +55,7 @@ class Site:
         """A minute of functions/reconcile, in which the queue's counts settle at once."""
         self.secondary.registry.sweep.record(woken=0, reason=None)
         queues: Any = self
-        return recovery.account(self.secondary.store, queues, settle=0, sleep=lambda _: None)
+        return recovery.account(self.secondary.registry, queues, settle_ms=0, clock=ImpatientClock())
 
     def deliver(self, position: int = 0) -> None:
         self.secondary.receive(self.queue.pop(position).to_json())

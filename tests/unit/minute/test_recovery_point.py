@@ -26,6 +26,13 @@ START = 100 * MINUTE
 V1, V2 = Reference.tag("v1"), Reference.tag("v2")
 
 
+class StandingClock(FakeClock):
+    """Who waits takes no time: only the test moves it."""
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
 class Queues:
     """The counts of the two queues, as SQS answers."""
 
@@ -44,7 +51,7 @@ class Secondary:
     """A secondary's table and its minutes; `now` is the time."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock(START)
+        self.clock = StandingClock(START)
         self.store = MemoryStore()
         self.queues = Queues()
         self.registry = SyncRegistry(self.store, clock=self.clock)
@@ -63,7 +70,7 @@ class Secondary:
         if self.sweeps:
             self.registry.sweep.record(woken=0, reason=None)
         queues: Any = self.queues
-        return reconcile.account(self.store, queues, clock=self.clock.now_ms, sleep=lambda _: None)
+        return reconcile.account(self.registry, queues, clock=self.clock)
 
     def compared(self, started_at: int, **values: Any) -> None:
         """Write down a walk through the catalogue that was complete."""

@@ -36,7 +36,7 @@ from geosync.settings import Role
 from geosync.sync_registry.items import ABSENT, Lease, Reference
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.sync_registry.site import listing, recovery
+from geosync.sync_registry.site import listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
@@ -99,7 +99,7 @@ class Receiver:
             self._process(_parse(body), marked)
         except (MessageError, CorruptItem) as error:
             if self._role == "secondary":
-                recovery.refused(self._store, now=self._clock())
+                self._registry.recovery.record_refused()
             self._reporter.refused(body, error)
 
     def _process(self, message: Message, marked: Callable[[], object]) -> None:
@@ -131,7 +131,7 @@ class Receiver:
         glance = self._look(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            recovery.came_late(self._store, event.repository, reference)
+            self._registry.recovery.take_back_lost(event.repository, reference)
         if self._registry.is_already_seen(glance, digest, event.received_at):
             self._reporter.skipped(event, reference)
             return

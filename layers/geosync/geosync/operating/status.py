@@ -13,6 +13,7 @@ from geosync.comparing import catalogue
 from geosync.comparing.catalogue import Walk
 from geosync.errors import CorruptItem
 from geosync.operating.owed_references import OwedReference, by_age, owed_references
+from geosync.recovery import point
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import breaker, cursor, heartbeat, minute, recovery, sweep
@@ -110,7 +111,7 @@ class Status:
         return self._point(self.comparison.settled_at if self.comparison is not None else None, self.owed)
 
     def _point(self, proved_at: int | None, references: Iterable[OwedReference]) -> int | None:
-        return recovery.point(
+        return point.point(
             sent_at=self.recovery.sent_at,
             proved_at=proved_at,
             is_losing=self.lost is not None,
