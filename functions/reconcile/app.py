@@ -37,7 +37,7 @@ logger = observability.logger()
 
 
 class ReconcileSite:
-    """What this function works with, made once per execution environment."""
+    """The clients and values of this function, made once per execution environment."""
 
     def __init__(self) -> None:
         self.settings = read(ReconcileSettings, os.environ)

@@ -20,7 +20,7 @@ from geosync.operating import status
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Change, Check, Key, Update
-from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES, DynamoStore
+from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES_S, DynamoStore
 from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "project/app"
@@ -176,7 +176,7 @@ def test_a_write_waits_for_the_transaction_in_its_way(client: Any, stub: Stubber
 
 def test_a_write_gives_up_after_a_bounded_time(client: Any, stub: Stubber) -> None:
     clock = FakeClock()
-    for _ in range(len(CONFLICT_PAUSES) + 1):
+    for _ in range(len(CONFLICT_PAUSES_S) + 1):
         conflict(stub)
 
     with pytest.raises(Contended):

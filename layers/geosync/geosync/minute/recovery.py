@@ -18,7 +18,7 @@ from geosync.recovery.point import COUNTS_SETTLE_MS
 from geosync.sync_registry.registry import SyncRegistry
 
 LOOKS = 4
-"""How often a minute looks whether the events queue is empty: one that is busy is empty now and then."""
+"""Looks of one minute at the events queue: one that is busy is empty now and then."""
 BETWEEN_LOOKS_S = 0.5
 """Also between the look that found it empty and the reading of what is owed: the index follows its table."""
 SWEEP_LATE_MS = 5 * 60_000

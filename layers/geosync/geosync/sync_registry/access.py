@@ -1,4 +1,4 @@
-"""What the parts of the sync registry share: the table, the clock, the times, and the primary that the site follows."""
+"""Values that the parts of the sync registry share: table, clock, times, and the primary that the site follows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from geosync.sync_registry.table.changes import Store, Update
 from geosync.sync_registry.timing import Timing
 
 ATTEMPTS = 10
-"""How often a transition is built anew from the item that was there instead."""
+"""Tries of a transition; each is built anew from the item that was there instead."""
 
 
 class TableAccess:

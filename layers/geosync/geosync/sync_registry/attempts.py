@@ -1,4 +1,4 @@
-"""What a holder reads and writes of single references: what is due, and that one is put off, failed, or got further."""
+"""Attempts, carried out: what is due is handed out; it is put off, has failed, or got further."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Attempts(TableAccess):
     """Hands out what is due in a repository, and notes how attempts at it went."""
 
     def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
-        """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
+        """Read what is due in the repository, newest first, with what was `seen` of each. Stays true for a holder only.
 
         `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
         cannot be read is parked with the reason, and left out.

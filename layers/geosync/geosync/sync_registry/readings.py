@@ -1,4 +1,4 @@
-"""What the sync registry says, read without a lease: one event's glance, rows, what is owed and what was seen."""
+"""Reads without a lease: one event's glance, rows, what is owed, what was seen."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from geosync.sync_registry.table.changes import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """What one read brought before anything is done for an event: see Readings.look.
+    """The answer of one read before anything is done for an event: see Readings.look.
 
     `holds` are those of the registries asked about, in force or run out (see holds.longest).
     """
@@ -48,7 +48,7 @@ class Readings(TableAccess):
         )
 
     def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
-        """Whether an event needs no request to either registry; see decisions.is_already_seen."""
+        """True when an event needs no request to either registry; see decisions.is_already_seen."""
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
     def due_repositories(self, limit: int = 100, *, at_ms: int | None = None) -> list[str]:
@@ -66,7 +66,7 @@ class Readings(TableAccess):
         return Row.from_item(item) if item is not None else None
 
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
-        """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
+        """Read what is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
         return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
 
     def owed_among(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
@@ -80,7 +80,7 @@ class Readings(TableAccess):
         return {key.repository for key in self._store.batch_get(keys)}
 
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
-        """What was last seen of those of `references` that were ever discharged."""
+        """Read what was last seen of those of `references` that were ever discharged."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
         read = {keys[key]: Seen.under(self._primary, item) for key, item in self._store.batch_get(keys).items()}
         return {reference: seen for reference, seen in read.items() if seen is not None}

@@ -116,7 +116,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
     # -------------------------------------------------------------------------------------------------- mark and knock
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
-        """Say that something was marked; acquire the repository unless somebody holds it.
+        """Tell the holder that something was marked; acquire the repository if nobody holds it.
 
         `believed` saves a call: the row as `look` saw it. None: the holder will see it, or (with `take` False: paused,
         registry held) nobody until the sweep. Raises CorruptItem and Contended.
@@ -181,12 +181,12 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing)), monotonic)
 
     def suspect(self, lease: Lease) -> Lease:
-        """Say that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
+        """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
         now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
         return _lease(self._mine(leases.suspect(lease, now=now, timing=self.timing)), monotonic)
 
     def may_write_tag(self, lease: Lease) -> bool:
-        """Whether a tag may be written or removed now; if not, renew first. Ask before every such request."""
+        """True while a tag may be written or removed; if not, renew first. Ask before every such request."""
         return decisions.may_write_tag(lease.renewed_at, self._clock.monotonic_s(), self.timing)
 
     def _mine(self, change: Update) -> Row:
@@ -211,7 +211,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
-        """Say in the row whether the primary knows the repository at all. Raises LeaseLost."""
+        """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
         self._mine(leases.note_missing_on_primary(lease, missing=missing))
 
     def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
@@ -256,7 +256,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
     # ------------------------------------------------------------------------------------------------------ the sweep
 
     def note_rename(self, repository: str, former: str) -> None:
-        """Say that `repository` was called `former`: its holders mount the secondary's blobs from there."""
+        """Note that `repository` was called `former`: its holders mount the secondary's blobs from there."""
         self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
 
     def lost_notification(self, owed: Owed) -> None:

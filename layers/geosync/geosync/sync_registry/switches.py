@@ -1,4 +1,4 @@
-"""What stops the work of a site, or all that needs one registry: pause and holds, carried out on the store."""
+"""Pause and holds, carried out: they stop the work of a site, or all that needs one registry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Switches(TableAccess):
         self._store.write(Delete(key=holds.PAUSE))
 
     def is_paused(self) -> bool:
-        """Whether the site is paused."""
+        """True while the site is paused."""
         return self._store.get(holds.PAUSE) is not None
 
     def hold(

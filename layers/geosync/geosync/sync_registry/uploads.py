@@ -22,13 +22,13 @@ from geosync.sync_registry.table.changes import Check, Delete, Key, Store, Trans
 UPLOAD_PREFIX = "upload#"
 MOST = 50
 """Uploads under way in one repository: a few layers go side by side."""
-FORGET_AFTER = 6 * 86_400
-"""Seconds (TTL `expire_at`): registries purge upload sessions after about a week."""
+FORGET_AFTER_S = 6 * 86_400
+"""Lifetime of an item (TTL `expire_at`): registries purge upload sessions after about a week."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptUpload:
-    """How far a layer is; sizes in bytes.
+    """A layer under way, and the part of it that arrived; sizes in bytes.
 
     `path` is the upload's path and query at `registry` (host:port), None when nothing can be gone on with; it may hold
     a session's state and is in no log. `offset` have arrived there. `furthest` is as far as the layer ever came.
@@ -79,7 +79,7 @@ class UploadItems:
 
     def kept(self, lease: Lease, uploads: Iterable[KeptUpload]) -> list[Update]:
         """Return the changes that leave uploads for the next holder: part of the transaction that lets the lease go."""
-        until = self._clock.now_ms() // 1000 + FORGET_AFTER
+        until = self._clock.now_ms() // 1000 + FORGET_AFTER_S
         return [
             Update(
                 key=Key(lease.repository, UPLOAD_PREFIX + one.digest),

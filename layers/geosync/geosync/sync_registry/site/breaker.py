@@ -46,7 +46,7 @@ class State:
 
     @property
     def suspended(self) -> bool:
-        """Whether deletes by comparison are suspended."""
+        """Deletes by comparison are suspended."""
         return self.suspended_at is not None
 
     @classmethod
@@ -63,7 +63,7 @@ class State:
 
 
 NEVER = State()
-"""Of a site where nothing was ever found missing."""
+"""The breaker of a site where nothing was ever found missing."""
 
 
 def read(store: Store) -> State:
@@ -72,7 +72,7 @@ def read(store: Store) -> State:
 
 
 def resume(store: Store, *, now: int) -> bool:
-    """Say that what comparisons found missing until `now` (ms) is gone for good: the next comparison removes it.
+    """Accept what comparisons found missing until `now` (ms) as gone for good: the next comparison removes it.
 
     What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the same.
     """
@@ -121,7 +121,7 @@ class Breaker:
             self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now)
 
     def may_remove(self, missing_since: int, state: State) -> bool:
-        """Whether a tag that is missing for at least the second time may be removed."""
+        """True when a tag that is missing for at least the second time may be removed."""
         if state.suspended:
             return False
         return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock.now_ms()

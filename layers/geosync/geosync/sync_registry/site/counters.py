@@ -15,7 +15,7 @@ from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.table.shards import SHARDS, due_shard
 
 VERIFIED, FAILED, UNREADABLE = "verified", "failed", "unreadable"
-"""As what a row is counted."""
+"""The values of `verification_counted`, and the counters' names."""
 
 
 def key(shard: str) -> Key:

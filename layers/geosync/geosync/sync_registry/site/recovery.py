@@ -25,7 +25,7 @@ RECOVERY, LOST, REFUSED = Key(SITE, "recovery"), Key(SITE, "lost"), Key(SITE, "r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What functions/reconcile last made of the heartbeats; times in milliseconds."""
+    """The accounted heartbeat and the recovery point, as functions/reconcile last knew them; times in milliseconds."""
 
     sent_at: int | None = None
     at: int | None = None
@@ -81,7 +81,7 @@ class RecoveryItems:
         self._clock = clock
 
     def read(self) -> Recovery:
-        """What functions/reconcile last made of the heartbeats."""
+        """Read what functions/reconcile last made of the heartbeats."""
         return Recovery.from_item(self._store.get(RECOVERY))
 
     def write(self, known: Recovery) -> None:

@@ -1,4 +1,4 @@
-"""How far a comparison got: counters of one walk through the primary's catalogue, changed where the work is done.
+"""Progress of a comparison: counters of one walk through the primary's catalogue, changed where the work is done.
 
     compared   repositories whose `owed#*` was discharged
     tags       tags that the primary listed in them
@@ -21,8 +21,8 @@ from geosync.sync_registry.items import SITE, Item, Owed
 from geosync.sync_registry.table.changes import Key, Store, Update
 
 COUNTERS = 32
-KEPT = 30 * 86_400
-"""Seconds for which a walk's counters are kept."""
+KEPT_S = 30 * 86_400
+"""Lifetime of a walk's counters (TTL `expire_at`)."""
 COMPARED, TAGS, FOUND, SETTLED = "compared", "tags", "found", "settled"
 
 
@@ -34,11 +34,11 @@ def keys(walk: int) -> list[Key]:
 def count(walk: int, repository: str, counts: Mapping[str, int], *, now: int) -> Update:
     """Add to a walk's counters."""
     number = zlib.crc32(repository.encode()) % COUNTERS
-    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT})
+    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT_S})
 
 
 def discharged(references: Iterable[Owed], *, now: int) -> list[Update]:
-    """What discharging `references` (of one repository) adds to the counters of the walks that found them."""
+    """Add the discharge of `references` (of one repository) to the counters of the walks that found them."""
     counts: dict[tuple[int, str], Counter[str]] = {}
     for owed in references:
         if owed.walk is not None:

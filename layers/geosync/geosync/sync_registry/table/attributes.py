@@ -1,4 +1,4 @@
-"""How an attribute of an item is read: as what it must be, or CorruptItem says which one is not."""
+"""Attributes of an item, read as what they must be; CorruptItem says which one is not."""
 
 from __future__ import annotations
 
