@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.integration.secondary import HasUrl, Secondary
 
+from geosync.clock import Clock
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import recovery
 from geosync.operating import status
-from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
@@ -24,6 +24,13 @@ TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,)
 
 def now() -> int:
     return time.time_ns() // 1_000_000
+
+
+class ImpatientClock(Clock):
+    """The machine's time; nobody waits."""
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
 
 
 class Site:
@@ -46,10 +53,9 @@ class Site:
 
     def minute(self) -> status.Status:
         """A minute of functions/reconcile, in which the queue's counts settle at once."""
-        store = self.secondary.store
-        store.write(Update(key=status.SWEEP, set={"at": now(), "woken": 0}))
+        self.secondary.registry.sweep.record(woken=0, reason=None)
         queues: Any = self
-        return recovery.account(store, queues, settle=0, sleep=lambda _: None)
+        return recovery.account(self.secondary.registry, queues, settle_ms=0, clock=ImpatientClock())
 
     def deliver(self, position: int = 0) -> None:
         self.secondary.receive(self.queue.pop(position).to_json())

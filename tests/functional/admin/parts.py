@@ -17,6 +17,7 @@ from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.transitions.marks import Mark
 
 ROOT = Path(__file__).parents[3]
 REGION = "eu-central-1"
@@ -132,7 +133,7 @@ class Site:
     def failed(self, repository: str, *tags: str, parked: bool = False) -> None:
         """A repository in which these tags have failed."""
         for name in tags:
-            self.registry.mark(repository, Reference.tag(name), expects=B)
+            self.registry.mark(repository, Reference.tag(name), Mark(expects=B))
         lease = self.registry.acquire(repository)
         assert lease is not None
         for owed in self.registry.due(repository):

@@ -10,6 +10,7 @@ from geosync.comparing import catalogue
 from geosync.operating import repositories
 from geosync.sync_registry.items import ROW, Reference
 from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.transitions.marks import Mark
 
 ALL = "/api/v4/geo/container_repositories"
 
@@ -172,7 +173,7 @@ def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site,
     assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
     asked = catalogue.latest(site.store)
     assert catalogue.is_due(asked, now=0, every=0), "should the site be paused, the next minute begins it"
-    now = site.registry._clock()
+    now = site.registry._clock.now_ms()
     running = {"started_at": now, "touched_at": now, "repositories": 7}
     site.store.write(Update(key=Key("#site", "catalogue"), set=running, remove=("asked_for",)))
     answer = ask.act(f"{ALL}/resync", {"scope": "all"})
@@ -184,7 +185,7 @@ def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site,
 def test_resync_of_all_failed_marks_anew_what_failed_and_leaves_the_rest(site: Site, ask: Ask) -> None:
     site.failed("group/parked", "v1", parked=True)
     site.failed("group/failed", "v1", "v2")
-    site.registry.mark("group/pending", Reference.tag("v1"), expects=A)
+    site.registry.mark("group/pending", Reference.tag("v1"), Mark(expects=A))
     (before,) = site.registry.owed("group/pending")
     answer = ask.act(f"{ALL}/resync", {"scope": "failed"})
     assert (answer.status, answer.json["count"], answer.json["more"]) == (202, 3, False)

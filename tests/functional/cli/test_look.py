@@ -12,13 +12,14 @@ from tests.functional.cli.conftest import REGION, Site
 from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.transitions.marks import Mark
 
 A = "sha256:" + "a" * 64
 
 
 def synced(site: Site, repository: str) -> None:
     registry = site.registry
-    owed = registry.mark(repository, Reference.tag("v1"), expects=A)
+    owed = registry.mark(repository, Reference.tag("v1"), Mark(expects=A))
     lease = registry.knock(repository)
     assert lease is not None
     assert registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))

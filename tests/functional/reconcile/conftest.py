@@ -20,7 +20,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.setattr(recovery, "BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(recovery, "BETWEEN_LOOKS_S", 0.0)
     app.site.cache_clear()
     with mock_aws():
         yield monkeypatch

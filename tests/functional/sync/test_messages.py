@@ -14,6 +14,7 @@ from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, h
 from geosync.errors import Unauthorized
 from geosync.intake.receiver import Receiver
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.reference import ReferenceSync
 from geosync.verifying.checksum import checksum
 from geosync.verifying.counts import verification_counts
@@ -36,7 +37,7 @@ def test_a_push_is_copied_and_synced(site: Site, repository: str) -> None:
 def test_a_push_by_digest_and_its_index_are_copied(site: Site, repository: str) -> None:
     index = site.make.index(repository, "multi")
     for child in index.children:
-        site.registry.mark(repository, Reference.digest(child), expects=child)
+        site.registry.mark(repository, Reference.digest(child), Mark(expects=child))
     assert handle(push(index)) == DONE
     assert site.digest(repository, "multi") == index.digest
     assert [site.digest(repository, child) for child in index.children] == list(index.children)

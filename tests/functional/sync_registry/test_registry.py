@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.functional.sync_registry.conftest import START, Clock
+from tests.support.clock import START, FakeClock
 
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store, Update
+from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "project/app"
 V1, V2 = Reference.tag("v1"), Reference.tag("v2")
@@ -22,10 +23,10 @@ def seen(digest: str, at: int) -> Seen:
     return Seen(digest=digest, looked_at=at, seen_at=at)
 
 
-def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: FakeClock) -> None:
     glance = registry.look(REPOSITORY, V1, holds=["primary:5000"])
     assert not registry.is_already_seen(glance, A, START)
-    registry.mark(REPOSITORY, V1, expects=A, correlation_id="c-1")
+    registry.mark(REPOSITORY, V1, Mark(expects=A, correlation_id="c-1"))
     lease = registry.knock(REPOSITORY, believed=glance.row)
     assert lease is not None
 
@@ -52,10 +53,10 @@ def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: Clock) -
     assert registry.due_repositories() == []
 
 
-def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(100):
         clock.pass_(0.01)
-        last = registry.mark(REPOSITORY, V1, expects=f"sha256:{number:064x}")
+        last = registry.mark(REPOSITORY, V1, Mark(expects=f"sha256:{number:064x}"))
 
     (owed,) = registry.due(REPOSITORY)
     assert owed == last
@@ -66,13 +67,13 @@ def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: S
 
 
 def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = registry.knock(REPOSITORY)
     assert lease is not None
     (owed,) = registry.due(REPOSITORY)
     registry.discharge(lease, owed, seen(A, START))
 
-    registry.mark(REPOSITORY, V2, expects=B)
+    registry.mark(REPOSITORY, V2, Mark(expects=B))
     assert registry.knock(REPOSITORY) is None
 
     assert not registry.finish(lease), "something is due"
@@ -85,7 +86,7 @@ def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(registry: SyncReg
     assert registry.finish(renewed)
 
 
-def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, V1)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
@@ -98,7 +99,7 @@ def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: Clock) ->
     assert registry.acquire(REPOSITORY) is None
 
 
-def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: Clock) -> None:
+def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, V1)
     lost = registry.acquire(REPOSITORY)
     assert lost is not None
@@ -128,7 +129,9 @@ def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, 
     assert registry.finish(lease)
 
 
-def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(
+    registry: SyncRegistry, clock: FakeClock
+) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(300)
@@ -136,7 +139,7 @@ def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(registry
     assert registry.renew(lease).expires == clock.now + 60_000
 
 
-def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(10)
@@ -151,7 +154,7 @@ def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncReg
     assert again.suspect_until == suspecting.suspect_until
 
 
-def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: FakeClock) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(40)
@@ -161,12 +164,12 @@ def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegist
     assert registry.may_write_tag(registry.renew(lease))
 
 
-def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: Clock) -> None:
-    registry.mark(REPOSITORY, V1, expects=A)
+def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: FakeClock) -> None:
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     (owed,) = registry.due(REPOSITORY)
-    registry.mark(REPOSITORY, V1, expects=B)
+    registry.mark(REPOSITORY, V1, Mark(expects=B))
 
     assert not registry.discharge(lease, owed, seen(A, START))
     assert not registry.postpone(owed, START + 5000)
@@ -182,14 +185,14 @@ def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: 
 def test_many_are_discharged_at_once_but_for_those_marked_again(store: Store, registry: SyncRegistry) -> None:
     references = [Reference.tag(f"t{number}") for number in range(70)]
     for reference in references:
-        registry.mark(REPOSITORY, reference, expects=A)
+        registry.mark(REPOSITORY, reference, Mark(expects=A))
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     owed = registry.due(REPOSITORY, 100)
     for reference in references[:3]:
-        registry.mark(REPOSITORY, reference, expects=B)
+        registry.mark(REPOSITORY, reference, Mark(expects=B))
 
-    done = Discharges(store, lambda: START, None).pay(lease, [(one, seen(A, START)) for one in owed])
+    done = Discharges(store, FakeClock(), None).pay(lease, [(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
     assert {one.reference for one in registry.due(REPOSITORY)} == set(references[:3])
@@ -199,7 +202,7 @@ def test_a_reference_that_is_gone_leaves_nothing(registry: SyncRegistry) -> None
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     registry.record(lease, [(V1, seen(A, START))])
-    registry.mark(REPOSITORY, V1, expects=ABSENT)
+    registry.mark(REPOSITORY, V1, Mark(expects=ABSENT))
     (owed,) = registry.due(REPOSITORY)
     assert owed.seen == seen(A, START)
 
@@ -210,7 +213,7 @@ def test_a_reference_that_is_gone_leaves_nothing(registry: SyncRegistry) -> None
 
 
 def test_a_comparison_records_only_what_nobody_owes(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V2, expects=B)
+    registry.mark(REPOSITORY, V2, Mark(expects=B))
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
 
@@ -221,7 +224,7 @@ def test_a_comparison_records_only_what_nobody_owes(registry: SyncRegistry) -> N
 
 
 def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store) -> None:
-    registry.mark(REPOSITORY, Reference.digest(A), expects=A)
+    registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=A))
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     (owed,) = registry.due(REPOSITORY)
@@ -233,23 +236,23 @@ def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store
     assert item["expire_at"] == START // 1000 + 30 * 86_400
 
 
-def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(120):
         clock.pass_(0.001)
         registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
 
     assert [owed.reference.value for owed in registry.due(REPOSITORY, 3)] == ["t119", "t118", "t117"]
     clock.pass_(60)
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     assert registry.due(REPOSITORY, 1)[0].reference == V1
 
 
-def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: FakeClock) -> None:
     whole = registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(10)
-    registry.mark(REPOSITORY, V2, expects=B)
+    registry.mark(REPOSITORY, V2, Mark(expects=B))
     clock.pass_(10)
-    found = registry.mark(REPOSITORY, V1, since=whole.marked_at)
+    found = registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
 
     assert (found.marked_at, found.due, found.owed_since) == (START + 20_000, START, START)
     assert not found.worked_on
@@ -261,18 +264,18 @@ def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegi
 
 
 def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     before = registry.mark(REPOSITORY, V2)
     clock.pass_(1)
     whole = registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(1)
-    pushed = registry.mark(REPOSITORY, V1, expects=A)
+    pushed = registry.mark(REPOSITORY, V1, Mark(expects=A))
     clock.pass_(1)
 
-    again = registry.mark(REPOSITORY, V1, since=whole.marked_at)
-    deleted = registry.mark(REPOSITORY, V1, expects=ABSENT, since=whole.marked_at)
-    older = registry.mark(REPOSITORY, V2, since=whole.marked_at)
+    again = registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
+    deleted = registry.mark(REPOSITORY, V1, Mark(expects=ABSENT, since=whole.marked_at))
+    older = registry.mark(REPOSITORY, V2, Mark(since=whole.marked_at))
 
     assert (again.due, again.expects, again.owed_since) == (clock.now, frozenset({A}), pushed.owed_since)
     assert (deleted.due, deleted.expects) == (clock.now, frozenset({A, ABSENT}))
@@ -280,19 +283,19 @@ def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
 
 
 def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     whole = registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(1)
     for reference, parked in ((V1, False), (V2, True)):
-        assert registry.fail(registry.mark(REPOSITORY, reference, expects=A), "broken", parked=parked)
-        again = registry.mark(REPOSITORY, reference, since=whole.marked_at)
+        assert registry.fail(registry.mark(REPOSITORY, reference, Mark(expects=A)), "broken", parked=parked)
+        again = registry.mark(REPOSITORY, reference, Mark(since=whole.marked_at))
         assert (again.due, again.parked, again.attempts, again.failure) == (whole.marked_at, False, 0, None)
 
 
-def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: FakeClock) -> None:
     for reference in (V1, V2):
-        registry.mark(REPOSITORY, reference, expects=A)
+        registry.mark(REPOSITORY, reference, Mark(expects=A))
     lease = registry.knock(REPOSITORY)
     assert lease is not None
     due = {owed.reference: owed for owed in registry.due(REPOSITORY)}
@@ -319,7 +322,7 @@ def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: S
 
 
 def test_what_is_put_off_without_a_failure_leaves_the_row_pending(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = registry.knock(REPOSITORY)
     assert lease is not None
     (owed,) = registry.due(REPOSITORY)
@@ -333,10 +336,10 @@ def test_what_is_put_off_without_a_failure_leaves_the_row_pending(registry: Sync
 
 
 def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afresh(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.timing = replace(registry.timing, max_attempts=3)
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     attempts = []
     for attempt in (1, 2, 3):
         (owed,) = registry.due(REPOSITORY)
@@ -355,13 +358,13 @@ def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afre
     assert row is not None
     assert (row.state, row.retry_count, row.retry_at) == ("3", 3, None)
 
-    registry.mark(REPOSITORY, V1, expects=B)
+    registry.mark(REPOSITORY, V1, Mark(expects=B))
     (owed,) = registry.due(REPOSITORY)
     assert (owed.attempts, owed.failure, owed.parked, owed.expects) == (0, None, False, frozenset({A, B}))
     assert owed.owed_since == START
 
 
-def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: Clock) -> None:
+def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, Reference.whole())
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
@@ -381,9 +384,9 @@ def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, 
 
 
 def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
     lease = registry.knock(REPOSITORY)
     assert lease is not None
     (owed,) = registry.due(REPOSITORY)
@@ -399,7 +402,7 @@ def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
     assert row.state == "2"
 
 
-def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: Clock) -> None:
+def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: FakeClock) -> None:
     names = [f"project/{number}" for number in range(30)]
     for name in names:
         clock.pass_(0.001)
@@ -414,7 +417,7 @@ def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock:
 
 
 def test_a_knock_that_may_not_take_leaves_the_repository_free(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
 
     assert registry.knock(REPOSITORY, take=False) is None
 
@@ -445,7 +448,7 @@ def test_pause_is_seen_at_a_glance(registry: SyncRegistry) -> None:
 
 
 def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     lengths = []
     for _ in range(8):
@@ -464,7 +467,7 @@ def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
     assert registry.hold("secondary:5000", reason="503").until == clock.now + 5000
 
 
-def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
     assert registry.hold("primary:5000", reason="429", retry_after=90).until == clock.now + 90_000
     assert registry.hold("primary:5000", reason="429", retry_after=120).until == clock.now + 120_000
     assert registry.hold("primary:5000", reason="429", retry_after=10**9).until == clock.now + 3_600_000
@@ -507,13 +510,13 @@ def test_an_owed_item_edited_into_nonsense_is_parked_with_the_reason(registry: S
 def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Store) -> None:
     store.write(Update(key=Key(REPOSITORY, V1.owed_key), set={"expects": "everything"}))
 
-    registry.mark(REPOSITORY, V1, expects=A)
+    registry.mark(REPOSITORY, V1, Mark(expects=A))
 
     (owed,) = registry.due(REPOSITORY)
     assert owed.expects == {UNNAMED}
 
 
-def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(30):
         failed = registry.mark(f"project/failed-{number}", V1)
         assert registry.fail(failed, "500") is not None

@@ -15,7 +15,7 @@ from tests.support.proxy import Status as Answer
 from tests.support.vendors.referrers import ReferrersDouble
 
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.transitions.marks import Comparison
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 NO_DESCRIPTOR = json.dumps({"schemaVersion": 2, "manifests": [{"digest": "none", "size": 1}]}).encode()
 
@@ -109,7 +109,7 @@ def test_a_signature_whose_event_is_worked_off_meanwhile_is_not_lost(
     image = make.image(repository, "v1", layers=1)
     synced(site, image)
     announced = sign(make, image)
-    site.secondary.registry.mark(repository, Reference.digest(announced.digest), expects=announced.digest)
+    site.secondary.registry.mark(repository, Reference.digest(announced.digest), Mark(expects=announced.digest))
 
     found = compare(site, repository)
 
@@ -185,8 +185,8 @@ def test_a_tag_that_a_comparison_found_brings_its_signature_though_its_own_event
     image = make.image(repository, "v1", layers=1)
     lost = sign(make, image)
     registry = site.secondary.registry
-    registry.mark(repository, Reference.tag("v1"), comparison=Comparison(walk=1))
-    registry.mark(repository, Reference.tag("v1"), expects=image.digest)
+    registry.mark(repository, Reference.tag("v1"), Mark(comparison=Comparison(walk=1)))
+    registry.mark(repository, Reference.tag("v1"), Mark(expects=image.digest))
 
     site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
 

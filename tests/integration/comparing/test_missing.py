@@ -24,6 +24,7 @@ from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.transitions.marks import Mark
 
 WINDOW = 0.3
 QUICK = Timing.scaled_to(30.0, settle=0.3, suspect=0.5)
@@ -408,8 +409,8 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     for tag in ("v0", "v1"):
         make.delete(images[tag])
         secondary.receive(event("deleted", repository, tag=tag))
-    secondary.registry.mark(repository, Reference.tag("v1"), if_absent=frozenset({KEEP}))
-    secondary.registry.mark(repository, Reference.tag("v1"), expects=ABSENT)  # the same deletion, told once more
+    secondary.registry.mark(repository, Reference.tag("v1"), Mark(if_absent=frozenset({KEEP})))
+    secondary.registry.mark(repository, Reference.tag("v1"), Mark(expects=ABSENT))  # the same deletion, told once more
     secondary.sweep_until(lambda: [owed.reference.value for owed in secondary.owed(repository)] == ["v0"])
 
     assert digests(secondary, images) == here(images)

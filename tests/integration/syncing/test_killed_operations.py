@@ -23,6 +23,7 @@ from tests.support.images import ImageMaker, Made
 from geosync.messages.geo_event import GeoEvent
 from geosync.sync_registry.items import SYNCED, Reference
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Mark
 
 AT_ONCE = 8
 FOREVER = 10**9
@@ -83,7 +84,7 @@ class Broken(Operation):
         image, other = self.before
         self.tags = {"v1": image.digest, "keep": other.digest}
         self._layer().unlink()
-        one.registry.mark(self.repository, Reference.tag("v1"), distrust=frozenset({image.blobs[-1]}))
+        one.registry.mark(self.repository, Reference.tag("v1"), Mark(distrust=frozenset({image.blobs[-1]})))
         return [replace(pushed(image), received_at=0)]
 
     def is_good(self) -> bool:

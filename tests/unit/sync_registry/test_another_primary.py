@@ -4,6 +4,7 @@ from geosync.sync_registry.decisions import Discharge, Look, next_step
 from geosync.sync_registry.items import ABSENT, MISSING, Lease, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Mark
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 TAG = Reference.tag("v1")
@@ -22,7 +23,7 @@ def taken(registry: SyncRegistry) -> Lease:
 
 def see(registry: SyncRegistry, reference: Reference, digest: str) -> None:
     lease = taken(registry)
-    owed = registry.mark("group/app", reference, expects=digest)
+    owed = registry.mark("group/app", reference, Mark(expects=digest))
     assert registry.discharge(lease, owed, Seen(digest=digest, looked_at=1, seen_at=1))
     registry.release(lease)
 
@@ -55,8 +56,8 @@ def test_a_deletion_that_another_primary_announced_removes_nothing_under_this_on
     """The old primary's event said that the tag is gone, or that it is A; the new primary never had it."""
     store = MemoryStore()
     see(site(store, "old"), TAG, A)
-    site(store, "old").mark("group/app", TAG, expects=ABSENT)
-    site(store, "old").mark("group/app", TAG, expects=A)
+    site(store, "old").mark("group/app", TAG, Mark(expects=ABSENT))
+    site(store, "old").mark("group/app", TAG, Mark(expects=A))
     new = site(store, "new")
     owed = only_owed(new)
     assert owed.expects == frozenset()
@@ -68,16 +69,16 @@ def test_a_deletion_that_another_primary_announced_removes_nothing_under_this_on
 
 def test_an_event_of_this_primary_is_not_mixed_with_those_of_another() -> None:
     store = MemoryStore()
-    site(store, "old").mark("group/app", TAG, expects=A)
+    site(store, "old").mark("group/app", TAG, Mark(expects=A))
     new = site(store, "new")
-    new.mark("group/app", TAG, expects=B)
+    new.mark("group/app", TAG, Mark(expects=B))
     assert only_owed(new).expects == {B}
     assert only_owed(site(store, "old")).expects == frozenset()
 
 
 def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
     store = MemoryStore()
-    site(store, "old").mark("group/app", TAG, expects=A)
+    site(store, "old").mark("group/app", TAG, Mark(expects=A))
     site(store, None).mark("group/app", TAG)
     assert only_owed(site(store, "old")).expects == {A}
     site(store, "new").mark("group/app", TAG)
@@ -87,7 +88,7 @@ def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:
 def test_what_was_missing_at_another_primary_is_not_missing_at_this_one() -> None:
     store = MemoryStore()
     see(site(store, "old"), TAG, A)
-    site(store, "old").mark("group/app", TAG, if_absent=frozenset({MISSING}))
+    site(store, "old").mark("group/app", TAG, Mark(if_absent=frozenset({MISSING})))
     assert only_owed(site(store, "old")).if_absent == {MISSING}
     assert only_owed(site(store, "new")).if_absent == frozenset()
     site(store, "new").mark("group/app", TAG)
@@ -112,5 +113,5 @@ def test_many_digests_of_one_primary_are_more_than_any_one() -> None:
     store = MemoryStore()
     new = site(store, "new")
     for number in range(20):
-        new.mark("group/app", TAG, expects=f"sha256:{number:064x}")
+        new.mark("group/app", TAG, Mark(expects=f"sha256:{number:064x}"))
     assert len(only_owed(new).expects) == 17

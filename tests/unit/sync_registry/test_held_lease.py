@@ -9,7 +9,7 @@ import pytest
 
 from geosync.errors import LeaseLost
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.items import Lease, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
@@ -73,6 +73,43 @@ def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.
         time.sleep(2 * TIMING.renewal)
     assert not hand.lost
     assert hand.registry.acquire(REPOSITORY) is not None
+
+
+def test_a_lease_that_is_released_is_not_renewed_and_not_taken_for_a_lost_one() -> None:
+    hand = Hand()
+    with hand.held:
+        hand.held.release()
+        assert hand.registry.acquire(REPOSITORY) is not None
+        time.sleep(4 * TIMING.renewal)
+    assert not hand.lost
+
+
+def test_a_renewal_by_hand_is_the_lease_from_then_on() -> None:
+    hand = Hand()
+    hand.registry.mark(REPOSITORY, Reference.tag("v1"))
+    assert hand.registry.knock(REPOSITORY) is None
+    before = hand.held.lease
+    assert hand.held.renew() == hand.held.lease
+    assert hand.held.lease.revision == before.revision + 1
+
+
+def test_no_write_goes_through_a_lease_that_somebody_took() -> None:
+    hand = Hand()
+    hand.registry.release(hand.held.lease)
+    assert hand.registry.acquire(REPOSITORY) is not None
+    seen = Seen(digest="sha256:" + "a" * 64, looked_at=1, seen_at=1)
+    owed = hand.registry.mark(REPOSITORY, Reference.tag("v1"))
+    for write in (
+        lambda: hand.held.discharge(owed, seen),
+        lambda: hand.held.record([(Reference.tag("v2"), seen)]),
+        lambda: hand.held.note_missing_on_primary(missing=True),
+        hand.held.renew,
+        hand.held.suspect,
+        hand.held.release,
+    ):
+        with pytest.raises(LeaseLost):
+            write()
+    assert len(hand.registry.owed(REPOSITORY)) == 1
 
 
 def test_no_thread_is_left() -> None:

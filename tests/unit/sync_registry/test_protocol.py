@@ -12,8 +12,9 @@ from geosync.sync_registry.items import Lease, Owed, Reference, Row
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
-from geosync.sync_registry.transitions import protocol
-from geosync.sync_registry.transitions.protocol import Remaining, fail, finish
+from geosync.sync_registry.transitions import leases
+from geosync.sync_registry.transitions.attempts import fail
+from geosync.sync_registry.transitions.leases import Remaining, finish
 
 NOW = 1_800_000_000_000
 LEASE = Lease(repository="project/app", token="t", revision=3, suspect_until=0, renewed_at=0.0, expires=NOW)
@@ -106,13 +107,13 @@ def test_a_row_in_which_something_is_owed_is_not_verified() -> None:
 
 
 def test_a_knock_is_gitlabs_pending_and_a_wake_keeps_the_retry_count() -> None:
-    knocked = protocol.knock(None, "project/app", now=NOW, token="t", timing=Timing())
+    knocked = leases.knock(None, "project/app", now=NOW, token="t", timing=Timing())
     assert knocked.set["retry_count"] == 0
     assert "verification_state" in knocked.remove, "disabled"
     assert knocked.set["last_synced_at"] == NOW
     assert "retry_at" in knocked.remove
 
-    woken = protocol.acquire(None, "project/app", now=NOW, token="t", timing=Timing())
+    woken = leases.acquire(None, "project/app", now=NOW, token="t", timing=Timing())
     assert isinstance(woken, Update)
     assert "retry_count" not in woken.set
     assert not woken.add

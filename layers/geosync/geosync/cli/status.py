@@ -20,7 +20,7 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, Site
-from geosync.minute.recovery import SWEEP_LATE
+from geosync.minute.recovery import SWEEP_LATE_MS
 from geosync.operating import status as site_status
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
@@ -184,7 +184,7 @@ def _sweep(found: Status) -> object:
     if found.last_sweep is None:
         return plain("it has not run yet", "yellow")
     ago = f"{age(found.last_sweep.at, found.at)} ago"
-    late = found.at - found.last_sweep.at > SWEEP_LATE
+    late = found.at - found.last_sweep.at > SWEEP_LATE_MS
     return plain(f"it last ran {ago}: what is owed is not tried again", "red") if late else ago
 
 

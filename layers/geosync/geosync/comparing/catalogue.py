@@ -36,7 +36,7 @@ from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import recovery
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 from geosync.sync_registry.timing import ms
-from geosync.sync_registry.transitions.marks import Comparison
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 KEY = Key(SITE, "catalogue")
 MARKERS = 8
@@ -252,7 +252,7 @@ class Catalogue:
         comparison = Comparison(walk=walk.started_at)
 
         def mark(name: str) -> None:
-            self._registry.mark(name, Reference.whole(), pushed_at=walk.settled_at or 0, comparison=comparison)
+            self._registry.mark(name, Reference.whole(), Mark(pushed_at=walk.settled_at or 0, comparison=comparison))
 
         with ThreadPoolExecutor(MARKERS, thread_name_prefix="mark") as pool:
             for _ in pool.map(mark, repositories):

@@ -16,6 +16,7 @@ from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site.breaker import Breaker
+from geosync.sync_registry.transitions.marks import Mark
 
 LOOKED_AT_ONCE = 500
 """Missing tags that are looked at before it is written down that they are."""
@@ -91,7 +92,9 @@ class MissingTags:
         if_absent: frozenset[str],
     ) -> None:
         def mark(reference: Reference) -> None:
-            self._registry.mark(owed.repository, reference, expects=expects, if_absent=if_absent, since=owed.marked_at)
+            self._registry.mark(
+                owed.repository, reference, Mark(expects=expects, if_absent=if_absent, since=owed.marked_at)
+            )
 
         for _ in pool.map(mark, references):
             pass

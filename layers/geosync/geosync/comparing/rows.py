@@ -20,8 +20,8 @@ from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, SITE, 
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed, Update
-from geosync.sync_registry.transitions.marks import Comparison
-from geosync.sync_registry.transitions.protocol import is_mine
+from geosync.sync_registry.transitions.leases import is_mine
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
 KEY = Key(SITE, "rows-walk")
@@ -78,7 +78,7 @@ class Rows:
                     forgotten += self.forget(name)
                 else:
                     comparison = Comparison(walk=started_at)
-                    self._registry.mark(name, Reference.whole(), pushed_at=settled_at, comparison=comparison)
+                    self._registry.mark(name, Reference.whole(), Mark(pushed_at=settled_at, comparison=comparison))
                     unlisted += 1
             after = names[-1]
             self._store.write(Update(key=KEY, set={"started_at": started_at, "after": after}))

@@ -30,7 +30,7 @@ from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.table.changes import Store
-from geosync.sync_registry.transitions.marks import Comparison
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 PARALLELISM = 8
 """Marks or looks side by side."""
@@ -338,9 +338,7 @@ class WholeRepository:
             self._registry.mark(
                 owed.repository,
                 reference,
-                pushed_at=references[reference],
-                comparison=comparison,
-                since=owed.marked_at,
+                Mark(pushed_at=references[reference], comparison=comparison, since=owed.marked_at),
             )
 
         for _ in pool.map(mark, references):
@@ -352,7 +350,7 @@ class WholeRepository:
         """Mark `tags` that are no difference that a comparison found."""
 
         def mark(tag: str) -> None:
-            self._registry.mark(owed.repository, Reference.tag(tag), if_absent=if_absent, since=owed.marked_at)
+            self._registry.mark(owed.repository, Reference.tag(tag), Mark(if_absent=if_absent, since=owed.marked_at))
 
         for _ in pool.map(mark, tags):
             pass

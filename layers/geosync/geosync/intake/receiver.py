@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.comparing.catalogue import Catalogue
 from geosync.comparing.rows import Rows
 from geosync.errors import (
@@ -31,15 +32,15 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
 from geosync.pair.settings import Bounds
 from geosync.pair.site_registries import Registries
-from geosync.recovery import event_cursor, heartbeats
 from geosync.settings import Role
 from geosync.sync_registry.items import ABSENT, Lease, Reference
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.sync_registry.site import listing, recovery
+from geosync.sync_registry.site import listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.holder import Ending, Holder
 from geosync.syncing.reporting import Reporter
 from geosync.verifying.reverify import make_due
@@ -84,7 +85,7 @@ class Receiver:
         self._deadline = deadline
         self._logger = logger
         self._removals = removals
-        self._breaker = Breaker(store, limits, clock)
+        self._breaker = Breaker(store, limits, SYSTEM_CLOCK)
         self._parallelism = parallelism
         self._verification_bounds = verification
         self._clock = clock
@@ -98,7 +99,7 @@ class Receiver:
             self._process(_parse(body), marked)
         except (MessageError, CorruptItem) as error:
             if self._role == "secondary":
-                recovery.refused(self._store, now=self._clock())
+                self._registry.recovery.record_refused()
             self._reporter.refused(body, error)
 
     def _process(self, message: Message, marked: Callable[[], object]) -> None:
@@ -107,10 +108,12 @@ class Receiver:
             return
         match message:
             case Heartbeat():
-                heartbeats.record(self._store, message, now=self._clock())
+                self._registry.heartbeat.record(site=message.site, sent_at=message.sent_at, arrived_at=self._clock())
             case GeoEvent():
                 self._event(message, marked)
-                self._after_the_mark(lambda: event_cursor.record(self._store, message))
+                self._after_the_mark(
+                    lambda: self._registry.cursor.record(event_id=message.id, received_at=message.received_at)
+                )
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():
@@ -128,16 +131,14 @@ class Receiver:
         glance = self._look(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            recovery.came_late(self._store, event.repository, reference)
+            self._registry.recovery.take_back_lost(event.repository, reference)
         if self._registry.is_already_seen(glance, digest, event.received_at):
             self._reporter.skipped(event, reference)
             return
         self._registry.mark(
             event.repository,
             reference,
-            expects=event.expects,
-            correlation_id=event.correlation_id,
-            pushed_at=event.pushed_at,
+            Mark(expects=event.expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
         )
         marked()
         self._after_the_mark(lambda: self._knock(event.repository, glance))
@@ -160,9 +161,7 @@ class Receiver:
                 self._registry.mark(
                     name,
                     Reference.whole(),
-                    expects=expects,
-                    correlation_id=event.correlation_id,
-                    pushed_at=event.pushed_at,
+                    Mark(expects=expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
                 )
                 if name == new:
                     self._registry.note_rename(new, old)
@@ -192,7 +191,7 @@ class Receiver:
         references = [one for one in message.references if not self._is_outside(message.repository, one)]
         for reference in references:
             if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
-            self._registry.mark(message.repository, reference, if_absent=if_absent)
+            self._registry.mark(message.repository, reference, Mark(if_absent=if_absent))
         glance = self._look(message.repository, Reference.whole())
         if references:
             self._after_the_mark(lambda: self._knock(message.repository, glance))

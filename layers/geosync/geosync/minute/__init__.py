@@ -1,1 +1,5 @@
-"""What a site does every minute: keep its subscription, post the heartbeat, wake what is due. Each for itself."""
+"""Tasks of functions/reconcile, one file each: what a site does every minute, each task for itself.
+
+At the primary the heartbeat; at a secondary the subscription, the sweep, the comparison, the verification, the recovery
+point and the report. `tasks` runs them, `record` notes that the minute ran, `reporting` has log lines and metrics.
+"""

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-import time
+from typing import TYPE_CHECKING
 
 import requests
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import HeartbeatFailed
+from geosync.minute.reporting import MinuteReporter
+from geosync.minute.settings import ReconcileSettings
 from geosync.notifications.formats.heartbeat import MEDIA_TYPE, envelope
+from geosync.tokens import read_tokens
 
-TIMEOUT = 5.0
-"""Seconds; a registry's own is 0.5."""
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+TIMEOUT_S = 5.0
+"""For connecting, and for the answer; a registry's own is 0.5."""
 
 
-def post(session: requests.Session, url: str, token: bytes) -> None:
+def post_heartbeat(
+    settings: ReconcileSettings,
+    secrets: SecretsManagerClient,
+    session: requests.Session,
+    reporter: MinuteReporter,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
+    """Post one heartbeat with the registry's token; raises HeartbeatFailed and what Secrets Manager raises."""
+    token = read_tokens(secrets, settings.notification_secret_arn)[0]
+    post(session, settings.notifications_url, token, clock=clock)
+    reporter.heartbeat_posted()
+
+
+def post(session: requests.Session, url: str, token: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:
     """Post one heartbeat; raises HeartbeatFailed, which says what the endpoint answered. The token is in no text."""
     try:
         answer = session.post(
             url,
-            data=envelope(time.time_ns() // 1_000_000),
+            data=envelope(clock.now_ms()),
             headers={"Authorization": token.decode("ascii"), "Content-Type": MEDIA_TYPE},
-            timeout=TIMEOUT,
+            timeout=TIMEOUT_S,
             allow_redirects=False,
         )
     except requests.RequestException as error:

@@ -2,26 +2,59 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import requests
 
 from geosync.errors import ReportFailed
+from geosync.minute.queues import Queues
+from geosync.minute.settings import ReconcileSettings
+from geosync.operating import status as site_status
+from geosync.operating.site_report import site_report
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.tokens import read_tokens
+from geosync.verifying.counts import verification_counts
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 PATH = "/api/v4/geo/status"
-TIMEOUT = 5.0
-"""Seconds to connect, and to wait for an answer: the primary may be gone, which harms nothing here."""
+TIMEOUT_S = 5.0
+"""For connecting, and for the answer: the primary may be gone, which harms nothing here."""
 
 
-def post(session: requests.Session, primary: str, token: bytes, site: str, status: Mapping[str, object]) -> None:
-    """Post a status to the admin API at the URL `primary`; raises ReportFailed. The token is in no text."""
+def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
+    """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
+    return site_report(
+        site_status.read(sync_registry._store),
+        name=settings.site_name,
+        role=settings.site_role,
+        verified=verification_counts(sync_registry._store),
+        dead_letters=queues.dead_letters(),
+        events_waiting=queues.events(),
+    )
+
+
+def post_report(
+    settings: ReconcileSettings,
+    secrets: SecretsManagerClient,
+    session: requests.Session,
+    status: Mapping[str, object],
+    *,
+    now_ms: int,
+) -> None:
+    """Post a status to the primary's admin API; raises ReportFailed and what Secrets Manager raises.
+
+    The token is in no text.
+    """
+    token = read_tokens(secrets, settings.report_secret_arn)[0]
     try:
         answer = session.post(
-            primary.rstrip("/") + PATH,
-            json={"site": site, "sent_at": time.time_ns() // 1_000_000, "status": status},
+            (settings.primary_admin_url or "").rstrip("/") + PATH,
+            json={"site": settings.site_name, "sent_at": now_ms, "status": status},
             headers={"Authorization": f"Bearer {token.decode('ascii')}"},
-            timeout=TIMEOUT,
+            timeout=TIMEOUT_S,
             allow_redirects=False,
         )
     except requests.RequestException as error:

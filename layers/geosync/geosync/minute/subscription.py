@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from geosync.errors import ConfigurationError
+from geosync.minute.reporting import MinuteReporter
+from geosync.minute.settings import ReconcileSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
+
+
+def keep_subscription(
+    settings: ReconcileSettings, sns_in: Callable[[str], SNSClient], reporter: MinuteReporter
+) -> None:
+    """Have the primary's topic deliver to this site's events queue; `sns_in` makes a client of a region."""
+    if settings.primary_topic_arn is None:
+        reporter.subscription_not_wanted()
+        return
+    sns = sns_in(region_of(settings.primary_topic_arn))
+    subscribe(sns, settings.primary_topic_arn, settings.events_queue_arn)
 
 
 def region_of(topic_arn: str) -> str:

@@ -1,1 +1,1 @@
-"""The newest heartbeat and the newest event that arrived here: what the recovery point is made of."""
+"""The recovery point: how it follows from heartbeats, comparisons and what is owed."""

@@ -1,6 +1,9 @@
-"""What is owed, who is on it and when to try again: the store protocol, and its table.
+"""The sync registry: what is owed, who works on it, and when it is tried again.
 
-`items` has the values, `table` conditional writes as data and the tables that carry them out, `transitions` the pure
-transitions, `decisions` what a look proves, `site` the items that concern the whole site. `registry` is what the rest
-of Geosync uses, with its reads in `readings` and the site's pause and holds in `switches`.
+`registry` is the one door for the rest of Geosync. Its parts are `readings` (reads without a lease), `marking`,
+`attempts`, and `switches` (pause and holds); `held_lease` is the lease in a holder's hand, through which every write
+under the lease goes.
+
+Below stand the values (`items`, `timing`), the pure functions (`transitions`, `decisions`), the items of the whole site
+(`site`), and conditional writes as data with the tables that carry them out (`table`).
 """

@@ -1,23 +1,29 @@
-"""What the parts of the sync registry work with: the store, the clock, and the primary under which items count."""
+"""Values that the parts of the sync registry share: table, clock, times, and the primary that the site follows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from geosync.clock import Clock
 from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.changes import Store, Update
+from geosync.sync_registry.timing import Timing
 
 ATTEMPTS = 10
-"""How often a transition is built anew from the item that was there instead."""
+"""Tries of a transition; each is built anew from the item that was there instead."""
 
 
-class Access:
+class TableAccess:
     """One site's table, as it is read and written under one primary (None: under whichever)."""
 
-    def __init__(self, store: Store, *, primary: str | None, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, store: Store, *, primary: str | None, timing: Timing, clock: Clock, names: Callable[[], str]
+    ) -> None:
+        self.timing = timing
         self._store = store
         self._primary = primary
         self._clock = clock
+        self._names = names
 
     def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
         return Owed.from_item(item, seen, primary=self._primary)

@@ -1,4 +1,4 @@
-"""What a look proves, and what to do next with one owed reference: pure functions, no I/O, no clock.
+"""Decisions about one owed reference: what a look proves, and what comes next. Pure functions, no I/O, no clock.
 
 A look proves something only for the moment it was made, so every `Look` carries the moment **before** its request was
 sent. The holder and the model in the tests call the same functions.
@@ -15,7 +15,7 @@ from geosync.sync_registry.timing import Timing, ms
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a registry answered for a reference (None: a 404 that counts), asked at `at` (ms, before the request)."""
+    """A registry's answer for a reference (None: a 404 that counts), asked at `at` (ms, before the request)."""
 
     digest: str | None
     at: int
@@ -82,7 +82,7 @@ def next_step(
     removals: bool = True,
     suspended: bool = False,
 ) -> Step:
-    """Say what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
+    """Decide what a holder does next with `owed` (with its `seen`, read under the lease), given what it saw.
 
     `primary` is the newest look at the primary; `secondary` the newest look at the secondary made after it and after
     every write to the reference, None when there is none; `suspect_until` the lease's; `polls` how many times LookAgain
@@ -170,7 +170,7 @@ def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_
 
 
 def _was_named(owed: Owed, digest: str) -> bool:
-    """Whether an event spoke of `digest`, or of none in particular: worth copying before anything is proved."""
+    """An event named `digest`, or none in particular: worth copying before anything is proved."""
     return digest in owed.expects or UNNAMED in owed.expects
 
 
@@ -183,7 +183,7 @@ def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
 
 
 def proves_primary(owed: Owed, look: Look, timing: Timing) -> bool:
-    """Whether what the primary answered will stay, but for events that are still to come.
+    """The primary's answer will stay, but for events that are still to come.
 
     Either every write that an event announced until the mark is done by now (`settle` passed since the mark), or the
     answer is exactly what was announced. What the reference was last seen to be counts as announced until `settle`
@@ -216,12 +216,12 @@ def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
 
 
 def proves_secondary(look: Look, suspect_until: int) -> bool:
-    """Whether no earlier write can change what the secondary answered: asked at or after `suspect_until`."""
+    """No earlier write can change what the secondary answered: it was asked at or after `suspect_until`."""
     return look.at >= suspect_until
 
 
 def is_ours(owed: Owed, digest: str) -> bool:
-    """Whether Geosync put the tag there: it was seen equal before, or it is a digest that an event named for it.
+    """Geosync put the tag there: it was seen equal before, or it is a digest that an event named for it.
 
     (The second holds for a copy whose holder died before it could record it.) Any other tag stays, unless an operator
     adopted it.
@@ -230,7 +230,7 @@ def is_ours(owed: Owed, digest: str) -> bool:
 
 
 def may_remove(owed: Owed, *, suspended: bool) -> bool:
-    """Whether somebody is there to answer for the removal of a tag that the primary is proved not to have.
+    """Somebody answers for the removal of a tag that the primary is proved not to have.
 
     An event said that it was deleted, or an operator adopted it; or comparisons found it missing, and not so many with
     it that the breaker is on (`suspended`). A tag that an operator said to keep stays whatever else was said.
@@ -243,12 +243,12 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
 
 
 def may_write_tag(renewed_at: float, now: float, timing: Timing) -> bool:
-    """Whether a tag may be written or removed under a lease renewed at `renewed_at` (both monotonic seconds)."""
+    """A tag may be written or removed under a lease renewed at `renewed_at` (both monotonic seconds)."""
     return now - renewed_at <= timing.stale_renewal
 
 
 def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, received_at: int) -> bool:
-    """Whether an event (its `digest`, None for a deletion; `received_at` ms) needs no request at all.
+    """An event (its `digest`, None for a deletion; `received_at` ms) needs no request at all.
 
     The digest alone would fail when a tag goes from A to B and back to A: the look must not be older than the event.
     """

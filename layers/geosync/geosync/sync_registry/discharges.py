@@ -11,10 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from geosync.clock import Clock
 from geosync.errors import Contended, GeosyncError, LeaseLost
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
 from geosync.sync_registry.table.changes import Change, Store, TransactionFailed
-from geosync.sync_registry.transitions import protocol
+from geosync.sync_registry.transitions import discharge
+from geosync.threads import SYSTEM_THREADS, Threads
 
 PER_TRANSACTION = 30
 """References in one transaction: two items each and the row's, of the 100 that DynamoDB allows."""
@@ -60,13 +62,15 @@ class _Request:
 class Discharges:
     """Carries out discharges. Thread-safe."""
 
-    def __init__(self, store: Store, clock: Callable[[], int], primary: str | None = None) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, primary: str | None = None, threads: Threads = SYSTEM_THREADS
+    ) -> None:
         self._store = store
         self._clock = clock
         self._primary = primary
         self._queue: list[_Request] = []
         self._queue_lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._turn = threads.condition()  # held during a request to the table
 
     def pay(self, lease: Lease, payments: Sequence[Payment]) -> set[Reference]:
         """Discharge `payments`; returns the references that nobody had marked again. Raises LeaseLost, Contended."""
@@ -100,4 +104,4 @@ class Discharges:
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
-        return protocol.discharge(lease, payments, now=self._clock(), primary=self._primary)
+        return discharge.discharge(lease, payments, now=self._clock.now_ms(), primary=self._primary)

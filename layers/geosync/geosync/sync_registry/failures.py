@@ -1,4 +1,4 @@
-"""How a failure is kept, and when what failed is tried again."""
+"""A failure's text as it is kept, and the moment of the next try."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ FAILURE_LENGTH = 255
 
 
 def retry_at(attempts: int, *, now: int, jitter: int) -> int:
-    """When a reference that failed `attempts` times is tried again (ms): GitLab's backoff, an hour at the longest.
+    """The moment (ms) at which a reference that failed `attempts` times is tried again: GitLab's backoff, at most 1 h.
 
     delay(n) = n^4 + 15 + jitter * (n + 1) seconds with `jitter` 0 to 29; min(now + delay(n), now + 1 h + delay(1)).
     GitLab's other bound, 4 h, is for what is missing on the primary: that is no failure here, it is proved and paid.

@@ -1,42 +1,44 @@
-"""A lease in a holder's hand: renewed from a thread of its own, and asked before every tag write."""
+"""A lease in a holder's hand: every write under the lease goes through it, and it asks before every tag write."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
-from geosync.sync_registry.items import Lease, Owed, Seen
+from geosync.sync_registry.items import Lease, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
+from geosync.threads import SYSTEM_THREADS, Threads
 
 
 class HeldLease:
-    """Renews a lease every `timing.renewal` seconds until it is closed.
+    """One repository's lease, renewed by a thread of its own every `timing.renewal` seconds until it is closed.
 
     `on_moved` is called (from the renewing thread) when references came in, `on_lost` with the LeaseLost when somebody
     else has the repository. Use it as a context manager: afterwards its thread is gone. It does not release the lease.
+    Without the context manager nothing is renewed but by `renew`. Thread-safe.
     """
 
     def __init__(
         self,
-        registry: SyncRegistry,
+        sync_registry: SyncRegistry,
         lease: Lease,
         *,
-        on_moved: Callable[[], None],
-        on_lost: Callable[[LeaseLost], None],
+        on_moved: Callable[[], None] = lambda: None,
+        on_lost: Callable[[LeaseLost], None] = lambda _: None,
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
-        self._registry = registry
+        self._sync_registry = sync_registry
         self._lease = lease
         self._on_moved = on_moved
         self._on_lost = on_lost
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._threads = threads
+        self._lock = threads.condition()  # held during a request to the table
+        self._closed = threads.event()
         self._lost: LeaseLost | None = None
-        self._thread = threading.Thread(target=self._renew_until_closed, name="lease-renewal", daemon=True)
 
     @property
     def lease(self) -> Lease:
@@ -47,29 +49,65 @@ class HeldLease:
         """Raise LeaseLost unless a tag may be written now: the last renewal is recent enough (monotonic clock)."""
         if self._lost is not None:
             raise self._lost
-        if not self._registry.may_write_tag(self._lease):
+        if not self._sync_registry.may_write_tag(self._lease):
             raise LeaseLost("the lease was not renewed in time; no tag is written on its strength")
 
-    def discharge(self, owed: Owed, seen: Seen | None) -> bool:
-        """SyncRegistry.discharge under this lease."""
-        return self._registry.discharge(self._lease, owed, seen)
+    # ------------------------------------------------------------------------------------------- what was worked off
 
-    def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
-        """SyncRegistry.finish; what was let go is not renewed any more, which would look like a loss."""
+    def discharge(self, owed: Owed, seen: Seen | None) -> bool:
+        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost."""
+        return self._sync_registry.discharge(self._lease, owed, seen)
+
+    def record(self, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
+        """Record what a comparison saw of what nobody owes; returns those recorded. Raises LeaseLost."""
+        return self._sync_registry.record(self._lease, seen)
+
+    def note_missing_on_primary(self, *, missing: bool) -> None:
+        """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
+        self._sync_registry.note_missing_on_primary(self._lease, missing=missing)
+
+    def take_uploads(self) -> list[KeptUpload]:
+        """Take over the uploads that the last holder left: from now on nobody else can. Raises LeaseLost."""
+        return self._sync_registry.uploads.take(self._lease)
+
+    # ----------------------------------------------------------------------------------------------------- the lease
+
+    def renew(self) -> Lease:
+        """Renew now, beside the thread; a `revision` that moved says that references came in. Raises LeaseLost."""
         with self._lock:
-            finished = self._registry.finish(lease, leaving)
+            return self._renewed()
+
+    def suspect(self) -> Lease:
+        """Note that a tag write of unknown outcome may still land. Raises LeaseLost."""
+        with self._lock:
+            self._lease = self._sync_registry.suspect(self._lease)
+            return self._lease
+
+    def finish(self, lease: Lease | None = None, leaving: Sequence[KeptUpload] = ()) -> bool:
+        """Let the repository go; its state follows from what is still owed. False: renew, and look again.
+
+        `lease` is the one from before the look that found nothing due (default: the latest). What was let go is not
+        renewed any more, which would look like a loss. Raises LeaseLost.
+        """
+        with self._lock:
+            finished = self._sync_registry.finish(lease or self._lease, leaving)
             if finished:
                 self._closed.set()
             return finished
 
-    def suspect(self) -> Lease:
-        """SyncRegistry.suspect under this lease: a tag write of unknown outcome."""
+    def release(self, leaving: Sequence[KeptUpload] = ()) -> None:
+        """Let the repository go with work left in it: the sweep wakes the next. It is not renewed any more.
+
+        Raises LeaseLost.
+        """
         with self._lock:
-            self._lease = self._registry.suspect(self._lease)
-            return self._lease
+            self._sync_registry.release(self._lease, leaving)
+            self._closed.set()
+
+    # --------------------------------------------------------------------------------------------- the renewing thread
 
     def __enter__(self) -> HeldLease:
-        self._thread.start()
+        self._thread = self._threads.start(self._renew_until_closed, name="lease-renewal")
         return self
 
     def __exit__(
@@ -79,9 +117,9 @@ class HeldLease:
         self._thread.join()
 
     def _renew_until_closed(self) -> None:
-        while not self._closed.wait(self._registry.timing.renewal):
+        while not self._closed.wait(self._sync_registry.timing.renewal):
             try:
-                moved = self._renew()
+                moved = self._renew_once()
             except LeaseLost as lost:
                 self._lost = lost
                 self._on_lost(lost)
@@ -91,11 +129,14 @@ class HeldLease:
             if moved:
                 self._on_moved()
 
-    def _renew(self) -> bool:
-        """Renew once; whether references came in."""
+    def _renew_once(self) -> bool:
+        """Renew unless the lease was let go meanwhile; True when references came in."""
         with self._lock:
             if self._closed.is_set():
                 return False
             before = self._lease.revision
-            self._lease = self._registry.renew(self._lease)
-            return self._lease.revision != before
+            return self._renewed().revision != before
+
+    def _renewed(self) -> Lease:
+        self._lease = self._sync_registry.renew(self._lease)
+        return self._lease

@@ -103,7 +103,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a reference was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
+    """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
     `unannounced`: it was copied because a comparison found it different, and no event has told of it since.
@@ -183,7 +183,7 @@ class Owed:
 
     @property
     def worked_on(self) -> bool:
-        """Whether somebody postponed or failed it since it was last marked."""
+        """Somebody postponed or failed it since it was last marked."""
         return self.due is None or self.due > self.marked_at
 
     @classmethod
@@ -269,7 +269,7 @@ class Row:
     """The repository's former name, from which the secondary's blobs are mounted."""
 
     def leased(self, now: int) -> bool:
-        """Whether somebody holds the repository at `now`."""
+        """Somebody holds the repository at `now`."""
         return self.lease_token is not None and self.lease_expires is not None and self.lease_expires > now
 
     @classmethod
@@ -310,7 +310,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """What a holder has in hand; each transition returns a new one.
+    """The lease of a holder, who gets a new one from each transition.
 
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before

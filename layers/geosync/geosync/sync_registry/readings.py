@@ -1,4 +1,4 @@
-"""What the sync registry says, read without a lease: one event's glance, rows, what is owed and what was seen."""
+"""Reads without a lease: one event's glance, rows, what is owed, what was seen."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.sync_registry import decisions
-from geosync.sync_registry.access import Access
+from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
 from geosync.sync_registry.site.holds import PAUSE, Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories
@@ -15,7 +15,7 @@ from geosync.sync_registry.table.changes import Key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """What one read brought before anything is done for an event: see Readings.look.
+    """The answer of one read before anything is done for an event: see Readings.look.
 
     `holds` are those of the registries asked about, in force or run out (see holds.longest).
     """
@@ -27,7 +27,7 @@ class Glance:
     holds: tuple[Hold, ...] = ()
 
 
-class Readings(Access):
+class Readings(TableAccess):
     """The reads of the sync registry: true when they were made, and for nobody to rely on later without a condition."""
 
     def look(self, repository: str, reference: Reference, *, holds: Iterable[str] = ()) -> Glance:
@@ -48,15 +48,17 @@ class Readings(Access):
         )
 
     def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
-        """Whether an event needs no request to either registry; see decisions.is_already_seen."""
+        """True when an event needs no request to either registry; see decisions.is_already_seen."""
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
-    def due_repositories(self, limit: int = 100) -> list[str]:
-        """Repositories with something due and no live lease, at most `limit`: never tried before failed and due again.
+    def due_repositories(self, limit: int = 100, *, at_ms: int | None = None) -> list[str]:
+        """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
+
+        Those with something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
         """
-        return free_repositories(self._store, self._clock(), limit)
+        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""
@@ -64,7 +66,7 @@ class Readings(Access):
         return Row.from_item(item) if item is not None else None
 
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
-        """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
+        """Read what is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""
         return [self._owed(item) for item in self._store.items(repository, OWED_PREFIX, limit=limit, after=after)]
 
     def owed_among(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
@@ -78,7 +80,7 @@ class Readings(Access):
         return {key.repository for key in self._store.batch_get(keys)}
 
     def seen(self, repository: str, references: Iterable[Reference]) -> dict[Reference, Seen]:
-        """What was last seen of those of `references` that were ever discharged."""
+        """Read what was last seen of those of `references` that were ever discharged."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
         read = {keys[key]: Seen.under(self._primary, item) for key, item in self._store.batch_get(keys).items()}
         return {reference: seen for reference, seen in read.items() if seen is not None}

@@ -7,41 +7,51 @@ several threads together), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-s
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.errors import Contended, CorruptItem, LeaseLost
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.errors import Contended, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
+from geosync.sync_registry.attempts import Attempts
 from geosync.sync_registry.discharges import Discharges, transact_under
-from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import (
     OWED_PREFIX,
-    PARKED_DUE,
     ROW,
-    SITE,
-    UNNAMED,
-    Item,
     Lease,
     Owed,
     Reference,
     Row,
     Seen,
 )
+from geosync.sync_registry.marking import Marking
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, listing, recovery, walks
+from geosync.sync_registry.site import counters, listing
+from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.counters import Counters
+from geosync.sync_registry.site.cursor import Cursors
+from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.heartbeat import Heartbeats
+from geosync.sync_registry.site.listing import Listing
+from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.recovery import RecoveryItems
+from geosync.sync_registry.site.sweep import Sweeps
+from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
-from geosync.sync_registry.table.shards import failed_shard
-from geosync.sync_registry.timing import Timing, ms
-from geosync.sync_registry.transitions import marks, protocol
+from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.transitions import discharge, leases
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
+from geosync.threads import SYSTEM_THREADS, Threads
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
@@ -52,12 +62,11 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-def wall_clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
+wall_clock = SYSTEM_CLOCK.now_ms
+"""Milliseconds since the epoch, for those who have no clock passed in yet."""
 
 
-class SyncRegistry(Readings, Switches):
+class SyncRegistry(Readings, Switches, Marking, Attempts):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
@@ -70,90 +79,44 @@ class SyncRegistry(Readings, Switches):
         *,
         primary: str | None = None,
         timing: Timing | None = None,
-        clock: Callable[[], int] = wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        threads: Threads = SYSTEM_THREADS,
         names: Callable[[], str] = unique,
     ) -> None:
-        super().__init__(store, primary=primary, clock=clock)
-        self.timing = timing or Timing()
-        self._monotonic = monotonic
-        self._names = names
-        self._discharges = Discharges(store, clock, primary)
+        super().__init__(store, primary=primary, timing=timing or Timing(), clock=clock, names=names)
+        self._discharges = Discharges(store, clock, primary, threads)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.breaker = Breaker(store, limits or Limits(), clock)
+        self.counters = Counters(store)
+        self.cursor = Cursors(store)
+        self.findings = Findings(store)
+        self.heartbeat = Heartbeats(store)
+        self.listing = Listing(store)
+        self.minute = Minutes(store, clock)
+        self.recovery = RecoveryItems(store, clock)
+        self.sweep = Sweeps(store, clock)
+        self.walks = Walks(store, clock)
+
+    @classmethod
+    def open(
+        cls,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        primary: str | None = None,
+        timing: Timing | None = None,
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Open the sync registry that is kept in the DynamoDB table `table`."""
+        return cls(DynamoStore(client, table, clock=clock), primary=primary, timing=timing, limits=limits, clock=clock)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
-    def mark(
-        self,
-        repository: str,
-        reference: Reference,
-        *,
-        expects: str | None = None,
-        correlation_id: str | None = None,
-        distrust: frozenset[str] = frozenset(),
-        if_absent: frozenset[str] = frozenset(),
-        pushed_at: int | None = None,
-        comparison: marks.Comparison | None = None,
-        since: int | None = None,
-    ) -> Owed:
-        """Say that `reference` is owed. Always first: before `knock`, and before the message is done.
-
-        `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
-        when nobody but ourselves asked (backfill, resync, comparison, verification). `distrust` is what verification
-        found missing or wrong below it, `if_absent` what may become of the secondary's tag (see Owed). `pushed_at` (ms)
-        is when it was pushed, as far as anybody knows; a second write keeps the earliest, should events come in another
-        order. `since` (ms) is when the whole repository was marked with which it becomes owed: whatever is marked later
-        goes before it.
-        """
-        now = self._clock()
-
-        def build(named: str | None, since: int | None) -> Update:
-            name = self._names()
-            return marks.mark(
-                repository,
-                reference,
-                mark=name,
-                now=now,
-                expects=named,
-                correlation_id=correlation_id,
-                distrust=distrust,
-                primary=self._primary,
-                if_absent=if_absent,
-                pushed_at=pushed_at,
-                comparison=comparison,
-                since=since,
-            )
-
-        owed = self._marked(build, expects, since)
-        if pushed_at is not None and pushed_at < owed.pushed_at:
-            with suppress(ConditionFailed):
-                self._store.write(marks.pushed_before(owed, pushed_at))
-        return owed
-
-    def _marked(
-        self, build: Callable[[str | None, int | None], Update], expects: str | None, since: int | None
-    ) -> Owed:
-        """Carry out a mark, in the form that fits the item that is there."""
-        change = build(expects, since)
-        for _ in range(ATTEMPTS):
-            try:
-                return self._owed(self._written(change))
-            except ConditionFailed as failed:
-                former = failed.item.get("primary") if failed.item is not None else None
-                if former is not None and former != self._primary:
-                    change = marks.under_another(build(expects, since), former)
-                elif since is not None:
-                    since = None
-                    change = build(expects, since)
-                else:
-                    change = build(UNNAMED, since)
-            except CorruptItem:
-                return self._owed(self._written(marks.afresh(build(UNNAMED, since))))
-        raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
-
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
-        """Say that something was marked; acquire the repository unless somebody holds it.
+        """Tell the holder that something was marked; acquire the repository if nobody holds it.
 
         `believed` saves a call: the row as `look` saw it. None: the holder will see it, or (with `take` False: paused,
         registry held) nobody until the sweep. Raises CorruptItem and Contended.
@@ -161,9 +124,7 @@ class SyncRegistry(Readings, Switches):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: protocol.knock(
-                row, repository, now=now, token=token, timing=self.timing, take=take
-            ),
+            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=take),
         )
 
     def acquire(self, repository: str, *, believed: Row | None = None) -> Lease | None:
@@ -171,7 +132,7 @@ class SyncRegistry(Readings, Switches):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: protocol.acquire(row, repository, now=now, token=token, timing=self.timing),
+            lambda row, now, token: leases.acquire(row, repository, now=now, token=token, timing=self.timing),
         )
 
     def _enter(
@@ -180,7 +141,7 @@ class SyncRegistry(Readings, Switches):
         """Carry out what `build` makes of the row, again for the row that was there instead, until one holds."""
         token = self._names()
         for _ in range(ATTEMPTS):
-            now, monotonic = self._clock(), self._monotonic()
+            now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
             change = build(believed, now, token)
             if change is None:
                 return None
@@ -203,69 +164,36 @@ class SyncRegistry(Readings, Switches):
         What fails here is made up for next time. A holder that dies between the two leaves a gap in the ids; the number
         of rows and their list stay true.
         """
-        number = self._written(Update(key=Key(SITE, "counter#ids"), add={"value": 1}))["value"]
+        number = self.counters.next_row_id()
         row = Update(
             key=Key(repository, ROW),
             set={"id": number, "container_repository_id": number},
             when=Attr("id").not_exists() & Attr("created_at").exists(),
         )
         with suppress(TransactionFailed, Contended):
-            self._store.transact(
-                [row, Update(key=Key(SITE, "counter#rows"), add={"value": 1}), *listing.entries(repository, number)]
-            )
+            self._store.transact([row, counters.rows_added(1), *listing.entries(repository, number)])
 
     # ------------------------------------------------------------------------------------------------ under the lease
 
     def renew(self, lease: Lease) -> Lease:
         """Keep the repository; a `revision` that moved says that references came in. Raises LeaseLost."""
-        now, monotonic = self._clock(), self._monotonic()
-        return _lease(self._mine(protocol.renew(lease, now=now, timing=self.timing)), monotonic)
+        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing)), monotonic)
 
     def suspect(self, lease: Lease) -> Lease:
-        """Say that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now, monotonic = self._clock(), self._monotonic()
-        return _lease(self._mine(protocol.suspect(lease, now=now, timing=self.timing)), monotonic)
+        """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
+        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(self._mine(leases.suspect(lease, now=now, timing=self.timing)), monotonic)
 
     def may_write_tag(self, lease: Lease) -> bool:
-        """Whether a tag may be written or removed now; if not, renew first. Ask before every such request."""
-        return decisions.may_write_tag(lease.renewed_at, self._monotonic(), self.timing)
+        """True while a tag may be written or removed; if not, renew first. Ask before every such request."""
+        return decisions.may_write_tag(lease.renewed_at, self._clock.monotonic_s(), self.timing)
 
     def _mine(self, change: Update) -> Row:
         try:
             return Row.from_item(self._written(change))
         except ConditionFailed as failed:
             raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
-
-    def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
-        """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
-
-        `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
-        cannot be read is parked with the reason, and left out.
-        """
-        until = self._clock() + ms(ahead)
-        # One more: a leased row may be due as well.
-        items = self._store.due(repository, until, limit + 1, untried=untried)
-        owed = []
-        for item in items:
-            if not str(item["item"]).startswith(OWED_PREFIX):
-                continue
-            try:
-                owed.append(self._owed(item))
-            except CorruptItem as corrupt:
-                self._park(item, str(corrupt))
-        return self._with_seen(repository, owed[:limit])
-
-    def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
-        keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
-        found = self._store.batch_get(keys.values()) if keys else {}
-        return [replace(one, seen=Seen.under(self._primary, found.get(keys[one.reference]))) for one in owed]
-
-    def _park(self, item: Item, reason: str) -> None:
-        key = Key(str(item["repository"]), str(item["item"]))
-        shard = failed_shard(key.repository)
-        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
-        with suppress(ConditionFailed):
-            self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
     def discharge(self, lease: Lease, owed: Owed, seen: Seen | None) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
@@ -278,33 +206,13 @@ class SyncRegistry(Readings, Switches):
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
-            return protocol.record(lease, some, now=self._clock(), primary=self._primary)
+            return discharge.record(lease, some, now=self._clock.now_ms(), primary=self._primary)
 
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
-        """Say in the row whether the primary knows the repository at all. Raises LeaseLost."""
-        self._mine(protocol.note_missing_on_primary(lease, missing=missing))
-
-    def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
-        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return self._unmarked(owed, protocol.postpone(owed, due, now=self._clock(), failure=failure)) is not None
-
-    def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
-        """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
-        jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
-        change = protocol.fail(owed, failure, now=self._clock(), jitter=jitter, timing=self.timing, parked=parked)
-        return self._unmarked(owed, change)
-
-    def advance(self, owed: Owed, cursor: str, *, due: int | None = None) -> Owed | None:
-        """Move the cursor of `owed#*`, due again at once (or at `due`). None: marked again, so start anew."""
-        return self._unmarked(owed, protocol.advance(owed, cursor, due=self._clock() if due is None else due))
-
-    def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
-        try:
-            return self._owed(self._written(change), owed.seen)
-        except ConditionFailed:
-            return None
+        """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
+        self._mine(leases.note_missing_on_primary(lease, missing=missing))
 
     def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed.
@@ -314,12 +222,12 @@ class SyncRegistry(Readings, Switches):
         """
         remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
         if len(remaining) < REMAINING_READ:
-            now = self._clock()
+            now = self._clock.now_ms()
             if any(isinstance(due := item.get("due"), int) and due <= now for item in remaining):
                 return False
         elif self.due(lease.repository, 1):
             return False
-        change = protocol.finish(lease, protocol.Remaining.of(remaining), now=self._clock())
+        change = leases.finish(lease, leases.Remaining.of(remaining), now=self._clock.now_ms())
         beside: list[Change] = [*self.uploads.kept(lease, leaving)]
         if lease.counted is not None and remaining:
             beside += counters.moved(lease.repository, lease.counted, None)
@@ -341,25 +249,23 @@ class SyncRegistry(Readings, Switches):
         `leaving` are the uploads that the next holder may go on with.
         """
         try:
-            self._store.transact([protocol.release(lease), *self.uploads.kept(lease, leaving)])
+            self._store.transact([leases.release(lease), *self.uploads.kept(lease, leaving)])
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 
     def note_rename(self, repository: str, former: str) -> None:
-        """Say that `repository` was called `former`: its holders mount the secondary's blobs from there."""
+        """Note that `repository` was called `former`: its holders mount the secondary's blobs from there."""
         self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
 
     def lost_notification(self, owed: Owed) -> None:
         """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
-        recovery.lost(self._store, owed, now=self._clock())
+        self.recovery.record_lost(owed)
 
     def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
         """Count a page of a whole repository for the comparison that asked for it: tags listed, and found different."""
-        if owed.walk is not None:
-            counts = {walks.TAGS: tags, walks.FOUND: found}
-            self._store.write(walks.count(owed.walk, owed.repository, counts, now=self._clock()))
+        self.walks.count_page(owed, tags=tags, found=found)
 
 
 def _lease(row: Row, renewed_at: float) -> Lease:

@@ -8,11 +8,12 @@ digest check; one that is lost costs the bytes that were sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import Clock
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.items import ROW, Item, Lease
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -21,13 +22,13 @@ from geosync.sync_registry.table.changes import Check, Delete, Key, Store, Trans
 UPLOAD_PREFIX = "upload#"
 MOST = 50
 """Uploads under way in one repository: a few layers go side by side."""
-FORGET_AFTER = 6 * 86_400
-"""Seconds (TTL `expire_at`): registries purge upload sessions after about a week."""
+FORGET_AFTER_S = 6 * 86_400
+"""Lifetime of an item (TTL `expire_at`): registries purge upload sessions after about a week."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptUpload:
-    """How far a layer is; sizes in bytes.
+    """A layer under way, and the part of it that arrived; sizes in bytes.
 
     `path` is the upload's path and query at `registry` (host:port), None when nothing can be gone on with; it may hold
     a session's state and is in no log. `offset` have arrived there. `furthest` is as far as the layer ever came.
@@ -57,7 +58,7 @@ class KeptUpload:
 class UploadItems:
     """The uploads under way of every repository. Thread-safe."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -78,7 +79,7 @@ class UploadItems:
 
     def kept(self, lease: Lease, uploads: Iterable[KeptUpload]) -> list[Update]:
         """Return the changes that leave uploads for the next holder: part of the transaction that lets the lease go."""
-        until = self._clock() // 1000 + FORGET_AFTER
+        until = self._clock.now_ms() // 1000 + FORGET_AFTER_S
         return [
             Update(
                 key=Key(lease.repository, UPLOAD_PREFIX + one.digest),

@@ -26,6 +26,7 @@ from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site.breaker import Breaker
+from geosync.sync_registry.transitions.marks import Mark
 
 Found = TypeVar("Found")
 
@@ -248,13 +249,13 @@ class ReferenceSync:
         """
         for reference, attempt in list(self._under_way.items()):
             if reference.kind == "tag" and (attempt.looking or attempt.primary.digest == owed.reference.value):
-                self._registry.mark(owed.repository, reference, expects=owed.reference.value)
-                self._registry.mark(owed.repository, reference, expects=ABSENT)
+                self._registry.mark(owed.repository, reference, Mark(expects=owed.reference.value))
+                self._registry.mark(owed.repository, reference, Mark(expects=ABSENT))
         after = ""
         while page := self._registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
             for reference, seen in page:
                 if seen.digest == owed.reference.value:
-                    self._registry.mark(owed.repository, reference, expects=ABSENT)
+                    self._registry.mark(owed.repository, reference, Mark(expects=ABSENT))
             after = page[-1][0].seen_key
 
     @contextmanager

@@ -10,6 +10,7 @@ from geosync.pair.selection import Selection
 from geosync.sync_registry.items import EVERYTHING, Reference
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.transitions import verification as transitions
+from geosync.sync_registry.transitions.marks import Mark
 from geosync.verifying.checksum import Checksum
 from geosync.verifying.suspects import Suspect, Suspects
 
@@ -45,7 +46,7 @@ def conclude(registry: SyncRegistry, selection: Selection, repository: str, susp
             ours.add(tag, suspect.secondary)
         failure = _failure(failure, suspect)
         distrust = suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
-        registry.mark(repository, Reference.tag(tag), distrust=distrust)
+        registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust))
     return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
 
 

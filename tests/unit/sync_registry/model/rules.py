@@ -16,7 +16,7 @@ from tests.unit.sync_registry.model.world import Library
 from geosync.sync_registry import decisions
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING
 from geosync.sync_registry.table.changes import Check, Delete, Update
-from geosync.sync_registry.transitions import marks, protocol
+from geosync.sync_registry.transitions import discharge, leases, marks
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
@@ -38,7 +38,7 @@ def without_attributes(name: str, *attributes: str) -> Patch:
     """Let a transition leave out attributes that it sets or adds to."""
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        original = getattr(protocol, name)
+        original = getattr(leases, name)
 
         def changed(*args: Any, **kwargs: Any) -> Any:
             change = original(*args, **kwargs)
@@ -50,7 +50,7 @@ def without_attributes(name: str, *attributes: str) -> Patch:
                 add={key: value for key, value in change.add.items() if key not in attributes},
             )
 
-        monkeypatch.setattr(protocol, name, changed)
+        monkeypatch.setattr(leases, name, changed)
 
     return patch
 
@@ -66,19 +66,19 @@ def instead(module: Any, name: str, replacement: Any) -> Patch:
 
 def not_due(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a leased row not be in the index."""
-    original = protocol._lease_time
+    original = leases._lease_time
 
     def changed(*args: Any) -> dict[str, Any]:
         return {**original(*args), "due_shard": "not swept"}
 
-    monkeypatch.setattr(protocol, "_lease_time", changed)
+    monkeypatch.setattr(leases, "_lease_time", changed)
 
 
 def discharge_unchecked(position: int) -> Patch:
     """Take the condition from the lease's check (0) or from the deletion of what is owed (1)."""
 
     def patch(monkeypatch: pytest.MonkeyPatch) -> None:
-        original = protocol.discharge
+        original = discharge.discharge
 
         def changed(*args: Any, **kwargs: Any) -> Any:
             changes = original(*args, **kwargs)
@@ -87,7 +87,7 @@ def discharge_unchecked(position: int) -> Patch:
             changes[position] = replace(change, when=ALWAYS)
             return changes
 
-        monkeypatch.setattr(protocol, "discharge", changed)
+        monkeypatch.setattr(discharge, "discharge", changed)
 
     return patch
 
@@ -107,8 +107,8 @@ def marked_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let what a comparison finds be due since it is marked itself."""
     original = marks.mark
 
-    def changed(*args: Any, **kwargs: Any) -> Update:
-        return original(*args, **{**kwargs, "since": None})
+    def changed(repository: Any, reference: Any, said: Any, **kwargs: Any) -> Update:
+        return original(repository, reference, replace(said, since=None), **kwargs)
 
     monkeypatch.setattr(marks, "mark", changed)
 
@@ -261,7 +261,7 @@ RULES = (
     ),
     Rule(
         name="acquire: only when no lease is live",
-        patch=instead(protocol, "_not_taken_since", lambda believed: ALWAYS),
+        patch=instead(leases, "_not_taken_since", lambda believed: ALWAYS),
         scenario="back and forth",
         violation="nothing is owed",
     ),
@@ -279,7 +279,7 @@ RULES = (
     ),
     Rule(
         name="finish: the revision did not move",
-        patch=instead(protocol, "_is_unmoved", lambda lease: ALWAYS),
+        patch=instead(leases, "_is_unmoved", lambda lease: ALWAYS),
         scenario="back and forth",
         violation="only the sweep would find it|the row says synced",
     ),
@@ -292,7 +292,7 @@ RULES = (
     ),
     Rule(
         name="finish: synced only if nothing at all is owed",
-        patch=instead(protocol.Remaining, "of", lambda items: protocol.Remaining(owed=0)),
+        patch=instead(leases.Remaining, "of", lambda items: leases.Remaining(owed=0)),
         scenario="back and forth",
         violation="the row says synced",
     ),

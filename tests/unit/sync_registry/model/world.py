@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from geosync.clock import Clock
 from geosync.errors import LeaseLost
 from geosync.sync_registry.items import (
     ABSENT,
@@ -32,7 +33,8 @@ from geosync.sync_registry.table.changes import ConditionFailed, Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing
-from geosync.sync_registry.transitions import protocol
+from geosync.sync_registry.transitions import leases
+from geosync.sync_registry.transitions.marks import Mark
 
 NOW = 10_000
 OLDEST = 2
@@ -229,6 +231,16 @@ def _reference(tag: int) -> Reference:
     return Reference.tag(f"v{tag}")
 
 
+class _StandingClock(Clock):
+    """Stands at NOW: a state is told apart by times relative to it."""
+
+    def now_ms(self) -> int:
+        return NOW
+
+    def monotonic_s(self) -> float:
+        return NOW / 1000
+
+
 class Library:
     """The library's calls on a table given as a value; the same call on the same table is made once."""
 
@@ -241,9 +253,7 @@ class Library:
 
     def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
         store = MemoryStore(_items(table))
-        registry = SyncRegistry(
-            store, timing=self.timing, clock=lambda: NOW, monotonic=lambda: NOW / 1000, names=lambda: self.fresh
-        )
+        registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
         result = getattr(self, f"_{name}")(registry, store, *args)
         return _table(store, len(table.owed)), result
 
@@ -257,7 +267,7 @@ class Library:
         if_absent = frozenset({asks} if asks is not None else ())
         compared = digest is None and asks in (None, MISSING)
         since = LONG_AGO if compared else None
-        registry.mark(REPOSITORY, _reference(tag), expects=digest, if_absent=if_absent, since=since)
+        registry.mark(REPOSITORY, _reference(tag), Mark(expects=digest, if_absent=if_absent, since=since))
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return _plain_lease(registry.knock(REPOSITORY))
@@ -295,7 +305,7 @@ class Library:
         """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
         items = [{"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}] * remaining
         try:
-            store.write(protocol.finish(_lease(lease), protocol.Remaining.of(items), now=NOW))
+            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now=NOW))
         except ConditionFailed as failed:
             mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
             return False if mine else None

@@ -1,4 +1,4 @@
-"""Pause and holds: when a site, or everything that needs one registry, is left alone. Pure transitions, as in protocol.
+"""Pause and holds: when a site, or everything that needs one registry, is left alone. Pure transitions, as in leases.
 
 A registry that is down is one item per registry, `hold#<host:port>` in the partition `#site`, not a failure of each
 reference that needs it.
@@ -18,10 +18,10 @@ from geosync.sync_registry.timing import ms
 
 PAUSE = Key(SITE, "pause")
 PREFIX = "hold#"
-SHORTEST, LONGEST = 5.0, 300.0
-"""Seconds: the first hold of a registry, and the longest that we choose ourselves."""
-LONGEST_ASKED = 3600.0
-"""Seconds: the longest hold that a registry's Retry-After can cause."""
+SHORTEST_S, LONGEST_S = 5.0, 300.0
+"""The first hold of a registry, and the longest that we choose ourselves."""
+LONGEST_ASKED_S = 3600.0
+"""The longest hold that a registry's Retry-After can cause."""
 
 
 MOST_HOLDS = 50
@@ -73,7 +73,7 @@ def hold(
     `believed` is the hold as last read (None: none). While one is in force only a longer `retry_after` changes it: many
     workers see the same outage. None: nothing to write. The condition is that the hold is as believed.
     """
-    asked = now + ms(min(retry_after or 0.0, LONGEST_ASKED))
+    asked = now + ms(min(retry_after or 0.0, LONGEST_ASKED_S))
     unchanged: ConditionBase
     if believed is None:
         attempts, unchanged = 1, Attr("until").not_exists()
@@ -83,7 +83,7 @@ def hold(
             return None
         attempts, unchanged = believed.attempts + (not in_force), Attr("until").eq(believed.until)
     refused = {"credentials": credentials} if credentials is not None else {}
-    chosen = now + ms(min(SHORTEST * 2 ** min(attempts - 1, 10), LONGEST))
+    chosen = now + ms(min(SHORTEST_S * 2 ** min(attempts - 1, 10), LONGEST_S))
     return Update(
         key=hold_key(registry),
         set={"until": max(chosen, asked), "reason": reason, "attempts": attempts, **refused},

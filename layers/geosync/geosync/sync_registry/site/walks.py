@@ -1,4 +1,4 @@
-"""How far a comparison got: counters of one walk through the primary's catalogue, changed where the work is done.
+"""Progress of a comparison: counters of one walk through the primary's catalogue, changed where the work is done.
 
     compared   repositories whose `owed#*` was discharged
     tags       tags that the primary listed in them
@@ -16,12 +16,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item, Owed
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Key, Store, Update
 
 COUNTERS = 32
-KEPT = 30 * 86_400
-"""Seconds for which a walk's counters are kept."""
+KEPT_S = 30 * 86_400
+"""Lifetime of a walk's counters (TTL `expire_at`)."""
 COMPARED, TAGS, FOUND, SETTLED = "compared", "tags", "found", "settled"
 
 
@@ -33,11 +34,11 @@ def keys(walk: int) -> list[Key]:
 def count(walk: int, repository: str, counts: Mapping[str, int], *, now: int) -> Update:
     """Add to a walk's counters."""
     number = zlib.crc32(repository.encode()) % COUNTERS
-    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT})
+    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT_S})
 
 
 def discharged(references: Iterable[Owed], *, now: int) -> list[Update]:
-    """What discharging `references` (of one repository) adds to the counters of the walks that found them."""
+    """Add the discharge of `references` (of one repository) to the counters of the walks that found them."""
     counts: dict[tuple[int, str], Counter[str]] = {}
     for owed in references:
         if owed.walk is not None:
@@ -58,3 +59,21 @@ def total(items: Iterable[Item]) -> Counter[str]:
 
 def _key(walk: int, number: int) -> Key:
     return Key(SITE, f"walk#{walk}#{number:02}")
+
+
+class Walks:
+    """The counters of the comparisons' walks through the primary's catalogue."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
+        """Count a page of a whole repository for the walk that asked for it: tags listed, and found different."""
+        if owed.walk is not None:
+            counts = {TAGS: tags, FOUND: found}
+            self._store.write(count(owed.walk, owed.repository, counts, now=self._clock.now_ms()))
+
+    def total(self, walk: int) -> Counter[str]:
+        """The sum of the counters of the walk that began at `walk` (ms): one request."""
+        return total(self._store.batch_get(keys(walk)).values())

@@ -92,7 +92,7 @@ class TransactionFailed(SyncRegistryError):
 
 
 class Store(Protocol):
-    """What the protocol needs of a table. All reads but `due_keys` are strongly consistent."""
+    """The table as the protocol needs it. All reads but `due_keys` are strongly consistent."""
 
     def get(self, key: Key) -> Item | None:
         """One item."""

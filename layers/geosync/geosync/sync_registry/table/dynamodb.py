@@ -7,7 +7,6 @@ that was there in the same answer (ReturnValuesOnConditionCheckFailure), so that
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -16,19 +15,20 @@ from boto3.dynamodb.conditions import ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Delete, Key, TransactionFailed, Update
 from geosync.sync_registry.table.tables import DUE_INDEX, REPOSITORY_DUE_INDEX
 
-CONFLICT_PAUSES = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.3, 0.3, 0.3)
-"""Seconds, before jitter, between tries of a write that a transaction on the same item refused: some 1.5 s in all."""
+CONFLICT_PAUSES_S = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.3, 0.3, 0.3)
+"""Pauses, before jitter, between tries of a write that a transaction on the same item refused: some 1.5 s in all."""
 MOST_KEYS = 100
 """Keys in one BatchGetItem."""
 PAGE = 1000
 """Keys in one page of the sweep."""
 LOOKED_THROUGH = 4
-"""How many times the items that are wanted are read in one request, where a filter leaves out what was tried."""
+"""Items read in one request for each that is wanted, where a filter leaves out what was tried."""
 
 _CONFLICTS = {"TransactionConflictException", "TransactionInProgressException"}
 _CONFLICT_REASONS = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
@@ -39,10 +39,10 @@ Result = TypeVar("Result")
 class DynamoStore:
     """A table with the schema of `tables`. Thread-safe, as its client is."""
 
-    def __init__(self, client: Any, table: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Any, table: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._client = client
         self._table = table
-        self._sleep = sleep
+        self._clock = clock
 
     # ------------------------------------------------------------------------------------------------------- reads
 
@@ -55,7 +55,7 @@ class DynamoStore:
         """The items that exist among `keys`, 100 in a request."""
         wanted = [_key(key) for key in dict.fromkeys(keys)]
         found: dict[Key, Item] = {}
-        pauses = iter(CONFLICT_PAUSES)
+        pauses = iter(CONFLICT_PAUSES_S)
         while wanted:
             asked, wanted = wanted[:MOST_KEYS], wanted[MOST_KEYS:]
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": asked, "ConsistentRead": True}})
@@ -172,7 +172,7 @@ class DynamoStore:
             raise TransactionFailed(failed) from None
 
     def _unhindered(self, send: Callable[[], Result]) -> Result:
-        pauses = iter(CONFLICT_PAUSES)
+        pauses = iter(CONFLICT_PAUSES_S)
         while True:
             try:
                 return send()
@@ -184,8 +184,8 @@ class DynamoStore:
     def _pause(self, pauses: Iterator[float], why: str) -> None:
         pause = next(pauses, None)
         if pause is None:
-            raise Contended(f"sync registry: {why} {len(CONFLICT_PAUSES)} times in a row")
-        self._sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads tries, guards nothing
+            raise Contended(f"sync registry: {why} {len(CONFLICT_PAUSES_S)} times in a row")
+        self._clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads tries, guards nothing
 
     def _request(self, change: Change) -> dict[str, Any]:
         """The change as DynamoDB's parameters; the same for single writes and parts of a transaction."""
@@ -237,7 +237,7 @@ def _update_expression(change: Update, names: dict[str, str], values: dict[str, 
 
 
 def _is_conflict(error: ClientError) -> bool:
-    """Whether the same request can succeed in a moment: other transactions, and no condition that failed."""
+    """The same request can succeed in a moment: other transactions were in the way, and no condition failed."""
     code = error.response["Error"]["Code"]
     if code != "TransactionCanceledException":
         return code in _CONFLICTS

@@ -107,7 +107,7 @@ class MemoryStore:
 
 
 def holds(condition: ConditionBase | None, item: Item | None) -> bool:
-    """Whether `condition` holds of `item`, by DynamoDB's rules: an attribute that is missing compares as false."""
+    """`condition` holds of `item`, by DynamoDB's rules: an attribute that is missing compares as false."""
     if condition is None:
         return True
     expression = condition.get_expression()

@@ -1,7 +1,7 @@
-"""What says that a reference is owed: always written first, before anything is done about it.
+"""A mark says that a reference is owed. It is always written first, before anything is done about the reference.
 
-A mark is a new unique value in the owed item; whoever read another one before has read what is out of date. What a
-whole repository's holder marks is due since the repository was, behind every later push.
+A mark is a new unique value in the owed item. Whoever read another value before has read what is out of date. What the
+holder of a whole repository marks is due since the repository was marked: every later push goes before it.
 """
 
 from __future__ import annotations
@@ -18,88 +18,118 @@ from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard
 
 UNDER_A_PRIMARY = ("expects", "if_absent")
-"""What an owed reference has that means nothing under another primary."""
+"""Fields of an owed reference that mean nothing under another primary."""
 MOST_EXPECTED = 16
 """Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """On whose behalf a comparison marks: its `walk`, and whether the difference should have been announced."""
+    """The comparison that marks: its `walk`, and whether the difference should have been announced."""
 
     walk: int
     unannounced: bool = False
 
 
-def mark(
-    repository: str,
-    reference: Reference,
-    *,
-    mark: str,
-    now: int,
-    expects: str | None,
-    correlation_id: str | None = None,
-    distrust: frozenset[str] = frozenset(),
-    if_absent: frozenset[str] = frozenset(),
-    primary: str | None = None,
-    pushed_at: int | None = None,
-    comparison: Comparison | None = None,
-    since: int | None = None,
-) -> Update:
-    """Say that a reference is owed: because of an event that named `expects`, or (None) because somebody asked.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Everything that is known of a reference when it is marked; without a field, somebody only asked for its sync.
 
-    A mark starts afresh: no failure, no attempts, not parked, no cursor; `distrust` and `if_absent` stay until a
-    discharge, so that a late event of a deletion does not undo what an operator said.
-    `since` (ms): its whole repository was marked then, and it with it. That is its `due`: as a holder takes the newest
-    first, every push since then goes before it.
-    The condition fails when `expects` holds MOST_EXPECTED digests (then mark again with UNNAMED), when the item was
-    marked under another primary than `primary` (then `under_another`; None: by somebody who follows none), and
-    when a push that came after `since` would lose its place (then mark again without `since`).
+    `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
+    when nobody but ourselves asked (backfill, resync, comparison, verification). `pushed_at` (ms) is when it was
+    pushed, as far as anybody knows. `correlation_id` is the event's.
+
+    `distrust` is what verification found missing or wrong below the reference. `if_absent` is what may become of the
+    secondary's tag (see Owed). `comparison` found the reference different. `since` (ms) is when the whole repository
+    was marked with which it becomes owed: whatever is marked later goes before it.
+    """
+
+    expects: str | None = None
+    correlation_id: str | None = None
+    distrust: frozenset[str] = frozenset()
+    if_absent: frozenset[str] = frozenset()
+    pushed_at: int | None = None
+    comparison: Comparison | None = None
+    since: int | None = None
+
+
+ASKED = Mark()
+"""Somebody asked for the sync, and says no more."""
+
+
+def mark(
+    repository: str, reference: Reference, said: Mark, *, name: str, now: int, primary: str | None = None
+) -> Update:
+    """Make a reference owed under the unique `name` of this mark: because of an event, or because somebody asked.
+
+    A mark starts afresh: no failure, no attempts, not parked, no cursor. `distrust` and `if_absent` stay until a
+    discharge, so that a late event of a deletion does not undo what an operator said. With `said.since`, that is its
+    `due`: as a holder takes the newest first, every push since then goes before it.
+
+    The condition fails in three cases. `expects` holds MOST_EXPECTED digests: mark again with UNNAMED. The item was
+    marked under another primary than `primary` (None: by somebody who follows none): then `under_another`. A push that
+    came after `since` would lose its place: mark again without `since`.
+
     `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
     """
-    found: dict[str, Any] = {"walk": comparison.walk} if comparison is not None else {}
-    if comparison is not None and comparison.unannounced:
-        found["unannounced"] = True
-    gone = ("failure", "failed_at", "parked", "cursor", *(("unannounced",) if expects is not None else ()))
-    named = expects is not None and expects != UNNAMED
+    due = now if said.since is None else min(said.since, now)
     grows = {
-        "expects": frozenset({expects} if expects is not None else ()),
-        "distrust": distrust,
-        "if_absent": if_absent,
+        "expects": frozenset({said.expects} if said.expects is not None else ()),
+        "distrust": said.distrust,
+        "if_absent": said.if_absent,
     }
-    due = now if since is None else min(since, now)
     return Update(
         key=Key(repository, reference.owed_key),
         set={
-            "mark": mark,
+            "mark": name,
             "marked_at": now,
             "due": due,
             "due_shard": due_shard(repository),
             "attempts": 0,
-            **({"correlation_id": correlation_id} if correlation_id else {}),
-            **({"primary": primary} if primary is not None else {}),
-            **found,
+            **_told(said, primary),
         },
-        set_once={"owed_since": due, "pushed_at": now if pushed_at is None else pushed_at},
-        union={name: texts for name, texts in grows.items() if texts},
-        remove=gone,
-        when=_all(
-            Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED) if named else None,
-            Attr("primary").not_exists() | Attr("primary").eq(primary) if primary is not None else None,
-            _is_behind(due) if since is not None else None,
+        set_once={"owed_since": due, "pushed_at": now if said.pushed_at is None else said.pushed_at},
+        union={field: texts for field, texts in grows.items() if texts},
+        remove=(
+            "failure",
+            "failed_at",
+            "parked",
+            "cursor",
+            *(("unannounced",) if said.expects is not None else ()),
         ),
+        when=_fits(said, due, primary),
     )
 
 
+def _told(said: Mark, primary: str | None) -> dict[str, Any]:
+    """The attributes that a mark sets only where it knows them."""
+    told: dict[str, Any] = {}
+    if said.correlation_id:
+        told["correlation_id"] = said.correlation_id
+    if primary is not None:
+        told["primary"] = primary
+    if said.comparison is not None:
+        told["walk"] = said.comparison.walk
+        if said.comparison.unannounced:
+            told["unannounced"] = True
+    return told
+
+
+def _fits(said: Mark, due: int, primary: str | None) -> ConditionBase | None:
+    """The condition of a mark: the item that is there takes it in this form."""
+    conditions: list[ConditionBase] = []
+    if said.expects is not None and said.expects != UNNAMED:
+        conditions.append(Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED))
+    if primary is not None:
+        conditions.append(Attr("primary").not_exists() | Attr("primary").eq(primary))
+    if said.since is not None:
+        conditions.append(_is_behind(due))
+    return reduce(and_, conditions) if conditions else None
+
+
 def _is_behind(due: int) -> ConditionBase:
-    """Whether it is not owed, or not since something that came after `due` and has not failed."""
+    """The reference is not owed, or not because of something that came after `due` and has not failed."""
     return Attr("mark").not_exists() | Attr("due").lte(due) | Attr("failure").exists()
-
-
-def _all(*conditions: ConditionBase | None) -> ConditionBase | None:
-    """The conjunction of those that are there."""
-    present = [condition for condition in conditions if condition is not None]
-    return reduce(and_, present) if present else None
 
 
 def under_another(mark: Update, primary: str) -> Update:
@@ -115,7 +145,7 @@ def under_another(mark: Update, primary: str) -> Update:
 
 
 def pushed_before(owed: Owed, pushed_at: int) -> Update:
-    """Say that an owed reference stands for an earlier push, too: queues deliver in any order."""
+    """Keep an earlier push that an owed reference stands for, too: queues deliver in any order."""
     key = Key(owed.repository, owed.reference.owed_key)
     return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
 

@@ -40,7 +40,7 @@ from geosync.sync_registry.table.shards import verification_shard
 MISMATCH = "Checksum does not match the primary checksum"
 """GitLab's words."""
 PROGRESS = ("verification_phase", "verification_cursor")
-"""What a round keeps in the row between two runs."""
+"""Fields of the row that a round keeps between two runs."""
 ABANDONED_AFTER = 16 * 60_000
 """Milliseconds after a run's last write at which another takes over: an invocation, and a minute."""
 DAY = 86_400_000

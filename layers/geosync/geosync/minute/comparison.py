@@ -1,0 +1,33 @@
+"""The comparison: a walk through the primary's catalogue is asked for when one is due. functions/sync does it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.catalogue import follow, is_due, latest
+from geosync.messages.work import CatalogueMessage
+from geosync.minute.reporting import MinuteReporter
+from geosync.minute.settings import ReconcileSettings
+from geosync.sync_registry.registry import SyncRegistry
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+def ask_for_comparison(
+    settings: ReconcileSettings,
+    sync_registry: SyncRegistry,
+    sqs: SQSClient,
+    reporter: MinuteReporter,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
+    """Note which primary the site follows, and send one message when a walk should begin or go on."""
+    if follow(sync_registry._store, settings.primary_topic_arn or ""):
+        reporter.primary_changed(settings.primary_topic_arn)
+    walk = latest(sync_registry._store)
+    if not is_due(walk, now=clock.now_ms(), every=settings.comparison_seconds):
+        return
+    sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
+    reporter.comparison_asked_for(walk)

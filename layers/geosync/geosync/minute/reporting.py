@@ -1,0 +1,71 @@
+"""The log lines and metrics of a minute: one method for each thing that happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from geosync.comparing.catalogue import Walk
+from geosync.minute.sweep import Swept
+from geosync.observability import Metrics
+from geosync.operating.status import Status
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+
+class MinuteReporter:
+    """Writes a minute's log lines and metrics."""
+
+    def __init__(self, logger: Logger, metrics: Metrics) -> None:
+        self._logger = logger
+        self._metrics = metrics
+
+    def failed(self, task: str, error: Exception) -> None:
+        """A task ended with an error; the others go on."""
+        self._logger.error(f"{task}_failed", extra={"error": type(error).__name__, "reason": str(error)})
+        self._metrics.put({f"{task.capitalize()}Failed": 1})
+
+    def ran(self) -> None:
+        """The minute ran."""
+        self._metrics.put({"ReconcileRuns": 1})
+
+    def heartbeat_posted(self) -> None:
+        """The primary's endpoint took the heartbeat."""
+        self._metrics.put({"HeartbeatsPosted": 1})
+
+    def subscription_not_wanted(self) -> None:
+        """The secondary is told of no topic to follow."""
+        self._logger.warning("subscription_not_wanted", extra={"reason": "PRIMARY_TOPIC_ARN is not set"})
+
+    def swept(self, swept: Swept) -> None:
+        """The sweep woke repositories, or none for a reason."""
+        self._logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
+        self._metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})
+
+    def primary_changed(self, topic_arn: str | None) -> None:
+        """The secondary follows another primary than before."""
+        self._logger.info("primary_changed", extra={"topic": topic_arn})
+
+    def comparison_asked_for(self, last: Walk | None) -> None:
+        """A comparison was due; `last` is the one before."""
+        self._logger.info(
+            "comparison_asked_for", extra={"last_started_at": last.started_at if last is not None else None}
+        )
+
+    def verifications_asked_for(self, repositories: int) -> None:
+        """Repositories were due for their verification."""
+        self._logger.info("verifications_asked_for", extra={"repositories": repositories})
+
+    def recovery_point(self, status: Status) -> None:
+        """The recovery point, and what is owed, as this minute knows them."""
+        point = status.recovery_point
+        keys = {"recovery_point": point, "proved_at": status.proved_at, "why": status.recovery.why}
+        self._logger.info("recovery_point", extra=keys)
+        self._metrics.gauge({"RecoveryPointUnknown": int(point is None)})
+        if point is not None:
+            self._metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
+        self._metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
+
+    def report_posted(self) -> None:
+        """The primary's admin API took the status."""
+        self._metrics.put({"ReportsPosted": 1})

@@ -1,0 +1,75 @@
+"""Attempts, carried out: what is due is handed out; it is put off, has failed, or got further."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from dataclasses import replace
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.errors import CorruptItem
+from geosync.sync_registry.access import TableAccess
+from geosync.sync_registry.failures import cut
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Item, Owed, Seen
+from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
+from geosync.sync_registry.table.shards import failed_shard
+from geosync.sync_registry.timing import ms
+from geosync.sync_registry.transitions import attempts
+
+
+class Attempts(TableAccess):
+    """Hands out what is due in a repository, and notes how attempts at it went."""
+
+    def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
+        """Read what is due in the repository, newest first, with what was `seen` of each. Stays true for a holder only.
+
+        `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
+        cannot be read is parked with the reason, and left out.
+        """
+        until = self._clock.now_ms() + ms(ahead)
+        # One more: a leased row may be due as well.
+        items = self._store.due(repository, until, limit + 1, untried=untried)
+        owed = []
+        for item in items:
+            if not str(item["item"]).startswith(OWED_PREFIX):
+                continue
+            try:
+                owed.append(self._owed(item))
+            except CorruptItem as corrupt:
+                self._park(item, str(corrupt))
+        return self._with_seen(repository, owed[:limit])
+
+    def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
+        keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
+        found = self._store.batch_get(keys.values()) if keys else {}
+        return [replace(one, seen=Seen.under(self._primary, found.get(keys[one.reference]))) for one in owed]
+
+    def _park(self, item: Item, reason: str) -> None:
+        key = Key(str(item["repository"]), str(item["item"]))
+        shard = failed_shard(key.repository)
+        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
+        with suppress(ConditionFailed):
+            self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
+
+    def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
+        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
+        return self._unmarked(owed, attempts.postpone(owed, due, now=self._clock.now_ms(), failure=failure)) is not None
+
+    def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
+        """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
+        jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
+        change = attempts.fail(
+            owed, failure, now=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
+        )
+        return self._unmarked(owed, change)
+
+    def advance(self, owed: Owed, cursor: str, *, due: int | None = None) -> Owed | None:
+        """Move the cursor of `owed#*`, due again at once (or at `due`). None: marked again, so start anew."""
+        return self._unmarked(owed, attempts.advance(owed, cursor, due_ms=self._clock.now_ms() if due is None else due))
+
+    def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
+        try:
+            return self._owed(self._written(change), owed.seen)
+        except ConditionFailed:
+            return None

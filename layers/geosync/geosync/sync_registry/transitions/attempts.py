@@ -1,0 +1,49 @@
+"""Attempts: an owed reference is put off, has failed, or got further. Each holds only if nobody marked it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from geosync.sync_registry.failures import cut, retry_at
+from geosync.sync_registry.items import PARKED_DUE, Owed
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.shards import failed_shard
+from geosync.sync_registry.timing import Timing
+
+
+def is_unmarked(owed: Owed) -> ConditionBase:
+    """Nobody marked it again since it was read (and nobody discharged it)."""
+    return Attr("mark").eq(owed.mark)
+
+
+def postpone(owed: Owed, due_ms: int, *, now: int, failure: str | None = None) -> Update:
+    """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt."""
+    why = {"failure": cut(failure), "failed_at": now} if failure is not None else {}
+    return _change(owed, {"due": due_ms, **why})
+
+
+def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
+    """Count a failed attempt, and try again later; parked (`parked`, or too many attempts) only after another mark."""
+    attempts = owed.attempts + 1
+    values: dict[str, Any] = {
+        "attempts": attempts,
+        "failure": cut(failure),
+        "failed_at": now,
+        "due_shard": failed_shard(owed.repository),
+    }
+    if parked or attempts >= timing.max_attempts:
+        values |= {"parked": True, "due": PARKED_DUE}
+    else:
+        values["due"] = retry_at(attempts, now=now, jitter=jitter)
+    return _change(owed, values)
+
+
+def advance(owed: Owed, cursor: str, *, due_ms: int) -> Update:
+    """Move the whole repository's cursor (the last tag of the page that is done)."""
+    return _change(owed, {"cursor": cursor, "due": due_ms})
+
+
+def _change(owed: Owed, values: dict[str, Any]) -> Update:
+    return Update(key=Key(owed.repository, owed.reference.owed_key), set=values, when=is_unmarked(owed))

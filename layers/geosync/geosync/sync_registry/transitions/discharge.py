@@ -1,0 +1,63 @@
+"""Discharge: what was owed is paid, and what was seen is recorded, under the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.items import ROW, Lease, Owed, Reference, Seen
+from geosync.sync_registry.site import walks
+from geosync.sync_registry.table.changes import Change, Check, Delete, Key, Update
+from geosync.sync_registry.transitions.attempts import is_unmarked
+from geosync.sync_registry.transitions.leases import UNVERIFIED, is_mine
+
+DIGEST_MEMORY_S = 30 * 86_400
+"""Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
+
+
+def discharge(
+    lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now: int, primary: str | None = None
+) -> list[Change]:
+    """The transaction that pays what is owed: first the lease, then for each reference its owed and its seen item.
+
+    `primary` is the one under which it was seen.
+
+    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. What
+    comes after them are the counters of the comparisons that found them, without a condition.
+    """
+    row = Key(lease.repository, ROW)
+    if any(owed.reference.kind != "repository" for owed, _ in references):
+        changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
+    else:
+        changes = [Check(key=row, when=is_mine(lease))]
+    for owed, seen in references:
+        changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
+        changes.append(_seen(owed.repository, owed.reference, seen, now, primary))
+    return changes + walks.discharged((owed for owed, _ in references), now=now)
+
+
+def record(
+    lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int, primary: str | None = None
+) -> list[Change]:
+    """The transaction that records what a comparison saw (equal, or missing), nothing of it owed, under the lease."""
+    changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=is_mine(lease))]
+    for reference, what in seen:
+        changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
+        changes.append(_seen(lease.repository, reference, what, now, primary))
+    return changes
+
+
+def _seen(repository: str, reference: Reference, seen: Seen | None, now: int, primary: str | None) -> Update | Delete:
+    key = Key(repository, reference.seen_key)
+    if seen is None or reference.kind == "repository":
+        return Delete(key=key)
+    values: dict[str, Any] = {"digest": seen.digest, "looked_at": seen.looked_at, "seen_at": seen.seen_at}
+    if primary is not None:
+        values["primary"] = primary
+    if reference.kind == "digest":
+        values["expire_at"] = now // 1000 + DIGEST_MEMORY_S
+    noted = {"unannounced": seen.unannounced or None, "missing_since": seen.missing_since}
+    values |= {name: value for name, value in noted.items() if value is not None}
+    return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))

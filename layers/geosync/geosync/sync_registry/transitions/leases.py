@@ -1,0 +1,213 @@
+"""The lease of a repository: who works on it, until when, and how it is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from geosync.errors import CorruptItem
+from geosync.sync_registry.failures import cut
+from geosync.sync_registry.items import (
+    FAILED,
+    PENDING,
+    ROW,
+    STARTED,
+    SYNCED,
+    VERIFICATION_PENDING,
+    Item,
+    Lease,
+    Owed,
+    Reference,
+    Row,
+)
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.shards import due_shard, verification_shard
+from geosync.sync_registry.timing import Timing, ms
+
+UNVERIFIED = ("verification_state", "verification_due")
+"""Fields that a row lacks while anything in it is owed."""
+
+
+def knock(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing, take: bool = True) -> Update:
+    """Tell whoever holds the repository that something was marked, and with no live lease acquire it.
+
+    `believed` is the row as last read, None when not known: when the condition fails, build it again from the row that
+    was there. With `take` False (paused, registry held) nothing is acquired. The knock acquired if the row that it
+    returns has `token`.
+    """
+    if believed is not None and believed.leased(now):
+        return Update(
+            key=Key(repository, ROW),
+            add={"revision": 1},
+            remove=UNVERIFIED,
+            when=Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").gt(now),
+        )
+    pending = {"retry_count": 0}
+    if take:
+        taken = _take(believed, repository, now=now, token=token, timing=timing)
+        return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
+    return Update(
+        key=Key(repository, ROW),
+        set={"state": PENDING, **pending},
+        set_once={"created_at": now},
+        add={"revision": 1},
+        remove=("retry_at", "due", "due_shard", *UNVERIFIED),
+        when=_not_taken_since(believed),
+    )
+
+
+def acquire(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing) -> Update | None:
+    """Take the repository for work that was marked before (a wake); None: `believed` says somebody holds it."""
+    if believed is not None and believed.leased(now):
+        return None
+    return _take(believed, repository, now=now, token=token, timing=timing)
+
+
+def _take(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing) -> Update:
+    """Acquire a lease that nobody holds, or take over one that ran out."""
+    return Update(
+        key=Key(repository, ROW),
+        set={
+            "state": STARTED,
+            "last_synced_at": now,
+            "lease_token": token,
+            **_lease_time(repository, now, timing),
+            **_taken_over(believed, timing),
+        },
+        set_once={"created_at": now},
+        when=_not_taken_since(believed),
+    )
+
+
+def _taken_over(believed: Row | None, timing: Timing) -> dict[str, Any]:
+    """Attributes that a take-over sets; none where nobody left a lease behind.
+
+    The lease that ran out says until when tag writes of its holder may land.
+    """
+    if believed is None or believed.lease_expires is None:
+        return {}
+    return {"suspect_until": max(believed.suspect_until, believed.lease_expires + ms(timing.suspect))}
+
+
+def _not_taken_since(believed: Row | None) -> ConditionBase:
+    """The lease is as it was read: nobody's, or the one that ran out."""
+    if believed is None or believed.lease_token is None:
+        return Attr("lease_token").not_exists()
+    return Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").eq(believed.lease_expires)
+
+
+def _lease_time(repository: str, now: int, timing: Timing) -> dict[str, Any]:
+    """A leased row is due when its lease expires, so that the sweep finds a holder that vanished."""
+    expires = now + ms(timing.lease)
+    return {"lease_expires": expires, "due": expires, "due_shard": due_shard(repository)}
+
+
+def is_mine(lease: Lease) -> ConditionBase:
+    """The row's condition that nobody else has the repository."""
+    return Attr("lease_token").eq(lease.token)
+
+
+def renew(lease: Lease, *, now: int, timing: Timing) -> Update:
+    """Keep the repository for another lease, if nobody took it."""
+    return Update(key=Key(lease.repository, ROW), set=_lease_time(lease.repository, now, timing), when=is_mine(lease))
+
+
+def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
+    """Suspect that a tag write may still land: nothing seen before `now` + suspect is proof. Renews the lease, too."""
+    until = max(lease.suspect_until, now + ms(timing.suspect))
+    return Update(
+        key=Key(lease.repository, ROW),
+        set={"suspect_until": until, **_lease_time(lease.repository, now, timing)},
+        when=is_mine(lease),
+    )
+
+
+def note_missing_on_primary(lease: Lease, *, missing: bool) -> Update:
+    """Note in the row that the primary does not know the repository at all (`missing`), or does."""
+    return Update(key=Key(lease.repository, ROW), set={"missing_on_primary": missing}, when=is_mine(lease))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """References that are still owed in a repository when nothing is due; the row's state follows from them."""
+
+    owed: int
+    failed: tuple[Owed, ...] = ()
+
+    @classmethod
+    def of(cls, items: Sequence[Item]) -> Remaining:
+        """Sum up owed items; one that cannot be read has failed with that as its failure."""
+        owed = [_read(item) for item in items]
+        return cls(owed=len(owed), failed=tuple(one for one in owed if one.failure is not None))
+
+
+def _read(item: Item) -> Owed:
+    try:
+        return Owed.from_item(item)
+    except CorruptItem as corrupt:
+        return Owed(
+            repository=corrupt.repository,
+            reference=Reference.from_key(corrupt.item) or Reference.whole(),
+            mark="",
+            marked_at=0,
+            owed_since=0,
+            due=None,
+            failure=str(corrupt),
+            parked=True,
+        )
+
+
+def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
+    """Let the repository go, if nobody knocked since the query that found nothing due (`lease` is from before it).
+
+    The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
+    """
+    when = is_mine(lease) & _is_unmoved(lease)
+    if not remaining.owed:
+        return Update(
+            key=Key(lease.repository, ROW),
+            set={"state": SYNCED, "retry_count": 0, "due_shard": verification_shard(lease.repository)},
+            set_once={"verification_state": VERIFICATION_PENDING},
+            set_from={"due": ("verification_due", now)},
+            remove=("lease_token", "lease_expires", "retry_at", "last_sync_failure"),
+            when=when,
+        )
+    gone = (*UNVERIFIED, "verification_counted")
+    if not remaining.failed:
+        return _let_go(lease, {"state": PENDING}, gone, when)
+    values = _failed(remaining.failed)
+    return _let_go(lease, values, gone if "retry_at" in values else ("retry_at", *gone), when)
+
+
+def _failed(failed: Sequence[Owed]) -> dict[str, Any]:
+    """The row's fields where `failed` of what is owed have failed: the latest failure, and the next try if any."""
+    latest = max(failed, key=lambda owed: (owed.failed_at or 0, str(owed.reference)))
+    retries = [owed.due for owed in failed if owed.due is not None]
+    return {
+        "state": FAILED,
+        "retry_count": max(owed.attempts for owed in failed),
+        "last_sync_failure": cut(f"Container repository sync failed: {latest.reference}: {latest.failure}"),
+        **({"retry_at": min(retries)} if retries else {}),
+    }
+
+
+def _is_unmoved(lease: Lease) -> ConditionBase:
+    """Nobody knocked since `lease` was read."""
+    return Attr("revision").eq(lease.revision) if lease.revision else Attr("revision").not_exists()
+
+
+def release(lease: Lease) -> Update:
+    """Let the repository go with work left in it (time is short): what is due wakes the next."""
+    return _let_go(lease, {"state": PENDING}, (), is_mine(lease))
+
+
+def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: ConditionBase) -> Update:
+    return Update(
+        key=Key(lease.repository, ROW),
+        set=values,
+        remove=("lease_token", "lease_expires", "due", "due_shard", *gone),
+        when=when,
+    )
