@@ -1,4 +1,4 @@
-"""What a client may show a registry to be let in. No secret of theirs appears in any text: `repr` leaves them out."""
+"""Credentials: the ways in which a client may be let in. No secret of theirs is in any text: `repr` leaves it out."""
 
 from __future__ import annotations
 
