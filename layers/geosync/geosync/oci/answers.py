@@ -1,4 +1,4 @@
-"""What a registry's answer means: OCI error bodies, Retry-After, and one table from (status, codes) to error classes.
+"""The meaning of an answer: OCI error bodies, Retry-After, and one table from (status, codes) to error classes.
 
 OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import email.utils
 import json
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import (
     BlobsUnknown,
     Denied,
@@ -26,7 +26,7 @@ from geosync.errors import (
 )
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest
-from geosync.oci.transport import Answer, Broken
+from geosync.oci.transport import Broken, HttpAnswer
 
 #: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
@@ -80,7 +80,7 @@ class Errors:
     empty: bool = False
 
 
-def read_bounded(answer: Answer, limit: int, deadline: Deadline, what: str) -> bytes:
+def read_bounded(answer: HttpAnswer, limit: int, deadline: Deadline, what: str) -> bytes:
     """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken."""
     if answer.length is not None and answer.length > limit:
         answer.close()
@@ -99,7 +99,7 @@ def read_bounded(answer: Answer, limit: int, deadline: Deadline, what: str) -> b
     return b"".join(parts)
 
 
-def read_errors(answer: Answer, deadline: Deadline) -> Errors:
+def read_errors(answer: HttpAnswer, deadline: Deadline) -> Errors:
     """Read the body of an answer that is no success; what is too large, broken or no OCI error says nothing."""
     try:
         body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
@@ -112,19 +112,21 @@ def parse_errors(body: bytes) -> Errors:
     """Parse an OCI error body; never raises."""
     if not body.strip():
         return Errors(empty=True)
-    try:
-        document = json.loads(body)
-        listed = document["errors"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return Errors()
-    if not isinstance(listed, list):
-        return Errors()
-    entries = [one for one in listed if isinstance(one, dict)]
+    entries = _entries(body)
     codes = tuple(code[:64] for one in entries if isinstance(code := one.get("code"), str))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
     missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
     return Errors(codes=codes, detail=redact(message), missing=missing, well_formed=bool(entries))
+
+
+def _entries(body: bytes) -> list[dict[str, Any]]:
+    """Return the objects in the `errors` of a body; none where it is no OCI error."""
+    try:
+        listed = json.loads(body)["errors"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return []
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def redact(text: str) -> str:
@@ -134,7 +136,7 @@ def redact(text: str) -> str:
     return cleaned if len(cleaned) <= MAX_DETAIL else f"{cleaned[: MAX_DETAIL - 1]}…"
 
 
-def retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
     """Return the seconds of a Retry-After, given in seconds or as a date; between 0 and an hour, None for nonsense."""
     text = (value or "").strip()
     if not text:
@@ -145,12 +147,7 @@ def retry_after(value: str | None) -> float | None:
         at = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
-    return min(max(at - time.time(), 0.0), MAX_RETRY_AFTER_SECONDS)
-
-
-def error_of(registry: str, request: str, answer: Answer, errors: Errors) -> RegistryError:
-    """Return the error that an answer is, by the table."""
-    return classify(registry, request, answer.status, errors, retry_after(answer.header("Retry-After")))
+    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:
