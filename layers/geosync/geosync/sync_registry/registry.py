@@ -234,7 +234,7 @@ class SyncRegistry(Readings, Switches):
         try:
             return Row.from_item(self._written(change))
         except ConditionFailed as failed:
-            raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
+            raise LeaseLost(f"{failed.repository}: another holder has the repository") from None
 
     def due(self, repository: str, limit: int = 100, *, ahead: float = 0, untried: bool = False) -> list[Owed]:
         """What is due in the repository, newest first, with what was `seen` of each. Only a holder's answer stays true.
