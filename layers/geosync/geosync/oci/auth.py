@@ -16,7 +16,7 @@ from geosync.oci.challenges import Challenge, best_of, challenges_of
 from geosync.oci.credentials import Anonymous, Basic, Credentials, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.realms import objection
-from geosync.oci.scopes import Access
+from geosync.oci.scopes import Scopes
 from geosync.oci.signing import Signer
 from geosync.oci.token_cache import Token, TokenCache
 from geosync.oci.token_service import TokenService
@@ -52,7 +52,7 @@ class Authorizer:
         self._tokens = TokenCache(deadline, threads)
         self._service = TokenService(self._name, self._account, transport, deadline, check=self._check)
 
-    def header(self, access: Access, lasting: float = 0.0) -> str | None:
+    def header(self, access: Scopes, lasting: float = 0.0) -> str | None:
         """Return the Authorization for a request, None while nothing is known of what the registry wants.
 
         It should be good for `lasting` seconds more. May ask the token service or a lender; raises Unauthorized,
@@ -67,12 +67,12 @@ class Authorizer:
         if challenge.scheme == "basic":
             return self._basic()
 
-        def fetch(access: Access) -> Token:
+        def fetch(access: Scopes) -> Token:
             return self._service.fetch(challenge, access)
 
         return f"Bearer {self._tokens.text(wanted, fetch, lasting)}"
 
-    def learn(self, access: Access, answer: HttpAnswer, used: str | None) -> bool:
+    def learn(self, access: Scopes, answer: HttpAnswer, used: str | None) -> bool:
         """Take in a 401; True when the same request may succeed with what `header` gives now.
 
         `used` is the Authorization that was refused. Raises Unauthorized when the registry asks for what cannot be
@@ -98,7 +98,7 @@ class Authorizer:
         """Take in a 403 for `used`; True when that was a lent account that may have ended, and another one is tried."""
         return used is not None and self._account.has_ended(used)
 
-    def explain(self, answer: HttpAnswer, access: Access) -> str:
+    def explain(self, answer: HttpAnswer, access: Scopes) -> str:
         """Return what a refusal says in its challenge, for people: the error, and what to check."""
         errors = (one.parameters.get("error") for one in challenges_of(answer))
         error = next((one for one in errors if one), "")
@@ -117,7 +117,7 @@ class Authorizer:
             raise self._refused("it asks for a user and a password, and the secret has none")
         return basic_header(account)
 
-    def _forget(self, access: Access, used: str | None) -> None:
+    def _forget(self, access: Scopes, used: str | None) -> None:
         self._tokens.forget(scopes.widened(access, writes=self._writes), used)
 
     def _refused(self, detail: str) -> Unauthorized:

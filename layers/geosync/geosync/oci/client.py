@@ -264,11 +264,11 @@ class RegistryClient(UploadVerbs):
             return None
         return found
 
-    def documents(self, path: str, access: scopes.Access) -> Iterator[dict[str, Any]]:
+    def documents(self, path: str, access: scopes.Scopes) -> Iterator[dict[str, Any]]:
         """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
         yield from pages(self._requests, path, access, arrays=True)
 
-    def serves(self, path: str, access: scopes.Access) -> bool:
+    def serves(self, path: str, access: scopes.Scopes) -> bool:
         """Tell whether a GET of a path of the registry's own is answered with 200; False for 404."""
         call = Call(method="GET", target=path, access=access, repeatable=True)
         answer = self._requests.send(call)
@@ -277,7 +277,7 @@ class RegistryClient(UploadVerbs):
         answer.close()
         return answer.status == 200
 
-    def delete(self, path: str, access: scopes.Access) -> None:
+    def delete(self, path: str, access: scopes.Scopes) -> None:
         """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
         self._delete(Call(method="DELETE", target=path, access=access, write=True))
 

@@ -12,7 +12,7 @@ from geosync.oci.answers import read_errors
 from geosync.oci.links import next_page
 from geosync.oci.references import is_digest, is_tag
 from geosync.oci.requests import Call, Requester
-from geosync.oci.scopes import Access
+from geosync.oci.scopes import Scopes
 from geosync.oci.transport import HttpAnswer
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
@@ -51,7 +51,7 @@ class NoReferrersApi(Exception):
 
 
 def pages(
-    requests: Requester, target: str, access: Access, *, referrers: bool = False, arrays: bool = False
+    requests: Requester, target: str, access: Scopes, *, referrers: bool = False, arrays: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only.
 

@@ -30,7 +30,7 @@ class Call:
     method: str
     target: str = field(repr=False)
     """A path of the registry or an absolute URL (an upload's location, a page's link)."""
-    access: scopes.Access
+    access: scopes.Scopes
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | Body | None = field(default=None, repr=False)
     timeouts: Timeouts | None = None
@@ -275,7 +275,7 @@ def _followed(call: Call, answer: HttpAnswer) -> str | None:
     return None if changes_method else location
 
 
-def _lacking(detail: str, access: scopes.Access) -> str:
+def _lacking(detail: str, access: scopes.Scopes) -> str:
     """Return the text of a 403: the registry's own words, and what the account must be allowed."""
     return "; ".join(one for one in (detail, scopes.advice(access)) if one)
 

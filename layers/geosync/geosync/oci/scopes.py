@@ -5,7 +5,7 @@ from __future__ import annotations
 #: (type, name, actions), e.g. ("repository", "team/app", ("pull", "push")).
 Scope = tuple[str, str, tuple[str, ...]]
 #: Every scope that one request needs.
-Access = tuple[Scope, ...]
+Scopes = tuple[Scope, ...]
 
 #: The scope for listing all repositories.
 CATALOG: Scope = ("registry", "catalog", ("*",))
@@ -26,7 +26,7 @@ def delete(repository: str) -> Scope:
     return ("repository", repository, ("delete", "pull"))
 
 
-def widened(access: Access, *, writes: bool) -> Access:
+def widened(access: Scopes, *, writes: bool) -> Scopes:
     """Return `access` as a token is asked for it: the scopes in one order.
 
     A client that writes asks for `push` along with the `pull` of the first scope, so that one token does for both.
@@ -37,7 +37,7 @@ def widened(access: Access, *, writes: bool) -> Access:
     return tuple(sorted(access))
 
 
-def advice(access: Access) -> str:
+def advice(access: Scopes) -> str:
     """Return the sentence that says what to allow the account for `access`, "" where that is nothing."""
     wanted = " and ".join(f"{' and '.join(actions)} in {kind} {name}" for kind, name, actions in access)
     return f"check that the account may {wanted}" if wanted else ""

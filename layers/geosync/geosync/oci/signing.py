@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 from geosync.oci.credentials import RegistryKey
-from geosync.oci.scopes import Access
+from geosync.oci.scopes import Scopes
 from geosync.oci.token_cache import Token
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Signer:
         """The key's id, which is public and helps to find out what a registry does not trust."""
         return str(self._headers["kid"])
 
-    def token(self, access: Access) -> Token:
+    def token(self, access: Scopes) -> Token:
         """Return a token for `access`, to be kept for as long as it lives."""
         begun = self._clock.now_ms() / 1000
         listed: list[dict[str, object]] = [

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from geosync.oci.deadline import Deadline
-from geosync.oci.scopes import Access
+from geosync.oci.scopes import Scopes
 from geosync.threads import Threads
 
 #: A token is renewed this long before it expires.
@@ -45,11 +45,11 @@ class TokenCache:
     def __init__(self, deadline: Deadline, threads: Threads) -> None:
         self._deadline = deadline
         self._threads = threads
-        self._tokens: dict[Access, Token] = {}
-        self._making: dict[Access, threading.Condition] = {}
+        self._tokens: dict[Scopes, Token] = {}
+        self._making: dict[Scopes, threading.Condition] = {}
         self._lock = threading.Lock()
 
-    def text(self, access: Access, make: Callable[[Access], Token], lasting: float) -> str:
+    def text(self, access: Scopes, make: Callable[[Scopes], Token], lasting: float) -> str:
         """Return a token that is good for `lasting` seconds more, one that `make` makes where none is kept.
 
         Raises what `make` raises, and OutOfTime.
@@ -67,18 +67,18 @@ class TokenCache:
                     self._keep(access, token)
         return token.text
 
-    def forget(self, access: Access, used: str | None) -> None:
+    def forget(self, access: Scopes, used: str | None) -> None:
         """Drop the token whose header `used` was refused, unless another thread has replaced it already."""
         with self._lock:
             token = self._tokens.get(access)
             if token is not None and used == f"Bearer {token.text}":
                 del self._tokens[access]
 
-    def _kept(self, access: Access, lasting: float) -> Token | None:
+    def _kept(self, access: Scopes, lasting: float) -> Token | None:
         token = self._tokens.get(access)
         return token if token is not None and token.lasts(lasting, self._now_s()) else None
 
-    def _keep(self, access: Access, token: Token) -> None:
+    def _keep(self, access: Scopes, token: Token) -> None:
         with self._lock:
             if len(self._tokens) >= _MAX_TOKENS:
                 now = self._now_s()

@@ -14,7 +14,7 @@ from geosync.oci.answers import Errors, broken, classify, read_bounded, read_err
 from geosync.oci.challenges import Challenge
 from geosync.oci.credentials import Basic, Loan
 from geosync.oci.deadline import Deadline
-from geosync.oci.scopes import Access
+from geosync.oci.scopes import Scopes
 from geosync.oci.signing import expires_at
 from geosync.oci.token_cache import Token
 from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
@@ -41,7 +41,7 @@ class TokenService:
         self._deadline = deadline
         self._check = check
 
-    def fetch(self, challenge: Challenge, access: Access, *, again: bool = True) -> Token:
+    def fetch(self, challenge: Challenge, access: Scopes, *, again: bool = True) -> Token:
         """Ask the service of a Bearer challenge for a token; with another loan when the first one is refused (`again`).
 
         Raises Unauthorized, RegistryUnavailable, OutOfTime, and what a lender raises.
@@ -106,7 +106,7 @@ class TokenService:
         return Unauthorized(self._registry, "authentication", status=401, detail=detail)
 
 
-def _request(challenge: Challenge, access: Access, account: Basic | Loan | None) -> HttpRequest:
+def _request(challenge: Challenge, access: Scopes, account: Basic | Loan | None) -> HttpRequest:
     """Return the token request: a GET, or a POST where the account is a refresh token."""
     realm, service = challenge.parameters["realm"], challenge.parameters.get("service")
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -119,12 +119,12 @@ def _request(challenge: Challenge, access: Access, account: Basic | Loan | None)
     return HttpRequest(method="GET", url=_token_url(realm, service, access), headers=headers, repeatable=True)
 
 
-def _asked_for(service: str | None, access: Access) -> list[tuple[str, str]]:
+def _asked_for(service: str | None, access: Scopes) -> list[tuple[str, str]]:
     named = [("service", service)] if service else []
     return named + [("scope", f"{kind}:{name}:{','.join(actions)}") for kind, name, actions in access]
 
 
-def _token_url(realm: str, service: str | None, access: Access) -> str:
+def _token_url(realm: str, service: str | None, access: Scopes) -> str:
     """Return the URL of a token request: the realm with its own query, then the service and each scope."""
     query = "&".join(f"{key}={quote(value, safe=':/,')}" for key, value in _asked_for(service, access))
     base = realm.partition("#")[0]
@@ -133,7 +133,7 @@ def _token_url(realm: str, service: str | None, access: Access) -> str:
     return f"{base}{'&' if '?' in base else '?'}{query}"
 
 
-def _refresh_form(loan: Loan, service: str | None, access: Access) -> bytes:
+def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
     """Return the form of a token request with a refresh token."""
     pairs = [("grant_type", "refresh_token"), ("client_id", "geosync"), ("refresh_token", loan.password)]
     return urlencode(pairs + _asked_for(service, access)).encode()

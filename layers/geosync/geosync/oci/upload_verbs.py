@@ -125,7 +125,7 @@ class UploadVerbs:
 
     def _begin(self, repository: str, mount: str | None, source: str) -> Call:
         check_repository(repository)
-        access: scopes.Access = (scopes.push(repository),)
+        access: scopes.Scopes = (scopes.push(repository),)
         target = f"/v2/{repository}/blobs/uploads/"
         if mount is not None:
             check_repository(source)
