@@ -23,7 +23,7 @@ class Lender:
 
     def __call__(self) -> Loan:
         self.lent += 1
-        return Loan(username="AWS", password=f"password-{self.lent}", renew_at=time.time() + self.seconds)
+        return Loan(username="AWS", password=f"password-{self.lent}", renew_at_s=time.time() + self.seconds)
 
 
 def letting_in(good: set[str], *, bearer: bool = False) -> ScriptedServer:

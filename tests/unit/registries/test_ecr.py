@@ -148,7 +148,7 @@ def test_the_password_is_lent_until_half_an_hour_before_its_end(aws: pytest.Monk
     loan = EcrAccount("r", Place(account="123456789012", region="eu-central-1")).borrow()
     assert loan.username == "AWS"
     assert loan.password
-    assert loan.renew_at <= time.time() + 12 * 3600 - 30 * 60 + 5
+    assert loan.renew_at_s <= time.time() + 12 * 3600 - 30 * 60 + 5
     assert loan.password not in repr(loan)
 
 

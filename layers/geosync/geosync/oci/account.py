@@ -19,14 +19,14 @@ class RegistryAccount:
         self._credentials = credentials
         self._deadline = deadline
         self._loan: Loan | None = None
-        self._borrowed_at = 0.0
+        self._borrowed_at_s = 0.0
         # A condition, not a bare lock: it is held while the lender is asked.
         self._borrowing = threads.condition()
 
     def current(self) -> Basic | Loan | None:
         """Return the user and the password for now; None where the credentials are of another kind.
 
-        May ask the lender, and raises what it raises, and OutOfTime.
+        May ask the lender. Raises the lender's errors, and OutOfTime.
         """
         match self._credentials:
             case Basic() as account:
@@ -46,23 +46,23 @@ class RegistryAccount:
     def has_ended(self, used: str) -> bool:
         """Take in a 403 for the header `used`; True when a lent account may have ended, and is dropped now.
 
-        Some registries (Amazon ECR) refuse an account that has ended as they refuse one that may not. A loan that was
-        just taken has not ended: a permission that is missing costs a new one once in a while, not for each request.
+        Some registries (Amazon ECR) answer an account that has ended like one that lacks a permission. A fresh loan has
+        not ended, so that a missing permission does not cost a new loan for each request.
         """
         if not isinstance(self._credentials, Borrowed):
             return False
         with self._borrowing:
             if self._loan is not None and used == basic_header(self._loan):
-                if self._now_s() - self._borrowed_at < FRESH_SECONDS:
+                if self._now_s() - self._borrowed_at_s < FRESH_SECONDS:
                     return False
                 self._loan = None
         return True
 
     def _lent_by(self, lender: Borrowed) -> Loan:
         with self._borrowing:
-            if self._loan is None or self._now_s() >= self._loan.renew_at:
+            if self._loan is None or self._now_s() >= self._loan.renew_at_s:
                 self._deadline.check()
-                self._loan, self._borrowed_at = lender.borrow(), self._now_s()
+                self._loan, self._borrowed_at_s = lender.borrow(), self._now_s()
             return self._loan
 
     def _now_s(self) -> float:

@@ -47,13 +47,13 @@ _BY_CODE: dict[str, type[RegistryError]] = {
 }
 _BY_STATUS: dict[int, type[RegistryError]] = {
     401: Unauthorized,
-    # DENIED and whatever else is 403: somebody has to grant something, and then the same request succeeds.
+    # Somebody has to grant something; then the same request succeeds.
     403: Denied,
     404: NotFound,
     408: RegistryUnavailable,
     425: RegistryUnavailable,
     429: RegistryUnavailable,
-    # Of the 5xx, the one that no later attempt changes.
+    # No later attempt changes these two of the 5xx.
     501: Refused,
     505: Refused,
 }
@@ -71,7 +71,7 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """The `errors` of an answer's body: `well_formed` when it was one of that form, `empty` when there was no body."""
+    """The `errors` of an answer's body. `well_formed`: the body had that form; `empty`: there was no body."""
 
     codes: tuple[str, ...] = ()
     detail: str = ""
@@ -100,7 +100,7 @@ def read_bounded(answer: HttpAnswer, limit: int, deadline: Deadline, what: str) 
 
 
 def read_errors(answer: HttpAnswer, deadline: Deadline) -> Errors:
-    """Read the body of an answer that is no success; what is too large, broken or no OCI error says nothing."""
+    """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error."""
     try:
         body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
     except (Broken, TooLarge):
@@ -130,7 +130,7 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
 
 
 def redact(text: str) -> str:
-    """Return a registry's words on one line, cut to 200 characters, with nothing in them that could be a secret."""
+    """Return a registry's words on one line, cut to 200 characters, without anything that could be a secret."""
     line = " ".join("".join(one if one.isprintable() else " " for one in text[: MAX_DETAIL * 10]).split())
     cleaned = _SECRETS.sub("[redacted]", line)
     return cleaned if len(cleaned) <= MAX_DETAIL else f"{cleaned[: MAX_DETAIL - 1]}…"

@@ -75,8 +75,8 @@ class Authorizer:
     def learn(self, access: Scopes, answer: HttpAnswer, used: str | None) -> bool:
         """Take in a 401; True when the same request may succeed with what `header` gives now.
 
-        `used` is the Authorization that was refused. Raises Unauthorized when the registry asks for what cannot be
-        given.
+        `used` is the Authorization that was refused. Raises Unauthorized when the registry asks for something that
+        these credentials cannot give.
         """
         if self._signer is not None:
             self._forget(access, used)
@@ -95,11 +95,11 @@ class Authorizer:
         return True
 
     def has_ended(self, used: str | None) -> bool:
-        """Take in a 403 for `used`; True when that was a lent account that may have ended, and another one is tried."""
+        """Take in a 403 for `used`; True when that was a lent account that may have ended: `header` gives another."""
         return used is not None and self._account.has_ended(used)
 
     def explain(self, answer: HttpAnswer, access: Scopes) -> str:
-        """Return what a refusal says in its challenge, for people: the error, and what to check."""
+        """Return the text of a 401 for people: the error in its challenge, and the advice."""
         errors = (one.parameters.get("error") for one in challenges_of(answer))
         error = next((one for one in errors if one), "")
         check = scopes.advice(access) if error == "insufficient_scope" else self._check
@@ -125,7 +125,7 @@ class Authorizer:
 
 
 def _advice(credentials: Credentials, signer: Signer | None) -> str:
-    """Return what to look at when the credentials are refused; a vendor that lends some says it itself."""
+    """Return the advice for refused credentials; a vendor that lends some has its own."""
     match credentials:
         case Anonymous():
             return "it asks for credentials, and there is no secret for it"

@@ -19,7 +19,7 @@ MAX_REOPENED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobSource:
-    """The registry and the request that a blob is read by, as errors name them, and the bound on its reading."""
+    """The registry and the request by which a blob is read, as errors name them, and the bound on its reading."""
 
     registry: str
     request: str
@@ -54,7 +54,7 @@ class BlobReader:
         return self._length
 
     def skip(self, size: int) -> None:
-        """Read `size` bytes and drop them, before anything else is read; the digest counts them. Raises as `read`."""
+        """Read the first `size` bytes and drop them; they count for the digest. Raises as `read`."""
         self._length -= size
         while size:
             size -= len(self.read(min(BLOCK, size)))
@@ -112,7 +112,7 @@ class BlobReader:
                     raise broken(self._source.registry, self._source.request, error, write=False) from error
 
     def _resume(self) -> bool:
-        """Go on with another connection where this one broke; False when that is not to be had."""
+        """Go on with another connection where this one broke; False when there is none."""
         if self._left == 0 or self._reopened >= MAX_REOPENED:
             return False
         self._reopened += 1

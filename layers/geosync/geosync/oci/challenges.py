@@ -32,7 +32,7 @@ def best_of(challenges: Iterable[Challenge]) -> Challenge | None:
 
 
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
-    """Parse WWW-Authenticate headers, each of which may hold several challenges; what cannot be parsed is left out."""
+    """Parse WWW-Authenticate headers, leaving out what cannot be parsed. One header may hold several challenges."""
     challenges: list[Challenge] = []
     for value in values:
         position = 0

@@ -115,7 +115,7 @@ class RegistryClient(UploadVerbs):
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
         """Put a manifest's exact bytes under a tag or under its digest.
 
-        Raises BlobsUnknown with everything that is missing, Refused for what no later attempt changes, NotFound when
+        Raises BlobsUnknown with everything that is missing, Refused when no later attempt can succeed, NotFound when
         the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
         DigestMismatch when the registry says that it stored something else.
         """
@@ -206,9 +206,9 @@ class RegistryClient(UploadVerbs):
         return None
 
     def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
-        """Yield the tags page by page, without what is no tag; NotFound where the registry knows no such repository.
+        """Yield the tags page by page, leaving out what is none; NotFound where the registry knows no such repository.
 
-        `last`: only what comes after that tag, where the registry can (Distribution 2 ignores it, and `n` as well).
+        `last`: only the tags after that one, where the registry can (Distribution 2 ignores it, and `n` as well).
         """
         check_repository(repository)
         if last is not None and not is_tag(last):
@@ -226,7 +226,7 @@ class RegistryClient(UploadVerbs):
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).
 
-        `last`: only what comes after that name.
+        `last`: only the names after that one.
         """
         path = f"/v2/_catalog?n={PAGE_SIZE}"
         if last is not None:
@@ -297,7 +297,7 @@ class RegistryClient(UploadVerbs):
         self._requests.close()
 
     def _check_page(self, call: Call, answer: HttpAnswer) -> None:
-        """Raise RegistryUnavailable for a page: a proxy before the registry has spoken, with whatever status."""
+        """Raise RegistryUnavailable for an HTML page: a proxy in front of the registry has answered."""
         if media_types.essence(answer.header("Content-Type")) == "text/html":
             answer.close()
             raise self._requests.unusable(call, answer.status, "a page that is not the registry's")

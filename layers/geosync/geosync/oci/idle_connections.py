@@ -26,7 +26,7 @@ class IdleConnections:
         self._lock = threading.Lock()
 
     def take(self) -> http.client.HTTPConnection | None:
-        """Return one that can be used, None where there is none; what cannot be used is closed."""
+        """Return a connection that can be used, None where there is none; close those that cannot."""
         while True:
             with self._lock:
                 if not self._idle:
@@ -54,7 +54,7 @@ class IdleConnections:
 
 
 def _is_readable(connection: http.client.HTTPConnection) -> bool:
-    """True where an idle connection has something to read: it was closed, or says what nobody asked for."""
+    """Tell whether an idle connection has something to read: it was closed, or sends what nobody asked for."""
     wire: socket.socket | None = connection.sock
     if wire is None:
         return True

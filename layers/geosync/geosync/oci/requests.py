@@ -159,7 +159,7 @@ class Requester:
         return again and call.replayable
 
     def fail(self, call: Call, answer: HttpAnswer, errors: Errors | None = None) -> NoReturn:
-        """Raise the error that an answer is, its body read within bounds."""
+        """Raise the error for an answer that is no success, its body read within bounds."""
         found = read_errors(answer, self.deadline) if errors is None else errors
         label = self.label(call)
         if answer.status == 401:

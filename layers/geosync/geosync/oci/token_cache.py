@@ -19,21 +19,21 @@ _MAX_TOKENS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, and how long it is used: until `renew_at` (seconds since the epoch), for `life` seconds in all."""
+    """A token, and how long it is used: until `renew_at_s` (seconds since the epoch), for `life_s` in all."""
 
     text: str = field(repr=False)
-    renew_at: float
-    life: float
+    renew_at_s: float
+    life_s: float
 
     @classmethod
     def issued(cls, text: str, at: float, lifetime: float) -> Token:
         """Return a token to renew 5 s before its end, or at its half when its life is very short."""
-        life = max(lifetime - RENEWAL_SECONDS, lifetime / 2)
-        return cls(text, at + life, life)
+        life_s = max(lifetime - RENEWAL_SECONDS, lifetime / 2)
+        return cls(text, at + life_s, life_s)
 
     def lasts(self, seconds: float, now: float) -> bool:
-        """True where it can be used for so long yet; a shorter-lived one is as good as it gets in its first half."""
-        return now + min(seconds, self.life / 2) < self.renew_at
+        """True where it is good for so many seconds yet; half of its life is enough where more is asked for."""
+        return now + min(seconds, self.life_s / 2) < self.renew_at_s
 
 
 class TokenCache:
@@ -52,7 +52,7 @@ class TokenCache:
     def text(self, access: Scopes, make: Callable[[Scopes], Token], lasting: float) -> str:
         """Return a token that is good for `lasting` seconds more, one that `make` makes where none is kept.
 
-        Raises what `make` raises, and OutOfTime.
+        Raises the errors of `make`, and OutOfTime.
         """
         token = self._kept(access, lasting)
         if token is None:
@@ -82,7 +82,7 @@ class TokenCache:
         with self._lock:
             if len(self._tokens) >= _MAX_TOKENS:
                 now = self._now_s()
-                self._tokens = {key: one for key, one in self._tokens.items() if one.renew_at > now}
+                self._tokens = {key: one for key, one in self._tokens.items() if one.renew_at_s > now}
             self._tokens[access] = token
 
     def _now_s(self) -> float:

@@ -44,7 +44,7 @@ class TokenService:
     def fetch(self, challenge: Challenge, access: Scopes, *, again: bool = True) -> Token:
         """Ask the service of a Bearer challenge for a token; with another loan when the first one is refused (`again`).
 
-        Raises Unauthorized, RegistryUnavailable, OutOfTime, and what a lender raises.
+        Raises Unauthorized, RegistryUnavailable, OutOfTime, and the lender's errors.
         """
         account = self._account.current()
         asked = _request(challenge, access, account)
@@ -77,7 +77,7 @@ class TokenService:
             raise self._unusable(f"the token service's answer is too large: {error}") from error
 
     def _refusal(self, label: str, answer: HttpAnswer, errors: Errors) -> RegistryError:
-        """Return the error that an answer without a token is."""
+        """Return the error for an answer without a token."""
         status = answer.status
         if 300 <= status < 400:
             return Unauthorized(

@@ -73,7 +73,7 @@ class Exchange:
         raise self._refusal(label, answer, document or {}, check)
 
     def _refusal(self, label: str, answer: HttpAnswer, document: Mapping[str, Any], check: str) -> RegistryError:
-        """Return the error that an answer without a usable document is."""
+        """Return the error for an answer without a usable document."""
         seconds = retry_after(answer.header("Retry-After"), self._deadline.clock)
         found = classify(self._name, label, answer.status, Errors(detail=check), seconds)
         if isinstance(found, RegistryUnavailable):

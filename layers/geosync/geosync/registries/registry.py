@@ -85,7 +85,7 @@ class Registry(RegistryClient):
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
-        """Return the error that a refused `manifest` is; None where it is there already as it should be."""
+        """Return the error for a refused `manifest`; None where it is there already as it should be."""
         if manifest.media_type in SCHEMA1:
             detail = f"{error.detail}: most registries take no Docker schema 1 any more; push the image again"
             return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
@@ -125,7 +125,7 @@ class Registry(RegistryClient):
     def _make(self, repository: str, error: NotFound) -> None:
         """Make a repository, once for all threads that miss it; raises `error` where that is not the way."""
         with self._making:
-            # One that was made a while ago and is missed now was deleted since.
+            # A repository that was made a while ago and is missed now was deleted since.
             clock = self.deadline.clock
             if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_SECONDS:
                 if not self.make_repository(repository):

@@ -188,7 +188,7 @@ PLAIN: Mapping[str, SecretType] = {
 
 
 def _implied(document: Mapping[str, Any]) -> str | None:
-    """Tell the type by its keys, as in a secret that Secrets Manager's own form for user names and passwords made."""
+    """Tell the type by its keys: Secrets Manager's own form for user names and passwords writes no type."""
     if "username" in document:
         return "basic"
     return "registry_key" if "private_key" in document else None

@@ -47,7 +47,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePrincipal(VendorAccess):
-    """The content of a secret of the type `service_principal` says."""
+    """The content of a secret of the type `service_principal`."""
 
     tenant: str
     client_id: str
@@ -136,7 +136,7 @@ class Acr(Registry):
         if not isinstance(refresh, str):
             raise self._exchange.missing(exchange_url, "refresh_token")
         ends = expires_at(refresh) or begun + REFRESH_TOKEN_SECONDS
-        return Loan(username=NULL_USER, password=refresh, renew_at=renewal(begun, ends), is_refresh_token=True)
+        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal(begun, ends), is_refresh_token=True)
 
     def close(self) -> None:
         """Close the idle connections."""

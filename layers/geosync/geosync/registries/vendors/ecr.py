@@ -47,7 +47,7 @@ _IMMUTABLE = frozenset({"TAG_INVALID", "IMAGETAGALREADYEXISTSEXCEPTION"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcrAccess(VendorAccess):
-    """The content of a secret of the type `ecr` says."""
+    """The content of a secret of the type `ecr`."""
 
     role_arn: str | None = None
     external_id: str | None = field(default=None, repr=False)

@@ -90,7 +90,7 @@ class EcrAccount:
             raise RegistryUnavailable(self._name, action, detail="it gave no token")
         data = given[0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Loan(username=username, password=password, renew_at=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
+        return Loan(username=username, password=password, renew_at_s=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
 
     def ecr(self) -> ECRClient:
         """The client, made anew when a role's session is about to end. Use it within `asking`."""

@@ -70,8 +70,8 @@ class Gar(Registry):
         access.check(self._url)
 
         def borrow() -> Loan:
-            token, renew_at = access.token(self._exchange)
-            return Loan(username=TOKEN_USER, password=token, renew_at=renew_at)
+            token, renew_at_s = access.token(self._exchange)
+            return Loan(username=TOKEN_USER, password=token, renew_at_s=renew_at_s)
 
         return Borrowed(borrow=borrow)
 

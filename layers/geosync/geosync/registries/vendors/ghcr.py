@@ -41,7 +41,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubAccess(VendorAccess):
-    """The content of a secret of the type `github` says."""
+    """The content of a secret of the type `github`."""
 
     username: str
     token: str = field(repr=False)

@@ -150,7 +150,7 @@ class GitHubPackages:
             raise broken(self.name, request, error, write=False) from error
 
     def _fail(self, answer: HttpAnswer, request: str) -> NoReturn:
-        """Raise the error that an answer is ("Exceeding the rate limit": a 403 may be one, too)."""
+        """Raise the error for an answer ("Exceeding the rate limit": a 403 may be one, too)."""
         pause = retry_after(answer.header("Retry-After"), self._deadline.clock)
         if pause is None and answer.header("X-RateLimit-Remaining") == "0":
             pause = _until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
