@@ -25,6 +25,7 @@ from tests.support.proxy import CountingProxy
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous, Basic, Credentials, RegistryKey
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import ClientOptions
 
 ISSUER = "geosync-test"
 SERVICE = "container_registry"
@@ -189,9 +190,10 @@ def connect(deadline: Deadline) -> Iterator[Callable[..., RegistryClient]]:
     made: list[RegistryClient] = []
 
     def client(place: Place, *, url: str | None = None, **more: object) -> RegistryClient:
-        settings: dict[str, object] = {"ca_bundle": place.ca_bundle, "deadline": deadline, **more}
+        settings: dict[str, object] = {"deadline": deadline, **more}
+        options = ClientOptions(ca_bundle=settings.pop("ca_bundle", place.ca_bundle))  # type: ignore[arg-type]
         credentials = settings.pop("credentials", place.credentials)
-        made.append(RegistryClient(url or place.url, credentials, **settings))  # type: ignore[arg-type]
+        made.append(RegistryClient(url or place.url, credentials, options=options, **settings))  # type: ignore[arg-type]
         return made[-1]
 
     yield client

@@ -18,6 +18,7 @@ from geosync.intake.receiver import Receiver
 from geosync.messages.geo_event import EventName, GeoEvent
 from geosync.oci.credentials import Anonymous, Credentials
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import ClientOptions
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
@@ -93,7 +94,7 @@ class Secondary:
             accesses[1],
             deadline=self.deadline,
             writes=True,
-            tag_write_seconds=timing.tag_write_timeout,
+            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout),
         )
         self.registries = Registries(
             primary=reader,

@@ -6,14 +6,20 @@ GeosyncError
 ├── MessageError                  a message that can never be processed: it goes to the DLQ with its reason
 │   ├── MalformedMessage
 │   └── UnknownVersion
+├── KeysUnavailable               Google's keys, which prove a push, could not be had: the push must come again
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── NotSent                       SQS did not take everything; what is due stays due
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
+├── NotDrained                    somebody still copies at the site: its role must not change yet
+├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
+├── UpdateUnderWay                an update of the stack was begun, and nobody can tell how it ends
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
 ├── LeaseLost                     another holder has the repository; whoever gets this writes nothing more
 ├── SyncRegistryError             the sync registry's table
 │   ├── CorruptItem               an item holds what no version wrote; the message names repository, item and attribute
+│   ├── ConditionFailed           another writer was faster: nothing was written
+│   ├── TransactionFailed         other writers were faster: nothing was written
 │   └── Contended                 other writers were faster too many times in a row
 └── ReplicationError              a reference could not be copied
     ├── ContentError              what a registry served is wrong: digest, size, form, loop; permanent
@@ -21,6 +27,8 @@ GeosyncError
     │   ├── SizeMismatch
     │   ├── TooLarge
     │   └── MalformedManifest
+    ├── LayerUnfinished           a layer got no further in most of an invocation
+    ├── SecondaryDisagrees        the secondary accepted a write and shows something else
     ├── BrokenAtDestination       the destination keeps wrong bytes and takes no others; permanent
     └── RegistryError             a registry answered something else than success
         ├── Unauthorized          401: the credentials are not accepted
@@ -32,18 +40,21 @@ GeosyncError
             └── OutcomeUnknown    a write that may still land
 ```
 
-Whether to try again is a property of the class (`retryable`), never a string match. No message holds a token,
-a header, a presigned URL or a password.
+The class says whether to try again (`retryable`), never a match on a text. No message holds a token, a header, a
+presigned URL or a password.
+
+Exceptions that are no error of Geosync's are not in the tree: they steer one module or one folder, no caller of it sees
+them, and their docstrings say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class GeosyncError(Exception):
-    """The root: `retryable` says whether the same request can succeed later without anybody changing anything."""
+    """The root. `retryable`: the same request can succeed later without anybody changing anything."""
 
     retryable: ClassVar[bool] = False
 
@@ -62,6 +73,12 @@ class MalformedMessage(MessageError):
 
 class UnknownVersion(MessageError):
     """A contract version newer than this code: kept in the DLQ until the site is upgraded."""
+
+
+class KeysUnavailable(GeosyncError):
+    """Google's keys could not be fetched, and none are at hand: the push must come again."""
+
+    retryable = True
 
 
 class NotPublished(GeosyncError):
@@ -84,6 +101,22 @@ class HeartbeatFailed(GeosyncError):
 
 class ReportFailed(GeosyncError):
     """The primary did not take this site's status: it shows the site as late, and the next minute tries again."""
+
+    retryable = True
+
+
+class NotDrained(GeosyncError):
+    """Somebody still copies at the site, so that its role must not change yet."""
+
+    retryable = True
+
+
+class UpdateRefused(GeosyncError):
+    """CloudFormation did not carry out the update; the stack is as it was."""
+
+
+class UpdateUnderWay(GeosyncError):
+    """An update was begun, and nobody can tell how it ends."""
 
     retryable = True
 
@@ -114,6 +147,30 @@ class CorruptItem(SyncRegistryError):
         super().__init__(f"sync registry: repository {repository}: item {item}: {attribute} {what}")
 
 
+class ConditionFailed(SyncRegistryError):
+    """The condition of a write did not hold. Nothing was written.
+
+    `key` is the item's: its `repository` and its name there. `item` is its content then, None when there was none.
+    """
+
+    def __init__(self, key: tuple[str, str], item: Mapping[str, Any] | None) -> None:
+        self.key = key
+        self.repository, name = key
+        self.item = item
+        super().__init__(f"sync registry: {self.repository}: {name}: somebody else was faster")
+
+
+class TransactionFailed(SyncRegistryError):
+    """Conditions of a transaction did not hold; nothing was written.
+
+    `failed` maps the position of each such change to the item's content then, None when there was none.
+    """
+
+    def __init__(self, failed: Mapping[int, Mapping[str, Any] | None]) -> None:
+        self.failed = dict(failed)
+        super().__init__("sync registry: a transaction's conditions did not hold")
+
+
 class Contended(SyncRegistryError):
     """Other writers were faster too many times in a row; nothing was written."""
 
@@ -130,8 +187,14 @@ class LayerUnfinished(ReplicationError):
     retryable = True
 
 
+class SecondaryDisagrees(ReplicationError):
+    """The secondary's registry accepted a write and shows something else: somebody else writes there, or it lies."""
+
+    retryable = True
+
+
 class ContentError(ReplicationError):
-    """What a registry served contradicts itself; trying again does not help."""
+    """Content from a registry contradicts itself; trying again does not help."""
 
 
 class DigestMismatch(ContentError):

@@ -24,7 +24,7 @@ from geosync.cli import failover, stack_update
 from geosync.cli.main import main
 from geosync.cli.site import Access
 from geosync.cli.site import Site as DeployedSite
-from geosync.cli.stack_update import UpdateRefused
+from geosync.errors import UpdateRefused
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds

@@ -30,7 +30,7 @@ def client(deadline: Deadline) -> Iterator[Callable[..., RegistryClient]]:
     made: list[RegistryClient] = []
 
     def begin(url: str, credentials: Credentials = Anonymous(), **more: object) -> RegistryClient:  # noqa: B008
-        made.append(RegistryClient(url, credentials, deadline=deadline, **more))  # type: ignore[arg-type]
+        made.append(RegistryClient(url, credentials, **{"deadline": deadline, **more}))  # type: ignore[arg-type]
         return made[-1]
 
     yield begin

@@ -23,7 +23,7 @@ class Lender:
 
     def __call__(self) -> Loan:
         self.lent += 1
-        return Loan(username="AWS", password=f"password-{self.lent}", renew_at=time.time() + self.seconds)
+        return Loan(username="AWS", password=f"password-{self.lent}", renew_at_s=time.time() + self.seconds)
 
 
 def letting_in(good: set[str], *, bearer: bool = False) -> ScriptedServer:
@@ -58,7 +58,7 @@ def test_it_is_asked_for_once_and_used_again(bearer: bool) -> None:
 
 
 def test_it_is_renewed_when_its_time_has_come() -> None:
-    lender = Lender(seconds=0)
+    lender = Lender(seconds=-1)
     with letting_in({"password-1", "password-2", "password-3"}) as server:
         registry = client(server, lender)
         for _ in range(3):

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.support.moved_clock import MovedClock
 from tests.support.scripted import Reply, Request, Script, ScriptedServer
 
 from geosync.errors import (
@@ -20,6 +21,7 @@ from geosync.errors import (
 )
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Basic
+from geosync.oci.deadline import Deadline
 
 DATA = b"layer" * 1000
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
@@ -142,17 +144,15 @@ def test_a_token_is_renewed_before_it_expires(server: Servers, client: Clients, 
     assert len([request for request in registry.requests if request.path != "/token"]) == 3, "never refused"
 
 
-def test_a_token_lives_a_minute_when_nobody_says_how_long(
-    server: Servers, client: Clients, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_lives_a_minute_when_nobody_says_how_long(server: Servers, client: Clients) -> None:
     registry = server(TokenRegistry(expires_in=None))
-    one = client(registry.url, USER)
+    clock = MovedClock()
+    one = client(registry.url, USER, deadline=Deadline(clock))
     one.head_blob("a/b", DIGEST)
-    real = time.time
-    monkeypatch.setattr("geosync.oci.auth.time.time", lambda: real() + 50)
+    clock.ahead_s = 50
     one.head_blob("a/b", DIGEST)
     assert len(tokens(registry)) == 1
-    monkeypatch.setattr("geosync.oci.auth.time.time", lambda: real() + 56)
+    clock.ahead_s = 56
     one.head_blob("a/b", DIGEST)
     assert len(tokens(registry)) == 2
 

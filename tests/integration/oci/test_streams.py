@@ -26,6 +26,7 @@ from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, SIZE_UNKNOWN, Descriptor, Manifest
+from geosync.oci.options import ClientOptions
 from geosync.oci.transport import Timeouts
 from geosync.oci.uploads import Upload
 
@@ -51,7 +52,11 @@ def serve(deadline: Deadline) -> Iterator[Serve]:
     def begin(script: Script) -> tuple[ScriptedServer, RegistryClient]:
         server = ScriptedServer(script)
         client = RegistryClient(
-            server.url, Anonymous(), deadline=deadline, timeouts=QUICK, tag_write_seconds=0.4, writes=True
+            server.url,
+            Anonymous(),
+            deadline=deadline,
+            writes=True,
+            options=ClientOptions(timeouts=QUICK, tag_write_seconds=0.4),
         )
         made.append((server, client))
         return made[-1]
@@ -300,7 +305,9 @@ def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(s
 @pytest.mark.timed
 def test_the_time_of_a_tag_write_is_bounded_whatever_the_answers_time_out(deadline: Deadline) -> None:
     with ScriptedServer(lambda _: Reply(hang=True)) as server:
-        client = RegistryClient(server.url, Anonymous(), deadline=deadline, tag_write_seconds=0.2)
+        client = RegistryClient(
+            server.url, Anonymous(), deadline=deadline, options=ClientOptions(tag_write_seconds=0.2)
+        )
         started = time.monotonic()
         with pytest.raises(OutcomeUnknown):
             client.put_manifest("a/b", "v1", MANIFEST)
@@ -448,7 +455,7 @@ def test_connections_are_used_again(serve: Serve) -> None:
 def test_a_connection_that_idled_for_long_is_not_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server, client = serve(lambda _: Reply())
     client.ping()
-    monkeypatch.setattr("geosync.oci.transport.MAX_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("geosync.oci.idle_connections.MAX_IDLE_SECONDS", 0.01)
     time.sleep(0.02)
     client.ping()
     assert [one.connection for one in server.requests] == [1, 2]

@@ -8,6 +8,7 @@ import time
 import pytest
 from tests.integration.secondary import pushed
 from tests.integration.vendors.world import MIB, World, wait_for
+from tests.support.moved_clock import MovedClock
 from tests.support.vendors.acr import AcrDouble
 
 from geosync.errors import ConfigurationError, Unauthorized
@@ -31,11 +32,13 @@ def test_azure_s_refresh_token_is_renewed_before_it_ends(
     world: World, below: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     double = world.double("acr", token_seconds=100, refresh_seconds=200)
-    registry = world.open("acr", double)
+    clock = MovedClock()
+    registry = world.open("acr", double, clock=clock)
     world.beside.image(below, "v1", layers=1)
     assert registry.head_manifest(below, "v1") is not None
     real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 120)  # for both sides
+    clock.ahead_s = 120
+    monkeypatch.setattr(time, "time", lambda: real() + 120)  # the double's
     assert registry.head_manifest(below, "v1") is not None
     assert double.asked == ["exchange", "refresh_token", "exchange", "refresh_token"]
 

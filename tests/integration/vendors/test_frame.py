@@ -18,11 +18,11 @@ from tests.support.vendors.double import VendorDouble
 from geosync.errors import NotFound, Refused
 from geosync.messages.work import WorkMessage
 from geosync.oci import media_types
-from geosync.oci.auth import pull
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
+from geosync.oci.scopes import pull
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import Reference
 

@@ -14,6 +14,7 @@ from tests.support.vendors.ghcr import GhcrDouble
 from tests.support.vendors.gitlab import GitLabDouble
 from tests.support.vendors.tokens import TokenDouble
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.registries.opening import open_registry
@@ -60,9 +61,11 @@ class World:
         self.stack.callback(one.close)
         return one
 
-    def open(self, name: str, double: TokenDouble, secret: str | None = None) -> Registry:
+    def open(
+        self, name: str, double: TokenDouble, secret: str | None = None, *, clock: Clock = SYSTEM_CLOCK
+    ) -> Registry:
         """The vendor's registry by itself, opened as the function does."""
-        one = open_registry(double.url, secret or double.secret, vendor=name, deadline=Deadline(), writes=True)
+        one = open_registry(double.url, secret or double.secret, vendor=name, deadline=Deadline(clock), writes=True)
         self.stack.callback(one.close)
         return one
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from tests.support.google import AUDIENCE, SENDER, Google, new_google, new_key
 
+from geosync.errors import KeysUnavailable
 from geosync.notifications.proof.google_identity import (
     LEEWAY_SECONDS,
     MAX_AGE_SECONDS,
     REFETCH_SECONDS,
-    KeysUnavailable,
     PushIdentity,
 )
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from local.certificates import signing_pair
+from tests.support.moved_clock import MovedClock
 
-from geosync.oci.auth import Authorizer, Challenge, parse_challenges, push
+from geosync.oci.auth import Authorizer
+from geosync.oci.challenges import Challenge, parse_challenges
 from geosync.oci.credentials import Basic, RegistryKey
 from geosync.oci.deadline import Deadline
+from geosync.oci.scopes import push
 from geosync.oci.transport import Transport
 from geosync.oci.uploads import Upload, closing_url
 
@@ -83,14 +84,14 @@ def test_the_digest_is_appended_to_the_query_that_is_there_and_nothing_is_encode
     assert closing_url("http://h/v2/a/b/blobs/uploads/1", digest).endswith(f"/1?digest={digest}")
 
 
-def test_an_upload_that_could_outlive_its_token_gets_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_could_outlive_its_token_gets_a_new_one() -> None:
     key = RegistryKey(private_key=signing_pair().private_key, issuer="geo", service="registry", lifetime=105)
-    authorizer = Authorizer("https://registry", "registry", key, Transport(), Deadline(), writes=True)
+    clock = MovedClock()
+    authorizer = Authorizer("https://registry", key, Transport(), Deadline(clock), writes=True)
     access = (push("app"),)
-    began = time.time()
 
     def at(seconds: float, *, lasting: float) -> str | None:
-        monkeypatch.setattr(time, "time", lambda: began + seconds)
+        clock.ahead_s = seconds
         return authorizer.header(access, lasting)
 
     first = at(0, lasting=0)

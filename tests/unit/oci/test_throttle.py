@@ -9,14 +9,19 @@ from contextlib import ExitStack
 
 import pytest
 
+from geosync.clock import Clock
 from geosync.oci.throttle import NoTurn, Throttle
 
 
-class Clock:
+class StillClock(Clock):
+    """A clock that only the test moves."""
+
+    __slots__ = ("now",)
+
     def __init__(self) -> None:
         self.now = 100.0
 
-    def __call__(self) -> float:
+    def monotonic_s(self) -> float:
         return self.now
 
 
@@ -45,7 +50,7 @@ def fits(throttle: Throttle, number: int) -> bool:
     return True
 
 
-def refuse(throttle: Throttle, clock: Clock, *, in_flight: int, pause: float = 2.0) -> None:
+def refuse(throttle: Throttle, clock: StillClock, *, in_flight: int, pause: float = 2.0) -> None:
     """Have all of so many requests refused at once."""
     with ExitStack() as stack:
         for turn in [stack.enter_context(throttle.turn(at_once, counts=True)) for _ in range(in_flight)]:
@@ -58,7 +63,7 @@ def test_until_it_throttles_any_number_is_in_flight() -> None:
 
 
 def test_a_429_halves_what_is_in_flight_and_many_at_once_halve_it_once() -> None:
-    clock = Clock()
+    clock = StillClock()
     throttle = Throttle(clock)
     refuse(throttle, clock, in_flight=16)
     assert throttle.most == 8
@@ -70,7 +75,7 @@ def test_a_429_halves_what_is_in_flight_and_many_at_once_halve_it_once() -> None
 
 
 def test_nobody_asks_before_the_pause_is_over() -> None:
-    clock = Clock()
+    clock = StillClock()
     throttle = Throttle(clock)
     one(throttle, 3.0)
     clock.now += 2.9
@@ -81,7 +86,7 @@ def test_nobody_asks_before_the_pause_is_over() -> None:
 
 
 def test_one_more_is_added_every_ten_seconds_until_it_is_as_before() -> None:
-    clock = Clock()
+    clock = StillClock()
     throttle = Throttle(clock)
     refuse(throttle, clock, in_flight=8)
     seen = [throttle.most]
@@ -114,7 +119,7 @@ def test_a_turn_is_waited_for_and_comes() -> None:
 
 
 def test_a_long_upload_does_not_keep_the_others_from_their_turns_but_waits_for_a_pause() -> None:
-    clock = Clock()
+    clock = StillClock()
     throttle = Throttle(clock)
     one(throttle, 0.0)
     with throttle.turn(at_once, counts=False), throttle.turn(at_once, counts=False):

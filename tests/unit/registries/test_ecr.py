@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from moto import mock_aws
+from tests.support.moved_clock import MovedClock
 
 from geosync.errors import ConfigurationError, NotFound
 from geosync.oci.credentials import Borrowed
@@ -147,19 +148,18 @@ def test_the_password_is_lent_until_half_an_hour_before_its_end(aws: pytest.Monk
     loan = EcrAccount("r", Place(account="123456789012", region="eu-central-1")).borrow()
     assert loan.username == "AWS"
     assert loan.password
-    assert loan.renew_at <= time.time() + 12 * 3600 - 30 * 60 + 5
+    assert loan.renew_at_s <= time.time() + 12 * 3600 - 30 * 60 + 5
     assert loan.password not in repr(loan)
 
 
-def test_a_role_in_another_account_is_assumed_and_its_session_renewed(
-    aws: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    account = EcrAccount("r", Place(account="123456789012", region="eu-central-1"), role_arn=ROLE, external_id="geo")
+def test_a_role_in_another_account_is_assumed_and_its_session_renewed(aws: pytest.MonkeyPatch) -> None:
+    clock, place = MovedClock(), Place(account="123456789012", region="eu-central-1")
+    account = EcrAccount("r", place, role_arn=ROLE, external_id="geo", clock=clock)
     first = account.ecr()
     assert first is account.ecr()
     identity = boto3.client("sts").get_caller_identity()["Arn"]
     assert "assumed-role" not in identity
     signer = first._request_signer  # type: ignore[attr-defined]
     assert signer._credentials.token, "the session of the role, not the function's own"
-    monkeypatch.setattr(time, "time", lambda real=time.time: real() + 3600)
+    clock.ahead_s = 3600
     assert account.ecr() is not first

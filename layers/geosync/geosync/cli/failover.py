@@ -25,7 +25,6 @@ from geosync.cli.site import Chosen, Site, StackName
 from geosync.cli.sites import key_of
 from geosync.cli.stack_update import (
     UNDER_WAY,
-    UpdateRefused,
     completed_at,
     events_of,
     must_take_updates,
@@ -34,7 +33,7 @@ from geosync.cli.stack_update import (
     wait,
 )
 from geosync.cli.status import dead_letters, waiting
-from geosync.errors import ConfigurationError, GeosyncError
+from geosync.errors import ConfigurationError, NotDrained, UpdateRefused
 from geosync.messages import event_log
 from geosync.operating import sites
 from geosync.operating import status as site_status
@@ -57,12 +56,6 @@ ALIVE_MS = 180_000
 NO_SECRET = "none"  # noqa: S105 - the word for none
 OURS = re.compile(r"(promotion|following [a-z0-9-]+) \[[0-9a-f]{8}\]")
 """The reason of a pause that one of these commands made, and did not end if it was interrupted."""
-
-
-class NotDrained(GeosyncError):
-    """Somebody still copies at the site, so that its role must not change yet."""
-
-    retryable = True
 
 
 @click.command()

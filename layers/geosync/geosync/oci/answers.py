@@ -1,4 +1,4 @@
-"""What a registry's answer means: OCI error bodies, Retry-After, and one table from (status, codes) to error classes.
+"""The meaning of an answer: OCI error bodies, Retry-After, and one table from (status, codes) to error classes.
 
 OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import email.utils
 import json
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import (
     BlobsUnknown,
     Denied,
@@ -26,7 +26,7 @@ from geosync.errors import (
 )
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest
-from geosync.oci.transport import Answer, Broken
+from geosync.oci.transport import Broken, HttpAnswer
 
 #: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
@@ -47,13 +47,13 @@ _BY_CODE: dict[str, type[RegistryError]] = {
 }
 _BY_STATUS: dict[int, type[RegistryError]] = {
     401: Unauthorized,
-    # DENIED and whatever else is 403: somebody has to grant something, and then the same request succeeds.
+    # Somebody has to grant something; then the same request succeeds.
     403: Denied,
     404: NotFound,
     408: RegistryUnavailable,
     425: RegistryUnavailable,
     429: RegistryUnavailable,
-    # Of the 5xx, the one that no later attempt changes.
+    # No later attempt changes these two of the 5xx.
     501: Refused,
     505: Refused,
 }
@@ -71,7 +71,7 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """The `errors` of an answer's body: `well_formed` when it was one of that form, `empty` when there was no body."""
+    """The `errors` of an answer's body. `well_formed`: the body had that form; `empty`: there was no body."""
 
     codes: tuple[str, ...] = ()
     detail: str = ""
@@ -80,7 +80,7 @@ class Errors:
     empty: bool = False
 
 
-def read_bounded(answer: Answer, limit: int, deadline: Deadline, what: str) -> bytes:
+def read_bounded(answer: HttpAnswer, limit: int, deadline: Deadline, what: str) -> bytes:
     """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken."""
     if answer.length is not None and answer.length > limit:
         answer.close()
@@ -99,8 +99,8 @@ def read_bounded(answer: Answer, limit: int, deadline: Deadline, what: str) -> b
     return b"".join(parts)
 
 
-def read_errors(answer: Answer, deadline: Deadline) -> Errors:
-    """Read the body of an answer that is no success; what is too large, broken or no OCI error says nothing."""
+def read_errors(answer: HttpAnswer, deadline: Deadline) -> Errors:
+    """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error."""
     try:
         body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
     except (Broken, TooLarge):
@@ -112,14 +112,7 @@ def parse_errors(body: bytes) -> Errors:
     """Parse an OCI error body; never raises."""
     if not body.strip():
         return Errors(empty=True)
-    try:
-        document = json.loads(body)
-        listed = document["errors"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return Errors()
-    if not isinstance(listed, list):
-        return Errors()
-    entries = [one for one in listed if isinstance(one, dict)]
+    entries = _entries(body)
     codes = tuple(code[:64] for one in entries if isinstance(code := one.get("code"), str))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
@@ -127,14 +120,23 @@ def parse_errors(body: bytes) -> Errors:
     return Errors(codes=codes, detail=redact(message), missing=missing, well_formed=bool(entries))
 
 
+def _entries(body: bytes) -> list[dict[str, Any]]:
+    """Return the objects in the `errors` of a body; none where it is no OCI error."""
+    try:
+        listed = json.loads(body)["errors"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return []
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
 def redact(text: str) -> str:
-    """Return a registry's words on one line, cut to 200 characters, with nothing in them that could be a secret."""
+    """Return a registry's words on one line, cut to 200 characters, without anything that could be a secret."""
     line = " ".join("".join(one if one.isprintable() else " " for one in text[: MAX_DETAIL * 10]).split())
     cleaned = _SECRETS.sub("[redacted]", line)
     return cleaned if len(cleaned) <= MAX_DETAIL else f"{cleaned[: MAX_DETAIL - 1]}…"
 
 
-def retry_after(value: str | None) -> float | None:
+def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
     """Return the seconds of a Retry-After, given in seconds or as a date; between 0 and an hour, None for nonsense."""
     text = (value or "").strip()
     if not text:
@@ -145,12 +147,7 @@ def retry_after(value: str | None) -> float | None:
         at = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
-    return min(max(at - time.time(), 0.0), MAX_RETRY_AFTER_SECONDS)
-
-
-def error_of(registry: str, request: str, answer: Answer, errors: Errors) -> RegistryError:
-    """Return the error that an answer is, by the table."""
-    return classify(registry, request, answer.status, errors, retry_after(answer.header("Retry-After")))
+    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_SECONDS)
 
 
 def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:

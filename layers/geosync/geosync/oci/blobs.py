@@ -4,47 +4,46 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from geosync.errors import DigestMismatch, SizeMismatch
 from geosync.oci.answers import broken
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor
-from geosync.oci.transport import BLOCK, Answer, Broken
+from geosync.oci.transport import BLOCK, Broken, HttpAnswer
 
-#: How often the rest of one blob is asked for after a broken connection.
+#: The rest of one blob is asked for so often after a broken connection.
 MAX_REOPENED = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobSource:
+    """The registry and the request by which a blob is read, as errors name them, and the bound on its reading."""
+
+    registry: str
+    request: str
+    deadline: Deadline
+    reopen: Callable[[int], HttpAnswer | None]
+    """Asks for the bytes from an offset on; None where the registry does not give them alone."""
+
+
 class BlobReader:
-    """A blob's bytes as they come; a context manager. `len()` is how many there are, known before the first.
+    """A blob's bytes as they come; a context manager. `len()` is their number, known before the first.
 
-    With an `offset`, `answer` is what comes after so many bytes: then the digest cannot be checked here, and whoever
-    takes the bytes has to.
+    With an `offset`, `answer` begins after so many bytes: then the digest cannot be checked here, and whoever takes the
+    bytes has to.
 
-    When the connection breaks in the middle, the rest is asked for with `reopen(offset)`, a few times; the digest
-    proves that the parts belong together. Raises SizeMismatch at once when the source announces another size than the
+    When the connection breaks in the middle, the rest is asked for with `source.reopen`, a few times; the digest proves
+    that the parts belong together. Raises SizeMismatch at once when the source announces another size than the
     descriptor's (or none where the descriptor has none either).
     """
 
-    def __init__(
-        self,
-        answer: Answer,
-        descriptor: Descriptor,
-        *,
-        registry: str,
-        request: str,
-        deadline: Deadline,
-        reopen: Callable[[int], Answer | None],
-        offset: int = 0,
-    ) -> None:
+    def __init__(self, answer: HttpAnswer, descriptor: Descriptor, source: BlobSource, *, offset: int = 0) -> None:
         self.descriptor = descriptor
         self._answer = answer
-        self._reopen = reopen
+        self._source = source
         self._reopened = 0
-        self._registry = registry
-        self._request = request
-        self._deadline = deadline
         algorithm, _, self._expected = descriptor.digest.partition(":")
         self._hash = None if offset else hashlib.new(algorithm)
         self._size = self._size_of(answer, descriptor, offset)
@@ -55,7 +54,7 @@ class BlobReader:
         return self._length
 
     def skip(self, size: int) -> None:
-        """Read `size` bytes and drop them, before anything else is read; the digest counts them. Raises as `read`."""
+        """Read the first `size` bytes and drop them; they count for the digest. Raises as `read`."""
         self._length -= size
         while size:
             size -= len(self.read(min(BLOCK, size)))
@@ -67,7 +66,7 @@ class BlobReader:
         DigestMismatch when the bytes are not the digest's, RegistryUnavailable when the connection breaks. All of them
         come before the last block is handed on, so that whoever streams the blob elsewhere never completes it.
         """
-        self._deadline.check()
+        self._source.deadline.check()
         if self._left == 0:
             if self._size == 0:
                 self._prove()
@@ -108,23 +107,23 @@ class BlobReader:
             try:
                 return self._answer.read(size)
             except Broken as error:
-                self._deadline.check()
+                self._source.deadline.check()
                 if not self._resume():
-                    raise broken(self._registry, self._request, error, write=False) from error
+                    raise broken(self._source.registry, self._source.request, error, write=False) from error
 
     def _resume(self) -> bool:
-        """Go on with another connection where this one broke; False when that is not to be had."""
+        """Go on with another connection where this one broke; False when there is none."""
         if self._left == 0 or self._reopened >= MAX_REOPENED:
             return False
         self._reopened += 1
-        answer = self._reopen(self._size - self._left)
+        answer = self._source.reopen(self._size - self._left)
         if answer is None:
             return False
         self._answer = answer
         return True
 
     @staticmethod
-    def _size_of(answer: Answer, descriptor: Descriptor, offset: int) -> int:
+    def _size_of(answer: HttpAnswer, descriptor: Descriptor, offset: int) -> int:
         announced = answer.length
         if descriptor.size == SIZE_UNKNOWN:
             if announced is None:

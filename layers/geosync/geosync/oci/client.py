@@ -7,40 +7,44 @@ from dataclasses import replace
 from typing import Any
 
 from geosync.errors import DigestMismatch
-from geosync.oci import auth, media_types
+from geosync.oci import media_types, scopes
 from geosync.oci.answers import read_errors
-from geosync.oci.blobs import BlobReader
+from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import PAGE_SIZE, ListedTag, NoReferrersApi, pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Answer, Timeouts
+from geosync.oci.transport import HttpAnswer
 from geosync.oci.upload_verbs import UploadVerbs
 
-#: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
-TAG_WRITE_SECONDS = 20.0
-
-# What a registry's own 404 for a manifest says; NOT_FOUND is Harbor's word for both.
+# The codes of a registry's own 404 for a manifest; NOT_FOUND is Harbor's word for both.
 _NO_SUCH_MANIFEST = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"})
 
 
 class RegistryClient(UploadVerbs):
     """One registry. Thread-safe; keeps connections, tokens and what it learned of the registry across invocations.
 
+    The verbs, by what they are about:
+
+    - manifests: `head_manifest`, `get_manifest`, `put_manifest`, `delete_manifest`;
+    - blobs: `head_blob`, `open_blob`, and for bytes in memory `put_small_blob`;
+    - uploads (upload_verbs.py): `begin_upload`, which may mount instead, then `put_blob` in one piece, or `put_chunk`,
+      `upload_status` and `close_upload`; `keepable` and `kept_upload` carry one from one process to the next;
+    - listings: `tags`, `tags_with_digests`, `repositories`, `referrers`;
+    - the registry itself: `ping`, `close`, and for a vendor's own API `documents`, `serves`, `delete`.
+
     `url` is `https://host[:port]` (or http, for one on this machine). `deadline` is shared with whoever sets it; every
-    request and every read of a stream looks at it. `writes` says that this client writes: its tokens are asked for
-    `pull,push` at once. `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's.
-    `connections` idle ones are kept per host. `tag_write_seconds` bounds a manifest PUT under a tag, a token request
-    included.
+    request and every read of a stream looks at it. With `writes`, tokens are asked for `pull,push` at once.
 
     Names are checked before they reach a URL: ValueError for what is no repository, tag or digest, which is a caller's
-    mistake. Every method raises OutOfTime, Unauthorized, RegistryUnavailable, and what its own text says.
+    mistake. Every verb raises OutOfTime, Unauthorized, RegistryUnavailable, and the errors that its own text names.
     """
 
     lists_digests: bool = False
-    """Whether `tags_with_digests` gives digests."""
+    """`tags_with_digests` gives digests."""
 
     def __init__(
         self,
@@ -49,33 +53,22 @@ class RegistryClient(UploadVerbs):
         *,
         deadline: Deadline,
         writes: bool = False,
-        ca_bundle: str | None = None,
-        connections: int = 16,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-        tag_write_seconds: float = TAG_WRITE_SECONDS,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
-        self._requests = Requester(
-            url,
-            credentials,
-            deadline=deadline,
-            writes=writes,
-            ca_bundle=ca_bundle,
-            connections=connections,
-            timeouts=timeouts,
-        )
+        self._requests = Requester(url, credentials, deadline=deadline, writes=writes, options=options)
         self.name = self._requests.name
         """host:port, for errors and holds."""
         self.deadline = deadline
         """The end of this invocation, as every request here sees it."""
-        self._timeouts = timeouts
-        self._tag_write_seconds = tag_write_seconds
+        self._timeouts = options.timeouts
+        self._tag_write_seconds = options.tag_write_seconds
         self._has_referrers = True
 
     def __repr__(self) -> str:
         return f"RegistryClient({self.name})"
 
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
-        """Return what a tag or digest names (size 0 where the registry does not say), None only where there is none.
+        """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
 
         A 404 counts only as the registry's own word: one from something before it raises RegistryUnavailable.
         """
@@ -122,7 +115,7 @@ class RegistryClient(UploadVerbs):
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
         """Put a manifest's exact bytes under a tag or under its digest.
 
-        Raises BlobsUnknown with everything that is missing, Refused for what no later attempt changes, NotFound when
+        Raises BlobsUnknown with everything that is missing, Refused when no later attempt can succeed, NotFound when
         the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
         DigestMismatch when the registry says that it stored something else.
         """
@@ -130,7 +123,7 @@ class RegistryClient(UploadVerbs):
         call = Call(
             method="PUT",
             target=self._manifest_path(repository, reference),
-            access=(auth.push(repository),),
+            access=(scopes.push(repository),),
             headers={"Content-Type": manifest.media_type},
             body=manifest.content,
             seconds=None if by_digest else self._tag_write_seconds,
@@ -151,7 +144,7 @@ class RegistryClient(UploadVerbs):
 
         Raises Refused where the registry does not delete (405, or 400 for a tag on Distribution 2.8), OutcomeUnknown.
         """
-        self.delete(self._manifest_path(repository, reference), (auth.delete(repository),))
+        self.delete(self._manifest_path(repository, reference), (scopes.delete(repository),))
 
     def _delete(self, call: Call) -> None:
         answer = self._requests.send(call)
@@ -181,7 +174,7 @@ class RegistryClient(UploadVerbs):
     def open_blob(self, repository: str, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
         """Begin to read a blob, from `offset` on: a context manager with `len()` and `read()`.
 
-        Where the registry does not give the rest alone, all of it is read, and what comes before `offset` dropped.
+        Where the registry does not give the rest alone, all of it is read, and the bytes before `offset` are dropped.
         Raises NotFound when it is not there, SizeMismatch when it is announced with another size than its descriptor's.
         """
         call = self._blob_call("GET", repository, descriptor.digest)
@@ -193,20 +186,18 @@ class RegistryClient(UploadVerbs):
             self._requests.fail(call, answer)
         if answer.length != descriptor.size:
             self._check_page(call, answer)
-        reader = BlobReader(
-            answer,
-            descriptor,
+        source = BlobSource(
             registry=self.name,
             request=self._requests.label(call),
             deadline=self.deadline,
             reopen=lambda offset: self._rest_of(call, offset),
-            offset=0 if skips else offset,
         )
+        reader = BlobReader(answer, descriptor, source, offset=0 if skips else offset)
         if skips and offset:
             reader.skip(offset)
         return reader
 
-    def _rest_of(self, call: Call, offset: int) -> Answer | None:
+    def _rest_of(self, call: Call, offset: int) -> HttpAnswer | None:
         """Ask for a blob from `offset` on (RFC 9110, "Range"); None where the registry does not give exactly that."""
         answer = self._requests.send(replace(call, headers={**call.headers, "Range": f"bytes={offset}-"}))
         if answer.status == 206 and (answer.header("Content-Range") or "").startswith(f"bytes {offset}-"):
@@ -215,15 +206,15 @@ class RegistryClient(UploadVerbs):
         return None
 
     def tags(self, repository: str, *, last: str | None = None) -> Iterator[list[str]]:
-        """Yield the tags page by page, without what is no tag; NotFound where the registry knows no such repository.
+        """Yield the tags page by page, leaving out what is none; NotFound where the registry knows no such repository.
 
-        `last`: only what comes after that tag, where the registry can (Distribution 2 ignores it, and `n` as well).
+        `last`: only the tags after that one, where the registry can (Distribution 2 ignores it, and `n` as well).
         """
         check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
         path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
-        for page in pages(self._requests, path, (auth.pull(repository),)):
+        for page in pages(self._requests, path, (scopes.pull(repository),)):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
@@ -235,13 +226,13 @@ class RegistryClient(UploadVerbs):
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).
 
-        `last`: only what comes after that name.
+        `last`: only the names after that one.
         """
         path = f"/v2/_catalog?n={PAGE_SIZE}"
         if last is not None:
             check_repository(last)
             path += f"&last={last}"
-        for page in pages(self._requests, path, (auth.CATALOG,)):
+        for page in pages(self._requests, path, (scopes.CATALOG,)):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]
@@ -252,7 +243,7 @@ class RegistryClient(UploadVerbs):
         return self._has_referrers
 
     def referrers(self, repository: str, digest: str) -> list[Descriptor] | None:
-        """Return what refers to a digest; None when the registry has no referrers API, which is remembered.
+        """Return the referrers of a digest; None when the registry has no referrers API, which is remembered.
 
         OCI distribution-spec 1.1, "Listing Referrers": a registry that has it answers with an index, an empty one too.
         """
@@ -263,7 +254,7 @@ class RegistryClient(UploadVerbs):
         found: list[Descriptor] = []
         path = f"/v2/{repository}/referrers/{digest}"
         try:
-            for page in pages(self._requests, path, (auth.pull(repository),), referrers=True):
+            for page in pages(self._requests, path, (scopes.pull(repository),), referrers=True):
                 listed = page.get("manifests") or []
                 found += [Descriptor.parse(one) for one in listed] if isinstance(listed, list) else []
         except NoReferrersApi as answer:
@@ -273,12 +264,12 @@ class RegistryClient(UploadVerbs):
             return None
         return found
 
-    def documents(self, path: str, access: auth.Access) -> Iterator[dict[str, Any]]:
+    def documents(self, path: str, access: scopes.Scopes) -> Iterator[dict[str, Any]]:
         """Yield the JSON documents of another listing of the registry's, page by page as `Link` leads."""
         yield from pages(self._requests, path, access, arrays=True)
 
-    def serves(self, path: str, access: auth.Access) -> bool:
-        """Whether a GET of a path of the registry's own is answered with 200; False for 404."""
+    def serves(self, path: str, access: scopes.Scopes) -> bool:
+        """Tell whether a GET of a path of the registry's own is answered with 200; False for 404."""
         call = Call(method="GET", target=path, access=access, repeatable=True)
         answer = self._requests.send(call)
         if answer.status not in (200, 404):
@@ -286,12 +277,12 @@ class RegistryClient(UploadVerbs):
         answer.close()
         return answer.status == 200
 
-    def delete(self, path: str, access: auth.Access) -> None:
+    def delete(self, path: str, access: scopes.Scopes) -> None:
         """DELETE something by a path of the registry's own; not there (404, in the registry's words) is success."""
         self._delete(Call(method="DELETE", target=path, access=access, write=True))
 
     def ping(self) -> None:
-        """GET /v2/ with the credentials; Unauthorized or RegistryUnavailable say in their text what is wrong."""
+        """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -305,8 +296,8 @@ class RegistryClient(UploadVerbs):
         """Close the idle connections."""
         self._requests.close()
 
-    def _check_page(self, call: Call, answer: Answer) -> None:
-        """Raise RegistryUnavailable for a page: a proxy before the registry has spoken, with whatever status."""
+    def _check_page(self, call: Call, answer: HttpAnswer) -> None:
+        """Raise RegistryUnavailable for an HTML page: a proxy in front of the registry has answered."""
         if media_types.essence(answer.header("Content-Type")) == "text/html":
             answer.close()
             raise self._requests.unusable(call, answer.status, "a page that is not the registry's")
@@ -321,7 +312,7 @@ class RegistryClient(UploadVerbs):
         return Call(
             method=method,
             target=self._manifest_path(repository, reference),
-            access=(auth.pull(repository),),
+            access=(scopes.pull(repository),),
             headers={"Accept": media_types.ACCEPT},
             repeatable=True,
         )
@@ -332,6 +323,6 @@ class RegistryClient(UploadVerbs):
         return Call(
             method=method,
             target=f"/v2/{repository}/blobs/{digest}",
-            access=(auth.pull(repository),),
+            access=(scopes.pull(repository),),
             repeatable=True,
         )

@@ -1,4 +1,4 @@
-"""What a client may show a registry to be let in. No secret of theirs appears in any text: `repr` leaves them out."""
+"""Credentials: the ways in which a client may be let in. No secret of theirs is in any text: `repr` leaves it out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anonymous:
-    """Nothing: a token service, if the registry names one, is asked without an account."""
+    """No credentials: a token service, if the registry names one, is asked without an account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Basic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistryKey:
-    """The key that the registry trusts tokens of: we sign our own, so that nobody has to be asked.
+    """A key whose tokens the registry trusts: we sign our own, so that nobody has to be asked.
 
     `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names,
     `lifetime` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
@@ -43,7 +43,7 @@ class RegistryKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loan:
-    """A user and a password for a time; `renew_at` (seconds since the epoch) is well before they end.
+    """A user and a password for a time; `renew_at_s` (seconds since the epoch) is well before they end.
 
     Where the password `is_refresh_token`, the token service is asked by POST (Distribution, "OAuth2 Token
     Authentication").
@@ -51,7 +51,7 @@ class Loan:
 
     username: str
     password: str = field(repr=False)
-    renew_at: float
+    renew_at_s: float
     is_refresh_token: bool = False
 
 
@@ -59,8 +59,8 @@ class Loan:
 class Borrowed:
     """An account that somebody else gives out for a time; else as Basic.
 
-    `borrow` is called by one thread at a time, when there is no loan yet, at its `renew_at`, and after it was refused.
-    It raises Unauthorized or RegistryUnavailable where there is none to be had.
+    One thread at a time calls `borrow`: when there is no loan yet, at its `renew_at_s`, and after it was refused.
+    It raises Unauthorized or RegistryUnavailable where it gets none.
     """
 
     borrow: Callable[[], Loan] = field(repr=False)

@@ -7,23 +7,27 @@ begun, and a stream never read on, when nothing is left; no time-out is longer t
 from __future__ import annotations
 
 import math
-import time
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import OutOfTime
 
 
 class Deadline:
-    """A moment on the monotonic clock that many threads read and the handler moves."""
+    """A moment on the monotonic clock that many threads read and the handler moves.
 
-    __slots__ = ("_at", "_given")
+    All clients of a process share it, so it carries the `clock` that they read.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_at", "_given", "clock")
+
+    def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.clock = clock
         self._at = math.inf
         self._given = math.inf
 
     def set(self, seconds_from_now: float) -> None:
         """Put the deadline `seconds_from_now` seconds ahead (the caller has taken its margin off already)."""
-        self._at = time.monotonic() + seconds_from_now
+        self._at = self.clock.monotonic_s() + seconds_from_now
         self._given = seconds_from_now
 
     def clear(self) -> None:
@@ -37,7 +41,7 @@ class Deadline:
 
     def left(self) -> float:
         """Return the seconds left, negative when it has passed, infinite when there is no deadline."""
-        return self._at - time.monotonic()
+        return self._at - self.clock.monotonic_s()
 
     def check(self) -> None:
         """Raise OutOfTime when nothing is left."""

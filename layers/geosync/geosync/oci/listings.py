@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 from geosync.errors import ContentError
 from geosync.oci import media_types
 from geosync.oci.answers import read_errors
-from geosync.oci.auth import Access
 from geosync.oci.links import next_page
+from geosync.oci.references import is_digest, is_tag
 from geosync.oci.requests import Call, Requester
+from geosync.oci.scopes import Scopes
+from geosync.oci.transport import HttpAnswer
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 PAGE_SIZE = 1000
@@ -26,8 +28,22 @@ class ListedTag(NamedTuple):
     digest: str | None
 
 
+def listed_tags(entries: object) -> list[ListedTag]:
+    """Read tags from the objects of a vendor's listing, each with a `name` and a `digest`; leave out what is no tag."""
+    objects = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    named = [(one.get("name"), one.get("digest")) for one in objects]
+    return [
+        ListedTag(tag, digest if isinstance(digest, str) and is_digest(digest) else None)
+        for tag, digest in named
+        if isinstance(tag, str) and is_tag(tag)
+    ]
+
+
 class NoReferrersApi(Exception):
-    """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there."""
+    """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there.
+
+    It stays below the client: `RegistryClient.referrers` returns None in its place.
+    """
 
     def __init__(self, *, by_name: bool) -> None:
         super().__init__()
@@ -35,7 +51,7 @@ class NoReferrersApi(Exception):
 
 
 def pages(
-    requests: Requester, target: str, access: Access, *, referrers: bool = False, arrays: bool = False
+    requests: Requester, target: str, access: Scopes, *, referrers: bool = False, arrays: bool = False
 ) -> Iterator[dict[str, Any]]:
     """Yield the documents of a listing, following `Link` as it is given, on the registry's own host only.
 
@@ -44,12 +60,13 @@ def pages(
     Raises TooLarge for a page over 8 MiB, ContentError for pages that go round, RegistryUnavailable for what is no
     listing or leads to another host, and NoReferrersApi.
     """
-    target = requests.resolve(target)
-    seen = {target}
-    while True:
+    following: str | None = requests.resolve(target)
+    seen: set[str] = set()
+    while following is not None:
+        seen.add(following)
         call = Call(
             method="GET",
-            target=target,
+            target=following,
             access=access,
             headers={"Accept": f"{media_types.OCI_INDEX}, application/json" if referrers else "application/json"},
             repeatable=True,
@@ -59,22 +76,31 @@ def pages(
             raise NoReferrersApi(by_name=bool(read_errors(answer, requests.deadline).codes))
         if answer.status != 200:
             requests.fail(call, answer)
-        body = requests.read(call, answer, MAX_PAGE_BYTES, "a page of a listing")
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            raise requests.unusable(call, 200, "a listing that is not JSON") from None
-        if arrays and isinstance(document, list):
-            document = {"items": document}
-        if not isinstance(document, dict):
-            raise requests.unusable(call, 200, "a listing that is not an object")
-        yield document
-        link = next_page(answer.headers.get_all("Link") or [])
-        if link is None:
-            return
-        target = requests.resolve(link, target)
-        if not requests.is_own(target):
-            raise requests.unusable(call, 200, "its next page is at another host: not followed")
-        if target in seen:
+        yield _read_page(requests, call, answer, arrays=arrays)
+        following = _next_target(requests, call, answer)
+        if following in seen:
             raise ContentError(f"{requests.name}: {requests.label(call)}: the pages go round in a circle")
-        seen.add(target)
+
+
+def _read_page(requests: Requester, call: Call, answer: HttpAnswer, *, arrays: bool) -> dict[str, Any]:
+    body = requests.read(call, answer, MAX_PAGE_BYTES, "a page of a listing")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise requests.unusable(call, 200, "a listing that is not JSON") from None
+    if arrays and isinstance(document, list):
+        document = {"items": document}
+    if not isinstance(document, dict):
+        raise requests.unusable(call, 200, "a listing that is not an object")
+    return document
+
+
+def _next_target(requests: Requester, call: Call, answer: HttpAnswer) -> str | None:
+    """Return the URL of the page after this one; None where there is none."""
+    link = next_page(answer.headers.get_all("Link") or [])
+    if link is None:
+        return None
+    target = requests.resolve(link, call.target)
+    if not requests.is_own(target):
+        raise requests.unusable(call, 200, "its next page is at another host: not followed")
+    return target

@@ -26,7 +26,7 @@ SIZE_UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
-    """What a manifest says of a thing it refers to (image-spec, "Content Descriptors").
+    """A reference in a manifest, with what the manifest says of its target (image-spec, "Content Descriptors").
 
     `size` is in bytes; SIZE_UNKNOWN (-1) for the layers of schema 1, which has none.
     """
@@ -40,11 +40,11 @@ class Descriptor:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether it names a manifest or an index, and not a blob."""
+        """True for a manifest or an index, False for a blob."""
         return media_types.is_manifest(self.media_type)
 
     def fits(self, size: int | None) -> bool:
-        """Whether a blob of `size` bytes can be the one that it names; None: there is no blob."""
+        """Tell whether a blob of `size` bytes can be the one that it names; None: there is no blob."""
         return size is not None and self.size in (size, SIZE_UNKNOWN)
 
     @classmethod
@@ -52,23 +52,18 @@ class Descriptor:
         """Read a descriptor from parsed JSON; raises MalformedManifest."""
         if not isinstance(value, dict):
             raise MalformedManifest("a descriptor is not an object")
-        media_type, digest, size = value.get("mediaType", ""), value.get("digest"), value.get("size")
+        media_type, digest = value.get("mediaType", ""), value.get("digest")
         if not isinstance(media_type, str):
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
             raise MalformedManifest("a descriptor has no digest of a known form")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise MalformedManifest(f"the descriptor of {digest} has no size")
-        urls = value.get("urls") or ()
-        if not isinstance(urls, list | tuple) or not all(isinstance(url, str) for url in urls):
-            raise MalformedManifest(f"the urls of {digest} are not a list of strings")
         artifact_type = value.get("artifactType")
         annotations = value.get("annotations")
         return cls(
             media_type=media_type,
             digest=digest,
-            size=size,
-            urls=tuple(urls),
+            size=_size(value.get("size"), digest),
+            urls=_urls(value.get("urls"), digest),
             artifact_type=artifact_type if isinstance(artifact_type, str) else None,
             annotations=_strings(annotations) if isinstance(annotations, dict) else {},
         )
@@ -118,7 +113,7 @@ class Manifest:
 
     @property
     def is_index(self) -> bool:
-        """Whether it is an OCI index or a Docker manifest list."""
+        """True for an OCI index or a Docker manifest list."""
         return media_types.is_index(self.media_type)
 
     @cached_property
@@ -136,16 +131,15 @@ class Manifest:
 
     @cached_property
     def blobs_at_urls(self) -> tuple[Descriptor, ...]:
-        """The blobs that have `urls`: a registry may have them or not, and need not have them for the manifest's sake.
+        """The blobs that have `urls`. A registry may have them or not, and takes the manifest without them.
 
-        Windows' base layers were left at Microsoft's for years, and are pushed by whoever may. Those URLs are never
-        fetched.
+        Windows' base layers were left at Microsoft's for years; whoever may pushes them. Those URLs are never fetched.
         """
         return _unique(one for one in self._blobs if one.urls)
 
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
-        """Both: first those that a registry does not ask for, as they may be at their URLs only."""
+        """All blobs. Those that may be at their URLs only come first: a registry does not ask for them."""
         return (*self.blobs_at_urls, *self.blobs)
 
     @property
@@ -179,10 +173,9 @@ class Manifest:
 
 
 def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
-    """Return the digest of a manifest's bytes.
+    """Return the digest of a manifest's bytes, or of a signed schema 1 manifest's payload: every GET may sign anew.
 
-    That of a signed schema 1 manifest is of its payload, not of its bytes: every GET may sign anew. The first
-    signature's protected header says how much of the bytes is payload (`formatLength`) and what follows it
+    The first signature's protected header says how much of the bytes is payload (`formatLength`) and what follows it
     (`formatTail`, base64url). Raises MalformedManifest where those are missing.
     """
     if media_type in media_types.SCHEMA1:
@@ -250,6 +243,19 @@ def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     for one in descriptors:
         first.setdefault(one.digest, one)
     return tuple(first.values())
+
+
+def _size(value: object, digest: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise MalformedManifest(f"the descriptor of {digest} has no size")
+    return value
+
+
+def _urls(value: object, digest: str) -> tuple[str, ...]:
+    listed = value or ()
+    if not isinstance(listed, list | tuple) or not all(isinstance(url, str) for url in listed):
+        raise MalformedManifest(f"the urls of {digest} are not a list of strings")
+    return tuple(listed)
 
 
 def _strings(value: Mapping[object, object]) -> dict[str, str]:

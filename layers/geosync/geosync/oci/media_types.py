@@ -37,12 +37,12 @@ ACCEPT = ", ".join(
 
 
 def is_manifest(media_type: str) -> bool:
-    """Whether a descriptor of this media type names a manifest or an index; every other one names a blob."""
+    """Tell whether this is the media type of a manifest or an index; every other one is a blob's."""
     return media_type in MANIFESTS
 
 
 def is_index(media_type: str) -> bool:
-    """Whether this is an OCI index or a Docker manifest list."""
+    """Tell whether this is an OCI index or a Docker manifest list."""
     return media_type in INDEXES
 
 

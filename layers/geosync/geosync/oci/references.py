@@ -16,17 +16,17 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{1
 
 
 def is_repository(name: str) -> bool:
-    """Whether `name` is a repository name: lower-case path components, at most 255 characters in all."""
+    """Tell whether `name` is a repository name: lower-case path components, at most 255 characters in all."""
     return len(name) <= MAX_REPOSITORY_LENGTH and _REPOSITORY.fullmatch(name) is not None
 
 
 def is_tag(name: str) -> bool:
-    """Whether `name` is a tag: at most 128 of letters, digits, `_`, `.` and `-`, not starting with `.` or `-`."""
+    """Tell whether `name` is a tag: at most 128 of letters, digits, `_`, `.` and `-`, not starting with `.` or `-`."""
     return _TAG.fullmatch(name) is not None
 
 
 def is_digest(text: str) -> bool:
-    """Whether `text` is a digest of an algorithm that is checked here: sha256, sha384 or sha512."""
+    """Tell whether `text` is a digest of an algorithm that is checked here: sha256, sha384 or sha512."""
     return _DIGEST.fullmatch(text) is not None
 
 

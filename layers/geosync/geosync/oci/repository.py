@@ -30,7 +30,7 @@ class Repository:
         return f"{self.client.name}/{self.name}"
 
     def head_manifest(self, reference: str) -> Descriptor | None:
-        """What a tag or a digest names; None only where there is none."""
+        """The descriptor of a tag or a digest; None only where there is none."""
         return self.client.head_manifest(self.name, reference)
 
     def get_manifest(self, reference: str) -> Manifest | None:
@@ -74,5 +74,5 @@ class Repository:
         return self.client.tags_with_digests(self.name, last=last)
 
     def referrers(self, digest: str) -> list[Descriptor] | None:
-        """What refers to a digest; None where the registry has no referrers API."""
+        """The referrers of a digest; None where the registry has no referrers API."""
         return self.client.referrers(self.name, digest)

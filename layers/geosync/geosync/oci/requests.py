@@ -8,12 +8,14 @@ from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, RegistryUnavailable, Unauthorized
-from geosync.oci.answers import Errors, broken, error_of, read_bounded, read_errors, retry_after
-from geosync.oci.auth import Access, Authorizer, allowing
+from geosync.oci import scopes
+from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
+from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES, NoTurn, Throttle
-from geosync.oci.transport import Answer, Body, Broken, Timeouts, Transport
+from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_REDIRECTS = 5
 USER_AGENT = "geosync"
@@ -23,33 +25,35 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """What to ask. `target` is a path of the registry or an absolute URL (an upload's location, a page's link).
-
-    `seconds` bounds the whole call, a token request and a second sending included; `write`: a break after sending, or a
-    500, 502 or 504, leaves the outcome open; `repeatable`: a broken connection may be answered by sending it once more;
-    `lasting`: the token should be good for so many seconds yet.
-    """
+    """One request to a registry, with what it needs and how it may end."""
 
     method: str
     target: str = field(repr=False)
-    access: Access
+    """A path of the registry or an absolute URL (an upload's location, a page's link)."""
+    access: scopes.Scopes
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes | Body | None = field(default=None, repr=False)
     timeouts: Timeouts | None = None
+    """Those of the client where there are none of its own."""
     seconds: float | None = None
+    """A bound on the whole call, a token request and a second sending included."""
     write: bool = False
+    """A break after sending, or a 500, 502 or 504, leaves the outcome open."""
     repeatable: bool = False
+    """It may be sent once more over a broken connection."""
     lasting: float = 0.0
+    """The token should be good for so many seconds yet."""
     shown: str | None = None
+    """The text by which errors name it, where its path must not be shown."""
 
     @property
     def replayable(self) -> bool:
-        """Whether it can be sent a second time: a stream is consumed."""
+        """True where it can be sent a second time: a stream is consumed."""
         return self.body is None or isinstance(self.body, bytes)
 
     @property
     def is_long(self) -> bool:
-        """Whether it takes so long that no other request should wait for it."""
+        """True where it takes so long that no other request should wait for it."""
         return self.body is not None and len(self.body) > COUNTED_BYTES
 
 
@@ -63,19 +67,19 @@ class Requester:
         *,
         deadline: Deadline,
         writes: bool,
-        ca_bundle: str | None,
-        connections: int,
-        timeouts: Timeouts,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.base = _base(url)
-        parts = urlsplit(self.base)
-        self.name = parts.netloc
+        self.name = urlsplit(self.base).netloc
         self.deadline = deadline
+        self._clock = deadline.clock
         self._origin = _origin(self.base)
-        self._timeouts = timeouts
-        self._transport = Transport(ca_bundle=ca_bundle, connections=connections)
-        self._throttle = Throttle()
-        self._authorizer = Authorizer(self.base, self.name, credentials, self._transport, deadline, writes=writes)
+        self._timeouts = options.timeouts
+        self._transport = Transport(ca_bundle=options.ca_bundle, connections=options.connections, clock=deadline.clock)
+        self._throttle = Throttle(deadline.clock, options.threads)
+        self._authorizer = Authorizer(
+            self.base, credentials, self._transport, deadline, writes=writes, threads=options.threads
+        )
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -98,58 +102,64 @@ class Requester:
         return url
 
     def is_own(self, url: str) -> bool:
-        """Whether a URL is on the registry's own scheme, host and port."""
+        """Tell whether a URL is on the registry's own scheme, host and port."""
         return _origin(url) == self._origin
 
     def label(self, call: Call) -> str:
-        """Return the method and the path of a call, without query: what errors show."""
+        """Return the text by which errors name a call: its method and its path, without query."""
         if call.shown is not None:
             return call.shown
         return f"{call.method} {urlsplit(self.resolve(call.target)).path}"
 
-    def send(self, call: Call) -> Answer:
+    def send(self, call: Call) -> HttpAnswer:
         """Send a call and return its answer, whatever its status but a redirect; a 401 is tried once more, authorised.
 
         A 429 that asks for a short pause is waited for and tried again, with fewer requests beside it (throttle.py).
 
         Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
         """
-        budget = Deadline()
+        budget = Deadline(self._clock)
         if call.seconds is not None:
             budget.set(call.seconds)
         url = self.resolve(call.target)
-        own = self.is_own(url)
+        # Credentials are for the registry alone: an upload may have been given a location elsewhere.
+        if not self.is_own(url):
+            return self._follow(call, url, None, budget)
         refused = throttled = 0
         while True:
-            # Credentials are for the registry alone: an upload may have been given a location elsewhere.
-            authorization = self._authorizer.header(call.access, call.lasting) if own else None
+            authorization = self._authorizer.header(call.access, call.lasting)
             answer = self._follow(call, url, authorization, budget)
-            if answer.status == 429 and own and call.replayable:
+            if answer.status == 429 and call.replayable:
                 throttled += 1
-                pause = _pause(answer, throttled)
-                if pause is None or pause >= min(self.deadline.left(), budget.left()):
+                if not self._can_wait(self._pause(answer, throttled), budget):
                     return answer
-                answer.close()
-                continue
-            refused += 1
-            if answer.status not in (401, 403) or not own or refused == 2:
-                return answer
-            try:
-                again = (
-                    self._authorizer.learn(call.access, answer, authorization)
-                    if answer.status == 401
-                    else self._authorizer.has_ended(authorization)
-                )
-            except Unauthorized:
-                answer.close()
-                raise
-            # A stream is consumed; but the refused token is dropped, so that the next attempt has another.
-            if not again or not call.replayable:
+            elif answer.status in (401, 403):
+                refused += 1
+                if refused == 2 or not self._lets_in(call, answer, authorization):
+                    return answer
+            else:
                 return answer
             answer.close()
 
-    def fail(self, call: Call, answer: Answer, errors: Errors | None = None) -> NoReturn:
-        """Raise what an answer means that is no success, its body read within bounds."""
+    def _can_wait(self, pause: float | None, budget: Deadline) -> bool:
+        """Tell whether a pause is ours to wait for, and ends before the time does."""
+        return pause is not None and pause < min(self.deadline.left(), budget.left())
+
+    def _lets_in(self, call: Call, answer: HttpAnswer, used: str | None) -> bool:
+        """Take in a 401 or a 403; True where the call can be sent again, with another Authorization than `used`."""
+        try:
+            if answer.status == 401:
+                again = self._authorizer.learn(call.access, answer, used)
+            else:
+                again = self._authorizer.has_ended(used)
+        except Unauthorized:
+            answer.close()
+            raise
+        # A stream is consumed; but the refused token is dropped, so that the next attempt has another.
+        return again and call.replayable
+
+    def fail(self, call: Call, answer: HttpAnswer, errors: Errors | None = None) -> NoReturn:
+        """Raise the error for an answer that is no success, its body read within bounds."""
         found = read_errors(answer, self.deadline) if errors is None else errors
         label = self.label(call)
         if answer.status == 401:
@@ -164,7 +174,8 @@ class Requester:
             )
         if answer.status == 403:
             raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
-        error = error_of(self.name, label, answer, found)
+        after = retry_after(answer.header("Retry-After"), self._clock)
+        error = classify(self.name, label, answer.status, found, after)
         # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
         if call.write and isinstance(error, RegistryUnavailable) and answer.status >= 500 and answer.status != 503:
             raise OutcomeUnknown(
@@ -177,7 +188,7 @@ class Requester:
             )
         raise error
 
-    def read(self, call: Call, answer: Answer, limit: int, what: str) -> bytes:
+    def read(self, call: Call, answer: HttpAnswer, limit: int, what: str) -> bytes:
         """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""
         try:
             return read_bounded(answer, limit, self.deadline, what)
@@ -189,7 +200,7 @@ class Requester:
         """Return the error for an answer that no registry gives: something before it spoke, so the registry is held."""
         return RegistryUnavailable(self.name, self.label(call), status=status, detail=detail)
 
-    def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> Answer:
+    def _follow(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         """Send, and follow redirects; when a storage refuses a presigned URL (403), ask for another, once."""
         asked_again = False
         hops = 0
@@ -200,17 +211,14 @@ class Requester:
                 answer.close()
                 asked_again, hops, url = True, 0, start
                 continue
-            if answer.status not in _REDIRECTS:
-                return answer
-            location = answer.header("Location")
-            changes_method = answer.status in (301, 302, 303) and call.method not in ("GET", "HEAD")
-            hops += 1
-            if not location or not call.replayable or changes_method or hops > MAX_REDIRECTS:
+            location = _followed(call, answer) if hops < MAX_REDIRECTS else None
+            if location is None:
                 return answer
             answer.close()
+            hops += 1
             url = self.resolve(location, url)
 
-    def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> Answer:
+    def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         self.deadline.check()
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **call.headers}
         if authorization is not None:
@@ -219,20 +227,16 @@ class Requester:
             raise broken(
                 self.name, self.label(call), Broken("no time was left to send it", sent=False), write=call.write
             )
-        left = lambda: min(self.deadline.left(), budget.left())  # noqa: E731
+
+        def left() -> float:
+            return min(self.deadline.left(), budget.left())
+
+        request = HttpRequest(method=call.method, url=url, headers=headers, body=call.body, repeatable=call.repeatable)
         try:
             with self._throttle.turn(left, counts=self.is_own(url) and not call.is_long) as turn:
-                answer = self._transport.send(
-                    call.method,
-                    url,
-                    headers=headers,
-                    body=call.body,
-                    timeouts=call.timeouts or self._timeouts,
-                    left=left,
-                    repeatable=call.repeatable,
-                )
+                answer = self._transport.send(request, timeouts=call.timeouts or self._timeouts, left=left)
                 if answer.status == 429:
-                    turn.pause = _pause(answer, 1) or 0.0
+                    turn.pause = self._pause(answer, 1) or 0.0
                 return answer
         except NoTurn:
             self.deadline.check()
@@ -244,8 +248,17 @@ class Requester:
                 self.deadline.check()
             raise found from error
 
+    def _pause(self, answer: HttpAnswer, times: int) -> float | None:
+        """Return the seconds to wait after a call's `times`-th 429; None where that is not ours to wait for."""
+        if times > len(PAUSES):
+            return None
+        wanted = retry_after(answer.header("Retry-After"), self._clock)
+        if wanted is None:
+            return PAUSES[times - 1]
+        return wanted if wanted <= PATIENCE_SECONDS else None
+
     def _takes_credentials(self, url: str, hops: int) -> bool:
-        """Whether Authorization goes along: to the registry's own API only.
+        """Tell whether Authorization goes along: to the registry's own API only.
 
         A presigned URL may be on the registry's own host too (a storage behind the same front), and a storage refuses a
         request that is signed in its query and has an Authorization beside it.
@@ -253,19 +266,18 @@ class Requester:
         return self.is_own(url) and (hops == 0 or urlsplit(url).path.startswith("/v2/"))
 
 
-def _pause(answer: Answer, times: int) -> float | None:
-    """Return how long to wait after a call's `times`-th 429 before it is sent again; None: that is not ours to wait."""
-    if times > len(PAUSES):
+def _followed(call: Call, answer: HttpAnswer) -> str | None:
+    """Return the Location that a call is sent to next; None where the answer is no redirect, or not one to follow."""
+    location = answer.header("Location")
+    if answer.status not in _REDIRECTS or not location or not call.replayable:
         return None
-    wanted = retry_after(answer.header("Retry-After"))
-    if wanted is None:
-        return PAUSES[times - 1]
-    return wanted if wanted <= PATIENCE_SECONDS else None
+    changes_method = answer.status in (301, 302, 303) and call.method not in ("GET", "HEAD")
+    return None if changes_method else location
 
 
-def _lacking(detail: str, access: Access) -> str:
-    """Say what a 403 is about: the registry's own words, and what the account must be allowed."""
-    return "; ".join(one for one in (detail, allowing(access)) if one)
+def _lacking(detail: str, access: scopes.Scopes) -> str:
+    """Return the text of a 403: the registry's own words, and what the account must be allowed."""
+    return "; ".join(one for one in (detail, scopes.advice(access)) if one)
 
 
 def _base(url: str) -> str:

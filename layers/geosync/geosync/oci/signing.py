@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import time
 import uuid
 from typing import TYPE_CHECKING
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 from geosync.oci.credentials import RegistryKey
+from geosync.oci.scopes import Scopes
+from geosync.oci.token_cache import Token
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -25,12 +27,13 @@ class Signer:
     Raises ConfigurationError when the key or the certificate cannot be read or do not belong together.
     """
 
-    def __init__(self, credentials: RegistryKey) -> None:
+    def __init__(self, credentials: RegistryKey, clock: Clock = SYSTEM_CLOCK) -> None:
         # Only a registry_key needs these two, and they take 50 ms to import.
         import jwt  # noqa: PLC0415
 
         self._encode = jwt.encode
         self._credentials = credentials
+        self._clock = clock
         self._key = _load_key(credentials.private_key)
         self._headers: dict[str, object] = {"kid": key_id(self._key.public_key())}
         if credentials.certificate:
@@ -41,9 +44,17 @@ class Signer:
         """The key's id, which is public and helps to find out what a registry does not trust."""
         return str(self._headers["kid"])
 
+    def token(self, access: Scopes) -> Token:
+        """Return a token for `access`, to be kept for as long as it lives."""
+        begun = self._clock.now_ms() / 1000
+        listed: list[dict[str, object]] = [
+            {"type": kind, "name": name, "actions": list(actions)} for kind, name, actions in access
+        ]
+        return Token.issued(self.sign(listed), begun, self._credentials.lifetime)
+
     def sign(self, access: list[dict[str, object]]) -> str:
-        """Return a token for `access`: objects of type, name and actions."""
-        now = int(time.time())
+        """Return the text of a token for `access`: objects of type, name and actions."""
+        now = self._clock.now_ms() // 1000
         claims = {
             "iss": self._credentials.issuer,
             "aud": self._credentials.service,

@@ -1,18 +1,18 @@
-"""How many requests to one registry are in flight: as many as somebody begins, until it answers 429; then fewer.
+"""A bound on the requests that are in flight at one registry: none until it answers 429, then fewer at a time.
 
-A registry that throttles is asked by half as many at a time, after the pause that it wants, and by one more at a time
-for each GROWTH_SECONDS in which it did not. What it wants for longer than PATIENCE_SECONDS is not waited for here: that
-puts the registry on hold for all functions (sync_registry/site/holds.py).
+A registry that throttles is asked again after the pause that it wants, by half as many requests at a time. One more at
+a time is allowed for each GROWTH_SECONDS without another 429. A pause of more than PATIENCE_SECONDS is not waited for
+here: it puts the registry on hold for all functions (sync_registry/site/holds.py).
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import RegistryError, RegistryUnavailable
+from geosync.threads import SYSTEM_THREADS, Threads
 
 PATIENCE_SECONDS = 5.0
 """The longest pause that is waited for within a request: the shortest hold of a registry is as long."""
@@ -26,18 +26,18 @@ _LONGEST_WAIT = 60.0
 
 
 def is_short_throttle(error: RegistryError) -> bool:
-    """Whether it is a 429 whose pause is short enough to be waited for (a stream has to be begun anew then)."""
+    """Tell whether it is a 429 whose pause is short enough to wait for (a stream has to be begun anew then)."""
     if not isinstance(error, RegistryUnavailable) or error.status != 429:
         return False
     return error.retry_after is None or error.retry_after <= PATIENCE_SECONDS
 
 
 class NoTurn(Exception):
-    """The time ran out before a request's turn came; nothing was sent."""
+    """The time ran out before a request's turn came; nothing was sent. Requester makes RegistryUnavailable of it."""
 
 
 class Turn:
-    """One request's turn; whoever has it says with `pause` (seconds) that it was answered with a 429."""
+    """One request's turn. Whoever has it sets `pause` (seconds) where the answer was a 429."""
 
     __slots__ = ("pause",)
 
@@ -48,9 +48,9 @@ class Turn:
 class Throttle:
     """The throttle of one client. Thread-safe."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = SYSTEM_CLOCK, threads: Threads = SYSTEM_THREADS) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        self._changed = threads.condition()
         self._in_flight = 0
         self._most: int | None = None
         self._peak = 0
@@ -59,7 +59,7 @@ class Throttle:
 
     @property
     def most(self) -> int | None:
-        """How many requests may be in flight now; None: any number."""
+        """The number of requests that may be in flight now; None: any number."""
         return self._most
 
     @contextmanager
@@ -84,7 +84,7 @@ class Throttle:
     def _begin(self, left: Callable[[], float], *, counts: bool) -> None:
         with self._changed:
             while True:
-                pause = self._resume_at - self._clock()
+                pause = self._resume_at - self._clock.monotonic_s()
                 if pause <= 0 and (not counts or self._most is None or self._in_flight < self._most):
                     self._in_flight += counts
                     self._peak = max(self._peak, self._in_flight)
@@ -95,7 +95,7 @@ class Throttle:
                 self._changed.wait(min(pause if pause > 0 else patience, patience, _LONGEST_WAIT))
 
     def _answered_well(self) -> None:
-        now = self._clock()
+        now = self._clock.monotonic_s()
         if self._most is None or now - self._grew_at < GROWTH_SECONDS:
             return
         self._grew_at = now
@@ -104,8 +104,8 @@ class Throttle:
             self._most = None
 
     def _throttled(self, pause: float) -> None:
-        """Those that were in flight together and are all refused count as one."""
-        now = self._clock()
+        """Begin a pause. Requests that were in flight together and are all refused count as one."""
+        now = self._clock.monotonic_s()
         if now >= self._resume_at:
             self._most = max((self._in_flight + 1) // 2, 1)
         self._resume_at = max(self._resume_at, now + pause)

@@ -9,34 +9,29 @@ from __future__ import annotations
 
 import http.client
 import math
-import select
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
+from geosync.oci.idle_connections import IdleConnections
 
 #: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU
 #: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
 BLOCK = 256 * 1024
-
-#: A kept connection that idled longer is not used again: servers and the boxes before them close idle ones (AWS's load
-#: balancers after 60 s, nginx after 75, some after 15), and a write must not find that out. On the wall clock, because
-#: the monotonic one may stand still while an execution environment is frozen.
-MAX_IDLE_SECONDS = 10.0
 
 # A body that was not wanted is read to the end up to this size, so that its connection can be used again.
 _WORTH_DRAINING = 64 * 1024
 
 
 class Body(Protocol):
-    """Something to stream: `len()` is the exact number of bytes that `read` will give in all, b"" at the end."""
+    """A source of bytes to stream. `len()` is their exact number; `read` gives b"" at the end."""
 
     def __len__(self) -> int: ...
 
@@ -55,26 +50,44 @@ class Timeouts:
     read: float = 30.0
 
 
-#: How many seconds are left, asked anew at every step of an exchange: no step may wait for longer.
+#: The seconds that are left, asked anew at every step of a request: no step may wait for longer.
 Left = Callable[[], float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request to send.
+
+    A body is sent with Content-Length, streamed in blocks if it is not bytes; what its `read` raises comes through as
+    it is. `repeatable`: a request that breaks without an answer may be sent once more.
+    """
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | Body | None = field(default=None, repr=False)
+    repeatable: bool = False
+
+
 class Broken(Exception):
-    """A request without a usable answer. `sent` says whether the server may have had it; the text is safe to show."""
+    """A request without a usable answer. `sent`: the server may have had it. The text is safe to show.
+
+    It stays below the client: RegistryClient's verbs raise RegistryUnavailable or OutcomeUnknown in its place.
+    """
 
     def __init__(self, reason: str, *, sent: bool) -> None:
         super().__init__(reason)
         self.sent = sent
 
 
-class Answer:
+class HttpAnswer:
     """A response whose body is still on the connection; close it, or read it to the end."""
 
     def __init__(
         self,
         response: http.client.HTTPResponse,
         connection: http.client.HTTPConnection,
-        pool: _Pool,
+        pool: IdleConnections,
         wait: Callable[[], None],
     ) -> None:
         self.status: int = response.status
@@ -143,94 +156,50 @@ class Answer:
             self._pool.put(connection)
 
 
-class _Pool:
-    """The idle connections to one origin, the last used first; after `close`, none is kept."""
-
-    def __init__(self, most: int) -> None:
-        self._idle: list[tuple[float, http.client.HTTPConnection]] = []
-        self._most = most
-        self._closed = False
-        self._lock = threading.Lock()
-
-    def take(self) -> http.client.HTTPConnection | None:
-        while True:
-            with self._lock:
-                if not self._idle:
-                    return None
-                since, connection = self._idle.pop()
-            if 0 <= time.time() - since <= MAX_IDLE_SECONDS and not _readable(connection):
-                return connection
-            connection.close()
-
-    def put(self, connection: http.client.HTTPConnection) -> None:
-        with self._lock:
-            if len(self._idle) < self._most and not self._closed:
-                self._idle.append((time.time(), connection))
-                return
-        connection.close()
-
-    def close(self) -> None:
-        with self._lock:
-            idle, self._idle, self._closed = self._idle, [], True
-        for _, connection in idle:
-            connection.close()
-
-
 class Transport:
     """Connections to the hosts that one registry leads to (itself, its token service, its storage). Thread-safe.
 
-    `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. `connections` is how
-    many idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be
-    read.
+    `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. At most `connections`
+    idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be read.
     """
 
-    def __init__(self, *, ca_bundle: str | None = None, connections: int = 16) -> None:
+    def __init__(self, *, ca_bundle: str | None = None, connections: int = 16, clock: Clock = SYSTEM_CLOCK) -> None:
         self._ca_bundle = ca_bundle
         self._connections = connections
-        self._pools: dict[tuple[str, str, int], _Pool] = {}
+        self._clock = clock
+        self._pools: dict[tuple[str, str, int], IdleConnections] = {}
         self._lock = threading.Lock()
         self._tls: ssl.SSLContext | None = None
         if ca_bundle is not None:
             self._context()
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        timeouts: Timeouts,
-        left: Left = lambda: math.inf,
-        body: bytes | Body | None = None,
-        repeatable: bool = False,
-    ) -> Answer:
+    def send(self, request: HttpRequest, *, timeouts: Timeouts, left: Left = lambda: math.inf) -> HttpAnswer:
         """Send one request and return its answer, whatever its status; a redirect is an answer too.
 
-        A body is sent with Content-Length, streamed in blocks if it is not bytes; what its `read` raises comes through
-        as it is. A request that breaks without an answer is sent once more, on a new connection, if it is `repeatable`,
-        or if a kept connection did not even take its headers; never after a time-out. Raises Broken.
+        A request that breaks without an answer is sent once more, on a new connection, if it is `repeatable`, or if a
+        kept connection did not even take its headers; never after a time-out. Raises Broken.
         """
-        target, pool, secure, (host, port) = self._locate(url)
+        target, pool, secure, (host, port) = self._locate(request.url)
         connection = pool.take()
         kept = connection is not None
-        attempt = 0
+        attempts = 0
         while True:
-            attempt += 1
+            attempts += 1
             if connection is None:
                 connection = self._connect(host, port, secure, _at_most(timeouts.connect, left))
-            exchange = _Exchange(connection, timeouts, left)
+            attempt = _Attempt(connection, timeouts, left)
             done = False
             try:
-                response = exchange.run(method, target, headers, body)
+                response = attempt.run(request, target)
                 done = True
             except _Lost as lost:
-                if attempt > 1 or not (repeatable or (kept and not lost.head_out)):
+                if attempts > 1 or not (request.repeatable or (kept and not lost.head_out)):
                     raise Broken(lost.reason, sent=True) from lost.__cause__
             finally:
                 if not done:
                     connection.close()
             if done:
-                return Answer(response, connection, pool, exchange.wait_for_body)
+                return HttpAnswer(response, connection, pool, attempt.wait_for_body)
             connection, kept = None, False
 
     def close(self) -> None:
@@ -240,12 +209,12 @@ class Transport:
         for pool in pools:
             pool.close()
 
-    def _locate(self, url: str) -> tuple[str, _Pool, bool, tuple[str, int]]:
+    def _locate(self, url: str) -> tuple[str, IdleConnections, bool, tuple[str, int]]:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         host, port = parts.hostname or "", parts.port or (443 if secure else 80)
         with self._lock:
-            pool = self._pools.setdefault((parts.scheme, host, port), _Pool(self._connections))
+            pool = self._pools.setdefault((parts.scheme, host, port), IdleConnections(self._connections, self._clock))
         # The target is cut out of the URL as it is: to take it apart and join it again could encode it anew.
         start = url.find("/", url.find("://") + 3)
         target = url[start:].partition("#")[0] if start >= 0 else "/"
@@ -288,7 +257,7 @@ def _trust(context: ssl.SSLContext, bundle: str) -> None:
 
 
 class _Lost(Exception):
-    """The connection broke at a known place: before (or while) the head went out, or later."""
+    """The connection broke before or while the head went out, or later. Only `Transport.send` sees it."""
 
     def __init__(self, reason: str, *, head_out: bool) -> None:
         super().__init__(reason)
@@ -296,8 +265,8 @@ class _Lost(Exception):
         self.head_out = head_out
 
 
-class _Exchange:
-    """One request on one connection."""
+class _Attempt:
+    """One sending of one request, on one connection."""
 
     def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left) -> None:
         self._connection = connection
@@ -305,16 +274,14 @@ class _Exchange:
         self._timeouts = timeouts
         self._left = left
 
-    def run(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None
-    ) -> http.client.HTTPResponse:
+    def run(self, request: HttpRequest, target: str) -> http.client.HTTPResponse:
         self._wait(self._timeouts.send)
         head_out = False
         try:
-            self._head(method, target, headers, body)
+            self._head(request, target)
             head_out = True
-            if body is not None and not isinstance(body, bytes):
-                self._stream(body)
+            if request.body is not None and not isinstance(request.body, bytes):
+                self._stream(request.body)
         except TimeoutError as error:
             raise Broken("timed out while sending", sent=True) from error
         except (BrokenPipeError, ConnectionResetError) as error:
@@ -336,14 +303,14 @@ class _Exchange:
         """Bound the next read of the answer's body."""
         self._wait(self._timeouts.read)
 
-    def _head(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Body | None) -> None:
-        connection = self._connection
-        connection.putrequest(method, target, skip_accept_encoding=True)
-        for name, value in headers.items():
+    def _head(self, request: HttpRequest, target: str) -> None:
+        connection, body = self._connection, request.body
+        connection.putrequest(request.method, target, skip_accept_encoding=True)
+        for name, value in request.headers.items():
             connection.putheader(name, value)
         if body is not None:
             connection.putheader("Content-Length", str(len(body)))
-        elif method in ("POST", "PUT", "PATCH"):
+        elif request.method in ("POST", "PUT", "PATCH"):
             connection.putheader("Content-Length", "0")
         connection.endheaders(body if isinstance(body, bytes) else None)
 
@@ -359,22 +326,12 @@ class _Exchange:
 
 
 def _at_most(seconds: float, left: Left) -> float:
-    """Return a time-out that is never 0, which would mean not to wait at all and be another error."""
+    """Return a time-out above 0: http.client takes 0 for not to wait at all, which is another error."""
     return max(min(seconds, left()), 0.001)
 
 
-def _readable(connection: http.client.HTTPConnection) -> bool:
-    """Whether an idle connection has something to read: the other side has closed it, or says what nobody asked."""
-    wire: socket.socket | None = connection.sock
-    if wire is None:
-        return True
-    poll = select.poll()
-    poll.register(wire, select.POLLIN)
-    return bool(poll.poll(0))
-
-
 def _reason(error: Exception) -> str:
-    """Say what broke, without any text of the request: an exception of http.client may quote a whole URL."""
+    """Name what broke, without any text of the request: an exception of http.client may quote a whole URL."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS: {error.verify_message}: check its certificate, and ca_bundle in the registry's secret"
     if isinstance(error, ssl.SSLError):

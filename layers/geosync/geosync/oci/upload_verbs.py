@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geosync.errors import DigestMismatch, OutcomeUnknown, Unauthorized
-from geosync.oci import auth
+from geosync.oci import scopes
 from geosync.oci.references import check_digest, check_repository, is_digest
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Answer, Body, Timeouts
+from geosync.oci.transport import Body, HttpAnswer, Timeouts
 from geosync.oci.uploads import Upload, UploadLimits, arrived, closing_timeout, closing_url, could_take
 
 _OCTETS = "application/octet-stream"
 
 
 class UploadVerbs:
-    """What RegistryClient does to bring a blob into its registry; its constructor sets what is used here."""
+    """The part of RegistryClient that brings a blob into its registry; its constructor sets what is used here."""
 
     upload_limits = UploadLimits()
-    """How the registry takes the bytes of a blob; a vendor's registry says otherwise."""
+    """The registry's rules for the bytes of a blob; a vendor's registry has others."""
 
     name: str
     _requests: Requester
@@ -32,41 +32,19 @@ class UploadVerbs:
         `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it
         is there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
         """
-        check_repository(repository)
-        source = repository if mount_from is None else mount_from
-        access: auth.Access = (auth.push(repository),)
-        target = f"/v2/{repository}/blobs/uploads/"
-        if mount is not None:
-            check_repository(source)
-            check_digest(mount)
-            target += f"?mount={mount}&from={source}"
-            if source != repository:
-                access += (auth.pull(source),)
-        # Not a `write`, and sent again over a broken connection: a second session does no harm, it is purged unclosed.
-        call = Call(method="POST", target=target, access=access, repeatable=True)
+        call = self._begin(repository, mount, repository if mount_from is None else mount_from)
         try:
             answer = self._requests.send(call)
             if answer.status in (401, 403) and mount is not None:
                 self._requests.fail(call, answer)
         except Unauthorized:
-            if mount is None or source == repository:
+            if mount is None or mount_from in (None, repository):
                 raise
             return self.begin_upload(repository)
         if answer.status == 201 and mount is not None:
             answer.close()
             return None
-        if answer.status != 202:
-            self._requests.fail(call, answer)
-        answer.close()
-        location = answer.header("Location")
-        if not location:
-            raise self._requests.unusable(call, 202, "an upload without a Location")
-        least = (answer.header("OCI-Chunk-Min-Length") or "").strip()
-        return Upload(
-            repository=repository,
-            location=self._requests.resolve(location, self._requests.base + target),
-            min_chunk=int(least) if least.isascii() and least.isdigit() else 0,
-        )
+        return self._begun(repository, call, answer)
 
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
         """Stream a blob into an upload: one PUT with Content-Length, its time-out growing with the size.
@@ -92,7 +70,7 @@ class UploadVerbs:
         call = Call(
             method="PATCH",
             target=upload.location,
-            access=(auth.push(upload.repository),),
+            access=(scopes.push(upload.repository),),
             headers={"Content-Type": _OCTETS, "Content-Range": f"{offset}-{offset + size - 1}"},
             body=body,
             timeouts=closing_timeout(self._timeouts, size),
@@ -107,14 +85,14 @@ class UploadVerbs:
         return self._next(upload, answer)
 
     def upload_status(self, upload: Upload) -> tuple[Upload, int | None]:
-        """Ask how far an upload is: where it goes on, and how many bytes have arrived (None: it does not say).
+        """Ask where an upload goes on, and how many bytes of it have arrived (None: the registry does not say).
 
         Raises RegistryUnavailable with a BLOB_UPLOAD_ code, or NotFound, when the registry knows it no more.
         """
         call = Call(
             method="GET",
             target=upload.location,
-            access=(auth.push(upload.repository),),
+            access=(scopes.push(upload.repository),),
             repeatable=True,
             shown=f"GET /v2/{upload.repository}/blobs/uploads/…",
         )
@@ -125,11 +103,11 @@ class UploadVerbs:
         return self._next(upload, answer), arrived(answer.header("Range"))
 
     def close_upload(self, upload: Upload, digest: str, size: int) -> None:
-        """Say that all `size` bytes of a blob have been sent: the PUT without a body. Raises as `put_blob`."""
+        """Close an upload that has all `size` bytes of its blob: the PUT without a body. Raises as `put_blob`."""
         self._close(upload, digest, b"", size=size)
 
     def keepable(self, upload: Upload) -> str | None:
-        """Return an upload's location as it may be written down: its path and query, on the registry's own host.
+        """Return the part of an upload's location that may be stored: its path and query, on the registry's own host.
 
         None where it is on another host: such a location may be a presigned one, and holds credentials then.
         """
@@ -139,13 +117,40 @@ class UploadVerbs:
         return upload.location[start:] if start >= 0 else None
 
     def kept_upload(self, repository: str, path: str) -> Upload | None:
-        """Return the upload that `keepable` described; None for what leads to another host."""
+        """Return the upload that `keepable` described; None where `path` leads to another host."""
         check_repository(repository)
         if not path.startswith("/") or path.startswith("//"):
             return None
         return Upload(repository=repository, location=self._requests.resolve(self._requests.base + path))
 
-    def _next(self, upload: Upload, answer: Answer) -> Upload:
+    def _begin(self, repository: str, mount: str | None, source: str) -> Call:
+        check_repository(repository)
+        access: scopes.Scopes = (scopes.push(repository),)
+        target = f"/v2/{repository}/blobs/uploads/"
+        if mount is not None:
+            check_repository(source)
+            check_digest(mount)
+            target += f"?mount={mount}&from={source}"
+            if source != repository:
+                access += (scopes.pull(source),)
+        # Not a `write`, and sent again over a broken connection: a second session does no harm, it is purged unclosed.
+        return Call(method="POST", target=target, access=access, repeatable=True)
+
+    def _begun(self, repository: str, call: Call, answer: HttpAnswer) -> Upload:
+        if answer.status != 202:
+            self._requests.fail(call, answer)
+        answer.close()
+        location = answer.header("Location")
+        if not location:
+            raise self._requests.unusable(call, 202, "an upload without a Location")
+        least = (answer.header("OCI-Chunk-Min-Length") or "").strip()
+        return Upload(
+            repository=repository,
+            location=self._requests.resolve(location, self._requests.base + call.target),
+            min_chunk=int(least) if least.isascii() and least.isdigit() else 0,
+        )
+
+    def _next(self, upload: Upload, answer: HttpAnswer) -> Upload:
         location = answer.header("Location")
         return replace(upload, location=self._requests.resolve(location, upload.location)) if location else upload
 
@@ -154,7 +159,7 @@ class UploadVerbs:
         call = Call(
             method="PUT",
             target=closing_url(upload.location, digest),
-            access=(auth.push(upload.repository),),
+            access=(scopes.push(upload.repository),),
             headers={"Content-Type": _OCTETS},
             body=body,
             timeouts=closing_timeout(self._timeouts, size),

@@ -18,14 +18,14 @@ _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,18})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadLimits:
-    """How a registry takes the bytes of a blob; sizes in bytes.
+    """The manner in which a registry takes the bytes of a blob; sizes in bytes.
 
     The defaults are those of Distribution and of the specification; a vendor's registry overrides
     `RegistryClient.upload_limits` with its own.
     """
 
     chunked: bool = True
-    """Whether a blob may come in more than one PATCH. Where not, a layer has to fit into one invocation."""
+    """A blob may come in more than one PATCH. Where not, a layer has to fit into one invocation."""
     min_chunk: int = 0
     """Every chunk but the last has at least so many bytes."""
     max_chunk: int | None = None
@@ -35,14 +35,14 @@ class UploadLimits:
     max_blob: int | None = None
     """A larger blob is refused, however it comes."""
     tells_offset: bool = True
-    """Whether a GET of the upload says how much has arrived. Where not, only our own count does."""
+    """A GET of the upload says how much has arrived. Where not, only our own count does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """Where the bytes of a blob go. `location` is absolute and may hold a session's state: it is in no log or error.
+    """An upload that has begun. `location` is absolute and may hold a session's state: it is in no log or error.
 
-    `min_chunk` is what the registry asked for when it began (`OCI-Chunk-Min-Length`, bytes).
+    `min_chunk` is the least that the registry asked for when it began (`OCI-Chunk-Min-Length`, bytes).
     """
 
     repository: str

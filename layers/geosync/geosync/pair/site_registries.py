@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import ClientOptions
 from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
@@ -167,6 +168,8 @@ class SiteRegistries:
             vendor=vendor,
             deadline=self._deadline,
             writes=writes,
-            connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
-            tag_write_seconds=self._settings.timing.tag_write_timeout,
+            options=ClientOptions(
+                connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
+                tag_write_seconds=self._settings.timing.tag_write_timeout,
+            ),
         )

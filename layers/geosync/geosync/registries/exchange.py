@@ -1,24 +1,23 @@
-"""One thing for another: how a vendor's token services are asked (OAuth 2.0, RFC 6749; token exchange, RFC 8693).
+"""Token services of vendors, which give one thing for another (OAuth 2.0, RFC 6749; token exchange, RFC 8693).
 
-Where they are asked is in the secret or the vendor's module, never in an answer; a redirect is no answer. Nothing of
-what is sent or received is in any error.
+Their addresses are in the secret or the vendor's module, never in an answer; a redirect is no answer. No error holds
+anything that was sent or received.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from geosync.errors import ConfigurationError, Denied, RegistryUnavailable, TooLarge, Unauthorized
+from geosync.errors import ConfigurationError, Denied, RegistryError, RegistryUnavailable, TooLarge, Unauthorized
 from geosync.oci.answers import Errors, broken, classify, read_bounded, redact, retry_after
 from geosync.oci.deadline import Deadline
-from geosync.oci.transport import Broken, Timeouts, Transport
+from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_ANSWER_BYTES = 64 * 1024
-#: What was lent is given back so long before it ends, or at its half where that is later.
+#: A loan is given back so long before it ends, or at its half where that is later.
 EARLY_SECONDS = 300.0
 
 _TIMEOUTS = Timeouts(connect=5, send=10, answer=10, read=10)
@@ -30,10 +29,14 @@ class Exchange:
     def __init__(self, name: str, *, deadline: Deadline, ca_bundle: str | None) -> None:
         self._name = name
         self._deadline = deadline
-        self._transport = Transport(ca_bundle=ca_bundle, connections=1)
+        self._transport = Transport(ca_bundle=ca_bundle, connections=1, clock=deadline.clock)
+
+    def now(self) -> float:
+        """Return the seconds since the epoch."""
+        return self._deadline.clock.now_ms() / 1000
 
     def form(self, url: str, fields: Mapping[str, str], *, check: str) -> dict[str, Any]:
-        """POST a form, and return the JSON object of the answer. `check` says what to look at when it is refused.
+        """POST a form, and return the JSON object of the answer. `check` is the advice where it is refused.
 
         Raises Unauthorized, RegistryUnavailable, OutOfTime.
         """
@@ -53,38 +56,35 @@ class Exchange:
         return Unauthorized(self._name, _label(url), status=200, detail=f"the answer has no {what}")
 
     def _post(self, url: str, body: bytes, media_type: str, headers: Mapping[str, str], check: str) -> dict[str, Any]:
-        request = _label(url)
+        label = _label(url)
         sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": media_type, **headers}
+        request = HttpRequest(method="POST", url=url, headers=sent, body=body, repeatable=True)
         try:
-            answer = self._transport.send(
-                "POST",
-                url,
-                headers=sent,
-                body=body,
-                timeouts=_TIMEOUTS,
-                left=self._deadline.left,
-                repeatable=True,
-            )
+            answer = self._transport.send(request, timeouts=_TIMEOUTS, left=self._deadline.left)
             content = read_bounded(answer, MAX_ANSWER_BYTES, self._deadline, "a token service's answer")
         except Broken as error:
             self._deadline.check()
-            raise broken(self._name, request, error, write=False) from error
+            raise broken(self._name, label, error, write=False) from error
         except TooLarge:
-            raise Unauthorized(self._name, request, detail="the answer is too large") from None
+            raise Unauthorized(self._name, label, detail="the answer is too large") from None
         document = _object(content)
         if answer.status == 200 and document is not None:
             return document
-        seconds = retry_after(answer.header("Retry-After"))
-        found = classify(self._name, request, answer.status, Errors(detail=check), seconds)
+        raise self._refusal(label, answer, document or {}, check)
+
+    def _refusal(self, label: str, answer: HttpAnswer, document: Mapping[str, Any], check: str) -> RegistryError:
+        """Return the error for an answer without a usable document."""
+        seconds = retry_after(answer.header("Retry-After"), self._deadline.clock)
+        found = classify(self._name, label, answer.status, Errors(detail=check), seconds)
         if isinstance(found, RegistryUnavailable):
-            raise found
-        said = redact(" ".join(text for text in _words(document or {}) if isinstance(text, str)))
+            return found
+        said = redact(" ".join(text for text in _words(document) if isinstance(text, str)))
         kind = Denied if answer.status == 403 else Unauthorized
-        raise kind(self._name, request, status=answer.status, detail=f"{said}: {check}" if said else check)
+        return kind(self._name, label, status=answer.status, detail=f"{said}: {check}" if said else check)
 
 
 def secure(url: str, key: str, registry_url: str) -> str:
-    """Return `url` where a secret's credentials may go there; raises ConfigurationError, naming the secret's `key`.
+    """Return `url` if a secret's credentials may go there; raises ConfigurationError, naming the secret's `key`.
 
     https alone, unless the registry itself is reached without it.
     """
@@ -96,20 +96,15 @@ def secure(url: str, key: str, registry_url: str) -> str:
 
 
 def renewal(begun: float, ends: float) -> float:
-    """Return when to ask for the next (seconds since the epoch) if this one was asked for at `begun`."""
+    """Return the moment to ask for the next (seconds since the epoch) if this one was asked for at `begun`."""
     return max(ends - EARLY_SECONDS, begun + (ends - begun) / 2)
 
 
 def lifetime(document: Mapping[str, Any], default: float) -> float:
-    """Return the seconds that an answer's `expires_in` says, `default` where it says nothing usable."""
+    """Return the seconds of an answer's `expires_in`, `default` where it has none that is usable."""
     seconds = document.get("expires_in")
     usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
     return float(seconds) if usable else default  # type: ignore[arg-type]
-
-
-def now() -> float:
-    """Seconds since the epoch."""
-    return time.time()
 
 
 def _label(url: str) -> str:
@@ -126,7 +121,7 @@ def _object(content: bytes) -> dict[str, Any] | None:
 
 
 def _words(document: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a refusal says: OAuth's `error` with its description, or Google's object of code, message and status."""
+    """Return a refusal's words: OAuth's `error` with its description, or those in Google's object."""
     error = document.get("error")
     if isinstance(error, dict):
         return (error.get("status"), error.get("message"))

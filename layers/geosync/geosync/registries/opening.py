@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from geosync.oci.client import TAG_WRITE_SECONDS
+from dataclasses import replace
+
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import RegistrySecret
 from geosync.registries.vendors import AUTO, find
@@ -17,21 +19,17 @@ def open_registry(
     vendor: str = AUTO,
     deadline: Deadline,
     writes: bool = False,
-    connections: int = 16,
-    tag_write_seconds: float = TAG_WRITE_SECONDS,
+    options: ClientOptions = DEFAULT_OPTIONS,
 ) -> Registry:
     """Return the registry at `url` (see RegistryClient for the rest); `secret` None: it has none. Asks nobody yet.
 
-    Raises ConfigurationError, naming the vendor, the URL or the secret's key that is wrong.
+    The certificates to trust are the secret's, whatever the options say. Raises ConfigurationError, naming the vendor,
+    the URL or the secret's key that is wrong.
     """
     kind = find(url, vendor)
-    read = RegistrySecret.parse(secret, kind.SECRETS) if secret is not None else None
-    return kind(
-        url,
-        read.credentials if read is not None else Anonymous(),
-        deadline=deadline,
-        writes=writes,
-        ca_bundle=read.ca_bundle if read is not None else None,
-        connections=connections,
-        tag_write_seconds=tag_write_seconds,
-    )
+    if secret is None:
+        anonymous = replace(options, ca_bundle=None)
+        return kind(url, Anonymous(), deadline=deadline, writes=writes, options=anonymous)
+    read = RegistrySecret.parse(secret, kind.SECRETS)
+    trusting = replace(options, ca_bundle=read.ca_bundle)
+    return kind(url, read.credentials, deadline=deadline, writes=writes, options=trusting)

@@ -1,14 +1,12 @@
 """A registry as a site works with it: plain OCI, the base of every vendor's.
 
-`oci.RegistryClient` speaks the specification. Here is what vendors leave or add around it, each with the plain answer;
-a vendor (vendors/<name>.py) is a subclass that overrides what differs there and nothing else.
+`oci.RegistryClient` speaks the specification. Vendors leave things out and add others; each of these has its plain
+answer here. A vendor (vendors/<name>.py) is a subclass that overrides what differs there and nothing else.
 """
 
 from __future__ import annotations
 
 import math
-import threading
-import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -18,34 +16,34 @@ from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Manifest
 from geosync.oci.media_types import SCHEMA1
-from geosync.oci.transport import Timeouts
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
 
 MADE_SECONDS = 60.0
-"""So long a repository that we made is not made again when a request misses it."""
+"""A repository that we made is not made again for so long when a request misses it."""
 
 
 class Registry(RegistryClient):
     """One registry of a site; the arguments are those of RegistryClient, with a vendor's own access allowed for.
 
-    What a vendor overrides:
+    A vendor overrides:
 
-    - `NAME`, `LABEL`, `recognises`: how it is called, and by which hosts it is known without being named;
-    - `SECRETS` and `_credentials`: types of secret of its own, and what becomes of them;
+    - `NAME`, `LABEL`, `recognises`: its names, and the hosts by which it is known without being named;
+    - `SECRETS` and `_credentials`: types of secret of its own, and the credentials that are made of them;
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `repositories`: where `_catalog` is not the way;
     - `make_repository`: where the first push does not make it;
     - `delete_manifest`: where a tag goes another way;
-    - `unsupported`: what it is known not to take, and what to do about it;
-    - `refused`: what a refused manifest means there.
+    - `unsupported`: manifests that it is known not to take, with the way out;
+    - `refused`: the meaning of a refused manifest there.
 
-    Whether it mounts, checks blobs and lists referrers is asked of each registry (pair/capabilities.py).
+    Each registry is asked whether it mounts, checks blobs and lists referrers (pair/capabilities.py).
     """
 
     NAME: ClassVar[str] = "plain"
     LABEL: ClassVar[str] = "this registry"
-    """What errors for people call it."""
+    """Its name in errors for people."""
     SECRETS: ClassVar[Mapping[str, SecretType]] = {}
     """Types of secret beside those that every registry takes (secrets.PLAIN)."""
 
@@ -56,49 +54,38 @@ class Registry(RegistryClient):
         *,
         deadline: Deadline,
         writes: bool = False,
-        ca_bundle: str | None = None,
-        connections: int = 16,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-        tag_write_seconds: float = 20.0,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
         self.credentials = self._credentials(access)
-        super().__init__(
-            url,
-            self.credentials,
-            deadline=deadline,
-            writes=writes,
-            ca_bundle=ca_bundle,
-            connections=connections,
-            timeouts=timeouts,
-            tag_write_seconds=tag_write_seconds,
-        )
-        self._making = threading.Lock()
+        super().__init__(url, self.credentials, deadline=deadline, writes=writes, options=options)
+        # A condition, not a bare lock: it is held while the registry is asked.
+        self._making = options.threads.condition()
         self._made: dict[str, float] = {}
 
     @classmethod
     def recognises(cls, host: str) -> bool:  # noqa: ARG003 - the plain answer
-        """Whether `host` (lower case, without port) can only be this vendor's."""
+        """Tell whether `host` (lower case, without port) can only be this vendor's."""
         return False
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
-        """What the client shows; a vendor turns the VendorAccess of its SECRETS into it. Asks nobody yet."""
+        """Return the client's credentials; a vendor makes them of the VendorAccess of its SECRETS. Asks nobody yet."""
         if isinstance(access, VendorAccess):
             raise TypeError(f"{type(access).__name__} is another vendor's")
         return access
 
     def make_repository(self, repository: str) -> bool:  # noqa: ARG002 - the plain answer
-        """Make `repository`, which the registry says it has not; False where that is not ours to do.
+        """Make `repository`, which the registry misses; False where that is not ours to do.
 
-        That somebody else made it meanwhile is success. Raises RegistryError, saying what permission is missing.
+        One that somebody else made meanwhile is success. Raises RegistryError, naming the permission that is missing.
         """
         return False
 
     def unsupported(self, manifest: Manifest) -> str | None:  # noqa: ARG002 - the plain answer
-        """Why this registry is known not to take `manifest`, with the way out; None where it should be tried."""
+        """Return the reason why this registry will not take `manifest`, with the way out; None where it may take it."""
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
-        """What a refused `manifest` means; None where it is there already as it should be."""
+        """Return the error for a refused `manifest`; None where it is there already as it should be."""
         if manifest.media_type in SCHEMA1:
             detail = f"{error.detail}: most registries take no Docker schema 1 any more; push the image again"
             return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
@@ -138,8 +125,9 @@ class Registry(RegistryClient):
     def _make(self, repository: str, error: NotFound) -> None:
         """Make a repository, once for all threads that miss it; raises `error` where that is not the way."""
         with self._making:
-            # One that was made a while ago and is missed now was deleted since.
-            if time.monotonic() - self._made.get(repository, -math.inf) > MADE_SECONDS:
+            # A repository that was made a while ago and is missed now was deleted since.
+            clock = self.deadline.clock
+            if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_SECONDS:
                 if not self.make_repository(repository):
                     raise error
-                self._made[repository] = time.monotonic()
+                self._made[repository] = clock.monotonic_s()

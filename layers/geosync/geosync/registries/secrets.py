@@ -1,4 +1,4 @@
-"""One JSON secret per registry, and what it lets a client show (SECURITY.md says which kind to prefer).
+"""One JSON secret per registry, and the credentials in it (SECURITY.md says which kind to prefer).
 
     {"type": "anonymous"}
     {"type": "basic", "username": "…", "password": "…", "realm_hosts": ["auth.example.com"]}
@@ -28,14 +28,14 @@ _COMMON = frozenset({"type", "ca_bundle"})
 
 
 class VendorAccess:
-    """Base of what a vendor's own type of secret says; the vendor makes credentials of it."""
+    """Base of the values of a vendor's own types of secret; the vendor makes credentials of them."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySecret:
-    """What a secret says: the credentials, and the PEM text of certificates to trust (None: the system's only)."""
+    """The content of a secret: the credentials, and the PEM text of certificates to trust (None: the system's only)."""
 
     credentials: Credentials | VendorAccess
     ca_bundle: str | None = field(default=None, repr=False)
@@ -65,7 +65,7 @@ class RegistrySecret:
 
 
 class SecretReader:
-    """Reads keys and collects what is wrong with them in `problems`, none of which may quote a value."""
+    """Reads keys and collects their faults in `problems`, none of which may quote a value."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._document = document
@@ -147,7 +147,7 @@ class SecretReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretType:
-    """One type of secret: the keys it may have, and how it is read (problems go to the reader)."""
+    """One type of secret: the keys it may have, and the function that reads it (problems go to the reader)."""
 
     keys: frozenset[str]
     read: Callable[[SecretReader], Credentials | VendorAccess]
@@ -188,7 +188,7 @@ PLAIN: Mapping[str, SecretType] = {
 
 
 def _implied(document: Mapping[str, Any]) -> str | None:
-    """Tell the type by its keys, as in a secret that Secrets Manager's own form for user names and passwords made."""
+    """Tell the type by its keys: Secrets Manager's own form for user names and passwords writes no type."""
     if "username" in document:
         return "basic"
     return "registry_key" if "private_key" in document else None

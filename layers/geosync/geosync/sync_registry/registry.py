@@ -193,7 +193,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         try:
             return Row.from_item(self._written(change))
         except ConditionFailed as failed:
-            raise LeaseLost(f"{failed.key.repository}: another holder has the repository") from None
+            raise LeaseLost(f"{failed.repository}: another holder has the repository") from None
 
     def discharge(self, lease: Lease, owed: Owed, seen: Seen | None) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.

@@ -15,7 +15,7 @@ from typing import TypeVar
 from geosync.copying.copy import Copier, CopyResult
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, ReplicationError
+from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, SecondaryDisagrees
 from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Manifest
 from geosync.pair.deletes import TagRemover
@@ -34,12 +34,6 @@ PAUSES_AFTER_500 = (0.1, 0.3, 0.7, 1.5)
 """Seconds before a look is tried again that a registry answered with 500."""
 SEEN_PAGE = 500
 """Tags read at a time to find those of a digest."""
-
-
-class SecondaryDisagrees(ReplicationError):
-    """The secondary's registry accepted a write and shows something else: somebody else writes there, or it lies."""
-
-    retryable = True
 
 
 class ReferenceSync:

@@ -10,7 +10,7 @@ from geosync.cli.checks.findings import Finding, ok, problem, unknown
 from geosync.cli.checks.registries import secret_of
 from geosync.cli.site import Site
 from geosync.errors import ConfigurationError
-from geosync.oci.transport import Broken, Timeouts, Transport
+from geosync.oci.transport import Broken, HttpRequest, Timeouts, Transport
 from geosync.registries.secrets import RegistrySecret
 from geosync.registries.vendors import AUTO, find
 
@@ -63,7 +63,7 @@ def _registry(url: str, ca_bundle: str | None, clock: Callable[[], float]) -> fl
     transport = Transport(ca_bundle=ca_bundle, connections=1)
     try:
         asked = clock()
-        answer = transport.send("GET", f"{url}/v2/", headers={}, timeouts=TIMEOUTS, repeatable=True)
+        answer = transport.send(HttpRequest(method="GET", url=f"{url}/v2/", repeatable=True), timeouts=TIMEOUTS)
         date = answer.header("Date")
         answer.close()
         return ahead(date, (asked + clock()) / 2)

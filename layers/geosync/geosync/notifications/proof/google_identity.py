@@ -15,7 +15,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from geosync.errors import GeosyncError
+from geosync.errors import KeysUnavailable
 
 if TYPE_CHECKING:
     import jwt
@@ -43,12 +43,6 @@ IdentityVerdict: TypeAlias = Literal[
     "wrong_audience",
     "wrong_sender",
 ]
-
-
-class KeysUnavailable(GeosyncError):
-    """Google's keys could not be fetched, and none are at hand: the push must come again."""
-
-    retryable = True
 
 
 class PushIdentity:

@@ -1,4 +1,4 @@
-"""The vendors, one module each. A registry is one of them by its host, or because a setting says so; else it is plain.
+"""The vendors, one module each. A registry is known by its host, or a setting names its vendor; else it is plain.
 
 Adding one: a module with a subclass of Registry, its line in VENDORS, its name among the values of the template's
 LocalRegistryVendor and PrimaryRegistryVendor, its tests and its section in docs/registries.md.

@@ -1,6 +1,6 @@
 """Azure Container Registry: `<name>.azurecr.io`.
 
-What differs: with a service principal, a token of Microsoft Entra ID is exchanged for the registry's own refresh token,
+Differences: with a service principal, a token of Microsoft Entra ID is exchanged for the registry's own refresh token,
 and that for access tokens, which say in themselves when they end; tags with digests come from Azure's own listing, and
 a tag is removed through it; a request's body may be about 20 MB, so larger layers go in chunks.
 
@@ -18,26 +18,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from geosync.errors import Unauthorized
 from geosync.oci.credentials import Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import ListedTag
+from geosync.oci.listings import ListedTag, listed_tags
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.signing import expires_at
 from geosync.oci.uploads import UploadLimits
-from geosync.registries.exchange import Exchange, now, renewal, secure
+from geosync.registries.exchange import Exchange, renewal, secure
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 
 AUTHORITY = "https://login.microsoftonline.com"
-#: What a token of Entra ID is asked for ("Authenticate with Microsoft Entra", scope of the registries).
+#: The scope that a token of Entra ID is asked for ("Authenticate with Microsoft Entra", scope of the registries).
 SCOPE = "https://containerregistry.azure.net/.default"
 #: The user's name that says that the password is a refresh token (AAD-OAuth.md, "Authenticating docker").
 NULL_USER = "00000000-0000-0000-0000-000000000000"
-#: How long a refresh token lives that does not say it; Azure's say three hours.
+#: The life of a refresh token that does not say it; Azure's say three hours.
 REFRESH_TOKEN_SECONDS = 3600.0
 PAGE_SIZE = 100
 
@@ -46,7 +47,7 @@ _MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePrincipal(VendorAccess):
-    """What a secret of the type `service_principal` says."""
+    """The content of a secret of the type `service_principal`."""
 
     tenant: str
     client_id: str
@@ -55,7 +56,7 @@ class ServicePrincipal(VendorAccess):
 
     @classmethod
     def read(cls, reader: SecretReader) -> ServicePrincipal:
-        """Read the secret's keys; what is wrong is among the reader's problems."""
+        """Read the secret's keys; their faults are among the reader's problems."""
         return cls(
             tenant=reader.text("tenant"),
             client_id=reader.text("client_id"),
@@ -85,17 +86,17 @@ class Acr(Registry):
         access: Credentials | VendorAccess,
         *,
         deadline: Deadline,
-        ca_bundle: str | None = None,
-        **more: Any,
+        writes: bool = False,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._url = url.rstrip("/")
         self._service = urlsplit(url).netloc
-        self._exchange = Exchange(self._service, deadline=deadline, ca_bundle=ca_bundle)
-        super().__init__(url, access, deadline=deadline, ca_bundle=ca_bundle, **more)
+        self._exchange = Exchange(self._service, deadline=deadline, ca_bundle=options.ca_bundle)
+        super().__init__(url, access, deadline=deadline, writes=writes, options=options)
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is an address that Azure gives a registry, in any of its clouds."""
+        """Tell whether it is an address that Azure gives a registry, in any of its clouds."""
         return host.endswith((".azurecr.io", ".azurecr.cn", ".azurecr.us"))
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
@@ -108,7 +109,7 @@ class Acr(Registry):
         """Exchange the principal's secret for a token of Entra ID, and that for a refresh token of the registry."""
         authority = principal.authority.rstrip("/")
         token_url = f"{authority}/{quote(principal.tenant, safe='')}/oauth2/v2.0/token"
-        begun = now()
+        begun = self._exchange.now()
         entra = self._exchange.form(
             token_url,
             {
@@ -135,7 +136,7 @@ class Acr(Registry):
         if not isinstance(refresh, str):
             raise self._exchange.missing(exchange_url, "refresh_token")
         ends = expires_at(refresh) or begun + REFRESH_TOKEN_SECONDS
-        return Loan(username=NULL_USER, password=refresh, renew_at=renewal(begun, ends), is_refresh_token=True)
+        return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal(begun, ends), is_refresh_token=True)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -155,9 +156,9 @@ class Acr(Registry):
         except Unauthorized:
             yield from super().tags_with_digests(repository, last=last)
             return
-        yield _tags(first)
+        yield listed_tags(first.get("tags"))
         for page in pages:
-            yield _tags(page)
+            yield listed_tags(page.get("tags"))
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Remove a tag alone ("Tag - Delete": untag; a manifest without tags stays), or a digest with all its tags."""
@@ -168,14 +169,3 @@ class Acr(Registry):
         if not is_tag(reference):
             raise ValueError("neither a tag nor a digest")
         self.delete(f"/acr/v1/{repository}/_tags/{reference}", (("repository", repository, ("delete",)),))
-
-
-def _tags(page: Mapping[str, Any]) -> list[ListedTag]:
-    listed = page.get("tags")
-    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    named = [(one.get("name"), one.get("digest")) for one in entries]
-    return [
-        ListedTag(tag, digest if isinstance(digest, str) and is_digest(digest) else None)
-        for tag, digest in named
-        if isinstance(tag, str) and is_tag(tag)
-    ]

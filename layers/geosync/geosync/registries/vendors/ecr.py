@@ -1,9 +1,9 @@
 """Amazon ECR, private registries: `<account>.dkr.ecr.<region>.amazonaws.com`.
 
-What differs: a password that AWS gives out for 12 hours; repositories that must be made before the first push; tags
+Differences: a password that AWS gives out for 12 hours; repositories that must be made before the first push; tags
 with digests from ECR's own API, and deletes through it; tags that may be immutable; an index of blobs that is refused.
 
-A secret is needed only for what differs from the function's own role and from AWS's defaults:
+A secret is needed only where something else than the function's own role and AWS's defaults is wanted:
 
     {"type": "ecr", "role_arn": "arn:aws:iam::111122223333:role/geosync", "external_id": "…",
      "create_repositories": true, "repository_tags": {"team": "geo"}, "immutable_tags": false, "scan_on_push": false,
@@ -17,7 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError, OutcomeUnknown, Refused
@@ -25,6 +25,7 @@ from geosync.oci.credentials import Anonymous, Borrowed, Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Manifest
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
@@ -46,7 +47,7 @@ _IMMUTABLE = frozenset({"TAG_INVALID", "IMAGETAGALREADYEXISTSEXCEPTION"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EcrAccess(VendorAccess):
-    """What a secret of the type `ecr` says."""
+    """The content of a secret of the type `ecr`."""
 
     role_arn: str | None = None
     external_id: str | None = field(default=None, repr=False)
@@ -60,7 +61,7 @@ class EcrAccess(VendorAccess):
 
     @classmethod
     def read(cls, reader: SecretReader) -> EcrAccess:
-        """Read the secret's keys; what is wrong is among the reader's problems."""
+        """Read the secret's keys; their faults are among the reader's problems."""
         role_arn, external_id = reader.optional_text("role_arn"), reader.optional_text("external_id")
         if external_id is not None and role_arn is None:
             reader.problems.append("external_id belongs to a role_arn")
@@ -93,7 +94,15 @@ class Ecr(Registry):
     # end of the first chunk whatever is stored (aws/containers-roadmap, issue 2831): the offset is our own count.
     upload_limits = UploadLimits(min_chunk=5 * _MIB, max_chunk=20 * _MIB, max_blob=52_000 * _MIB, tells_offset=False)
 
-    def __init__(self, url: str, access: Credentials | VendorAccess, *, deadline: Deadline, **more: Any) -> None:
+    def __init__(
+        self,
+        url: str,
+        access: Credentials | VendorAccess,
+        *,
+        deadline: Deadline,
+        writes: bool = False,
+        options: ClientOptions = DEFAULT_OPTIONS,
+    ) -> None:
         if isinstance(access, Anonymous):
             access = EcrAccess()
         if not isinstance(access, EcrAccess):
@@ -105,12 +114,14 @@ class Ecr(Registry):
             _place(parts.hostname or "", access),
             role_arn=access.role_arn,
             external_id=access.external_id,
+            clock=deadline.clock,
+            threads=options.threads,
         )
-        super().__init__(url, access, deadline=deadline, **more)
+        super().__init__(url, access, deadline=deadline, writes=writes, options=options)
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is an address that ECR gives a private registry."""
+        """Tell whether it is an address that ECR gives a private registry."""
         return _HOST.fullmatch(host) is not None
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:  # noqa: ARG002 - all is in the account
@@ -151,7 +162,7 @@ class Ecr(Registry):
             yield names[start : start + PAGE_SIZE]
 
     def make_repository(self, repository: str) -> bool:
-        """CreateRepository, as the secret says; that somebody else was faster is success."""
+        """CreateRepository, as the secret says; one that somebody else made meanwhile is success."""
         access = self._access
         if not access.create_repositories:
             return False
@@ -193,7 +204,7 @@ class Ecr(Registry):
             raise Refused(self.name, action, status=400, codes=(code,), detail=failure.get("failureReason", ""))
 
     def unsupported(self, manifest: Manifest) -> str | None:
-        """An index whose entries are blobs: BuildKit's first form of a cache (aws/containers-roadmap, issue 876)."""
+        """Refuse an index of blobs, BuildKit's first form of a cache (aws/containers-roadmap, issue 876)."""
         if manifest.is_index and manifest.blobs:
             return (
                 f"{self.LABEL} takes no index of blobs, as older BuildKits write their cache: export it with "
@@ -202,7 +213,7 @@ class Ecr(Registry):
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:
-        """An immutable tag is refused even when it is what it should be (aws/containers-roadmap, issue 2380)."""
+        """Look at an immutable tag: it is refused even where it is right (aws/containers-roadmap, issue 2380)."""
         if not is_tag(reference) or not _IMMUTABLE.intersection(code.upper() for code in error.codes):
             return error
         there = self.head_manifest(repository, reference)
@@ -218,7 +229,7 @@ class Ecr(Registry):
 
 
 def _place(host: str, access: EcrAccess) -> Place:
-    """Account and region of the host's name, or of the secret where it is another; raises ConfigurationError."""
+    """Return account and region, the secret's before those of the host's name; raises ConfigurationError."""
     found = _HOST.fullmatch(host.lower())
     account = access.account or (found.group("account") if found else None)
     region = access.region or (found.group("region") if found else None)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +13,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Denied, NotFound, OutcomeUnknown, Refused, RegistryUnavailable
 from geosync.oci.answers import redact
 from geosync.oci.credentials import Loan
+from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
@@ -48,7 +48,7 @@ _MISSING = frozenset({"RepositoryNotFoundException", "ImageNotFoundException"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Whose registry it is, and where."""
+    """The account that has the registry, and its region."""
 
     account: str
     region: str
@@ -61,12 +61,23 @@ class EcrAccount:
     Every method raises Denied with the permission that is missing, RegistryUnavailable, and NotFound or Refused.
     """
 
-    def __init__(self, name: str, place: Place, *, role_arn: str | None = None, external_id: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        place: Place,
+        *,
+        role_arn: str | None = None,
+        external_id: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        threads: Threads = SYSTEM_THREADS,
+    ) -> None:
         self.place = place
         self._name = name
         self._role_arn = role_arn
         self._external_id = external_id
-        self._lock = threading.Lock()
+        self._clock = clock
+        # A condition, not a bare lock: it is held while a role is assumed.
+        self._lock = threads.condition()
         self._client: ECRClient | None = None
         self._client_until = 0.0
 
@@ -79,18 +90,18 @@ class EcrAccount:
             raise RegistryUnavailable(self._name, action, detail="it gave no token")
         data = given[0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Loan(username=username, password=password, renew_at=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
+        return Loan(username=username, password=password, renew_at_s=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
 
     def ecr(self) -> ECRClient:
         """The client, made anew when a role's session is about to end. Use it within `asking`."""
         with self._lock:
-            if self._client is None or time.time() >= self._client_until:
+            if self._client is None or self._clock.now_ms() / 1000 >= self._client_until:
                 self._client, self._client_until = self._make()
             return self._client
 
     @contextmanager
     def asking(self, action: str, *, write: bool = False) -> Iterator[None]:
-        """Around calls that need the permission `action`: what AWS raises becomes an error of the registry's.
+        """Guard calls that need the permission `action`: an error of AWS's becomes one of the registry's.
 
         `write`: a call without an answer may have been done.
         """

@@ -1,6 +1,6 @@
 """Google Artifact Registry: `<location>-docker.pkg.dev/<project>/<repository>/<image>`, and `gcr.io` names on it.
 
-What differs: the account is an access token of Google's, of a service account's key or of this function's own AWS
+Differences: the account is an access token of Google's, of a service account's key or of this function's own AWS
 identity (workload identity federation); a layer comes in one piece; a digest that has tags is not deleted before them;
 the listing of tags has digests; the repository (project/repository) is there before the first push.
 
@@ -12,15 +12,16 @@ works with the user names that Google knows (`_json_key_base64`, `oauth2accessto
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from geosync.errors import NotFound, Refused
-from geosync.oci.auth import pull
 from geosync.oci.credentials import Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository, is_digest, is_tag
+from geosync.oci.scopes import pull
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.exchange import Exchange
 from geosync.registries.registry import Registry
@@ -51,16 +52,16 @@ class Gar(Registry):
         access: Credentials | VendorAccess,
         *,
         deadline: Deadline,
-        ca_bundle: str | None = None,
-        **more: Any,
+        writes: bool = False,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._url = url
-        self._exchange = Exchange(urlsplit(url).netloc, deadline=deadline, ca_bundle=ca_bundle)
-        super().__init__(url, access, deadline=deadline, ca_bundle=ca_bundle, **more)
+        self._exchange = Exchange(urlsplit(url).netloc, deadline=deadline, ca_bundle=options.ca_bundle)
+        super().__init__(url, access, deadline=deadline, writes=writes, options=options)
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is a location's address, or one of Container Registry's that Artifact Registry serves now."""
+        """Tell whether it is a location's address, or one of Container Registry's that Artifact Registry serves now."""
         return host.endswith("-docker.pkg.dev") or host == "gcr.io" or host.endswith(".gcr.io")
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
@@ -69,8 +70,8 @@ class Gar(Registry):
         access.check(self._url)
 
         def borrow() -> Loan:
-            token, renew_at = access.token(self._exchange)
-            return Loan(username=TOKEN_USER, password=token, renew_at=renew_at)
+            token, renew_at_s = access.token(self._exchange)
+            return Loan(username=TOKEN_USER, password=token, renew_at_s=renew_at_s)
 
         return Borrowed(borrow=borrow)
 

@@ -1,6 +1,6 @@
 """GitHub's container registry, `ghcr.io`: packages of users and organizations.
 
-What differs: a ranged PATCH takes at most 4 MiB, a layer at most 10 GB ("Working with the Container registry"); the
+Differences: a ranged PATCH takes at most 4 MiB, a layer at most 10 GB ("Working with the Container registry"); the
 registry's API deletes nothing (405): GitHub's packages API does, with permissions that a copy should not have. It lists
 no repositories either: the packages API does, for accounts that the secret names.
 
@@ -16,12 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from geosync.errors import ConfigurationError, Refused
 from geosync.oci.credentials import Basic, Credentials
 from geosync.oci.deadline import Deadline
+from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.exchange import secure
@@ -40,7 +41,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubAccess(VendorAccess):
-    """What a secret of the type `github` says."""
+    """The content of a secret of the type `github`."""
 
     username: str
     token: str = field(repr=False)
@@ -49,7 +50,7 @@ class GitHubAccess(VendorAccess):
 
     @classmethod
     def read(cls, reader: SecretReader) -> GitHubAccess:
-        """Read the secret's keys; what is wrong is among the reader's problems."""
+        """Read the secret's keys; their faults are among the reader's problems."""
         username = reader.text("username")
         owners = reader.names("owners")
         for one in (username, *owners):
@@ -79,21 +80,21 @@ class Ghcr(Registry):
         access: Credentials | VendorAccess,
         *,
         deadline: Deadline,
-        ca_bundle: str | None = None,
-        **more: Any,
+        writes: bool = False,
+        options: ClientOptions = DEFAULT_OPTIONS,
     ) -> None:
         self._packages: GitHubPackages | None = None
         self._owners: list[str] = []
         if isinstance(access, GitHubAccess):
             self._owners = sorted({owner.lower() for owner in access.owners or (access.username,)})
             self._packages = GitHubPackages(
-                _api_url(url, access), access.username, access.token, deadline=deadline, ca_bundle=ca_bundle
+                _api_url(url, access), access.username, access.token, deadline=deadline, ca_bundle=options.ca_bundle
             )
-        super().__init__(url, access, deadline=deadline, ca_bundle=ca_bundle, **more)
+        super().__init__(url, access, deadline=deadline, writes=writes, options=options)
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is ghcr.io."""
+        """Tell whether it is ghcr.io."""
         return host == HOST
 
     def _credentials(self, access: Credentials | VendorAccess) -> Credentials:
@@ -142,7 +143,7 @@ class Ghcr(Registry):
 
 
 def _api_url(url: str, access: GitHubAccess) -> str:
-    """Where the packages API is: as the secret says, or GitHub's own for ghcr.io; raises ConfigurationError.
+    """Return the packages API's address, the secret's or GitHub's own for ghcr.io; raises ConfigurationError.
 
     The token of another GitHub must not go to that one because nobody said where its API is.
     """

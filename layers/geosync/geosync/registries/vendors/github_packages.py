@@ -1,4 +1,4 @@
-"""GitHub's packages API: which containers an account has, for the registry that lists no repositories.
+"""GitHub's packages API: the containers of an account, for the registry that lists no repositories.
 
 "REST API endpoints for packages", "Getting started with the REST API", "Using pagination in the REST API" and "Rate
 limits for the REST API" at docs.github.com. It is asked for listings alone, at the address that is configured; neither
@@ -8,11 +8,11 @@ a redirect nor a link leads the token to another host.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
+from geosync.clock import Clock
 from geosync.errors import ContentError, NotFound, Refused, RegistryUnavailable, TooLarge
 from geosync.oci.answers import MAX_RETRY_AFTER_SECONDS, Errors, broken, classify, read_bounded, redact, retry_after
 from geosync.oci.deadline import Deadline
@@ -20,13 +20,13 @@ from geosync.oci.links import next_page
 from geosync.oci.listings import MAX_PAGE_BYTES
 from geosync.oci.references import is_repository
 from geosync.oci.requests import MAX_REDIRECTS, USER_AGENT
-from geosync.oci.transport import Answer, Broken, Timeouts, Transport
+from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 PAGE_SIZE = 100
 """The most that the API gives a page."""
 API_VERSION = "2022-11-28"
 UNSAID_PAUSE_SECONDS = 60.0
-"""How long a 429 is waited for that does not say it ("Exceeding the rate limit": at least one minute)."""
+"""The pause after a 429 that does not name one ("Exceeding the rate limit": at least one minute)."""
 
 _TIMEOUTS = Timeouts(connect=5, send=10, answer=30, read=30)
 _REDIRECTS = frozenset({301, 302, 307, 308})
@@ -45,7 +45,7 @@ class GitHubPackages:
         self._username = username.lower()
         self._token = token
         self._deadline = deadline
-        self._transport = Transport(ca_bundle=ca_bundle, connections=1)
+        self._transport = Transport(ca_bundle=ca_bundle, connections=1, clock=deadline.clock)
 
     def containers(self, owner: str) -> list[str]:
         """Return the names (`owner/package`) of all containers of an organization or user that the token may read.
@@ -106,7 +106,7 @@ class GitHubPackages:
                 return
         raise ContentError(f"{self.name}: GET {path}: the pages go round in a circle")
 
-    def _get(self, url: str, request: str) -> Answer:
+    def _get(self, url: str, request: str) -> HttpAnswer:
         """GET, with redirects on the same host followed ("Best practices": follow them); only a 200 is returned."""
         headers = {
             "Accept": "application/vnd.github+json",
@@ -119,7 +119,9 @@ class GitHubPackages:
             self._deadline.check()
             try:
                 answer = self._transport.send(
-                    "GET", url, headers=headers, timeouts=_TIMEOUTS, left=self._deadline.left, repeatable=True
+                    HttpRequest(method="GET", url=url, headers=headers, repeatable=True),
+                    timeouts=_TIMEOUTS,
+                    left=self._deadline.left,
                 )
             except Broken as error:
                 self._deadline.check()
@@ -140,18 +142,18 @@ class GitHubPackages:
             raise RegistryUnavailable(self.name, request, detail="it leads to another host: not followed")
         return target
 
-    def _read(self, answer: Answer, request: str) -> bytes:
+    def _read(self, answer: HttpAnswer, request: str) -> bytes:
         try:
             return read_bounded(answer, MAX_PAGE_BYTES, self._deadline, "a page of packages")
         except Broken as error:
             self._deadline.check()
             raise broken(self.name, request, error, write=False) from error
 
-    def _fail(self, answer: Answer, request: str) -> NoReturn:
-        """Raise what an answer means that is no success ("Exceeding the rate limit": a 403 may be one, too)."""
-        pause = retry_after(answer.header("Retry-After"))
+    def _fail(self, answer: HttpAnswer, request: str) -> NoReturn:
+        """Raise the error for an answer ("Exceeding the rate limit": a 403 may be one, too)."""
+        pause = retry_after(answer.header("Retry-After"), self._deadline.clock)
         if pause is None and answer.header("X-RateLimit-Remaining") == "0":
-            pause = _until(answer.header("X-RateLimit-Reset"))
+            pause = _until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
         said = self._said(answer, request)
         if answer.status == 429 or (answer.status == 403 and pause is not None):
             wanted = UNSAID_PAUSE_SECONDS if pause is None else pause
@@ -160,7 +162,7 @@ class GitHubPackages:
         detail = ": ".join(one for one in (said, check) if one)
         raise classify(self.name, request, answer.status, Errors(detail=detail), pause)
 
-    def _said(self, answer: Answer, request: str) -> str:
+    def _said(self, answer: HttpAnswer, request: str) -> str:
         try:
             message = json.loads(self._read(answer, request)).get("message")
         except (ValueError, RecursionError, AttributeError, TooLarge):
@@ -168,9 +170,9 @@ class GitHubPackages:
         return redact(message) if isinstance(message, str) else ""
 
 
-def _until(reset: str | None) -> float | None:
+def _until(reset: str | None, clock: Clock) -> float | None:
     """Return the seconds until a moment in seconds since the epoch; None for nonsense."""
     if reset is None or not (reset.isascii() and reset.isdigit()):
         return None
     # A second more, as the header has no fraction.
-    return min(max(int(reset) - time.time() + 1, 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max(int(reset) - clock.now_ms() / 1000 + 1, 0.0), MAX_RETRY_AFTER_SECONDS)

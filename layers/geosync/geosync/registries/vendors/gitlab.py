@@ -1,6 +1,6 @@
 """GitLab's registry, a fork of Distribution, beside a GitLab or behind registry.gitlab.com.
 
-What differs: with its metadata database it has listings of its own, with digests (`/gitlab/v1/`); it takes no schema 1
+Differences: with its metadata database it has listings of its own, with digests (`/gitlab/v1/`); it takes no schema 1
 and, with the database, no media type that it does not know. The secret is of the type `registry_key` (the key that
 GitLab signs with: `gitlab_rails['registry_key_path']`, issuer and service as in the registry's `auth.token`), or
 `basic` (a deploy token or an access token, for which GitLab is the token service).
@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from geosync.errors import Refused, Unauthorized
-from geosync.oci.auth import pull
-from geosync.oci.listings import ListedTag
+from geosync.oci.listings import ListedTag, listed_tags
 from geosync.oci.manifests import Manifest
 from geosync.oci.media_types import SCHEMA1
-from geosync.oci.references import check_repository, is_digest, is_tag
+from geosync.oci.references import check_repository
+from geosync.oci.scopes import pull
 from geosync.registries.registry import Registry
 
 PAGE_SIZE = 100
@@ -31,14 +31,14 @@ class GitLab(Registry):
 
     @classmethod
     def recognises(cls, host: str) -> bool:
-        """Whether it is GitLab.com's; any other is named by the setting."""
+        """Tell whether it is GitLab.com's; any other is named by the setting."""
         return host == "registry.gitlab.com"
 
     _lists_digests: bool | None = None
 
     @property
     def lists_digests(self) -> bool:  # type: ignore[override]
-        """Whether it has `/gitlab/v1/` (its API's "Compliance check": 404 without the metadata database). Asks once."""
+        """True where it has `/gitlab/v1/` ("Compliance check": 404 without the metadata database). Asks once."""
         if self._lists_digests is None:
             try:
                 self._lists_digests = self.serves("/gitlab/v1/", ())
@@ -56,13 +56,7 @@ class GitLab(Registry):
         if last is not None:
             path += f"&last={last}"
         for page in self.documents(path, (pull(repository),)):
-            listed = [one for one in page.get("items") or [] if isinstance(one, dict)]
-            named = [(one.get("name"), one.get("digest")) for one in listed]
-            yield [
-                ListedTag(tag, digest if isinstance(digest, str) and is_digest(digest) else None)
-                for tag, digest in named
-                if isinstance(tag, str) and is_tag(tag)
-            ]
+            yield listed_tags(page.get("items"))
 
     def unsupported(self, manifest: Manifest) -> str | None:
         """Schema 1 is refused ("Docker Image Manifest V2, Schema 1" was removed from GitLab's registry)."""
@@ -71,7 +65,7 @@ class GitLab(Registry):
         return None
 
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
-        """Say what to do about a media type that its metadata database does not know; the answer only names it."""
+        """Add the way out to a media type that its metadata database does not know; the answer only names it."""
         if not any(word in error.detail.lower() for word in _UNKNOWN):
             return error
         detail = f"{error.detail}: add it to the media types that {self.LABEL} knows, or exclude the repository"

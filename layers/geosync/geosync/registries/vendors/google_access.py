@@ -8,14 +8,13 @@ sent proves to Google's Security Token Service which role this is.
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 from urllib.parse import quote
 
 from geosync.errors import ConfigurationError
-from geosync.registries.exchange import Exchange, lifetime, now, renewal, secure
+from geosync.registries.exchange import Exchange, lifetime, renewal, secure
 from geosync.registries.secrets import SecretReader, VendorAccess
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -44,7 +43,7 @@ class ServiceAccount(VendorAccess):
 
     @classmethod
     def read(cls, reader: SecretReader) -> ServiceAccount:
-        """Read the file's keys; what is wrong is among the reader's problems."""
+        """Read the file's keys; their faults are among the reader's problems."""
         return cls(
             email=reader.text("client_email"),
             token_uri=reader.text("token_uri"),
@@ -53,15 +52,15 @@ class ServiceAccount(VendorAccess):
         )
 
     def check(self, registry_url: str) -> None:
-        """Raise ConfigurationError where the token's address is none that a secret may be sent to."""
+        """Raise ConfigurationError where a secret must not be sent to the token's address."""
         secure(self.token_uri, "token_uri", registry_url)
 
     def token(self, exchange: Exchange) -> tuple[str, float]:
-        """Return an access token, and when to ask for the next (seconds since the epoch)."""
+        """Return an access token, and the moment to ask for the next (seconds since the epoch)."""
         # 50 ms to import, and only this account needs it.
         import jwt  # noqa: PLC0415
 
-        begun = int(time.time())
+        begun = int(exchange.now())
         claims = {"iss": self.email, "scope": SCOPE, "aud": self.token_uri, "iat": begun, "exp": begun + 3600}
         try:
             assertion = jwt.encode(claims, self.private_key, algorithm="RS256", headers={"kid": self.key_id})
@@ -95,7 +94,7 @@ class ExternalAccount(VendorAccess):
 
     @classmethod
     def read(cls, reader: SecretReader) -> ExternalAccount:
-        """Read the file's keys; what is wrong is among the reader's problems."""
+        """Read the file's keys; their faults are among the reader's problems."""
         if reader.text("subject_token_type") not in ("", AWS_REQUEST):
             reader.problems.append(f"subject_token_type must be {AWS_REQUEST}: the functions have an AWS identity")
         source = reader.texts("credential_source")
@@ -107,14 +106,14 @@ class ExternalAccount(VendorAccess):
         )
 
     def check(self, registry_url: str) -> None:
-        """Raise ConfigurationError where an address is none that a proof of who we are may be sent to."""
+        """Raise ConfigurationError where a proof of who we are must not be sent to an address."""
         secure(self.token_url, "token_url", registry_url)
         if self.impersonation_url is not None:
             secure(self.impersonation_url, "service_account_impersonation_url", registry_url)
 
     def token(self, exchange: Exchange) -> tuple[str, float]:
-        """Return an access token, and when to ask for the next (seconds since the epoch)."""
-        begun = now()
+        """Return an access token, and the moment to ask for the next (seconds since the epoch)."""
+        begun = exchange.now()
         answer = exchange.form(
             self.token_url,
             {

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from boto3.dynamodb.conditions import ConditionBase
 
-from geosync.errors import SyncRegistryError
+from geosync.errors import ConditionFailed as ConditionFailed  # noqa: PLC0414 - for those who import it from here
+from geosync.errors import TransactionFailed as TransactionFailed  # noqa: PLC0414
 from geosync.sync_registry.items import Item
 
 
@@ -69,26 +70,6 @@ class Check:
 
 
 Change: TypeAlias = Update | Delete | Check
-
-
-class ConditionFailed(SyncRegistryError):
-    """The condition of a write did not hold; `item` is what was there, None when nothing was. Nothing was written."""
-
-    def __init__(self, key: Key, item: Item | None) -> None:
-        self.key = key
-        self.item = item
-        super().__init__(f"sync registry: {key.repository}: {key.item}: somebody else was faster")
-
-
-class TransactionFailed(SyncRegistryError):
-    """Conditions of a transaction did not hold; nothing was written.
-
-    `failed` maps the position of each such change to the item that was there (None when nothing was).
-    """
-
-    def __init__(self, failed: Mapping[int, Item | None]) -> None:
-        self.failed = dict(failed)
-        super().__init__("sync registry: a transaction's conditions did not hold")
 
 
 class Store(Protocol):

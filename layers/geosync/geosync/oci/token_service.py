@@ -1,0 +1,147 @@
+"""Token requests to the service that a registry's challenge names.
+
+CNCF Distribution, "Token Authentication Specification", and "OAuth2 Token Authentication" for refresh tokens.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote, urlencode, urlsplit
+
+from geosync.errors import RegistryError, RegistryUnavailable, TooLarge, Unauthorized
+from geosync.oci.account import RegistryAccount, basic_header
+from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
+from geosync.oci.challenges import Challenge
+from geosync.oci.credentials import Basic, Loan
+from geosync.oci.deadline import Deadline
+from geosync.oci.scopes import Scopes
+from geosync.oci.signing import expires_at
+from geosync.oci.token_cache import Token
+from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
+
+MAX_TOKEN_BYTES = 64 * 1024
+#: The life of a token whose service does not say it (its specification).
+DEFAULT_LIFETIME_SECONDS = 60.0
+
+_TIMEOUTS = Timeouts(connect=5, send=10, answer=10, read=10)
+
+
+class TokenService:
+    """Asks token services in the name of one registry. Thread-safe.
+
+    `registry` is what errors call it, `check` what they say to look at when the account is refused.
+    """
+
+    def __init__(
+        self, registry: str, account: RegistryAccount, transport: Transport, deadline: Deadline, *, check: str
+    ) -> None:
+        self._registry = registry
+        self._account = account
+        self._transport = transport
+        self._deadline = deadline
+        self._check = check
+
+    def fetch(self, challenge: Challenge, access: Scopes, *, again: bool = True) -> Token:
+        """Ask the service of a Bearer challenge for a token; with another loan when the first one is refused (`again`).
+
+        Raises Unauthorized, RegistryUnavailable, OutOfTime, and the lender's errors.
+        """
+        account = self._account.current()
+        asked = _request(challenge, access, account)
+        label = f"{asked.method} token from {urlsplit(challenge.parameters['realm']).hostname}"
+        begun = self._deadline.clock.now_ms() / 1000
+        answer = self._send(asked, label)
+        if answer.status == 200:
+            return self._token(self._read(answer, label), begun)
+        errors = read_errors(answer, self._deadline)
+        if answer.status in (400, 401) and isinstance(account, Loan):
+            self._account.give_back(basic_header(account))
+            if again:
+                return self.fetch(challenge, access, again=False)
+        raise self._refusal(label, answer, errors)
+
+    def _send(self, asked: HttpRequest, label: str) -> HttpAnswer:
+        try:
+            return self._transport.send(asked, timeouts=_TIMEOUTS, left=self._deadline.left)
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self._registry, label, error, write=False) from error
+
+    def _read(self, answer: HttpAnswer, label: str) -> bytes:
+        try:
+            return read_bounded(answer, MAX_TOKEN_BYTES, self._deadline, "a token")
+        except Broken as error:
+            self._deadline.check()
+            raise broken(self._registry, label, error, write=False) from error
+        except TooLarge as error:
+            raise self._unusable(f"the token service's answer is too large: {error}") from error
+
+    def _refusal(self, label: str, answer: HttpAnswer, errors: Errors) -> RegistryError:
+        """Return the error for an answer without a token."""
+        status = answer.status
+        if 300 <= status < 400:
+            return Unauthorized(
+                self._registry, label, status=status, detail="the token service answers with a redirect"
+            )
+        after = retry_after(answer.header("Retry-After"), self._deadline.clock)
+        found = classify(self._registry, label, status, errors, after)
+        if isinstance(found, RegistryUnavailable):
+            return found
+        # A token service's 400 or 404 is one more way of saying no, not a verdict on a manifest.
+        kind = type(found) if isinstance(found, Unauthorized) else Unauthorized
+        detail = "; ".join(one for one in (errors.detail, self._check) if one)
+        return kind(self._registry, label, status=status, codes=errors.codes, detail=detail)
+
+    def _token(self, body: bytes, begun: float) -> Token:
+        try:
+            document = json.loads(body)
+        except (ValueError, RecursionError):
+            raise self._unusable("the token service's answer is not JSON") from None
+        text = (document.get("token") or document.get("access_token")) if isinstance(document, dict) else None
+        if not isinstance(text, str) or not text.isascii() or not text.isprintable():
+            raise self._unusable("the token service's answer has no token")
+        return Token.issued(text, begun, _lifetime(document.get("expires_in"), text, begun))
+
+    def _unusable(self, detail: str) -> Unauthorized:
+        return Unauthorized(self._registry, "authentication", status=401, detail=detail)
+
+
+def _request(challenge: Challenge, access: Scopes, account: Basic | Loan | None) -> HttpRequest:
+    """Return the token request: a GET, or a POST where the account is a refresh token."""
+    realm, service = challenge.parameters["realm"], challenge.parameters.get("service")
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    if isinstance(account, Loan) and account.is_refresh_token:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+        form = _refresh_form(account, service, access)
+        return HttpRequest(method="POST", url=realm, headers=headers, body=form, repeatable=True)
+    if account is not None:
+        headers["Authorization"] = basic_header(account)
+    return HttpRequest(method="GET", url=_token_url(realm, service, access), headers=headers, repeatable=True)
+
+
+def _asked_for(service: str | None, access: Scopes) -> list[tuple[str, str]]:
+    named = [("service", service)] if service else []
+    return named + [("scope", f"{kind}:{name}:{','.join(actions)}") for kind, name, actions in access]
+
+
+def _token_url(realm: str, service: str | None, access: Scopes) -> str:
+    """Return the URL of a token request: the realm with its own query, then the service and each scope."""
+    query = "&".join(f"{key}={quote(value, safe=':/,')}" for key, value in _asked_for(service, access))
+    base = realm.partition("#")[0]
+    if not query:
+        return base
+    return f"{base}{'&' if '?' in base else '?'}{query}"
+
+
+def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
+    """Return the form of a token request with a refresh token."""
+    pairs = [("grant_type", "refresh_token"), ("client_id", "geosync"), ("refresh_token", loan.password)]
+    return urlencode(pairs + _asked_for(service, access)).encode()
+
+
+def _lifetime(stated: object, token: str, begun: float) -> float:
+    """Return a token's life in seconds, as the answer states it or, where it does not (Azure), the token itself."""
+    if isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0:
+        return stated
+    ends = expires_at(token)
+    return ends - begun if ends is not None and ends > begun else DEFAULT_LIFETIME_SECONDS
