@@ -151,3 +151,16 @@ def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, re
     assert taken(backlog) == "v1"
     assert taken(backlog, idle=False) is None
     assert taken(backlog, idle=True) == "*"
+
+
+def test_nothing_is_waited_for_while_the_whole_repository_waits_for_the_others(
+    backlog: Backlog, registry: SyncRegistry, clock: Clock
+) -> None:
+    registry.mark(REPOSITORY, Reference.whole())
+    soon = mark(registry, "soon")
+    registry.postpone(soon, clock.wall() + 2_000)
+    assert backlog.refill({}) == pytest.approx(2.0)
+    clock.seconds += 2.0
+    assert taken(backlog) == "soon"
+    assert backlog.refill({soon.reference}) is None
+    assert backlog.refill({}) == 0

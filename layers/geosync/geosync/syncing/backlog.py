@@ -7,7 +7,7 @@ every push that came since goes before it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
@@ -48,16 +48,19 @@ class Backlog:
         """The next `refill` asks the sync registry, whatever is left."""
         self._stale = True
 
-    def refill(self, in_flight: Container[Reference]) -> float | None:
+    def refill(self, in_flight: Collection[Reference]) -> float | None:
         """Ask what is due, if there is reason to; what is `in_flight` is left out.
 
         Returns the seconds until the next reference can be taken (0 when one can be taken now), None when there is none
-        to wait for: then the sync registry was asked in this very call.
+        to wait for. With nothing in flight, None says that the sync registry was asked in this very call.
         """
         if self._stale or not self._waiting:
             self._stale = False
             self._waiting = [owed for owed in self._due() if owed.reference not in in_flight]
-        return min((self._wait(owed) for owed in self._waiting), default=None)
+        # The whole repository waits for all others to end: its own time says nothing while there are any.
+        others = [owed for owed in self._waiting if owed.reference.kind != "repository"]
+        next_ones = others if others or in_flight else self._waiting
+        return min((self._wait(owed) for owed in next_ones), default=None)
 
     def _due(self) -> list[Owed]:
         """What is due, at most TAKE: what was never tried, then, at least a share while there is more, what has failed.

@@ -142,7 +142,9 @@ class Holder:
                 self._in_flight[owed.reference] = (owed, future)
                 future.add_done_callback(lambda _: self._wake.set())
             if self._in_flight:
-                self._wake.wait(later)
+                # With every slot busy, only an end makes room: that something is due is no reason to turn.
+                is_full = len(self._in_flight) >= self._parallelism
+                self._wake.wait(None if is_full else later)
                 self._wake.clear()  # before what has ended is collected: an end in between sets it again
                 self._collect()
             elif later is not None:
