@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.comparing.whole_repository import WholeRepository
 from geosync.oci.deadline import Deadline
@@ -97,7 +98,7 @@ class Site:
 
     def order(self) -> list[str]:
         """The references as a holder takes them."""
-        backlog = Backlog(self.registry, REPOSITORY, clock=lambda: self.now)
+        backlog = Backlog(self.registry, REPOSITORY, FakeClock(self.now))
         backlog.refill({})
         return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
 

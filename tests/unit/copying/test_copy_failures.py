@@ -13,7 +13,6 @@ from tests.unit.copying.fakes import FakeRegistry, descriptor_of, digest_of
 from tests.unit.copying.sites import REPOSITORY, Site, layers
 
 from geosync.copying import blobs, graph
-from geosync.copying.copy import Copier
 from geosync.errors import (
     BlobsUnknown,
     GeosyncError,
@@ -113,7 +112,7 @@ def test_a_lost_lease_ends_the_copy_before_the_tag_is_written(site: Site) -> Non
         raise LeaseLost("somebody else has it")
 
     with (
-        Copier(site.source, REPOSITORY, site.destination, REPOSITORY, before_tag_write=lost) as copier,
+        site.copier(before_tag_write=lost) as copier,
         pytest.raises(LeaseLost),
     ):
         copier.copy(image, "v1")

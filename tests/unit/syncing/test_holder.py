@@ -13,13 +13,15 @@ from tests.unit.copying.fakes import FakeRegistry
 from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
-from geosync.pair.site_registries import Registries
+from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.syncing.backlog import Backlog
-from geosync.syncing.holder import Ending, Holder
+from geosync.syncing.context import Invocation, Removals
+from geosync.syncing.ending import Ending
+from geosync.syncing.holder import Holder
 from geosync.syncing.reporting import Reporter
 
 REPOSITORY = "team/app"
@@ -65,21 +67,18 @@ class Site:
         there: Any = self.secondary
         lease = self.sync_registry.acquire(REPOSITORY)
         assert lease is not None
-        return Holder(
-            self.sync_registry,
-            Registries(
-                primary=here,
-                secondary=there,
-                remover=TagRemover(there),
-                capabilities=lambda _: Capabilities(),
+        invocation = Invocation(
+            sync_registry=self.sync_registry,
+            registries=Registries(
+                primary=here, secondary=there, remover=TagRemover(), capabilities=lambda _: Capabilities()
             ),
-            lease,
+            removals=Removals(breaker=Breaker(self.store, Limits(), wall_clock)),
             reporter=Reporter(logger=logging.getLogger("holder"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]
             deadline=Deadline(),
             store=self.store,
-            breaker=Breaker(self.store, Limits(), wall_clock),
-            parallelism=SLOTS,
-        ).run()
+            reference_concurrency=SLOTS,
+        )
+        return Holder(invocation, lease).run()
 
 
 def test_a_holder_whose_slots_are_all_busy_does_not_turn_until_one_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,10 @@ belong together is proved by the destination, which checks the digest when the u
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from geosync.copying.uploads import Uploads
+from geosync.copying.route import Route
 from geosync.errors import (
     LayerUnfinished,
     NotFound,
@@ -24,10 +23,9 @@ from geosync.errors import (
     Unauthorized,
 )
 from geosync.oci.blobs import BlobReader
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
 from geosync.oci.uploads import COMMIT_BYTES_PER_SECOND, Upload
-from geosync.pair.pace import ENOUGH, Pace
+from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
 
 MAX_BROKEN = 3
@@ -56,25 +54,20 @@ class ChunkedMover:
 
     def __init__(
         self,
-        source: RegistryClient,
-        source_repository: str,
-        destination: RegistryClient,
-        destination_repository: str,
+        route: Route,
         *,
         begin: Callable[[Descriptor], Upload | None],
         close: Callable[[Descriptor, Upload], None],
-        uploads: Uploads,
-        pace: Pace,
     ) -> None:
-        self._source = source
-        self._source_repository = source_repository
-        self._destination = destination
-        self._repository = destination_repository
+        self._source = route.source
+        self._destination = route.destination
+        self._registry = route.destination.client
         self._begin = begin
         self._close = close
-        self._uploads = uploads
-        self._pace = pace
-        self._deadline = destination.deadline
+        self._uploads = route.uploads
+        self._pace = route.pace
+        self._clock = route.clock
+        self._deadline = route.deadline
 
     def bring(self, blob: Descriptor, kept: KeptUpload | None, check: Callable[[], None]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
@@ -89,7 +82,7 @@ class ChunkedMover:
             if kept is not None:
                 self._uploads.keep(kept)
             raise
-        started = time.monotonic()
+        started = self._clock.monotonic_s()
         try:
             for last in (False, True):
                 if course is None:
@@ -100,7 +93,7 @@ class ChunkedMover:
                 try:
                     self._send(blob, course, check)
                 except RegistryError as error:
-                    if last or error.registry != self._destination.name or not _is_lost(error):
+                    if last or error.registry != self._registry.name or not _is_lost(error):
                         raise
                     course = None
                 else:
@@ -108,7 +101,7 @@ class ChunkedMover:
             raise AssertionError("the second upload returns or raises")
         except BaseException as error:
             left = self._keep(blob, kept, course)
-            self._judge(error, left, kept, time.monotonic() - started)
+            self._judge(error, left, kept, self._clock.monotonic_s() - started)
             raise
 
     def _judge(self, error: BaseException, left: KeptUpload, kept: KeptUpload | None, seconds: float) -> None:
@@ -121,15 +114,15 @@ class ChunkedMover:
 
     def _go_on(self, blob: Descriptor, kept: KeptUpload | None) -> _Course | None:
         """Take up what was left, None when that is gone, or was somewhere else."""
-        if kept is None or kept.path is None or kept.registry != self._destination.name or kept.size != blob.size:
+        if kept is None or kept.path is None or kept.registry != self._registry.name or kept.size != blob.size:
             return None
-        upload = self._destination.kept_upload(self._repository, kept.path)
+        upload = self._destination.kept_upload(kept.path)
         if upload is None:
             return None
         course = _Course(upload, kept.offset)
-        if self._destination.upload_limits.tells_offset:
+        if self._registry.upload_limits.tells_offset:
             try:
-                course.upload, told = self._destination.upload_status(upload)
+                course.upload, told = self._registry.upload_status(upload)
             except (NotFound, Refused):
                 return None
             except RegistryUnavailable as error:
@@ -145,7 +138,7 @@ class ChunkedMover:
         broken = 0
         while course.offset < blob.size:
             before = course.offset
-            with self._source.open_blob(self._source_repository, blob, offset=course.offset) as reader:
+            with self._source.open_blob(blob, offset=course.offset) as reader:
                 error = self._stream(blob, reader, course, check)
             if error is not None:
                 broken = 1 if course.offset > before else broken + 1
@@ -163,22 +156,22 @@ class ChunkedMover:
         while course.offset < blob.size:
             check()
             size = self._next(blob, course)
-            started = time.monotonic()
+            started = self._clock.monotonic_s()
             try:
-                upload = self._destination.put_chunk(course.upload, course.offset, _Chunk(reader, size))
+                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size))
             except RegistryError as error:
-                if error.registry != self._destination.name:
+                if error.registry != self._registry.name:
                     raise
                 self._recover(error, course, size)
                 return error
             course.upload = upload
             course.offset += size
             course.moved += size
-            self._pace.note(size, time.monotonic() - started)
+            self._pace.note(size, self._clock.monotonic_s() - started)
         return None
 
     def _next(self, blob: Descriptor, course: _Course) -> int:
-        limits, rest = self._destination.upload_limits, blob.size - course.offset
+        limits, rest = self._registry.upload_limits, blob.size - course.offset
         self._deadline.check()
         size = self._pace.chunk(rest, self._deadline, limits, course.upload)
         if size is None:
@@ -189,7 +182,7 @@ class ChunkedMover:
         """Find out where to go on after a chunk of `size` bytes was not taken; raises `error` where that is nowhere."""
         if isinstance(error, Unauthorized):
             return  # the token ran out (Amazon ECR says 403); the next request has another
-        limits = self._destination.upload_limits
+        limits = self._registry.upload_limits
         misplaced = error.status == 416
         if isinstance(error, Refused) and not misplaced and course.offset == 0:
             raise ChunksRefused from error
@@ -198,7 +191,7 @@ class ChunkedMover:
         if not misplaced and not (isinstance(error, RegistryUnavailable) and error.status not in (429, 503)):
             raise error
         if limits.tells_offset:
-            upload, told = self._destination.upload_status(course.upload)
+            upload, told = self._registry.upload_status(course.upload)
             if told is None or not course.offset <= told <= course.offset + size:
                 raise error
             course.moved += told - course.offset
@@ -208,12 +201,12 @@ class ChunkedMover:
 
     def _keep(self, blob: Descriptor, kept: KeptUpload | None, course: _Course | None) -> KeptUpload:
         """Leave what is there for whoever goes on; of an upload elsewhere, only how far it came."""
-        path = self._destination.keepable(course.upload) if course is not None and course.offset else None
+        path = self._registry.keepable(course.upload) if course is not None and course.offset else None
         offset = course.offset if course is not None else 0
         left = KeptUpload(
             digest=blob.digest,
             size=blob.size,
-            registry=self._destination.name,
+            registry=self._registry.name,
             path=path,
             offset=offset if path is not None else 0,
             furthest=max(offset, kept.furthest if kept is not None else 0),

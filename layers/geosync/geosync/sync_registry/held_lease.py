@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
@@ -12,6 +11,7 @@ from geosync.errors import LeaseLost, SyncRegistryError
 from geosync.sync_registry.items import Lease, Owed, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
+from geosync.threads import SYSTEM_THREADS, Threads
 
 
 class HeldLease:
@@ -28,15 +28,16 @@ class HeldLease:
         *,
         on_moved: Callable[[], None],
         on_lost: Callable[[LeaseLost], None],
+        threads: Threads = SYSTEM_THREADS,
     ) -> None:
         self._registry = registry
         self._lease = lease
         self._on_moved = on_moved
         self._on_lost = on_lost
-        self._lock = threading.Lock()
-        self._closed = threading.Event()
+        self._threads = threads
+        self._lock = threads.lock()
+        self._closed = threads.event()
         self._lost: LeaseLost | None = None
-        self._thread = threading.Thread(target=self._renew_until_closed, name="lease-renewal", daemon=True)
 
     @property
     def lease(self) -> Lease:
@@ -69,7 +70,7 @@ class HeldLease:
             return self._lease
 
     def __enter__(self) -> HeldLease:
-        self._thread.start()
+        self._thread = self._threads.start(self._renew_until_closed, name="lease-renewal")
         return self
 
     def __exit__(

@@ -36,6 +36,7 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import counters, listing, recovery, walks
+from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import failed_shard
@@ -81,6 +82,7 @@ class SyncRegistry(Readings, Switches):
         self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.capabilities = RegistryHabits(store)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
