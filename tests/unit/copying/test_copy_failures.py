@@ -304,7 +304,7 @@ def test_a_registry_that_says_busy_is_not_asked_again_at_once(site: Site) -> Non
 
 
 def test_an_unanswered_upload_that_landed_is_not_sent_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "COMMIT_LOOKS", (0.0, 0.001, 0.001))
+    monkeypatch.setattr(blobs, "COMMIT_LOOKS_S", (0.0, 0.001, 0.001))
     monkeypatch.setattr(blobs, "LONG_COMMIT", 0)
     image = site.source.add_image(*layers(1))
     slow = image.blobs[1].digest

@@ -55,7 +55,8 @@ class Turns:
 class Site:
     """A secondary with one repository, between two registries in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, prefix: str = "") -> None:
+        self.prefix = prefix
         self.store = MemoryStore()
         self.sync_registry = SyncRegistry(self.store)
         self.primary, self.secondary = FakeRegistry("primary:5000"), FakeRegistry("secondary:5000")
@@ -70,7 +71,11 @@ class Site:
         invocation = Invocation(
             sync_registry=self.sync_registry,
             registries=Registries(
-                primary=here, secondary=there, remover=TagRemover(), capabilities=lambda _: Capabilities()
+                primary=here,
+                secondary=there,
+                remover=TagRemover(),
+                capabilities=lambda _: Capabilities(),
+                prefix=self.prefix,
             ),
             removals=Removals(breaker=Breaker(self.store, Limits(), wall_clock)),
             reporter=Reporter(logger=logging.getLogger("holder"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]

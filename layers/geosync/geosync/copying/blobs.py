@@ -1,8 +1,8 @@
 """One blob from the primary to the secondary: found there, mounted there, or streamed there.
 
 distribution-spec 1.1, "Pushing blobs": POST (with a mount from the destination's own repository, which is the existence
-check), then one PUT that streams what a GET at the source gives. Nothing is kept but the block in hand. Only a layer
-that cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
+check), then one PUT that streams what a GET at the source gives. Only the block in hand is in memory. Only a layer that
+cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
 
-COMMIT_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
+COMMIT_LOOKS_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the looks for a large blob that was sent whole and not answered: storage may yet commit it."""
 LONG_COMMIT = 16 * 1024 * 1024
 """Bytes from which that is worth the wait; less is sent again sooner than it is waited for."""
@@ -42,7 +42,7 @@ if the registry takes it."""
 
 
 class Stopped(GeosyncError):
-    """Nobody wants this blob any more. Gets a transfer out of the client; no caller of the copier sees it."""
+    """Nobody wants this blob any more. It ends a transfer inside the client; no caller of the copier sees it."""
 
 
 class _TokenRanOut(GeosyncError):
@@ -76,14 +76,14 @@ class BlobMover:
     def bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
 
-        One that has `urls` is left there where the source does not have it (None then, too).
+        A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
         when it says true.
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
-        closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source has
-        it no more, DigestMismatch or SizeMismatch when the source's bytes are not the blob's, TooLarge when the
+        closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
+        longer has it, DigestMismatch or SizeMismatch when the source's bytes are not the blob's, TooLarge when the
         destination takes no such blob, LayerUnfinished when a layer had most of this invocation and is no further, and
         what the second attempt raised.
         """
@@ -125,7 +125,7 @@ class BlobMover:
             try:
                 self._registry.close_upload(upload, blob.digest, blob.size)
             except OutcomeUnknown:
-                if not self._appears(blob, COMMIT_LOOKS, stopped):
+                if not self._appears(blob, COMMIT_LOOKS_S, stopped):
                     raise
 
         mover = ChunkedMover(self._route, begin=self._begin, close=close)
@@ -182,7 +182,7 @@ class BlobMover:
             self._registry.put_blob(upload, blob.digest, body)
         except OutcomeUnknown:
             may_commit = body.left == 0 and len(body) >= LONG_COMMIT
-            if not self._appears(blob, COMMIT_LOOKS if may_commit else COMMIT_LOOKS[:1], stopped):
+            if not self._appears(blob, COMMIT_LOOKS_S if may_commit else COMMIT_LOOKS_S[:1], stopped):
                 raise
         except Unauthorized as error:
             # Amazon ECR refuses a password that has ended with a 403. One that may not push is refused again.

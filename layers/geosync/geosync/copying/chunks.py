@@ -1,10 +1,10 @@
 """One layer in chunks, for when it cannot finish in one invocation: each chunk that was taken stays.
 
 A chunk ends before the invocation does, so that the next one goes on where it ended: Distribution 2.8 drops an upload
-whose PATCH broke in the middle. Where a registry does not (Distribution 3), it is asked how far the chunk came, and
-that is gone on with. Where its word is not to be relied on (Amazon ECR), the same chunk is sent again. An upload that
-died is begun anew, once in an invocation. The rest of the source's bytes is asked for with a Range; that all of them
-belong together is proved by the destination, which checks the digest when the upload is closed.
+whose PATCH broke in the middle. A registry that keeps it (Distribution 3) is asked how far the chunk came, and the copy
+goes on there. Where its word is not to be relied on (Amazon ECR), the same chunk is sent again. An upload that died is
+begun anew, once in an invocation. A Range asks the source for the rest of the bytes. The destination proves that all of
+them belong together: it checks the digest when the upload is closed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ChunksRefused(Exception):
 
 @dataclass(slots=True)
 class _Course:
-    """Where a layer is: `offset` bytes are in `upload`; `moved` of them by this invocation."""
+    """The place where a layer is: `offset` bytes are in `upload`, and this invocation moved `moved` of them."""
 
     upload: Upload
     offset: int = 0
@@ -72,9 +72,10 @@ class ChunkedMover:
     def bring(self, blob: Descriptor, kept: KeptUpload | None, check: Callable[[], None]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
 
-        `kept` is what an earlier invocation left of it. `check` is called between chunks; what it raises ends it there.
-        What was taken is kept whatever ends it. Raises OutOfTime when it goes on in the next invocation,
-        LayerUnfinished when it had most of this one and is no further, ChunksRefused, and what the registries raise.
+        `kept` is what an earlier invocation left of it. `check` is called between chunks; what it raises ends the call.
+        What the destination took is kept, whatever ends the call. Raises OutOfTime when the layer goes on in the next
+        invocation, LayerUnfinished when it had most of this one and is no further, ChunksRefused, and what the
+        registries raise.
         """
         try:
             course = self._go_on(blob, kept)
@@ -113,7 +114,7 @@ class ChunkedMover:
             raise LayerUnfinished(f"layer {left.digest} is no further than {far}: {what} in {seconds:.0f} s") from error
 
     def _go_on(self, blob: Descriptor, kept: KeptUpload | None) -> _Course | None:
-        """Take up what was left, None when that is gone, or was somewhere else."""
+        """Take up the upload that was left; None when it is gone, or was somewhere else."""
         if kept is None or kept.path is None or kept.registry != self._registry.name or kept.size != blob.size:
             return None
         upload = self._destination.kept_upload(kept.path)
@@ -200,7 +201,7 @@ class ChunkedMover:
             raise error
 
     def _keep(self, blob: Descriptor, kept: KeptUpload | None, course: _Course | None) -> KeptUpload:
-        """Leave what is there for whoever goes on; of an upload elsewhere, only how far it came."""
+        """Leave what is there for the next invocation; of an upload that cannot be kept, only how far it came."""
         path = self._registry.keepable(course.upload) if course is not None and course.offset else None
         offset = course.offset if course is not None else 0
         left = KeptUpload(
@@ -234,6 +235,6 @@ class _Chunk:
 
 
 def _is_lost(error: RegistryError) -> bool:
-    """Whether the registry knows the upload no more, has it at another place, or holds other bytes than the blob's."""
+    """True if the registry forgot the upload, has it at another place, or holds other bytes than the blob's."""
     codes = any(code.startswith("BLOB_UPLOAD_") or code in ("DIGEST_INVALID", "RANGE_INVALID") for code in error.codes)
     return codes or error.status in (404, 416)

@@ -10,13 +10,12 @@ from the same repository is its existence check. Requests, with the caller's GET
     a new config on layers that are there    7
 
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
-only. That is a HEAD at the source more, and nothing else where the source has it not.
+only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
 
 To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
 
-Nothing waits inside a thread for another thread: a part that is there starts what waited for it (graph.py, workers.py).
-So children of any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its
-siblings do.
+No thread waits for another one: a part that is there starts what waited for it (graph.py, workers.py). So children of
+any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its siblings do.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ MAX_PUTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyResult:
-    """What one call of `Copier.copy` cost. What it shared with another call counts for whichever came first."""
+    """The cost of one call of `Copier.copy`. A part that two calls share counts for the one that came first."""
 
     bytes_copied: int
     blobs_copied: int
@@ -55,10 +54,10 @@ class CopyResult:
 
 
 class Copier:
-    """Copies manifests of one repository from the primary to the secondary: one per run of a holder. Thread-safe.
+    """Copies manifests of one repository from the primary to the secondary; each holder has one. Thread-safe.
 
-    Each blob and each child moves once in the life of a copier, however many references are copied by however many
-    threads. Use it as a context manager: afterwards none of its threads is alive.
+    Each blob and each child moves once in the life of a copier, however many references and threads there are. Use it
+    as a context manager: afterwards none of its threads is alive.
 
     `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
     """
@@ -181,10 +180,10 @@ class Copier:
             self._put(part, manifest)
 
     def _put_asks(self, manifest: Manifest) -> bool:
-        """Whether this destination refuses `manifest` as long as a part of it is missing.
+        """True if this destination refuses `manifest` as long as a part of it is missing.
 
-        What it does with an image and an index is known. The artifact manifest, withdrawn from the specification, is to
-        many a document like any other.
+        Its habits with an image and an index are known. To many registries the artifact manifest, withdrawn from the
+        specification, is a document like any other.
         """
         habits = self._route.capabilities
         if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:

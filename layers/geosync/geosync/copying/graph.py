@@ -79,12 +79,12 @@ class Part:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether it is put as a manifest."""
+        """True if it is put as a manifest."""
         return self.key[1]
 
     @property
     def is_subject(self) -> bool:
-        """Whether a run is about this very part, and not only about something above it."""
+        """True if a run is about this very part, and not only about something above it."""
         return bool(self.subject_of)
 
 
@@ -99,7 +99,7 @@ class Graph:
         self._stopped: BaseException | None = None
 
     def root(self, run: CopyRun, manifest: Manifest, tag: str | None) -> Part | None:
-        """Add what `run` is about: the part, to be started by the caller; None when it is done or somebody is at it.
+        """Add the part that `run` is about, to be started by the caller; None when it is done or somebody is at it.
 
         A manifest by tag is a part of its own, since each tag has a PUT of its own; by digest it is the part that an
         index above it wants.
@@ -124,7 +124,7 @@ class Graph:
             return part
 
     def join(self, run: CopyRun, digest: str) -> bool:
-        """Have `run` end when the manifest `digest` is there; False: nobody here brought it or is bringing it."""
+        """Have `run` end when the manifest `digest` is there; False when nobody here brought it or is bringing it."""
         key = (digest, True)
         with self._lock:
             shared = self._shared.get(key)
@@ -138,7 +138,7 @@ class Graph:
             return True
 
     def need(self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor]) -> list[Part] | None:
-        """Make `part` wait for these. The new parts, to be started by the caller; None when it has to wait for nothing.
+        """Make `part` wait for these; returns the new parts, to be started by the caller, None if it waits for nothing.
 
         Raises MalformedManifest on a loop or over a bound; then nothing was changed.
         """
@@ -173,7 +173,7 @@ class Graph:
             part.manifest = manifest
 
     def finish(self, part: Part, moved: int | None) -> list[Part]:
-        """`part` is at the destination: `moved` bytes went there, None when it was there.
+        """Note that `part` is at the destination: `moved` bytes went there, None when it was there.
 
         Returns the parts that waited for it and now wait for nothing.
         """
@@ -188,7 +188,7 @@ class Graph:
             return [above for above in part.needed_by if above.pending == 0 and not above.stopped]
 
     def fail(self, part: Part, error: BaseException) -> None:
-        """`part` cannot be brought: every run that wants it ends with `error`, and what only they wanted stops."""
+        """Give up `part`: every run that wants it ends with `error`, and what only they wanted stops."""
         with self._lock:
             self._fail(part.runs, error)
 
@@ -245,7 +245,7 @@ def _join(part: Part, runs: set[CopyRun]) -> None:
 
 
 def _reaches(start: Part, target: Part) -> bool:
-    """Whether `start` waits for `target`, directly or through others."""
+    """True if `start` waits for `target`, directly or through others."""
     seen: set[Part] = set()
     ahead = [start]
     while ahead:

@@ -7,11 +7,11 @@ Tag Schema"; cosign's tags are older than both):
     subject + tag       the same manifest, listed by an index under the tag sha256-<hex>, which the pushing client keeps
     cosign tags         sha256-<hex>.sig, .att, .sbom: images under ordinary tags
 
-A push of any of them is an event of its own, and a tag is copied like any tag, so nothing is looked up for a push. What
-has no tag, and was pushed before there were events or lost its own, is asked for: of an image that is copied because
-somebody asked or a comparison found it (`missing`), and by a comparison of every other (`lacking`). And only where the
-secondary's registry has no API while the primary's has, somebody has to keep the index under the tag
-(`keep_fallback_tag`).
+A push of any of them is an event of its own, and a tag is copied like any tag. So nothing is looked up for a push. A
+referrer without a tag may have been pushed before there were events, or its event was lost: it is asked for. `missing`
+asks about an image that is copied because somebody asked or a comparison found it; a comparison asks about every other
+(`lacking`). Where the secondary's registry has no API and the primary's has, `keep_fallback_tag` keeps the index under
+the tag.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _FALLBACK_TAG = re.compile(r"[a-z0-9]{1,32}-[0-9a-f]{64}")
 
 
 def is_fallback_tag(tag: str) -> bool:
-    """Whether `tag` has the form of a fallback tag."""
+    """True if `tag` has the form of a fallback tag."""
     return _FALLBACK_TAG.fullmatch(tag) is not None
 
 
@@ -59,7 +59,7 @@ class Listings:
 
     @property
     def unavailable(self) -> bool:
-        """Whether the registry is known to have no referrers API."""
+        """True once the registry is known to have no referrers API."""
         return self._has_api is False
 
     def take(self, digest: str) -> bool:
@@ -94,10 +94,10 @@ class Listings:
 def lacking(listings: Listings, destination: Repository, roots: Iterable[tuple[str, bool]]) -> Iterator[Descriptor]:
     """Yield what refers to `roots`, to all below them, and to those referrers in turn, where the destination lacks it.
 
-    A root is a digest, and whether it may be an index. One request to the source for each manifest that nobody asked
-    about before; a single one where it has no API, since what is listed by tags comes with the tags. What is below an
-    index is read from the destination, or from the source if it is not there. Raises ContentError for what cannot be
-    read, and RegistryError.
+    A root is a digest, and True if it may be an index. It costs one request to the source for each manifest that
+    nobody asked about before, and a single one where the source has no API: what is listed by tags comes with the tags.
+    What is below an index is read from the destination, or from the source if it is not there. Raises ContentError for
+    what cannot be read, and RegistryError.
     """
     ahead = list(roots)
     asked = 0
@@ -166,7 +166,7 @@ def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Calla
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:
-    """Describe `manifest` as the API would: its type is the artifact's or else the config's, annotations go along."""
+    """Describe `manifest` as the API would, with the artifact's type (or else the config's) and its annotations."""
     document = manifest.document
     config: dict[str, Any] = document.get("config") or {}
     entry: dict[str, Any] = {

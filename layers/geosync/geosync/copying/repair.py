@@ -62,7 +62,7 @@ class Repairer:
                     raise BrokenAtDestination(self._destination.client.name, child.digest)
 
     def _below(self, manifest: Manifest) -> Iterator[Manifest]:
-        """The manifests below `manifest`, each once, what is deepest first; bounded as in a copy."""
+        """The manifests below `manifest`, each once, the deepest first; bounded as in a copy."""
         found: dict[str, Manifest] = {}
         level = list(manifest.children)
         for _ in range(MAX_DEPTH):
