@@ -22,7 +22,7 @@ from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
-from geosync.pair.site_registries import Registries
+from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, TransactionFailed
@@ -105,7 +105,7 @@ def _work(primary: str, secondary: str, pipe: Connection) -> None:
     reader = Registry(primary, Anonymous(), deadline=deadline)
     writer = Registry(secondary, Anonymous(), deadline=deadline, writes=True)
     registries = Registries(
-        primary=reader, secondary=writer, remover=TagRemover(writer), capabilities=lambda _: Capabilities()
+        primary=reader, secondary=writer, remover=TagRemover(), capabilities=lambda _: Capabilities()
     )
     receiver = Receiver(
         role="secondary",

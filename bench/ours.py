@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from geosync.copying.copy import Copier, CopyResult
+from geosync.copying.route import Route
 from geosync.errors import GeosyncError
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
 
 
 def reader(url: str) -> RegistryClient:
@@ -21,12 +24,13 @@ def writer(url: str) -> RegistryClient:
 
 def copy_tag(source: RegistryClient, destination: RegistryClient, repository: str, tag: str) -> CopyResult:
     """Look at the source, copy, look at the destination; raises GeosyncError when it is not there then."""
-    manifest = source.get_manifest(repository, tag)
+    pair = Pair(Repository(source, repository), Repository(destination, repository))
+    manifest = pair.primary.get_manifest(tag)
     if manifest is None:
         raise GeosyncError(f"{repository}:{tag} is not at the source")
-    with Copier(source, repository, destination, repository, before_tag_write=_nothing) as copier:
+    with Copier(Route(pair=pair), before_tag_write=_nothing) as copier:
         result = copier.copy(manifest, tag)
-    seen = destination.head_manifest(repository, tag)
+    seen = pair.secondary.head_manifest(tag)
     if seen is None or seen.digest != manifest.digest:
         raise GeosyncError(f"{repository}:{tag} is not at the destination")
     return result

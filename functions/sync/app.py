@@ -57,13 +57,13 @@ class Site:
     def receiver(self) -> Receiver:
         """The way of a message."""
         settings = self.settings
-        registries = SiteRegistries(
-            settings, boto3.client("secretsmanager", config=AWS_CALLS), self.store, deadline=self.deadline
-        )
+        sync_registry = SyncRegistry(self.store, primary=settings.primary_topic_arn, timing=settings.timing)
+        secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+        registries = SiteRegistries(settings, secrets, sync_registry.capabilities, deadline=self.deadline)
         return Receiver(
             role=settings.site_role,
             store=self.store,
-            registry=SyncRegistry(self.store, primary=settings.primary_topic_arn, timing=settings.timing),
+            registry=sync_registry,
             registries=registries.get,
             reread=registries.reread,
             reporter=Reporter(

@@ -22,7 +22,7 @@ from geosync.oci.options import ClientOptions
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
-from geosync.pair.site_registries import Registries
+from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
 from geosync.sync_registry.items import PARKED_DUE, Owed, Row
@@ -99,8 +99,8 @@ class Secondary:
         self.registries = Registries(
             primary=reader,
             secondary=writer,
-            remover=TagRemover(writer),
-            capabilities=KnownCapabilities(self.store, writer) if probing else lambda _: Capabilities(),
+            remover=TagRemover(),
+            capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
         reporter = Reporter(

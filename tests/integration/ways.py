@@ -11,10 +11,13 @@ from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy
 
 from geosync.copying.copy import Copier, CopyResult
+from geosync.copying.route import Route
 from geosync.oci.client import RegistryClient
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Manifest
+from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.pair import Pair
 
 ACCEPT = ", ".join(
     (
@@ -49,15 +52,12 @@ class Way:
         for one in (self.reader, self.writer, self.make, self._there, self.source, self.destination):
             one.close()
 
+    @property
+    def pair(self) -> Pair:
+        return Pair(Repository(self.reader, self.repository), Repository(self.writer, self.repository))
+
     def copier(self) -> Copier:
-        return Copier(
-            self.reader,
-            self.repository,
-            self.writer,
-            self.repository,
-            before_tag_write=lambda: None,
-            capabilities=self.capabilities,
-        )
+        return Copier(Route(pair=self.pair, capabilities=self.capabilities), before_tag_write=lambda: None)
 
     def look(self, reference: str) -> Manifest:
         manifest = self.reader.get_manifest(self.repository, reference)

@@ -26,6 +26,10 @@ class Threads:
         """At most `limit` threads that run what is submitted. Use it as a context manager."""
         return ThreadPoolExecutor(limit, thread_name_prefix=name)
 
+    def lock(self) -> threading.Lock:
+        """A lock that is held over requests; one that guards a few lines need not come from here."""
+        return threading.Lock()
+
     def event(self) -> threading.Event:
         """A flag to wait for."""
         return threading.Event()

@@ -206,7 +206,7 @@ def test_distribution_is_probed_to_be_what_the_defaults_say(
     request: pytest.FixtureRequest, ways: Ways, plain_registry: Place, place: str, repository: str
 ) -> None:
     way = ways(plain_registry, request.getfixturevalue(place), repository)
-    assert probe(way.writer, repository) == Capabilities()
+    assert probe(way.pair.secondary) == Capabilities()
     assert sum(count for (_, kind), count in way.destination.counts().items() if kind != "token") <= 9
 
 

@@ -16,6 +16,7 @@ from tests.integration.vendors.world import DOUBLES, World, wait_for
 from tests.support.proxy import Call
 
 from geosync.errors import Unauthorized
+from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
 from geosync.registries.vendors import find
 from geosync.sync_registry.items import SYNCED
@@ -105,8 +106,8 @@ def test_a_tag_is_removed_alone(world: World, name: str, below: str) -> None:
     registry = world.open(name, double)
     image = world.beside.image(below, "v1", layers=1)
     world.beside.retag(image, "v2")
-    TagRemover(registry).remove(below, "v1", before_tag_write=lambda: None)
-    TagRemover(registry).remove(below, "never-there", before_tag_write=lambda: None)
+    TagRemover().remove(Repository(registry, below), "v1", before_tag_write=lambda: None)
+    TagRemover().remove(Repository(registry, below), "never-there", before_tag_write=lambda: None)
     assert registry.head_manifest(below, "v1") is None
     seen = registry.head_manifest(below, "v2")
     assert seen is not None

@@ -99,7 +99,7 @@ class Site:
 
     def order(self) -> list[str]:
         """The references as a holder takes them."""
-        backlog = Backlog(self.registry, REPOSITORY, clock=self.clock.now_ms)
+        backlog = Backlog(self.registry, REPOSITORY, self.clock)
         backlog.refill({})
         return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
 

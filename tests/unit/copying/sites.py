@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.copying.copy import Copier
+from geosync.copying.route import Route
 from geosync.oci.manifests import Manifest
+from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.pair import Pair
 
 REPOSITORY = "team/app"
 
@@ -19,22 +24,19 @@ class Site:
         self.destination = FakeRegistry("destination:5000", **habits)
         self.guarded = 0
 
-    def copier(self, parallelism: int = 8) -> Copier:
+    @property
+    def pair(self) -> Pair:
+        return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, "mirror/app"))
+
+    def copier(self, parallelism: int = 8, *, before_tag_write: Callable[[], None] | None = None) -> Copier:
         habits = Capabilities(
             checks_blobs=self.destination.checks_blobs,
             checks_children=self.destination.checks_children,
             mounts=self.destination.mounts,
             referrers_api=self.destination.referrers_api,
         )
-        return Copier(
-            self.source,
-            REPOSITORY,
-            self.destination,
-            "mirror/app",
-            before_tag_write=self.guard,
-            capabilities=habits,
-            parallelism=parallelism,
-        )
+        route = Route(pair=self.pair, capabilities=habits, parallelism=parallelism)
+        return Copier(route, before_tag_write=before_tag_write or self.guard)
 
     def guard(self) -> None:
         self.guarded += 1

@@ -13,7 +13,6 @@ from tests.unit.copying.fakes import FakeRegistry, descriptor_of, digest_of
 from tests.unit.copying.sites import REPOSITORY, Site, layers
 
 from geosync.copying import blobs, graph
-from geosync.copying.copy import Copier
 from geosync.errors import (
     BlobsUnknown,
     GeosyncError,
@@ -113,7 +112,7 @@ def test_a_lost_lease_ends_the_copy_before_the_tag_is_written(site: Site) -> Non
         raise LeaseLost("somebody else has it")
 
     with (
-        Copier(site.source, REPOSITORY, site.destination, REPOSITORY, before_tag_write=lost) as copier,
+        site.copier(before_tag_write=lost) as copier,
         pytest.raises(LeaseLost),
     ):
         copier.copy(image, "v1")
@@ -305,7 +304,7 @@ def test_a_registry_that_says_busy_is_not_asked_again_at_once(site: Site) -> Non
 
 
 def test_an_unanswered_upload_that_landed_is_not_sent_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blobs, "COMMIT_LOOKS", (0.0, 0.001, 0.001))
+    monkeypatch.setattr(blobs, "COMMIT_LOOKS_S", (0.0, 0.001, 0.001))
     monkeypatch.setattr(blobs, "LONG_COMMIT", 0)
     image = site.source.add_image(*layers(1))
     slow = image.blobs[1].digest

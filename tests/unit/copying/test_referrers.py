@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,9 +11,12 @@ from tests.unit.copying.fakes import FakeRegistry, descriptor_of
 
 from geosync.copying import referrers
 from geosync.copying.copy import Copier
+from geosync.copying.route import Route
 from geosync.errors import LeaseLost, MalformedManifest
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.pair import Pair
 
 REPOSITORY = "team/app"
 GONE = f"sha256:{'0' * 64}"
@@ -32,15 +36,14 @@ class ByName(FakeRegistry):
         return found if digest in self.manifests else None
 
 
-def copier(source: FakeRegistry, destination: FakeRegistry) -> Copier:
-    return Copier(
-        source,
-        REPOSITORY,
-        destination,
-        REPOSITORY,
-        before_tag_write=lambda: None,
+def copier(
+    source: FakeRegistry, destination: FakeRegistry, *, before_tag_write: Callable[[], None] = lambda: None
+) -> Copier:
+    route = Route(
+        pair=Pair(Repository(source, REPOSITORY), Repository(destination, REPOSITORY)),
         capabilities=Capabilities(referrers_api=destination.referrers_api),
     )
+    return Copier(route, before_tag_write=before_tag_write)
 
 
 def test_the_fallback_tag_of_a_digest_is_that_of_the_specification() -> None:
@@ -91,7 +94,7 @@ def test_an_answer_about_what_is_gone_does_not_say_that_there_is_no_api() -> Non
     source = ByName(referrers_api=True)
     image = source.add_image(b"layer")
     signature = sign(source, image)
-    listings = referrers.Listings(source, REPOSITORY)
+    listings = referrers.Listings(Repository(source, REPOSITORY))
     assert listings.of(GONE) == []
     assert not listings.unavailable
     assert [one.digest for one in listings.of(image.digest)] == [signature.digest]
@@ -102,7 +105,7 @@ def test_an_answer_about_what_is_gone_does_not_say_that_there_is_no_api() -> Non
 def test_one_answer_about_what_is_there_does() -> None:
     source = ByName(referrers_api=False)
     image = source.add_image(b"layer")
-    listings = referrers.Listings(source, REPOSITORY)
+    listings = referrers.Listings(Repository(source, REPOSITORY))
     assert listings.of(GONE) == []
     assert listings.of(image.digest) == []
     assert listings.unavailable
@@ -175,7 +178,7 @@ def test_the_fallback_tag_is_a_tag_and_asks_the_guard() -> None:
     source, destination = FakeRegistry(referrers_api=True), FakeRegistry()
     signature = sign(source, source.add_image(b"layer"))
     with (
-        Copier(source, REPOSITORY, destination, REPOSITORY, before_tag_write=lost) as one,
+        copier(source, destination, before_tag_write=lost) as one,
         pytest.raises(LeaseLost),
     ):
         one.copy(signature, None)

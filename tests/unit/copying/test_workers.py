@@ -15,7 +15,7 @@ def _alive() -> set[threading.Thread]:
 def test_tasks_that_wait_run_smallest_first() -> None:
     order: list[int] = []
     busy, done = threading.Event(), threading.Event()
-    workers = Workers(threads=1, heavy=1)
+    workers = Workers(most=1, most_heavy=1)
 
     def task(size: int) -> Callable[[], None]:
         return lambda: order.append(size)
@@ -34,7 +34,7 @@ def test_tasks_that_wait_run_smallest_first() -> None:
 
 
 def test_heavy_tasks_are_bounded_and_do_not_hold_up_light_ones() -> None:
-    workers = Workers(threads=6, heavy=2)
+    workers = Workers(most=6, most_heavy=2)
     started, release, light = threading.Semaphore(0), threading.Event(), threading.Event()
 
     def heavy() -> None:
@@ -55,7 +55,7 @@ def test_heavy_tasks_are_bounded_and_do_not_hold_up_light_ones() -> None:
 
 
 def test_as_many_tasks_run_at_once_as_there_are_threads() -> None:
-    workers = Workers(threads=4, heavy=4)
+    workers = Workers(most=4, most_heavy=4)
     together = threading.Barrier(4)
     passed = threading.Semaphore(0)
 
@@ -70,7 +70,7 @@ def test_as_many_tasks_run_at_once_as_there_are_threads() -> None:
 
 
 def test_one_thread_gets_through_tasks_that_submit_tasks() -> None:
-    workers = Workers(threads=1, heavy=1)
+    workers = Workers(most=1, most_heavy=1)
     done = threading.Event()
 
     def down(depth: int) -> None:
@@ -86,7 +86,7 @@ def test_one_thread_gets_through_tasks_that_submit_tasks() -> None:
 
 def test_after_close_no_thread_is_alive_and_nothing_begins() -> None:
     before = _alive()
-    workers = Workers(threads=3, heavy=1)
+    workers = Workers(most=3, most_heavy=1)
     began, release = threading.Event(), threading.Event()
     late: list[str] = []
 

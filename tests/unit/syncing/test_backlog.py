@@ -10,7 +10,7 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.sweep import FAILED_SHARE
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.syncing.backlog import COOLDOWNS, LINGER, PATIENCE, TAKE, Backlog
+from geosync.syncing.backlog import COOLDOWNS_S, LINGER_S, PATIENCE_S, TAKE, Backlog
 
 REPOSITORY = "team/app"
 CHILD = Reference.digest("sha256:" + "a" * 64)
@@ -28,7 +28,7 @@ def registry(clock: FakeClock) -> SyncRegistry:
 
 @pytest.fixture
 def backlog(registry: SyncRegistry, clock: FakeClock) -> Backlog:
-    return Backlog(registry, REPOSITORY, clock=clock.now_ms, monotonic=clock.monotonic_s)
+    return Backlog(registry, REPOSITORY, clock)
 
 
 def mark(registry: SyncRegistry, name: str) -> Owed:
@@ -107,9 +107,9 @@ def test_a_digest_waits_for_the_index_that_may_bring_it(
     backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.mark(REPOSITORY, CHILD, Mark(expects=CHILD.value))
-    assert backlog.refill({}) == pytest.approx(PATIENCE)
+    assert backlog.refill({}) == pytest.approx(PATIENCE_S)
     assert taken(backlog) is None
-    clock.pass_(PATIENCE)
+    clock.pass_(PATIENCE_S)
     assert taken(backlog) == CHILD.value
 
 
@@ -118,7 +118,7 @@ def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
 ) -> None:
     soon, later = mark(registry, "soon"), mark(registry, "later")
     registry.postpone(soon, clock.now + 2_000)
-    registry.postpone(later, clock.now + round(LINGER * 1000) + 1)
+    registry.postpone(later, clock.now + round(LINGER_S * 1000) + 1)
     assert backlog.refill({}) == pytest.approx(2.0)
     clock.pass_(2.0)
     assert [taken(backlog), taken(backlog)] == ["soon", None]
@@ -127,13 +127,13 @@ def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
 def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often(
     backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    for pause in (*COOLDOWNS, COOLDOWNS[-1]):
+    for pause in (*COOLDOWNS_S, COOLDOWNS_S[-1]):
         mark(registry, "v1")
-        backlog.references_came_in()
+        backlog.ask_again()
         backlog.refill({})
         owed = backlog.take(idle=True)
         assert owed is not None
-        backlog.ended(owed, marked_again=True)
+        backlog.note_ended(owed, marked_again=True)
         assert backlog.refill({}) == pytest.approx(pause)
         assert taken(backlog) is None
         clock.pass_(pause)
@@ -146,3 +146,16 @@ def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, re
     assert taken(backlog) == "v1"
     assert taken(backlog, idle=False) is None
     assert taken(backlog, idle=True) == "*"
+
+
+def test_nothing_is_waited_for_while_the_whole_repository_waits_for_the_others(
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+) -> None:
+    registry.mark(REPOSITORY, Reference.whole())
+    soon = mark(registry, "soon")
+    registry.postpone(soon, clock.now + 2_000)
+    assert backlog.refill({}) == pytest.approx(2.0)
+    clock.pass_(2.0)
+    assert taken(backlog) == "soon"
+    assert backlog.refill({soon.reference}) is None
+    assert backlog.refill({}) == 0

@@ -16,8 +16,8 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
-from geosync.pair.site_registries import Registries
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.changes import Key, Update

@@ -14,6 +14,7 @@ from geosync.copying.referrers import Listings, lacking
 from geosync.errors import ContentError
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor
+from geosync.oci.repository import Repository
 from geosync.registries.registry import Registry
 
 
@@ -30,9 +31,8 @@ class MissingReferrers:
         check: Callable[[], None],
     ) -> None:
         """`check` raises OutOfTime when the holder stops."""
-        self._listings = Listings(primary, repository)
-        self._secondary = secondary
-        self._secondary_repository = secondary_repository
+        self._listings = Listings(Repository(primary, repository))
+        self._secondary = Repository(secondary, secondary_repository)
         self._check = check
 
     @property
@@ -55,9 +55,7 @@ class MissingReferrers:
             may_be_index = looked is None or media_types.is_index(looked.media_type)
             roots = [(digest, may_be_index)]
             try:
-                missing.update(
-                    one.digest for one in lacking(self._listings, self._secondary, self._secondary_repository, roots)
-                )
+                missing.update(one.digest for one in lacking(self._listings, self._secondary, roots))
             except ContentError:
                 unread.add(digest)
 

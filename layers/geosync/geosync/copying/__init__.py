@@ -1,6 +1,7 @@
 """Copying one manifest with everything below it from the primary's registry to the secondary's.
 
 ```
+route.py       one pair, with what a holder knows of the way between its two repositories
 copy.py        the copy: PUT the manifest, bring what the registry names missing, PUT it again
 graph.py       which parts wait for which: in flight, done, loops, bounds. No I/O
 workers.py     the threads: small things first, no task ever waits for another

@@ -1,20 +1,18 @@
 """One blob from the primary to the secondary: found there, mounted there, or streamed there.
 
 distribution-spec 1.1, "Pushing blobs": POST (with a mount from the destination's own repository, which is the existence
-check), then one PUT that streams what a GET at the source gives. Nothing is kept but the block in hand. Only a layer
-that cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
+check), then one PUT that streams what a GET at the source gives. Only the block in hand is in memory. Only a layer that
+cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Container
 from contextlib import suppress
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
-from geosync.copying.uploads import Uploads
+from geosync.copying.route import Route
 from geosync.errors import (
     GeosyncError,
     LayerUnfinished,
@@ -28,14 +26,13 @@ from geosync.errors import (
     Unauthorized,
 )
 from geosync.oci.blobs import BlobReader
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
 from geosync.oci.throttle import PAUSES, is_short_throttle
 from geosync.oci.uploads import Upload
-from geosync.pair.pace import ENOUGH, Pace
+from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
 
-COMMIT_LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0)
+COMMIT_LOOKS_S = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the looks for a large blob that was sent whole and not answered: storage may yet commit it."""
 LONG_COMMIT = 16 * 1024 * 1024
 """Bytes from which that is worth the wait; less is sent again sooner than it is waited for."""
@@ -45,7 +42,7 @@ if the registry takes it."""
 
 
 class Stopped(GeosyncError):
-    """Nobody wants this blob any more. Gets a transfer out of the client; no caller of the copier sees it."""
+    """Nobody wants this blob any more. It ends a transfer inside the client; no caller of the copier sees it."""
 
 
 class _TokenRanOut(GeosyncError):
@@ -59,57 +56,43 @@ class _Throttled(GeosyncError):
 class BlobMover:
     """Brings blobs of one repository to another. Thread-safe.
 
-    `mounts`: the destination answers a mount from its own repository with 201 if the blob is there; else it is looked
-    for with a HEAD first. `uploads` are the layers under way, `pace` how fast they go. What is in `distrusted` is sent
-    whatever the destination says that it has.
+    Where the destination `mounts`, it answers a mount from its own repository with 201 if the blob is there; elsewhere
+    the blob is looked for with a HEAD first. What is in `distrusted` is sent whatever the destination says that it has.
     """
 
-    def __init__(
-        self,
-        source: RegistryClient,
-        source_repository: str,
-        destination: RegistryClient,
-        destination_repository: str,
-        *,
-        mounts: bool,
-        mount_from: str | None = None,
-        uploads: Uploads | None = None,
-        pace: Pace | None = None,
-        distrusted: Container[str] = (),
-    ) -> None:
-        self._source = source
-        self._source_repository = source_repository
-        self._destination = destination
-        self._repository = destination_repository
-        self._mounts = mounts
-        self._mount_from = mount_from
+    def __init__(self, route: Route, *, distrusted: Container[str] = ()) -> None:
+        self._route = route
+        self._source = route.source
+        self._destination = route.destination
+        self._registry = route.destination.client
         self._distrusted = distrusted
-        self._uploads = uploads or Uploads()
-        self._pace = pace or Pace()
-        self._deadline = destination.deadline
+        self._uploads = route.uploads
+        self._pace = route.pace
+        self._clock = route.clock
+        self._deadline = route.deadline
         self._refuses_chunks = False
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time = route.threads.lock()
 
     def bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
 
-        One that has `urls` is left there where the source does not have it (None then, too).
+        A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
         when it says true.
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
-        closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source has
-        it no more, DigestMismatch or SizeMismatch when the source's bytes are not the blob's, TooLarge when the
+        closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
+        longer has it, DigestMismatch or SizeMismatch when the source's bytes are not the blob's, TooLarge when the
         destination takes no such blob, LayerUnfinished when a layer had most of this invocation and is no further, and
         what the second attempt raised.
         """
-        if blob.urls and self._source.head_blob(self._source_repository, blob.digest) is None:
+        if blob.urls and self._source.head_blob(blob.digest) is None:
             return None
-        limits = self._destination.upload_limits
+        limits = self._registry.upload_limits
         if limits.max_blob is not None and blob.size > limits.max_blob:
             raise TooLarge(
-                f"layer {blob.digest} of {blob.size} bytes: {self._destination.name} takes no layer of more than "
+                f"layer {blob.digest} of {blob.size} bytes: {self._registry.name} takes no layer of more than "
                 f"{limits.max_blob}"
             )
         too_much = limits.max_body is not None and blob.size > limits.max_body
@@ -130,7 +113,7 @@ class BlobMover:
                 raise
 
     def _goes_in_chunks(self, blob: Descriptor, kept: KeptUpload | None) -> bool:
-        limits = self._destination.upload_limits
+        limits = self._registry.upload_limits
         if not limits.chunked or self._refuses_chunks:
             return False
         if kept is not None or (limits.max_body is not None and blob.size > limits.max_body):
@@ -140,21 +123,12 @@ class BlobMover:
     def _in_chunks(self, blob: Descriptor, kept: KeptUpload | None, stopped: Callable[[], bool]) -> int | None:
         def close(blob: Descriptor, upload: Upload) -> None:
             try:
-                self._destination.close_upload(upload, blob.digest, blob.size)
+                self._registry.close_upload(upload, blob.digest, blob.size)
             except OutcomeUnknown:
-                if not self._appears(blob, COMMIT_LOOKS, stopped):
+                if not self._appears(blob, COMMIT_LOOKS_S, stopped):
                     raise
 
-        mover = ChunkedMover(
-            self._source,
-            self._source_repository,
-            self._destination,
-            self._repository,
-            begin=self._begin,
-            close=close,
-            uploads=self._uploads,
-            pace=self._pace,
-        )
+        mover = ChunkedMover(self._route, begin=self._begin, close=close)
         return mover.bring(blob, kept, lambda: _check(stopped))
 
     def _in_one_piece(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
@@ -181,36 +155,34 @@ class BlobMover:
         if upload is None:
             return None
         _check(stopped)
-        started = time.monotonic()
-        with self._source.open_blob(self._source_repository, blob) as reader:
+        started = self._clock.monotonic_s()
+        with self._source.open_blob(blob) as reader:
             body = _StoppableBody(reader, stopped)
             try:
                 self._put(blob, upload, body, stopped)
             except (OutOfTime, Stopped) as error:
-                self._cut_off(blob, len(reader) - body.left, time.monotonic() - started, error)
-            self._pace.note(len(reader), time.monotonic() - started)
+                self._cut_off(blob, len(reader) - body.left, self._clock.monotonic_s() - started, error)
+            self._pace.note(len(reader), self._clock.monotonic_s() - started)
             return len(reader)
 
     def _begin(self, blob: Descriptor) -> Upload | None:
         """Begin an upload, None when the blob is there."""
         if blob.digest in self._distrusted:
-            return self._destination.begin_upload(self._repository)
-        if self._mount_from is not None:
+            return self._destination.begin_upload()
+        if self._route.mount_from is not None:
             with suppress(NotFound, Refused):
-                upload = self._destination.begin_upload(
-                    self._repository, mount=blob.digest, mount_from=self._mount_from
-                )
+                upload = self._destination.begin_upload(mount=blob.digest, mount_from=self._route.mount_from)
                 return None if upload is None or self._is_there(blob) else upload
-        if self._mounts:
-            return self._destination.begin_upload(self._repository, mount=blob.digest, mount_from=self._repository)
-        return None if self._is_there(blob) else self._destination.begin_upload(self._repository)
+        if self._route.capabilities.mounts:
+            return self._destination.begin_upload(mount=blob.digest, mount_from=self._destination.name)
+        return None if self._is_there(blob) else self._destination.begin_upload()
 
     def _put(self, blob: Descriptor, upload: Upload, body: _StoppableBody, stopped: Callable[[], bool]) -> None:
         try:
-            self._destination.put_blob(upload, blob.digest, body)
+            self._registry.put_blob(upload, blob.digest, body)
         except OutcomeUnknown:
             may_commit = body.left == 0 and len(body) >= LONG_COMMIT
-            if not self._appears(blob, COMMIT_LOOKS if may_commit else COMMIT_LOOKS[:1], stopped):
+            if not self._appears(blob, COMMIT_LOOKS_S if may_commit else COMMIT_LOOKS_S[:1], stopped):
                 raise
         except Unauthorized as error:
             # Amazon ECR refuses a password that has ended with a 403. One that may not push is refused again.
@@ -221,26 +193,26 @@ class BlobMover:
             raise
 
     def _cut_off(self, blob: Descriptor, moved: int, seconds: float, error: OutOfTime | Stopped) -> NoReturn:
-        """Note what became of a layer that ended too soon, and raise LayerUnfinished if the whole invocation had it."""
+        """Note how far a layer came that ended too soon; raise LayerUnfinished if it had most of the invocation."""
         self._pace.note(moved, seconds)
         if seconds < self._deadline.given * ENOUGH or blob.size < LARGE:
             raise error
-        self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._destination.name))
+        self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
         if isinstance(error, Stopped):
             raise error
-        if self._destination.upload_limits.chunked and not self._refuses_chunks:
+        if self._registry.upload_limits.chunked and not self._refuses_chunks:
             why = "it goes in chunks from now on"
         else:
-            why = f"{self._destination.name} takes a layer only in one piece, and it has to fit into one invocation"
+            why = f"{self._registry.name} takes a layer only in one piece, and it has to fit into one invocation"
         sent = f"{moved} of {blob.size} bytes were sent in {seconds:.0f} s when the invocation ended"
         raise LayerUnfinished(f"layer {blob.digest}: {sent}; {why}") from error
 
     def _is_there(self, blob: Descriptor) -> bool:
-        return blob.fits(self._destination.head_blob(self._repository, blob.digest))
+        return blob.fits(self._destination.head_blob(blob.digest))
 
     def _appears(self, blob: Descriptor, looks: tuple[float, ...], stopped: Callable[[], bool]) -> bool:
         for seconds in looks:
-            time.sleep(seconds)
+            self._clock.sleep(seconds)
             _check(stopped)
             if self._is_there(blob):
                 return True
@@ -271,7 +243,7 @@ def _check(stopped: Callable[[], bool]) -> None:
 
 
 def _is_worth_a_new_session(error: RegistryError) -> bool:
-    """Whether it was an accident, a lost upload session or a broken connection, and not what a registry decided."""
+    """Tell an accident (a lost upload session, a broken connection) from what a registry decided."""
     if any(code.startswith("BLOB_UPLOAD_") for code in error.codes):
         return True
     return isinstance(error, RegistryUnavailable) and error.status is None

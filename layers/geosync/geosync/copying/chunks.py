@@ -1,19 +1,18 @@
 """One layer in chunks, for when it cannot finish in one invocation: each chunk that was taken stays.
 
 A chunk ends before the invocation does, so that the next one goes on where it ended: Distribution 2.8 drops an upload
-whose PATCH broke in the middle. Where a registry does not (Distribution 3), it is asked how far the chunk came, and
-that is gone on with. Where its word is not to be relied on (Amazon ECR), the same chunk is sent again. An upload that
-died is begun anew, once in an invocation. The rest of the source's bytes is asked for with a Range; that all of them
-belong together is proved by the destination, which checks the digest when the upload is closed.
+whose PATCH broke in the middle. A registry that keeps it (Distribution 3) is asked how far the chunk came, and the copy
+goes on there. Where its word is not to be relied on (Amazon ECR), the same chunk is sent again. An upload that died is
+begun anew, once in an invocation. A Range asks the source for the rest of the bytes. The destination proves that all of
+them belong together: it checks the digest when the upload is closed.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from geosync.copying.uploads import Uploads
+from geosync.copying.route import Route
 from geosync.errors import (
     LayerUnfinished,
     NotFound,
@@ -24,10 +23,9 @@ from geosync.errors import (
     Unauthorized,
 )
 from geosync.oci.blobs import BlobReader
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor
 from geosync.oci.uploads import COMMIT_BYTES_PER_SECOND, Upload
-from geosync.pair.pace import ENOUGH, Pace
+from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
 
 MAX_BROKEN = 3
@@ -40,7 +38,7 @@ class ChunksRefused(Exception):
 
 @dataclass(slots=True)
 class _Course:
-    """Where a layer is: `offset` bytes are in `upload`; `moved` of them by this invocation."""
+    """The place where a layer is: `offset` bytes are in `upload`, and this invocation moved `moved` of them."""
 
     upload: Upload
     offset: int = 0
@@ -56,32 +54,28 @@ class ChunkedMover:
 
     def __init__(
         self,
-        source: RegistryClient,
-        source_repository: str,
-        destination: RegistryClient,
-        destination_repository: str,
+        route: Route,
         *,
         begin: Callable[[Descriptor], Upload | None],
         close: Callable[[Descriptor, Upload], None],
-        uploads: Uploads,
-        pace: Pace,
     ) -> None:
-        self._source = source
-        self._source_repository = source_repository
-        self._destination = destination
-        self._repository = destination_repository
+        self._source = route.source
+        self._destination = route.destination
+        self._registry = route.destination.client
         self._begin = begin
         self._close = close
-        self._uploads = uploads
-        self._pace = pace
-        self._deadline = destination.deadline
+        self._uploads = route.uploads
+        self._pace = route.pace
+        self._clock = route.clock
+        self._deadline = route.deadline
 
     def bring(self, blob: Descriptor, kept: KeptUpload | None, check: Callable[[], None]) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
 
-        `kept` is what an earlier invocation left of it. `check` is called between chunks; what it raises ends it there.
-        What was taken is kept whatever ends it. Raises OutOfTime when it goes on in the next invocation,
-        LayerUnfinished when it had most of this one and is no further, ChunksRefused, and what the registries raise.
+        `kept` is what an earlier invocation left of it. `check` is called between chunks; what it raises ends the call.
+        What the destination took is kept, whatever ends the call. Raises OutOfTime when the layer goes on in the next
+        invocation, LayerUnfinished when it had most of this one and is no further, ChunksRefused, and what the
+        registries raise.
         """
         try:
             course = self._go_on(blob, kept)
@@ -89,7 +83,7 @@ class ChunkedMover:
             if kept is not None:
                 self._uploads.keep(kept)
             raise
-        started = time.monotonic()
+        started = self._clock.monotonic_s()
         try:
             for last in (False, True):
                 if course is None:
@@ -100,7 +94,7 @@ class ChunkedMover:
                 try:
                     self._send(blob, course, check)
                 except RegistryError as error:
-                    if last or error.registry != self._destination.name or not _is_lost(error):
+                    if last or error.registry != self._registry.name or not _is_lost(error):
                         raise
                     course = None
                 else:
@@ -108,7 +102,7 @@ class ChunkedMover:
             raise AssertionError("the second upload returns or raises")
         except BaseException as error:
             left = self._keep(blob, kept, course)
-            self._judge(error, left, kept, time.monotonic() - started)
+            self._judge(error, left, kept, self._clock.monotonic_s() - started)
             raise
 
     def _judge(self, error: BaseException, left: KeptUpload, kept: KeptUpload | None, seconds: float) -> None:
@@ -120,16 +114,16 @@ class ChunkedMover:
             raise LayerUnfinished(f"layer {left.digest} is no further than {far}: {what} in {seconds:.0f} s") from error
 
     def _go_on(self, blob: Descriptor, kept: KeptUpload | None) -> _Course | None:
-        """Take up what was left, None when that is gone, or was somewhere else."""
-        if kept is None or kept.path is None or kept.registry != self._destination.name or kept.size != blob.size:
+        """Take up the upload that was left; None when it is gone, or was somewhere else."""
+        if kept is None or kept.path is None or kept.registry != self._registry.name or kept.size != blob.size:
             return None
-        upload = self._destination.kept_upload(self._repository, kept.path)
+        upload = self._destination.kept_upload(kept.path)
         if upload is None:
             return None
         course = _Course(upload, kept.offset)
-        if self._destination.upload_limits.tells_offset:
+        if self._registry.upload_limits.tells_offset:
             try:
-                course.upload, told = self._destination.upload_status(upload)
+                course.upload, told = self._registry.upload_status(upload)
             except (NotFound, Refused):
                 return None
             except RegistryUnavailable as error:
@@ -145,7 +139,7 @@ class ChunkedMover:
         broken = 0
         while course.offset < blob.size:
             before = course.offset
-            with self._source.open_blob(self._source_repository, blob, offset=course.offset) as reader:
+            with self._source.open_blob(blob, offset=course.offset) as reader:
                 error = self._stream(blob, reader, course, check)
             if error is not None:
                 broken = 1 if course.offset > before else broken + 1
@@ -163,22 +157,22 @@ class ChunkedMover:
         while course.offset < blob.size:
             check()
             size = self._next(blob, course)
-            started = time.monotonic()
+            started = self._clock.monotonic_s()
             try:
-                upload = self._destination.put_chunk(course.upload, course.offset, _Chunk(reader, size))
+                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size))
             except RegistryError as error:
-                if error.registry != self._destination.name:
+                if error.registry != self._registry.name:
                     raise
                 self._recover(error, course, size)
                 return error
             course.upload = upload
             course.offset += size
             course.moved += size
-            self._pace.note(size, time.monotonic() - started)
+            self._pace.note(size, self._clock.monotonic_s() - started)
         return None
 
     def _next(self, blob: Descriptor, course: _Course) -> int:
-        limits, rest = self._destination.upload_limits, blob.size - course.offset
+        limits, rest = self._registry.upload_limits, blob.size - course.offset
         self._deadline.check()
         size = self._pace.chunk(rest, self._deadline, limits, course.upload)
         if size is None:
@@ -189,7 +183,7 @@ class ChunkedMover:
         """Find out where to go on after a chunk of `size` bytes was not taken; raises `error` where that is nowhere."""
         if isinstance(error, Unauthorized):
             return  # the token ran out (Amazon ECR says 403); the next request has another
-        limits = self._destination.upload_limits
+        limits = self._registry.upload_limits
         misplaced = error.status == 416
         if isinstance(error, Refused) and not misplaced and course.offset == 0:
             raise ChunksRefused from error
@@ -198,7 +192,7 @@ class ChunkedMover:
         if not misplaced and not (isinstance(error, RegistryUnavailable) and error.status not in (429, 503)):
             raise error
         if limits.tells_offset:
-            upload, told = self._destination.upload_status(course.upload)
+            upload, told = self._registry.upload_status(course.upload)
             if told is None or not course.offset <= told <= course.offset + size:
                 raise error
             course.moved += told - course.offset
@@ -207,13 +201,13 @@ class ChunkedMover:
             raise error
 
     def _keep(self, blob: Descriptor, kept: KeptUpload | None, course: _Course | None) -> KeptUpload:
-        """Leave what is there for whoever goes on; of an upload elsewhere, only how far it came."""
-        path = self._destination.keepable(course.upload) if course is not None and course.offset else None
+        """Leave what is there for the next invocation; of an upload that cannot be kept, only how far it came."""
+        path = self._registry.keepable(course.upload) if course is not None and course.offset else None
         offset = course.offset if course is not None else 0
         left = KeptUpload(
             digest=blob.digest,
             size=blob.size,
-            registry=self._destination.name,
+            registry=self._registry.name,
             path=path,
             offset=offset if path is not None else 0,
             furthest=max(offset, kept.furthest if kept is not None else 0),
@@ -241,6 +235,6 @@ class _Chunk:
 
 
 def _is_lost(error: RegistryError) -> bool:
-    """Whether the registry knows the upload no more, has it at another place, or holds other bytes than the blob's."""
+    """True if the registry forgot the upload, has it at another place, or holds other bytes than the blob's."""
     codes = any(code.startswith("BLOB_UPLOAD_") or code in ("DIGEST_INVALID", "RANGE_INVALID") for code in error.codes)
     return codes or error.status in (404, 416)

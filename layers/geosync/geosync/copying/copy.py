@@ -10,19 +10,16 @@ from the same repository is its existence check. Requests, with the caller's GET
     a new config on layers that are there    7
 
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
-only. That is a HEAD at the source more, and nothing else where the source has it not.
+only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
 
 To a far source that is two rounds for an image (manifest; blobs, side by side) and three for an index.
 
-Nothing waits inside a thread for another thread: a part that is there starts what waited for it (graph.py, workers.py).
-So children of any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its
-siblings do.
+No thread waits for another one: a part that is there starts what waited for it (graph.py, workers.py). So children of
+any depth need no pools of their own, and a child's blobs begin when that child is read, whatever its siblings do.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,16 +27,12 @@ from types import TracebackType
 
 from geosync.copying import referrers
 from geosync.copying.blobs import BlobMover, Stopped
-from geosync.copying.graph import Graph, Part, Run
-from geosync.copying.uploads import Uploads
+from geosync.copying.graph import CopyRun, Graph, Part
+from geosync.copying.route import Route
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryUnavailable
 from geosync.oci import media_types
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
-from geosync.pair.capabilities import Capabilities
-from geosync.pair.pace import Pace
-from geosync.pair.site_registries import PARALLELISM
 
 HEAVY_PARALLELISM = 6
 """Large layers in flight for one repository (workers.HEAVY says from which size)."""
@@ -50,7 +43,7 @@ MAX_PUTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyResult:
-    """What one call of `Copier.copy` cost. What it shared with another call counts for whichever came first."""
+    """The cost of one call of `Copier.copy`. A part that two calls share counts for the one that came first."""
 
     bytes_copied: int
     blobs_copied: int
@@ -61,49 +54,25 @@ class CopyResult:
 
 
 class Copier:
-    """Copies manifests of one repository from the primary to the secondary: one per run of a holder. Thread-safe.
+    """Copies manifests of one repository from the primary to the secondary; each holder has one. Thread-safe.
 
-    Each blob and each child moves once in the life of a copier, however many references are copied by however many
-    threads. Use it as a context manager: afterwards none of its threads is alive.
+    Each blob and each child moves once in the life of a copier, however many references and threads there are. Use it
+    as a context manager: afterwards none of its threads is alive.
 
     `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
-    `uploads` are the layers that are under way, and are left under way; `pace` is how fast layers go. `mount_from` is
-    another repository of the destination that most likely has the blobs: this one's, before it was renamed.
     """
 
-    def __init__(
-        self,
-        source: RegistryClient,
-        source_repository: str,
-        destination: RegistryClient,
-        destination_repository: str,
-        *,
-        before_tag_write: Callable[[], None],
-        capabilities: Capabilities | None = None,
-        parallelism: int = PARALLELISM,
-        uploads: Uploads | None = None,
-        pace: Pace | None = None,
-        mount_from: str | None = None,
-    ) -> None:
-        self._source = source
-        self._source_repository = source_repository
-        self._destination = destination
-        self._repository = destination_repository
+    def __init__(self, route: Route, *, before_tag_write: Callable[[], None]) -> None:
+        self._route = route
+        self._source = route.source
+        self._destination = route.destination
         self._before_tag_write = before_tag_write
-        self._capabilities = capabilities or Capabilities()
-        self._mover = BlobMover(
-            source,
-            source_repository,
-            destination,
-            destination_repository,
-            mounts=self._capabilities.mounts,
-            uploads=uploads,
-            pace=pace,
-            mount_from=mount_from,
-        )
+        self._mover = BlobMover(route)
         self._graph = Graph()
-        self._workers = Workers(threads=parallelism, heavy=min(HEAVY_PARALLELISM, parallelism))
-        self._fallback_lock = threading.Lock()
+        self._workers = Workers(
+            most=route.parallelism, most_heavy=min(HEAVY_PARALLELISM, route.parallelism), threads=route.threads
+        )
+        self._fallback_lock = route.threads.lock()
 
     def copy(self, manifest: Manifest, tag: str | None) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
@@ -115,20 +84,18 @@ class Copier:
         deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
         or `stop` gave.
         """
-        started = time.monotonic()
-        run = Run()
+        started = self._route.clock.monotonic_s()
+        run = self._run()
         root = self._graph.root(run, manifest, tag)
         if root is not None:
             self._start(root)
-        run.ended.wait()
-        if run.error is not None:
-            raise run.error
+        _wait_for_end(run)
         return CopyResult(
             bytes_copied=run.bytes_copied,
             blobs_copied=run.blobs_copied,
             blobs_there=run.blobs_there,
             manifests_put=run.manifests_put,
-            seconds=time.monotonic() - started,
+            seconds=self._route.clock.monotonic_s() - started,
         )
 
     def join(self, digest: str) -> bool:
@@ -136,12 +103,10 @@ class Copier:
 
         An index brings its children: what else asks for one of them needs no request of its own. Raises as `copy`.
         """
-        run = Run()
+        run = self._run()
         if not self._graph.join(run, digest):
             return False
-        run.ended.wait()
-        if run.error is not None:
-            raise run.error
+        _wait_for_end(run)
         return True
 
     def copy_referrers(self, manifest: Manifest) -> int:
@@ -150,9 +115,7 @@ class Copier:
         For a backfill or a resync: one request to the source for each manifest asked about, if it has the API.
         """
         copied = 0
-        for referrer in referrers.missing(
-            self._source, self._source_repository, self._destination, self._repository, manifest
-        ):
+        for referrer in referrers.missing(self._route.pair, manifest, self._route.threads):
             self.copy(referrer, None)
             copied += 1
         return copied
@@ -173,6 +136,9 @@ class Copier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _run(self) -> CopyRun:
+        return CopyRun(self._route.threads.event())
 
     # What follows runs in the workers' threads, `_start` in the caller's too.
 
@@ -201,7 +167,7 @@ class Copier:
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
         if manifest is None:
-            if not self._capabilities.checks_children and self._is_there(part.digest):
+            if not self._route.capabilities.checks_children and self._is_there(part.digest):
                 self._finish(part, None)
                 return
             manifest = self._fetch(part.digest)
@@ -214,24 +180,24 @@ class Copier:
             self._put(part, manifest)
 
     def _put_asks(self, manifest: Manifest) -> bool:
-        """Whether this destination refuses `manifest` as long as a part of it is missing.
+        """True if this destination refuses `manifest` as long as a part of it is missing.
 
-        What it does with an image and an index is known. The artifact manifest, withdrawn from the specification, is to
-        many a document like any other.
+        Its habits with an image and an index are known. To many registries the artifact manifest, withdrawn from the
+        specification, is a document like any other.
         """
-        habits = self._capabilities
+        habits = self._route.capabilities
         if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             return not manifest.blobs
         return (habits.checks_children or not manifest.children) and (habits.checks_blobs or not manifest.blobs)
 
     def _is_there(self, digest: str) -> bool:
-        return self._destination.head_manifest(self._repository, digest) is not None
+        return self._destination.head_manifest(digest) is not None
 
     def _fetch(self, digest: str) -> Manifest:
-        manifest = self._source.get_manifest(self._source_repository, digest)
+        manifest = self._source.get_manifest(digest)
         if manifest is None:
-            request = f"GET /v2/{self._source_repository}/manifests/{digest}"
-            raise NotFound(self._source.name, request, status=404, detail="an index refers to it")
+            request = f"GET /v2/{self._source.name}/manifests/{digest}"
+            raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
         return manifest
 
     def _wait_for(self, part: Part, children: Sequence[Descriptor], blobs: Sequence[Descriptor]) -> bool:
@@ -248,7 +214,7 @@ class Copier:
         if part.tag is not None:
             self._before_tag_write()
         try:
-            self._destination.put_manifest(self._repository, part.tag or part.digest, manifest)
+            self._destination.put_manifest(part.tag or part.digest, manifest)
         except BlobsUnknown as answer:
             if part.puts >= MAX_PUTS:
                 raise
@@ -264,25 +230,25 @@ class Copier:
                 detail = f"it answers so to {format_}, which it does not take"
                 raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
             raise
-        if part.is_subject and not self._capabilities.referrers_api and manifest.subject is not None:
+        if part.is_subject and not self._route.capabilities.referrers_api and manifest.subject is not None:
             self._keep_fallback_tag(manifest)
         self._finish(part, len(manifest.content))
 
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
         with self._fallback_lock:
-            referrers.keep_fallback_tag(
-                self._source,
-                self._source_repository,
-                self._destination,
-                self._repository,
-                manifest,
-                before_tag_write=self._before_tag_write,
-            )
+            referrers.keep_fallback_tag(self._route.pair, manifest, before_tag_write=self._before_tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         for above in self._graph.finish(part, moved):
             if above.manifest is not None:  # it is: only manifests wait
                 self._submit(above, partial(self._put, manifest=above.manifest), size=0)
+
+
+def _wait_for_end(run: CopyRun) -> None:
+    """Wait until the reference is there; raises what keeps it from being there."""
+    run.ended.wait()
+    if run.error is not None:
+        raise run.error
 
 
 def _named(answer: BlobsUnknown, manifest: Manifest) -> tuple[list[Descriptor], list[Descriptor]]:

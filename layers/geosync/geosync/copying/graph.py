@@ -1,9 +1,9 @@
-"""Which parts of which references have to be at the destination before which others. State only: no request is made.
+"""The order of the parts of references: which have to be at the destination before which others. State, no requests.
 
 A part is a blob, or a manifest that an index (or the caller, by digest) asks for. Parts are shared: two references of
-the repository that are copied at the same time and have a layer in common wait for the one transfer of it. A `Run` is
-one reference being copied; a part knows every run that wants it, so that it goes on when one of them fails, and stops
-when the last one has.
+the repository that are copied at the same time and have a layer in common wait for the one transfer of it. A `CopyRun`
+is one reference being copied. A part knows every run that wants it, so that it goes on when one of them fails, and
+stops when the last one has failed.
 
 Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an
 edge that would close a loop is refused (digests make loops impossible, but only for those who check digests).
@@ -28,10 +28,10 @@ Key = tuple[str, bool]
 
 
 @dataclass(eq=False, slots=True)
-class Run:
+class CopyRun:
     """One reference on its way: `ended` is set once it is there or once `error` says why it is not."""
 
-    ended: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event
     error: BaseException | None = None
     parts: int = 0
     manifest_bytes: int = 0
@@ -56,15 +56,15 @@ class Part:
     """Something that has to be at the destination. All but `puts` belongs to the graph and its lock."""
 
     key: Key
-    owner: Run
+    owner: CopyRun
     """The run that came first: what this part costs is counted there."""
     descriptor: Descriptor
     manifest: Manifest | None = None
     tag: str | None = None
     puts: int = 0
     depth: int = 0
-    runs: set[Run] = field(default_factory=set)
-    subject_of: list[Run] = field(default_factory=list)
+    runs: set[CopyRun] = field(default_factory=set)
+    subject_of: list[CopyRun] = field(default_factory=list)
     """The runs that end when this part is there."""
     needs: list[Part] = field(default_factory=list)
     needed_by: list[Part] = field(default_factory=list)
@@ -79,12 +79,12 @@ class Part:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether it is put as a manifest."""
+        """True if it is put as a manifest."""
         return self.key[1]
 
     @property
     def is_subject(self) -> bool:
-        """Whether a run is about this very part, and not only about something above it."""
+        """True if a run is about this very part, and not only about something above it."""
         return bool(self.subject_of)
 
 
@@ -98,8 +98,8 @@ class Graph:
         self._done: set[Key] = set()
         self._stopped: BaseException | None = None
 
-    def root(self, run: Run, manifest: Manifest, tag: str | None) -> Part | None:
-        """Add what `run` is about: the part, to be started by the caller; None when it is done or somebody is at it.
+    def root(self, run: CopyRun, manifest: Manifest, tag: str | None) -> Part | None:
+        """Add the part that `run` is about, to be started by the caller; None when it is done or somebody is at it.
 
         A manifest by tag is a part of its own, since each tag has a PUT of its own; by digest it is the part that an
         index above it wants.
@@ -123,8 +123,8 @@ class Graph:
             self._add(part)
             return part
 
-    def join(self, run: Run, digest: str) -> bool:
-        """Have `run` end when the manifest `digest` is there; False: nobody here brought it or is bringing it."""
+    def join(self, run: CopyRun, digest: str) -> bool:
+        """Have `run` end when the manifest `digest` is there; False when nobody here brought it or is bringing it."""
         key = (digest, True)
         with self._lock:
             shared = self._shared.get(key)
@@ -138,7 +138,7 @@ class Graph:
             return True
 
     def need(self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor]) -> list[Part] | None:
-        """Make `part` wait for these. The new parts, to be started by the caller; None when it has to wait for nothing.
+        """Make `part` wait for these; returns the new parts, to be started by the caller, None if it waits for nothing.
 
         Raises MalformedManifest on a loop or over a bound; then nothing was changed.
         """
@@ -173,7 +173,7 @@ class Graph:
             part.manifest = manifest
 
     def finish(self, part: Part, moved: int | None) -> list[Part]:
-        """`part` is at the destination: `moved` bytes went there, None when it was there.
+        """Note that `part` is at the destination: `moved` bytes went there, None when it was there.
 
         Returns the parts that waited for it and now wait for nothing.
         """
@@ -188,7 +188,7 @@ class Graph:
             return [above for above in part.needed_by if above.pending == 0 and not above.stopped]
 
     def fail(self, part: Part, error: BaseException) -> None:
-        """`part` cannot be brought: every run that wants it ends with `error`, and what only they wanted stops."""
+        """Give up `part`: every run that wants it ends with `error`, and what only they wanted stops."""
         with self._lock:
             self._fail(part.runs, error)
 
@@ -219,7 +219,7 @@ class Graph:
         if self._shared.get(part.key) is part:
             del self._shared[part.key]
 
-    def _fail(self, runs: set[Run], error: BaseException) -> None:
+    def _fail(self, runs: set[CopyRun], error: BaseException) -> None:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
         for run in runs:
             _end(run, error)
@@ -231,12 +231,12 @@ class Graph:
                 self._drop(part)
 
 
-def _end(run: Run, error: BaseException | None) -> None:
+def _end(run: CopyRun, error: BaseException | None) -> None:
     run.error = error
     run.ended.set()
 
 
-def _join(part: Part, runs: set[Run]) -> None:
+def _join(part: Part, runs: set[CopyRun]) -> None:
     """Add `runs` to `part` and to everything it waits for."""
     if not runs <= part.runs:
         part.runs |= runs
@@ -245,7 +245,7 @@ def _join(part: Part, runs: set[Run]) -> None:
 
 
 def _reaches(start: Part, target: Part) -> bool:
-    """Whether `start` waits for `target`, directly or through others."""
+    """True if `start` waits for `target`, directly or through others."""
     seen: set[Part] = set()
     ahead = [start]
     while ahead:

@@ -1,4 +1,4 @@
-"""How an attempt at one owed reference ended, and how a run of a verification did, where no error ended it."""
+"""The ends of an attempt at one owed reference, and of a run of a verification, where no error ended it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from geosync.copying.copy import CopyResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`discharged` False: it was marked again meanwhile (`marked_again`), or it can be proved only later."""
+    """The end of an attempt.
+
+    One that is not `discharged` was marked again meanwhile (`marked_again`), or can be proved only later.
+    """
 
     discharged: bool
     marked_again: bool = False
     digest: str | None = None
     copied: CopyResult | None = None
     unannounced: bool = False
-    """A comparison found it, and no notification had told of it."""
+    """A comparison found the difference, and no notification had told of it."""
     outside: bool = False
-    """It is not, or no longer, among what this site replicates: nothing was copied or removed."""
+    """This site does not, or no longer, replicate the reference: nothing was copied or removed."""
 
 
 class VerificationEnding(Enum):
-    """How a run of a verification ended."""
+    """The ways in which a run of a verification ends."""
 
     VERIFIED = "verified"
     FAILED = "failed"
@@ -36,7 +39,7 @@ class VerificationEnding(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationResult:
-    """How a run ended, why, and what it cost (requests to both registries)."""
+    """The end of a run, its reason, and its cost (requests to both registries)."""
 
     ending: VerificationEnding
     reason: str = ""

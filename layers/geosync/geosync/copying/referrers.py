@@ -7,11 +7,11 @@ Tag Schema"; cosign's tags are older than both):
     subject + tag       the same manifest, listed by an index under the tag sha256-<hex>, which the pushing client keeps
     cosign tags         sha256-<hex>.sig, .att, .sbom: images under ordinary tags
 
-A push of any of them is an event of its own, and a tag is copied like any tag, so nothing is looked up for a push. What
-has no tag, and was pushed before there were events or lost its own, is asked for: of an image that is copied because
-somebody asked or a comparison found it (`missing`), and by a comparison of every other (`lacking`). And only where the
-secondary's registry has no API while the primary's has, somebody has to keep the index under the tag
-(`keep_fallback_tag`).
+A push of any of them is an event of its own, and a tag is copied like any tag. So nothing is looked up for a push. A
+referrer without a tag may have been pushed before there were events, or its event was lost: it is asked for. `missing`
+asks about an image that is copied because somebody asked or a comparison found it; a comparison asks about every other
+(`lacking`). Where the secondary's registry has no API and the primary's has, `keep_fallback_tag` keeps the index under
+the tag.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from typing import Any
 
 from geosync.errors import ContentError, MalformedManifest
 from geosync.oci import media_types
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
+from geosync.threads import SYSTEM_THREADS, Threads
 
 MAX_ASKED = 1_000
 """Digests that are asked about for one image, so that chains of referrers end."""
@@ -41,28 +43,27 @@ _FALLBACK_TAG = re.compile(r"[a-z0-9]{1,32}-[0-9a-f]{64}")
 
 
 def is_fallback_tag(tag: str) -> bool:
-    """Whether `tag` has the form of a fallback tag."""
+    """True if `tag` has the form of a fallback tag."""
     return _FALLBACK_TAG.fullmatch(tag) is not None
 
 
 class Listings:
     """The referrers that a registry lists for the manifests of one repository, asked for once each. Thread-safe."""
 
-    def __init__(self, registry: RegistryClient, repository: str) -> None:
-        self.registry = registry
+    def __init__(self, repository: Repository, threads: Threads = SYSTEM_THREADS) -> None:
         self.repository = repository
-        self._has_api = None if registry.lists_referrers else False
-        self._probe = threading.Lock()
+        self._has_api = None if repository.client.lists_referrers else False
+        self._probe = threads.lock()
         self._asked: set[str] = set()
         self._asked_lock = threading.Lock()
 
     @property
     def unavailable(self) -> bool:
-        """Whether the registry is known to have no referrers API."""
+        """True once the registry is known to have no referrers API."""
         return self._has_api is False
 
     def take(self, digest: str) -> bool:
-        """Whether nobody has asked about `digest` yet; from now on somebody has."""
+        """Take `digest` to ask about it; False when somebody has asked already."""
         with self._asked_lock:
             if digest in self._asked:
                 return False
@@ -70,39 +71,34 @@ class Listings:
             return True
 
     def of(self, digest: str) -> list[Descriptor]:
-        """Return what refers to `digest`: nothing where there is no API, which one answer says for all the others.
+        """Return what refers to `digest`, nothing where there is no API.
 
-        An answer about a manifest that is gone meanwhile says nothing of that. Raises what `referrers` raises.
+        One answer says for all digests that there is none, but not one about a manifest that is gone meanwhile. Raises
+        what `referrers` raises.
         """
         if self._has_api is None:
             with self._probe:
                 if self._has_api is None:
                     return self._first(digest)
-        return (self.registry.referrers(self.repository, digest) or []) if self._has_api else []
+        return (self.repository.referrers(digest) or []) if self._has_api else []
 
     def _first(self, digest: str) -> list[Descriptor]:
-        found = self.registry.referrers(self.repository, digest)
+        found = self.repository.referrers(digest)
         if found is not None:
             self._has_api = True
-        elif not self.registry.lists_referrers or self.registry.head_manifest(self.repository, digest) is not None:
+        elif not self.repository.client.lists_referrers or self.repository.head_manifest(digest) is not None:
             self._has_api = False
         return found or []
 
 
-def lacking(
-    listings: Listings,
-    destination: RegistryClient,
-    destination_repository: str,
-    roots: Iterable[tuple[str, bool]],
-) -> Iterator[Descriptor]:
+def lacking(listings: Listings, destination: Repository, roots: Iterable[tuple[str, bool]]) -> Iterator[Descriptor]:
     """Yield what refers to `roots`, to all below them, and to those referrers in turn, where the destination lacks it.
 
-    A root is a digest, and whether it may be an index. One request to the source for each manifest that nobody asked
-    about before; a single one where it has no API, since what is listed by tags comes with the tags. What is below an
-    index is read from the destination, or from the source if it is not there. Raises ContentError for what cannot be
-    read, and RegistryError.
+    A root is a digest, and True if it may be an index. It costs one request to the source for each manifest that
+    nobody asked about before, and a single one where the source has no API: what is listed by tags comes with the tags.
+    What is below an index is read from the destination, or from the source if it is not there. Raises ContentError for
+    what cannot be read, and RegistryError.
     """
-    source, source_repository = listings.registry, listings.repository
     ahead = list(roots)
     asked = 0
     while ahead and asked < MAX_ASKED and not listings.unavailable:
@@ -112,33 +108,26 @@ def lacking(
         asked += 1
         for referrer in listings.of(digest):
             ahead.append((referrer.digest, _is_index(referrer)))
-            if destination.head_manifest(destination_repository, referrer.digest) is None:
+            if destination.head_manifest(referrer.digest) is None:
                 yield referrer
         if has_children and not listings.unavailable:
-            within = _readable(destination, destination_repository, digest)
-            within = within or source.get_manifest(source_repository, digest)
+            within = _readable(destination, digest) or listings.repository.get_manifest(digest)
             ahead += [(child.digest, _is_index(child)) for child in within.children] if within is not None else []
 
 
-def _readable(registry: RegistryClient, repository: str, digest: str) -> Manifest | None:
+def _readable(repository: Repository, digest: str) -> Manifest | None:
     try:
-        return registry.get_manifest(repository, digest)
+        return repository.get_manifest(digest)
     except ContentError:
         return None
 
 
-def missing(
-    source: RegistryClient,
-    source_repository: str,
-    destination: RegistryClient,
-    destination_repository: str,
-    manifest: Manifest,
-) -> Iterator[Manifest]:
+def missing(pair: Pair, manifest: Manifest, threads: Threads = SYSTEM_THREADS) -> Iterator[Manifest]:
     """Yield what refers to `manifest`, and so on (see `lacking`). Copy each (by digest) before taking the next."""
     roots = [(manifest.digest, False), *((child.digest, _is_index(child)) for child in manifest.children)]
-    for referrer in lacking(Listings(source, source_repository), destination, destination_repository, roots):
+    for referrer in lacking(Listings(pair.primary, threads), pair.secondary, roots):
         # None: deleted since it was listed.
-        if (content := source.get_manifest(source_repository, referrer.digest)) is not None:
+        if (content := pair.primary.get_manifest(referrer.digest)) is not None:
             yield content
 
 
@@ -146,18 +135,10 @@ def _is_index(descriptor: Descriptor) -> bool:
     return media_types.is_index(descriptor.media_type)
 
 
-def keep_fallback_tag(
-    source: RegistryClient,
-    source_repository: str,
-    destination: RegistryClient,
-    destination_repository: str,
-    manifest: Manifest,
-    *,
-    before_tag_write: Callable[[], None],
-) -> None:
-    """List `manifest`, which is at the destination and has a subject, under its subject's fallback tag there.
+def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Callable[[], None]) -> None:
+    """List `manifest`, which is at the secondary and has a subject, under its subject's fallback tag there.
 
-    For a destination without the referrers API. Nothing is done where the primary keeps that tag itself (it has no API,
+    For a secondary without the referrers API. Nothing is done where the primary keeps that tag itself (it has no API,
     or has the tag all the same): then it is copied as every tag is. The caller sees to it that nobody else writes the
     tag meanwhile. Raises MalformedManifest when the tag holds something else than an index.
     """
@@ -165,27 +146,27 @@ def keep_fallback_tag(
     if subject is None:
         return
     tag = fallback_tag(subject.digest)
-    if source.referrers(source_repository, subject.digest) is None:
+    if pair.primary.referrers(subject.digest) is None:
         return
-    if source.head_manifest(source_repository, tag) is not None:
+    if pair.primary.head_manifest(tag) is not None:
         return
-    current = destination.get_manifest(destination_repository, tag)
+    current = pair.secondary.get_manifest(tag)
     if current is None:
         document: dict[str, Any] = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}
     elif current.is_index:
         document = dict(current.document)
     else:
-        raise MalformedManifest(f"{destination_repository}:{tag} should list referrers, and is not an index")
+        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and is not an index")
     if current is not None and manifest.digest in {listed.digest for listed in current.children}:
         return
     document["manifests"] = [*document["manifests"], _entry(manifest)]
     content = json.dumps(document, separators=(",", ":")).encode()
     before_tag_write()
-    destination.put_manifest(destination_repository, tag, Manifest.read(content, media_types.OCI_INDEX))
+    pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:
-    """Describe `manifest` as the API would: its type is the artifact's or else the config's, annotations go along."""
+    """Describe `manifest` as the API would, with the artifact's type (or else the config's) and its annotations."""
     document = manifest.document
     config: dict[str, Any] = document.get("config") or {}
     entry: dict[str, Any] = {

@@ -1,17 +1,18 @@
-"""What verification found missing or wrong below a manifest, brought anew before the manifest is put.
+"""The repair of what verification found missing or wrong below a manifest, before the manifest is put.
 
-A registry that holds a manifest takes it again without looking at what is below it, and one that still remembers a blob
-whose file is gone answers a mount with 201. So nothing that such an answer says counts here: everything below the
-manifest is looked for, and what is distrusted is uploaded whatever the registry says of it, then read back and hashed.
+A registry that holds a manifest takes it again without looking at what is below it. One that still remembers a blob
+whose file is gone answers a mount with 201. So no such answer counts here: everything below the manifest is looked
+for, and what is distrusted is uploaded whatever the registry says of it, then read back and hashed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
+from geosync.copying.route import Route
 from geosync.errors import (
     BrokenAtDestination,
     DigestMismatch,
@@ -20,8 +21,8 @@ from geosync.errors import (
     RegistryUnavailable,
     SizeMismatch,
 )
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.repository import Repository
 from geosync.sync_registry.items import EVERYTHING
 
 PARALLELISM = 4
@@ -31,25 +32,12 @@ PARALLELISM = 4
 class Repairer:
     """Brings what is below manifests of one repository, once per run of a holder. Thread-safe."""
 
-    def __init__(
-        self,
-        source: RegistryClient,
-        source_repository: str,
-        destination: RegistryClient,
-        destination_repository: str,
-        *,
-        mover: Callable[[Container[str]], BlobMover],
-        check: Callable[[], None],
-    ) -> None:
-        """`mover` makes a mover that distrusts the digests it is given.
-
-        `check` is called between requests; what it raises ends a repair (a lost lease, no time left).
-        """
-        self._source = source
-        self._source_repository = source_repository
-        self._destination = destination
-        self._repository = destination_repository
-        self._mover = mover
+    def __init__(self, route: Route, *, check: Callable[[], None]) -> None:
+        """`check` is called between requests; what it raises ends a repair (a lost lease, no time left)."""
+        # A repository of another name may have the very blob that is wrong here.
+        self._route = replace(route, mount_from=None)
+        self._source = route.source
+        self._destination = route.destination
         self._check = check
 
     def repair(self, manifest: Manifest, distrust: frozenset[str]) -> None:
@@ -62,19 +50,19 @@ class Repairer:
         below = list(self._below(manifest))
         blobs = {blob.digest: blob for one in (*below, manifest) for blob in one.all_blobs}
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
-        mover = self._mover(wanted)
-        with ThreadPoolExecutor(PARALLELISM, thread_name_prefix="repair") as pool:
+        mover = BlobMover(self._route, distrusted=wanted)
+        with self._route.threads.pool(PARALLELISM, name="repair") as pool:
             for _ in pool.map(lambda blob: self._bring(mover, blob, distrusted=blob.digest in wanted), blobs.values()):
                 pass
         for child in below:  # children before what refers to them
             self._check()
             if _is_in(distrust, child.digest) or not self._is_there(child.digest):
-                self._destination.put_manifest(self._repository, child.digest, child)
+                self._destination.put_manifest(child.digest, child)
                 if not self._is_there(child.digest):
-                    raise BrokenAtDestination(self._destination.name, child.digest)
+                    raise BrokenAtDestination(self._destination.client.name, child.digest)
 
     def _below(self, manifest: Manifest) -> Iterator[Manifest]:
-        """The manifests below `manifest`, each once, what is deepest first; bounded as in a copy."""
+        """The manifests below `manifest`, each once, the deepest first; bounded as in a copy."""
         found: dict[str, Manifest] = {}
         level = list(manifest.children)
         for _ in range(MAX_DEPTH):
@@ -93,34 +81,35 @@ class Repairer:
         raise MalformedManifest(f"{manifest.digest}: nested deeper than {MAX_DEPTH}")
 
     def _fetch(self, digest: str) -> Manifest:
-        child = self._source.get_manifest(self._source_repository, digest)
+        child = self._source.get_manifest(digest)
         if child is None:
-            request = f"GET /v2/{self._source_repository}/manifests/{digest}"
-            raise NotFound(self._source.name, request, status=404, detail="an index refers to it")
+            request = f"GET /v2/{self._source.name}/manifests/{digest}"
+            raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
         return child
 
     def _is_there(self, digest: str) -> bool:
-        """Whether the destination serves the manifest as it is: HEAD would not show that its bytes are wrong."""
+        """Read the manifest back from the destination: HEAD would not show that its bytes are wrong."""
         try:
-            return self._destination.get_manifest(self._repository, digest) is not None
+            return self._destination.get_manifest(digest) is not None
         except (DigestMismatch, MalformedManifest):
             return False
 
     def _bring(self, mover: BlobMover, blob: Descriptor, *, distrusted: bool) -> None:
         self._check()
         mover.bring(blob, lambda: False)
-        if distrusted and not reads_back(self._destination, self._repository, blob, self._check):
-            raise BrokenAtDestination(self._destination.name, blob.digest)
+        if distrusted and not reads_back(self._destination, blob, self._check):
+            raise BrokenAtDestination(self._destination.client.name, blob.digest)
 
 
-def reads_back(client: RegistryClient, repository: str, blob: Descriptor, check: Callable[[], None]) -> bool:
-    """Whether the registry serves the blob whole: read as a stream, never more than a block in memory, and hashed.
+def reads_back(repository: Repository, blob: Descriptor, check: Callable[[], None]) -> bool:
+    """Read a blob back as a stream, a block at a time, and hash it; True when the registry has it whole.
 
-    `check` is called between blocks and may raise. False when it is not there, of another size, other bytes, or breaks
-    off again and again on a registry that answers otherwise. Raises RegistryUnavailable when it does not answer at all.
+    `check` is called between blocks and may raise. False when the blob is not there, has another size or other bytes,
+    or breaks off again and again on a registry that answers otherwise. Raises RegistryUnavailable when the registry
+    does not answer at all.
     """
     try:
-        with client.open_blob(repository, blob) as reader:
+        with repository.open_blob(blob) as reader:
             while reader.read():
                 check()
     except (NotFound, DigestMismatch, SizeMismatch):
@@ -129,7 +118,7 @@ def reads_back(client: RegistryClient, repository: str, blob: Descriptor, check:
         # Distribution 2.8 announces a blob that it remembers and has no bytes of: the answer breaks off at once.
         if error.status is not None:
             raise
-        client.ping()
+        repository.client.ping()
         return False
     return True
 

@@ -1,23 +1,23 @@
-"""Layers under way in one holder: what the last one left, and what is left for the next."""
+"""Layers under way in one holder: those that the last holder left, and those that are left for the next."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 
 from geosync.sync_registry.uploads import KeptUpload
+from geosync.threads import SYSTEM_THREADS, Threads
 
 
 class Uploads:
     """Uploads that were kept, each in one hand at a time. Thread-safe.
 
-    `read` brings what the last holder left; it is called once, when the first large layer has to move: a copy without
-    one costs no request for it. What it raises comes out of `take`.
+    `read` brings what the last holder left. It is called once, when the first large layer has to move, so that a copy
+    without one costs no request for it. `take` raises what it raises.
     """
 
-    def __init__(self, read: Callable[[], Iterable[KeptUpload]] = tuple) -> None:
+    def __init__(self, read: Callable[[], Iterable[KeptUpload]] = tuple, threads: Threads = SYSTEM_THREADS) -> None:
         self._read = read
-        self._lock = threading.Lock()
+        self._lock = threads.lock()
         self._kept: dict[str, KeptUpload] | None = None
 
     def take(self, digest: str) -> KeptUpload | None:
@@ -31,7 +31,7 @@ class Uploads:
             self._all()[upload.digest] = upload
 
     def left(self) -> list[KeptUpload]:
-        """What the next holder should find."""
+        """The uploads that the next holder should find."""
         with self._lock:
             return list((self._kept or {}).values())
 

@@ -11,6 +11,8 @@ import itertools
 import threading
 from collections.abc import Callable
 
+from geosync.threads import SYSTEM_THREADS, Threads
+
 Task = Callable[[], None]
 
 HEAVY = 16 * 1024 * 1024
@@ -19,15 +21,16 @@ and when the invocation ends a finished layer is kept while a half one is lost."
 
 
 class Workers:
-    """Up to `threads` threads, started when there is something for them to do; at most `heavy` of them on heavy tasks.
+    """Up to `most` threads, started when there is something for them to do; at most `most_heavy` are on heavy tasks.
 
     Tasks must not raise: whoever submits them carries their errors to where they belong.
     """
 
-    def __init__(self, *, threads: int, heavy: int) -> None:
-        self._limit = threads
-        self._heavy_limit = heavy
-        self._condition = threading.Condition()
+    def __init__(self, *, most: int, most_heavy: int, threads: Threads = SYSTEM_THREADS) -> None:
+        self._limit = most
+        self._heavy_limit = most_heavy
+        self._start = threads.start
+        self._condition = threads.condition()
         self._order = itertools.count()
         self._light: list[tuple[int, int, Task]] = []
         self._heavy: list[tuple[int, int, Task]] = []
@@ -49,9 +52,7 @@ class Workers:
             if self._idle >= self._runnable():
                 self._condition.notify()
             elif len(self._threads) < self._limit:
-                thread = threading.Thread(target=self._work, name=f"copy-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+                self._threads.append(self._start(self._work, name=f"copy-{len(self._threads)}"))
 
     def close(self) -> None:
         """Drop what has not started, wait for what has; afterwards no thread of this object is alive."""

@@ -30,8 +30,8 @@ from geosync.messages.geo_event import GeoEvent, Heartbeat, parse_message
 from geosync.messages.work import CATALOGUE_KIND, KIND, VERIFY_KIND, CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
+from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
-from geosync.pair.site_registries import Registries
 from geosync.settings import Role
 from geosync.sync_registry.items import ABSENT, Lease, Reference
 from geosync.sync_registry.readings import Glance
@@ -41,7 +41,9 @@ from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.syncing.holder import Ending, Holder
+from geosync.syncing.context import Invocation, Removals
+from geosync.syncing.ending import Ending
+from geosync.syncing.holder import Holder
 from geosync.syncing.reporting import Reporter
 from geosync.verifying.reverify import make_due
 from geosync.verifying.verifier import Verifier
@@ -100,7 +102,7 @@ class Receiver:
         except (MessageError, CorruptItem) as error:
             if self._role == "secondary":
                 self._registry.recovery.record_refused()
-            self._reporter.refused(body, error)
+            self._reporter.refuse(body, error)
 
     def _process(self, message: Message, marked: Callable[[], object]) -> None:
         if self._role == "primary":
@@ -133,7 +135,7 @@ class Receiver:
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
             self._registry.recovery.take_back_lost(event.repository, reference)
         if self._registry.is_already_seen(glance, digest, event.received_at):
-            self._reporter.skipped(event, reference)
+            self._reporter.report_skipped(event, reference)
             return
         self._registry.mark(
             event.repository,
@@ -222,7 +224,7 @@ class Receiver:
         except RegistryError as error:
             if isinstance(error, RegistryUnavailable) and error.registry == registries.primary.name:
                 hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
-                self._reporter.held(hold)
+                self._reporter.report_hold(hold)
                 return
             self._logger.error("catalogue_unreadable", extra={"reason": str(error)})
         else:
@@ -253,7 +255,7 @@ class Receiver:
             deadline=self._deadline,
             clock=self._clock,
         )
-        self._reporter.verified(repository, verifier.verify(repository, asked=asked))
+        self._reporter.report_verified(repository, verifier.verify(repository, asked=asked))
 
     def _look(self, repository: str, reference: Reference) -> Glance:
         registries = self._usable()
@@ -307,17 +309,16 @@ class Receiver:
 
     def _hold(self, lease: Lease, glance: Glance) -> None:
         """Work off the repository; a registry that answers again is forgiven its holds."""
-        ending = Holder(
-            self._registry,
-            self._registries(),
-            lease,
+        invocation = Invocation(
+            sync_registry=self._registry,
+            registries=self._registries(),
+            removals=Removals(breaker=self._breaker, allowed=self._removals),
             reporter=self._reporter,
             deadline=self._deadline,
             store=self._store,
-            breaker=self._breaker,
-            removals=self._removals,
-            parallelism=self._parallelism,
-        ).run()
+            reference_concurrency=self._parallelism,
+        )
+        ending = Holder(invocation, lease).run()
         self._logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
         if ending is Ending.FINISHED:
             for hold in glance.holds:

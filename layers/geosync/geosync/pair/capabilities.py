@@ -1,4 +1,4 @@
-"""What a destination does that the specification leaves open, asked once per registry and kept.
+"""The habits of a destination where the specification leaves it a choice, asked once for each registry and kept.
 
 distribution-spec 1.1, "Pushing Manifests", lets a registry accept a manifest whose blobs or children it has not, and
 "Mounting a blob from another repository" lets it answer 202 where it could mount. A copy is cheapest where neither
@@ -17,8 +17,8 @@ from typing import Any
 
 from geosync.errors import BlobsUnknown, OutcomeUnknown, Refused, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci import media_types
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Manifest
+from geosync.oci.repository import Repository
 
 EMPTY = b"{}"
 """The content of the specification's empty descriptor: a blob that may be in any repository and means nothing."""
@@ -48,38 +48,36 @@ class Capabilities:
         return cls(**{field.name: bool(stored[field.name]) for field in fields(cls) if field.name in stored})
 
 
-def probe(client: RegistryClient, repository: str) -> Capabilities:
-    """Ask `client`'s registry, by writing into `repository`, which must be one that may be written to.
+def probe(repository: Repository) -> Capabilities:
+    """Ask a registry for its habits, by writing into `repository`, which must be one that may be written to.
 
     At most eight requests. What stays behind is the blob `{}`, which the registry's garbage collection removes when
     nothing refers to it, and an empty upload session where it does not mount. Raises RegistryError when a request fails
     in a way that says nothing about the question (no permission, registry down): then there is nothing to store.
     """
-    client.put_small_blob(repository, EMPTY_DIGEST, EMPTY)
-    mounts = client.begin_upload(repository, mount=EMPTY_DIGEST, mount_from=repository) is None
+    repository.put_small_blob(EMPTY_DIGEST, EMPTY)
+    mounts = repository.begin_upload(mount=EMPTY_DIGEST, mount_from=repository.name) is None
     nowhere = f"sha256:{secrets.token_hex(32)}"
     empty = {"mediaType": media_types.OCI_EMPTY, "digest": EMPTY_DIGEST, "size": len(EMPTY)}
     image = {"config": empty, "layers": [{"mediaType": media_types.OCI_LAYER_GZIP, "digest": nowhere, "size": 2}]}
     index = {"manifests": [{"mediaType": media_types.OCI_MANIFEST, "digest": nowhere, "size": 2}]}
     return Capabilities(
-        checks_blobs=_checks(client, repository, media_types.OCI_MANIFEST, image, nowhere),
-        checks_children=_checks(client, repository, media_types.OCI_INDEX, index, nowhere),
+        checks_blobs=_checks(repository, media_types.OCI_MANIFEST, image, nowhere),
+        checks_children=_checks(repository, media_types.OCI_INDEX, index, nowhere),
         mounts=mounts,
-        referrers_api=client.referrers(repository, nowhere) is not None,
+        referrers_api=repository.referrers(nowhere) is not None,
     )
 
 
-def _checks(
-    client: RegistryClient, repository: str, media_type: str, document: Mapping[str, Any], nowhere: str
-) -> bool:
-    """Whether a PUT of `document` is refused with the name of the digest that cannot exist.
+def _checks(repository: Repository, media_type: str, document: Mapping[str, Any], nowhere: str) -> bool:
+    """Tell if a PUT of `document` is refused with the name of the digest that cannot exist.
 
     Any other refusal (no such media type, no such check) means that a PUT tells us nothing: we look first then.
     """
     content = json.dumps({"schemaVersion": 2, "mediaType": media_type, **document}).encode()
     manifest = Manifest.read(content, media_type)
     try:
-        client.put_manifest(repository, manifest.digest, manifest)
+        repository.put_manifest(manifest.digest, manifest)
     except BlobsUnknown as answer:
         return nowhere in answer.missing
     except (Unauthorized, RegistryUnavailable):
@@ -88,5 +86,5 @@ def _checks(
         return False
     # It was accepted, and nobody should find it. A registry that cannot delete keeps an untagged manifest.
     with suppress(Refused, OutcomeUnknown):
-        client.delete_manifest(repository, manifest.digest)
+        repository.delete_manifest(manifest.digest)
     return False

@@ -1,39 +1,44 @@
-"""What the secondary's registry does, asked once and kept in the sync registry's table for every function."""
+"""The habits of the secondary's registry, asked once and kept in the sync registry for every function."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
-from geosync.oci.client import RegistryClient
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities, probe
-from geosync.sync_registry.items import SITE
-from geosync.sync_registry.table.changes import Key, Store, Update
+from geosync.sync_registry.site.capabilities import RegistryHabits
 
-FORGET_AFTER = 30 * 86_400
+FORGET_AFTER_S = 30 * 86_400
 """Seconds until a registry is asked again: it may have been upgraded."""
 
 
 class KnownCapabilities:
-    """The capabilities of one registry. For one thread."""
+    """Tells the capabilities of one registry. For one thread."""
 
-    def __init__(self, store: Store, registry: RegistryClient, *, clock: Callable[[], float] = time.time) -> None:
-        self._store = store
-        self._registry = registry
+    def __init__(self, habits: RegistryHabits, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._habits = habits
         self._clock = clock
         self._known: Capabilities | None = None
-        self._asked_at = 0.0
+        self._asked_at_s = 0
 
-    def __call__(self, repository: str) -> Capabilities:
+    def __call__(self, repository: Repository) -> Capabilities:
         """The capabilities: remembered, read, or asked of the registry in `repository`. Raises what `probe` raises."""
-        if self._known is not None and self._clock() - self._asked_at < FORGET_AFTER:
-            return self._known
-        key = Key(SITE, f"capabilities#{self._registry.name}")
-        item = self._store.get(key)
-        asked_at = item.get("asked_at") if item is not None else None
-        if item is not None and isinstance(asked_at, int) and self._clock() - asked_at < FORGET_AFTER:
-            self._known, self._asked_at = Capabilities.from_dict(item), asked_at
-        else:
-            self._known, self._asked_at = probe(self._registry, repository), int(self._clock())
-            self._store.write(Update(key=key, set={**self._known.to_dict(), "asked_at": int(self._asked_at)}))
+        if self._known is None or self._is_old(self._asked_at_s):
+            self._known, self._asked_at_s = self._read(repository.client.name) or self._ask(repository)
         return self._known
+
+    def _read(self, registry: str) -> tuple[Capabilities, int] | None:
+        kept = self._habits.get(registry)
+        if kept is None or self._is_old(kept[1]):
+            return None
+        return Capabilities.from_dict(kept[0]), kept[1]
+
+    def _ask(self, repository: Repository) -> tuple[Capabilities, int]:
+        asked, now_s = probe(repository), self._now_s()
+        self._habits.put(repository.client.name, asked.to_dict(), asked_at_s=now_s)
+        return asked, now_s
+
+    def _is_old(self, asked_at_s: int) -> bool:
+        return self._now_s() - asked_at_s >= FORGET_AFTER_S
+
+    def _now_s(self) -> int:
+        return self._clock.now_ms() // 1000

@@ -1,4 +1,4 @@
-"""How fast layers go from one registry to another, and so what fits into the time that is left."""
+"""The pace of layers from one registry to another, and so the bytes that fit into the time that is left."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ASSUMED = 20 * MIB
 WORTH_MEASURING = 8 * MIB
 """Bytes from which a transfer says something about the pace and not only about a round trip."""
 SLACK = 2.0
-"""How many times longer than measured a transfer may take before time is short."""
+"""A transfer may take so many times longer than measured before time is short."""
 
 CHUNK_SECONDS = 5.0
-"""What a chunk is aimed at: all that a broken connection, or an end that comes too soon, can cost."""
+"""Time that a chunk is to take: all that a broken connection, or an end that comes too soon, can cost."""
 MIN_CHUNK = 8 * MIB
 """More than the 5 MiB that S3 asks of a part, on which most registries keep their blobs."""
 MAX_CHUNK = 512 * MIB
@@ -28,7 +28,7 @@ ENOUGH = 0.5
 
 
 class Pace:
-    """Measures; one per pair of registries. Threads may race: each measurement is as good as the other."""
+    """Measures the pace between two registries, and outlives a holder. Threads may race: all measurements are equal."""
 
     def __init__(self, assumed: float = ASSUMED) -> None:
         self.rate = assumed
@@ -42,20 +42,20 @@ class Pace:
             self.rate = (self.rate + now) / 2 if self._measured else now
             self._measured = True
 
-    def fits(self, size: int, left: float) -> bool:
-        """Whether `size` bytes go through in `left` seconds, with slack."""
-        return size / self.rate * SLACK <= left
+    def fits(self, size: int, left_s: float) -> bool:
+        """True if `size` bytes go through in `left_s` seconds, with slack."""
+        return size / self.rate * SLACK <= left_s
 
     def chunk(self, rest: int, deadline: Deadline, limits: UploadLimits, upload: Upload) -> int | None:
         """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one.
 
-        None is smaller than the registry wants, the last one included: some take no exception.
+        No chunk is smaller than the registry wants, the last one included: some registries make no exception for it.
         """
         most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK, rest)
         least = min(max(limits.min_chunk, upload.min_chunk, MIN_CHUNK), most)
-        left = deadline.left()
-        if not math.isinf(left):
-            most = min(most, int(self.rate * (left - min(RESERVE, deadline.given / 20)) / SLACK))
+        left_s = deadline.left()
+        if not math.isinf(left_s):
+            most = min(most, int(self.rate * (left_s - min(RESERVE, deadline.given / 20)) / SLACK))
             if most < least:
                 return None
         size = min(max(int(self.rate * CHUNK_SECONDS), least), most)

@@ -1,7 +1,7 @@
-"""Selective sync: which container repositories, and which of their tags, a secondary replicates.
+"""Selective sync: the container repositories, and those of their tags, that a secondary replicates.
 
-Four lists of patterns, separated by commas or white space. Nothing to include means everything; what is excluded is out
-whatever includes it. The patterns are the globs of the field (Harbor's replication filters):
+Four lists of patterns, separated by commas or white space. An empty list to include means everything. What is excluded
+is out, whatever includes it. The patterns are the globs of the field (Harbor's replication filters):
 
     *       any characters but a slash         library/*     library/redis
     ?       one character but a slash          v?            v1
@@ -33,14 +33,14 @@ _REPOSITORY_PATTERN = rf"{_COMPONENT}(?:/{_COMPONENT})*"
 
 TAG_PATTERNS = rf"^(?:{_TAG_PATTERN}(?:[,\s]+|$))*$"
 REPOSITORY_PATTERNS = rf"^(?:{_COMPONENT}(?:/(?=[^,\s])|[,\s]+|$))*$"
-"""What a list of patterns looks like (regular expressions; the template has the same ones)."""
+"""The form of a list of patterns (regular expressions; the template has the same ones)."""
 
 _OF_A_DIGEST = re.compile(r"[a-z0-9]{1,32}-[0-9a-f]{64,128}(?:\.[a-z0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patterns:
-    """One list of patterns, and what it matches."""
+    """One list of patterns, with the expression that matches any of them."""
 
     texts: tuple[str, ...] = ()
     expression: re.Pattern[str] = re.compile(r"(?!)")
@@ -59,13 +59,13 @@ class Patterns:
         return cls(texts=texts, expression=re.compile("|".join(map(_expression, texts)) or r"(?!)"))
 
     def match(self, name: str) -> bool:
-        """Whether one of the patterns is all of `name`."""
+        """True if one of the patterns matches all of `name`."""
         return self.expression.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What a secondary replicates; the default is everything. Pure: names in, yes or no out."""
+    """The part of the primary that a secondary replicates; the default is everything. Pure: names in, yes or no out."""
 
     include_repositories: Patterns = Patterns()
     exclude_repositories: Patterns = Patterns()
@@ -95,27 +95,27 @@ class Selection:
         )
 
     def has_repository(self, repository: str) -> bool:
-        """Whether anything of `repository` (its name at the primary) is replicated."""
+        """True if anything of `repository` (its name at the primary) is replicated."""
         included = not self.include_repositories.texts or self.include_repositories.match(repository)
         return included and not self.exclude_repositories.match(repository)
 
     def has_tag(self, repository: str, tag: str) -> bool:
-        """Whether `tag` of `repository` is replicated."""
+        """True if `tag` of `repository` is replicated."""
         return self.has_repository(repository) and self._has_tag(tag)
 
     def has(self, repository: str, reference: Reference) -> bool:
-        """Whether a reference of `repository` is replicated, as far as its name tells (see the module on digests)."""
+        """True if a reference of `repository` is replicated, as far as its name tells (see the module on digests)."""
         if reference.kind == "tag":
             return self.has_tag(repository, reference.value)
         return self.has_repository(repository)
 
     def tags(self, repository: str, tags: Iterable[str]) -> list[str]:
-        """Those of `tags` that are replicated, in their order."""
+        """The replicated ones of `tags`, in their order."""
         return [tag for tag in tags if self._has_tag(tag)] if self.has_repository(repository) else []
 
     @property
     def restricts_tags(self) -> bool:
-        """Whether some tags of a selected repository may be left out."""
+        """True if some tags of a selected repository may be left out."""
         return bool(self.include_tags.texts or self.exclude_tags.texts)
 
     def _has_tag(self, tag: str) -> bool:

@@ -14,7 +14,7 @@ from geosync.sync_registry.timing import Timing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What verification may cost.
+    """The bounds of what verification costs.
 
     Seconds between two rounds of a repository (0: only when asked), requests for each repository and day, bytes read
     back by the site in a day.
@@ -73,7 +73,7 @@ class SyncSettings:
 
     @property
     def verification(self) -> Bounds:
-        """What verification may cost."""
+        """The bounds of what verification costs."""
         return Bounds(
             interval=self.verification_seconds,
             requests=self.verification_requests,

@@ -33,6 +33,7 @@ from geosync.sync_registry.marking import Marking
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import counters, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Findings
@@ -89,6 +90,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
         self.breaker = Breaker(store, limits or Limits(), clock)
+        self.capabilities = RegistryHabits(store)
         self.counters = Counters(store)
         self.cursor = Cursors(store)
         self.findings = Findings(store)

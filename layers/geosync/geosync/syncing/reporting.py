@@ -1,11 +1,11 @@
-"""What a holder tells the operator: a log line and metrics for each attempt, and the DLQ for what is parked."""
+"""The word to the operator: a log line and metrics for each attempt, and the DLQ for what is parked."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError
 from geosync.messages.geo_event import GeoEvent
@@ -27,20 +27,23 @@ REASON_LENGTH = 1_000
 class Reporter:
     """One site's logs, metrics and DLQ. Thread-safe."""
 
-    def __init__(self, *, logger: Logger, metrics: Metrics, sqs: SQSClient, dlq_url: str) -> None:
+    def __init__(
+        self, *, logger: Logger, metrics: Metrics, sqs: SQSClient, dlq_url: str, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._logger = logger
         self._metrics = metrics
         self._sqs = sqs
         self._dlq_url = dlq_url
+        self._clock = clock
 
-    def skipped(self, event: GeoEvent, reference: Reference) -> None:
-        """An event told of what this site saw already."""
+    def report_skipped(self, event: GeoEvent, reference: Reference) -> None:
+        """Report an event that told of what this site saw already."""
         keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
         self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
         self._metrics.put({"EventsSkipped": 1})
 
-    def ended(self, owed: Owed, outcome: Outcome) -> None:
-        """An attempt ended without an error."""
+    def report_ended(self, owed: Owed, outcome: Outcome) -> None:
+        """Report an attempt that ended without an error."""
         keys = {**_keys(owed), "digest": outcome.digest}
         if outcome.copied is not None:
             copied = outcome.copied
@@ -55,19 +58,19 @@ class Reporter:
         if outcome.outside:
             self._logger.info("reference_outside_the_selection", extra=keys)
         elif outcome.discharged:
-            lag = max(int(time.time() * 1000) - owed.owed_since, 0)
-            self._logger.info("reference_synced", extra={**keys, "lag_ms": lag})
+            lag_ms = max(self._clock.now_ms() - owed.owed_since, 0)
+            self._logger.info("reference_synced", extra={**keys, "lag_ms": lag_ms})
             self._metrics.put({"ReferencesSynced": 1})
             if outcome.unannounced:
                 self._logger.warning("notification_lost", extra=keys)
                 self._metrics.put({"NotificationsLost": 1})
-            self._metrics.put({"Lag": lag}, "Milliseconds")
+            self._metrics.put({"Lag": lag_ms}, "Milliseconds")
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
 
-    def failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
-        """An attempt ended with an error; an error that is not ours is logged with its trace."""
+    def report_failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
+        """Report an attempt that ended with an error; an error that is not ours is logged with its trace."""
         keys = {**_keys(owed), "error": type(error).__name__, "attempts": owed.attempts + 1, "parked": parked}
         if isinstance(error, GeosyncError):
             self._logger.warning("reference_failed", extra={**keys, "reason": str(error)})
@@ -75,20 +78,20 @@ class Reporter:
             self._logger.error("reference_failed", exc_info=error, extra=keys)
         self._metrics.put({"ReferencesFailed": 1, "ReferencesParked": int(parked)})
 
-    def under_way(self, repository: str, uploads: Sequence[KeptUpload]) -> None:
-        """A holder ends and leaves layers for the next."""
+    def report_under_way(self, repository: str, uploads: Sequence[KeptUpload]) -> None:
+        """Report the layers that a holder leaves for the next."""
         for one in uploads:
             keys = {"repository": repository, "layer": one.digest, "arrived": one.offset, "size": one.size}
             self._logger.info("layer_under_way", extra=keys)
 
-    def held(self, hold: Hold) -> None:
-        """A registry is left alone for a while."""
+    def report_hold(self, hold: Hold) -> None:
+        """Report a registry that is left alone for a while."""
         keys = {"registry": hold.registry, "until": hold.until, "attempts": hold.attempts, "reason": hold.reason}
         self._logger.warning("registry_held", extra=keys)
         self._metrics.put({"RegistriesHeld": 1})
 
-    def verified(self, repository: str, result: VerificationResult) -> None:
-        """A run of a verification ended."""
+    def report_verified(self, repository: str, result: VerificationResult) -> None:
+        """Report a run of a verification that ended."""
         keys = {"repository": repository, "ending": result.ending.value, "requests": result.requests}
         verified, failed = result.ending is VerificationEnding.VERIFIED, result.ending is VerificationEnding.FAILED
         if failed:
@@ -98,12 +101,12 @@ class Reporter:
         self._metrics.put({"RepositoriesVerified": int(verified), "RepositoriesDiffering": int(failed)})
 
     def park(self, owed: Owed, reason: str) -> None:
-        """Put the message into the DLQ that marks the reference anew when it is sent to the work queue."""
+        """Put a message into the DLQ that marks the reference anew when it is sent to the work queue."""
         message = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,))
         self._send(message.to_json(), "parked", reason)
 
-    def refused(self, body: str, error: GeosyncError) -> None:
-        """Put a message into the DLQ that can't be marked, unchanged, with the reason beside it."""
+    def refuse(self, body: str, error: GeosyncError) -> None:
+        """Put a message that cannot be marked into the DLQ, unchanged, with the reason beside it."""
         self._logger.error("message_refused", extra={"error": type(error).__name__, "reason": str(error)})
         self._metrics.put({"MessagesRefused": 1})
         self._send(body, "refused", str(error))

@@ -22,8 +22,9 @@ from geosync.copying.repair import reads_back
 from geosync.errors import ContentError, NotFound
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
+from geosync.oci.repository import Repository
+from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
-from geosync.pair.site_registries import Registries
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
@@ -209,7 +210,7 @@ class Run:
 
     def _reads(self, blob: Descriptor) -> bool:
         secondary = self._registries.secondary
-        return self.asking.ask(lambda: reads_back(secondary, self._ours, blob, self._deadline.check))
+        return self.asking.ask(lambda: reads_back(Repository(secondary, self._ours), blob, self._deadline.check))
 
     # ---------------------------------------------------------------------------------------------------- the listing
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from geosync.copying.outcome import VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.oci.deadline import Deadline
+from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
-from geosync.pair.site_registries import Registries
 from geosync.sync_registry.items import PARKED_DUE, ROW
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed
@@ -102,7 +102,7 @@ class Verifier:
                 if error.status != 429 and self._registries.answers(error.registry):
                     return self._fail(run, f"Verification failed: {error}")
                 hold = self._registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
-                self._reporter.held(hold)
+                self._reporter.report_hold(hold)
                 return self._later(run, Stop(hold.until, str(error)))
             except SyncRegistryError:
                 raise

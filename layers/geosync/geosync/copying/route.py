@@ -1,0 +1,50 @@
+"""The way from the primary's repository to the secondary's, as all that copies along it knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.uploads import Uploads
+from geosync.oci.deadline import Deadline
+from geosync.oci.repository import Repository
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.pace import Pace
+from geosync.pair.pair import Pair
+from geosync.pair.registries import PARALLELISM
+from geosync.threads import SYSTEM_THREADS, Threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One pair, with what one holder knows of the way between its two repositories.
+
+    `uploads` are the layers that are under way, and are left under way. `pace` is how fast layers go. `mount_from` is
+    another repository of the destination that most likely has the blobs: this one's, before it was renamed.
+    """
+
+    pair: Pair
+    capabilities: Capabilities = field(default_factory=Capabilities)
+    """The habits of the destination's registry."""
+    uploads: Uploads = field(default_factory=Uploads)
+    pace: Pace = field(default_factory=Pace)
+    mount_from: str | None = None
+    parallelism: int = PARALLELISM
+    """Requests in flight."""
+    clock: Clock = SYSTEM_CLOCK
+    threads: Threads = SYSTEM_THREADS
+
+    @property
+    def source(self) -> Repository:
+        """The repository that is read."""
+        return self.pair.primary
+
+    @property
+    def destination(self) -> Repository:
+        """The repository that is written to."""
+        return self.pair.secondary
+
+    @property
+    def deadline(self) -> Deadline:
+        """The end of the invocation, as the destination's client keeps it."""
+        return self.pair.secondary.client.deadline

@@ -1,0 +1,69 @@
+"""The two registries of a secondary site, with everything that outlives one holder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
+from geosync.oci.references import is_repository
+from geosync.oci.repository import Repository
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.deletes import TagRemover
+from geosync.pair.pace import Pace
+from geosync.pair.pair import Pair
+from geosync.pair.selection import EVERYTHING, Selection
+from geosync.registries.registry import Registry
+
+PARALLELISM = 24
+"""Requests in flight for one repository. Small things wait for the network, not for the machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registries:
+    """The two registries of a secondary site, as one holder after another uses them."""
+
+    primary: Registry
+    secondary: Registry
+    remover: TagRemover
+    """Removes tags at the secondary."""
+    capabilities: Callable[[Repository], Capabilities]
+    """Tells the habits of the secondary's registry; its argument is a repository there that may be written to."""
+    prefix: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """The version of each registry's secret in Secrets Manager, by the registry's name."""
+    parallelism: int = PARALLELISM
+    """Requests in flight for one repository."""
+    selection: Selection = EVERYTHING
+    """The repositories and tags that go from the one to the other."""
+    pace: Pace = field(default_factory=Pace)
+    """How fast layers go from the one to the other."""
+
+    def at_secondary(self, repository: str) -> str:
+        """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""
+        name = self.prefix + repository
+        if not is_repository(name):
+            raise ConfigurationError(f"{name[:80]}…: REPOSITORY_PREFIX makes it longer than a repository's name may be")
+        return name
+
+    def pair(self, repository: str) -> Pair:
+        """The primary's `repository` and this site's copy of it; raises ConfigurationError as `at_secondary`."""
+        return Pair(Repository(self.primary, repository), Repository(self.secondary, self.at_secondary(repository)))
+
+    def credentials(self, name: str) -> str:
+        """The version of the credentials for the registry that an error or a hold names; no secret."""
+        return self.versions.get(name, "")
+
+    def named(self, name: str) -> Registry:
+        """The one of the two that an error names."""
+        return self.primary if self.primary.name == name else self.secondary
+
+    def answers(self, name: str) -> bool:
+        """Ask the registry that an error names for an answer of any kind; a refusal is one."""
+        try:
+            self.named(name).ping()
+        except RegistryUnavailable:
+            return False
+        except GeosyncError:
+            return True
+        return True

@@ -1,0 +1,59 @@
+"""One attempt at one reference: what is known of both sides, and what was done so far."""
+
+from __future__ import annotations
+
+from geosync.copying.copy import CopyResult
+from geosync.copying.outcome import Outcome
+from geosync.oci.manifests import Manifest
+from geosync.sync_registry.decisions import Look
+from geosync.sync_registry.items import Owed
+
+
+class Attempt:
+    """All that is known of one reference in one attempt."""
+
+    def __init__(self, owed: Owed) -> None:
+        self.owed = owed
+        self.reference = owed.reference.value
+        self.primary: Look
+        self.is_looking = True
+        """The primary was asked, and has not answered yet."""
+        self.secondary: Look | None = None
+        self.manifest: Manifest | None = None
+        self.copied: CopyResult | None = None
+        self.polls = 0
+        self.writes = 0
+
+    @property
+    def digest(self) -> str:
+        """The primary's digest; only asked for after the primary answered one."""
+        assert self.primary.digest is not None  # noqa: S101 - an invariant, not a check of input
+        return self.primary.digest
+
+    @property
+    def was_never_announced(self) -> bool:
+        """The primary's reference changed, and no notification told of it: only a comparison found it.
+
+        Where it is the same as when it was last seen, somebody changed the secondary. One that is listed and not there
+        is no push: it is a deletion on its way, or a tag that Distribution 2.8 left without its manifest.
+        """
+        owed = self.owed
+        if self.primary.digest is None:
+            return False
+        changed = owed.seen is None or owed.seen.digest != self.primary.digest
+        return owed.unannounced and not owed.expects and changed and (self.writes > 0 or owed.worked_on)
+
+    def note_write(self) -> None:
+        """Count a write; the secondary before it says nothing any more."""
+        self.writes += 1
+        self.secondary = None
+
+    def outcome(self, *, discharged: bool, marked_again: bool) -> Outcome:
+        """Sum up."""
+        return Outcome(
+            discharged=discharged,
+            marked_again=marked_again,
+            digest=self.primary.digest,
+            copied=self.copied,
+            unannounced=discharged and self.was_never_announced,
+        )

@@ -1,0 +1,65 @@
+"""The values that a holder is given, and those that its parts share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.oci.deadline import Deadline
+from geosync.pair.pair import Pair
+from geosync.pair.registries import Registries
+from geosync.pair.selection import Selection
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.breaker import Breaker
+from geosync.sync_registry.table.changes import Store
+from geosync.syncing.reporting import Reporter
+from geosync.threads import SYSTEM_THREADS, Threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removals:
+    """May comparisons remove tags? Not under the policy `keep` (`allowed` False), nor while the breaker is on."""
+
+    breaker: Breaker
+    allowed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invocation:
+    """One invocation at a secondary site: all that it gives to each of its holders."""
+
+    sync_registry: SyncRegistry
+    registries: Registries
+    removals: Removals
+    reporter: Reporter
+    deadline: Deadline
+    store: Store
+    """The comparison of a whole repository writes what it finds."""
+    reference_concurrency: int = 4
+    """References that a holder works on side by side."""
+    clock: Clock = SYSTEM_CLOCK
+    threads: Threads = SYSTEM_THREADS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderContext:
+    """One repository at both sites, and the lease under which it is made equal.
+
+    `pause` waits so many seconds inside an attempt; it raises OutOfTime when the holder stops or the invocation ends
+    meanwhile.
+    """
+
+    pair: Pair
+    sync_registry: SyncRegistry
+    held: HeldLease
+    selection: Selection
+    removals: Removals
+    pause: Callable[[float], None]
+    clock: Clock
+    threads: Threads
+
+    def check(self) -> None:
+        """Raise OutOfTime when the holder stops or the invocation is over."""
+        self.pause(0)

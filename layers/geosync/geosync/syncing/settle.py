@@ -1,0 +1,132 @@
+"""The settling of ended attempts: each is written down, and each error is laid to a reference, a registry or the table.
+
+```
+outcome                             reported; marked again meanwhile: due again
+lease lost, out of time             the holder stops; the reference stays owed as it is
+a registry is down or throttles     the registry is on hold, the reference postponed, no attempt counted
+a registry refuses our credentials  the same
+the same, of this repository alone  one failed attempt
+any other error of ours             one failed attempt, parked where no later one changes it
+an error that nobody foresaw        one failed attempt
+the table                           the holder stops, and its caller gets the error
+```
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.copying.outcome import Outcome
+from geosync.errors import GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError, Unauthorized
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.items import Owed
+from geosync.sync_registry.site.holds import Hold
+from geosync.syncing.backlog import Backlog
+from geosync.syncing.context import Invocation
+from geosync.syncing.ending import Ending, Halt
+
+TABLE_ERRORS = (BotoCoreError, ClientError, SyncRegistryError)
+"""The errors of the table: they stop a holder."""
+
+
+class Settler:
+    """Settles the attempts of one holder. For its main thread.
+
+    One bad reference never stops the others. A registry that is down stops the holder.
+    """
+
+    def __init__(self, invocation: Invocation, backlog: Backlog, halt: Halt) -> None:
+        self._sync_registry = invocation.sync_registry
+        self._registries = invocation.registries
+        self._reporter = invocation.reporter
+        self._backlog = backlog
+        self._halt = halt
+
+    def settle(self, owed: Owed, future: Future[Outcome]) -> None:
+        """Write down how an attempt ended. Raises what the table raises while it is written."""
+        try:
+            outcome = future.result()
+        except (LeaseLost, OutOfTime, *TABLE_ERRORS) as error:
+            self._stop(error)
+        except (RegistryUnavailable, Unauthorized) as error:
+            self._settle_refused(owed, error)
+        except Exception as error:  # noqa: BLE001 - a thread's edge: a fault of ours costs one reference, not the others
+            self._settle_failed(owed, error)
+        else:
+            self._reporter.report_ended(owed, outcome)
+            self._backlog.note_ended(owed, marked_again=outcome.marked_again)
+
+    def settle_unbegun(self, held: HeldLease, error: GeosyncError) -> None:
+        """Write down that no attempt can be begun: the secondary's registry could not even be asked for its habits."""
+        if isinstance(error, RegistryUnavailable | Unauthorized) and self._is_of_the_registry(error):
+            self._hold(error)
+        elif isinstance(error, OutOfTime):
+            self._halt.end(Ending.OUT_OF_TIME)
+        else:
+            self._fail_all(held, error)
+
+    def _stop(self, error: Exception) -> None:
+        """Stop the holder for an error that is no reference's."""
+        if isinstance(error, LeaseLost):
+            self._halt.end(Ending.LOST)
+        elif isinstance(error, OutOfTime):
+            self._halt.end(Ending.OUT_OF_TIME)
+        else:
+            self._halt.fail(error)
+
+    def _settle_refused(self, owed: Owed, error: RegistryUnavailable | Unauthorized) -> None:
+        """Hold the registry if it serves nobody; what fails on a registry that serves others is one failed attempt."""
+        if self._is_of_the_registry(error):
+            self._sync_registry.postpone(owed, self._hold(error).until, failure=str(error))
+        else:
+            self._settle_failed(owed, error)
+
+    def _settle_failed(self, owed: Owed, error: Exception) -> None:
+        """Count the attempt. What no later one changes is parked, in the DLQ first: nothing is parked unsaid."""
+        permanent = isinstance(error, GeosyncError) and not error.retryable
+        text = str(error) if isinstance(error, GeosyncError) else f"internal error: {type(error).__name__}"
+        parked = permanent or owed.attempts + 1 >= self._sync_registry.timing.max_attempts
+        if parked:
+            self._reporter.park(owed, text)
+        counted = self._sync_registry.fail(owed, text, parked=parked)
+        self._reporter.report_failed(owed, error, parked=parked and counted is not None)
+        self._backlog.note_ended(owed, marked_again=counted is None)
+
+    def _is_of_the_registry(self, error: RegistryUnavailable | Unauthorized) -> bool:
+        """Tell an error of a whole registry from one of this repository alone.
+
+        A registry that does not answer, asks for patience, or refuses the credentials altogether serves nobody.
+        """
+        if isinstance(error, RegistryUnavailable):
+            return error.status == 429 or not self._registries.answers(error.registry)
+        try:
+            self._registries.named(error.registry).ping()
+        except Unauthorized:
+            return True
+        except GeosyncError:
+            return False
+        return False
+
+    def _hold(self, error: RegistryUnavailable | Unauthorized) -> Hold:
+        """Leave the registry alone for a while, and stop."""
+        name = error.registry
+        if isinstance(error, Unauthorized):
+            hold = self._sync_registry.hold(name, reason=str(error), credentials=self._registries.credentials(name))
+        else:
+            hold = self._sync_registry.hold(name, reason=str(error), retry_after=error.retry_after)
+        self._reporter.report_hold(hold)
+        self._halt.end(Ending.HELD)
+        return hold
+
+    def _fail_all(self, held: HeldLease, error: GeosyncError) -> None:
+        """Count a failed attempt of all that is due, and let the repository go: its row says so."""
+        for owed in self._sync_registry.due(held.lease.repository):
+            self._settle_failed(owed, error)
+        try:
+            finished = held.finish(held.lease)
+        except LeaseLost:
+            self._halt.end(Ending.LOST)
+        else:
+            self._halt.end(Ending.FINISHED if finished else Ending.OUT_OF_TIME)
