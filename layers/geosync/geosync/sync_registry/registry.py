@@ -35,9 +35,10 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, listing, recovery, walks
+from geosync.sync_registry.site import counters, findings, listing, recovery, walks
+from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.switches import Switches
-from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing, ms
 from geosync.sync_registry.transitions import marks, protocol
@@ -81,6 +82,7 @@ class SyncRegistry(Readings, Switches):
         self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.findings = Findings(store)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
@@ -285,6 +287,19 @@ class SyncRegistry(Readings, Switches):
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
         """Say in the row whether the primary knows the repository at all. Raises LeaseLost."""
         self._mine(protocol.note_missing_on_primary(lease, missing=missing))
+
+    def record_finding(self, lease: Lease, finding: Finding, before: Finding | None) -> None:
+        """Record what the comparison of a repository found, in place of what the one `before` it did.
+
+        One write, none if nothing changed. Raises LeaseLost.
+        """
+        change = findings.change(finding, before)
+        if change is None:
+            return
+        try:
+            self._store.transact([Check(key=Key(lease.repository, ROW), when=protocol.is_mine(lease)), change])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
