@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from geosync.comparing.catalogue import Walk
 from geosync.messages.geo_event import Heartbeat
 from geosync.operating import status
 from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison

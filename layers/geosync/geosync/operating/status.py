@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from geosync.comparing import catalogue
-from geosync.comparing.catalogue import Walk
 from geosync.errors import CorruptItem
 from geosync.messages.event_log import LastEvent
 from geosync.operating.owed_references import OwedReference, by_age, owed_references
@@ -18,7 +16,9 @@ from geosync.recovery import event_cursor, heartbeats
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import breaker, recovery
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import holds as hold_items
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.holds import MOST_HOLDS, Hold
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.table.changes import Key, Store
@@ -199,7 +199,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         pause=pause_of(pause),
         holds=holds_in_force(store, now),
         heartbeat=last_heartbeat(heartbeat),
-        comparison=catalogue.walk_of(site.get(catalogue.KEY)),
+        comparison=catalogue_item.walk_of(site.get(catalogue_item.KEY)),
         cursor=event_cursor.read(site.get(event_cursor.KEY)),
         last_minute=_number(site[MINUTE], "at") if MINUTE in site else None,
         open_repositories=len(open_repositories),
@@ -263,7 +263,7 @@ _ROWS = Key(SITE, "counter#rows")
 _SITE_ITEMS = (
     hold_items.PAUSE,
     heartbeats.KEY,
-    catalogue.KEY,
+    catalogue_item.KEY,
     event_cursor.KEY,
     recovery.RECOVERY,
     recovery.LOST,

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from geosync.sync_registry.items import SITE, Item, Owed
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Key, Store, Update
 
 COUNTERS = 32
 KEPT = 30 * 86_400
@@ -58,3 +58,14 @@ def total(items: Iterable[Item]) -> Counter[str]:
 
 def _key(walk: int, number: int) -> Key:
     return Key(SITE, f"walk#{walk}#{number:02}")
+
+
+class Walks:
+    """The counters of the comparisons' walks through the primary's catalogue."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def total(self, walk: int) -> Counter[str]:
+        """The sum of the counters of the walk that began at `walk` (ms): one request."""
+        return total(self._store.batch_get(keys(walk)).values())
