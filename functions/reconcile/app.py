@@ -137,7 +137,7 @@ def _report() -> None:
         site_status.read(site().store),
         name=settings.site_name,
         role=settings.site_role,
-        verified=verification_counts(site().store),
+        verified=verification_counts(site().registry),
         dead_letters=queues.dead_letters(),
         events_waiting=queues.events(),
     )
@@ -161,6 +161,6 @@ def _verification() -> None:
     settings = site().settings
     if not settings.verification_seconds or site().registry.is_paused() or site().registry.holds():
         return
-    asked_for = ask_for_verifications(site().store, site().sqs, settings.work_queue_url, now=wall_clock())
+    asked_for = ask_for_verifications(site().registry, site().sqs, settings.work_queue_url, now_ms=wall_clock())
     if asked_for:
         logger.info("verifications_asked_for", extra={"repositories": asked_for})

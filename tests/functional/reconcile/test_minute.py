@@ -226,7 +226,7 @@ def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: 
     app.site().store._client.meta.events.register(
         "before-call.dynamodb.*", lambda model, params, **_: queries.append(model.name)
     )
-    asked = ask_for_verifications(app.site().store, site.sqs, site.work_url, now=wall_clock())
+    asked = ask_for_verifications(app.site().registry, site.sqs, site.work_url, now_ms=wall_clock())
     assert asked == MOST
     assert queries == ["Query"] * 8
 
@@ -235,7 +235,7 @@ def test_verification_waits_while_others_do(site: Site) -> None:
     site.sync("group/app")
     for number in range(BUSY):
         site.sqs.send_message(QueueUrl=site.work_url, MessageBody=str(number))
-    assert ask_for_verifications(app.site().store, site.sqs, site.work_url, now=wall_clock()) == 0
+    assert ask_for_verifications(app.site().registry, site.sqs, site.work_url, now_ms=wall_clock()) == 0
 
 
 # ── each for itself ──

@@ -42,6 +42,7 @@ from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
 from geosync.syncing.holder import Ending, Holder
 from geosync.syncing.reporting import Reporter
+from geosync.verifying.context import VerificationContext
 from geosync.verifying.reverify import make_due
 from geosync.verifying.verifier import Verifier
 
@@ -231,7 +232,7 @@ class Receiver:
         if repository is not None:
             self._after_the_mark(lambda: self._verify(repository, asked=asked_at is not None))
         elif message.scope is not None and asked_at is not None:
-            made = make_due(self._store, message.scope, asked_at, check=self._deadline.check)
+            made = make_due(self._registry, message.scope, asked_at, check=self._deadline.check)
             self._logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
 
     def _verify(self, repository: str, *, asked: bool) -> None:
@@ -242,15 +243,13 @@ class Receiver:
         if self._registry.is_paused() or self._registry.holds():
             self._logger.info("verification_not_now", extra={"reason": "the site is paused or a registry on hold"})
             return
-        verifier = Verifier(
-            self._store,
-            self._registry,
-            registries,
-            self._verification_bounds,
-            reporter=self._reporter,
+        context = VerificationContext(
+            sync_registry=self._registry,
+            registries=registries,
+            bounds=self._verification_bounds,
             deadline=self._deadline,
-            clock=self._clock,
         )
+        verifier = Verifier(context, reporter=self._reporter)
         self._reporter.verified(repository, verifier.verify(repository, asked=asked))
 
     def _look(self, repository: str, reference: Reference) -> Glance:

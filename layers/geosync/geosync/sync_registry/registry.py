@@ -38,16 +38,20 @@ from geosync.sync_registry.items import (
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import counters, findings, listing, recovery, walks
 from geosync.sync_registry.site.catalogue import CatalogueItem
+from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.rows_walk import RowsWalk
+from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.walks import Walks
+from geosync.sync_registry.suspects import Suspects
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing, ms
 from geosync.sync_registry.transitions import marks, protocol
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
+from geosync.sync_registry.verification_items import VerificationItems
 
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
@@ -88,9 +92,13 @@ class SyncRegistry(Readings, Switches):
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
         self.catalogue = CatalogueItem(store)
+        self.counters = Counters(store)
         self.findings = Findings(store)
         self.listing = Listing(store)
         self.rows_walk = RowsWalk(store)
+        self.sample = SampleBudget(store)
+        self.suspects = Suspects(store)
+        self.verification = VerificationItems(store)
         self.walks = Walks(store)
         self._forgetting = Forgetting(store)
 

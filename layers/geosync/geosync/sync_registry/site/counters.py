@@ -7,12 +7,27 @@ repositories end at the same time, and DynamoDB refuses one of two transactions 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from geosync.sync_registry.items import SITE
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.table.shards import SHARDS, due_shard
 
 VERIFIED, FAILED, UNREADABLE = "verified", "failed", "unreadable"
 """As what a row is counted."""
+ROWS = Key(SITE, "counter#rows")
+"""The number of rows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """The rows of a site: all of them, and those that are counted as VERIFIED, FAILED or UNREADABLE."""
+
+    rows: int = 0
+    verified: int = 0
+    failed: int = 0
+    unreadable: int = 0
 
 
 def key(shard: str) -> Key:
@@ -29,3 +44,20 @@ def moved(repository: str, before: str | None, after: str | None) -> list[Update
         return []
     steps = {name: step for name, step in ((before, -1), (after, 1)) if name is not None}
     return [Update(key=key(due_shard(repository)), add=steps)]
+
+
+class Counters:
+    """The counters of a site."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self) -> RowCounts:
+        """Read how many rows there are, by how their last verification ended: one request."""
+        found = self._store.batch_get([ROWS, *KEYS])
+        verified, failed, unreadable = (
+            sum(whole_number(found.get(key), name) for key in KEYS) for name in (VERIFIED, FAILED, UNREADABLE)
+        )
+        return RowCounts(
+            rows=whole_number(found.get(ROWS), "value"), verified=verified, failed=failed, unreadable=unreadable
+        )
