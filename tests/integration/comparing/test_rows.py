@@ -20,7 +20,6 @@ from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, SYNCED, Reference
 from geosync.sync_registry.site import breaker, findings, listing
-from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.timing import Timing
@@ -48,7 +47,7 @@ def select(secondary: Secondary, **patterns: str) -> None:
 def walk(secondary: Secondary) -> None:
     """Compare everything, work off what that brings, and let the window pass."""
     secondary.receive(CatalogueMessage().to_json())
-    done = catalogue_item.CatalogueItem(secondary.store).latest()
+    done = secondary.registry.catalogue.latest()
     assert done is not None
     assert done.finished_at is not None
     secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))

@@ -9,6 +9,7 @@ import pytest
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.missing import Removals
 from geosync.comparing.repository import RepositoryComparison
+from geosync.errors import LeaseLost
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
@@ -16,10 +17,11 @@ from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import ADOPT, KEEP, Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.syncing.backlog import Backlog
 
@@ -210,5 +212,20 @@ def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monk
 
     monkeypatch.setattr(site.registry, "owed_among", discharged_first)
     site.compare(whole)
+
+    assert site.extras() == ()
+
+
+def test_a_holder_that_lost_its_lease_records_no_finding() -> None:
+    primary = Tags("v0")
+    site = Site(primary, Tags("v0", "extra"))
+    whole = site.whole()
+
+    def take(_: str | None) -> None:
+        site.store.write(Update(key=Key(REPOSITORY, ROW), set={"lease_token": "another holder's"}))
+
+    primary.before_page = take
+    with pytest.raises(LeaseLost):
+        site.compare(whole)
 
     assert site.extras() == ()

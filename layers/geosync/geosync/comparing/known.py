@@ -22,7 +22,7 @@ class KnownTags:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of known tags."""
         return len(self.names)
 
 

@@ -11,7 +11,7 @@ from geosync.sync_registry.site.catalogue import Walk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far the latest walk, and the comparison of what it found, got. Times in milliseconds since the epoch.
+    """The progress of the latest walk, and of the comparison of what it found. Times in milliseconds since the epoch.
 
     `repositories` is what the catalogue named so far, all of it once `listed`; of those `compared` are done. `tags`
     were listed in those, `found` of them were different, `settled` of those were copied and seen.

@@ -24,7 +24,7 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkedRows:
-    """How many repositories a walk through the rows forgot, and how many it marked that the catalogue did not list."""
+    """The repositories that a walk through the rows forgot, and those it marked that the catalogue did not list."""
 
     forgotten: int = 0
     unlisted: int = 0

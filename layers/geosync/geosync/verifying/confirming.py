@@ -9,13 +9,13 @@ from geosync.sync_registry.suspects import Suspect
 from geosync.sync_registry.timing import ms
 from geosync.verifying.context import VerificationContext
 from geosync.verifying.looks import Looks, TagLook
-from geosync.verifying.place import Place, Stop
+from geosync.verifying.place import RoundPlace, Stop
 
 
 class ConfirmingPhase:
     """Confirms or drops each suspect of a repository."""
 
-    def __init__(self, context: VerificationContext, place: Place, looks: Looks) -> None:
+    def __init__(self, context: VerificationContext, place: RoundPlace, looks: Looks) -> None:
         self._context = context
         self._sync_registry = context.sync_registry
         self._place = place

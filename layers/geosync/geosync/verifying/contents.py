@@ -1,4 +1,4 @@
-"""What manifests refer to, looked for at the secondary, to any depth: manifests by their bytes, blobs by their size.
+"""A look for everything that manifests refer to, to any depth: manifests by their bytes, blobs by their size.
 
 Level by level and side by side, each digest once in a run, whatever refers to it.
 """
@@ -21,7 +21,7 @@ MOST_KNOWN = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Below:
-    """What is missing or wrong below one manifest, and the blobs that were looked for in this call and found."""
+    """Digests missing or wrong below one manifest, and the blobs that were looked for in this call and found."""
 
     blobs: frozenset[str] = frozenset()
     manifests: frozenset[str] = frozenset()
@@ -35,7 +35,7 @@ class Below:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Looked:
-    """What one call looked at: manifests by their digests, and which manifests and blobs are missing or wrong."""
+    """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong."""
 
     nodes: Mapping[str, Manifest]
     missing: set[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.counters import RowCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +25,15 @@ class VerificationCounts:
 
 def verification_counts(sync_registry: SyncRegistry) -> VerificationCounts:
     """Read the counters: one request."""
-    counts = sync_registry.counters.read()
+    return verification_counts_of(sync_registry.counters.read())
+
+
+def verification_counts_of(rows: RowCounts) -> VerificationCounts:
+    """The counts of rows, by how their last verification ended."""
     return VerificationCounts(
-        total=counts.rows,
-        verified=counts.verified,
-        failed=counts.failed + counts.unreadable,
-        checksummed=counts.verified + counts.failed,
-        checksum_failed=counts.unreadable,
+        total=rows.rows,
+        verified=rows.verified,
+        failed=rows.failed + rows.unreadable,
+        checksummed=rows.verified + rows.failed,
+        checksum_failed=rows.unreadable,
     )

@@ -11,7 +11,7 @@ from geosync.verifying.contents import Below
 from geosync.verifying.context import VerificationContext
 from geosync.verifying.looks import Looks, TagLook
 from geosync.verifying.notes import SuspectNotes
-from geosync.verifying.place import Place
+from geosync.verifying.place import RoundPlace
 from geosync.verifying.sample import Reservoir
 
 PAGE = 48
@@ -25,7 +25,7 @@ SAMPLE = 3
 class KnownTagsPhase:
     """Looks at the tags that were seen equal once, in their order, and reads a sample of their blobs back."""
 
-    def __init__(self, context: VerificationContext, place: Place, looks: Looks, notes: SuspectNotes) -> None:
+    def __init__(self, context: VerificationContext, place: RoundPlace, looks: Looks, notes: SuspectNotes) -> None:
         self._context = context
         self._place = place
         self._looks = looks

@@ -11,13 +11,13 @@ from geosync.sync_registry.items import Reference
 from geosync.verifying.context import VerificationContext
 from geosync.verifying.looks import Looks
 from geosync.verifying.notes import SuspectNotes
-from geosync.verifying.place import Place
+from geosync.verifying.place import RoundPlace
 
 
 class ListedTagsPhase:
     """Looks at the listed tags that were never seen equal and are not owed."""
 
-    def __init__(self, context: VerificationContext, place: Place, looks: Looks, notes: SuspectNotes) -> None:
+    def __init__(self, context: VerificationContext, place: RoundPlace, looks: Looks, notes: SuspectNotes) -> None:
         self._context = context
         self._place = place
         self._looks = looks

@@ -22,7 +22,7 @@ class Stop(Exception):
         self.anew = anew
 
 
-class Place:
+class RoundPlace:
     """Where a run is in its round."""
 
     def __init__(self, context: VerificationContext, at: Round, asking: Asking) -> None:

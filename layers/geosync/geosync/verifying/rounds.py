@@ -22,7 +22,7 @@ from geosync.verifying.known_tags import KnownTagsPhase
 from geosync.verifying.listed_tags import ListedTagsPhase
 from geosync.verifying.looks import Looks
 from geosync.verifying.notes import SuspectNotes
-from geosync.verifying.place import Place
+from geosync.verifying.place import RoundPlace
 from geosync.verifying.verdict import Verdict, conclude
 
 TAGS, LISTING, CONFIRM = "tags", "listing", "confirm"
@@ -35,7 +35,7 @@ class VerificationRun:
         self._context = context
         pair = context.registries.pair(at.repository)
         self.asking = Asking(at.spent_on(context.clock.now_ms()), context.bounds.requests, context.clock)
-        self.place = Place(context, at, self.asking)
+        self.place = RoundPlace(context, at, self.asking)
         looks = Looks(context, pair, self.asking, pool)
         notes = SuspectNotes(context.sync_registry.suspects, at.repository)
         self._tags = KnownTagsPhase(context, self.place, looks, notes)

@@ -36,7 +36,7 @@ _TROUBLE = ("failure", "not_before")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """How far the latest walk got; times in milliseconds."""
+    """The latest walk, and how far it got; times in milliseconds."""
 
     started_at: int
     touched_at: int

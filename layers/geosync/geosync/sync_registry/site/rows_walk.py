@@ -1,4 +1,4 @@
-"""How far a walk got through the site's rows: the item `#site`/`rows-walk`.
+"""The cursor of a walk through the site's rows: the item `#site`/`rows-walk`.
 
 It has `started_at`, when the walk through the catalogue began that these rows belong to (ms), and `after`, the last
 repository that is done.

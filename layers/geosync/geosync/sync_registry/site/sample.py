@@ -1,4 +1,4 @@
-"""How much a site may read back from its registry in a day (UTC): bytes, reserved before they are read.
+"""The bytes that a site may read back from its registry in a day (UTC), reserved before they are read.
 
 The item `#site`/`verification#sample` has `day` (days since the epoch) and the `bytes` that were reserved on it.
 """
