@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
-from geosync.comparing import catalogue
 from geosync.operating import sites
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.table.changes import Key, Update
 
 ALL, REPORT = "/api/v4/geo_sites", "/api/v4/geo/status"
@@ -55,7 +55,7 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     site.failed("group/broken", "v1")
     site.registry.minute.record()
     walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
-    site.store.write(Update(key=catalogue.KEY, set=walk))
+    site.store.write(Update(key=catalogue_item.KEY, set=walk))
     status = ask("GET", f"{ALL}/1/status").json
     assert (status["geo_node_id"], status["name"], status["primary"]) == (1, "berlin", False)
     assert (status["healthy"], status["health_status"]) == (True, "Healthy")

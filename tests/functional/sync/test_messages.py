@@ -139,7 +139,7 @@ def test_a_synced_repository_is_verified(site: Site, repository: str, log: Log) 
     row = site.row(repository)
     assert row.verified_at is not None
     assert (row.verification_state, row.verification_checksum) == ("2", checksum([("v1", made.digest)]))
-    assert verification_counts(site.registry._store).verified == 1
+    assert verification_counts(site.registry).verified == 1
     assert [line["ending"] for line in log() if line["message"] == "verification_ended"] == ["verified"]
     assert handle(sample("sync-verify.json", repository=repository)) == DONE
     assert site.row(repository).verified_at == row.verified_at, "it is not due"

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.integration.secondary import Queue, Secondary, SilentMetrics, pushed
 from tests.integration.verifying.conftest import Breakable
+from tests.support.ahead_clock import AheadClock
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call
 
@@ -20,43 +21,33 @@ from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY
 from geosync.syncing.reporting import Reporter
-from geosync.verifying import rounds
+from geosync.verifying import known_tags, place
+from geosync.verifying.context import VerificationContext
 from geosync.verifying.verifier import Verifier
 
 LAYERS = 2
 
 
-class Clock:
-    """The time of this machine, and what is added to it."""
-
-    def __init__(self) -> None:
-        self.ahead = 0
-
-    def __call__(self) -> int:
-        return wall_clock() + self.ahead
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> AheadClock:
+    return AheadClock()
 
 
-def verifier(secondary: Secondary, clock: Clock, **bounds: Any) -> Verifier:
+def verifier(secondary: Secondary, clock: AheadClock, **bounds: Any) -> Verifier:
     reporter = Reporter(
         logger=logging.getLogger("verifier"),  # type: ignore[arg-type]
         metrics=SilentMetrics(),  # type: ignore[arg-type]
         sqs=Queue(),  # type: ignore[arg-type]
         dlq_url="dlq",
     )
-    return Verifier(
-        secondary.store,
-        secondary.registry,
-        secondary.registries,
-        Bounds(**bounds),
-        reporter=reporter,
+    context = VerificationContext(
+        sync_registry=secondary.registry,
+        registries=secondary.registries,
+        bounds=Bounds(**bounds),
         deadline=secondary.deadline,
         clock=clock,
     )
+    return Verifier(context, reporter=reporter)
 
 
 def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -> Made:
@@ -82,7 +73,7 @@ def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -
 
 
 def test_a_tag_costs_two_requests_and_what_tags_share_is_looked_for_once(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     tags = 30
     tagged(secondary, make, repository, tags)
@@ -93,18 +84,18 @@ def test_a_tag_costs_two_requests_and_what_tags_share_is_looked_for_once(
     assert secondary.primary_proxy.counts() == {("HEAD", "tag"): tags, ("GET", "tags"): 1}
     counts = secondary.secondary_proxy.counts()
     assert counts == {
-        ("GET", "tag"): rounds.GROUP,
-        ("HEAD", "tag"): tags - rounds.GROUP,
+        ("GET", "tag"): known_tags.GROUP,
+        ("HEAD", "tag"): tags - known_tags.GROUP,
         ("HEAD", "blob"): LAYERS + 1,
-        ("GET", "blob"): rounds.SAMPLE,
+        ("GET", "blob"): known_tags.SAMPLE,
     }
     assert result.requests == secondary.requests()
 
 
 def test_a_day_s_requests_bound_a_repository_and_the_next_day_goes_on_where_it_stopped(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "PAGE", 10)
+    monkeypatch.setattr(known_tags, "PAGE", 10)
     tags, limit = 60, 40
     tagged(secondary, make, repository, tags)
     one = verifier(secondary, clock, requests=limit)
@@ -114,7 +105,7 @@ def test_a_day_s_requests_bound_a_repository_and_the_next_day_goes_on_where_it_s
         secondary.reset()
         result = one.verify(repository)
         assert result.requests == secondary.requests()
-        assert secondary.requests() <= limit + rounds.GROUP * 2 + LAYERS + 1 + rounds.SAMPLE
+        assert secondary.requests() <= limit + known_tags.GROUP * 2 + LAYERS + 1 + known_tags.SAMPLE
         if result.ending is VerificationEnding.VERIFIED:
             break
         assert result.reason == "the requests of the day are spent"
@@ -135,9 +126,9 @@ def test_a_day_s_requests_bound_a_repository_and_the_next_day_goes_on_where_it_s
 
 
 def test_an_invocation_that_ends_leaves_its_place(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rounds, "PAGE", 10)
+    monkeypatch.setattr(known_tags, "PAGE", 10)
     tags = 40
     tagged(secondary, make, repository, tags)
     secondary.primary_proxy.add(Call(method="HEAD", kind="tag", nth=20, after=lambda: secondary.deadline.set(0)))
@@ -151,14 +142,14 @@ def test_an_invocation_that_ends_leaves_its_place(
 
     assert one.verify(repository).ending is VerificationEnding.VERIFIED
     after = secondary.primary_proxy.counts()["HEAD", "tag"]
-    assert tags <= before + after <= tags + rounds.GROUP
+    assert tags <= before + after <= tags + known_tags.GROUP
 
 
 def test_a_run_makes_room_for_others_after_its_slice(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tagged(secondary, make, repository, 3)
-    monkeypatch.setattr(rounds, "SLICE", 0.0)
+    monkeypatch.setattr(place, "SLICE_S", 0.0)
 
     result = verifier(secondary, clock).verify(repository)
 
@@ -167,7 +158,7 @@ def test_a_run_makes_room_for_others_after_its_slice(
 
 
 def test_the_sample_is_bounded_by_the_site_s_bytes_of_the_day(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     made = make.image(repository, "v1", layers=3, size=5000)
     secondary.receive(pushed(made))
@@ -190,7 +181,7 @@ def test_the_sample_is_bounded_by_the_site_s_bytes_of_the_day(
 
 
 def test_nothing_is_read_back_where_the_sample_is_off(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     tagged(secondary, make, repository, 2)
 
@@ -200,10 +191,10 @@ def test_nothing_is_read_back_where_the_sample_is_off(
 
 
 def test_a_run_that_died_is_taken_over_and_writes_nothing_should_it_live(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     tagged(secondary, make, repository, 3)
-    other = Clock()
+    other = AheadClock()
     other.ahead = ABANDONED_AFTER + 1
     endings = []
 
@@ -219,7 +210,7 @@ def test_a_run_that_died_is_taken_over_and_writes_nothing_should_it_live(
 
 
 def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_end(
-    secondary: Secondary, make: ImageMaker, repository: str, clock: Clock
+    secondary: Secondary, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     tagged(secondary, make, repository, 3)
     taken = []
@@ -243,7 +234,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
 
 
 def test_a_blob_of_many_megabytes_is_read_back_in_flat_memory(
-    follow: Callable[..., Secondary], forgetful: Breakable, make: ImageMaker, repository: str, clock: Clock
+    follow: Callable[..., Secondary], forgetful: Breakable, make: ImageMaker, repository: str, clock: AheadClock
 ) -> None:
     secondary = follow(forgetful)
     size = 32 * 1024 * 1024

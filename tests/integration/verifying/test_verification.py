@@ -18,7 +18,7 @@ from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.verifying.checksum import checksum
-from geosync.verifying.choose import due_for_verification
+from geosync.verifying.choose import MOST
 from geosync.verifying.counts import verification_counts
 
 SETTLED = TIMING.settle + 0.05
@@ -34,7 +34,7 @@ def verify_until(secondary: Secondary, repository: str, *states: str, seconds: f
     """Do what reconcile and the queues do, verification only, until the row is in one of the states."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for due in due_for_verification(secondary.store, wall_clock()):
+        for due in secondary.registry.verification.due(now_ms=wall_clock(), limit=MOST):
             secondary.receive(VerifyMessage(repository=due).to_json())
         row = secondary.row(repository)
         if row.verification_state in states:
@@ -70,9 +70,9 @@ def test_what_is_equal_is_verified_with_gitlabs_checksum(
     assert row.verified_at is not None
     assert row.verification_started_at is not None
     assert (row.checksum_mismatch, row.verification_failure, row.verification_retry_count) == (False, None, 0)
-    assert verification_counts(secondary.store).verified == 1
-    assert not due_for_verification(secondary.store, wall_clock())
-    assert due_for_verification(secondary.store, wall_clock() + 8 * 86_400_000) == [repository]
+    assert verification_counts(secondary.registry).verified == 1
+    assert not secondary.registry.verification.due(now_ms=wall_clock(), limit=MOST)
+    assert secondary.registry.verification.due(now_ms=wall_clock() + 8 * 86_400_000, limit=MOST) == [repository]
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "nested", "cache", "artifact", "schema1-less", "at-a-url-too"])
@@ -135,7 +135,7 @@ def test_a_tag_that_was_changed_behind_our_back_is_a_mismatch_and_only_that_tag_
     assert row.verification_retry_at is not None
     assert [owed.reference.value for owed in secondary.owed(repository)] == ["v1"]
     assert row.state == "0"
-    counts = verification_counts(secondary.store)
+    counts = verification_counts(secondary.registry)
     assert (counts.verified, counts.failed, counts.checksummed) == (0, 1, 1)
 
     row = heal(secondary, repository)
@@ -147,7 +147,7 @@ def test_a_tag_that_was_changed_behind_our_back_is_a_mismatch_and_only_that_tag_
         None,
     )
     assert (row.verification_retry_count, row.verification_retry_at) == (0, None)
-    assert verification_counts(secondary.store).verified == 1
+    assert verification_counts(secondary.registry).verified == 1
 
 
 def test_a_tag_that_nobody_announced_is_a_mismatch(secondary: Secondary, make: ImageMaker, repository: str) -> None:
@@ -285,7 +285,7 @@ def test_a_push_in_the_middle_is_no_mismatch(secondary: Secondary, make: ImageMa
     row = verify_until(secondary, repository, "2")
     assert row.verification_failure is None
     assert row.verification_checksum == checksum([("v1", moved[-1].digest)])
-    assert verification_counts(secondary.store).failed == 0
+    assert verification_counts(secondary.registry).failed == 0
 
 
 def test_a_registry_that_is_down_is_held_and_the_round_goes_on_afterwards(
@@ -328,7 +328,7 @@ def test_one_bad_answer_of_a_registry_that_is_well_is_a_failure_with_its_reason(
     assert row.verification_failure.startswith("Verification failed: ")
     assert row.verification_checksum is None
     assert row.state == SYNCED, "nothing is known to be wrong"
-    counts = verification_counts(secondary.store)
+    counts = verification_counts(secondary.registry)
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
 
 
@@ -367,4 +367,4 @@ def test_tags_that_are_equal_and_were_never_recorded_are_recorded_and_no_mismatc
     secondary.sweep_until(lambda: not secondary.owed(repository))
     row = heal(secondary, repository)
     assert row.verification_checksum == checksum([(tag.reference, tag.digest) for tag in tags])
-    assert verification_counts(secondary.store).failed == 0
+    assert verification_counts(secondary.registry).failed == 0

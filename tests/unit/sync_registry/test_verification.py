@@ -115,7 +115,7 @@ def test_a_round_that_ends_well(site: Site) -> None:
     assert (row.verification_retry_count, row.verification_retry_at, row.verification_failure) == (0, None, None)
     assert (row.checksum_mismatch, row.verification_checksum_mismatched) == (False, None)
     assert site.item["due"] == site.clock.now + 1000
-    assert (verification_counts(site.store).verified, verification_counts(site.store).failed) == (1, 0)
+    assert (verification_counts(site.registry).verified, verification_counts(site.registry).failed) == (1, 0)
 
 
 def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site) -> None:
@@ -128,7 +128,7 @@ def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site)
         assert row.verification_retry_count == count
         assert row.verification_retry_at == site.clock.now + seconds * 1000 == site.item["due"]
         site.clock.now = site.item["due"]
-    assert verification_counts(site.store).failed == 1
+    assert verification_counts(site.registry).failed == 1
 
 
 def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
@@ -137,7 +137,7 @@ def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
     site.fail(site.start(), checksums=None)
 
     assert (site.row.verification_checksum, site.row.checksum_mismatch) == (None, False)
-    counts = verification_counts(site.store)
+    counts = verification_counts(site.registry)
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
 
 
@@ -186,7 +186,7 @@ def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
     assert site.item == before
     assert site.row.verification_state == "4"
     assert transitions.not_now(site.item, now=NOW, asked=True) == "something is owed in it"
-    assert verification_counts(site.store).failed == 0
+    assert verification_counts(site.registry).failed == 0
 
 
 def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) -> None:

@@ -11,6 +11,7 @@ import pytest
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.clock import SYSTEM_CLOCK
+from geosync.comparing.missing import Removals
 from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
@@ -21,7 +22,7 @@ from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import Backlog
-from geosync.syncing.context import Invocation, Removals
+from geosync.syncing.context import Invocation
 from geosync.syncing.ending import Ending
 from geosync.syncing.holder import Holder
 from geosync.syncing.reporting import Reporter
@@ -82,7 +83,6 @@ class Site:
             removals=Removals(breaker=Breaker(self.store, Limits(), SYSTEM_CLOCK)),
             reporter=Reporter(logger=logging.getLogger("holder"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]
             deadline=Deadline(),
-            store=self.store,
             reference_concurrency=SLOTS,
         )
         return Holder(invocation, lease).run()

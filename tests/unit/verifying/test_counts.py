@@ -22,11 +22,11 @@ def test_a_row_is_counted_once_wherever_it_goes() -> None:
 
     counted(store, None, counters.VERIFIED)
     expected = {"total": 3, "verified": 1, "failed": 0, "checksummed": 1, "checksum_failed": 0}
-    assert verification_counts(store) == VerificationCounts(**expected)
+    assert verification_counts(SyncRegistry(store)) == VerificationCounts(**expected)
     counted(store, counters.VERIFIED, counters.FAILED)
-    assert verification_counts(store) == VerificationCounts(**expected | {"verified": 0, "failed": 1})
+    assert verification_counts(SyncRegistry(store)) == VerificationCounts(**expected | {"verified": 0, "failed": 1})
     counted(store, counters.FAILED, counters.UNREADABLE)
-    assert verification_counts(store) == VerificationCounts(
+    assert verification_counts(SyncRegistry(store)) == VerificationCounts(
         total=3, verified=0, failed=1, checksummed=0, checksum_failed=1
     )
     assert counters.moved(REPOSITORY, counters.FAILED, counters.FAILED) == []
@@ -45,7 +45,7 @@ def test_a_verified_row_whose_sync_fails_is_not_counted_any_more() -> None:
     assert registry.fail(owed, "no such manifest", parked=True)
     assert registry.finish(lease)
 
-    assert verification_counts(store).verified == 0
+    assert verification_counts(SyncRegistry(store)).verified == 0
     changed = store.get(Key(REPOSITORY, ROW))
     assert changed is not None
     assert "verification_counted" not in changed
@@ -62,4 +62,4 @@ def test_a_verified_row_that_is_synced_again_stays_counted_until_it_is_verified(
     assert lease is not None
     assert registry.finish(lease)
 
-    assert verification_counts(store).verified == 1
+    assert verification_counts(SyncRegistry(store)).verified == 1

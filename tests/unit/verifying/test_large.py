@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.support.ahead_clock import AheadClock
 
 from geosync.copying.outcome import VerificationEnding
 from geosync.oci import media_types
@@ -24,8 +25,9 @@ from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.verification import DAY
 from geosync.syncing.reporting import Reporter
-from geosync.verifying import rounds, verdict
+from geosync.verifying import known_tags, verdict
 from geosync.verifying.checksum import checksum
+from geosync.verifying.context import VerificationContext
 from geosync.verifying.verifier import Verifier
 
 REPOSITORY = "group/app"
@@ -91,21 +93,21 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         what = {"digest": digest, "looked_at": now, "seen_at": now}
         store.write(Update(key=Key(REPOSITORY, Reference.tag(tag).seen_key), set=what))
     assert registry.finish(lease)
-    ahead = 0
-    verifier = Verifier(
-        store,
-        registry,
-        Registries(
+    clock = AheadClock()
+    context = VerificationContext(
+        sync_registry=registry,
+        registries=Registries(
             primary=registry_of_both,
             secondary=registry_of_both,
             remover=nothing,
             capabilities=lambda _: Capabilities(),
         ),
-        Bounds(requests=requests, sample_bytes=0),
-        reporter=Reporter(logger=logging.getLogger("large"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]
+        bounds=Bounds(requests=requests, sample_bytes=0),
         deadline=Deadline(),
-        clock=lambda: wall_clock() + ahead,
+        clock=clock,
     )
+    reporter = Reporter(logger=logging.getLogger("large"), metrics=nothing, sqs=nothing, dlq_url="")  # type: ignore[arg-type]
+    verifier = Verifier(context, reporter=reporter)
     peak = runs = 0
     ending = VerificationEnding.LATER
     while ending is VerificationEnding.LATER:
@@ -113,8 +115,9 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         result = verifier.verify(REPOSITORY)
         peak = max(peak, tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-        ending, runs, ahead = result.ending, runs + 1, ahead + DAY
-        assert result.requests <= requests + rounds.GROUP * 3
+        ending, runs = result.ending, runs + 1
+        clock.ahead += DAY
+        assert result.requests <= requests + known_tags.GROUP * 3
     row = registry.row(REPOSITORY)
     assert row is not None
     assert (ending, row.verification_checksum) == (VerificationEnding.VERIFIED, checksum(seen))

@@ -8,6 +8,7 @@ import pytest
 
 from geosync.errors import MalformedMessage
 from geosync.messages.work import VerifyMessage
+from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
@@ -51,20 +52,20 @@ def test_all_or_the_failed_are_made_due(scope: Any, expected: set[str]) -> None:
         ]
     )
 
-    assert make_due(store, scope, NOW) == len(expected)
+    assert make_due(SyncRegistry(store), scope, NOW) == len(expected)
     assert due(store) == expected
     for repository in expected:
         changed = store.get(Key(repository, "row"))
         assert changed is not None
         assert changed["verification_state"] == "0"
         assert "verification_retry_at" not in changed
-    assert make_due(store, scope, NOW) == 0, "asked twice, done once"
+    assert make_due(SyncRegistry(store), scope, NOW) == 0, "asked twice, done once"
 
 
 def test_many_are_made_due_in_shards_of_any_size() -> None:
     store = MemoryStore([row(f"group/{number}", "2") for number in range(1000)])
 
-    assert make_due(store, "all", NOW) == 1000
+    assert make_due(SyncRegistry(store), "all", NOW) == 1000
     assert len(due(store)) == 1000
 
 

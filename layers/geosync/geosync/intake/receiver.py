@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.comparing.catalogue import Catalogue
+from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
 from geosync.errors import (
     ConfigurationError,
@@ -41,10 +42,11 @@ from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.holds import Hold, longest
 from geosync.sync_registry.table.changes import Store
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.syncing.context import Invocation, Removals
+from geosync.syncing.context import Invocation
 from geosync.syncing.ending import Ending
 from geosync.syncing.holder import Holder
 from geosync.syncing.reporting import Reporter
+from geosync.verifying.context import VerificationContext
 from geosync.verifying.reverify import make_due
 from geosync.verifying.verifier import Verifier
 
@@ -201,8 +203,7 @@ class Receiver:
             self._after_the_mark(lambda: self._wake(message.repository, glance))
 
     def _rows(self, registries: Registries) -> Rows:
-        check = self._deadline.check
-        return Rows(self._store, self._registry, registries.selection, check=check, clock=self._clock)
+        return Rows(self._registry, registries.selection, check=self._deadline.check)
 
     def _forget(self, repository: str) -> None:
         """Forget a repository that this site no longer replicates."""
@@ -216,9 +217,7 @@ class Receiver:
         if registries is None or self._registry.is_paused() or self._registry.holds():
             return
         try:
-            walk = Catalogue(
-                self._store, self._registry, registries.primary, self._rows(registries), registries.selection
-            ).walk()
+            walk = Catalogue(self._registry, registries.primary, self._rows(registries), registries.selection).walk()
         except OutOfTime:
             self._logger.info("catalogue_goes_on_later")
         except RegistryError as error:
@@ -235,7 +234,7 @@ class Receiver:
         if repository is not None:
             self._after_the_mark(lambda: self._verify(repository, asked=asked_at is not None))
         elif message.scope is not None and asked_at is not None:
-            made = make_due(self._store, message.scope, asked_at, check=self._deadline.check)
+            made = make_due(self._registry, message.scope, asked_at, check=self._deadline.check)
             self._logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
 
     def _verify(self, repository: str, *, asked: bool) -> None:
@@ -246,15 +245,13 @@ class Receiver:
         if self._registry.is_paused() or self._registry.holds():
             self._logger.info("verification_not_now", extra={"reason": "the site is paused or a registry on hold"})
             return
-        verifier = Verifier(
-            self._store,
-            self._registry,
-            registries,
-            self._verification_bounds,
-            reporter=self._reporter,
+        context = VerificationContext(
+            sync_registry=self._registry,
+            registries=registries,
+            bounds=self._verification_bounds,
             deadline=self._deadline,
-            clock=self._clock,
         )
+        verifier = Verifier(context, reporter=self._reporter)
         self._reporter.report_verified(repository, verifier.verify(repository, asked=asked))
 
     def _look(self, repository: str, reference: Reference) -> Glance:
@@ -315,7 +312,6 @@ class Receiver:
             removals=Removals(breaker=self._breaker, allowed=self._removals),
             reporter=self._reporter,
             deadline=self._deadline,
-            store=self._store,
             reference_concurrency=self._parallelism,
         )
         ending = Holder(invocation, lease).run()

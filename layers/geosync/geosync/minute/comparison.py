@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.comparing.catalogue import follow, is_due, latest
+from geosync.comparing.catalogue import is_due
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
@@ -24,10 +24,10 @@ def ask_for_comparison(
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Note which primary the site follows, and send one message when a walk should begin or go on."""
-    if follow(sync_registry._store, settings.primary_topic_arn or ""):
+    if sync_registry.catalogue.follow(settings.primary_topic_arn or ""):
         reporter.primary_changed(settings.primary_topic_arn)
-    walk = latest(sync_registry._store)
-    if not is_due(walk, now=clock.now_ms(), every=settings.comparison_seconds):
+    walk = sync_registry.catalogue.latest()
+    if not is_due(walk, now_ms=clock.now_ms(), every_s=settings.comparison_seconds):
         return
     sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
     reporter.comparison_asked_for(walk)

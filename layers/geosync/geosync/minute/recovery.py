@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.comparing import catalogue
 from geosync.comparing.progress import progress_of
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
@@ -16,6 +15,7 @@ from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.catalogue import Walk
 
 LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""
@@ -90,17 +90,17 @@ def _why_not(status: Status, events: int, letters: int) -> str | None:
     return None
 
 
-def _compared(sync_registry: SyncRegistry, status: Status) -> catalogue.Walk | None:
+def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
     if walk is None or walk.finished_at is None or (walk.complete and walk.proved_at == walk.started_at):
         return walk
-    done = progress_of(sync_registry._store, walk, now=status.at)
+    done = progress_of(sync_registry, walk, now_ms=status.at)
     left = [one for one in status.references if one.walk is not None or one.owed_since is None]
     listed_all = done.compared >= walk.repositories
     clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
-    noted = catalogue.note_progress(
-        sync_registry._store, walk, done.compared + done.settled, clean=clean, parked=bool(left), now=status.at
+    noted = sync_registry.catalogue.note_progress(
+        walk, done.compared + done.settled, clean=clean, parked=bool(left), now_ms=status.at
     )
     return noted or walk
 

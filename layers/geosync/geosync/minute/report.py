@@ -30,7 +30,7 @@ def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues
         site_status.read(sync_registry._store),
         name=settings.site_name,
         role=settings.site_role,
-        verified=verification_counts(sync_registry._store),
+        verified=verification_counts(sync_registry),
         dead_letters=queues.dead_letters(),
         events_waiting=queues.events(),
     )

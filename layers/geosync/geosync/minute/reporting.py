@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from geosync.comparing.catalogue import Walk
 from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
 from geosync.operating.status import Status
+from geosync.sync_registry.site.catalogue import Walk
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from geosync.comparing import catalogue
-from geosync.comparing.catalogue import Walk
 from geosync.errors import CorruptItem
 from geosync.operating.owed_references import OwedReference, by_age, owed_references
 from geosync.recovery import point
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row
 from geosync.sync_registry.registry import wall_clock
-from geosync.sync_registry.site import breaker, cursor, heartbeat, minute, recovery, sweep
+from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, minute, recovery, sweep
 from geosync.sync_registry.site import holds as hold_items
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.holds import MOST_HOLDS, Hold

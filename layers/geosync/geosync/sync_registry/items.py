@@ -7,7 +7,7 @@ row                                  the repository's row: console fields, revis
 owed#tag#v1  owed#digest#sha256:…    a reference that is owed
 owed#*                               the whole repository is owed, page by page behind `cursor`
 tag#v1       digest#sha256:…         what was seen of a discharged reference
-differs#v1                           a tag that a verification saw differ (verifying/suspects.py)
+differs#v1                           a tag that a verification saw differ (suspects.py)
 upload#sha256:…                      a layer that is under way (uploads.py)
 ```
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Self
 from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import Contended, LeaseLost
+from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
 from geosync.sync_registry.discharges import Discharges, transact_under
+from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
     OWED_PREFIX,
     ROW,
@@ -31,24 +32,29 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.marking import Marking
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, listing
+from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
+from geosync.sync_registry.site.catalogue import CatalogueItem
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
-from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.recovery import RecoveryItems
+from geosync.sync_registry.site.rows_walk import RowsWalk
+from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
+from geosync.sync_registry.suspects import Suspects
 from geosync.sync_registry.switches import Switches
-from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
+from geosync.sync_registry.verification_items import VerificationItems
 from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
@@ -91,6 +97,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         """The uploads that one holder leaves under way for the next."""
         self.breaker = Breaker(store, limits or Limits(), clock)
         self.capabilities = RegistryHabits(store)
+        self.catalogue = CatalogueItem(store)
         self.counters = Counters(store)
         self.cursor = Cursors(store)
         self.findings = Findings(store)
@@ -98,8 +105,13 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.recovery = RecoveryItems(store, clock)
+        self.rows_walk = RowsWalk(store)
+        self.sample = SampleBudget(store)
+        self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
+        self.verification = VerificationItems(store)
         self.walks = Walks(store, clock)
+        self._forgetting = Forgetting(store)
 
     @classmethod
     def open(
@@ -216,6 +228,19 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
         self._mine(leases.note_missing_on_primary(lease, missing=missing))
 
+    def record_finding(self, lease: Lease, finding: Finding, before: Finding | None) -> None:
+        """Record what the comparison of a repository found, in place of what the one `before` it did.
+
+        One write, none if nothing changed. Raises LeaseLost.
+        """
+        change = findings.change(finding, before)
+        if change is None:
+            return
+        try:
+            self._store.transact([Check(key=Key(lease.repository, ROW), when=leases.is_mine(lease)), change])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
     def finish(self, lease: Lease, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed.
 
@@ -254,6 +279,31 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
             self._store.transact([leases.release(lease), *self.uploads.kept(lease, leaving)])
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
+    def forget(self, repository: str, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of a repository, under its lease; `check` may raise between.
+
+        False: not now. Nothing is known of it, somebody holds it, or a write to its secondary may still land.
+        """
+        try:
+            if self.row(repository) is None and not self.owed(repository, limit=1):
+                return False
+            lease = self.acquire(repository)
+        except CorruptItem:
+            return False
+        if lease is None:
+            return False
+
+        def renew(held: Lease) -> Lease:
+            check()
+            return self.renew(held)
+
+        with suppress(LeaseLost):
+            if lease.suspect_until > self._clock.now_ms():
+                self.release(lease)
+                return False
+            return self._forgetting.forget(lease, renew=renew)
+        return False
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 

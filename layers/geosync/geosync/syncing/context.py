@@ -6,24 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.missing import Removals
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.site.breaker import Breaker
-from geosync.sync_registry.table.changes import Store
 from geosync.syncing.reporting import Reporter
 from geosync.threads import SYSTEM_THREADS, Threads
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removals:
-    """May comparisons remove tags? Not under the policy `keep` (`allowed` False), nor while the breaker is on."""
-
-    breaker: Breaker
-    allowed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +26,6 @@ class Invocation:
     removals: Removals
     reporter: Reporter
     deadline: Deadline
-    store: Store
-    """The comparison of a whole repository writes what it finds."""
     reference_concurrency: int = 4
     """References that a holder works on side by side."""
     clock: Clock = SYSTEM_CLOCK

@@ -13,7 +13,8 @@ from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.comparing.whole_repository import WholeRepository
+from geosync.comparing.context import ComparisonContext
+from geosync.comparing.repository import RepositoryComparison
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
@@ -127,17 +128,17 @@ class Holder:
             repairer=Repairer(route, check=context.check),
             remover=invocation.registries.remover,
         )
-        whole = WholeRepository(
-            context.sync_registry,
-            context.held,
-            primary=invocation.registries.primary,
-            secondary=invocation.registries.secondary,
-            secondary_repository=context.pair.secondary.name,
-            selection=context.selection,
-            store=invocation.store,
-            breaker=context.removals.breaker,
-            removals=context.removals.allowed,
-            check=context.check,
+        whole = RepositoryComparison(
+            ComparisonContext(
+                pair=context.pair,
+                sync_registry=context.sync_registry,
+                held=context.held,
+                selection=context.selection,
+                check=context.check,
+                clock=context.clock,
+            ),
+            removals=context.removals,
+            threads=context.threads,
         )
 
         def attempt(owed: Owed) -> Outcome:

@@ -1,4 +1,4 @@
-"""Which repositories are verified next: those that wait the longest, a few each minute, behind everything else.
+"""The repositories that are verified next: those that wait the longest, a few each minute, behind everything else.
 
 They are read from the index, eight queries of a page each, whatever the number of rows. A message that waits while its
 repository is chosen again costs whoever gets the second one read.
@@ -6,13 +6,11 @@ repository is chosen again costs whoever gets the second one read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from geosync.errors import NotSent
 from geosync.messages.work import VerifyMessage
-from geosync.sync_registry.table.changes import Key, Store
-from geosync.sync_registry.table.shards import VERIFICATION_SHARDS
+from geosync.sync_registry.registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -25,21 +23,7 @@ BATCH = 10
 """Messages in one SendMessageBatch."""
 
 
-def due_for_verification(store: Store, now: int, limit: int = MOST) -> list[str]:
-    """At most `limit` repositories due for verification at `now` (ms), from every shard in turn, longest due first."""
-    shards: list[Iterator[Key]] = [iter(store.due_keys(shard, now)) for shard in VERIFICATION_SHARDS]
-    found: list[str] = []
-    while shards and len(found) < limit:
-        for shard in list(shards):
-            key = next(shard, None)
-            if key is None:
-                shards.remove(shard)
-            elif len(found) < limit:
-                found.append(key.repository)
-    return found
-
-
-def ask_for_verifications(store: Store, sqs: SQSClient, work_queue_url: str, *, now: int) -> int:
+def ask_for_verifications(sync_registry: SyncRegistry, sqs: SQSClient, work_queue_url: str, *, now_ms: int) -> int:
     """Send a message for each repository that is chosen; returns how many. Raises NotSent.
 
     None are while BUSY messages wait: what is due stays due.
@@ -47,7 +31,7 @@ def ask_for_verifications(store: Store, sqs: SQSClient, work_queue_url: str, *, 
     answer = sqs.get_queue_attributes(QueueUrl=work_queue_url, AttributeNames=["ApproximateNumberOfMessages"])
     if int(answer["Attributes"]["ApproximateNumberOfMessages"]) >= BUSY:
         return 0
-    chosen = due_for_verification(store, now)
+    chosen = sync_registry.verification.due(now_ms=now_ms, limit=MOST)
     for start in range(0, len(chosen), BATCH):
         bodies = [VerifyMessage(repository=repository).to_json() for repository in chosen[start : start + BATCH]]
         entries = [{"Id": str(position), "MessageBody": body} for position, body in enumerate(bodies)]

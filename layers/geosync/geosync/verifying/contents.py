@@ -1,18 +1,18 @@
-"""Whether what manifests refer to is at the secondary, to any depth: manifests by their bytes, blobs by their size.
+"""A look for everything that manifests refer to, to any depth: manifests by their bytes, blobs by their size.
 
 Level by level and side by side, each digest once in a run, whatever refers to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
 from geosync.errors import ContentError, MalformedManifest
-from geosync.oci.client import RegistryClient
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.pair.pair import Pair
 from geosync.verifying.asking import Asking
 
 MOST_KNOWN = 50_000
@@ -21,7 +21,7 @@ MOST_KNOWN = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Below:
-    """What is missing or wrong below one manifest, and the blobs that were looked for in this call and found."""
+    """Digests missing or wrong below one manifest, and the blobs that were looked for in this call and found."""
 
     blobs: frozenset[str] = frozenset()
     manifests: frozenset[str] = frozenset()
@@ -29,69 +29,71 @@ class Below:
 
     @property
     def bad(self) -> bool:
-        """Whether anything is missing or wrong."""
+        """True when anything is missing or wrong."""
         return bool(self.blobs or self.manifests)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong."""
+
+    nodes: Mapping[str, Manifest]
+    missing: set[str]
+    lost: set[str]
+    found: set[str]
+
+    def below(self, root: Manifest) -> Below:
+        """Sum up what is below `root`; each node is gone through once, so that loops end."""
+        blobs: set[str] = set()
+        manifests: set[str] = set()
+        found: dict[str, Descriptor] = {}
+        seen = {root.digest}
+        ahead = [root]
+        while ahead:
+            one = ahead.pop()
+            blobs.update(blob.digest for blob in one.all_blobs if blob.digest in self.lost)
+            found.update((blob.digest, blob) for blob in one.blobs if blob.digest in self.found)
+            for child in one.children:
+                if child.digest in self.missing:
+                    manifests.add(child.digest)
+                elif child.digest in self.nodes and child.digest not in seen:
+                    seen.add(child.digest)
+                    ahead.append(self.nodes[child.digest])
+        return Below(blobs=frozenset(blobs), manifests=frozenset(manifests), found=tuple(found.values()))
+
+    def whole(self) -> set[str]:
+        """The manifests below which nothing is missing or wrong."""
+        return {digest for digest, one in self.nodes.items() if not self.below(one).bad}
 
 
 class Contents:
     """Looks below manifests of one repository. For one thread; its requests run in `pool`.
 
-    `source` is the primary's registry with the repository's name there: it is asked for blobs that have `urls` and are
-    not at the secondary, as they need not be where the primary has them not.
+    The primary is asked as well for a blob that has `urls` and is not at the secondary: where the primary does not have
+    it either, nothing is missing.
     """
 
-    def __init__(
-        self,
-        client: RegistryClient,
-        repository: str,
-        asking: Asking,
-        pool: Executor,
-        *,
-        source: tuple[RegistryClient, str],
-    ) -> None:
-        self._source, self._source_repository = source
-        self._client = client
-        self._repository = repository
+    def __init__(self, pair: Pair, asking: Asking, pool: Executor) -> None:
+        self._pair = pair
         self._asking = asking
         self._pool = pool
         self._manifests: set[str] = set()
         self._blobs: set[str] = set()
 
     def is_known(self, digest: str) -> bool:
-        """Whether a manifest was found whole in this run."""
+        """True when the manifest was found whole in this run."""
         return digest in self._manifests
 
     def look(self, manifests: Sequence[Manifest]) -> dict[str, Below]:
-        """What is below each of `manifests`, by its digest.
+        """Look at what is below each of `manifests`; returns it by the manifest's digest.
 
         Raises MalformedManifest for one that cannot be read, or is larger than a copy could be, and RegistryError.
         """
-        nodes = {one.digest: one for one in manifests}
-        missing: set[str] = set()
-        level: Iterable[Manifest] = list(nodes.values())
-        for depth in range(MAX_DEPTH + 1):
-            wanted = {
-                child.digest: child
-                for one in level
-                for child in one.children
-                if child.digest not in nodes and child.digest not in missing and child.digest not in self._manifests
-            }
-            if not wanted:
-                break
-            if depth == MAX_DEPTH or len(nodes) + len(wanted) > MAX_PARTS:
-                raise MalformedManifest(f"nested deeper than {MAX_DEPTH}, or more than {MAX_PARTS} manifests")
-            found = dict(zip(wanted, self._pool.map(self._manifest, wanted), strict=True))
-            missing.update(digest for digest, one in found.items() if one is None)
-            level = [one for one in found.values() if one is not None]
-            nodes.update({one.digest: one for one in level})
-        blobs = {
-            blob.digest: blob for one in nodes.values() for blob in one.all_blobs if blob.digest not in self._blobs
-        }
-        sizes = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
-        lost = {digest for digest, there in sizes.items() if not there}
-        found_blobs = {digest for digest, there in sizes.items() if there}
-        result = {one.digest: _below(one, nodes, missing, lost, found_blobs) for one in manifests}
-        self._remember(nodes, found_blobs, missing, lost)
+        nodes, missing = self._descend(manifests)
+        found, lost = self._look_for_blobs(nodes.values())
+        looked = _Looked(nodes=nodes, missing=missing, lost=lost, found=found)
+        result = {one.digest: looked.below(one) for one in manifests}
+        self._remember(looked)
         return result
 
     def forget(self) -> None:
@@ -102,44 +104,51 @@ class Contents:
     def manifest(self, reference: str) -> Manifest | None:
         """The secondary's manifest, None when it is not there, or not what its digest says."""
         try:
-            return self._asking.ask(lambda: self._client.get_manifest(self._repository, reference))
+            return self._asking.ask(lambda: self._pair.secondary.get_manifest(reference))
         except ContentError:
             return None
 
-    def _manifest(self, digest: str) -> Manifest | None:
-        return self.manifest(digest)
+    def _descend(self, manifests: Iterable[Manifest]) -> tuple[dict[str, Manifest], set[str]]:
+        """Get the manifests below `manifests`, level by level: all that there are by digest, and the missing ones.
+
+        What was found whole before in this run is left out.
+        """
+        nodes = {one.digest: one for one in manifests}
+        missing: set[str] = set()
+        level = list(nodes.values())
+        for depth in range(MAX_DEPTH + 1):
+            wanted = dict.fromkeys(
+                child.digest
+                for one in level
+                for child in one.children
+                if child.digest not in nodes and child.digest not in missing and child.digest not in self._manifests
+            )
+            if not wanted:
+                break
+            if depth == MAX_DEPTH or len(nodes) + len(wanted) > MAX_PARTS:
+                raise MalformedManifest(f"nested deeper than {MAX_DEPTH}, or more than {MAX_PARTS} manifests")
+            found = dict(zip(wanted, self._pool.map(self.manifest, wanted), strict=True))
+            missing.update(digest for digest, one in found.items() if one is None)
+            level = [one for one in found.values() if one is not None]
+            nodes.update({one.digest: one for one in level})
+        return nodes, missing
+
+    def _look_for_blobs(self, manifests: Iterable[Manifest]) -> tuple[set[str], set[str]]:
+        """Look for the blobs of `manifests` that were not found yet: the digests of those found, and of the others."""
+        blobs = {blob.digest: blob for one in manifests for blob in one.all_blobs if blob.digest not in self._blobs}
+        there = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
+        found = {digest for digest, is_there in there.items() if is_there}
+        return found, there.keys() - found
 
     def _is_there(self, blob: Descriptor) -> bool:
-        size = self._asking.ask(lambda: self._client.head_blob(self._repository, blob.digest))
+        size = self._asking.ask(lambda: self._pair.secondary.head_blob(blob.digest))
         if size is None and blob.urls:
-            here = self._asking.ask(lambda: self._source.head_blob(self._source_repository, blob.digest))
-            return here is None
+            return self._asking.ask(lambda: self._pair.primary.head_blob(blob.digest)) is None
         return blob.fits(size)
 
-    def _remember(self, nodes: Mapping[str, Manifest], found: set[str], missing: set[str], lost: set[str]) -> None:
+    def _remember(self, looked: _Looked) -> None:
+        """Remember what is good, so that nothing else that refers to it has it looked at again in this run."""
         if len(self._manifests) + len(self._blobs) > MOST_KNOWN:
             self.forget()
-        self._blobs |= found
-        self._manifests.update(digest for digest, one in nodes.items() if not _below(one, nodes, missing, lost, ()).bad)
-
-
-def _below(
-    root: Manifest, nodes: Mapping[str, Manifest], missing: set[str], lost: set[str], found: Container[str]
-) -> Below:
-    """Sum up what is below `root`; each node is gone through once, so that loops end."""
-    blobs: set[str] = set()
-    manifests: set[str] = set()
-    looked_at: dict[str, Descriptor] = {}
-    seen = {root.digest}
-    ahead = [root]
-    while ahead:
-        one = ahead.pop()
-        blobs.update(blob.digest for blob in one.all_blobs if blob.digest in lost)
-        looked_at.update((blob.digest, blob) for blob in one.blobs if blob.digest in found)
-        for child in one.children:
-            if child.digest in missing:
-                manifests.add(child.digest)
-            elif child.digest in nodes and child.digest not in seen:
-                seen.add(child.digest)
-                ahead.append(nodes[child.digest])
-    return Below(blobs=frozenset(blobs), manifests=frozenset(manifests), found=tuple(looked_at.values()))
+        self._blobs |= looked.found
+        self._manifests |= looked.whole()

@@ -1,14 +1,11 @@
-"""How many rows are verified: for the status, which reads counters and no rows."""
+"""The numbers of verified rows: for the status, which reads counters and no rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site import counters
-from geosync.sync_registry.table.changes import Key, Store
-
-ROWS = Key(SITE, "counter#rows")
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.counters import RowCounts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +23,17 @@ class VerificationCounts:
     checksum_failed: int = 0
 
 
-def verification_counts(store: Store) -> VerificationCounts:
+def verification_counts(sync_registry: SyncRegistry) -> VerificationCounts:
     """Read the counters: one request."""
-    found = store.batch_get([ROWS, *counters.KEYS])
-    verified, failed, unreadable = (
-        sum(_number(found.get(key), name) for key in counters.KEYS)
-        for name in (counters.VERIFIED, counters.FAILED, counters.UNREADABLE)
-    )
+    return verification_counts_of(sync_registry.counters.read())
+
+
+def verification_counts_of(rows: RowCounts) -> VerificationCounts:
+    """The counts of rows, by how their last verification ended."""
     return VerificationCounts(
-        total=_number(found.get(ROWS), "value"),
-        verified=verified,
-        failed=failed + unreadable,
-        checksummed=verified + failed,
-        checksum_failed=unreadable,
+        total=rows.rows,
+        verified=rows.verified,
+        failed=rows.failed + rows.unreadable,
+        checksummed=rows.verified + rows.failed,
+        checksum_failed=rows.unreadable,
     )
-
-
-def _number(item: Item | None, name: str) -> int:
-    value = item.get(name, 0) if item is not None else 0
-    return value if isinstance(value, int) else 0

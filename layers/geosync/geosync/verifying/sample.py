@@ -1,23 +1,10 @@
-"""A random sample of blobs, read back from the secondary and hashed: bit rot does not show in a size.
-
-Bounded by bytes for the whole site and a day (UTC), reserved in one item before they are read.
-"""
+"""A random sample of blobs, read back from the secondary and hashed: bit rot does not show in a size."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Generic, TypeVar
-
-from boto3.dynamodb.conditions import Attr
-
-from geosync.sync_registry.items import SITE
-from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
-from geosync.sync_registry.transitions.verification import DAY
-
-KEY = Key(SITE, "verification#sample")
-"""`day` (days since the epoch) and the `bytes` that were reserved on it."""
 
 Entry = TypeVar("Entry")
 
@@ -38,18 +25,3 @@ class Reservoir(Generic[Entry]):
             self.drawn.append(entry)
         elif (place := self._randrange(self._seen)) < self._size:
             self.drawn[place] = entry
-
-
-def reserve(store: Store, size: int, limit: int, *, now: int) -> bool:
-    """Take `size` bytes of what the site may read back today; False when less is left. One request, two at midnight."""
-    today = now // DAY
-    if size > limit:
-        return False
-    with suppress(ConditionFailed):
-        store.write(Update(key=KEY, add={"bytes": size}, when=Attr("day").eq(today) & Attr("bytes").lte(limit - size)))
-        return True
-    with suppress(ConditionFailed):
-        fresh = Attr("day").not_exists() | Attr("day").lt(today)
-        store.write(Update(key=KEY, set={"day": today, "bytes": size}, when=fresh))
-        return True
-    return False

@@ -1,4 +1,4 @@
-"""How a round ends: the checksums of both sites over the tags that count, and what is confirmed becomes owed."""
+"""The end of a round: the checksums of both sites over the tags that count, and what is confirmed becomes owed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from geosync.pair.selection import Selection
 from geosync.sync_registry.items import EVERYTHING, Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.suspects import Suspect
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.verifying.checksum import Checksum
-from geosync.verifying.suspects import Suspect, Suspects
 
 SEEN_PAGE = 1000
 """Tags read at a time for the checksum."""
@@ -22,19 +22,20 @@ MOST_NAMED = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a round ends: both checksums, and why it failed (None: it did not)."""
+    """The end of a round: both checksums, and why it failed (None: it did not)."""
 
     ours: str
     primarys: str
     failure: str | None
 
 
-def conclude(registry: SyncRegistry, selection: Selection, repository: str, suspects: Suspects) -> Verdict:
+def conclude(sync_registry: SyncRegistry, selection: Selection, repository: str) -> Verdict:
     """Reckon both checksums, and mark each tag that differs, with what is not to be trusted below it."""
     ours, primarys = Checksum(), Checksum()
     failure: str | None = None
-    recorded = ((tag, digest) for tag, digest in _recorded(registry, repository) if selection.has_tag(repository, tag))
-    for tag, digest, suspect in _merged(recorded, suspects.all()):
+    tags = _recorded(sync_registry, repository)
+    recorded = ((tag, digest) for tag, digest in tags if selection.has_tag(repository, tag))
+    for tag, digest, suspect in _merged(recorded, sync_registry.suspects.all(repository)):
         if suspect is None:
             ours.add(tag, digest or "")
             primarys.add(tag, digest or "")
@@ -46,14 +47,14 @@ def conclude(registry: SyncRegistry, selection: Selection, repository: str, susp
             ours.add(tag, suspect.secondary)
         failure = _failure(failure, suspect)
         distrust = suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
-        registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust))
+        sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust))
     return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
 
 
-def _recorded(registry: SyncRegistry, repository: str) -> Iterator[tuple[str, str]]:
+def _recorded(sync_registry: SyncRegistry, repository: str) -> Iterator[tuple[str, str]]:
     """The tags that were seen equal, with their digests, sorted; read a page at a time."""
     after = ""
-    while page := registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
+    while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
         yield from ((reference.value, seen.digest) for reference, seen in page)
         after = page[-1][0].seen_key
 

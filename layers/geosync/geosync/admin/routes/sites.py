@@ -122,7 +122,7 @@ def _own_status(site: Site, own: Status) -> GeoSiteStatus:
         own,
         name=site.name,
         role=site.settings.site_role,
-        verified=verification_counts(site.store),
+        verified=verification_counts(site.registry),
         dead_letters=site.letters.count(),
         events_waiting=site.events_waiting(),
         last_event=site.events.last(now=own.at) if site.is_primary else None,

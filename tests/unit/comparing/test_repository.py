@@ -7,16 +7,22 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from tests.support.clock import FakeClock
 
-from geosync.comparing.whole_repository import WholeRepository
+from geosync.comparing.context import ComparisonContext
+from geosync.comparing.missing import Removals
+from geosync.comparing.repository import RepositoryComparison
+from geosync.errors import LeaseLost
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.items import ADOPT, KEEP, Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import Backlog
@@ -64,17 +70,15 @@ class Site:
         breaker = Breaker(self.store, Limits(), self.clock)
         held = HeldLease(self.registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
         try:
-            WholeRepository(
-                self.registry,
-                held,
-                primary=self.primary,
-                secondary=self.secondary,
-                secondary_repository=REPOSITORY,
-                selection=Selection(),
-                store=self.store,
-                breaker=breaker,
-                removals=True,
-                check=check,
+            RepositoryComparison(
+                ComparisonContext(
+                    pair=Pair(Repository(self.primary, REPOSITORY), Repository(self.secondary, REPOSITORY)),
+                    sync_registry=self.registry,
+                    held=held,
+                    selection=Selection(),
+                    check=check,
+                ),
+                removals=Removals(breaker=breaker),
             ).sync(owed)
         finally:
             self.registry.release(self.lease)
@@ -212,5 +216,20 @@ def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monk
 
     monkeypatch.setattr(site.registry, "owed_among", discharged_first)
     site.compare(whole)
+
+    assert site.extras() == ()
+
+
+def test_a_holder_that_lost_its_lease_records_no_finding() -> None:
+    primary = Tags("v0")
+    site = Site(primary, Tags("v0", "extra"))
+    whole = site.whole()
+
+    def take(_: str | None) -> None:
+        site.store.write(Update(key=Key(REPOSITORY, ROW), set={"lease_token": "another holder's"}))
+
+    primary.before_page = take
+    with pytest.raises(LeaseLost):
+        site.compare(whole)
 
     assert site.extras() == ()

@@ -14,6 +14,7 @@ from geosync.sync_registry.items import DIFFERS_PREFIX, Item
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 PAGE = 100
+"""Suspects read at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,18 +34,17 @@ class Suspect:
 
     @property
     def distrusted(self) -> frozenset[str]:
-        """What is missing or wrong below it."""
+        """The digests that are missing or wrong below it."""
         return self.blobs | self.manifests
 
 
 class Suspects:
-    """The suspects of one repository."""
+    """Keeps the suspects of every repository."""
 
-    def __init__(self, store: Store, repository: str) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._repository = repository
 
-    def note(self, suspect: Suspect) -> None:
+    def note(self, repository: str, suspect: Suspect) -> None:
         """Write one down, in place of what was known of its tag; one request."""
         values: dict[str, Any] = {"at": suspect.at, "confirmed": suspect.confirmed}
         gone = []
@@ -54,26 +54,27 @@ class Suspects:
                 values[name] = set(value) if isinstance(value, frozenset) else value
             else:
                 gone.append(name)
-        self._store.write(Update(key=self._key(suspect.tag), set=values, remove=tuple(gone)))
+        self._store.write(Update(key=_key(repository, suspect.tag), set=values, remove=tuple(gone)))
 
-    def drop(self, tag: str) -> None:
-        """It turned out to be no difference; one request."""
-        self._store.write(Delete(key=self._key(tag)))
+    def drop(self, repository: str, tag: str) -> None:
+        """Delete one that turned out to be no difference; one request."""
+        self._store.write(Delete(key=_key(repository, tag)))
 
-    def all(self, after: str = "") -> Iterator[Suspect]:
-        """All of them, sorted by tag, those after the tag `after`; read a page at a time."""
+    def all(self, repository: str, after: str = "") -> Iterator[Suspect]:
+        """All of a repository, sorted by tag, those after the tag `after`; read a page at a time."""
         last = DIFFERS_PREFIX + after
-        while items := self._store.items(self._repository, DIFFERS_PREFIX, limit=PAGE, after=last):
+        while items := self._store.items(repository, DIFFERS_PREFIX, limit=PAGE, after=last):
             yield from map(_suspect, items)
             last = str(items[-1]["item"])
 
-    def clear(self) -> None:
-        """Forget all of them; one request when there are none."""
-        for suspect in self.all():
-            self.drop(suspect.tag)
+    def clear(self, repository: str) -> None:
+        """Delete all of a repository; one request when there are none."""
+        for suspect in self.all(repository):
+            self.drop(repository, suspect.tag)
 
-    def _key(self, tag: str) -> Key:
-        return Key(self._repository, DIFFERS_PREFIX + tag)
+
+def _key(repository: str, tag: str) -> Key:
+    return Key(repository, DIFFERS_PREFIX + tag)
 
 
 def _suspect(item: Item) -> Suspect:

@@ -1,0 +1,147 @@
+"""The verification's part of the rows, carried out on the store (see transitions/verification.py).
+
+A run needs no lease. Its writes hold only while nobody overtook it, whether or not somebody holds the repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.items import PARKED_DUE, ROW, VERIFICATION_PENDING, Item, Reference
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.shards import VERIFICATION_SHARDS
+from geosync.sync_registry.transitions import verification as transitions
+from geosync.sync_registry.transitions.verification import Round
+
+PAGE = 100
+"""Rows read at once."""
+
+
+class Overtaken(Exception):
+    """Something was pushed into the repository, or another run is at it: what this one saw counts for nothing."""
+
+
+class VerificationItems:
+    """Reads and writes how far the verification of each repository is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def due(self, *, now_ms: int, limit: int) -> list[str]:
+        """At most `limit` repositories that are due for verification, from every shard in turn, longest due first."""
+        shards: list[Iterator[Key]] = [iter(self._store.due_keys(shard, now_ms)) for shard in VERIFICATION_SHARDS]
+        found: list[str] = []
+        while shards and len(found) < limit:
+            for shard in list(shards):
+                key = next(shard, None)
+                if key is None:
+                    shards.remove(shard)
+                elif len(found) < limit:
+                    found.append(key.repository)
+        return found
+
+    def make_due(self, states: Container[str], *, asked_at_ms: int, check: Callable[[], None]) -> int:
+        """Make the rows in these verification states due that were not verified since `asked_at_ms`; returns how many.
+
+        One read per hundred rows that wait for a later verification, and a write for each that is made due. `check` is
+        called before each read and may raise, to stop.
+        """
+        made = 0
+        for shard in VERIFICATION_SHARDS:
+            keys = iter(self._store.due_keys(shard, PARKED_DUE, start=asked_at_ms + 1))
+            for page in _pages(keys):
+                check()
+                for item in self._store.batch_get(page).values():
+                    if item.get("verification_state") in states and whole_number(item, "verified_at") < asked_at_ms:
+                        made += self._make_due(item, asked_at_ms)
+        return made
+
+    def read(self, repository: str) -> Item | None:
+        """The row, for the transitions."""
+        return self._store.get(Key(repository, ROW))
+
+    def has_owed_tag(self, repository: str) -> bool:
+        """True when a tag is owed: one that a comparison marked leaves the row synced until somebody takes it up."""
+        return bool(self._store.items(repository, Reference.tag("").owed_key, limit=1))
+
+    def put_off(self, item: Item, due_ms: int) -> bool:
+        """Have a row that waits be due later; False: it is not as it was read any more."""
+        with suppress(ConditionFailed):
+            self._store.write(transitions.put_off(item, due_ms))
+            return True
+        return False
+
+    def start(self, item: Item, *, phase: str, now_ms: int) -> Round | None:
+        """Begin a round, at `phase`, or go on with one; None: the row is not as it was read any more."""
+        with suppress(ConditionFailed):
+            return Round.of(self._store.write(transitions.start(item, now=now_ms)) or {}, phase=phase)
+        return None
+
+    def keep(self, at: Round, due_ms: int, *, anew: bool = False) -> Round:
+        """Write down how far a round got; it goes on at `due_ms` (`anew`: from its beginning). Raises Overtaken."""
+        for attempt in _with_and_without_lease(at):
+            with suppress(ConditionFailed):
+                written = self._store.write(transitions.keep(attempt, due_ms, anew=anew)) or {}
+                return replace(attempt, until=int(written["verification_due"]))
+        raise Overtaken
+
+    def succeed(self, at: Round, checksum: str, *, now_ms: int, due_ms: int) -> None:
+        """End a round well; it is due again at `due_ms`. Raises Overtaken."""
+        self._end(at, lambda attempt: transitions.succeed(attempt, checksum, now=now_ms, due=due_ms))
+
+    def fail(
+        self,
+        at: Round,
+        failure: str,
+        *,
+        now_ms: int,
+        jitter: int,
+        checksums: tuple[str, str] | None = None,
+        owed: bool = False,
+    ) -> None:
+        """End a round badly; `checksums` and `owed` as in transitions.fail. Raises Overtaken."""
+        self._end(
+            at,
+            lambda attempt: transitions.fail(
+                attempt, failure, now=now_ms, jitter=jitter, checksums=checksums, owed=owed
+            ),
+        )
+
+    def _end(self, at: Round, changes: Callable[[Round], list[Change]]) -> None:
+        """Change the row and the counters in one transaction."""
+        for attempt in _with_and_without_lease(at):
+            with suppress(TransactionFailed):
+                self._store.transact(changes(attempt))
+                return
+        raise Overtaken
+
+    def _make_due(self, item: Item, asked_at_ms: int) -> bool:
+        """Make one row due, unless somebody is at it."""
+        change = Update(
+            key=Key(item["repository"], ROW),
+            set={"verification_state": VERIFICATION_PENDING, "verification_due": asked_at_ms, "due": asked_at_ms},
+            remove=("verification_retry_at",),
+            when=Attr("due").eq(item["due"])
+            & Attr("due_shard").eq(item["due_shard"])
+            & Attr("verification_state").eq(item["verification_state"]),
+        )
+        with suppress(ConditionFailed):
+            self._store.write(change)
+            return True
+        return False
+
+
+def _with_and_without_lease(at: Round) -> tuple[Round, Round]:
+    """The round as it was seen last, and as it is if somebody took the lease, or let it go, since."""
+    return at, replace(at, leased=not at.leased)
+
+
+def _pages(keys: Iterator[Key]) -> Iterator[list[Key]]:
+    while page := list(islice(keys, PAGE)):
+        yield page
