@@ -21,10 +21,8 @@ from geosync.minute.settings import ReconcileSettings
 from geosync.minute.sweep import sweep
 from geosync.operating import status as site_status
 from geosync.operating.site_report import site_report
-from geosync.operating.status import MINUTE, SWEEP
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
-from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.tokens import read_tokens
 from geosync.verifying.choose import ask_for_verifications
@@ -88,7 +86,7 @@ def _attempt(name: str, task: Callable[[], None]) -> str:
 
 def _minute() -> None:
     """Say that the minute was had: what reads the status sees when it was not."""
-    site().store.write(Update(key=MINUTE, set={"at": wall_clock()}))
+    site().registry.minute.record()
     site().metrics.put({"ReconcileRuns": 1})
 
 
@@ -111,8 +109,7 @@ def _subscription() -> None:
 
 def _sweep() -> None:
     swept = sweep(site().registry, site().sqs, site().settings.work_queue_url)
-    values = {"at": wall_clock(), "woken": swept.woken, "reason": swept.reason or ""}
-    site().store.write(Update(key=SWEEP, set=values))
+    site().registry.sweep.record(woken=swept.woken, reason=swept.reason)
     logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
     site().metrics.put({"SweepsRun": 1, "RepositoriesWoken": swept.woken})
 

@@ -15,7 +15,6 @@ from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import recovery
 from geosync.operating import status
-from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
@@ -46,10 +45,9 @@ class Site:
 
     def minute(self) -> status.Status:
         """A minute of functions/reconcile, in which the queue's counts settle at once."""
-        store = self.secondary.store
-        store.write(Update(key=status.SWEEP, set={"at": now(), "woken": 0}))
+        self.secondary.registry.sweep.record(woken=0, reason=None)
         queues: Any = self
-        return recovery.account(store, queues, settle=0, sleep=lambda _: None)
+        return recovery.account(self.secondary.store, queues, settle=0, sleep=lambda _: None)
 
     def deliver(self, position: int = 0) -> None:
         self.secondary.receive(self.queue.pop(position).to_json())

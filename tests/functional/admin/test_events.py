@@ -41,7 +41,7 @@ def pages(ask: Ask, path: str, per_page: int) -> list[list[dict[str, Any]]]:
 
 
 def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_queries(primary: Site, ask: Ask) -> None:
-    now = primary.registry._clock()
+    now = primary.registry._clock.now_ms()
     log_events(primary, now, now - 1, now - 2, now - 3 * HOUR, now - 100 * HOUR)
     first = ask("GET", EVENTS, query={"per_page": 2})
     assert [node["id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
@@ -59,7 +59,7 @@ def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask
     )
     claims = {"repository": "<img src=x>", "tag": "v1"}
     unusable = Unusable(
-        id="u", received_at=primary.registry._clock(), source="registry", reason="bad_repository", claims=claims
+        id="u", received_at=primary.registry._clock.now_ms(), source="registry", reason="bad_repository", claims=claims
     )
     publisher._log([unusable])
     (node,) = ask("GET", EVENTS).json["nodes"]
@@ -67,7 +67,7 @@ def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask
 
 
 def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = primary.registry._clock() // HOUR * HOUR + HOUR // 2
+    now = primary.registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
     log_events(primary, *(now - number for number in range(5)))
     dynamodb: Any = app.api()._site.events._dynamodb
     query = dynamodb.query
@@ -96,7 +96,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
     primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("geosync.messages.event_log.EXAMINED", 5)
-    now = primary.registry._clock() // HOUR * HOUR + HOUR // 2
+    now = primary.registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
     mine = [now - 3, now - 9, now - 10, now - 11, now - 12, now - 13, now - 60 * HOUR]
     named(primary, "group/app", *mine)
     named(primary, "group/app", now - 4, event_name="deleted")
@@ -140,7 +140,7 @@ def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: S
     publisher = Publisher(
         dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
     )
-    now = primary.registry._clock()
+    now = primary.registry._clock.now_ms()
     for name in ("group/app", "group/other"):
         claims = {"repository": name, "tag": "-"}
         publisher._log([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
@@ -149,7 +149,7 @@ def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: S
 
 
 def test_a_repository_that_no_event_names_is_an_empty_list_that_says_so(primary: Site, ask: Ask) -> None:
-    log_events(primary, primary.registry._clock())
+    log_events(primary, primary.registry._clock.now_ms())
     answer = ask("GET", EVENTS, query={"repository": "group/unknown", "event_name": "deleted"})
     assert (answer.status, answer.json["nodes"]) == (200, [])
     assert answer.message.startswith("no deleted event of group/unknown among the 1 that were read, back to 20")
@@ -169,7 +169,7 @@ def test_what_cannot_be_a_repository_is_refused(primary: Site, ask: Ask, name: s
 
 
 def test_a_cursor_fits_no_other_filter(primary: Site, ask: Ask) -> None:
-    now = primary.registry._clock()
+    now = primary.registry._clock.now_ms()
     named(primary, "group/app", now, now - 1)
     asked = {"repository": "group/app", "per_page": 1}
     cursor = ask("GET", EVENTS, query=asked).json["page_info"]["end_cursor"]

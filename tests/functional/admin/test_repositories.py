@@ -172,7 +172,7 @@ def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site,
     assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
     asked = catalogue.latest(site.store)
     assert catalogue.is_due(asked, now=0, every=0), "should the site be paused, the next minute begins it"
-    now = site.registry._clock()
+    now = site.registry._clock.now_ms()
     running = {"started_at": now, "touched_at": now, "repositories": 7}
     site.store.write(Update(key=Key("#site", "catalogue"), set=running, remove=("asked_for",)))
     answer = ask.act(f"{ALL}/resync", {"scope": "all"})

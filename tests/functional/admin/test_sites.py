@@ -7,10 +7,7 @@ import pytest
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
 from geosync.comparing import catalogue
-from geosync.messages.geo_event import Heartbeat
 from geosync.operating import sites
-from geosync.operating.status import MINUTE
-from geosync.recovery import heartbeats
 from geosync.sync_registry.table.changes import Key, Update
 
 ALL, REPORT = "/api/v4/geo_sites", "/api/v4/geo/status"
@@ -43,7 +40,7 @@ STATUS: dict[str, Any] = {
 
 def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) -> None:
     assert [one["name"] for one in ask("GET", ALL).json] == ["berlin"]
-    heartbeats.record(site.store, Heartbeat(id="h", site="dublin", sent_at=now(), received_at=now()), now=now())
+    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
     own, primary = ask("GET", ALL).json
     assert (own["id"], own["name"], own["primary"], own["current"], own["enabled"]) == (1, "berlin", False, True, True)
     assert (primary["id"], primary["name"], primary["primary"], primary["current"]) == (2, "dublin", True, False)
@@ -56,7 +53,7 @@ def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) 
 def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")
-    site.store.write(Update(key=MINUTE, set={"at": now()}))
+    site.registry.minute.record()
     walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
     site.store.write(Update(key=catalogue.KEY, set=walk))
     status = ask("GET", f"{ALL}/1/status").json

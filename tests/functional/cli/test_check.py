@@ -10,9 +10,9 @@ from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
 from geosync.comparing import catalogue
-from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site import heartbeat
 from geosync.sync_registry.table.changes import Update
 
 AN_HOUR = 3_600_000
@@ -24,7 +24,7 @@ def found(site: Site) -> DeployedSite:
 
 def beat(site: Site, arrived_at: int) -> None:
     values = {"site": "dublin", "sent_at": arrived_at, "arrived_at": arrived_at}
-    found(site).store.write(Update(key=heartbeats.KEY, set=values))
+    found(site).store.write(Update(key=heartbeat.KEY, set=values))
 
 
 def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.registry import wall_clock
@@ -32,7 +33,7 @@ def sent(site: Site) -> list[WorkMessage]:
 
 def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoStore) -> None:
     assert "not suspended" in secondary.run("deletes", "status").output
-    Breaker(store, Limits(), wall_clock).found_missing("group/app", new=3, missing=3, of=4)
+    Breaker(store, Limits(), SYSTEM_CLOCK).found_missing("group/app", new=3, missing=3, of=4)
     names = ("v1", "v2", "v3")
     note(store, Finding(repository="group/app", found_at=wall_clock(), of=4, missing=3, missing_names=names))
 

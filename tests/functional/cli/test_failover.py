@@ -25,11 +25,9 @@ from geosync.cli.main import main
 from geosync.cli.site import Access
 from geosync.cli.site import Site as DeployedSite
 from geosync.cli.stack_update import UpdateRefused
-from geosync.recovery import heartbeats
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds
-from geosync.sync_registry.table.changes import Update
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 OTHER = "geosync-dublin"
@@ -447,8 +445,7 @@ def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
 
 def test_a_primary_that_is_alive_is_pointed_out(secondary: Site, cloudformation: CloudFormation) -> None:
     now = wall_clock()
-    values = {"site": "dublin", "sent_at": now, "arrived_at": now}
-    secondary.registry._store.write(Update(key=heartbeats.KEY, set=values))
+    secondary.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
     said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
     assert "dublin was alive 0 s ago" in said.output
     assert "stop pushes first" in said.output

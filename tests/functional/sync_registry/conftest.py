@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from tests.support.clock import FakeClock
 
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table import tables
@@ -17,23 +18,6 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
 TABLE = "sync-registry"
-START = 1_800_000_000_000
-
-
-class Clock:
-    """A clock that stands still until it is told to move; wall and monotonic time move together."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> int:
-        return self.now
-
-    def monotonic(self) -> float:
-        return (self.now - START) / 1000
-
-    def pass_(self, seconds: float) -> None:
-        self.now += round(seconds * 1000)
 
 
 @pytest.fixture
@@ -51,14 +35,14 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def store(request: pytest.FixtureRequest) -> Store:
     if request.param == "memory":
         return MemoryStore()
-    return DynamoStore(request.getfixturevalue("client"), TABLE, sleep=lambda _: None)
+    return DynamoStore(request.getfixturevalue("client"), TABLE, clock=FakeClock())
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def registry(store: Store, clock: Clock) -> SyncRegistry:
-    return SyncRegistry(store, timing=Timing(), clock=clock, monotonic=clock.monotonic)
+def registry(store: Store, clock: FakeClock) -> SyncRegistry:
+    return SyncRegistry(store, timing=Timing(), clock=clock)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.functional.sync_registry.conftest import Clock
+from tests.support.clock import FakeClock
 
 from geosync.comparing import rows
 from geosync.comparing.rows import Rows
@@ -17,7 +17,7 @@ from geosync.sync_registry.table.changes import Key, Store
 
 
 @pytest.fixture
-def counted(store: Store, clock: Clock) -> Breaker:
+def counted(store: Store, clock: FakeClock) -> Breaker:
     return Breaker(store, Limits(share=0.5, tags=5, window=60), clock)
 
 
@@ -32,7 +32,7 @@ def test_a_share_of_a_repository_suspends(counted: Breaker) -> None:
     assert counted.state().reason == "3 of the 4 tags of app are missing at the primary"
 
 
-def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: Clock) -> None:
+def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeClock) -> None:
     counted.found_missing("a", new=3, missing=3, of=10)
     clock.pass_(61)
     counted.found_missing("b", new=3, missing=3, of=10)
@@ -46,7 +46,7 @@ def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: Clock)
 
 
 def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
-    counted: Breaker, store: Store, clock: Clock
+    counted: Breaker, store: Store, clock: FakeClock
 ) -> None:
     missed = clock.now
     assert not counted.may_remove(missed, counted.state())

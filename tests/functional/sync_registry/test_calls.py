@@ -12,7 +12,8 @@ import pytest
 from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
-from tests.functional.sync_registry.conftest import START, TABLE, Clock
+from tests.functional.sync_registry.conftest import TABLE
+from tests.support.clock import START, FakeClock
 
 from geosync.errors import Contended
 from geosync.operating import status
@@ -42,9 +43,9 @@ class Calls:
 
 
 @pytest.fixture
-def dynamodb(client: Any, clock: Clock) -> tuple[SyncRegistry, Calls]:
+def dynamodb(client: Any, clock: FakeClock) -> tuple[SyncRegistry, Calls]:
     store = DynamoStore(client, TABLE)
-    return SyncRegistry(store, clock=clock, monotonic=clock.monotonic), Calls(client)
+    return SyncRegistry(store, clock=clock), Calls(client)
 
 
 def test_requests_of_a_push_from_its_event_to_synced(dynamodb: tuple[SyncRegistry, Calls]) -> None:
@@ -89,7 +90,7 @@ def test_a_new_repository_costs_two_more_requests_once(dynamodb: tuple[SyncRegis
     assert calls.made() == {"UpdateItem": 2, "TransactWriteItems": 1}
 
 
-def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(client: Any, clock: Clock) -> None:
+def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(client: Any, clock: FakeClock) -> None:
     """Only a page is asked for; DynamoDB reads no more than it."""
     store = DynamoStore(client, TABLE)
     limits: list[int] = []
@@ -111,15 +112,15 @@ def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(dynamodb: tuple
         assert registry.acquire(f"group/app-{number}") is not None
     calls.made()
     # Each of 16 partitions, what is parked in it, and the holds; the site's items, and what is owed by the hundred.
-    assert status.read(store, clock=registry._clock).worked_on == 3
+    assert status.read(store, clock=registry._clock.now_ms).worked_on == 3
     assert calls.made() == {"Query": 33, "BatchGetItem": 5}
     # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed; the
     # repositories that are open or failed are in 8 partitions each.
-    found = status.read(store, most=100, clock=registry._clock)
+    found = status.read(store, most=100, clock=registry._clock.now_ms)
     assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 100)
     assert calls.made() == {"Query": 33 + 16 + 8, "BatchGetItem": 1 + 1 + 1}
     # The minute reads without those.
-    assert status.read(store, most=100, counts=False, clock=registry._clock).more_owed
+    assert status.read(store, most=100, counts=False, clock=registry._clock.now_ms).more_owed
     assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1}
 
 
@@ -160,26 +161,26 @@ def conflict(stub: Stubber) -> None:
 
 
 def test_a_write_waits_for_the_transaction_in_its_way(client: Any, stub: Stubber) -> None:
-    slept: list[float] = []
+    clock = FakeClock()
     conflict(stub)
     conflict(stub)
     stub.add_response("update_item", {"Attributes": {"repository": {"S": "r"}, "item": {"S": "row"}}})
 
-    store = DynamoStore(client, TABLE, sleep=slept.append)
+    store = DynamoStore(client, TABLE, clock=clock)
     store.write(Update(key=Key("r", "row"), add={"revision": 1}))
 
-    assert len(slept) == 2
-    assert all(0 <= pause < 0.5 for pause in slept)
+    assert len(clock.slept) == 2
+    assert all(0 <= pause < 0.5 for pause in clock.slept)
 
 
 def test_a_write_gives_up_after_a_bounded_time(client: Any, stub: Stubber) -> None:
-    slept: list[float] = []
+    clock = FakeClock()
     for _ in range(len(CONFLICT_PAUSES) + 1):
         conflict(stub)
 
     with pytest.raises(Contended):
-        DynamoStore(client, TABLE, sleep=slept.append).write(Update(key=Key("r", "row"), add={"revision": 1}))
-    assert sum(slept) < 3
+        DynamoStore(client, TABLE, clock=clock).write(Update(key=Key("r", "row"), add={"revision": 1}))
+    assert sum(clock.slept) < 3
 
 
 def cancelled(stub: Stubber, *codes: str) -> None:
@@ -202,7 +203,7 @@ def test_a_transaction_is_tried_again_only_when_nothing_but_others_was_in_its_wa
     cancelled(stub, "None", "ThrottlingError")
     stub.add_response("transact_write_items", {})
 
-    DynamoStore(client, TABLE, sleep=lambda _: None).transact(TRANSACTION)
+    DynamoStore(client, TABLE, clock=FakeClock()).transact(TRANSACTION)
 
     stub.assert_no_pending_responses()
 
@@ -210,7 +211,7 @@ def test_a_transaction_is_tried_again_only_when_nothing_but_others_was_in_its_wa
 def test_an_error_that_is_no_conflict_is_raised_as_it_is(client: Any, stub: Stubber) -> None:
     stub.add_client_error("update_item", "AccessDeniedException", http_status_code=400)
     cancelled(stub, "ValidationError", "None")
-    store = DynamoStore(client, TABLE, sleep=lambda _: None)
+    store = DynamoStore(client, TABLE, clock=FakeClock())
 
     with pytest.raises(ClientError, match="AccessDenied"):
         store.write(Update(key=Key("r", "row"), add={"revision": 1}))
@@ -227,12 +228,12 @@ def test_keys_left_unread_are_asked_for_again(client: Any, stub: Stubber) -> Non
     )
     stub.add_response("batch_get_item", {"Responses": {TABLE: [second]}})
 
-    found = DynamoStore(client, TABLE, sleep=lambda _: None).batch_get([Key("r", "row"), Key("r", "tag#v1")])
+    found = DynamoStore(client, TABLE, clock=FakeClock()).batch_get([Key("r", "row"), Key("r", "tag#v1")])
 
     assert set(found) == {Key("r", "row"), Key("r", "tag#v1")}
 
 
-def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: Clock) -> None:
+def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: FakeClock) -> None:
     """The answer to the first was lost, and the SDK sent it again: the condition fails on our own token."""
     store = DynamoStore(client, TABLE)
     names = iter(["token"])

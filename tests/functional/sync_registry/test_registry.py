@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.functional.sync_registry.conftest import START, Clock
+from tests.support.clock import START, FakeClock
 
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.discharges import Discharges
@@ -22,7 +22,7 @@ def seen(digest: str, at: int) -> Seen:
     return Seen(digest=digest, looked_at=at, seen_at=at)
 
 
-def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: FakeClock) -> None:
     glance = registry.look(REPOSITORY, V1, holds=["primary:5000"])
     assert not registry.is_already_seen(glance, A, START)
     registry.mark(REPOSITORY, V1, expects=A, correlation_id="c-1")
@@ -52,7 +52,7 @@ def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: Clock) -
     assert registry.due_repositories() == []
 
 
-def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(100):
         clock.pass_(0.01)
         last = registry.mark(REPOSITORY, V1, expects=f"sha256:{number:064x}")
@@ -85,7 +85,7 @@ def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(registry: SyncReg
     assert registry.finish(renewed)
 
 
-def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, V1)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
@@ -98,7 +98,7 @@ def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: Clock) ->
     assert registry.acquire(REPOSITORY) is None
 
 
-def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: Clock) -> None:
+def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, V1)
     lost = registry.acquire(REPOSITORY)
     assert lost is not None
@@ -128,7 +128,9 @@ def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, 
     assert registry.finish(lease)
 
 
-def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(
+    registry: SyncRegistry, clock: FakeClock
+) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(300)
@@ -136,7 +138,7 @@ def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(registry
     assert registry.renew(lease).expires == clock.now + 60_000
 
 
-def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(10)
@@ -151,7 +153,7 @@ def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncReg
     assert again.suspect_until == suspecting.suspect_until
 
 
-def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: FakeClock) -> None:
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(40)
@@ -161,7 +163,7 @@ def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegist
     assert registry.may_write_tag(registry.renew(lease))
 
 
-def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, V1, expects=A)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
@@ -189,7 +191,7 @@ def test_many_are_discharged_at_once_but_for_those_marked_again(store: Store, re
     for reference in references[:3]:
         registry.mark(REPOSITORY, reference, expects=B)
 
-    done = Discharges(store, lambda: START, None).pay(lease, [(one, seen(A, START)) for one in owed])
+    done = Discharges(store, FakeClock(), None).pay(lease, [(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
     assert {one.reference for one in registry.due(REPOSITORY)} == set(references[:3])
@@ -233,7 +235,7 @@ def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store
     assert item["expire_at"] == START // 1000 + 30 * 86_400
 
 
-def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(120):
         clock.pass_(0.001)
         registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
@@ -244,7 +246,7 @@ def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: 
     assert registry.due(REPOSITORY, 1)[0].reference == V1
 
 
-def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: FakeClock) -> None:
     whole = registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(10)
     registry.mark(REPOSITORY, V2, expects=B)
@@ -261,7 +263,7 @@ def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegi
 
 
 def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     before = registry.mark(REPOSITORY, V2)
     clock.pass_(1)
@@ -280,7 +282,7 @@ def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
 
 
 def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     whole = registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(1)
@@ -290,7 +292,7 @@ def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
         assert (again.due, again.parked, again.attempts, again.failure) == (whole.marked_at, False, 0, None)
 
 
-def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: FakeClock) -> None:
     for reference in (V1, V2):
         registry.mark(REPOSITORY, reference, expects=A)
     lease = registry.knock(REPOSITORY)
@@ -333,7 +335,7 @@ def test_what_is_put_off_without_a_failure_leaves_the_row_pending(registry: Sync
 
 
 def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afresh(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.timing = replace(registry.timing, max_attempts=3)
     registry.mark(REPOSITORY, V1, expects=A)
@@ -361,7 +363,7 @@ def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afre
     assert owed.owed_since == START
 
 
-def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: Clock) -> None:
+def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark(REPOSITORY, Reference.whole())
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
@@ -381,7 +383,7 @@ def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, 
 
 
 def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.mark(REPOSITORY, V1, expects=A)
     lease = registry.knock(REPOSITORY)
@@ -399,7 +401,7 @@ def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
     assert row.state == "2"
 
 
-def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: Clock) -> None:
+def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: FakeClock) -> None:
     names = [f"project/{number}" for number in range(30)]
     for name in names:
         clock.pass_(0.001)
@@ -445,7 +447,7 @@ def test_pause_is_seen_at_a_glance(registry: SyncRegistry) -> None:
 
 
 def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
-    registry: SyncRegistry, clock: Clock
+    registry: SyncRegistry, clock: FakeClock
 ) -> None:
     lengths = []
     for _ in range(8):
@@ -464,7 +466,7 @@ def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
     assert registry.hold("secondary:5000", reason="503").until == clock.now + 5000
 
 
-def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: Clock) -> None:
+def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
     assert registry.hold("primary:5000", reason="429", retry_after=90).until == clock.now + 90_000
     assert registry.hold("primary:5000", reason="429", retry_after=120).until == clock.now + 120_000
     assert registry.hold("primary:5000", reason="429", retry_after=10**9).until == clock.now + 3_600_000
@@ -513,7 +515,7 @@ def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Sto
     assert owed.expects == {UNNAMED}
 
 
-def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: FakeClock) -> None:
     for number in range(30):
         failed = registry.mark(f"project/failed-{number}", V1)
         assert registry.fail(failed, "500") is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.functional.sync_registry.conftest import Clock
+from tests.support.clock import FakeClock
 
 from geosync.errors import LeaseLost
 from geosync.sync_registry.items import Lease, Reference
@@ -61,7 +61,7 @@ def test_a_repository_that_is_not_let_go_leaves_nothing(registry: SyncRegistry, 
 
 
 def test_a_holder_that_lost_its_lease_leaves_nothing_and_takes_nothing(
-    registry: SyncRegistry, store: Store, clock: Clock
+    registry: SyncRegistry, store: Store, clock: FakeClock
 ) -> None:
     registry.release(acquire(registry), [MARK])
     dead = acquire(registry)
@@ -78,7 +78,7 @@ def test_a_holder_that_lost_its_lease_leaves_nothing_and_takes_nothing(
     assert registry.uploads.take(alive) == [MARK]
 
 
-def test_what_a_dead_holder_had_taken_is_gone(registry: SyncRegistry, clock: Clock) -> None:
+def test_what_a_dead_holder_had_taken_is_gone(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.release(acquire(registry), [UPLOAD])
     dead = acquire(registry)
     assert registry.uploads.take(dead) == [UPLOAD]
@@ -93,7 +93,7 @@ def test_an_upload_that_is_left_again_is_what_it_is_now(registry: SyncRegistry) 
     assert registry.uploads.take(acquire(registry)) == [gone]
 
 
-def test_it_is_forgotten_before_the_registry_forgets_it(registry: SyncRegistry, store: Store, clock: Clock) -> None:
+def test_it_is_forgotten_before_the_registry_forgets_it(registry: SyncRegistry, store: Store, clock: FakeClock) -> None:
     registry.release(acquire(registry), [UPLOAD])
     item = store.get(Key(REPOSITORY, UPLOAD_PREFIX + UPLOAD.digest))
     assert item is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.comparing.whole_repository import WholeRepository
 from geosync.oci.deadline import Deadline
@@ -52,14 +53,14 @@ class Site:
     """A secondary with one repository, between two registries, and a clock that only the test moves."""
 
     def __init__(self, primary: Tags, secondary: Tags) -> None:
-        self.now = START
+        self.clock = FakeClock(START)
         self.store = MemoryStore()
-        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.registry = SyncRegistry(self.store, clock=self.clock)
         self.primary, self.secondary = primary, secondary
 
     def compare(self, owed: Owed, *, check: Callable[[], None] = lambda: None) -> None:
         self.lease = self.acquire()
-        breaker = Breaker(self.store, Limits(), lambda: self.now)
+        breaker = Breaker(self.store, Limits(), self.clock)
         held = HeldLease(self.registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
         try:
             WholeRepository(
@@ -97,7 +98,7 @@ class Site:
 
     def order(self) -> list[str]:
         """The references as a holder takes them."""
-        backlog = Backlog(self.registry, REPOSITORY, clock=lambda: self.now)
+        backlog = Backlog(self.registry, REPOSITORY, clock=self.clock.now_ms)
         backlog.refill({})
         return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
 
@@ -115,10 +116,10 @@ def test_a_push_comes_before_what_the_comparison_marks_after_it() -> None:
     primary = Tags(*tags)
     site = Site(primary, Tags())
     whole = site.whole()
-    site.now += 60_000
+    site.clock.now += 60_000
 
     def push_in_between(last: str | None) -> None:
-        site.now += 1_000
+        site.clock.now += 1_000
         if last == "v1":
             site.push("pushed")
 
@@ -137,11 +138,11 @@ def test_a_push_comes_before_what_is_missing(said: tuple[str, ...]) -> None:
     gone = [f"v{number}" for number in range(4)]
     site = Site(Tags(), Tags(*gone))
     site.seen(*gone, missing_since=1)
-    site.now += 24 * 3_600_000
+    site.clock.now += 24 * 3_600_000
     whole = site.whole(*said)
-    site.now += 1_000
+    site.clock.now += 1_000
     site.push("pushed")
-    site.now += 1_000
+    site.clock.now += 1_000
 
     site.compare(whole)
 
@@ -151,9 +152,9 @@ def test_a_push_comes_before_what_is_missing(said: tuple[str, ...]) -> None:
 def test_a_push_that_the_comparison_finds_too_keeps_its_place() -> None:
     site = Site(Tags("a", "b", "c"), Tags())
     whole = site.whole()
-    site.now += 1_000
+    site.clock.now += 1_000
     site.push("a")
-    site.now += 1_000
+    site.clock.now += 1_000
 
     site.compare(whole)
 
@@ -203,7 +204,9 @@ def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monk
     def discharged_first(repository: str, references: Iterable[Reference]) -> set[Reference]:
         for owed in site.registry.due(REPOSITORY):
             if owed.reference.value == "pushed":
-                site.registry.discharge(site.lease, owed, Seen(digest=DIGEST, looked_at=site.now, seen_at=site.now))
+                site.registry.discharge(
+                    site.lease, owed, Seen(digest=DIGEST, looked_at=site.clock.now, seen_at=site.clock.now)
+                )
         return owed_among(repository, references)
 
     monkeypatch.setattr(site.registry, "owed_among", discharged_first)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.comparing import catalogue
-from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.messages.geo_event import GeoEvent
 from geosync.minute import recovery as reconcile
 from geosync.operating import status
 from geosync.operating.status import Status
-from geosync.recovery import event_cursor, heartbeats
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.site import recovery, walks
+from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison
@@ -44,27 +44,26 @@ class Secondary:
     """A secondary's table and its minutes; `now` is the time."""
 
     def __init__(self) -> None:
-        self.now = START
+        self.clock = FakeClock(START)
         self.store = MemoryStore()
         self.queues = Queues()
-        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.registry = SyncRegistry(self.store, clock=self.clock)
         self.sweeps = True
 
     def minute(self) -> Status:
         """A minute: the primary's heartbeat arrives, and functions/reconcile runs."""
-        self.now += MINUTE
-        self.beat(self.now - 1000)
+        self.clock.now += MINUTE
+        self.beat(self.clock.now - 1000)
         return self.reconcile()
 
     def beat(self, sent_at: int) -> None:
-        beat = Heartbeat(id="b", site="primary", sent_at=sent_at, received_at=sent_at)
-        heartbeats.record(self.store, beat, now=self.now)
+        self.registry.heartbeat.record(site="primary", sent_at=sent_at, arrived_at=self.clock.now)
 
     def reconcile(self) -> Status:
         if self.sweeps:
-            self.store.write(Update(key=status.SWEEP, set={"at": self.now, "woken": 0}))
+            self.registry.sweep.record(woken=0, reason=None)
         queues: Any = self.queues
-        return reconcile.account(self.store, queues, clock=lambda: self.now, sleep=lambda _: None)
+        return reconcile.account(self.store, queues, clock=self.clock.now_ms, sleep=lambda _: None)
 
     def compared(self, started_at: int, **values: Any) -> None:
         """Write down a walk through the catalogue that was complete."""
@@ -76,7 +75,7 @@ class Secondary:
         return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
 
     def status(self, most: int = 100) -> Status:
-        return status.read(self.store, most=most, clock=lambda: self.now)
+        return status.read(self.store, most=most, clock=self.clock.now_ms)
 
 
 @pytest.fixture
@@ -89,7 +88,7 @@ def secondary() -> Secondary:
 
 def sent(secondary: Secondary, minutes_ago: int) -> int:
     """When the heartbeat of an earlier minute was sent."""
-    return secondary.now - minutes_ago * MINUTE - 1000
+    return secondary.clock.now - minutes_ago * MINUTE - 1000
 
 
 def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
@@ -109,7 +108,7 @@ def test_without_heartbeats_it_is_what_the_last_comparison_proved_and_stands_sti
         secondary.minute()
     known = secondary.minute().recovery_point
     for _ in range(10):
-        secondary.now += MINUTE
+        secondary.clock.now += MINUTE
         found = secondary.reconcile()
     assert found.recovery_point == sent(secondary, 10) > (known or 0)
     assert found.heartbeat is not None
@@ -133,10 +132,10 @@ def test_an_event_that_waits_in_the_queue_stops_it(secondary: Secondary) -> None
 def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
-    pushed = secondary.now - 30 * MINUTE
-    secondary.owe(secondary.now - 20 * MINUTE)
+    pushed = secondary.clock.now - 30 * MINUTE
+    secondary.owe(secondary.clock.now - 20 * MINUTE)
     secondary.owe(pushed)  # the event of an earlier push of the tag, delivered later
-    secondary.owe(secondary.now, V2)
+    secondary.owe(secondary.clock.now, V2)
     secondary.registry.mark("team/app", Reference.whole())  # to be compared: no push
     for _ in range(2):
         assert secondary.minute().recovery_point == pushed
@@ -147,13 +146,13 @@ def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: S
 
 def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) -> None:
     """A DeletionDelay of weeks must not keep the recovery point back for weeks."""
-    secondary.registry.mark("team/app", V1, expects=ABSENT, pushed_at=secondary.now)
-    secondary.registry.mark("team/app", V2, if_absent=frozenset({MISSING}), pushed_at=secondary.now)
+    secondary.registry.mark("team/app", V1, expects=ABSENT, pushed_at=secondary.clock.now)
+    secondary.registry.mark("team/app", V2, if_absent=frozenset({MISSING}), pushed_at=secondary.clock.now)
     for _ in range(3):
         secondary.minute()
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().would_be_lost == ()
-    pushed_at = secondary.now
+    pushed_at = secondary.clock.now
     secondary.registry.mark("team/app", V1, expects="sha256:a", pushed_at=pushed_at)
     assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
 
@@ -171,7 +170,7 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
     for _ in range(3):
         secondary.minute()
     before = secondary.status().recovery_point
-    recovery.refused(secondary.store, now=secondary.now)
+    secondary.registry.recovery.record_refused()
     secondary.queues.letters = 1
     for _ in range(3):
         assert secondary.minute().recovery_point == before
@@ -184,7 +183,7 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
 def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
-    pushed = secondary.now - 30_000
+    pushed = secondary.clock.now - 30_000
     secondary.registry.fail(secondary.owe(pushed), "schema 1 is refused", parked=True)
     secondary.queues.letters = 1
     for _ in range(3):
@@ -200,7 +199,7 @@ def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary
         secondary.minute()
     before = secondary.status().recovery_point
     for number in range(5):
-        secondary.owe(secondary.now - number, Reference.tag(f"v{number}"))
+        secondary.owe(secondary.clock.now - number, Reference.tag(f"v{number}"))
     assert secondary.status(most=3).recovery_point == before
     assert secondary.status(most=3).open_repositories == 1
 
@@ -209,8 +208,8 @@ def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary
 
 
 def lose(secondary: Secondary) -> None:
-    owed = secondary.owe(secondary.now, comparison=Comparison(walk=secondary.now, unannounced=True))
-    recovery.lost(secondary.store, owed, now=secondary.now)
+    owed = secondary.owe(secondary.clock.now, comparison=Comparison(walk=secondary.clock.now, unannounced=True))
+    secondary.registry.recovery.record_lost(owed)
     secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
 
 
@@ -220,11 +219,11 @@ def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secon
     lose(secondary)
     for _ in range(3):
         assert secondary.minute().recovery_point == START - 10 * MINUTE
-    secondary.compared(secondary.now)
-    assert secondary.minute().recovery_point == secondary.now - MINUTE, (
+    secondary.compared(secondary.clock.now)
+    assert secondary.minute().recovery_point == secondary.clock.now - MINUTE, (
         "no event has come since: it may still be silent"
     )
-    secondary.store.write(Update(key=event_cursor.KEY, set={"id": "e", "received_at": secondary.now}))
+    secondary.registry.cursor.record(event_id="e", received_at=secondary.clock.now)
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().lost is None
 
@@ -233,10 +232,10 @@ def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -
     for _ in range(3):
         secondary.minute()
     lose(secondary)
-    seen = {"digest": "sha256:a", "looked_at": secondary.now, "seen_at": secondary.now, "unannounced": True}
+    seen = {"digest": "sha256:a", "looked_at": secondary.clock.now, "seen_at": secondary.clock.now, "unannounced": True}
     secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
     for _ in range(2):  # delivered twice
-        recovery.came_late(secondary.store, "team/app", V1)
+        secondary.registry.recovery.take_back_lost("team/app", V1)
     assert secondary.status().lost is None
     assert secondary.minute().recovery_point == sent(secondary, 1)
 
@@ -246,13 +245,13 @@ def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -
 
 def walk(secondary: Secondary, repositories: int = 1) -> int:
     """A walk that was through the catalogue just now."""
-    times = {"started_at": secondary.now, "finished_at": secondary.now, "touched_at": secondary.now}
+    times = {"started_at": secondary.clock.now, "finished_at": secondary.clock.now, "touched_at": secondary.clock.now}
     secondary.store.write(Update(key=catalogue.KEY, set=times | {"repositories": repositories}))
-    return secondary.now
+    return secondary.clock.now
 
 
 def compare(secondary: Secondary, started_at: int, repository: str = "team/app") -> None:
-    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.now))
+    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.clock.now))
 
 
 def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
@@ -281,21 +280,21 @@ def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() 
     started_at = walk(secondary, repositories=3)
 
     def is_due() -> bool:
-        return catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=120)
+        return catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=120)
 
     for number in range(2):
         compare(secondary, started_at, f"team/app-{number}")
         for _ in range(3):
             secondary.minute()
             assert not is_due()
-    secondary.now += catalogue.STALLED_AFTER
+    secondary.clock.now += catalogue.STALLED_AFTER
     assert is_due()
 
 
 def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
-    assert not catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    assert not catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=0)
     catalogue.ask(secondary.store)
-    assert catalogue.is_due(catalogue.latest(secondary.store), now=secondary.now, every=0)
+    assert catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=0)
     assert catalogue.is_due(catalogue.latest(MemoryStore()), now=0, every=0)
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.messages.event_log import LastEvent
-from geosync.messages.geo_event import GeoEvent
 from geosync.operating import status
 from geosync.operating.geo_site_status import UNHEALTHY_AFTER, geo_site_status, percentage
-from geosync.operating.status import MINUTE
-from geosync.recovery import event_cursor
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import minute
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.counts import VerificationCounts
@@ -46,7 +45,7 @@ FIELDS = {
 @pytest.fixture
 def store() -> MemoryStore:
     store = MemoryStore()
-    registry = SyncRegistry(store, clock=lambda: NOW)
+    registry = SyncRegistry(store, clock=FakeClock(NOW))
     for number in range(4):
         registry.mark(f"group/app-{number}", Reference.tag("v1"))
         lease = registry.knock(f"group/app-{number}")
@@ -60,7 +59,7 @@ def store() -> MemoryStore:
             (owed,) = registry.owed(f"group/app-{number}")
             assert registry.discharge(lease, owed, None)
             assert registry.finish(lease)
-    store.write(Update(key=MINUTE, set={"at": NOW - 1000}))
+    store.write(Update(key=minute.KEY, set={"at": NOW - 1000}))
     return store
 
 
@@ -96,13 +95,8 @@ def test_a_paused_site_replicates_nothing(store: MemoryStore) -> None:
 
 
 def test_lag_is_the_last_event_against_the_last_one_processed(store: MemoryStore) -> None:
-    def event(number: int) -> GeoEvent:
-        fields = {"event_name": "deleted", "repository": "a", "tag": "v1", "digest": None, "media_type": None}
-        fields |= {"site": "p", "occurred_at": None, "source": "test", "correlation_id": "c"}
-        return GeoEvent(id=f"e{number}", received_at=number * 1000, **fields)  # type: ignore[arg-type]
-
     for number in (2, 3, 1):  # queues deliver in any order
-        event_cursor.record(store, event(number))
+        SyncRegistry(store).cursor.record(event_id=f"e{number}", received_at=number * 1000)
     fields = geo_site_status(read(store), role="primary", last_event=LastEvent(id="e9", received_at=9000))
     assert (fields["last_event_id"], fields["last_event_timestamp"]) == ("e9", 9)
     assert (fields["cursor_last_event_id"], fields["cursor_last_event_timestamp"]) == ("e3", 3)

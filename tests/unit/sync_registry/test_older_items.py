@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.operating import status
 from geosync.sync_registry.items import PARKED_DUE, SYNCED, Reference, Row
@@ -33,7 +34,7 @@ def store() -> MemoryStore:
 
 
 def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> None:
-    registry = SyncRegistry(store, clock=lambda: NOW)
+    registry = SyncRegistry(store, clock=FakeClock(NOW))
     read = {str(one.reference): one for one in registry.owed(REPOSITORY)}
     assert {name: (one.pushed_at, one.walk, one.unannounced) for name, one in read.items()} == dict.fromkeys(
         ("fresh", "failed", "parked"), (NOW - 5000, None, False)
@@ -44,7 +45,7 @@ def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> N
 
 
 def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
-    registry = SyncRegistry(store, clock=lambda: NOW)
+    registry = SyncRegistry(store, clock=FakeClock(NOW))
     assert registry.due_repositories() == [REPOSITORY]
     shown = status.read(store, clock=lambda: NOW)
     assert ({one.reference for one in shown.owed}, [one.reference for one in shown.parked]) == (
@@ -71,7 +72,7 @@ def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
 def test_an_item_edited_into_nonsense_is_parked_with_what_is_wrong_and_a_mark_mends_it(
     store: MemoryStore, attribute: str, nonsense: object
 ) -> None:
-    registry = SyncRegistry(store, clock=lambda: NOW)
+    registry = SyncRegistry(store, clock=FakeClock(NOW))
     key = Key(REPOSITORY, "owed#tag#fresh")
     store.table[key] = {**store.table[key], attribute: nonsense}
     assert [str(one.reference) for one in registry.due(REPOSITORY)] == ["failed"], "the others go on"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import ROW, Reference, Row, Seen
 from geosync.sync_registry.registry import SyncRegistry
@@ -26,9 +27,9 @@ class Site:
     """A store in memory, a time that is set, and one synced repository."""
 
     def __init__(self) -> None:
-        self.now = NOW
+        self.clock = FakeClock(NOW)
         self.store = MemoryStore()
-        self.registry = SyncRegistry(self.store, clock=lambda: self.now)
+        self.registry = SyncRegistry(self.store, clock=self.clock)
         lease = self.registry.knock(REPOSITORY)
         assert lease is not None
         assert self.registry.finish(lease)
@@ -42,11 +43,11 @@ class Site:
         return Row.from_item(self.item)
 
     def start(self) -> Round:
-        assert transitions.not_now(self.item, now=self.now, asked=False) is None
-        return Round.of(self.store.write(transitions.start(self.item, now=self.now)) or {}, phase="tags")
+        assert transitions.not_now(self.item, now=self.clock.now, asked=False) is None
+        return Round.of(self.store.write(transitions.start(self.item, now=self.clock.now)) or {}, phase="tags")
 
     def fail(self, at: Round, **more: Any) -> None:
-        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now": self.now, **more}
+        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now": self.clock.now, **more}
         self.store.transact(transitions.fail(at, MISMATCH, **given))
 
 
@@ -71,7 +72,7 @@ def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site)
     assert transitions.not_now(site.item, now=NOW, asked=True) == "a verification is at it"
 
     site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER))
-    site.now += ABANDONED_AFTER
+    site.clock.now += ABANDONED_AFTER
     assert Round.of(site.item, phase="tags").phase == "tags"
     again = site.start()
     assert site.row.verification_started_at == NOW, "the same round"
@@ -97,7 +98,7 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
     site.store.write(transitions.keep(moved, NOW + 5))
     read = Round.of(site.item, phase="tags")
     assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY)) == ("listing", "v7", 12, 0)
-    site.now += 5
+    site.clock.now += 5
     site.store.write(transitions.keep(site.start(), NOW + 9, anew=True))
     assert site.row.verification_state == "0"
     assert Round.of(site.item, phase="tags").cursor == ""
@@ -105,14 +106,14 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
 
 def test_a_round_that_ends_well(site: Site) -> None:
     site.fail(site.start())
-    site.now = site.item["due"]
-    site.store.transact(transitions.succeed(site.start(), "equal", now=site.now, due=site.now + 1000))
+    site.clock.now = site.item["due"]
+    site.store.transact(transitions.succeed(site.start(), "equal", now=site.clock.now, due=site.clock.now + 1000))
 
     row = site.row
-    assert (row.verification_state, row.verified_at, row.verification_checksum) == ("2", site.now, "equal")
+    assert (row.verification_state, row.verified_at, row.verification_checksum) == ("2", site.clock.now, "equal")
     assert (row.verification_retry_count, row.verification_retry_at, row.verification_failure) == (0, None, None)
     assert (row.checksum_mismatch, row.verification_checksum_mismatched) == (False, None)
-    assert site.item["due"] == site.now + 1000
+    assert site.item["due"] == site.clock.now + 1000
     assert (verification_counts(site.store).verified, verification_counts(site.store).failed) == (1, 0)
 
 
@@ -120,18 +121,18 @@ def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site)
     for count, seconds in ((1, 16), (2, 31), (3, 96)):
         site.fail(site.start())
         row = site.row
-        assert (row.verification_state, row.verification_failure, row.verified_at) == ("3", MISMATCH, site.now)
+        assert (row.verification_state, row.verification_failure, row.verified_at) == ("3", MISMATCH, site.clock.now)
         assert (row.verification_checksum, row.verification_checksum_mismatched) == ("ours", "theirs")
         assert row.checksum_mismatch
         assert row.verification_retry_count == count
-        assert row.verification_retry_at == site.now + seconds * 1000 == site.item["due"]
-        site.now = site.item["due"]
+        assert row.verification_retry_at == site.clock.now + seconds * 1000 == site.item["due"]
+        site.clock.now = site.item["due"]
     assert verification_counts(site.store).failed == 1
 
 
 def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
     site.fail(site.start())
-    site.now = site.item["due"]
+    site.clock.now = site.item["due"]
     site.fail(site.start(), checksums=None)
 
     assert (site.row.verification_checksum, site.row.checksum_mismatch) == (None, False)

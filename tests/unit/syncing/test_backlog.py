@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
@@ -14,32 +15,19 @@ REPOSITORY = "team/app"
 CHILD = Reference.digest("sha256:" + "a" * 64)
 
 
-class Clock:
-    """Seconds that only the test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 1_000.0
-
-    def wall(self) -> int:
-        return round(self.seconds * 1000)
-
-    def monotonic(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def registry(clock: FakeClock) -> SyncRegistry:
+    return SyncRegistry(MemoryStore(), clock=clock)
 
 
 @pytest.fixture
-def registry(clock: Clock) -> SyncRegistry:
-    return SyncRegistry(MemoryStore(), clock=clock.wall, monotonic=clock.monotonic)
-
-
-@pytest.fixture
-def backlog(registry: SyncRegistry, clock: Clock) -> Backlog:
-    return Backlog(registry, REPOSITORY, clock=clock.wall, monotonic=clock.monotonic)
+def backlog(registry: SyncRegistry, clock: FakeClock) -> Backlog:
+    return Backlog(registry, REPOSITORY, clock=clock.now_ms, monotonic=clock.monotonic_s)
 
 
 def mark(registry: SyncRegistry, name: str) -> Owed:
@@ -55,34 +43,36 @@ def test_nothing_owed_is_nothing_to_wait_for(backlog: Backlog) -> None:
     assert backlog.refill({}) is None
 
 
-def test_the_newest_is_taken_first(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+def test_the_newest_is_taken_first(backlog: Backlog, registry: SyncRegistry, clock: FakeClock) -> None:
     for name in ("old", "new"):
         mark(registry, name)
-        clock.seconds += 0.1
+        clock.pass_(0.1)
     assert backlog.refill({}) == 0
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", None]
 
 
-def test_what_failed_comes_after_what_was_never_tried(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+def test_what_failed_comes_after_what_was_never_tried(
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+) -> None:
     failed = mark(registry, "failed")
     registry.fail(failed, "dublin: GET /v2/: 503")
     for name in ("old", "new"):
         mark(registry, name)
-        clock.seconds += 0.1
-    clock.seconds += 90  # it is due again, and became so after the others
+        clock.pass_(0.1)
+    clock.pass_(90)  # it is due again, and became so after the others
     assert backlog.refill({}) == 0
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", "failed"]
 
 
 def test_much_that_failed_hides_nothing_that_was_never_tried(
-    backlog: Backlog, registry: SyncRegistry, clock: Clock
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     fresh = [f"fresh-{number:03}" for number in range(2 * TAKE)]
     for name in fresh:
         mark(registry, name)
     for number in range(2 * TAKE):
         registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
-    clock.seconds += 90
+    clock.pass_(90)
     backlog.refill({})
 
     page = list(iter(lambda: taken(backlog), None))
@@ -92,10 +82,12 @@ def test_much_that_failed_hides_nothing_that_was_never_tried(
     assert all(name is not None and name.startswith("failed-") for name in page[TAKE:])
 
 
-def test_what_failed_alone_is_taken_as_much_as_there_is(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+def test_what_failed_alone_is_taken_as_much_as_there_is(
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+) -> None:
     for number in range(2 * TAKE):
         registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
-    clock.seconds += 90
+    clock.pass_(90)
     mark(registry, "fresh")
     backlog.refill({})
 
@@ -110,27 +102,29 @@ def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRe
     assert taken(backlog) is None
 
 
-def test_a_digest_waits_for_the_index_that_may_bring_it(backlog: Backlog, registry: SyncRegistry, clock: Clock) -> None:
+def test_a_digest_waits_for_the_index_that_may_bring_it(
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+) -> None:
     registry.mark(REPOSITORY, CHILD, expects=CHILD.value)
     assert backlog.refill({}) == pytest.approx(PATIENCE)
     assert taken(backlog) is None
-    clock.seconds += PATIENCE
+    clock.pass_(PATIENCE)
     assert taken(backlog) == CHILD.value
 
 
 def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
-    backlog: Backlog, registry: SyncRegistry, clock: Clock
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     soon, later = mark(registry, "soon"), mark(registry, "later")
-    registry.postpone(soon, clock.wall() + 2_000)
-    registry.postpone(later, clock.wall() + round(LINGER * 1000) + 1)
+    registry.postpone(soon, clock.now + 2_000)
+    registry.postpone(later, clock.now + round(LINGER * 1000) + 1)
     assert backlog.refill({}) == pytest.approx(2.0)
-    clock.seconds += 2.0
+    clock.pass_(2.0)
     assert [taken(backlog), taken(backlog)] == ["soon", None]
 
 
 def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often(
-    backlog: Backlog, registry: SyncRegistry, clock: Clock
+    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for pause in (*COOLDOWNS, COOLDOWNS[-1]):
         mark(registry, "v1")
@@ -141,7 +135,7 @@ def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often
         backlog.ended(owed, marked_again=True)
         assert backlog.refill({}) == pytest.approx(pause)
         assert taken(backlog) is None
-        clock.seconds += pause
+        clock.pass_(pause)
 
 
 def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, registry: SyncRegistry) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.comparing.catalogue import Catalogue
 from geosync.comparing.rows import Rows
 from geosync.errors import (
@@ -31,7 +32,6 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
 from geosync.pair.settings import Bounds
 from geosync.pair.site_registries import Registries
-from geosync.recovery import event_cursor, heartbeats
 from geosync.settings import Role
 from geosync.sync_registry.items import ABSENT, Lease, Reference
 from geosync.sync_registry.readings import Glance
@@ -84,7 +84,7 @@ class Receiver:
         self._deadline = deadline
         self._logger = logger
         self._removals = removals
-        self._breaker = Breaker(store, limits, clock)
+        self._breaker = Breaker(store, limits, SYSTEM_CLOCK)
         self._parallelism = parallelism
         self._verification_bounds = verification
         self._clock = clock
@@ -107,10 +107,12 @@ class Receiver:
             return
         match message:
             case Heartbeat():
-                heartbeats.record(self._store, message, now=self._clock())
+                self._registry.heartbeat.record(site=message.site, sent_at=message.sent_at, arrived_at=self._clock())
             case GeoEvent():
                 self._event(message, marked)
-                self._after_the_mark(lambda: event_cursor.record(self._store, message))
+                self._after_the_mark(
+                    lambda: self._registry.cursor.record(event_id=message.id, received_at=message.received_at)
+                )
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from geosync.comparing import catalogue
 from geosync.comparing.catalogue import Walk
 from geosync.errors import CorruptItem
-from geosync.messages.event_log import LastEvent
 from geosync.operating.owed_references import OwedReference, by_age, owed_references
-from geosync.recovery import event_cursor, heartbeats
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row
 from geosync.sync_registry.registry import wall_clock
-from geosync.sync_registry.site import breaker, recovery
+from geosync.sync_registry.site import breaker, cursor, heartbeat, minute, recovery, sweep
 from geosync.sync_registry.site import holds as hold_items
+from geosync.sync_registry.site.cursor import EventCursor
+from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.holds import MOST_HOLDS, Hold
 from geosync.sync_registry.site.recovery import Lost, Recovery
+from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 
@@ -37,24 +38,6 @@ class Pause:
 
     since: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastHeartbeat:
-    """The newest heartbeat of the primary that reached this site; times in milliseconds since the epoch."""
-
-    site: str
-    sent_at: int
-    arrived_at: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastSweep:
-    """The last sweep at `at` (ms): `woken` repositories, or why it woke none."""
-
-    at: int
-    woken: int
-    reason: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +62,7 @@ class Status:
     heartbeat: LastHeartbeat | None
     comparison: Walk | None
     """The latest walk through the primary's catalogue."""
-    cursor: LastEvent | None
+    cursor: EventCursor | None
     """The last event that was processed here."""
     last_minute: int | None
     """When functions/reconcile last ran (ms)."""
@@ -187,7 +170,7 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
     if counts and (more_owed or more_parked):
         failed_repositories |= _repositories(store, FAILED_SHARDS)
         open_repositories |= failed_repositories | _repositories(store, SHARDS)
-    pause, heartbeat, rows = (site.get(key) for key in (hold_items.PAUSE, heartbeats.KEY, _ROWS))
+    pause, rows = (site.get(key) for key in (hold_items.PAUSE, _ROWS))
     return Status(
         at=now,
         owed=tuple(reference for reference in references if not reference.parked),
@@ -198,16 +181,16 @@ def read(store: Store, *, most: int = MOST, counts: bool = True, clock: Callable
         repositories=_number(rows, "value"),
         pause=pause_of(pause),
         holds=holds_in_force(store, now),
-        heartbeat=last_heartbeat(heartbeat),
+        heartbeat=LastHeartbeat.from_item(site.get(heartbeat.KEY)),
         comparison=catalogue.walk_of(site.get(catalogue.KEY)),
-        cursor=event_cursor.read(site.get(event_cursor.KEY)),
-        last_minute=_number(site[MINUTE], "at") if MINUTE in site else None,
+        cursor=EventCursor.from_item(site.get(cursor.KEY)),
+        last_minute=minute.last_minute(site.get(minute.KEY)),
         open_repositories=len(open_repositories),
         failed_repositories=len(failed_repositories),
         recovery=Recovery.from_item(site.get(recovery.RECOVERY)),
         lost=Lost.from_item(site.get(recovery.LOST)),
         refused=recovery.REFUSED in site,
-        last_sweep=_last_sweep(site.get(SWEEP)),
+        last_sweep=LastSweep.from_item(site.get(sweep.KEY)),
         deletes=breaker.State.from_item(site.get(breaker.KEY)),
     )
 
@@ -240,36 +223,17 @@ def holds_in_force(store: Store, now: int) -> tuple[Hold, ...]:
     return tuple(hold for hold in holds if hold.until > now)
 
 
-def _last_sweep(item: Item | None) -> LastSweep | None:
-    if item is None:
-        return None
-    return LastSweep(at=_number(item, "at"), woken=_number(item, "woken"), reason=item.get("reason") or None)
-
-
-def last_heartbeat(item: Item | None) -> LastHeartbeat | None:
-    """Read the item that heartbeats.record writes."""
-    if item is None:
-        return None
-    return LastHeartbeat(
-        site=str(item.get("site", "")), sent_at=_number(item, "sent_at"), arrived_at=_number(item, "arrived_at")
-    )
-
-
-MINUTE = Key(SITE, "minute")
-"""The item in which functions/reconcile says when it last ran."""
-SWEEP = Key(SITE, "sweep")
-"""The item in which the sweep says when it last ran, and what it did."""
 _ROWS = Key(SITE, "counter#rows")
 _SITE_ITEMS = (
     hold_items.PAUSE,
-    heartbeats.KEY,
+    heartbeat.KEY,
     catalogue.KEY,
-    event_cursor.KEY,
+    cursor.KEY,
     recovery.RECOVERY,
     recovery.LOST,
     recovery.REFUSED,
-    MINUTE,
-    SWEEP,
+    minute.KEY,
+    sweep.KEY,
     breaker.KEY,
     _ROWS,
 )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from geosync.clock import Clock
 from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.changes import Store, Update
 
@@ -11,10 +10,10 @@ ATTEMPTS = 10
 """How often a transition is built anew from the item that was there instead."""
 
 
-class Access:
+class TableAccess:
     """One site's table, as it is read and written under one primary (None: under whichever)."""
 
-    def __init__(self, store: Store, *, primary: str | None, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, *, primary: str | None, clock: Clock) -> None:
         self._store = store
         self._primary = primary
         self._clock = clock

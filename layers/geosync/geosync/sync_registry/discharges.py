@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
+from geosync.clock import Clock
 from geosync.errors import Contended, GeosyncError, LeaseLost
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
 from geosync.sync_registry.table.changes import Change, Store, TransactionFailed
@@ -60,7 +61,7 @@ class _Request:
 class Discharges:
     """Carries out discharges. Thread-safe."""
 
-    def __init__(self, store: Store, clock: Callable[[], int], primary: str | None = None) -> None:
+    def __init__(self, store: Store, clock: Clock, primary: str | None = None) -> None:
         self._store = store
         self._clock = clock
         self._primary = primary
@@ -100,4 +101,4 @@ class Discharges:
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
-        return protocol.discharge(lease, payments, now=self._clock(), primary=self._primary)
+        return protocol.discharge(lease, payments, now=self._clock.now_ms(), primary=self._primary)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.sync_registry import decisions
-from geosync.sync_registry.access import Access
+from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
 from geosync.sync_registry.site.holds import PAUSE, Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories
@@ -27,7 +27,7 @@ class Glance:
     holds: tuple[Hold, ...] = ()
 
 
-class Readings(Access):
+class Readings(TableAccess):
     """The reads of the sync registry: true when they were made, and for nobody to rely on later without a condition."""
 
     def look(self, repository: str, reference: Reference, *, holds: Iterable[str] = ()) -> Glance:
@@ -51,12 +51,14 @@ class Readings(Access):
         """Whether an event needs no request to either registry; see decisions.is_already_seen."""
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
-    def due_repositories(self, limit: int = 100) -> list[str]:
-        """Repositories with something due and no live lease, at most `limit`: never tried before failed and due again.
+    def due_repositories(self, limit: int = 100, *, at_ms: int | None = None) -> list[str]:
+        """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
+
+        Those with something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
         """
-        return free_repositories(self._store, self._clock(), limit)
+        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""

@@ -8,14 +8,15 @@ several threads together), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-s
 from __future__ import annotations
 
 import random
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING, Self
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
@@ -25,7 +26,6 @@ from geosync.sync_registry.items import (
     OWED_PREFIX,
     PARKED_DUE,
     ROW,
-    SITE,
     UNNAMED,
     Item,
     Lease,
@@ -35,13 +35,27 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, listing, recovery, walks
+from geosync.sync_registry.site import counters, listing
+from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.counters import Counters
+from geosync.sync_registry.site.cursor import Cursors
+from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.heartbeat import Heartbeats
+from geosync.sync_registry.site.listing import Listing
+from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.recovery import RecoveryItems
+from geosync.sync_registry.site.sweep import Sweeps
+from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing, ms
 from geosync.sync_registry.transitions import marks, protocol
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 REMAINING_READ = 1000
 """Owed references that `finish` reads to find what failed."""
@@ -52,9 +66,8 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-def wall_clock() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
+wall_clock = SYSTEM_CLOCK.now_ms
+"""Milliseconds since the epoch, for those who have no clock passed in yet."""
 
 
 class SyncRegistry(Readings, Switches):
@@ -70,17 +83,40 @@ class SyncRegistry(Readings, Switches):
         *,
         primary: str | None = None,
         timing: Timing | None = None,
-        clock: Callable[[], int] = wall_clock,
-        monotonic: Callable[[], float] = time.monotonic,
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
         names: Callable[[], str] = unique,
     ) -> None:
         super().__init__(store, primary=primary, clock=clock)
         self.timing = timing or Timing()
-        self._monotonic = monotonic
         self._names = names
         self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.breaker = Breaker(store, limits or Limits(), clock)
+        self.counters = Counters(store)
+        self.cursor = Cursors(store)
+        self.findings = Findings(store)
+        self.heartbeat = Heartbeats(store)
+        self.listing = Listing(store)
+        self.minute = Minutes(store, clock)
+        self.recovery = RecoveryItems(store, clock)
+        self.sweep = Sweeps(store, clock)
+        self.walks = Walks(store, clock)
+
+    @classmethod
+    def open(
+        cls,
+        client: DynamoDBClient,
+        table: str,
+        *,
+        primary: str | None = None,
+        timing: Timing | None = None,
+        limits: Limits | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Self:
+        """Open the sync registry that is kept in the DynamoDB table `table`."""
+        return cls(DynamoStore(client, table, clock=clock), primary=primary, timing=timing, limits=limits, clock=clock)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
@@ -106,7 +142,7 @@ class SyncRegistry(Readings, Switches):
         order. `since` (ms) is when the whole repository was marked with which it becomes owed: whatever is marked later
         goes before it.
         """
-        now = self._clock()
+        now = self._clock.now_ms()
 
         def build(named: str | None, since: int | None) -> Update:
             name = self._names()
@@ -180,7 +216,7 @@ class SyncRegistry(Readings, Switches):
         """Carry out what `build` makes of the row, again for the row that was there instead, until one holds."""
         token = self._names()
         for _ in range(ATTEMPTS):
-            now, monotonic = self._clock(), self._monotonic()
+            now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
             change = build(believed, now, token)
             if change is None:
                 return None
@@ -203,32 +239,30 @@ class SyncRegistry(Readings, Switches):
         What fails here is made up for next time. A holder that dies between the two leaves a gap in the ids; the number
         of rows and their list stay true.
         """
-        number = self._written(Update(key=Key(SITE, "counter#ids"), add={"value": 1}))["value"]
+        number = self.counters.next_row_id()
         row = Update(
             key=Key(repository, ROW),
             set={"id": number, "container_repository_id": number},
             when=Attr("id").not_exists() & Attr("created_at").exists(),
         )
         with suppress(TransactionFailed, Contended):
-            self._store.transact(
-                [row, Update(key=Key(SITE, "counter#rows"), add={"value": 1}), *listing.entries(repository, number)]
-            )
+            self._store.transact([row, counters.rows_added(1), *listing.entries(repository, number)])
 
     # ------------------------------------------------------------------------------------------------ under the lease
 
     def renew(self, lease: Lease) -> Lease:
         """Keep the repository; a `revision` that moved says that references came in. Raises LeaseLost."""
-        now, monotonic = self._clock(), self._monotonic()
+        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
         return _lease(self._mine(protocol.renew(lease, now=now, timing=self.timing)), monotonic)
 
     def suspect(self, lease: Lease) -> Lease:
         """Say that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now, monotonic = self._clock(), self._monotonic()
+        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
         return _lease(self._mine(protocol.suspect(lease, now=now, timing=self.timing)), monotonic)
 
     def may_write_tag(self, lease: Lease) -> bool:
         """Whether a tag may be written or removed now; if not, renew first. Ask before every such request."""
-        return decisions.may_write_tag(lease.renewed_at, self._monotonic(), self.timing)
+        return decisions.may_write_tag(lease.renewed_at, self._clock.monotonic_s(), self.timing)
 
     def _mine(self, change: Update) -> Row:
         try:
@@ -242,7 +276,7 @@ class SyncRegistry(Readings, Switches):
         `ahead` (seconds) takes in what will be due by then, `untried` leaves out what has failed. An owed item that
         cannot be read is parked with the reason, and left out.
         """
-        until = self._clock() + ms(ahead)
+        until = self._clock.now_ms() + ms(ahead)
         # One more: a leased row may be due as well.
         items = self._store.due(repository, until, limit + 1, untried=untried)
         owed = []
@@ -278,7 +312,7 @@ class SyncRegistry(Readings, Switches):
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
-            return protocol.record(lease, some, now=self._clock(), primary=self._primary)
+            return protocol.record(lease, some, now=self._clock.now_ms(), primary=self._primary)
 
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
@@ -288,17 +322,19 @@ class SyncRegistry(Readings, Switches):
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return self._unmarked(owed, protocol.postpone(owed, due, now=self._clock(), failure=failure)) is not None
+        return self._unmarked(owed, protocol.postpone(owed, due, now=self._clock.now_ms(), failure=failure)) is not None
 
     def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
         """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
         jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
-        change = protocol.fail(owed, failure, now=self._clock(), jitter=jitter, timing=self.timing, parked=parked)
+        change = protocol.fail(
+            owed, failure, now=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
+        )
         return self._unmarked(owed, change)
 
     def advance(self, owed: Owed, cursor: str, *, due: int | None = None) -> Owed | None:
         """Move the cursor of `owed#*`, due again at once (or at `due`). None: marked again, so start anew."""
-        return self._unmarked(owed, protocol.advance(owed, cursor, due=self._clock() if due is None else due))
+        return self._unmarked(owed, protocol.advance(owed, cursor, due=self._clock.now_ms() if due is None else due))
 
     def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
         try:
@@ -314,12 +350,12 @@ class SyncRegistry(Readings, Switches):
         """
         remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
         if len(remaining) < REMAINING_READ:
-            now = self._clock()
+            now = self._clock.now_ms()
             if any(isinstance(due := item.get("due"), int) and due <= now for item in remaining):
                 return False
         elif self.due(lease.repository, 1):
             return False
-        change = protocol.finish(lease, protocol.Remaining.of(remaining), now=self._clock())
+        change = protocol.finish(lease, protocol.Remaining.of(remaining), now=self._clock.now_ms())
         beside: list[Change] = [*self.uploads.kept(lease, leaving)]
         if lease.counted is not None and remaining:
             beside += counters.moved(lease.repository, lease.counted, None)
@@ -353,13 +389,11 @@ class SyncRegistry(Readings, Switches):
 
     def lost_notification(self, owed: Owed) -> None:
         """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
-        recovery.lost(self._store, owed, now=self._clock())
+        self.recovery.record_lost(owed)
 
     def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
         """Count a page of a whole repository for the comparison that asked for it: tags listed, and found different."""
-        if owed.walk is not None:
-            counts = {walks.TAGS: tags, walks.FOUND: found}
-            self._store.write(walks.count(owed.walk, owed.repository, counts, now=self._clock()))
+        self.walks.count_page(owed, tags=tags, found=found)
 
 
 def _lease(row: Row, renewed_at: float) -> Lease:

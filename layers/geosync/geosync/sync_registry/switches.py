@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from geosync.errors import Contended
-from geosync.sync_registry.access import ATTEMPTS, Access
+from geosync.sync_registry.access import ATTEMPTS, TableAccess
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.site import holds
@@ -13,12 +13,12 @@ from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Update
 
 
-class Switches(Access):
+class Switches(TableAccess):
     """The site's pause, and the holds of its registries."""
 
     def pause(self, reason: str = "") -> None:
         """Stop the syncs of this site: events are still marked, nobody acquires anything."""
-        self._store.write(Update(key=holds.PAUSE, set={"reason": reason}, set_once={"since": self._clock()}))
+        self._store.write(Update(key=holds.PAUSE, set={"reason": reason}, set_once={"since": self._clock.now_ms()}))
 
     def resume(self) -> None:
         """Let the syncs go on; what is due is found by the sweep."""
@@ -38,7 +38,7 @@ class Switches(Access):
         """
         believed: Hold | None = None
         for _ in range(ATTEMPTS):
-            now = self._clock()
+            now = self._clock.now_ms()
             change = holds.hold(
                 believed,
                 registry,
@@ -60,11 +60,11 @@ class Switches(Access):
     def held(self, registries: Iterable[str]) -> Hold | None:
         """The hold in force on any of `registries` that lasts longest."""
         found = self._store.batch_get(holds.hold_key(registry) for registry in registries)
-        return holds.longest((Hold.from_item(item) for item in found.values()), self._clock())
+        return holds.longest((Hold.from_item(item) for item in found.values()), self._clock.now_ms())
 
     def holds(self) -> list[Hold]:
         """The holds in force on any registry."""
-        now = self._clock()
+        now = self._clock.now_ms()
         items = self._store.items(SITE, holds.PREFIX, limit=holds.MOST_HOLDS)
         return [hold for hold in map(Hold.from_item, items) if hold.until > now]
 

@@ -8,11 +8,12 @@ digest check; one that is lost costs the bytes that were sent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import Clock
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.items import ROW, Item, Lease
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -57,7 +58,7 @@ class KeptUpload:
 class UploadItems:
     """The uploads under way of every repository. Thread-safe."""
 
-    def __init__(self, store: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
 
@@ -78,7 +79,7 @@ class UploadItems:
 
     def kept(self, lease: Lease, uploads: Iterable[KeptUpload]) -> list[Update]:
         """Return the changes that leave uploads for the next holder: part of the transaction that lets the lease go."""
-        until = self._clock() // 1000 + FORGET_AFTER
+        until = self._clock.now_ms() // 1000 + FORGET_AFTER
         return [
             Update(
                 key=Key(lease.repository, UPLOAD_PREFIX + one.digest),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from geosync.clock import Clock
 from geosync.errors import LeaseLost
 from geosync.sync_registry.items import (
     ABSENT,
@@ -229,6 +230,16 @@ def _reference(tag: int) -> Reference:
     return Reference.tag(f"v{tag}")
 
 
+class _StandingClock(Clock):
+    """Stands at NOW: a state is told apart by times relative to it."""
+
+    def now_ms(self) -> int:
+        return NOW
+
+    def monotonic_s(self) -> float:
+        return NOW / 1000
+
+
 class Library:
     """The library's calls on a table given as a value; the same call on the same table is made once."""
 
@@ -241,9 +252,7 @@ class Library:
 
     def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
         store = MemoryStore(_items(table))
-        registry = SyncRegistry(
-            store, timing=self.timing, clock=lambda: NOW, monotonic=lambda: NOW / 1000, names=lambda: self.fresh
-        )
+        registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
         result = getattr(self, f"_{name}")(registry, store, *args)
         return _table(store, len(table.owed)), result
 

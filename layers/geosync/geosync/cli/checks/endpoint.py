@@ -12,7 +12,6 @@ from geosync.cli.checks.findings import Finding, ok, problem
 from geosync.cli.site import Site
 from geosync.errors import HeartbeatFailed
 from geosync.minute import heartbeat
-from geosync.recovery import heartbeats
 from geosync.tokens import read_tokens
 
 WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so
@@ -163,9 +162,8 @@ def _post(session: requests.Session, url: str, token: str | None) -> int:
 
 
 def _last(site: Site) -> int | None:
-    item = site.store.get(heartbeats.KEY)
-    value = item.get("sent_at") if item is not None else None
-    return value if isinstance(value, int) else None
+    heartbeat = site.registry.heartbeat.read()
+    return heartbeat.sent_at if heartbeat is not None else None
 
 
 def _log(site: Site, event: str, minutes: int) -> list[dict[str, object]]:

@@ -62,7 +62,7 @@ def look_at_the_sweep(site: Site) -> Iterator[Finding]:
     """Whether what is due gets woken: something long due and held by nobody, and no sweep in the log, says no."""
     store = site.store
     now = wall_clock()
-    overdue = SyncRegistry(store, clock=lambda: now - OVERDUE_MS).due_repositories(1)
+    overdue = SyncRegistry(store).due_repositories(1, at_ms=now - OVERDUE_MS)
     if not overdue:
         yield ok("sweep", "nothing has been due for more than 3 minutes")
     elif read_log(site, "ReconcileFunction", "swept", SWEPT_MINUTES):

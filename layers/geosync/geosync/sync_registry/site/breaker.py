@@ -11,12 +11,12 @@ missing with it has been counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
@@ -90,7 +90,7 @@ def resume(store: Store, *, now: int) -> bool:
 class Breaker:
     """Counts what comparisons find missing, and says whether they may delete. Thread-safe."""
 
-    def __init__(self, store: Store, limits: Limits, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store, limits: Limits, clock: Clock) -> None:
         self._store = store
         self.limits = limits
         self._clock = clock
@@ -99,12 +99,20 @@ class Breaker:
         """The breaker now."""
         return read(self._store)
 
+    def resume(self) -> bool:
+        """Accept what comparisons found missing until now as gone for good: the next comparison removes it.
+
+        What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
+        same.
+        """
+        return resume(self._store, now=self._clock.now_ms())
+
     def found_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
         """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
 
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
         """
-        now = self._clock()
+        now = self._clock.now_ms()
         found = self._count(new, now)
         if missing > self.limits.share * of:
             self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now)
@@ -116,7 +124,7 @@ class Breaker:
         """Whether a tag that is missing for at least the second time may be removed."""
         if state.suspended:
             return False
-        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock()
+        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock.now_ms()
 
     def fewer_missing(self) -> None:
         """A repository has its tags again: lift the suspension if what is missing still is no reason for one."""
@@ -129,7 +137,7 @@ class Breaker:
             self._store.write(
                 Update(
                     key=KEY,
-                    set={"found": 0, "window_started_at": self._clock()},
+                    set={"found": 0, "window_started_at": self._clock.now_ms()},
                     remove=("suspended_at", "reason"),
                 )
             )

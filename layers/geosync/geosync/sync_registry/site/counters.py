@@ -7,8 +7,11 @@ repositories end at the same time, and DynamoDB refuses one of two transactions 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from geosync.sync_registry.items import SITE
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.table.shards import SHARDS, due_shard
 
 VERIFIED, FAILED, UNREADABLE = "verified", "failed", "unreadable"
@@ -21,6 +24,25 @@ def key(shard: str) -> Key:
 
 
 KEYS = tuple(map(key, SHARDS))
+ROWS = Key(SITE, "counter#rows")
+"""The number of rows."""
+_ROW_IDS, _SITE_IDS = Key(SITE, "counter#ids"), Key(SITE, "counter#sites")
+"""The highest id of a row, and of a site, that was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """The rows of a site: all of them, and those that are counted as VERIFIED, FAILED or UNREADABLE."""
+
+    rows: int = 0
+    verified: int = 0
+    failed: int = 0
+    unreadable: int = 0
+
+
+def rows_added(number: int) -> Update:
+    """Count `number` new rows; below 0: rows that are gone."""
+    return Update(key=ROWS, add={"value": number})
 
 
 def moved(repository: str, before: str | None, after: str | None) -> list[Update]:
@@ -29,3 +51,31 @@ def moved(repository: str, before: str | None, after: str | None) -> list[Update
         return []
     steps = {name: step for name, step in ((before, -1), (after, 1)) if name is not None}
     return [Update(key=key(due_shard(repository)), add=steps)]
+
+
+class Counters:
+    """The counters of a site."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self) -> RowCounts:
+        """Read how many rows there are, by how their last verification ended: one request."""
+        found = self._store.batch_get([ROWS, *KEYS])
+        verified, failed, unreadable = (
+            sum(whole_number(found.get(key), name) for key in KEYS) for name in (VERIFIED, FAILED, UNREADABLE)
+        )
+        return RowCounts(
+            rows=whole_number(found.get(ROWS), "value"), verified=verified, failed=failed, unreadable=unreadable
+        )
+
+    def next_row_id(self) -> int:
+        """Take the next id of a row."""
+        return self._next(_ROW_IDS)
+
+    def next_site_id(self) -> int:
+        """Take the next id of a site."""
+        return self._next(_SITE_IDS)
+
+    def _next(self, key: Key) -> int:
+        return whole_number(self._store.write(Update(key=key, add={"value": 1})), "value")

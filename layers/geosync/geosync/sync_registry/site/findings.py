@@ -137,3 +137,34 @@ def speak_of(store: Store, repository: str, tags: Iterable[str]) -> None:
             store.write(
                 Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
             )
+
+
+class Findings:
+    """What the latest comparisons of the site's repositories found."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, repository: str) -> Finding | None:
+        """What was found in one repository, None when there was nothing to tell."""
+        return get(self._store, repository)
+
+    def page(self, *, limit: int, after: str = "", prefix: str = "") -> list[Finding]:
+        """Findings by the repositories' names, at most `limit`."""
+        return page(self._store, limit=limit, after=after, prefix=prefix)
+
+    def walk(self, *, prefix: str = "", after: str = "", step: int = PAGE) -> Iterator[Finding]:
+        """All findings after the repository `after`, read as they are taken, `step` at a time."""
+        return walk(self._store, prefix=prefix, after=after, step=step)
+
+    def missing(self, *, limit: int) -> list[Finding]:
+        """The first findings with missing tags, at most `limit`."""
+        return missing(self._store, limit=limit)
+
+    def put(self, finding: Finding, before: Finding | None) -> None:
+        """Note what a comparison found, in place of what the one `before` found; no write if nothing changed."""
+        put(self._store, finding, before)
+
+    def speak_of(self, repository: str, tags: Iterable[str]) -> None:
+        """Note that an operator adopted or kept these tags: those that were found are told no more."""
+        speak_of(self._store, repository, tags)

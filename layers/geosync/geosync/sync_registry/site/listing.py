@@ -44,3 +44,22 @@ def name_of(store: Store, number: int) -> str | None:
     """The repository whose row has this id; None: there is none."""
     item = store.get(Key(ROWS, f"{_ID}{number}"))
     return str(item["name"]) if item is not None else None
+
+
+class Listing:
+    """The names and ids of the site's rows."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def names(self, *, prefix: str = "", after: str = "", limit: int) -> list[str]:
+        """Names of repositories that begin with `prefix` and come after `after` (a name), in order, at most `limit`."""
+        return names(self._store, prefix=prefix, after=after, limit=limit)
+
+    def ids(self, repositories: Iterable[str]) -> dict[str, int]:
+        """The ids of those of these repositories that have a row with one."""
+        return ids(self._store, repositories)
+
+    def name_of(self, number: int) -> str | None:
+        """The repository whose row has this id; None: there is none."""
+        return name_of(self._store, number)

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item, Owed, Reference
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
@@ -148,3 +149,53 @@ def replayed(store: Store, *, before: int) -> None:
 def _number(item: Item, name: str) -> int | None:
     value = item.get(name)
     return value if isinstance(value, int) else None
+
+
+class RecoveryItems:
+    """The items that the recovery point is made of."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def read(self) -> Recovery:
+        """What functions/reconcile last made of the heartbeats."""
+        return Recovery.from_item(self._store.get(RECOVERY))
+
+    def write(self, known: Recovery) -> None:
+        """Keep what functions/reconcile made of the heartbeats."""
+        values = {
+            "sent_at": known.sent_at,
+            "at": known.at,
+            "heartbeats": [list(one) for one in known.heartbeats],
+            "point": known.point,
+            "point_but_parked": known.point_but_parked,
+            "why": known.why,
+        }
+        kept = {name: value for name, value in values.items() if value is not None}
+        self._store.write(Update(key=RECOVERY, set=kept, remove=tuple(values.keys() - kept.keys())))
+
+    def record_lost(self, owed: Owed) -> None:
+        """Count a notification that did not come: a comparison found `owed` different, and it had to be copied."""
+        lost(self._store, owed, now=self._clock.now_ms())
+
+    def take_back_lost(self, repository: str, reference: Reference) -> None:
+        """Take back one that was counted as lost: it was only slower than the comparison."""
+        came_late(self._store, repository, reference)
+
+    def forget_lost(self, known: Lost) -> None:
+        """Forget the lost notifications that `known` counts, unless more were lost meanwhile."""
+        regained(self._store, known)
+
+    def record_refused(self) -> None:
+        """Note that a message could not be marked: what it names is not known here."""
+        refused(self._store, now=self._clock.now_ms())
+
+    def forget_refused(self, *, before: int) -> None:
+        """Forget what was refused before `before` (ms): the DLQ was seen empty then."""
+        replayed(self._store, before=before)
+
+    def forget(self) -> None:
+        """Forget the recovery point and the lost notifications: the site follows another primary."""
+        for key in (RECOVERY, LOST):
+            self._store.write(Delete(key=key))

@@ -16,8 +16,9 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item, Owed
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Key, Store, Update
 
 COUNTERS = 32
 KEPT = 30 * 86_400
@@ -58,3 +59,21 @@ def total(items: Iterable[Item]) -> Counter[str]:
 
 def _key(walk: int, number: int) -> Key:
     return Key(SITE, f"walk#{walk}#{number:02}")
+
+
+class Walks:
+    """The counters of the comparisons' walks through the primary's catalogue."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
+        """Count a page of a whole repository for the walk that asked for it: tags listed, and found different."""
+        if owed.walk is not None:
+            counts = {TAGS: tags, FOUND: found}
+            self._store.write(count(owed.walk, owed.repository, counts, now=self._clock.now_ms()))
+
+    def total(self, walk: int) -> Counter[str]:
+        """The sum of the counters of the walk that began at `walk` (ms): one request."""
+        return total(self._store.batch_get(keys(walk)).values())

@@ -72,3 +72,9 @@ class AttributeReader:
         if not isinstance(value, frozenset) or not all(isinstance(one, str) for one in value):
             raise self.corrupt(name, "is not a set of texts")
         return value
+
+
+def whole_number(item: Mapping[str, Any] | None, name: str) -> int:
+    """A whole number of an item that is only shown: 0 where it cannot be read, or where there is no item."""
+    value = item.get(name, 0) if item is not None else 0
+    return value if isinstance(value, int) else 0

@@ -7,7 +7,6 @@ that was there in the same answer (ReturnValuesOnConditionCheckFailure), so that
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from boto3.dynamodb.conditions import ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Delete, Key, TransactionFailed, Update
@@ -39,10 +39,10 @@ Result = TypeVar("Result")
 class DynamoStore:
     """A table with the schema of `tables`. Thread-safe, as its client is."""
 
-    def __init__(self, client: Any, table: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, client: Any, table: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._client = client
         self._table = table
-        self._sleep = sleep
+        self._clock = clock
 
     # ------------------------------------------------------------------------------------------------------- reads
 
@@ -185,7 +185,7 @@ class DynamoStore:
         pause = next(pauses, None)
         if pause is None:
             raise Contended(f"sync registry: {why} {len(CONFLICT_PAUSES)} times in a row")
-        self._sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads tries, guards nothing
+        self._clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads tries, guards nothing
 
     def _request(self, change: Change) -> dict[str, Any]:
         """The change as DynamoDB's parameters; the same for single writes and parts of a transaction."""
