@@ -2,8 +2,12 @@
 
 ```
 catalogue.py          the walk through the primary's catalogue; progress.py says how far it is
-whole_repository.py   one repository, tag by tag; missing.py what the primary has no more
-missing_referrers.py  signatures and the like that nobody announced
 rows.py               repositories that the catalogue does not list: gone from the primary, or from the selection
+repository.py         one repository, from the primary's listing to what was found; context.py, marking.py: what its
+                      parts share
+tags.py               a part of the listing, tag by tag
+missing_referrers.py  signatures and the like that nobody announced
+known.py, missing.py  what the primary has no more
+extra.py              what Geosync never put here
 ```
 """

@@ -320,6 +320,19 @@ class SyncRegistry(Readings, Switches):
         """Say in the row whether the primary knows the repository at all. Raises LeaseLost."""
         self._mine(protocol.note_missing_on_primary(lease, missing=missing))
 
+    def record_finding(self, lease: Lease, finding: Finding, before: Finding | None) -> None:
+        """Record what the comparison of a repository found, in place of what the one `before` it did.
+
+        One write, none if nothing changed. Raises LeaseLost.
+        """
+        change = findings.change(finding, before)
+        if change is None:
+            return
+        try:
+            self._store.transact([Check(key=Key(lease.repository, ROW), when=protocol.is_mine(lease)), change])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
         return self._unmarked(owed, protocol.postpone(owed, due, now=self._clock.now_ms(), failure=failure)) is not None

@@ -15,7 +15,9 @@ from enum import Enum
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.comparing.whole_repository import WholeRepository
+from geosync.comparing.context import ComparisonContext
+from geosync.comparing.missing import Removals
+from geosync.comparing.repository import RepositoryComparison
 from geosync.copying.blobs import BlobMover
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
@@ -153,7 +155,7 @@ class Holder:
             else:
                 self._backlog.references_came_in()
 
-    def _workers(self) -> tuple[ReferenceSync, WholeRepository]:
+    def _workers(self) -> tuple[ReferenceSync, RepositoryComparison]:
         references = ReferenceSync(
             self._registry,
             self._held,
@@ -169,17 +171,15 @@ class Holder:
             breaker=self._breaker,
             sleep=self._sleep,
         )
-        whole = WholeRepository(
-            self._registry,
-            self._held,
-            primary=self._registries.primary,
-            secondary=self._registries.secondary,
-            secondary_repository=self._registries.at_secondary(self._repository),
-            selection=self._registries.selection,
-            store=self._store,
-            breaker=self._breaker,
-            removals=self._removals,
-            check=lambda: self._sleep(0),
+        whole = RepositoryComparison(
+            ComparisonContext(
+                pair=self._registries.pair(self._repository),
+                sync_registry=self._registry,
+                held=self._held,
+                selection=self._registries.selection,
+                check=lambda: self._sleep(0),
+            ),
+            removals=Removals(breaker=self._breaker, allowed=self._removals),
         )
         return references, whole
 

@@ -107,22 +107,29 @@ def missing(store: Store, *, limit: int) -> list[Finding]:
     return list(islice((one for one in walk(store) if one.missing), limit))
 
 
-def put(store: Store, finding: Finding, before: Finding | None) -> None:
-    """Note what a comparison found, in place of what the one `before` it did; one write, none if nothing changed."""
+def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
+    """The write that notes what a comparison found, in place of the finding `before`; None if nothing changed."""
     if finding.is_nothing:
-        if before is not None:
-            store.write(Delete(key=key(finding.repository)))
-    elif before is None or replace(before, found_at=finding.found_at) != finding:
-        values = {
-            "found_at": finding.found_at,
-            "of": finding.of,
-            "missing": finding.missing,
-            "missing_names": list(finding.missing_names),
-            "extra": finding.extra,
-            "extra_names": list(finding.extra_names),
-            "gone": finding.gone,
-        }
-        store.write(Update(key=key(finding.repository), set=values, remove=("spoken_of",)))
+        return Delete(key=key(finding.repository)) if before is not None else None
+    if before is not None and replace(before, found_at=finding.found_at) == finding:
+        return None
+    values = {
+        "found_at": finding.found_at,
+        "of": finding.of,
+        "missing": finding.missing,
+        "missing_names": list(finding.missing_names),
+        "extra": finding.extra,
+        "extra_names": list(finding.extra_names),
+        "gone": finding.gone,
+    }
+    return Update(key=key(finding.repository), set=values, remove=("spoken_of",))
+
+
+def put(store: Store, finding: Finding, before: Finding | None) -> None:
+    """Note what a comparison found (see `change`), whoever has the repository."""
+    noted = change(finding, before)
+    if noted is not None:
+        store.write(noted)
 
 
 def speak_of(store: Store, repository: str, tags: Iterable[str]) -> None:

@@ -7,9 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 import pytest
 from tests.support.clock import FakeClock
 
-from geosync.comparing.whole_repository import WholeRepository
+from geosync.comparing.context import ComparisonContext
+from geosync.comparing.missing import Removals
+from geosync.comparing.repository import RepositoryComparison
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
@@ -63,17 +67,15 @@ class Site:
         breaker = Breaker(self.store, Limits(), self.clock)
         held = HeldLease(self.registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
         try:
-            WholeRepository(
-                self.registry,
-                held,
-                primary=self.primary,
-                secondary=self.secondary,
-                secondary_repository=REPOSITORY,
-                selection=Selection(),
-                store=self.store,
-                breaker=breaker,
-                removals=True,
-                check=check,
+            RepositoryComparison(
+                ComparisonContext(
+                    pair=Pair(Repository(self.primary, REPOSITORY), Repository(self.secondary, REPOSITORY)),
+                    sync_registry=self.registry,
+                    held=held,
+                    selection=Selection(),
+                    check=check,
+                ),
+                removals=Removals(breaker=breaker),
             ).sync(owed)
         finally:
             self.registry.release(self.lease)

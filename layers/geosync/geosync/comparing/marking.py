@@ -1,0 +1,70 @@
+"""The marks of a whole repository's comparison: each is due since the repository was, behind every later push."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+
+from geosync.sync_registry.items import Owed, Reference, Seen
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.transitions.marks import Comparison
+
+
+class Marker:
+    """Marks references of one repository, several side by side in `pool`."""
+
+    def __init__(self, sync_registry: SyncRegistry, pool: Executor) -> None:
+        self._sync_registry = sync_registry
+        self._pool = pool
+
+    def mark_different(self, owed: Owed, references: Mapping[Reference, int | None]) -> None:
+        """Mark what a comparison found different.
+
+        Each comes with the last moment (ms) at which it is known to have been equal; None: nothing is known. After the
+        first complete comparison, every difference is one that no notification told of.
+        """
+        comparison = None
+        if owed.walk is not None:
+            comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
+
+        def mark(reference: Reference) -> None:
+            self._sync_registry.mark(
+                owed.repository,
+                reference,
+                pushed_at=references[reference],
+                comparison=comparison,
+                since=owed.marked_at,
+            )
+
+        self._for_each(mark, references)
+
+    def mark(
+        self,
+        owed: Owed,
+        references: Iterable[Reference],
+        *,
+        expects: str | None = None,
+        if_absent: frozenset[str] = frozenset(),
+    ) -> None:
+        """Mark references that have to be looked at by themselves; `expects` and `if_absent` as in Owed."""
+
+        def mark(reference: Reference) -> None:
+            self._sync_registry.mark(
+                owed.repository, reference, expects=expects, if_absent=if_absent, since=owed.marked_at
+            )
+
+        self._for_each(mark, references)
+
+    def _for_each(self, mark: Callable[[Reference], None], references: Iterable[Reference]) -> None:
+        for _ in self._pool.map(mark, references):
+            pass
+
+
+def equal_until(owed: Owed, seen: Seen | None) -> int | None:
+    """The last moment (ms) at which a reference is known to have been equal.
+
+    That is when it was looked at, or the moment until which the whole repository was equal. None: nothing is known, as
+    somebody else than a comparison asked.
+    """
+    looked_at = seen.looked_at if seen is not None else None
+    return looked_at if owed.walk is None else max(owed.pushed_at, looked_at or 0)

@@ -1,0 +1,136 @@
+"""The comparison of one repository: the reference `owed#*` (backfill, comparison, resync, a deleted repository).
+
+Nothing is copied here. Each page of the primary's tags is compared with what the secondary has (tags.py). What was
+never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
+failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves
+behind each part of a page, so that the next invocation goes on where this one stopped. Then come the tags that the
+primary has no more (missing.py), and those that Geosync never put here (extra.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geosync.comparing.context import ComparisonContext
+from geosync.comparing.extra import ExtraTags
+from geosync.comparing.known import KnownTags, read_known
+from geosync.comparing.marking import Marker
+from geosync.comparing.missing import MissingTags, Removals
+from geosync.comparing.missing_referrers import MissingReferrers
+from geosync.comparing.tags import TagComparison, list_digests, parts_of
+from geosync.copying.outcome import Outcome
+from geosync.errors import NotFound
+from geosync.oci.listings import ListedTag
+from geosync.sync_registry.items import Owed
+from geosync.sync_registry.site.findings import MOST_NAMES, Finding
+from geosync.threads import SYSTEM_THREADS, Threads
+
+PARALLELISM = 8
+"""Marks or looks side by side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walked:
+    """The primary's listing after all of it was compared. `gone`: the primary does not know the repository at all."""
+
+    owed: Owed
+    listed: set[str]
+    gone: bool
+
+
+class RepositoryComparison:
+    """Turns `owed#*` into owed tags and digests, under one lease."""
+
+    def __init__(self, context: ComparisonContext, *, removals: Removals, threads: Threads = SYSTEM_THREADS) -> None:
+        self._context = context
+        self._sync_registry = context.sync_registry
+        self._removals = removals
+        self._threads = threads
+
+    def sync(self, owed: Owed) -> Outcome:
+        """Mark the tags that the primary lists and the secondary has not; note what is missing and what is extra.
+
+        What becomes of a tag that the primary does not list any more is decided when it is looked at by itself: a
+        listing is no proof that a tag is gone. Raises RegistryError when a registry does not answer; only a 404 reads
+        as "no tags".
+        """
+        context = self._context
+        before = self._sync_registry.findings.get(owed.repository)
+        from_the_beginning = owed.cursor is None
+        with self._threads.pool(PARALLELISM, name="whole") as pool:
+            marker = Marker(self._sync_registry, pool)
+            listing = list_digests(context.pair, context.clock)
+            tags = TagComparison(context, marker, pool, listing)
+            walked = self._walk(owed, tags, MissingReferrers(context, marker, pool))
+            if walked is None:
+                return Outcome(discharged=False, marked_again=True)
+            owed = walked.owed
+            extra = ExtraTags(context, marker)
+            candidates = extra.candidates(listing)
+            known = read_known(context, marker, owed, walked.listed, complete=from_the_beginning)
+            missing = MissingTags(context, marker, pool, self._removals).settle(owed, known)
+            extras = None
+            if candidates is not None:
+                extras = extra.among(owed, candidates - walked.listed - known.names)
+        self._record(self._finding(known, missing, extras, before, gone=walked.gone), before)
+        discharged = context.held.discharge(owed, None)
+        return Outcome(discharged=discharged, marked_again=not discharged)
+
+    def _walk(self, owed: Owed, tags: TagComparison, referrers: MissingReferrers) -> _Walked | None:
+        """Compare the primary's tags behind the cursor, part by part; None when the repository was marked again."""
+        listed: set[str] = set()
+        resumed_after = passed = owed.cursor
+        gone = False
+        try:
+            asked_at = self._context.clock.now_ms()
+            # A registry that knows no `last` begins at the beginning again, and its page is all there is; what was
+            # compared of it is passed over in `parts_of`.
+            for page in self._context.pair.primary.tags_with_digests(last=resumed_after):
+                listed.update(one.tag for one in page)
+                for part in parts_of(page, passed):
+                    self._context.check()
+                    selected = self._selected(part)
+                    compared = tags.compare(owed, selected, asked_at)
+                    found = compared.marked + referrers.compare(owed, compared)
+                    self._sync_registry.count_page(owed, tags=len(selected), found=found)
+                    advanced = self._sync_registry.advance(owed, part[-1].tag)
+                    if advanced is None:
+                        return None
+                    owed = advanced
+                passed = None
+                asked_at = self._context.clock.now_ms()
+        except NotFound:
+            gone = not listed and resumed_after is None
+        return _Walked(owed=owed, listed=listed, gone=gone)
+
+    def _selected(self, part: list[ListedTag]) -> list[ListedTag]:
+        repository = self._context.pair.name
+        return [one for one in part if self._context.selection.has_tag(repository, one.tag)]
+
+    def _finding(
+        self, known: KnownTags, missing: list[str], extras: set[str] | None, before: Finding | None, *, gone: bool
+    ) -> Finding:
+        """Sum up what was found. `extras` None: they could not be listed, so that what was found `before` stays."""
+        if extras is None:
+            extra, names = (before.extra, before.extra_names) if before is not None else (0, ())
+        else:
+            extra, names = len(extras), tuple(sorted(extras)[:MOST_NAMES])
+        return Finding(
+            repository=self._context.pair.name,
+            found_at=self._context.clock.now_ms(),
+            of=known.total,
+            missing=len(missing),
+            missing_names=tuple(missing[:MOST_NAMES]),
+            extra=extra,
+            extra_names=names,
+            gone=gone,
+        )
+
+    def _record(self, found: Finding, before: Finding | None) -> None:
+        """Record what was found, for status, and in the row whether the primary knows the repository at all."""
+        lease = self._context.held.lease
+        if found.gone != (before is not None and before.gone):
+            self._sync_registry.note_missing_on_primary(lease, missing=found.gone)
+        self._sync_registry.record_finding(lease, found, before)
+        if before is not None and found.missing < before.missing:
+            self._removals.breaker.fewer_missing()
