@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
-from geosync.comparing.catalogue import follow, is_due, latest
+from geosync.comparing.catalogue import is_due
 from geosync.errors import GeosyncError
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import heartbeat, recovery, report, subscription
@@ -145,10 +145,10 @@ def _report() -> None:
 
 def _comparison() -> None:
     settings = site().settings
-    if follow(site().store, settings.primary_topic_arn or ""):
+    if site().registry.catalogue.follow(settings.primary_topic_arn or ""):
         logger.info("primary_changed", extra={"topic": settings.primary_topic_arn})
-    walk = latest(site().store)
-    if not is_due(walk, now=wall_clock(), every=settings.comparison_seconds):
+    walk = site().registry.catalogue.latest()
+    if not is_due(walk, now_ms=wall_clock(), every_s=settings.comparison_seconds):
         return
     site().sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
     logger.info("comparison_asked_for", extra={"last_started_at": walk.started_at if walk is not None else None})

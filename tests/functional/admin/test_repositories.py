@@ -9,6 +9,7 @@ from tests.functional.admin.parts import ENVIRONMENT, READ, ROOT, A, Ask, B, Cal
 from geosync.comparing import catalogue
 from geosync.operating import repositories
 from geosync.sync_registry.items import ROW, Reference
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.table.changes import Key, Update
 
 ALL = "/api/v4/geo/container_repositories"
@@ -170,8 +171,8 @@ def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask:
 def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site, ask: Ask) -> None:
     assert ask.act(f"{ALL}/resync", {"scope": "all"}).status == 202
     assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
-    asked = catalogue.latest(site.store)
-    assert catalogue.is_due(asked, now=0, every=0), "should the site be paused, the next minute begins it"
+    asked = catalogue_item.CatalogueItem(site.store).latest()
+    assert catalogue.is_due(asked, now_ms=0, every_s=0), "should the site be paused, the next minute begins it"
     now = site.registry._clock.now_ms()
     running = {"started_at": now, "touched_at": now, "repositories": 7}
     site.store.write(Update(key=Key("#site", "catalogue"), set=running, remove=("asked_for",)))

@@ -55,7 +55,7 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     site.failed("group/broken", "v1")
     site.registry.minute.record()
     walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
-    site.store.write(Update(key=catalogue.KEY, set=walk))
+    site.store.write(Update(key=catalogue_item.KEY, set=walk))
     status = ask("GET", f"{ALL}/1/status").json
     assert (status["geo_node_id"], status["name"], status["primary"]) == (1, "berlin", False)
     assert (status["healthy"], status["health_status"]) == (True, "Healthy")

@@ -19,6 +19,7 @@ from tests.support.terminal import LINES, stdout_on_a_terminal, without_escapes
 from geosync.cli import backfill, following
 from geosync.cli.main import main
 from geosync.comparing import catalogue
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
@@ -33,7 +34,7 @@ def walk(site: Site, **values: int) -> int:
     started_at = time.time_ns() // 1_000_000 - 100_000
     times = {"started_at": started_at, "touched_at": started_at, "repositories": 200}
     table = store(site)
-    table.write(Update(key=catalogue.KEY, set=times | values, remove=("asked_for",)))
+    table.write(Update(key=catalogue_item.KEY, set=times | values, remove=("asked_for",)))
     for number in range(50):
         repository = f"group/app-{number}"
         counts = {walks.COMPARED: 1, walks.TAGS: 4, walks.FOUND: 2, walks.SETTLED: 1}
@@ -71,7 +72,7 @@ def test_while_the_catalogue_goes_on_nobody_knows_how_long_it_takes(secondary: S
 
 def test_a_complete_one_is_well(secondary: Site) -> None:
     started_at = walk(secondary, finished_at=1)
-    store(secondary).write(Update(key=catalogue.KEY, set={"settled_at": started_at, "proved_at": started_at}))
+    store(secondary).write(Update(key=catalogue_item.KEY, set={"settled_at": started_at, "proved_at": started_at}))
     answer = secondary.run("backfill")
     assert (answer.exit_code, "complete" in answer.output) == (0, True)
 
@@ -80,13 +81,13 @@ def test_start_begins_the_next_one_now_and_leaves_one_that_goes_on(secondary: Si
     assert secondary.run("backfill", "start").exit_code == 0
     assert secondary.bodies("WorkQueueUrl") == [{"version": "1", "kind": "catalogue"}]
     # Dropped, because the site is paused? The next minute asks again, and again until it has begun.
-    assert catalogue.is_due(catalogue.latest(store(secondary)), now=0, every=0)
+    assert catalogue.is_due(catalogue_item.CatalogueItem(store(secondary)).latest(), now_ms=0, every_s=0)
     walk(secondary)
     assert "goes on" in secondary.run("backfill", "start").output
     assert secondary.bodies("WorkQueueUrl") == []
     # Until it has begun, what is complete is not what was asked for.
     complete(secondary)
-    catalogue.ask(store(secondary))
+    catalogue_item.CatalogueItem(store(secondary)).ask()
     answer = secondary.run("backfill")
     assert (answer.exit_code, "another one is asked for" in answer.output) == (1, True)
 
@@ -124,10 +125,10 @@ def interrupt() -> None:
 
 
 def complete(site: Site) -> None:
-    walk = catalogue.latest(store(site))
+    walk = catalogue_item.CatalogueItem(store(site)).latest()
     assert walk is not None
     values = {"finished_at": walk.started_at + 1, "settled_at": walk.started_at, "proved_at": walk.started_at}
-    store(site).write(Update(key=catalogue.KEY, set=values))
+    store(site).write(Update(key=catalogue_item.KEY, set=values))
 
 
 def failing(*errors: Exception) -> Any:
@@ -220,12 +221,12 @@ def test_ctrl_c_ends_the_command_alone_and_names_the_one_to_look_again(secondary
     assert answer.exit_code == 1
     again = "geosync --stack geosync-test --region eu-central-1 backfill"
     assert answer.stderr == f"It goes on at frankfurt. To see how far it is: {again}\n"
-    assert catalogue.latest(store(secondary)) is not None
+    assert catalogue_item.CatalogueItem(store(secondary)).latest() is not None
 
 
 def test_what_keeps_it_from_going_on_is_said(secondary: Site) -> None:
-    walk(secondary, touched_at=1, started_at=time.time_ns() // 1_000_000 - catalogue.STALLED_AFTER)
-    store(secondary).write(Update(key=catalogue.KEY, set={"failure": "GET /v2/_catalog: 401"}))
+    walk(secondary, touched_at=1, started_at=time.time_ns() // 1_000_000 - catalogue.STALLED_AFTER_MS)
+    store(secondary).write(Update(key=catalogue_item.KEY, set={"failure": "GET /v2/_catalog: 401"}))
     secondary.registry.hold("registry.example.com", reason="503")
     shown = secondary.run("backfill", "--no-follow").output
     assert "the primary's catalogue cannot be read: GET /v2/_catalog: 401" in shown

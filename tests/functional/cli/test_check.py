@@ -9,8 +9,8 @@ from tests.support.findings import problem, problems
 from geosync.cli.checks import sync
 from geosync.cli.site import Access, StackName
 from geosync.cli.site import Site as DeployedSite
-from geosync.comparing import catalogue
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import heartbeat
 from geosync.sync_registry.table.changes import Update
@@ -68,7 +68,7 @@ def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None,
 def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:
     now = wall_clock()
     values = {"started_at": now, "touched_at": now, "repositories": 0, "failure": "dublin: GET /v2/_catalog: 401"}
-    found(secondary).store.write(Update(key=catalogue.KEY, set=values))
+    found(secondary).store.write(Update(key=catalogue_item.KEY, set=values))
     fault = problem(sync.look_at_the_site(found(secondary)), "comparison")
     assert "_catalog: 401" in fault.text
     assert "registry:catalog:*" in (fault.fix or "")

@@ -11,10 +11,10 @@ import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 
-from geosync.comparing import catalogue
 from geosync.minute import sweep
 from geosync.operating import status
 from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.table.changes import Update
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
@@ -137,7 +137,7 @@ def test_after_a_promotion_everything_is_compared_with_the_new_primary(site: Sit
     minute()
     site.messages()
     site.walked(started_at=time.time_ns() // 1_000_000)
-    site.store.write(Update(key=catalogue.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
+    site.store.write(Update(key=catalogue_item.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
     minute()
     assert site.messages() == []
     assert status.read(site.store).proved_at == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.support.clock import FakeClock
 
-from geosync.comparing import rows
 from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
+from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import breaker, findings, listing
@@ -78,7 +78,7 @@ def test_a_suspension_is_lifted_when_few_enough_are_missing(counted: Breaker, st
 def test_a_repository_is_forgotten_whole_and_no_other(
     store: Store, registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "PER_TRANSACTION", 2)
+    monkeypatch.setattr(forgetting, "PER_TRANSACTION", 2)
     for name in ("group/app", "group/app2"):
         lease = registry.knock(name)
         assert lease is not None
@@ -90,7 +90,7 @@ def test_a_repository_is_forgotten_whole_and_no_other(
         findings.put(store, finding(name, 1), None)
     selection = Selection.parse(exclude_repositories="group/app")
 
-    walked = Rows(store, registry, selection, check=lambda: None, clock=lambda: 10**14).walk(0, settled_at=0)
+    walked = Rows(registry, selection, check=lambda: None).walk(0, settled_at_ms=0)
 
     assert walked.forgotten == 1
     assert listing.names(store, limit=9) == ["group/app2"]

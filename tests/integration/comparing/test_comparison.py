@@ -9,9 +9,10 @@ from tests.integration.secondary import Secondary, pushed
 from tests.support.images import ImageMaker
 from tests.support.proxy import Status
 
-from geosync.comparing.catalogue import ABANDONED_AFTER, is_due, latest
+from geosync.comparing.catalogue import ABANDONED_AFTER_MS, is_due
 from geosync.messages.work import CatalogueMessage
 from geosync.sync_registry.items import SYNCED
+from geosync.sync_registry.site import catalogue as catalogue_item
 
 WALK = CatalogueMessage().to_json()
 
@@ -41,7 +42,7 @@ def test_what_was_there_before_is_found_and_copied(secondary: Secondary, make: I
     for made in (*images, *indexes):
         assert secondary.digest(made.repository, made.reference) == made.digest
     assert {secondary.row(name).state for name in repositories} == {SYNCED}
-    walk = latest(secondary.store)
+    walk = catalogue_item.CatalogueItem(secondary.store).latest()
     assert walk is not None
     assert walk.repositories == 3
     assert walk.finished_at is not None
@@ -119,7 +120,7 @@ def test_a_catalogue_that_cannot_be_read_changes_nothing(
 
     secondary.receive(WALK)
 
-    walk = latest(secondary.store)
+    walk = catalogue_item.CatalogueItem(secondary.store).latest()
     assert walk is not None
     assert walk.finished_at is None
     assert secondary.digest(repository, "v1") == made.digest
@@ -129,38 +130,38 @@ def test_a_catalogue_that_cannot_be_read_changes_nothing(
 def test_a_walk_is_due_at_first_when_abandoned_and_when_its_time_has_come(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
-    assert is_due(latest(secondary.store), now=0, every=0)
+    assert is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=0, every_s=0)
     make.image(repository, "v1", layers=1)
     secondary.primary_proxy.add(Status(status=400, kind="catalog"))
     secondary.receive(WALK)
-    abandoned = latest(secondary.store)
+    abandoned = catalogue_item.CatalogueItem(secondary.store).latest()
     assert abandoned is not None
-    assert not is_due(abandoned, now=abandoned.touched_at + ABANDONED_AFTER - 1, every=0)
-    assert is_due(abandoned, now=abandoned.touched_at + ABANDONED_AFTER, every=0)
+    assert not is_due(abandoned, now_ms=abandoned.touched_at + ABANDONED_AFTER_MS - 1, every_s=0)
+    assert is_due(abandoned, now_ms=abandoned.touched_at + ABANDONED_AFTER_MS, every_s=0)
 
     compare(secondary, repository)
 
-    finished = latest(secondary.store)
+    finished = catalogue_item.CatalogueItem(secondary.store).latest()
     assert finished is not None
     assert finished.started_at == abandoned.started_at
-    assert not is_due(finished, now=finished.started_at + 10**12, every=0)
-    assert not is_due(finished, now=finished.started_at + 59_999, every=60)
-    assert is_due(finished, now=finished.started_at + 60_000, every=60)
+    assert not is_due(finished, now_ms=finished.started_at + 10**12, every_s=0)
+    assert not is_due(finished, now_ms=finished.started_at + 59_999, every_s=60)
+    assert is_due(finished, now_ms=finished.started_at + 60_000, every_s=60)
 
 
 def test_a_walk_that_ran_out_of_time_goes_on_at_once(secondary: Secondary, make: ImageMaker, repository: str) -> None:
     made = make.image(repository, "v1", layers=1)
     secondary.deadline.set(0)
     secondary.receive(WALK)
-    stopped = latest(secondary.store)
+    stopped = catalogue_item.CatalogueItem(secondary.store).latest()
     assert stopped is not None
     assert stopped.finished_at is None
-    assert is_due(stopped, now=stopped.started_at + 60_000, every=0)
+    assert is_due(stopped, now_ms=stopped.started_at + 60_000, every_s=0)
     secondary.deadline.clear()
 
     compare(secondary, repository)
 
-    finished = latest(secondary.store)
+    finished = catalogue_item.CatalogueItem(secondary.store).latest()
     assert finished is not None
     assert finished.started_at == stopped.started_at
     assert secondary.digest(repository, "v1") == made.digest

@@ -15,11 +15,12 @@ from tests.support.images import ImageMaker
 from tests.support.proxy import Status
 
 from geosync.comparing import rows
-from geosync.comparing.catalogue import latest
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.pair.selection import Selection
+from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, SYNCED, Reference
 from geosync.sync_registry.site import breaker, findings, listing
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.timing import Timing
@@ -47,7 +48,7 @@ def select(secondary: Secondary, **patterns: str) -> None:
 def walk(secondary: Secondary) -> None:
     """Compare everything, work off what that brings, and let the window pass."""
     secondary.receive(CatalogueMessage().to_json())
-    done = latest(secondary.store)
+    done = catalogue_item.CatalogueItem(secondary.store).latest()
     assert done is not None
     assert done.finished_at is not None
     secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
@@ -66,8 +67,8 @@ def counted(secondary: Secondary) -> int:
 def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_secondary(
     secondary: Secondary, make: ImageMaker, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rows, "BATCH", 4)
-    monkeypatch.setattr(rows, "PER_TRANSACTION", 3)
+    monkeypatch.setattr(forgetting, "BATCH", 4)
+    monkeypatch.setattr(forgetting, "PER_TRANSACTION", 3)
     monkeypatch.setattr(rows, "PAGE", 1)
     image = make.image(repository, "v0", layers=1)
     others = [f"{repository}-{number}" for number in range(2)]

@@ -13,8 +13,8 @@ from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
 from tests.integration.secondary import Secondary
 
-from geosync.comparing.catalogue import latest
 from geosync.sync_registry.items import PENDING, SYNCED
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.table.memory import MemoryStore
 
 WRITTEN = json.loads(Path(__file__).with_name("older_items.json").read_text())
@@ -55,7 +55,7 @@ def test_what_an_older_version_owed_is_worked_off(
         rows = {name: secondary.row(name) for name in repositories}
         assert {row.state for row in rows.values()} == {SYNCED}
         assert [rows[name].id for name in repositories] == [1, 2, 3]
-        walk = latest(store)
+        walk = catalogue_item.CatalogueItem(store).latest()
         assert walk is not None
         assert walk.finished_at is not None
 

@@ -24,10 +24,10 @@ from tests.support.images import (
     digest_of,
 )
 
-from geosync.comparing import catalogue
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import CatalogueMessage
 from geosync.sync_registry.items import SYNCED
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.timing import Timing
 
@@ -134,7 +134,7 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
         assert differing(primary, second_registry, repositories), "nothing that was lost mattered"
 
         for _ in range(2):  # what is missing is noted by the first, and removed by one that comes a window later
-            catalogue.ask(secondary.store)
+            catalogue_item.CatalogueItem(secondary.store).ask()
             secondary.receive(CatalogueMessage().to_json())
             secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=60)
             time.sleep(WINDOW)

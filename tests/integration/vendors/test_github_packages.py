@@ -26,6 +26,7 @@ from geosync.messages.work import CatalogueMessage
 from geosync.oci.deadline import Deadline
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
+from geosync.sync_registry.site import catalogue as catalogue_item
 
 WALK = CatalogueMessage().to_json()
 
@@ -53,8 +54,8 @@ def names(registry: Registry, last: str | None = None) -> list[str]:
     return [name for page in registry.repositories(last=last) for name in page]
 
 
-def walk_of(secondary: Secondary) -> catalogue.Walk:
-    walk = catalogue.latest(secondary.store)
+def walk_of(secondary: Secondary) -> catalogue_item.Walk:
+    walk = catalogue_item.CatalogueItem(secondary.store).latest()
     assert walk is not None
     return walk
 
@@ -156,10 +157,10 @@ def test_a_rate_limit_keeps_the_walk_alone_waiting(
     assert walk.not_before is not None
     assert pause - 3 <= walk.not_before / 1000 - begun <= pause + 3 + (time.time() - begun)
     assert f"{double.api.host}: GET /orgs/{org}/packages: {status} You have exceeded a rate limit" in str(walk.failure)
-    assert not catalogue.is_due(walk, now=walk.not_before - 1, every=0)
-    catalogue.ask(secondary.store)
-    assert not catalogue.is_due(walk_of(secondary), now=walk.not_before - 1, every=0), "nor because somebody asks"
-    assert catalogue.is_due(walk_of(secondary), now=walk.not_before, every=0)
+    assert not catalogue.is_due(walk, now_ms=walk.not_before - 1, every_s=0)
+    catalogue_item.CatalogueItem(secondary.store).ask()
+    assert not catalogue.is_due(walk_of(secondary), now_ms=walk.not_before - 1, every_s=0), "nor because somebody asks"
+    assert catalogue.is_due(walk_of(secondary), now_ms=walk.not_before, every_s=0)
 
     assert not secondary.registry.holds()
     secondary.receive(pushed(made))

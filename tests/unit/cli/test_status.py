@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from tests.support.clock import START, FakeClock
 
-from geosync.comparing.catalogue import Walk
 from geosync.operating import status
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore

@@ -16,6 +16,7 @@ from geosync.operating import status
 from geosync.operating.status import Status
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -69,7 +70,7 @@ class Secondary:
         """Write down a walk through the catalogue that was complete."""
         times = {"started_at": started_at, "finished_at": started_at, "touched_at": started_at, "repositories": 1}
         done = {"proved_at": started_at, "settled_at": started_at}
-        self.store.write(Update(key=catalogue.KEY, set=times | done | values))
+        self.store.write(Update(key=catalogue_item.KEY, set=times | done | values))
 
     def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
         return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
@@ -246,7 +247,7 @@ def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -
 def walk(secondary: Secondary, repositories: int = 1) -> int:
     """A walk that was through the catalogue just now."""
     times = {"started_at": secondary.clock.now, "finished_at": secondary.clock.now, "touched_at": secondary.clock.now}
-    secondary.store.write(Update(key=catalogue.KEY, set=times | {"repositories": repositories}))
+    secondary.store.write(Update(key=catalogue_item.KEY, set=times | {"repositories": repositories}))
     return secondary.clock.now
 
 
@@ -280,22 +281,22 @@ def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() 
     started_at = walk(secondary, repositories=3)
 
     def is_due() -> bool:
-        return catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=120)
+        return catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=120)
 
     for number in range(2):
         compare(secondary, started_at, f"team/app-{number}")
         for _ in range(3):
             secondary.minute()
             assert not is_due()
-    secondary.clock.now += catalogue.STALLED_AFTER
+    secondary.clock.now += catalogue.STALLED_AFTER_MS
     assert is_due()
 
 
 def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
-    assert not catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=0)
-    catalogue.ask(secondary.store)
-    assert catalogue.is_due(catalogue.latest(secondary.store), now=secondary.clock.now, every=0)
-    assert catalogue.is_due(catalogue.latest(MemoryStore()), now=0, every=0)
+    assert not catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0)
+    catalogue_item.CatalogueItem(secondary.store).ask()
+    assert catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0)
+    assert catalogue.is_due(catalogue_item.CatalogueItem(MemoryStore()).latest(), now_ms=0, every_s=0)
 
 
 # ── when an event says it was pushed ──

@@ -19,13 +19,14 @@ from geosync.cli.following import Failed, look_again
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen, Site
 from geosync.comparing import catalogue
-from geosync.comparing.catalogue import Walk
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating import actions
 from geosync.operating import status as site_status
 from geosync.operating.status import Pause
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import holds as hold_items
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.table.changes import Store
 
@@ -58,18 +59,18 @@ class Look:
         if self.walk is None or self.walk.complete:
             return None
         moved = max(self.walk.started_at, self.walk.touched_at, self.walk.moved_at or 0)
-        return moved if self.at - moved >= catalogue.STALLED_AFTER else None
+        return moved if self.at - moved >= catalogue.STALLED_AFTER_MS else None
 
 
 def look(store: Store, *, clock: Callable[[], int] = wall_clock) -> Look:
     """Read how far it is: two batches and a query, whatever there is to do."""
     now = clock()
-    items = store.batch_get((catalogue.KEY, hold_items.PAUSE))
-    walk = catalogue.walk_of(items.get(catalogue.KEY))
+    items = store.batch_get((catalogue_item.KEY, hold_items.PAUSE))
+    walk = catalogue_item.walk_of(items.get(catalogue_item.KEY))
     return Look(
         at=now,
         walk=walk,
-        progress=progress_of(store, walk, now=now) if walk is not None else None,
+        progress=progress_of(SyncRegistry(store), walk, now_ms=now) if walk is not None else None,
         pause=site_status.pause_of(items.get(hold_items.PAUSE)),
         holds=site_status.holds_in_force(store, now),
     )

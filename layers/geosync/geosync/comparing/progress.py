@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.comparing.catalogue import Walk
+from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import walks
-from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.site.catalogue import Walk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """How long the walk has been going on."""
+        """The time since the walk began."""
         return max(self.at - self.started_at, 1) / 1000
 
     @property
@@ -44,7 +44,7 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """How long it takes at this rate; None while that cannot be said: not all is listed, or nothing is done."""
+        """The time left at this rate; None while that cannot be said: not all is listed, or nothing is done."""
         if self.complete:
             return 0.0
         repositories, tags = max(self.repositories - self.compared, 0), max(self.found - self.settled, 0)
@@ -53,12 +53,12 @@ class Progress:
         return max(repositories / self.rate if repositories else 0.0, tags / self.tag_rate if tags else 0.0)
 
 
-def progress_of(store: Store, walk: Walk, *, now: int) -> Progress:
-    """How far `walk` got: one request for its counters."""
-    counts = walks.total(store.batch_get(walks.keys(walk.started_at)).values())
+def progress_of(sync_registry: SyncRegistry, walk: Walk, *, now_ms: int) -> Progress:
+    """Read how far `walk` got: one request for its counters."""
+    counts = sync_registry.walks.total(walk.started_at)
     return Progress(
         started_at=walk.started_at,
-        at=(walk.moved_at or now) if walk.complete else now,
+        at=(walk.moved_at or now_ms) if walk.complete else now_ms,
         listed=walk.finished_at is not None,
         complete=walk.complete,
         repositories=walk.repositories,

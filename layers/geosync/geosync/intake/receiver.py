@@ -202,8 +202,7 @@ class Receiver:
             self._after_the_mark(lambda: self._wake(message.repository, glance))
 
     def _rows(self, registries: Registries) -> Rows:
-        check = self._deadline.check
-        return Rows(self._store, self._registry, registries.selection, check=check, clock=self._clock)
+        return Rows(self._registry, registries.selection, check=self._deadline.check)
 
     def _forget(self, repository: str) -> None:
         """Forget a repository that this site no longer replicates."""
@@ -217,9 +216,7 @@ class Receiver:
         if registries is None or self._registry.is_paused() or self._registry.holds():
             return
         try:
-            walk = Catalogue(
-                self._store, self._registry, registries.primary, self._rows(registries), registries.selection
-            ).walk()
+            walk = Catalogue(self._registry, registries.primary, self._rows(registries), registries.selection).walk()
         except OutOfTime:
             self._logger.info("catalogue_goes_on_later")
         except RegistryError as error:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from geosync.comparing import catalogue
 from geosync.comparing.progress import progress_of
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import recovery
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.recovery import COUNTS_SETTLE, Recovery
 from geosync.sync_registry.table.changes import Store, Update
 
@@ -116,17 +116,17 @@ def _why_not(status: Status, events: int, letters: int) -> str | None:
     return None
 
 
-def _compared(store: Store, status: Status) -> catalogue.Walk | None:
+def _compared(store: Store, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
     if walk is None or walk.finished_at is None or (walk.complete and walk.proved_at == walk.started_at):
         return walk
-    done = progress_of(store, walk, now=status.at)
+    done = progress_of(SyncRegistry(store), walk, now_ms=status.at)
     left = [one for one in status.references if one.walk is not None or one.owed_since is None]
     listed_all = done.compared >= walk.repositories
     clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
-    noted = catalogue.note_progress(
-        store, walk, done.compared + done.settled, clean=clean, parked=bool(left), now=status.at
+    noted = SyncRegistry(store).catalogue.note_progress(
+        walk, done.compared + done.settled, clean=clean, parked=bool(left), now_ms=status.at
     )
     return noted or walk
 

@@ -17,6 +17,7 @@ from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
 from geosync.sync_registry.items import KEEP, OWED_PREFIX, PARKED_DUE, Owed, Reference
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS
 
@@ -61,15 +62,16 @@ def send_resync(
         sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
 
 
-def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> catalogue.Walk | None:
+def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> Walk | None:
     """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned.
 
     `now` is in milliseconds.
     """
-    walk = catalogue.latest(store)
-    under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now=now, every=0)
+    walk = SyncRegistry(store).catalogue.latest()
+    under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now_ms=now, every_s=0)
     if not under_way:
-        catalogue.ask(store)  # should the message be dropped (a pause, a hold), the next minute sends it again
+        # Should the message be dropped (a pause, a hold), the next minute sends it again.
+        SyncRegistry(store).catalogue.ask()
         sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
     return walk if under_way else None
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from geosync.comparing import catalogue
-from geosync.comparing.catalogue import Walk
 from geosync.errors import CorruptItem
 from geosync.operating.owed_references import OwedReference, by_age, owed_references
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, SITE, Item, Row

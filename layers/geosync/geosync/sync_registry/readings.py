@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
+from geosync.errors import CorruptItem
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
@@ -64,6 +66,18 @@ class Readings(TableAccess):
         """The repository's row. Raises CorruptItem."""
         item = self._store.get(Key(repository, ROW))
         return Row.from_item(item) if item is not None else None
+
+    def rows(self, repositories: Iterable[str]) -> dict[str, Row]:
+        """The rows of `repositories` that there are and that can be read."""
+        rows: dict[str, Row] = {}
+        for key, item in self._store.batch_get(Key(repository, ROW) for repository in repositories).items():
+            with suppress(CorruptItem):
+                rows[key.repository] = Row.from_item(item)
+        return rows
+
+    def has_nothing_of(self, repository: str) -> bool:
+        """True when nothing is owed in a repository, and no tag of it was ever seen equal."""
+        return not any(self._store.items(repository, prefix, limit=1) for prefix in (OWED_PREFIX, TAG_PREFIX))
 
     def owed(self, repository: str, *, limit: int = 100, after: str = "") -> list[Owed]:
         """What is owed in a repository, due or not, in the order of the keys; `after` is an `owed_key`."""

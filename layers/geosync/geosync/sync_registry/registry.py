@@ -22,6 +22,7 @@ from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.failures import cut
+from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
     OWED_PREFIX,
     PARKED_DUE,
@@ -35,19 +36,21 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, listing
+from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.catalogue import CatalogueItem
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
-from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.recovery import RecoveryItems
+from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.switches import Switches
-from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing, ms
@@ -94,6 +97,9 @@ class SyncRegistry(Readings, Switches):
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
         self.breaker = Breaker(store, limits or Limits(), clock)
+        self.catalogue = CatalogueItem(store)
+        self.rows_walk = RowsWalk(store)
+        self._forgetting = Forgetting(store)
         self.counters = Counters(store)
         self.cursor = Cursors(store)
         self.findings = Findings(store)
@@ -393,6 +399,31 @@ class SyncRegistry(Readings, Switches):
             self._store.transact([protocol.release(lease), *self.uploads.kept(lease, leaving)])
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
+    def forget(self, repository: str, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of a repository, under its lease; `check` may raise between.
+
+        False: not now. Nothing is known of it, somebody holds it, or a write to its secondary may still land.
+        """
+        try:
+            if self.row(repository) is None and not self.owed(repository, limit=1):
+                return False
+            lease = self.acquire(repository)
+        except CorruptItem:
+            return False
+        if lease is None:
+            return False
+
+        def renew(held: Lease) -> Lease:
+            check()
+            return self.renew(held)
+
+        with suppress(LeaseLost):
+            if lease.suspect_until > self._clock.now_ms():
+                self.release(lease)
+                return False
+            return self._forgetting.forget(lease, renew=renew)
+        return False
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 

@@ -8,7 +8,6 @@ from geosync.admin.models.common import Done
 from geosync.admin.models.state import Backfill, PauseRequest
 from geosync.admin.routes.common import ACTS, answers
 from geosync.admin.site import Site
-from geosync.comparing import catalogue
 from geosync.comparing.progress import progress_of
 from geosync.operating.moments import moment
 
@@ -40,10 +39,10 @@ def add(app: APIGatewayRestResolver, site: Site) -> None:
         responses=answers(),
     )
     def show_backfill() -> Backfill:
-        walk = catalogue.latest(site.store)
+        walk = site.registry.catalogue.latest()
         if walk is None:
             return NOT_BEGUN
-        far = progress_of(site.store, walk, now=site.clock())
+        far = progress_of(site.registry, walk, now_ms=site.clock())
         return Backfill(
             state="failed" if walk.failure is not None else "finished" if far.complete else "running",
             started_at=moment(far.started_at),

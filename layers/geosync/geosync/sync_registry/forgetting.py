@@ -1,0 +1,75 @@
+"""Deleting all that the sync registry has of one repository, under its lease.
+
+What is at the secondary stays as it is, and the row's id is not given again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from geosync.errors import LeaseLost
+from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, SITE, TAG_PREFIX, Lease, Row
+from geosync.sync_registry.site import counters, findings, listing
+from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.transitions.protocol import is_mine
+from geosync.sync_registry.uploads import UPLOAD_PREFIX
+
+BATCH = 10_000
+"""Items of one repository that are read at a time when it is forgotten."""
+PER_TRANSACTION = 99
+"""Items that are deleted in one transaction, beside the check of the lease."""
+_PREFIXES = (OWED_PREFIX, TAG_PREFIX, "digest#", UPLOAD_PREFIX, DIFFERS_PREFIX)
+
+
+class Forgetting:
+    """Deletes repositories from the table."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def forget(self, lease: Lease, *, renew: Callable[[Lease], Lease]) -> bool:
+        """Delete everything of the lease's repository, last its row; `renew` is called before each transaction.
+
+        False: somebody took the repository before its row was gone. Raises LeaseLost when that happens earlier, and
+        what `renew` raises.
+        """
+        for keys in self._keys(lease.repository):
+            lease = renew(lease)
+            self._delete(lease, keys)
+        return self._delete_row(lease)
+
+    def _keys(self, repository: str) -> Iterator[list[Key]]:
+        """The keys of what a repository has beside its row, as many at a time as fit into a transaction."""
+        for prefix in _PREFIXES:
+            while items := self._store.items(repository, prefix, limit=BATCH):
+                keys = [Key(repository, str(item["item"])) for item in items]
+                for start in range(0, len(keys), PER_TRANSACTION):
+                    yield keys[start : start + PER_TRANSACTION]
+
+    def _delete(self, lease: Lease, keys: Sequence[Key]) -> None:
+        mine = Check(key=Key(lease.repository, ROW), when=is_mine(lease))
+        try:
+            self._store.transact([mine, *(Delete(key=key) for key in keys)])
+        except TransactionFailed:
+            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+
+    def _delete_row(self, lease: Lease) -> bool:
+        """Delete the row with its two entries in the list, and count it no more; False: somebody took it meanwhile."""
+        item = self._store.get(Key(lease.repository, ROW))
+        if item is None:
+            return False
+        row = Row.from_item(item)
+        entries = listing.entries(lease.repository, row.id) if row.id is not None else []
+        with suppress(TransactionFailed):
+            self._store.transact(
+                [
+                    Delete(key=Key(lease.repository, ROW), when=is_mine(lease)),
+                    *(Delete(key=entry.key) for entry in entries),
+                    *([Update(key=Key(SITE, "counter#rows"), add={"value": -1})] if entries else []),
+                    *counters.moved(lease.repository, row.verification_counted, None),
+                    Delete(key=findings.key(lease.repository)),
+                ]
+            )
+            return True
+        return False

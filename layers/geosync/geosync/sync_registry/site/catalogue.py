@@ -1,0 +1,176 @@
+"""The latest walk through the primary's catalogue: how far it got, and how far the work is that it made.
+
+Kept in the item `#site`/`catalogue`, so that a walk survives the invocation that began it (comparing/catalogue.py):
+
+    started_at, touched_at   ms; when the walk began, when a page was last done (0: it ran out of time)
+    last, repositories       the last name done, and how many were
+    finished_at              ms; absent while the walk goes on
+    failure                  why the registry's catalogue could not be read, absent when it could
+    not_before               ms; until when the API that lists it wants to be left alone, absent when it does not
+    proved_at                ms; when the latest walk began of which everything was found equal, or copied since
+    settled_at               ms; the same, where nothing but parked references may be left
+    clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
+    moved_at, moved          ms; when something was last done for the walk, and how much it was then
+    asked_for                set when somebody wants the next walk now
+    following                the primary that the site follows; of another one, all of this says nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.site import recovery
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
+
+KEY = Key(SITE, "catalogue")
+CLEAN_FOR_MS = 30_000
+"""Time for which nothing that a walk made owed must be left before the walk counts as complete."""
+_TROUBLE = ("failure", "not_before")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """How far the latest walk got; times in milliseconds."""
+
+    started_at: int
+    touched_at: int
+    repositories: int = 0
+    last: str | None = None
+    finished_at: int | None = None
+    failure: str | None = None
+    not_before: int | None = None
+    proved_at: int | None = None
+    settled_at: int | None = None
+    clean_since: int | None = None
+    moved_at: int | None = None
+    moved: int = 0
+    asked_for: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """True when all that this walk found different was copied since, and seen, but for what is parked."""
+        return self.settled_at == self.started_at
+
+    @classmethod
+    def from_item(cls, item: Item) -> Walk:
+        """Read the item `catalogue`."""
+        return cls(
+            started_at=int(item.get("started_at", 0)),
+            touched_at=int(item.get("touched_at", 0)),
+            repositories=int(item.get("repositories", 0)),
+            last=item.get("last"),
+            finished_at=item.get("finished_at"),
+            failure=item.get("failure"),
+            not_before=item.get("not_before"),
+            proved_at=item.get("proved_at"),
+            settled_at=item.get("settled_at"),
+            clean_since=item.get("clean_since"),
+            moved_at=item.get("moved_at"),
+            moved=int(item.get("moved", 0)),
+            asked_for=bool(item.get("asked_for", False)),
+        )
+
+
+def walk_of(item: Item | None) -> Walk | None:
+    """Read the item `catalogue`; None when there is none, or it only says that a walk is wanted."""
+    return Walk.from_item(item) if item is not None and "started_at" in item else None
+
+
+class CatalogueItem:
+    """Keeps the latest walk. What is noted of a walk is dropped once another one has begun."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def latest(self) -> Walk | None:
+        """The latest walk, None when there was none yet."""
+        return walk_of(self._store.get(KEY))
+
+    def follow(self, primary: str) -> bool:
+        """Note which primary the site follows (any text that changes with it). True: another one than before.
+
+        Then nothing is compared yet: the next walk begins at the beginning. What was proved and accounted under the
+        former primary is forgotten.
+        """
+        item = self._store.get(KEY) or {}
+        former = item.get("following")
+        if former == primary:
+            return False
+        change = Update(key=KEY, set={"following": primary})
+        if former is not None:
+            kept = {"repository", "item", "following"}
+            change = replace(change, remove=tuple(item.keys() - kept))
+            for key in (recovery.RECOVERY, recovery.LOST):
+                self._store.write(Delete(key=key))
+        self._store.write(change)
+        return former is not None
+
+    def ask(self) -> None:
+        """Have a walk begin now, or the one that was not finished go on."""
+        self._store.write(Update(key=KEY, set={"asked_for": True}))
+
+    def begin(self, *, now_ms: int) -> Walk:
+        """Begin a walk."""
+        item = self._store.write(
+            Update(
+                key=KEY,
+                set={"started_at": now_ms, "touched_at": now_ms, "repositories": 0},
+                remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "asked_for"),
+            )
+        )
+        return Walk.from_item(item or {})
+
+    def note_page(self, walk: Walk, *, last: str | None, repositories: int, now_ms: int) -> Walk:
+        """Note that a page was done, up to the name `last` (None: it was empty), with so many selected repositories."""
+        done = {"last": last} if last is not None else {}
+        return self._note(walk, {"touched_at": now_ms, **done, "repositories": walk.repositories + repositories})
+
+    def note_out_of_time(self, walk: Walk) -> Walk:
+        """Note that nobody is at the walk any more: the next minute has it go on."""
+        return self._note(walk, {"touched_at": 0})
+
+    def note_failure(self, walk: Walk, reason: str, *, now_ms: int, not_before_ms: int | None = None) -> Walk:
+        """Note why the catalogue cannot be read, and until when its API wants to be left alone."""
+        pause = {"not_before": not_before_ms} if not_before_ms is not None else {}
+        return self._note(walk, {"touched_at": now_ms, "failure": reason, **pause}, gone=())
+
+    def note_finished(self, walk: Walk, *, now_ms: int) -> Walk:
+        """Note that the walk came to the end of the catalogue and of the rows."""
+        return self._note(walk, {"touched_at": now_ms, "finished_at": now_ms})
+
+    def note_progress(self, walk: Walk, done: int, *, clean: bool, parked: bool = False, now_ms: int) -> Walk | None:
+        """Note how much was done for a finished walk, and whether nothing that it made owed is left (`clean`).
+
+        `parked`: something is left, but parked. The walk is complete when it was clean for CLEAN_FOR_MS: the index of
+        what is owed follows its table within a moment, so a single reading proves nothing. Returns the walk as it is
+        now, None when another one began meanwhile.
+        """
+        values: dict[str, Any] = {}
+        gone: tuple[str, ...] = ()
+        if done != walk.moved or walk.moved_at is None:
+            values = {"moved": done, "moved_at": now_ms}
+        if not clean:
+            gone = ("clean_since",)
+        elif walk.clean_since is None:
+            values["clean_since"] = now_ms
+        elif now_ms - walk.clean_since >= CLEAN_FOR_MS:
+            values |= {"settled_at": walk.started_at} | ({} if parked else {"proved_at": walk.started_at})
+        if not values and (walk.clean_since is None or clean):
+            return walk
+        return self._written(walk, values, gone)
+
+    def _note(self, walk: Walk, values: Mapping[str, Any], gone: tuple[str, ...] = _TROUBLE) -> Walk:
+        """Note how far `walk` got; it stays as it was when another one has begun, whose notes these are not."""
+        return self._written(walk, values, (*gone, "asked_for")) or walk
+
+    def _written(self, walk: Walk, values: Mapping[str, Any], gone: tuple[str, ...]) -> Walk | None:
+        change = Update(key=KEY, set=values, remove=gone, when=Attr("started_at").eq(walk.started_at))
+        with suppress(ConditionFailed):
+            return Walk.from_item(self._store.write(change) or {})
+        return None
