@@ -20,7 +20,7 @@ from geosync.minute import heartbeat, recovery, report, subscription
 from geosync.minute.settings import ReconcileSettings
 from geosync.minute.sweep import sweep
 from geosync.operating import status as site_status
-from geosync.operating.site_report import site_report
+from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.dynamodb import DynamoStore
@@ -131,12 +131,11 @@ def _report() -> None:
     settings = site().settings
     queues = recovery.Queues(sqs=site().sqs, events_url=settings.events_queue_url, dlq_url=settings.dlq_url)
     said = site_report(
-        site_status.read(site().store),
+        site_status.read(site().registry),
         name=settings.site_name,
         role=settings.site_role,
         verified=verification_counts(site().store),
-        dead_letters=queues.dead_letters(),
-        events_waiting=queues.events(),
+        queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
     token = read_tokens(site().secrets, settings.report_secret_arn)[0]
     report.post(site().session, settings.primary_admin_url or "", token, settings.site_name, said)

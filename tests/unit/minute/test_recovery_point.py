@@ -64,7 +64,7 @@ class Secondary:
         if self.sweeps:
             self.registry.sweep.record(woken=0, reason=None)
         queues: Any = self.queues
-        return reconcile.account(self.store, queues, clock=self.clock.now_ms, sleep=lambda _: None)
+        return reconcile.account(self.store, queues, clock=self.clock, sleep=lambda _: None)
 
     def compared(self, started_at: int, **values: Any) -> None:
         """Write down a walk through the catalogue that was complete."""
@@ -76,7 +76,7 @@ class Secondary:
         return self.registry.mark("team/app", reference, expects="sha256:a", pushed_at=pushed_at, **mark)
 
     def status(self, most: int = 100) -> Status:
-        return status.read(self.store, most=most, clock=self.clock.now_ms)
+        return status.read(SyncRegistry(self.store, clock=self.clock), most=most, clock=self.clock)
 
 
 @pytest.fixture
@@ -281,7 +281,9 @@ def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() 
     started_at = walk(secondary, repositories=3)
 
     def is_due() -> bool:
-        return catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=120)
+        return catalogue.is_due(
+            catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=120
+        )
 
     for number in range(2):
         compare(secondary, started_at, f"team/app-{number}")
@@ -293,9 +295,13 @@ def test_the_next_comparison_waits_for_one_that_moves_not_for_one_that_stands() 
 
 
 def test_a_walk_that_was_asked_for_is_due_at_once(secondary: Secondary) -> None:
-    assert not catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0)
+    assert not catalogue.is_due(
+        catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0
+    )
     catalogue_item.CatalogueItem(secondary.store).ask()
-    assert catalogue.is_due(catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0)
+    assert catalogue.is_due(
+        catalogue_item.CatalogueItem(secondary.store).latest(), now_ms=secondary.clock.now, every_s=0
+    )
     assert catalogue.is_due(catalogue_item.CatalogueItem(MemoryStore()).latest(), now_ms=0, every_s=0)
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
-from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import recovery
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.recovery import COUNTS_SETTLE, Recovery
@@ -62,16 +63,16 @@ def account(
     queues: Queues,
     *,
     settle: int = COUNTS_SETTLE,
-    clock: Callable[[], int] = wall_clock,
+    clock: Clock = SYSTEM_CLOCK,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Status:
     """Note what this minute knows, and return the status with it. Raises what SQS and DynamoDB raise."""
-    looked_at, events = _look(queues, clock, sleep)
+    looked_at, events = _look(queues, clock.now_ms, sleep)
     letters = queues.dead_letters()
     sleep(BETWEEN_LOOKS)
     if not letters:
         recovery.replayed(store, before=looked_at)
-    status = site_status.read(store, counts=False, clock=clock)
+    status = site_status.read(SyncRegistry(store, clock=clock), counts=False, clock=clock)
     status = replace(status, comparison=_compared(store, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost

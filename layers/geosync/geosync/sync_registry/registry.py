@@ -20,6 +20,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
+from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.forgetting import Forgetting
@@ -35,6 +36,8 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
+from geosync.sync_registry.overview import Overview
+from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
@@ -45,8 +48,10 @@ from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.rows_walk import RowsWalk
+from geosync.sync_registry.site.sites import KnownSites
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.switches import Switches
@@ -96,6 +101,11 @@ class SyncRegistry(Readings, Switches):
         self._discharges = Discharges(store, clock, primary)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.browsing = Browsing(store)
+        self.overview = Overview(store)
+        self.owed_index = OwedIndex(store)
+        self.promotions = Promotions(store)
+        self.sites = KnownSites(store)
         self.breaker = Breaker(store, limits or Limits(), clock)
         self.catalogue = CatalogueItem(store)
         self.rows_walk = RowsWalk(store)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site import counters
-from geosync.sync_registry.table.changes import Key, Store
-
-ROWS = Key(SITE, "counter#rows")
+from geosync.sync_registry.site.counters import Counters, RowCounts
+from geosync.sync_registry.table.changes import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +25,15 @@ class VerificationCounts:
 
 def verification_counts(store: Store) -> VerificationCounts:
     """Read the counters: one request."""
-    found = store.batch_get([ROWS, *counters.KEYS])
-    verified, failed, unreadable = (
-        sum(_number(found.get(key), name) for key in counters.KEYS)
-        for name in (counters.VERIFIED, counters.FAILED, counters.UNREADABLE)
-    )
+    return verification_counts_of(Counters(store).read())
+
+
+def verification_counts_of(rows: RowCounts) -> VerificationCounts:
+    """The counts of rows, by how their last verification ended."""
     return VerificationCounts(
-        total=_number(found.get(ROWS), "value"),
-        verified=verified,
-        failed=failed + unreadable,
-        checksummed=verified + failed,
-        checksum_failed=unreadable,
+        total=rows.rows,
+        verified=rows.verified,
+        failed=rows.failed + rows.unreadable,
+        checksummed=rows.verified + rows.failed,
+        checksum_failed=rows.unreadable,
     )
-
-
-def _number(item: Item | None, name: str) -> int:
-    value = item.get(name, 0) if item is not None else 0
-    return value if isinstance(value, int) else 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geosync.cli.checks.findings import Finding, Name, ok, problem
-from geosync.cli.site import Site
+from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
+from geosync.cli.site import StackSite
 from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
 from geosync.oci.deadline import Deadline
@@ -18,7 +18,7 @@ SECONDS = 30.0
 """For one registry."""
 
 
-def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
+def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFinding]:
     """Ask this site's registry and, at a secondary, the primary's for /v2/, and for `repository` if one is named.
 
     `repository` is its name at the primary.
@@ -35,7 +35,9 @@ def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
 
 
-def _look(site: Site, name: Name, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
+def _look(
+    site: StackSite, name: Name, parameter: str, repository: str | None, *, writes: bool
+) -> Iterator[CheckFinding]:
     url = site.parameters[f"{parameter}Url"]
     arn = site.parameters.get(f"{parameter}SecretArn", "")
     deadline = Deadline()
@@ -80,7 +82,7 @@ def _tags(client: Registry, repository: str) -> str:
     return f"the tags of {repository}"
 
 
-def secret_of(site: Site, arn: str) -> str | None:
+def secret_of(site: StackSite, arn: str) -> str | None:
     """Return the text of a registry's secret; None: it has none."""
     if not arn:
         return None
