@@ -306,7 +306,7 @@ def reverify(run: Run) -> None:
 def backfill_start(run: Run) -> None:
     asked_at = time.time() * 1000
     said = run("backfill", "start")
-    assert re.search(r"goes through the primary's catalogue now|One is under way", said)
+    assert re.search(r"goes through the primary's catalogue now|A comparison is under way", said)
 
     def begun() -> bool:
         found = run.site.item("#site", "catalogue") or {}

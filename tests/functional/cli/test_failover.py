@@ -208,7 +208,7 @@ def test_while_nobody_can_tell_what_the_site_is_it_stays_paused_and_the_same_com
         setattr(cloudformation, name, value)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code != 0
-    assert "stays paused until it is known what it is: run the same command again" in answer.output
+    assert "stays paused until its role is known: run the same command again" in answer.output
     assert (pause(secondary) or "").startswith("promotion [")
     # Once it can be updated again, the next one takes over and ends the pause.
     stacks = cloudformation.stacks
