@@ -45,7 +45,7 @@ class Problem(AnswerModel):
 
 
 class PageInfo(AnswerModel):
-    """Whether there may be more: ask again with `cursor=end_cursor`. A page may be short, or empty, before the end."""
+    """The end of a page: to go on, ask with `cursor=end_cursor`. A page may be short, or empty, before the end."""
 
     has_next_page: bool
     end_cursor: str | None

@@ -37,7 +37,7 @@ class Gate:
         self._rights = rights
 
     def admit(self, event: dict[str, Any]) -> Caller | None:
-        """Judge a request of API Gateway's: who asks, None where that is not asked. Raises GateRefusal."""
+        """Judge a request of API Gateway's: the caller, None where no caller is needed. Raises GateRefusal."""
         method, path = str(event.get("httpMethod")), str(event.get("path"))
         if _is_open(method, path):
             return None
@@ -86,7 +86,7 @@ class Gate:
 
 
 def _is_open(method: str, path: str) -> bool:
-    """What needs no caller: the pages (the same for everybody), signing in, and a site's report."""
+    """True for requests that need no caller: the pages (the same for everybody), signing in, a site's report."""
     return (method == "GET" and not path.startswith("/api/")) or (method == "POST" and path in (SIGN_IN, REPORT))
 
 

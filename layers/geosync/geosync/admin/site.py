@@ -36,7 +36,7 @@ class AdminSite:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this site publishes geo events."""
+        """True for the site that publishes geo events."""
         return self.settings.site_role == "primary"
 
     def must_be_secondary(self, what: str) -> None:

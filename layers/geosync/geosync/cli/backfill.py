@@ -40,12 +40,12 @@ class BackfillState:
 
     @property
     def complete(self) -> bool:
-        """Whether the latest is complete, and no other one is asked for."""
+        """True when the latest one is complete, and no other one is asked for."""
         return self.progress is not None and self.progress.complete and not self.asked_for
 
     @property
     def asked_for(self) -> bool:
-        """Whether somebody wants the next one now (or this one to go on), and it has not begun."""
+        """True when somebody wants the next one now (or this one to go on), and it has not begun."""
         return self.walk is not None and self.walk.asked_for
 
     @property

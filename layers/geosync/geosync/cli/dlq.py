@@ -93,7 +93,7 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
 
 
 def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
-    """Say of each message how it ended, and return how many were handled. Exits where one of `ids` was not done."""
+    """Print the outcome for each message, and return the number handled. Exits where one of `ids` was not done."""
     done, failed = set(), set()
     for one in handled:
         letter = one.letter
@@ -115,7 +115,7 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
 
 
 def _say_in_hand(messages: int) -> None:
-    """Say that there are messages that nobody sees: another look has them, or a replay that was killed."""
+    """Print that there are messages that nobody sees: another look has them, or a replay that was killed."""
     text = f"{count(messages, False, 'message')} in somebody's hands at this moment"
     click.echo(f"{text}: seen again within {LOOK_SECONDS} s", err=True)
 

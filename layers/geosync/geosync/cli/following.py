@@ -60,7 +60,7 @@ def look_again(
 
 
 def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:
-    """Whether the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
+    """True when the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
     if isinstance(error, GeosyncError):
         return error.retryable
     if isinstance(error, ClientError):

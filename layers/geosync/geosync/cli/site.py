@@ -18,7 +18,7 @@ from geosync.sync_registry.registry import SyncRegistry
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 LOCAL_KEY = "test"
-"""What the local stack's emulator takes for its account's root."""
+"""The key that the local stack's emulator takes for its account's root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class StackSite:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this site publishes geo events."""
+        """True for the site that publishes geo events."""
         return self.role == "primary"
 
     @property

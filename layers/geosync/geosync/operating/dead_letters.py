@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 LOOK_SECONDS = 120
-"""How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
+"""Time for which a message that is listed or replayed is out of others' sight, unless it is given back before."""
 WAIT_SECONDS = 1
 """Of each request for messages: a short poll asks only some of the servers."""
 MOST = 1000
@@ -52,7 +52,7 @@ class DeadLetter:
 
     @property
     def is_work(self) -> bool:
-        """Whether it came from the work queue; the rest came from the events queue."""
+        """True for a message of the work queue; the rest came from the events queue."""
         try:
             kind = json.loads(self.body).get("kind")
         except (ValueError, AttributeError, RecursionError):

@@ -33,7 +33,7 @@ class OwedReference:
 
     @property
     def is_a_push_to_come(self) -> bool:
-        """Whether it may be something pushed that is not here: a whole repository (a comparison) is no push."""
+        """True when it may be a push that is not here. A whole repository (a comparison) is no push."""
         return self.reference != "*" and not self.only_deleted and not self.is_here
 
     @classmethod

@@ -29,7 +29,7 @@ _BATCH = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFilter:
-    """Which rows: by the beginning of the name, and by states as the rows hold them ("0" to "4"); None: any."""
+    """Selects rows by the beginning of the name, and by states as the rows hold them ("0" to "4"); None: any."""
 
     prefix: str = ""
     state: str | None = None
@@ -37,11 +37,11 @@ class RowFilter:
 
     @property
     def is_anything(self) -> bool:
-        """Whether every row with such a name is taken."""
+        """True when every row with such a name is taken."""
         return self.state is None and self.verification_state is None
 
     def takes(self, row: Row) -> bool:
-        """Whether a row is one of those."""
+        """True for a row that is selected."""
         return self.state in (None, row.state) and self.verification_state in (None, row.verification_state)
 
 
@@ -83,7 +83,7 @@ class _Taken:
 
     @property
     def is_full(self) -> bool:
-        """Whether no further name is examined."""
+        """True when no further name is examined."""
         return len(self._rows) == self._limit or self.examined == EXAMINED
 
     def examine(self, names: Sequence[str], rows: Mapping[str, Row | CorruptItem]) -> bool:
@@ -136,7 +136,7 @@ class RowDetail:
 
     @property
     def failed(self) -> int:
-        """How many of the owed references have failed since they were last marked."""
+        """The number of owed references that have failed since they were last marked."""
         return sum(owed.failure is not None for owed in self.owed)
 
     @property

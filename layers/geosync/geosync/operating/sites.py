@@ -16,7 +16,7 @@ from geosync.sync_registry.site.sites import KnownSite
 
 MOST_REPORT_BYTES = 16 * 1024
 AHEAD_SECONDS = 300
-"""How far a site's clock may be ahead: a report from further in the future would make all true ones look old."""
+"""The most that a site's clock may be ahead: a report from further in the future would make true ones look old."""
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,30}[a-z0-9])?")
 """A site's name, as the template's parameter SiteName."""
 URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
@@ -31,6 +31,6 @@ def report_key(token: str) -> str:
 
 
 def may_report(site: KnownSite | None, token: str) -> bool:
-    """Whether the token is that of the site; takes as long for a site that is not known."""
+    """True for the site's own token; takes as long for a site that is not known."""
     expected = site.report_key if site is not None else "-" * 64
     return hmac.compare_digest(expected, report_key(token))

@@ -30,8 +30,8 @@ MOST = 1000
 class Status:
     """A site's sync registry at the moment `at` (milliseconds since the epoch).
 
-    `owed` holds what is read of the references that are tried again by themselves, `parked` of those that wait for an
-    operator or a new event; each oldest first. `more_owed` and `more_parked`: there are more than those.
+    `owed` holds the references that are tried again by themselves, `parked` those that wait for an operator or a new
+    event; each oldest first. `more_owed` and `more_parked`: there are more than those that were read.
     """
 
     at: int
@@ -58,14 +58,14 @@ class Status:
     """Of those, repositories in which a reference has failed."""
 
     recovery: Recovery
-    """What functions/reconcile last made of the heartbeats."""
+    """The heartbeats as functions/reconcile last accounted for them."""
     lost: Lost | None
     """Notifications known to be lost, None when there are none."""
     refused: bool
-    """Whether a message could not be marked, and may be in the DLQ still."""
+    """True when a message could not be marked, and may still be in the DLQ."""
     last_sweep: LastSweep | None
     deletes: breaker.State = breaker.NEVER
-    """Whether deletes by comparison are suspended, and why."""
+    """The breaker of deletes by comparison."""
 
     @property
     def on_primary(self) -> int:
@@ -105,10 +105,10 @@ class Status:
 
     @property
     def would_be_lost(self) -> tuple[OwedReference, ...]:
-        """What would be lost if the primary died now, as far as it is known.
+        """The references that would be lost if the primary died now, as far as it is known.
 
-        What is owed, but for whole repositories (a comparison is no push), what is only to be removed, and what was
-        announced again though it is here.
+        These are the owed ones without whole repositories (a comparison is no push), without references that are only
+        to be removed, and without those that were announced again though they are here.
         """
         return tuple(one for one in self.references if one.is_a_push_to_come)
 
@@ -119,17 +119,17 @@ class Status:
 
     @property
     def oldest(self) -> OwedReference | None:
-        """What is owed the longest, of what was read."""
+        """The reference that is owed the longest, of those that were read."""
         return next(iter(self.references), None)
 
     @property
     def failed(self) -> int:
-        """How many of what was read have failed since they were last marked."""
+        """The number of references, of those that were read, that have failed since they were last marked."""
         return sum(reference.failure is not None for reference in self.references)
 
     @property
     def nothing_owed(self) -> bool:
-        """Whether every reference that anybody named, or that a comparison found different, was seen at this site.
+        """True when every reference that was named, or that a comparison found different, was seen at this site.
 
         While the first comparison (the backfill) goes on, or more is owed than was read, that cannot be said. A later
         comparison that goes on is no debt.

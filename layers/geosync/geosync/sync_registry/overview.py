@@ -60,7 +60,7 @@ class SiteItems:
     recovery: Recovery
     lost: Lost | None
     has_refused: bool
-    """Whether a message could not be marked, and may be in the DLQ still."""
+    """True when a message could not be marked, and may still be in the DLQ."""
     last_minute: int | None
     last_sweep: LastSweep | None
     deletes: State

@@ -49,7 +49,7 @@ class OwedItems:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedItems:
-    """What has failed since it was marked. `more`: there is more; `corrupt` items cannot be read."""
+    """The references that have failed since they were marked. `more`: there is more; `corrupt` items cannot be read."""
 
     owed: tuple[Owed, ...]
     more: bool
@@ -174,12 +174,12 @@ def _seen_key(owed: Owed) -> Key:
 
 
 def _names_one(owed: Owed) -> bool:
-    """Whether one digest was announced, and nothing has failed or was found broken since."""
+    """True when one digest was announced, and nothing has failed or was found broken since."""
     return len(owed.expects) == 1 and not owed.attempts and not owed.distrust
 
 
 def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
-    """Whether the digest announced is the one that was seen here before, under the same primary."""
+    """True when the digest announced is the one that was seen here before, under the same primary."""
     try:
         seen = Seen.under(str(item.get("primary", "")), before)
     except CorruptItem:

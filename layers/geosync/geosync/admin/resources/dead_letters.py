@@ -48,14 +48,14 @@ class DeadLetterList(AnswerModel):
 
 
 class LettersToReplay(RequestModel):
-    """Which messages: by id, or all."""
+    """The messages to replay: by id, or all."""
 
     ids: list[MessageId] = Field(default=[], max_length=MOST_IDS)
     all: bool = False
 
 
 class LettersToDiscard(RequestModel):
-    """Which messages are given up, and why; the audit log keeps them."""
+    """The messages to give up, and the reason; the audit log keeps them."""
 
     ids: Annotated[list[MessageId], Field(min_length=1, max_length=MOST_IDS)]
     reason: Reason
@@ -69,7 +69,7 @@ class LetterFailed(AnswerModel):
 
 
 class LettersDone(AnswerModel):
-    """What became of each message. `missing`: not in the queue, or in somebody's hands at this moment."""
+    """The outcome for each message. `missing`: not in the queue, or in somebody's hands at this moment."""
 
     message: str
     done: list[str]

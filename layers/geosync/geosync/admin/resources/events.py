@@ -54,7 +54,7 @@ class GeoEventPage(PageModel[GeoEventModel]):
 
 
 class AuditEvent(AnswerModel):
-    """What an operator did, or was refused. `count`: how often, where refusals of a minute are told together."""
+    """An operator's action, or its refusal. `count`: the number of refusals of a minute that are told together."""
 
     id: str
     action: str

@@ -24,7 +24,7 @@ class SignIn(RequestModel):
 
 
 class SessionModel(AnswerModel):
-    """Who asks, and what for. `csrf_token` goes into the header X-CSRF-Token of every action made with the cookie."""
+    """The caller's right. `csrf_token` goes into the header X-CSRF-Token of every action made with the cookie."""
 
     site: str
     right: Right

@@ -111,7 +111,7 @@ class SiteToAdd(RequestModel):
 
 
 class StatusReport(RequestModel):
-    """What a site says of itself, every minute. `sent_at` is in milliseconds since the epoch."""
+    """A site's status by itself, sent every minute. `sent_at` is in milliseconds since the epoch."""
 
     site: SiteName
     sent_at: Annotated[int, Field(ge=0, le=253_402_300_799_000)]

@@ -14,7 +14,7 @@ from geosync.sync_registry.site.catalogue import Walk
 
 
 class Backfill(AnswerModel):
-    """How far the latest walk through the primary's catalogue got: at first the backfill, then the comparison.
+    """The progress of the latest walk through the primary's catalogue: at first the backfill, then the comparison.
 
     `repositories` is what the catalogue named so far, all of it once `listed`; `tags` were listed in those compared,
     `found` of them were different, `settled` of those were copied and seen here.
@@ -36,7 +36,7 @@ class Backfill(AnswerModel):
 
 
 class PauseRequest(RequestModel):
-    """Why the site is paused; shown with its status."""
+    """The reason of a pause; shown with the site's status."""
 
     reason: Annotated[str, StringConstraints(max_length=255)] = ""
 

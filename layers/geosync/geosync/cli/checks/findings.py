@@ -63,12 +63,12 @@ def problem(name: Name, text: str, fix: str, *, site: str = "") -> CheckFinding:
 
 
 def unknown(name: Name, text: str, fix: str) -> CheckFinding:
-    """It could not be looked at."""
+    """A look failed."""
     return CheckFinding(name=name, result="unknown", text=text, fix=fix)
 
 
 def skipped(name: Name, text: str, fix: str) -> CheckFinding:
-    """It was not asked for; `fix` says how to ask."""
+    """A look was not asked for; `fix` says how to ask."""
     return CheckFinding(name=name, result="skipped", text=text, fix=fix)
 
 

@@ -55,22 +55,28 @@ def _look(
         checked = "GET /v2/"
         if repository is not None and is_repository(repository):
             checked += f", {_tags(client, repository)}"
-    except Denied as error:
-        yield problem(
-            name, str(error), "give the account what the finding names; docs/registries.md lists it per vendor"
-        )
-    except Unauthorized as error:
-        yield problem(name, str(error), _credentials_fix(client, parameter))
-    except RegistryUnavailable as error:
-        fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
-        yield problem(name, f"{error} (asked from here)", fix)
     except RegistryError as error:
-        yield problem(name, str(error), f"check {parameter}Url, and the name of the repository")
+        yield _refusal(client, name, parameter, error)
     else:
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
         yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
     finally:
         client.close()
+
+
+def _refusal(client: Registry, name: Name, parameter: str, error: RegistryError) -> CheckFinding:
+    """The finding that a registry refuses, or does not answer."""
+    match error:
+        case Denied():
+            fix = "give the account what the finding names; docs/registries.md lists it per vendor"
+        case Unauthorized():
+            fix = _credentials_fix(client, parameter)
+        case RegistryUnavailable():
+            fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
+            return problem(name, f"{error} (asked from here)", fix)
+        case _:
+            fix = f"check {parameter}Url, and the name of the repository"
+    return problem(name, str(error), fix)
 
 
 def _tags(client: Registry, repository: str) -> str:

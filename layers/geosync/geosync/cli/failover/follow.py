@@ -102,7 +102,7 @@ def _ask(site: StackSite, leader: StackSite) -> None:
 
 
 def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
-    """Say which of two primaries took the last push: this site's tags that the other one has, too, are overwritten."""
+    """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
     now = site.clock.now_ms()
     for one in (site, leader):
         last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now=now)

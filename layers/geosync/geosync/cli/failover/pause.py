@@ -13,7 +13,7 @@ _OPERATOR = "an operator"
 
 
 def is_left_behind(site: StackSite) -> bool:
-    """Whether the site is paused by one of these commands that was interrupted."""
+    """True when one of these commands was interrupted and left the site paused."""
     return _is_ours(_reason(site))
 
 

@@ -111,7 +111,7 @@ def _finish_earlier(site: StackSite, last: Promotion | None, *, as_document: boo
 
 
 def _report(site: StackSite, done: Promotion, *, as_document: bool) -> NoReturn:
-    """Say that the site is the primary, and what was lost; raises SystemExit. Finishes what is left to be done."""
+    """Report that the site is the primary, and the losses; raises SystemExit. Finishes an earlier run's rest first."""
     again = done.ended_at is not None
     if not again:
         done = _end(site, done)

@@ -17,10 +17,10 @@ from geosync.errors import GeosyncError
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""
 EVENTS_SECONDS = 60.0
-"""How long a promotion waits until the events in the queue are marked."""
+"""The longest that a promotion waits until the events in the queue are marked."""
 POLL_SECONDS = 2.0
 LOOKS = 2
-"""So many looks in a row that see nobody at work: whoever asked just before the pause begins in the moment after it."""
+"""Looks in a row that must see nobody at work: an acquire from just before the pause lands in the moment after it."""
 
 
 class NotDrained(GeosyncError):

@@ -46,7 +46,7 @@ class SiteReport:
     status: str
 
     def is_late(self, now: int) -> bool:
-        """Whether the site has been silent for too long at `now` (ms)."""
+        """True when the site has been silent for too long at `now` (ms)."""
         return now - self.arrived_at > LATE_SECONDS * 1000
 
 
