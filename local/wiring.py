@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import sites
-from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.registry import SyncRegistry
 from local.certificates import KeyPair
 from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator
@@ -210,9 +211,10 @@ def expect(
     values: Mapping[str, str],
 ) -> None:
     """Have the primary expect a site's reports, as `geosync sites add` does."""
-    store = DynamoStore(emulator.client("dynamodb", primary.region), outputs["SyncRegistryTable"])
+    sync_registry = SyncRegistry.open(emulator.client("dynamodb", primary.region), outputs["SyncRegistryTable"])
     key = sites.report_key(secret(emulator, site, values["ReportTokenSecretArn"]))
-    sites.add(store, name=site.name, url=admin_url(emulator, site), key=key, now=int(time.time() * 1000))
+    now = SYSTEM_CLOCK.now_ms()
+    sync_registry.sites.add(name=site.name, url=admin_url(emulator, site), key=key, now=now)
 
 
 def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:

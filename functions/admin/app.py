@@ -16,13 +16,12 @@ from geosync.admin.gate import Gate
 from geosync.admin.pages import Pages
 from geosync.admin.rights import Rights, Tokens
 from geosync.admin.settings import AdminSettings
-from geosync.admin.site import Site
+from geosync.admin.site import AdminSite
 from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:
@@ -56,12 +55,10 @@ def _api() -> AdminApi:
         tokens,
         on_failure=lambda error: logger.warning("admin_tokens_unreadable", extra={"reason": str(error)}),
     )
-    store = DynamoStore(dynamodb, settings.sync_table)
     days = settings.event_retention_days
-    site = Site(
+    site = AdminSite(
         settings=settings,
-        store=store,
-        registry=SyncRegistry(store),
+        sync_registry=SyncRegistry.open(dynamodb, settings.sync_table),
         sqs=sqs,
         letters=DeadLetters(
             sqs, dlq_url=settings.dlq_url, events_url=settings.events_queue_url, work_url=settings.work_queue_url

@@ -14,8 +14,8 @@ from pathlib import Path
 from tests.e2e.parts import Site
 from tests.support.terminal import on_a_terminal
 
-from geosync.cli.checks.findings import Finding
-from geosync.cli.site import Site as DeployedSite
+from geosync.cli.checks.findings import CheckFinding
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.cli.site import local_site
 
 COMMAND = Path(sys.executable).parent / "geosync"
@@ -46,11 +46,11 @@ class Geosync:
         """On a terminal of 80 columns."""
         return Ended(*on_a_terminal(self.line(site, *arguments), environment=os.environ, typed=typed))
 
-    def check(self, site: Site) -> list[Finding]:
+    def check(self, site: Site) -> list[CheckFinding]:
         """What check finds."""
         ended = self(site, "check", "--json")
         assert ended.output, ended.error
-        return [Finding(**finding) for finding in json.loads(ended.output)["findings"]]
+        return [CheckFinding(**finding) for finding in json.loads(ended.output)["findings"]]
 
     def deployed(self, site: Site) -> DeployedSite:
         """The site as the command reads it, for one look of check's by itself."""

@@ -24,9 +24,8 @@ from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.support.findings import problem, problems
 
 from geosync.cli.checks import endpoint, registries, wiring
-from geosync.cli.checks.findings import Finding, looks
-from geosync.cli.site import Site as DeployedSite
-from geosync.operating import sites
+from geosync.cli.checks.findings import CheckFinding, looks
+from geosync.cli.site import StackSite as DeployedSite
 
 FOUND_IN_LOGS = {"registry_sends_the_token", "pulls_ignored", "notifications_well_formed"}
 """What other tests on the same stack do at its endpoint stays in the log for an hour."""
@@ -126,7 +125,7 @@ def test_a_token_that_the_endpoint_does_not_take_yet_is_found(geosync: Geosync, 
     def put(token: str) -> None:
         client.put_secret_value(SecretId=name, SecretString=token)
 
-    def refused() -> list[Finding]:
+    def refused() -> list[CheckFinding]:
         # A function's process reads the secret after a mismatch, at most once a minute: soon each of them has. What it
         # reads is this token and the one before, the right one.
         put(uuid.uuid4().hex + uuid.uuid4().hex)
@@ -148,7 +147,7 @@ def test_a_registry_that_posts_pulls_a_wrong_token_or_no_envelope_is_found(geosy
         assert primary.notify(envelope(), "x" * 48)[0] == 401
     site = geosync.deployed(primary)
 
-    def logged() -> list[Finding]:
+    def logged() -> list[CheckFinding]:
         found = list(endpoint.look_at_the_registry(site))
         return found if problems(found) >= FOUND_IN_LOGS else []
 
@@ -171,7 +170,7 @@ def test_a_missing_subscription_is_found_at_both_ends(geosync: Geosync, primary:
 
     with undone(invoke):
 
-        def seen() -> list[Finding]:
+        def seen() -> list[CheckFinding]:
             # The minute's reconcile may heal it between the two: then once more.
             for one in sns.list_subscriptions_by_topic(TopicArn=primary.about["topic_arn"])["Subscriptions"]:
                 sns.unsubscribe(SubscriptionArn=one["SubscriptionArn"])
@@ -227,11 +226,11 @@ def test_a_schedule_that_is_off_is_found(geosync: Geosync, oregon: Site) -> None
 
 
 def test_a_task_of_the_minute_that_fails_is_found(geosync: Geosync, primary: Site, oregon: Site) -> None:
-    store, site = geosync.deployed(primary).store, geosync.deployed(oregon)
-    known = sites.find(store, "oregon")
+    expected, site = geosync.deployed(primary).sync_registry.sites, geosync.deployed(oregon)
+    known = expected.find("oregon")
     assert known is not None
-    sites.remove(store, "oregon")  # so that its reports are refused
-    with undone(lambda: sites.add(store, name="oregon", url=known.url, key=known.report_key, now=known.added_at)):
+    expected.remove("oregon")  # so that its reports are refused
+    with undone(lambda: expected.add(name="oregon", url=known.url, key=known.report_key, now=known.added_at)):
         found = problem(wiring.look_at_reconcile(site), "reconcile")
         assert found.text == "not done: report (ReportFailed)"
         assert "log" in (found.fix or "")

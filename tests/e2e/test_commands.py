@@ -25,11 +25,12 @@ from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
 from tests.support.terminal import COLUMNS, without_escapes
 
-from geosync.cli.checks.findings import Finding, exit_code
+from geosync.cli.checks.findings import CheckFinding, exit_code
 from geosync.cli.main import main
 from geosync.cli.output import WIDTH_OF_A_PIPE
 from geosync.operating import deletions, sites
 from geosync.operating.dead_letters import DeadLetters
+from geosync.sync_registry.registry import SyncRegistry
 
 BAR = "━"
 RUBY_TIME = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{9} UTC \+00:00"
@@ -168,7 +169,7 @@ def check(run: Run) -> None:
     assert "local_registry ... ok: " in shown
     if not run.on_a_terminal:
         document = run.document("check", code={0, 1})
-        found = [Finding(**one) for one in document["findings"]]
+        found = [CheckFinding(**one) for one in document["findings"]]
         assert document["ok"] is (exit_code(found) == 0)
         assert {"clock", "sync", "reconcile"} <= {one.name for one in found}
 
@@ -259,7 +260,7 @@ def sites_list(run: Run) -> None:
 
 @case("sites key")
 def sites_key(run: Run) -> None:
-    known = sites.find(run.geosync.deployed(run.primary).store, run.site.name)
+    known = run.geosync.deployed(run.primary).sync_registry.sites.find(run.site.name)
     assert known is not None
     assert run("sites", "key").strip() == known.report_key
 
@@ -269,7 +270,7 @@ def sites_key(run: Run) -> None:
 
 @case("pause")
 def pause(run: Run) -> None:
-    with undone(run.geosync.deployed(run.site).registry.resume):
+    with undone(run.geosync.deployed(run.site).sync_registry.resume):
         assert f"{run.site.name} is paused" in run("pause", "storage is moved")
         paused = run.site.item("#site", "pause")
         assert paused is not None
@@ -278,7 +279,7 @@ def pause(run: Run) -> None:
 
 @case("resume")
 def resume(run: Run) -> None:
-    run.geosync.deployed(run.site).registry.pause("storage is moved")
+    run.geosync.deployed(run.site).sync_registry.pause("storage is moved")
     assert f"{run.site.name} goes on" in run("resume")
     assert run.site.item("#site", "pause") is None
 
@@ -305,7 +306,7 @@ def reverify(run: Run) -> None:
 def backfill_start(run: Run) -> None:
     asked_at = time.time() * 1000
     said = run("backfill", "start")
-    assert re.search(r"goes through the primary's catalogue now|One is under way", said)
+    assert re.search(r"goes through the primary's catalogue now|A comparison is under way", said)
 
     def begun() -> bool:
         found = run.site.item("#site", "catalogue") or {}
@@ -318,7 +319,7 @@ def backfill_start(run: Run) -> None:
 def deletes_resume(run: Run) -> None:
     asked_at = time.time() * 1000
     assert "nothing was suspended" in run("deletes", "resume")
-    assert deletions.read(run.geosync.deployed(run.site).store).breaker.accepted_at >= asked_at - 1
+    assert deletions.read(run.geosync.deployed(run.site).sync_registry).breaker.accepted_at >= asked_at - 1
 
 
 @case("extras adopt")
@@ -369,22 +370,22 @@ def dlq_discard(run: Run) -> None:
 
 @case("sites add")
 def sites_add(run: Run) -> None:
-    store, name = run.geosync.deployed(run.primary).store, f"e2e-{run.site.name}"
-    with undone(lambda: sites.remove(store, name)):
+    expected, name = run.geosync.deployed(run.primary).sync_registry.sites, f"e2e-{run.site.name}"
+    with undone(lambda: expected.remove(name)):
         key = sites.report_key("t" * 48)
         said = run("sites", "add", name, "https://e2e.example.com/geo/", "--report-key", key, at=run.primary)
         assert f"{run.primary.name} expects {name}" in said
-        known = sites.find(store, name)
+        known = expected.find(name)
         assert known is not None
         assert known.report_key == key
 
 
 @case("sites remove")
 def sites_remove(run: Run) -> None:
-    store, name = run.geosync.deployed(run.primary).store, f"e2e-{run.site.name}-gone"
-    sites.add(store, name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now=1)
+    expected, name = run.geosync.deployed(run.primary).sync_registry.sites, f"e2e-{run.site.name}-gone"
+    expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now=1)
     assert f"expects {name} no more" in run("sites", "remove", name, at=run.primary)
-    assert sites.find(store, name) is None
+    assert expected.find(name) is None
 
 
 @case("promote")
@@ -429,10 +430,10 @@ def made(primary: Site, secondaries: list[Site], geosync: Geosync) -> Made:
                 registry.image(repository, tag, layers=1)
         assert geosync(site, "resync", repository).code == 0
     for site in secondaries:
-        store = geosync.deployed(site).store
+        sync_registry = geosync.deployed(site).sync_registry
 
-        def found(store: Any = store) -> bool:
-            return bool(deletions.extras(store, repository=repository))
+        def found(sync_registry: SyncRegistry = sync_registry) -> bool:
+            return bool(deletions.extras(sync_registry, repository=repository))
 
         eventually(found, seconds=60, what=f"the extra tags at {site.name}")
     return Made(repository, image.digest)

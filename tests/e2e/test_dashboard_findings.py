@@ -46,7 +46,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
 
         dashboard.go("Geo sites")
         dashboard.shows("Deletes suspended since", f"3 of the 4 tags of {repository} are missing at the primary")
-        dashboard.press("What is missing", "main a")
+        dashboard.press("Missing tags", "main a")
         dashboard.heading("Missing and extra")
         dashboard.shows("✕ Suspended", f"3 of the 4 tags of {repository}", repository, "3 of 4 tags", "mine, old")
         dashboard.is_readable("findings-suspended")
@@ -74,7 +74,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
         dashboard.open(size=PHONE, scheme="dark")
         dashboard.sign_in("read")
         dashboard.go("Missing and extra")
-        dashboard.press(f"Adopt what is extra in {repository}")
+        dashboard.press(f"Adopt the extra tags of {repository}")
         dashboard.shows("You signed in with the read token, which may only look", within="[role=status]")
         assert dashboard.all("dialog[open]") == []
         assert digest(here, repository, "mine") is not None

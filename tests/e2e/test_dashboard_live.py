@@ -75,14 +75,14 @@ def test_a_first_answer_that_fails_is_told_and_asked_for_again_soon(proxy: Count
     cut, refused = _of(r"geo/audit_events\?per_page=20"), _of("session")
     proxy.add(Cut(target=cut, response_bytes=10))
     through.press("Audit log", "header nav a")
-    through.shows("Not to be shown yet: the site does not answer", "Next try in", within=".fresh")
+    through.shows("Cannot be shown yet: the site does not answer", "Next try in", within=".fresh")
     through.shows("As of", within=".fresh")
     first, second = [one for one in proxy.exchanges if cut.search(one.target)][:2]
     assert 1 < second.started - (first.started + first.seconds) < SOON
 
     proxy.add(Status(target=refused, status=503, body=b'{"message": "AWS did not answer, or refused"}'))
     through.driver.refresh()
-    through.shows("Not to be shown yet: AWS did not answer, or refused", within=".fresh")
+    through.shows("Cannot be shown yet: AWS did not answer, or refused", within=".fresh")
     assert through.all("#token") == [], "a session outlives an answer that failed"
     through.heading("Audit log")
 

@@ -61,7 +61,7 @@ class Site:
         self.secondary.receive(self.queue.pop(position).to_json())
 
     def status(self) -> status.Status:
-        return status.read(self.secondary.store)
+        return status.read(self.secondary.registry)
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from geosync.cli.checks.findings import Finding, Name
+from geosync.cli.checks.findings import CheckFinding, Name
 
 
-def problem(found: Iterable[Finding], name: Name, *, site: str = "") -> Finding:
+def problem(found: Iterable[CheckFinding], name: Name, *, site: str = "") -> CheckFinding:
     """Return the fault that was found under its name; fails unless it was, with a way to fix it."""
     full, listed = f"{name}_{site}" if site else name, list(found)
     faults = [one for one in listed if (one.name, one.result) == (full, "problem")]
@@ -16,6 +16,6 @@ def problem(found: Iterable[Finding], name: Name, *, site: str = "") -> Finding:
     return faults[0]
 
 
-def problems(found: Iterable[Finding]) -> set[str]:
+def problems(found: Iterable[CheckFinding]) -> set[str]:
     """The names of what is not well."""
     return {one.name for one in found if one.result != "ok"}

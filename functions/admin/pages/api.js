@@ -77,7 +77,7 @@ async function readJson(answer) {
   try {
     return JSON.parse(text);
   } catch {
-    if (answer.ok) throw new ApiError(answer.status, "what the site answered cannot be read");
+    if (answer.ok) throw new ApiError(answer.status, "the site's answer cannot be read");
     return null;
   }
 }

@@ -94,7 +94,7 @@ function Shell({ session, onOver }) {
       <div class="bar">
         <p class="brand"><img src="icon.svg" alt="" width="22" height="22" /> Geosync <strong>${session.site}</strong>
           ${current && html`<span class="role">${current.primary ? "Primary" : "Secondary"}</span>`}</p>
-        <p class="who">${session.right === "act" ? "May act" : "May only look"}<span class="until">, until it ends <${Age} at=${session.expires_at} /></span>
+        <p class="who">${session.right === "act" ? "You may act" : "You may only look"}<span class="until">; your session ends <${Age} at=${session.expires_at} /></span>
           <button type="button" class="small" onClick=${leave}>Sign out</button></p>
       </div>
       <nav aria-label="Pages"><ul>${PAGES.map(([name, text]) => html`<li key=${name}>

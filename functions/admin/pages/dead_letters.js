@@ -32,7 +32,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
       return changed;
     });
   const discard = (some) =>
-    setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `What ${some.length === 1 ? "it is" : "they are"} about will not be done: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, ids: some.map((letter) => letter.id) });
+    setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `Geosync will not process ${some.length === 1 ? "this message" : "these messages"}: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, ids: some.map((letter) => letter.id) });
   const none = selected.length ? null : "Select messages first";
   const columns = [
     ["About", (letter) => html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
@@ -48,7 +48,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   ];
   return html`
     <div class="title"><${Heading}>Dead letters<//><${Freshness} of=${[letters]} /></div>
-    <p>Messages that could not be taken in. A replay sends them back to the queue that they came from; nothing is lost by it.</p>
+    <p>Messages that could not be processed. A replay sends them back to the queue that they came from, and loses nothing.</p>
     <div class="buttons">
       <${ActionButton} why=${readOnly} tell=${tell} busy=${busy} onClick=${() => send("replay", { all: true })}>Replay all<//>
       <button type="button" onClick=${letters.refresh}>Look again</button>
@@ -98,6 +98,6 @@ function Body({ id, onUnauthorized }) {
   useEffect(() => {
     if (asked.data !== null) setBody(asked.data.body);
   }, [asked.data]);
-  const text = body ?? (asked.error ? `Not to be shown yet: ${asked.error.message}. It is asked for again.` : "Loading…");
+  const text = body ?? (asked.error ? `The message cannot be shown yet: ${asked.error.message}. The dashboard asks for it again.` : "Loading…");
   return html`<details onToggle=${(event) => setOpen(event.target.open)}><summary>Show</summary><pre tabindex="0">${text}</pre></details>`;
 }

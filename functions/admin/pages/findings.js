@@ -20,7 +20,7 @@ export function Findings({ route, current, tell, noSync, onUnauthorized }) {
   const refresh = () => all.forEach((poll) => poll.refresh());
   if (current?.primary) {
     return html`<div class="title"><${Heading}>Missing and extra<//></div>
-      <p class="empty">${current.name} is the primary: what a secondary misses here, or has besides, its own dashboard shows. The <a href="#/sites">Geo sites</a> lead there.</p>`;
+      <p class="empty">${current.name} is the primary. Each secondary's own dashboard shows the tags that are missing here, and the extra ones there. The <a href="#/sites">Geo sites</a> lead there.</p>`;
   }
   return html`
     <div class="title"><${Heading}>Missing and extra<//><${Freshness} of=${all} /></div>
@@ -45,16 +45,16 @@ function Deletes({ deletes, old, tell, why, refresh }) {
     refresh();
   };
   const resume = () =>
-    setAsk({ title: "Is all of it gone for good?", text: "The next comparison removes here what was found missing at the primary until now. What only this site has left of it is lost then.", action: "Resume deletes" });
+    setAsk({ title: "Is all of it gone for good?", text: "The next comparison removes from this site the tags that were found missing at the primary until now. Images that only this site has are then lost.", action: "Resume deletes" });
   const [state, text] = deletes.policy === "keep" ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
     <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
-    ${deletes.policy === "keep" && html`<p class="dim">This site removes nothing (<code>Deletes=keep</code>): what is missing at the primary stays here.</p>`}
+    ${deletes.policy === "keep" && html`<p class="dim">This site removes nothing (<code>Deletes=keep</code>): tags that are missing at the primary stay here.</p>`}
     ${deletes.suspended
       ? html`<p class="problem">${deletes.reason}, since <${Age} at=${deletes.suspended_at} />.</p>
         <p>Was all of it deleted on purpose? Then resume. If not, mend the primary: once its tags are back, deletes go on by themselves.</p>
         <div class="buttons"><${ActionButton} class="danger" why=${why} tell=${tell} busy=${busy} onClick=${resume}>Resume deletes<//></div>`
-      : deletes.policy === "propagate" && html`<p class="dim">What a second comparison still misses at the primary is removed here. An extra tag is never removed, unless it is adopted.</p>`}
+      : deletes.policy === "propagate" && html`<p class="dim">If a second comparison still misses a tag at the primary, the tag is removed here. An extra tag is never removed unless you adopt it.</p>`}
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />
   </section></div>`;
 }
@@ -85,13 +85,13 @@ function Names({ number, names, of }) {
 const WORDS = {
   keep: {
     title: "Keep",
-    all: (found) => `Keep what is missing of ${found.name}`,
-    question: (what) => `${what} will not be removed here, though the primary has it no more. It counts as extra from then on.`,
+    all: (found) => `Keep the missing tags of ${found.name}`,
+    question: (what) => `${what} will not be removed here, although the primary no longer has it. From then on it counts as extra.`,
   },
   adopt: {
     title: "Adopt",
-    all: (found) => `Adopt what is extra in ${found.name}`,
-    question: (what) => `${what} will be treated as if Geosync had put it here: the primary is asked, and what it does not have is removed here. An image that only this site has is lost then.`,
+    all: (found) => `Adopt the extra tags of ${found.name}`,
+    question: (what) => `${what} will be treated as if Geosync had put it here. Geosync asks the primary, and removes from this site what the primary does not have. Images that only this site has are then lost.`,
   },
 };
 
@@ -103,7 +103,7 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
   const unknown = found.id === null ? "This container repository has no id yet: its first sync gives it one" : null;
   const label = tag === null ? words.all(found) : `${words.title} ${tag} of ${found.name}`;
   const number = kind === "keep" ? found.missing_count : found.extra_count;
-  const what = tag === null ? `What is ${kind === "keep" ? "missing of" : "extra in"} ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
+  const what = tag === null ? `The ${kind === "keep" ? "missing" : "extra"} tags of ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
   const send = async () => {
     await run(async () => (await act(`api/v4/geo/container_repositories/${found.id}/${kind}`, { tags: tag === null ? [] : [tag] })).message);
     refresh();

@@ -52,7 +52,7 @@ export function Freshness({ of }) {
   if (poll.error) {
     const next = Math.max(0, Math.ceil((poll.nextAt - now) / 1000));
     return html`<div class="fresh stale">
-      <span role="alert"><span aria-hidden="true">⚠ </span><strong>${poll.at ? "Not up to date" : "Not to be shown yet"}:</strong> ${poll.error.message}.</span>
+      <span role="alert"><span aria-hidden="true">⚠ </span><strong>${poll.at ? "Not up to date" : "Cannot be shown yet"}:</strong> ${poll.error.message}.</span>
       ${poll.at ? html` This is as of <${Age} at=${poll.at} />.` : ""}${" "}<span aria-hidden="true">Next try in ${next} s.</span>
       ${" "}${again}
     </div>`;

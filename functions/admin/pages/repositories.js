@@ -16,7 +16,7 @@ export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
 
   if (current?.primary) {
     return html`<div class="title"><${Heading}>Replication details<//></div>
-      <p class="empty">${current.name} is the primary: what is replicated from it, each secondary's own dashboard shows. The <a href="#/sites">Geo sites</a> lead there.</p>`;
+      <p class="empty">${current.name} is the primary. Each secondary's own dashboard shows its replication. The <a href="#/sites">Geo sites</a> lead there.</p>`;
   }
   const rows = page.data?.nodes ?? [];
   return html`
@@ -63,7 +63,7 @@ export function RowActions({ row, tell, why, refresh }) {
 
 const QUESTIONS = [
   ["Resync all", "resync", "all", "Every container repository of the primary's catalogue is compared and brought to what the primary has. On a large registry that takes hours."],
-  ["Resync all failed", "resync", "failed", "Everything that has failed is tried again now, what was parked, too."],
+  ["Resync all failed", "resync", "failed", "All failed references are tried again now, parked ones too."],
   ["Reverify all", "reverify", "all", "Every synced container repository is verified again."],
   ["Reverify all failed", "reverify", "failed", "Every container repository whose verification failed is verified again."],
 ];

@@ -25,7 +25,7 @@ export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
         backfill=${site.current ? backfill.data : null} failing=${site.current ? failing.data : null}
         tell=${tell} noSync=${noSync} refresh=${refresh} />`;
     })}</div>
-    ${current?.primary && known.length === 1 && html`<p class="notice">No other site is expected here: <code>geosync sites add</code> tells the primary whom to expect.</p>`}`;
+    ${current?.primary && known.length === 1 && html`<p class="notice">This primary expects no other site. To have it expect one, run <code>geosync sites add</code>.</p>`}`;
 }
 
 function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh }) {
@@ -45,7 +45,7 @@ function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh
       ${backfill && html`<${Backfill} backfill=${backfill} />`}
       ${failing && html`<${Failing} page=${failing} />`}
       ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`
-    : html`<p class="dim">${isLoaded ? "Its status is not known here: its own dashboard shows it." : "Loading…"}</p>`}
+    : html`<p class="dim">${isLoaded ? "This site does not know its status: its own dashboard shows it." : "Loading…"}</p>`}
   </section>`;
 }
 
@@ -57,7 +57,7 @@ function PrimaryFacts({ status }) {
   return html`
     <p class="point"><span class="name">Last geo event</span>
       <strong><${Age} at=${last ? last * 1000 : null} otherwise="none in two days" /></strong>
-      <span class="dim">Its registry's pushes become geo events, which the secondaries follow.</span></p>
+      <span class="dim">Each push to this site's registry becomes a geo event, which the secondaries process.</span></p>
     <${Facts} of=${[
       ["Events waiting", count(status.events_waiting_count)],
       ["Dead letters", html`<${DeadLetterCount} number=${status.dead_letters_count} />`, status.dead_letters_count ? "bad" : ""],
@@ -70,7 +70,7 @@ function SecondaryFacts({ status, isCurrent }) {
   const point = html`<p class="point"><span class="name">Recovery point</span>
     <strong><${Age} at=${s.recovery_point_at} otherwise="not known" /></strong>
     <span class="dim">${s.recovery_point_at ? "Everything pushed before this moment is at this site and was seen there." : isKnown && whyUnknown(s)}</span>
-    ${s.recovery_point_at && s.recovery_point_stands_because && html`<span class="dim">It does not move on now: ${s.recovery_point_stands_because}.</span>`}</p>`;
+    ${s.recovery_point_at && s.recovery_point_stands_because && html`<span class="dim">Stalled: ${s.recovery_point_stands_because}.</span>`}</p>`;
   if (!isKnown) return point;
   return html`${point}
     <${WouldBeLost} status=${s} />
@@ -92,7 +92,7 @@ function SecondaryFacts({ status, isCurrent }) {
       ["Proved by comparison", html`<${Age} at=${s.proved_at} otherwise="not yet" />`],
       s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
       s.notifications_lost_count > 0 && ["Notifications lost", count(s.notifications_lost_count), "bad"],
-      s.deletes_suspended_since !== null && ["Deletes suspended since", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">What is missing</a>`}`, "bad wide"],
+      s.deletes_suspended_since !== null && ["Deletes suspended since", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">Missing tags</a>`}`, "bad wide"],
       s.paused_since !== null && ["Paused since", html`<${Age} at=${s.paused_since} />${s.pause_reason ? `: ${s.pause_reason}` : ""}`, "bad wide"],
       s.registries_on_hold.length > 0 && ["Registries on hold", s.registries_on_hold.join("; "), "bad wide"],
     ]} />`;
@@ -107,11 +107,11 @@ function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: numb
 }
 
 function whyUnknown(s) {
-  if (s.events_waiting_count) return `${plural(s.events_waiting_count, "geo event waits", "geo events wait")} to be taken in: until then nobody can say.`;
+  if (s.events_waiting_count) return `${plural(s.events_waiting_count, "geo event waits", "geo events wait")} in the queue. The recovery point is known when they are processed.`;
   if (s.paused_since !== null) return "The site is paused.";
-  if (s.proved_at === null) return "It is known from the end of the first comparison of everything on.";
+  if (s.proved_at === null) return "The recovery point is known when the first comparison of everything is complete.";
   if (s.recovery_point_stands_because) return `${s.recovery_point_stands_because}.`;
-  return "The command geosync status says what keeps it from being known.";
+  return "Run geosync status to see why it is not known.";
 }
 
 const DeadLetterCount = ({ number, own = true }) => (number && own ? html`<a href="#/dead-letters">${count(number)}</a>` : count(number));
@@ -129,7 +129,7 @@ const WALK = { not_begun: "Not begun", running: "Running", finished: "Finished",
 
 function Backfill({ backfill }) {
   const b = backfill;
-  if (b.state === "not_begun") return html`<h3>Backfill and comparison</h3><p><${Badge} state=${b.state} text=${WALK[b.state]} /> The next minute begins it.</p>`;
+  if (b.state === "not_begun") return html`<h3>Backfill and comparison</h3><p><${Badge} state=${b.state} text=${WALK[b.state]} /> It begins within a minute.</p>`;
   const left = b.seconds_left >= 1 ? ` About ${duration(b.seconds_left)} left.` : "";
   return html`<h3>Backfill and comparison</h3>
     <p><${Badge} state=${b.state} text=${WALK[b.state]} /> ${" "}Begun <${Age} at=${b.started_at} />${b.finished_at ? html`, ended <${Age} at=${b.finished_at} />` : ""}. ${plural(b.tags, "tag", "tags")} compared, ${count(b.found)} of them different.

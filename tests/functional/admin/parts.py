@@ -181,7 +181,7 @@ class Calls:
 
     def __init__(self, api: Any) -> None:
         self._seen: list[str] = []
-        for client in (api._site.store._client, api._site.sqs):
+        for client in (api._site.sync_registry._store._client, api._site.sqs):
             client.meta.events.register("before-call.*.*", self._count)
 
     def _count(self, model: Any, **_: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from functions.admin import app
 from tests.functional.admin.parts import ACT, READ, A, Ask, Site
+from tests.support.clock import FakeClock
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
@@ -194,7 +195,7 @@ def test_every_action_is_in_the_audit_log_and_no_look_is(site: Site, ask: Ask) -
 
 
 def test_refusals_of_nobody_known_are_counted_together(site: Site, ask: Ask) -> None:
-    app.api()._site.audit._clock = lambda: 1_700_000_000_000
+    app.api()._site.audit._clock = FakeClock(1_700_000_000_000)
     for number, token in itertools.product(range(10), (None, "x" * 48)):
         ask("POST", f"/api/v4/made/up/{number}", {}, token=token)
         ask("POST", "/sign-in", {"token": "wrong"}, token=None)

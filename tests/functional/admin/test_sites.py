@@ -105,7 +105,7 @@ def test_a_site_that_reports_no_more_is_unhealthy_after_ten_minutes(primary: Sit
     primary.store.write(Update(key=Key("#site", "report#oregon"), set={"arrived_at": now() - 601_000}))
     status = ask("GET", f"{ALL}/2/status").json
     assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
-    assert status["health"] == "It has not reported for 10 minutes"
+    assert status["health"] == "This site has not reported for 10 minutes"
     assert status["container_repositories_count"] == 7
 
 
@@ -116,7 +116,7 @@ def test_a_report_is_taken_with_the_site_s_own_token_alone(primary: Site, ask: A
         assert report(ask, STATUS, token=token).status == 401, token
     assert report(ask, STATUS, site="frankfurt").status == 401
     assert report(ask, STATUS, site="nobody").status == 401
-    assert sites.reports(primary.store) == {}
+    assert primary.registry.sites.reports() == {}
 
 
 def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, ask: Ask) -> None:
@@ -145,11 +145,11 @@ def test_a_report_that_cannot_be_shown_is_not_kept(  # noqa: PLR0917 - pytest gi
     ask.act(ALL, OREGON)
     answer = report(ask, status, **more)
     assert (answer.status, word in answer.message) == (code, True), answer.text
-    assert sites.reports(primary.store) == {}
+    assert primary.registry.sites.reports() == {}
 
 
 def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:
-    sites.add(site.store, name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now=now())
+    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now=now())
     assert report(ask, STATUS).status == 409
 
 

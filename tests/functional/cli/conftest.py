@@ -14,14 +14,37 @@ from moto import mock_aws
 from tests.support.event_log import create_event_log
 
 from geosync.cli.main import main
-from geosync.cli.site import Access
-from geosync.cli.site import Site as DeployedSite
+from geosync.cli.site import AwsAccess
+from geosync.cli.site import StackSite as DeployedSite
+from geosync.clock import Clock
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 REGION = "eu-central-1"
 OUTPUTS = ("EventsQueueUrl", "WorkQueueUrl", "DeadLetterQueueUrl", "SyncRegistryTable", "ReconcileFunction")
+
+
+class PlayedClock(Clock):
+    """The machine's clock, and what a test lets pass: a sleep takes no time, calls `meanwhile` and is noted."""
+
+    __slots__ = ("ahead_s", "meanwhile", "slept")
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self.meanwhile: Callable[[], object] = lambda: None
+        self.slept: list[float] = []
+
+    def now_ms(self) -> int:
+        return super().now_ms() + round(self.ahead_s * 1000)
+
+    def monotonic_s(self) -> float:
+        return super().monotonic_s() + self.ahead_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.ahead_s += seconds
+        self.meanwhile()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +92,13 @@ def stacks(aws: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, DeployedSite
 
 
 @pytest.fixture
-def deploy(stacks: dict[str, DeployedSite]) -> Callable[[str], Site]:
+def clock() -> PlayedClock:
+    """The clock of the machine that the commands run on."""
+    return PlayedClock()
+
+
+@pytest.fixture
+def deploy(stacks: dict[str, DeployedSite], clock: PlayedClock) -> Callable[[str], Site]:
     """Make a site of a role."""
 
     def make(role: str) -> Site:
@@ -82,7 +111,7 @@ def deploy(stacks: dict[str, DeployedSite]) -> Callable[[str], Site]:
         logs = boto3.client("logs", region_name=REGION)
         logs.create_log_group(logGroupName=f"/aws/lambda/{outputs['ReconcileFunction']}")
         stacks["geosync-test"] = DeployedSite(
-            access=Access.of(region=REGION),
+            access=AwsAccess(session=boto3.Session(region_name=REGION), clock=clock),
             stack="geosync-test",
             region=REGION,
             state="CREATE_COMPLETE",

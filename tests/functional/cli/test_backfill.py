@@ -12,12 +12,13 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, EndpointConnectionError
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.aws_calls import counted
 from tests.support.terminal import LINES, stdout_on_a_terminal, without_escapes
 
 from geosync.cli import backfill, following
 from geosync.cli.main import main
+from geosync.cli.site import StackSite
 from geosync.comparing import catalogue
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
@@ -44,7 +45,7 @@ def walk(site: Site, **values: int) -> int:
 
 def test_before_the_first_one_there_is_none(secondary: Site) -> None:
     answer = secondary.run("backfill")
-    assert (answer.exit_code, "None has begun" in answer.output) == (1, True)
+    assert (answer.exit_code, "No comparison has begun" in answer.output) == (1, True)
     assert json.loads(secondary.run("backfill", "--json").output)["progress"] is None
 
 
@@ -89,7 +90,7 @@ def test_start_begins_the_next_one_now_and_leaves_one_that_goes_on(secondary: Si
     complete(secondary)
     catalogue_item.CatalogueItem(store(secondary)).ask()
     answer = secondary.run("backfill")
-    assert (answer.exit_code, "another one is asked for" in answer.output) == (1, True)
+    assert (answer.exit_code, "another comparison is asked for" in answer.output) == (1, True)
 
 
 # ── as it goes on ──
@@ -99,18 +100,17 @@ Steps = Callable[..., list[float]]
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
+def steps(clock: PlayedClock) -> Steps:
     """Say what happens between two looks, one after the other; how long each time was to be."""
 
     def happen(*what: Callable[[], object]) -> list[float]:
-        left, pauses = list(what), list[float]()
+        left = list(what)
 
-        def sleep(seconds: float) -> None:
-            pauses.append(seconds)
+        def next_step() -> None:
             left.pop(0)()
 
-        monkeypatch.setattr("geosync.cli.following.time.sleep", sleep)
-        return pauses
+        clock.meanwhile = next_step
+        return clock.slept
 
     return happen
 
@@ -160,7 +160,7 @@ def test_in_a_pipe_it_writes_a_line_when_something_changed_until_it_is_complete(
     answer = secondary.run("backfill", "--follow")
     assert answer.exit_code == 0
     none, first, paused, end = answer.stdout.splitlines()
-    assert none == "none has begun yet"
+    assert none == "no comparison has begun yet"
     assert first == "repositories 50 of 200 so far, tags copied 50 of 100, time left not known yet"
     assert paused.startswith(f"{first}; the site is paused for ")
     assert paused.endswith(": storage is moved (geosync resume)")
@@ -176,11 +176,11 @@ def test_followed_by_a_program_each_line_is_a_document(secondary: Site, steps: S
     assert (answer.exit_code, first["progress"]["complete"], last["progress"]["complete"]) == (0, False, True)
 
 
-def test_a_look_costs_three_requests_whatever_there_is_to_do(secondary: Site) -> None:
+def test_a_look_costs_three_requests_whatever_there_is_to_do(secondary: Site, stacks: dict[str, StackSite]) -> None:
     walk(secondary)
-    table = store(secondary)
+    site = stacks[secondary.stack]
     with counted() as calls:
-        backfill.look(table)
+        backfill.look(site)
     assert (calls["dynamodb:BatchGetItem"], calls["dynamodb:Query"], calls.total()) == (2, 1, 3 + calls["items read"])
 
 
@@ -202,7 +202,7 @@ def test_a_look_that_fails_is_said_once_and_made_again_later_each_time(
     with failing(*[error] * 6):
         answer = secondary.run("backfill", "--follow")
     assert (answer.exit_code, answer.stdout.count("complete")) == (0, 1)
-    assert answer.stderr == f"How far it is cannot be read, trying again: {error}\n"
+    assert answer.stderr == f"The progress cannot be read, trying again: {error}\n"
     assert pauses == [4, 8, 16, 30, 30, 30]
 
 
@@ -220,7 +220,7 @@ def test_ctrl_c_ends_the_command_alone_and_names_the_one_to_look_again(secondary
     answer = secondary.run("backfill", "--follow")
     assert answer.exit_code == 1
     again = "geosync --stack geosync-test --region eu-central-1 backfill"
-    assert answer.stderr == f"It goes on at frankfurt. To see how far it is: {again}\n"
+    assert answer.stderr == f"The backfill goes on at frankfurt. To see its progress: {again}\n"
     assert catalogue_item.CatalogueItem(store(secondary)).latest() is not None
 
 
@@ -230,8 +230,8 @@ def test_what_keeps_it_from_going_on_is_said(secondary: Site) -> None:
     secondary.registry.hold("registry.example.com", reason="503")
     shown = secondary.run("backfill", "--no-follow").output
     assert "the primary's catalogue cannot be read: GET /v2/_catalog: 401" in shown
-    assert "registry.example.com is left alone until 20" in shown
-    assert "nothing was done for it for 10 min: see geosync status" in shown
+    assert "no requests go to registry.example.com until 20" in shown
+    assert "the comparison has not moved for 10 min: see geosync status" in shown
     found = json.loads(secondary.run("backfill", "--json").output)
     assert (found["failure"], found["holds"][0]["registry"]) == ("GET /v2/_catalog: 401", "registry.example.com")
     assert found["stands_since"] is not None

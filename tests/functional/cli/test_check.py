@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.findings import problem, problems
 
 from geosync.cli.checks import sync
-from geosync.cli.site import Access, StackName
-from geosync.cli.site import Site as DeployedSite
+from geosync.cli.site import AwsAccess, StackName
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
@@ -19,12 +19,12 @@ AN_HOUR = 3_600_000
 
 
 def found(site: Site) -> DeployedSite:
-    return DeployedSite.find(Access.of(region=REGION), StackName(name=site.stack))
+    return DeployedSite.find(AwsAccess.of(region=REGION), StackName(name=site.stack))
 
 
 def beat(site: Site, arrived_at: int) -> None:
     values = {"site": "dublin", "sent_at": arrived_at, "arrived_at": arrived_at}
-    found(site).store.write(Update(key=heartbeat.KEY, set=values))
+    site.registry._store.write(Update(key=heartbeat.KEY, set=values))
 
 
 def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
@@ -33,13 +33,12 @@ def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
     assert problems([*sync.look_at_the_site(site), *sync.look_at_the_sweep(site), *sync.look_at_the_dlq(site)]) == set()
 
 
-def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, clock: PlayedClock) -> None:
     assert problems(sync.look_at_the_sweep(found(secondary))) == set()
     secondary.registry.mark("group/app", Reference.tag("v1"))
-    now = wall_clock()
-    monkeypatch.setattr(sync, "wall_clock", lambda: now + 170_000)
+    clock.ahead_s = 170
     assert problems(sync.look_at_the_sweep(found(secondary))) == set()
-    monkeypatch.setattr(sync, "wall_clock", lambda: now + 190_000)
+    clock.ahead_s = 190
     assert "group/app" in problem(sync.look_at_the_sweep(found(secondary)), "sweep").text
 
 
@@ -68,7 +67,7 @@ def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None,
 def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:
     now = wall_clock()
     values = {"started_at": now, "touched_at": now, "repositories": 0, "failure": "dublin: GET /v2/_catalog: 401"}
-    found(secondary).store.write(Update(key=catalogue_item.KEY, set=values))
+    secondary.registry._store.write(Update(key=catalogue_item.KEY, set=values))
     fault = problem(sync.look_at_the_site(found(secondary)), "comparison")
     assert "_catalog: 401" in fault.text
     assert "registry:catalog:*" in (fault.fix or "")

@@ -17,14 +17,15 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from click.testing import CliRunner, Result
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.event_log import create_event_log
 
-from geosync.cli import failover, stack_update
+from geosync.cli.failover import follow as following
+from geosync.cli.failover import quiet_update, stack_update
+from geosync.cli.failover.stack_update import UpdateRefused
 from geosync.cli.main import main
-from geosync.cli.site import Access
-from geosync.cli.site import Site as DeployedSite
-from geosync.errors import UpdateRefused
+from geosync.cli.site import AwsAccess
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds
@@ -101,11 +102,9 @@ def refused(message: str) -> ClientError:
 @pytest.fixture
 def cloudformation(secondary: Site, stacks: dict[str, DeployedSite], monkeypatch: pytest.MonkeyPatch) -> CloudFormation:
     """Two sites: frankfurt, a secondary, and dublin, a primary."""
-    for module in (failover, stack_update):
-        monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
-    made, clients = CloudFormation(stacks), Access.client
+    made, clients = CloudFormation(stacks), AwsAccess.client
     monkeypatch.setattr(
-        Access,
+        AwsAccess,
         "client",
         lambda self, service, region=None: made if service == "cloudformation" else clients(self, service, region),
     )
@@ -148,7 +147,7 @@ def follow(site: Site, *options: str, typed: str = "") -> Result:
 )
 def test_a_state_that_takes_no_update_has_its_way_out(state: str, way_out: str) -> None:
     site = DeployedSite(
-        access=Access.of(region=REGION), stack="geosync-test", region=REGION, state=state, parameters={}, outputs={}
+        access=AwsAccess.of(region=REGION), stack="geosync-test", region=REGION, state=state, parameters={}, outputs={}
     )
     with pytest.raises(UpdateRefused, match=f"{state}, nothing was changed: .*{way_out}"):
         stack_update.must_take_updates(site)
@@ -209,7 +208,7 @@ def test_while_nobody_can_tell_what_the_site_is_it_stays_paused_and_the_same_com
         setattr(cloudformation, name, value)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code != 0
-    assert "stays paused until it is known what it is: run the same command again" in answer.output
+    assert "stays paused until its role is known: run the same command again" in answer.output
     assert (pause(secondary) or "").startswith("promotion [")
     # Once it can be updated again, the next one takes over and ends the pause.
     stacks = cloudformation.stacks
@@ -258,29 +257,30 @@ def interrupted(site: Site, cloudformation: CloudFormation, monkeypatch: pytest.
     becomes(cloudformation, "UPDATE_IN_PROGRESS", SiteRole="primary")
 
 
-def ends_during_the_wait(cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, **how: str) -> list[float]:
+def ends_during_the_wait(cloudformation: CloudFormation, clock: PlayedClock, **how: str) -> list[float]:
     """The update under way ends at the second look; the pauses between the looks."""
-    pauses: list[float] = []
+    clock.slept.clear()
 
-    def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        if len(pauses) == 2:
+    def end() -> None:
+        if len(clock.slept) == 2:
             becomes(cloudformation, **how)
 
-    monkeypatch.setattr("geosync.cli.stack_update.time.sleep", sleep)
-    return pauses
+    clock.meanwhile = end
+    return clock.slept
 
 
 def test_an_update_under_way_is_followed_to_its_end_and_the_list_is_shown(
-    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, clock: PlayedClock
 ) -> None:
     secondary.registry.mark("group/app", Reference.tag("v2"))
     secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="{}")
     interrupted(secondary, cloudformation, monkeypatch)
     assert (pause(secondary) or "").startswith("promotion [")
-    pauses = ends_during_the_wait(cloudformation, monkeypatch, state="UPDATE_COMPLETE")
+    pauses = ends_during_the_wait(cloudformation, clock, state="UPDATE_COMPLETE")
     answer = secondary.run("promote", "--yes", "--json")
-    assert "geosync-test is UPDATE_IN_PROGRESS, by a promotion begun 0 s ago: waiting for its end" in answer.stderr
+    assert (
+        "A promotion begun 0 s ago has put geosync-test into UPDATE_IN_PROGRESS: waiting for its end" in answer.stderr
+    )
     assert (answer.exit_code, lost(answer), len(pauses)) == (1, {"group/app:v2"}, 2)
     document = json.loads(answer.stdout)
     assert document["since"] == round(ENDED.timestamp() * 1000)
@@ -302,23 +302,23 @@ def test_an_update_that_ended_while_nobody_looked_is_finished_with_nothing_lost(
     interrupted(secondary, cloudformation, monkeypatch)
     becomes(cloudformation, "UPDATE_COMPLETE")
     answer = secondary.run("promote")  # asks nothing: there is nothing to decide
-    assert (answer.exit_code, "frankfurt is the primary. What is pushed" in answer.output) == (0, True)
+    assert (answer.exit_code, "frankfurt is the primary. Pushes to its registry" in answer.output) == (0, True)
     assert (pause(secondary), len(cloudformation.updates)) == (None, 1)
 
 
 def test_an_update_that_was_undone_while_nobody_looked_is_explained_and_made_anew(
-    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, clock: PlayedClock
 ) -> None:
     interrupted(secondary, cloudformation, monkeypatch)
     cloudformation.ends_in = "UPDATE_ROLLBACK_COMPLETE"
-    ends_during_the_wait(cloudformation, monkeypatch, state="UPDATE_ROLLBACK_COMPLETE", SiteRole="secondary")
+    ends_during_the_wait(cloudformation, clock, state="UPDATE_ROLLBACK_COMPLETE", SiteRole="secondary")
     declined = secondary.run("promote")
-    assert "did not come about, its update was undone: SyncFunction: Resource handler" in declined.stderr
-    assert "geosync resume ends that, too" in declined.stdout
+    assert "failed: CloudFormation undid its update: SyncFunction: Resource handler" in declined.stderr
+    assert "geosync resume ends the pause, too" in declined.stdout
     assert (declined.exit_code, len(cloudformation.updates)) == (1, 1)
     cloudformation.ends_in = "UPDATE_COMPLETE"
     answer = secondary.run("promote", "--yes")
-    assert (answer.exit_code, "did not come about" in answer.stderr) == (0, True)
+    assert (answer.exit_code, "failed: CloudFormation undid its update" in answer.stderr) == (0, True)
     assert (pause(secondary), len(cloudformation.updates)) == (None, 2)
     assert cloudformation.stacks[secondary.stack].role == "primary"
     assert len(set(cloudformation.tokens)) == 2
@@ -340,14 +340,14 @@ def test_a_promotion_that_never_got_to_its_update_is_told_from_one_that_was_undo
 
 
 def test_leaving_while_an_update_is_followed_says_that_it_goes_on(
-    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, clock: PlayedClock
 ) -> None:
     interrupted(secondary, cloudformation, monkeypatch)
 
-    def sleep(_: float) -> None:
+    def leave() -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("geosync.cli.stack_update.time.sleep", sleep)
+    clock.meanwhile = leave
     answer = secondary.run("promote", "--yes")
     assert (answer.exit_code, "The update goes on: run the same command again." in answer.stderr) == (1, True)
     assert pause(secondary) is not None
@@ -358,7 +358,7 @@ def test_a_state_that_cannot_be_read_for_a_moment_does_not_end_the_wait(
 ) -> None:
     find, left = DeployedSite.find, [EndpointConnectionError(endpoint_url="https://cloudformation.example.com")]
 
-    def throttled(access: Access, name: Any) -> DeployedSite:
+    def throttled(access: AwsAccess, name: Any) -> DeployedSite:
         if cloudformation.updates and left:
             raise left.pop()
         return find(access, name)
@@ -376,7 +376,7 @@ def test_a_refused_promotion_and_one_before_another_primary_was_followed_are_for
     cloudformation.error = None
     assert secondary.run("promote", "--yes").stderr == ""  # nothing to tell of the one before
     assert secondary.run("promote", "--yes").exit_code == 0
-    monkeypatch.setattr(failover, "key_of", lambda site: "0" * 64)
+    monkeypatch.setattr(following, "key_of", lambda site: "0" * 64)
     with suppress(ClientError):
         follow(secondary, "--yes")  # its last step needs functions
     becomes(cloudformation, "UPDATE_COMPLETE", SiteRole="primary")  # by a deployment
@@ -422,22 +422,24 @@ def test_a_holder_is_waited_for_however_much_is_owed(
         secondary.registry.mark(f"group/backlog{number}", Reference.tag("v1"))
     monkeypatch.setattr("geosync.operating.status.MOST", 2)
     assert secondary.registry.acquire("group/app") is not None
-    monkeypatch.setattr(failover, "DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr(quiet_update, "DRAIN_SECONDS", 0.05)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code == 2
     assert "still copies in 1 repository; nothing was changed" in answer.output
-    assert answer.output.count("ends what it copies, in 1 repository: ") == 1
+    assert answer.output.count("finishes its copies in 1 repository: ") == 1
     assert (pause(secondary), cloudformation.updates) == (None, [])
 
 
 def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
     secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(failover, "EVENTS_SECONDS", 0.05)
+    monkeypatch.setattr(quiet_update, "EVENTS_SECONDS", 0.05)
     secondary.sqs.send_message(QueueUrl=secondary.outputs["EventsQueueUrl"], MessageBody="{}")
     secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="{}")
     said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
-    assert "1 event in the queue, 1 message in the DLQ: what they name may be missing, too" in said.output
+    assert (
+        "1 event in the queue, 1 message in the DLQ: the references that they name may be missing, too" in said.output
+    )
     answer = secondary.run("promote", "--yes", "--json")
     document = json.loads(answer.stdout)
     assert (answer.exit_code, document["events_waiting"], document["dead_letters"]) == (1, 1, 1)
@@ -468,7 +470,7 @@ def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
     cloudformation.error = refused("stop here")  # what comes after it needs functions
     follow(secondary, "--yes", "--registry-secret", SECRET)
     cloudformation.error = None
-    monkeypatch.setattr(failover, "key_of", lambda site: "0" * 64)
+    monkeypatch.setattr(following, "key_of", lambda site: "0" * 64)
     follow(secondary, "--yes", "--registry-secret", SECRET)
     (update,) = cloudformation.updates
     assert update["SiteRole"] == "secondary"

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
@@ -134,12 +134,9 @@ def test_the_events_of_one_repository_are_listed_and_where_there_are_none_it_is_
     assert "is a secondary: the log of its primary has the events" in nothing.stderr
 
 
-def test_events_goes_back_as_far_as_it_is_told(
-    secondary: Site, event_log: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_events_goes_back_as_far_as_it_is_told(secondary: Site, event_log: Any, clock: PlayedClock) -> None:
     event_log(id="old", event_name="created", repository="group/app", tag="v1", outcome="accepted")
-    later = wall_clock() + 100 * 3_600_000
-    monkeypatch.setattr("geosync.cli.look.wall_clock", lambda: later)
+    clock.ahead_s = 100 * 3600
     assert "no event" in secondary.run("events", "--repository", "group/app").stdout
     found = secondary.run("events", "--repository", "group/app", "--hours", "101", "--json")
     assert [one["id"] for one in json.loads(found.stdout)] == ["old"]

@@ -8,16 +8,16 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
 
-from geosync.cli.site import Site as DeployedSite
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.operating import sites
-from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.site.sites import KnownSites, SiteReport
 
 KEY = sites.report_key("t" * 48)
 URL = "https://oregon.example.com/geo"
 
 
-def store(site: Site) -> DynamoStore:
-    return DynamoStore(boto3.client("dynamodb", region_name=REGION), site.outputs["SyncRegistryTable"])
+def known_sites(site: Site) -> KnownSites:
+    return site.registry.sites
 
 
 def now() -> int:
@@ -31,8 +31,8 @@ def test_a_primary_is_told_whom_to_expect_and_shows_who_is_silent(primary: Site)
     assert "PrimaryAdminUrl=https://admin.example.com/geo/" in added.output
     silent = primary.run("sites", "list")
     assert (silent.exit_code, "never" in silent.output) == (1, True)
-    report = sites.Report(site="oregon", sent_at=now(), arrived_at=now(), status="{}")
-    assert sites.record(store(primary), report)
+    report = SiteReport(site="oregon", sent_at=now(), arrived_at=now(), status="{}")
+    assert known_sites(primary).record(report)
     shown = primary.run("sites", "list", "--json")
     (oregon,) = json.loads(shown.output)
     assert (shown.exit_code, oregon["name"], oregon["url"], oregon["late"]) == (0, "oregon", URL, False)
@@ -51,7 +51,7 @@ def test_the_digest_is_read_where_the_token_is(primary: Site, stacks: dict[str, 
         outputs={**own.outputs, "ReportTokenSecretArn": secret["ARN"]},
     )
     assert primary.run("sites", "add", "oregon", URL, "--secondary", f"geosync-oregon@{REGION}").exit_code == 0
-    known = sites.find(store(primary), "oregon")
+    known = known_sites(primary).find("oregon")
     assert sites.may_report(known, "t" * 48)
     assert not sites.may_report(known, KEY)
 
@@ -60,7 +60,7 @@ def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
     primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
     assert primary.run("sites", "remove", "oregon").exit_code == 0
     assert primary.run("sites", "remove", "oregon").exit_code == 1
-    assert sites.known(store(primary)) == []
+    assert known_sites(primary).all() == []
 
 
 @pytest.mark.parametrize(
@@ -76,4 +76,4 @@ def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
 )
 def test_what_is_no_other_site_is_not_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
     assert primary.run("sites", *arguments).exit_code == 2
-    assert sites.known(store(primary)) == []
+    assert known_sites(primary).all() == []

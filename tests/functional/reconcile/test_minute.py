@@ -140,12 +140,12 @@ def test_after_a_promotion_everything_is_compared_with_the_new_primary(site: Sit
     site.store.write(Update(key=catalogue_item.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
     minute()
     assert site.messages() == []
-    assert status.read(site.store).proved_at == 1
+    assert status.read(SyncRegistry(site.store)).proved_at == 1
     aws.setenv("PRIMARY_TOPIC_ARN", site.make_topic("us-west-2"))
     app.site.cache_clear()
     minute()
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
-    assert status.read(site.store).recovery_point is None
+    assert status.read(SyncRegistry(site.store)).recovery_point is None
 
 
 # ── the recovery point ──
@@ -153,14 +153,17 @@ def test_after_a_promotion_everything_is_compared_with_the_new_primary(site: Sit
 
 def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log) -> None:
     minute()
-    assert status.read(site.store).recovery.why is None
+    assert status.read(SyncRegistry(site.store)).recovery.why is None
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="{}")
     minute()
-    assert status.read(site.store).recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+    assert (
+        status.read(SyncRegistry(site.store)).recovery.why
+        == "the DLQ holds messages that speak of nothing that is owed"
+    )
     site.sqs.send_message(QueueUrl=site.events_url, MessageBody="{}")
     taken = site.sqs.receive_message(QueueUrl=site.events_url)["Messages"]  # in flight: somebody has it, or has died
     minute()
-    assert status.read(site.store).recovery.why == "events wait in the queue: 1"
+    assert status.read(SyncRegistry(site.store)).recovery.why == "events wait in the queue: 1"
     site.sqs.delete_message(QueueUrl=site.events_url, ReceiptHandle=taken[0]["ReceiptHandle"])
     site.sqs.purge_queue(QueueUrl=site.dlq_url)
     minute()

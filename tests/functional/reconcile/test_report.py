@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.functional.reconcile.parts import REPORT_TOKEN, Endpoint, Site, minute
 
-from geosync.admin.models.sites import GeoSiteStatus
+from geosync.admin.resources.sites import GeoSiteStatus
 
 Log = Callable[[], list[dict[str, Any]]]
 

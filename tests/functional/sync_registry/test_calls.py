@@ -106,22 +106,21 @@ def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(cli
 
 def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(dynamodb: tuple[SyncRegistry, Calls]) -> None:
     registry, calls = dynamodb
-    store = registry._store
     for number in range(300):
         registry.mark(f"backlog/app-{number % 100}", Reference.tag(f"v{number // 100}"))
     for number in range(3):
         assert registry.acquire(f"group/app-{number}") is not None
     calls.made()
     # Each of 16 partitions, what is parked in it, and the holds; the site's items, and what is owed by the hundred.
-    assert status.read(store, clock=registry._clock.now_ms).worked_on == 3
+    assert status.read(registry, clock=registry._clock).worked_on == 3
     assert calls.made() == {"Query": 33, "BatchGetItem": 5}
     # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed; the
     # repositories that are open or failed are in 8 partitions each.
-    found = status.read(store, most=100, clock=registry._clock.now_ms)
+    found = status.read(registry, most=100, clock=registry._clock)
     assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 100)
     assert calls.made() == {"Query": 33 + 16 + 8, "BatchGetItem": 1 + 1 + 1}
     # The minute reads without those.
-    assert status.read(store, most=100, counts=False, clock=registry._clock.now_ms).more_owed
+    assert status.read(registry, most=100, counts=False, clock=registry._clock).more_owed
     assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1}
 
 

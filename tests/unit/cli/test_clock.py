@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +15,9 @@ import pytest
 from tests.support.findings import problem
 
 from geosync.cli.checks import clock
-from geosync.cli.checks.findings import Finding
-from geosync.cli.site import Access, Site
+from geosync.cli.checks.findings import CheckFinding
+from geosync.cli.site import AwsAccess, StackSite
+from geosync.clock import SYSTEM_CLOCK, Clock
 
 
 @contextmanager
@@ -58,19 +59,31 @@ class Session:
         return {"ResponseMetadata": {"HTTPHeaders": self._headers}}
 
 
+class Ahead(Clock):
+    """A machine's clock that is so many seconds ahead."""
+
+    __slots__ = ("_seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def now_ms(self) -> int:
+        return super().now_ms() + round(self._seconds * 1000)
+
+
 def look(
-    local: str, primary: str = "", *, machine: Callable[[], float] = time.time, aws: str | None = "now"
-) -> list[Finding]:
+    local: str, primary: str = "", *, machine: Clock = SYSTEM_CLOCK, aws: str | None = "now"
+) -> list[CheckFinding]:
     session = Session(formatdate(time.time(), usegmt=True) if aws == "now" else aws)
-    site = Site(
-        access=Access(session=cast(boto3.Session, session)),
+    site = StackSite(
+        access=AwsAccess(session=cast(boto3.Session, session), clock=machine),
         stack="geosync-oregon",
         region="us-west-2",
         state="CREATE_COMPLETE",
         parameters={"LocalRegistryUrl": local, "PrimaryRegistryUrl": primary},
         outputs={"EventsQueueUrl": "https://sqs.example.com/events"},
     )
-    return list(clock.look(site, clock=machine))
+    return list(clock.look(site))
 
 
 def test_clocks_that_agree_are_ok_whatever_the_registries_answer() -> None:
@@ -93,7 +106,7 @@ def test_a_registry_s_clock_that_is_wrong_is_found(seconds: float, said: str) ->
 @pytest.mark.parametrize(("seconds", "said"), [(-120, "s behind"), (120, "s ahead of")])
 def test_this_machine_s_clock_that_is_wrong_is_found_and_no_registry_is_blamed(seconds: float, said: str) -> None:
     with registry(0) as local:
-        finding = problem(look(local, machine=lambda: time.time() + seconds), "clock")
+        finding = problem(look(local, machine=Ahead(seconds)), "clock")
     assert finding.text.startswith("this machine is 1")
     assert said in finding.text
 

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 from tests.support.findings import problem
 
-from geosync.cli.checks.findings import Finding, Name, ok
+from geosync.cli.checks.findings import CheckFinding, Name, ok
 from geosync.cli.checks.findings import problem as found_problem
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -36,6 +36,11 @@ def test_every_fault_is_made_in_a_test_and_found_by_name() -> None:
 def test_only_a_problem_of_that_name_counts_as_found() -> None:
     fault = found_problem("arrives_at", "it is not there", "look", site="oregon")
     assert problem([ok("clock", "right"), fault], "arrives_at", site="oregon") is fault
-    for found in ([], [ok("clock", "right")], [Finding(name="clock", result="unknown", text="?", fix="ask")], [fault]):
+    for found in (
+        [],
+        [ok("clock", "right")],
+        [CheckFinding(name="clock", result="unknown", text="?", fix="ask")],
+        [fault],
+    ):
         with pytest.raises(AssertionError):
             problem(found, "clock")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from geosync.cli.checks.findings import Finding, exit_code, looks, ok, problem, skipped, unknown
+from geosync.cli.checks.findings import CheckFinding, exit_code, looks, ok, problem, skipped, unknown
 from geosync.cli.output import age, count, plain
 from geosync.cli.site import StackName
 from geosync.errors import ConfigurationError
@@ -50,12 +50,14 @@ def test_a_stack_name_has_a_region_or_not() -> None:
         ([unknown("schedule", "", ""), problem("sync", "", "")], 1),
     ],
 )
-def test_the_exit_code_tells_a_problem_from_what_could_not_be_looked_at(findings: list[Finding], code: int) -> None:
+def test_the_exit_code_tells_a_problem_from_what_could_not_be_looked_at(
+    findings: list[CheckFinding], code: int
+) -> None:
     assert exit_code(findings) == code
 
 
 def test_a_look_that_is_not_permitted_does_not_keep_the_others() -> None:
-    def refused() -> list[Finding]:
+    def refused() -> list[CheckFinding]:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListSubscriptionsByTopic")
 
     first, second = looks([("subscription", refused), ("dlq_empty", lambda: [ok("dlq_empty", "")])])

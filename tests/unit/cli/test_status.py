@@ -9,6 +9,7 @@ from tests.support.clock import START, FakeClock
 
 from geosync.operating import status
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
@@ -32,8 +33,8 @@ def registry(store: MemoryStore, clock: FakeClock) -> SyncRegistry:
     return SyncRegistry(store, clock=clock)
 
 
-def test_a_site_that_never_owed_anything_owes_nothing(store: MemoryStore, clock: FakeClock) -> None:
-    found = status.read(store, clock=clock.now_ms)
+def test_a_site_that_never_owed_anything_owes_nothing(registry: SyncRegistry, clock: FakeClock) -> None:
+    found = status.read(registry, clock=clock)
     assert found.nothing_owed
     assert (found.oldest, found.heartbeat, found.pause, found.holds, found.repositories) == (None, None, None, (), 0)
 
@@ -45,7 +46,7 @@ def test_the_oldest_comes_first_with_the_reason_of_its_last_failure(
     clock.now += 60_000
     registry.mark("group/app", Reference.tag("v2"))
     registry.fail(old, "dublin: GET /v2/: 503")
-    found = status.read(store, clock=clock.now_ms)
+    found = status.read(registry, clock=clock)
     assert [(one.reference, one.owed_since) for one in found.owed] == [("v1", START), ("v2", START + 60_000)]
     assert found.oldest is not None
     assert (found.oldest.failure, found.oldest.attempts) == ("dublin: GET /v2/: 503", 1)
@@ -56,7 +57,7 @@ def test_parked_references_are_counted_for_themselves(
     store: MemoryStore, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.fail(registry.mark("group/app", Reference.tag("v1")), "schema 1 is refused", parked=True)
-    found = status.read(store, clock=clock.now_ms)
+    found = status.read(registry, clock=clock)
     assert ([one.reference for one in found.parked], found.owed, found.nothing_owed) == (["v1"], (), False)
 
 
@@ -66,7 +67,7 @@ def test_more_than_are_read_are_said_to_be_more(
 ) -> None:
     for number in range(owed):
         registry.mark(f"group/app-{number}", Reference.tag("v1"))
-    found = status.read(store, most=5, clock=clock.now_ms)
+    found = status.read(registry, most=5, clock=clock)
     assert (len(found.owed), found.more_owed) == (5, more)
 
 
@@ -74,10 +75,10 @@ def test_a_repository_that_is_held_is_being_worked_on_and_is_no_reference(
     store: MemoryStore, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     assert registry.knock("group/app") is not None
-    found = status.read(store, clock=clock.now_ms)
+    found = status.read(registry, clock=clock)
     assert (found.worked_on, found.repositories, found.nothing_owed) == (1, 1, True)
     clock.now += 61_000  # the lease has run out
-    assert status.read(store, clock=clock.now_ms).worked_on == 0
+    assert status.read(registry, clock=clock).worked_on == 0
 
 
 def test_everybody_at_work_is_counted_however_much_is_owed(
@@ -89,16 +90,16 @@ def test_everybody_at_work_is_counted_however_much_is_owed(
     held = [f"group/app-{number}" for number in range(3)]
     for name in held:
         assert registry.acquire(name) is not None
-    found = status.read(store, most=2, clock=clock.now_ms)
+    found = status.read(registry, most=2, clock=clock)
     assert (found.more_owed, found.worked_on) == (True, 3)
-    assert status.leased(store, clock=clock.now_ms) == held
+    assert registry.owed_index.leased(now=clock.now) == held
 
 
 def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
     store: MemoryStore, registry: SyncRegistry, clock: FakeClock
 ) -> None:
     registry.mark("group/app", Reference.whole(), Mark(comparison=Comparison(walk=START, unannounced=False)))
-    found = status.read(store, clock=clock.now_ms)
+    found = status.read(registry, clock=clock)
     first = Walk(started_at=START, touched_at=START)
     assert not replace(found, comparison=first).nothing_owed
     assert not replace(found, owed=(), comparison=replace(first, finished_at=START)).nothing_owed
@@ -106,7 +107,7 @@ def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(
     assert replace(found, comparison=later).nothing_owed
     assert not replace(found, comparison=later, more_owed=True).nothing_owed
     registry.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=START, unannounced=True)))
-    assert not replace(status.read(store, clock=clock.now_ms), comparison=later).nothing_owed
+    assert not replace(status.read(registry, clock=clock), comparison=later).nothing_owed
 
 
 def test_an_item_that_cannot_be_read_is_owed_all_the_same(
@@ -115,7 +116,7 @@ def test_an_item_that_cannot_be_read_is_owed_all_the_same(
     registry.mark("group/app", Reference.tag("v1"))
     key = Key("group/app", "owed#tag#v1")
     store.table[key] = {**store.table[key], "attempts": "many"}
-    (one,) = status.read(store, clock=clock.now_ms).owed
+    (one,) = status.read(registry, clock=clock).owed
     assert one.reference == "v1"
     assert "attempts is not a whole number" in (one.failure or "")
 
@@ -126,9 +127,9 @@ def test_pause_holds_in_force_and_the_last_heartbeat_are_named(
     registry.pause("upgrade")
     registry.hold("registry.example.com:443", reason="503")
     registry.heartbeat.record(site="dublin", sent_at=START - 5, arrived_at=START)
-    found = status.read(store, clock=clock.now_ms)
-    assert found.pause == status.Pause(since=START, reason="upgrade")
+    found = status.read(registry, clock=clock)
+    assert found.pause == Pause(since=START, reason="upgrade")
     assert [hold.registry for hold in found.holds] == ["registry.example.com:443"]
     assert found.heartbeat == LastHeartbeat(site="dublin", sent_at=START - 5, arrived_at=START)
     clock.now += 3_600_000
-    assert status.read(store, clock=clock.now_ms).holds == ()
+    assert status.read(registry, clock=clock).holds == ()

@@ -11,11 +11,11 @@ import boto3
 import pytest
 from tests.support.findings import problem
 
-from geosync.cli.checks.findings import Finding
+from geosync.cli.checks.findings import CheckFinding
 from geosync.cli.checks.wiring import look_at_reconcile, look_at_sync
-from geosync.cli.site import Access, Site
+from geosync.cli.site import AwsAccess, StackSite
 
-Look = Callable[[Site], Iterator[Finding]]
+Look = Callable[[StackSite], Iterator[CheckFinding]]
 
 
 class Lambda:
@@ -41,9 +41,9 @@ class Session:
         return self._client
 
 
-def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconcile) -> Finding:
-    site = Site(
-        access=Access(session=cast(boto3.Session, Session(Lambda(payload, error)))),
+def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconcile) -> CheckFinding:
+    site = StackSite(
+        access=AwsAccess(session=cast(boto3.Session, Session(Lambda(payload, error)))),
         stack="geosync-oregon",
         region="us-west-2",
         state="CREATE_COMPLETE",

@@ -83,7 +83,7 @@ class Secondary:
         return self.registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
 
     def status(self, most: int = 100) -> Status:
-        return status.read(self.store, most=most, clock=self.clock.now_ms)
+        return status.read(self.registry, most=most, clock=self.clock)
 
 
 @pytest.fixture

@@ -64,7 +64,8 @@ def store() -> MemoryStore:
 
 
 def read(store: MemoryStore, now: int = NOW) -> status.Status:
-    return status.read(store, clock=lambda: now)
+    clock = FakeClock(now)
+    return status.read(SyncRegistry(store, clock=clock), clock=clock)
 
 
 def test_it_has_gitlab_s_fields_and_counts_repositories(store: MemoryStore) -> None:

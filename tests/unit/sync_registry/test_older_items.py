@@ -48,7 +48,7 @@ def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> N
 def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
     registry = SyncRegistry(store, clock=FakeClock(NOW))
     assert registry.due_repositories() == [REPOSITORY]
-    shown = status.read(store, clock=lambda: NOW)
+    shown = status.read(registry, clock=FakeClock(NOW))
     assert ({one.reference for one in shown.owed}, [one.reference for one in shown.parked]) == (
         {"fresh", "failed"},
         ["parked"],

@@ -21,22 +21,20 @@ from aws_lambda_powertools.event_handler.openapi.models import APIKey, APIKeyIn,
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import __version__
-from geosync.admin import gate as gates
 from geosync.admin import http
-from geosync.admin.gate import Gate, Refused
-from geosync.admin.http import JSON, Refusal, answer
+from geosync.admin.current import CurrentRequest
+from geosync.admin.gate import Gate, GateRefusal
+from geosync.admin.http import JSON, HttpRefusal, answer
 from geosync.admin.pages import Pages
 from geosync.admin.rights import Caller
-from geosync.admin.routes import dead_letters, events, findings, repositories, session, sites, state
-from geosync.admin.routes.common import answers
-from geosync.admin.site import Site
+from geosync.admin.routes import OPENAPI, register
+from geosync.admin.site import AdminSite
 from geosync.errors import GeosyncError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-OPENAPI = "/api/v4/openapi.json"
 FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -54,12 +52,12 @@ HEADERS: Mapping[str, str] = {
 class AdminApi:
     """Answers the requests to one site."""
 
-    def __init__(self, site: Site, gate: Gate, pages: Pages, logger: Logger) -> None:
+    def __init__(self, site: AdminSite, gate: Gate, pages: Pages, logger: Logger) -> None:
         self._site = site
         self._gate = gate
         self._pages = pages
         self._logger = logger
-        self._current: Caller | None = None  # of the one request that an execution environment answers at a time
+        self._current = CurrentRequest()
         self._app = self._assemble()
 
     def respond(self, event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -67,17 +65,12 @@ class AdminApi:
         action, source = http.action(event), http.source(event)
         try:
             event = http.with_text(event)
-            caller = self._current = self._gate.admit(event)
-            page = self._pages.respond(event) if caller is None and event.get("httpMethod") == "GET" else None
-            if page is not None:
-                found = page
-            elif caller is None or event.get("httpMethod") == "GET":
-                found = self._app.resolve(event, context)
-            else:
-                found = self._audited(caller, action, source, event, context)
-        except Refused as refused:
+            caller = self._gate.admit(event)
+            self._current.begin(event, caller)
+            found = self._page(event, caller) or self._route(event, caller, context)
+        except GateRefusal as refused:
             found = self._refuse(refused, action, source)
-        except Refusal as refusal:
+        except HttpRefusal as refusal:
             found = answer(refusal.status, str(refusal))
         except (BotoCoreError, ClientError) as error:
             self._logger.error("admin_failed", extra={"action": action, "reason": str(error)})
@@ -86,6 +79,10 @@ class AdminApi:
             self._logger.exception("admin_failed", extra={"action": action})
             found = answer(500, FAULT)
         return _with_headers(found)
+
+    def describe(self) -> dict[str, Any]:
+        """Answer with the description of the API."""
+        return self.openapi()
 
     def openapi(self) -> dict[str, Any]:
         """The description of the API, made from the routes and their models."""
@@ -113,10 +110,17 @@ class AdminApi:
 
     # ------------------------------------------------------------------------------------------------- one request
 
-    def _audited(
-        self, caller: Caller, action: str, source: str, event: dict[str, Any], context: LambdaContext
-    ) -> dict[str, Any]:
-        entry = self._site.audit.begin(caller.name, action, source=source, detail=str(event.get("body") or ""))
+    def _page(self, event: dict[str, Any], caller: Caller | None) -> dict[str, Any] | None:
+        """A file of the dashboard, None where there is none at this path."""
+        return self._pages.respond(event) if caller is None and event.get("httpMethod") == "GET" else None
+
+    def _route(self, event: dict[str, Any], caller: Caller | None, context: LambdaContext) -> dict[str, Any]:
+        """The answer of the API; an action of a caller's is written down before it is taken, and when it ended."""
+        if caller is None or event.get("httpMethod") == "GET":
+            return self._app.resolve(event, context)
+        entry = self._site.audit.begin(
+            caller.name, self._current.action, source=self._current.source, detail=str(event.get("body") or "")
+        )
         status = 500
         try:
             found = self._app.resolve(event, context)
@@ -125,7 +129,7 @@ class AdminApi:
         finally:
             self._site.audit.end(entry, status=status)
 
-    def _refuse(self, refused: Refused, action: str, source: str) -> dict[str, Any]:
+    def _refuse(self, refused: GateRefusal, action: str, source: str) -> dict[str, Any]:
         if not action.startswith("GET "):
             who = refused.caller.name if refused.caller is not None else None
             self._site.audit.refused(who, action, status=refused.status, source=source, reason=refused.reason)
@@ -135,35 +139,19 @@ class AdminApi:
 
     def _assemble(self) -> APIGatewayRestResolver:
         app = APIGatewayRestResolver(enable_validation=True, response_validation_error_http_code=500)
-        app.exception_handler(Refusal)(_refusal)
-        app.exception_handler(Refused)(self._refused)
+        app.exception_handler(HttpRefusal)(_refusal)
+        app.exception_handler(GateRefusal)(self._refused)
         app.exception_handler(RequestValidationError)(_not_understood)
         app.exception_handler(ResponseValidationError)(self._wrong)
         app.exception_handler(RequestUnsupportedContentType)(_no_json)
         app.exception_handler(GeosyncError)(self._failed)
         app.not_found(_not_found)
-        sites.add(app, self._site, lambda: gates.bearer(app.current_event.raw_event))
-        repositories.add(app, self._site)
-        findings.add(app, self._site)
-        dead_letters.add(app, self._site, self._caller)
-        events.add(app, self._site)
-        state.add(app, self._site)
-        session.add(app, self._site, self._gate, self._caller, lambda: http.source(app.current_event.raw_event))
-
-        @app.get(OPENAPI, summary="This description", tags=["session"], responses=answers())
-        def describe() -> dict[str, Any]:
-            return self.openapi()
-
+        register(app, self._site, self._gate, self._current, self.describe)
         return app
 
-    def _caller(self) -> Caller:
-        assert self._current is not None, "the gate lets nobody else through to here"  # noqa: S101
-        return self._current
-
-    def _refused(self, refused: Refused) -> Response[Any]:
+    def _refused(self, refused: GateRefusal) -> Response[Any]:
         """A route refused what the gate let through: a wrong token to sign in or to report with."""
-        event = self._app.current_event.raw_event
-        found = self._refuse(refused, http.action(event), http.source(event))
+        found = self._refuse(refused, self._current.action, self._current.source)
         return _problem(found["statusCode"], str(refused))
 
     def _wrong(self, error: ResponseValidationError) -> Response[Any]:
@@ -179,12 +167,12 @@ def _problem(status: int, message: str) -> Response[Any]:
     return Response(status_code=status, content_type=JSON, body=json.dumps({"message": message}))
 
 
-def _refusal(refusal: Refusal) -> Response[Any]:
+def _refusal(refusal: HttpRefusal) -> Response[Any]:
     return _problem(refusal.status, str(refusal))
 
 
 def _not_understood(error: RequestValidationError) -> Response[Any]:
-    """Name each field that is wrong and say what it must be; what was sent is not repeated."""
+    """Name each field that is wrong and say what it must be. The values that were sent are not repeated."""
     texts = []
     for one in error.errors()[:10]:
         place = [str(part) for part in one.get("loc", ()) if part not in ("body", "query", "path")]

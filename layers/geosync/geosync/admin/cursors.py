@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-from geosync.admin.http import Refusal
+from geosync.admin.http import HttpRefusal
 
 MOST = 2048
 
@@ -18,7 +18,7 @@ def encode(kind: str, *position: str | int) -> str:
 
 
 def decode(kind: str, text: str | None, *types: type[Any]) -> list[Any] | None:
-    """Read a position of these types in the list `kind`; None: from the beginning. Raises Refusal."""
+    """Read a position of these types in the list `kind`; None: from the beginning. Raises HttpRefusal."""
     if text is None:
         return None
     try:
@@ -32,6 +32,6 @@ def decode(kind: str, text: str | None, *types: type[Any]) -> list[Any] | None:
         message = (
             "the cursor is not one of this list: take page_info.end_cursor of its last page, with the same filters"
         )
-        raise Refusal(400, message) from None
+        raise HttpRefusal(400, message) from None
     found: list[Any] = position[1:]
     return found

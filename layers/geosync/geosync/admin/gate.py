@@ -10,7 +10,7 @@ import hmac
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
-from geosync.admin.http import Refusal, header
+from geosync.admin.http import HttpRefusal, header
 from geosync.admin.rights import Caller, Rights
 
 SIGN_IN, SIGN_OUT, REPORT = "/sign-in", "/sign-out", "/api/v4/geo/status"
@@ -19,7 +19,7 @@ MOST_TOKEN = 512
 """Characters of a token that are looked at."""
 
 
-class Refused(Refusal):
+class GateRefusal(HttpRefusal):
     """A request that may not go on; `caller` is who asked, as far as that is known, `reason` one word for the log."""
 
     def __init__(self, status: int, message: str, reason: str, caller: Caller | None = None) -> None:
@@ -37,7 +37,7 @@ class Gate:
         self._rights = rights
 
     def admit(self, event: dict[str, Any]) -> Caller | None:
-        """Judge a request of API Gateway's: who asks, None where that is not asked. Raises Refused."""
+        """Judge a request of API Gateway's: the caller, None where no caller is needed. Raises GateRefusal."""
         method, path = str(event.get("httpMethod")), str(event.get("path"))
         if _is_open(method, path):
             return None
@@ -45,19 +45,19 @@ class Gate:
         if method == "GET":
             return caller
         if path != SIGN_OUT and caller.right != "act":
-            raise Refused(403, "the read token may only look: use the act token", "read_only", caller)
+            raise GateRefusal(403, "the read token may only look: use the act token", "read_only", caller)
         if caller.session is not None:
             given = header(event, CSRF_HEADER.lower()) or ""
             if not hmac.compare_digest(given.encode(), caller.session.csrf.encode()):
                 message = f"in a session an action needs the header {CSRF_HEADER} (GET /api/v4/session has its value)"
-                raise Refused(403, message, "csrf", caller)
+                raise GateRefusal(403, message, "csrf", caller)
         return caller
 
     def exchange(self, token: str) -> Caller:
-        """Open a session for a token. Raises Refused."""
+        """Open a session for a token. Raises GateRefusal."""
         caller = self._rights.by_token(token[:MOST_TOKEN])
         if caller is None:
-            raise Refused(401, "this is neither the read nor the act token of this site", "wrong_token")
+            raise GateRefusal(401, "this is neither the read nor the act token of this site", "wrong_token")
         return self._rights.open(caller.right)
 
     def _caller(self, event: dict[str, Any]) -> Caller:
@@ -65,16 +65,16 @@ class Gate:
         if given is not None:
             caller = self._rights.by_token(given[:MOST_TOKEN]) if given else None
             if caller is None:
-                raise Refused(401, "the token is neither the read nor the act token of this site", "wrong_token")
+                raise GateRefusal(401, "the token is neither the read nor the act token of this site", "wrong_token")
             return caller
         text = self._cookie_of(event)
         if text is None:
-            raise Refused(
+            raise GateRefusal(
                 401, "send the read or the act token as Authorization: Bearer …, or sign in", "no_credentials"
             )
         caller = self._rights.by_session(text)
         if caller is None:
-            raise Refused(401, "the session is over: sign in again", "session_over")
+            raise GateRefusal(401, "the session is over: sign in again", "session_over")
         return caller
 
     def _cookie_of(self, event: dict[str, Any]) -> str | None:
@@ -86,7 +86,7 @@ class Gate:
 
 
 def _is_open(method: str, path: str) -> bool:
-    """What needs no caller: the pages (the same for everybody), signing in, and a site's report."""
+    """True for requests that need no caller: the pages (the same for everybody), signing in, a site's report."""
     return (method == "GET" and not path.startswith("/api/")) or (method == "POST" and path in (SIGN_IN, REPORT))
 
 

@@ -11,7 +11,7 @@ MOST_BODY = 64 * 1024
 """Characters of a body: the largest that makes sense names 500 digests, in 37 KiB."""
 
 
-class Refusal(Exception):
+class HttpRefusal(Exception):
     """The request is not carried out: `status` is the answer's, the text says why and what would be right."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -38,23 +38,23 @@ def source(event: dict[str, Any]) -> str:
 def with_text(event: dict[str, Any]) -> dict[str, Any]:
     """The request with its body as text.
 
-    Raises Refusal: 413 for a body that is too large, 415 for one of another media type, 400 for one that is not JSON.
+    Raises HttpRefusal: 413 for a body that is too large, 415 for another media type, 400 for a body that is not JSON.
     """
     body = event.get("body") or ""
     if len(body) > MOST_BODY:
-        raise Refusal(413, f"a body has at most {MOST_BODY} characters")
+        raise HttpRefusal(413, f"a body has at most {MOST_BODY} characters")
     media_type = (header(event, "content-type") or "").partition(";")[0].strip().lower()
     if event.get("httpMethod") != "GET" and body and media_type != JSON:
-        raise Refusal(415, f"a body must be {JSON}")
+        raise HttpRefusal(415, f"a body must be {JSON}")
     if event.get("isBase64Encoded") is True:
         try:
             body = base64.b64decode(body, validate=True).decode()
         except ValueError:
-            raise Refusal(400, "the body is not text in UTF-8") from None
+            raise HttpRefusal(400, "the body is not text in UTF-8") from None
     try:
         json.loads(body or "{}")
     except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON, or nested too deeply") from None
+        raise HttpRefusal(400, "the body is not JSON, or nested too deeply") from None
     return {**event, "body": body or None, "isBase64Encoded": False}
 
 

@@ -18,7 +18,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     ".svg": "image/svg+xml",
     ".txt": "text/plain; charset=utf-8",
 }
-"""What is served, by suffix; every other file of the folder is not."""
+"""Media types of the files that are served, by suffix; no other file of the folder is."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -50,7 +50,7 @@ class Pages:
 
     @property
     def paths(self) -> list[str]:
-        """What can be asked for."""
+        """The paths of all files."""
         return sorted(self._files)
 
     def respond(self, event: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""`geosync pause`, `resume` and `resync`: what an operator tells a site to do."""
+"""`geosync pause`, `resume` and `resync`: an operator's orders to a site."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pause(choose: Callable[[], Chosen], reason: str) -> None:
     """Stop syncing; what is pushed meanwhile is marked and done after resume. REASON is shown by status."""
     site = choose().site()
     site.must_be_secondary("pause")
-    site.registry.pause(reason)
+    site.sync_registry.pause(reason)
     click.echo(f"{site.name} is paused; what is being copied now is finished. geosync resume goes on.")
 
 
@@ -31,10 +31,10 @@ def resume(choose: Callable[[], Chosen]) -> None:
     """Go on after pause."""
     site = choose().site()
     site.must_be_secondary("resume")
-    if not site.registry.is_paused():
+    if not site.sync_registry.is_paused():
         click.echo(f"{site.name} is not paused.")
         return
-    site.registry.resume()
+    site.sync_registry.resume()
     click.echo(f"{site.name} goes on: the sweep finds what is due within a minute.")
 
 

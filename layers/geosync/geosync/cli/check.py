@@ -1,4 +1,4 @@
-"""`geosync check`: is this site set up as it must be; each misconfiguration by name, with the way to fix it."""
+"""`geosync check`: a site's misconfigurations by name, each with the way to fix it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.text import Text
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.checks import clock, endpoint, registries, sync, wiring
-from geosync.cli.checks.findings import Finding, Look, Name, exit_code, looks, skipped
+from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
-from geosync.cli.site import Chosen, Site, StackName
+from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def check(
     repository: str | None,
     as_document: bool,
 ) -> None:
-    """Look for misconfigurations; each with the way to fix it.
+    """CheckLook for misconfigurations; each with the way to fix it.
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
     functions/reconcile is run once more than its schedule does, and functions/sync without a message.
@@ -56,8 +56,8 @@ def check(
         check_repository(repository, "--repository")
     chosen = choose()
     site = chosen.site()
-    others = [Site.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]
-    found: list[Finding] = []
+    others = [StackSite.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]
+    found: list[CheckFinding] = []
     out = console()
     for finding in looks(_looks(site, others, repository)):
         found.append(finding)
@@ -69,7 +69,7 @@ def check(
     raise SystemExit(code)
 
 
-def _others(chosen: Chosen, site: Site, secondaries: tuple[str, ...], primary: str | None) -> list[StackName]:
+def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], primary: str | None) -> list[StackName]:
     """The sites at the other end of the test notification's way."""
     if site.is_primary:
         if primary is not None:
@@ -79,25 +79,25 @@ def _others(chosen: Chosen, site: Site, secondaries: tuple[str, ...], primary: s
         raise click.UsageError(f"{site.name} is a secondary: name its primary with --primary")
     if primary is not None:
         return [StackName.parse(primary)]
-    return [name for name in chosen.others if Site.find(chosen.access, name).is_primary]
+    return [name for name in chosen.others if StackSite.find(chosen.access, name).is_primary]
 
 
-def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple[Name, Look]]:
-    """What there is to look at, in the order of a push's way."""
-    first: list[tuple[Name, Look]] = [
+def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> list[tuple[Name, CheckLook]]:
+    """All looks, in the order of a push's way."""
+    first: list[tuple[Name, CheckLook]] = [
         ("stack", lambda: wiring.look_at_the_stack(site)),
         ("clock", lambda: clock.look(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
-    last: list[tuple[Name, Look]] = [
+    last: list[tuple[Name, CheckLook]] = [
         ("local_registry", lambda: registries.look(site, repository)),
         ("schedule", lambda: wiring.look_at_the_schedule(site)),
         ("reconcile", lambda: wiring.look_at_reconcile(site)),
         ("dlq_empty", lambda: sync.look_at_the_dlq(site)),
     ]
-    arrival: tuple[Name, Look] = ("test_notification", lambda: _arrival(site, others))
+    arrival: tuple[Name, CheckLook] = ("test_notification", lambda: _arrival(site, others))
     if site.is_primary:
-        middle: list[tuple[Name, Look]] = [
+        middle: list[tuple[Name, CheckLook]] = [
             ("replication_enabled", lambda: wiring.look_at_the_topic(site)),
             ("pulls_ignored", lambda: endpoint.look_at_the_registry(site)),
             arrival,
@@ -114,7 +114,7 @@ def _looks(site: Site, others: list[Site], repository: str | None) -> list[tuple
     return [*first, *middle, *last]
 
 
-def _arrival(site: Site, others: list[Site]) -> Iterator[Finding]:
+def _arrival(site: StackSite, others: list[StackSite]) -> Iterator[CheckFinding]:
     if not others:
         option = "--secondary STACK@REGION" if site.is_primary else "--primary STACK@REGION"
         yield skipped("test_notification", "not sent: the other end of its way is not named", option)
@@ -125,7 +125,7 @@ def _arrival(site: Site, others: list[Site]) -> Iterator[Finding]:
     yield from endpoint.look_for_arrival(primary, secondaries)
 
 
-def _show(out: Console, finding: Finding) -> None:
+def _show(out: Console, finding: CheckFinding) -> None:
     line = Text.assemble(plain(f"{finding.name} ... "), plain(finding.result, _STYLES[finding.result]))
     line.append_text(plain(f": {finding.text}"))
     if finding.fix is not None:

@@ -1,4 +1,4 @@
-"""`geosync deletes status` and `resume`: what comparisons miss at the primary, and whether they may delete it."""
+"""`geosync deletes status` and `resume`: tags that comparisons miss at the primary, and whether they may be deleted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
 from geosync.cli.site import Chosen
 from geosync.operating import deletions
-from geosync.sync_registry.registry import wall_clock
+from geosync.operating.deletions import Deletions
 from geosync.sync_registry.site.findings import Finding
 
 
@@ -29,22 +29,11 @@ def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
     """
     site = choose().site()
     site.must_be_secondary("deletes")
-    found = deletions.read(site.store)
+    found = deletions.read(site.sync_registry)
     if as_document:
         as_json(asdict(found))
     else:
-        now = wall_clock()
-        state = found.breaker
-        if state.suspended:
-            click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now)}: {state.reason}")
-            click.echo("Is all of this gone for good? geosync deletes resume. If not, mend the primary.")
-        else:
-            click.echo("Deletes by comparison are not suspended.")
-        if found.missing:
-            columns = ("repository", "missing", "of", "found", "tags")
-            console().print(table(columns, (_row(one, now) for one in found.missing)))
-        if found.more:
-            click.echo(f"… and in more than these {len(found.missing)} repositories.")
+        _show(found, site.clock.now_ms())
     raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
 
 
@@ -57,10 +46,24 @@ def deletes_resume(choose: Callable[[], Chosen]) -> None:
     """
     site = choose().site()
     site.must_be_secondary("deletes")
-    if deletions.resume(site.store, now=wall_clock()):
+    if deletions.resume(site.sync_registry):
         click.echo(f"{site.name}: the next comparison removes what was found missing until now.")
     else:
         click.echo(f"{site.name}: nothing was suspended. What was found missing until now needs no second comparison.")
+
+
+def _show(found: Deletions, now: int) -> None:
+    state = found.breaker
+    if state.suspended:
+        click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now)}: {state.reason}")
+        click.echo("Is all of this gone for good? geosync deletes resume. If not, mend the primary.")
+    else:
+        click.echo("Deletes by comparison are not suspended.")
+    if found.missing:
+        columns = ("repository", "missing", "of", "found", "tags")
+        console().print(table(columns, (_row(one, now) for one in found.missing)))
+    if found.more:
+        click.echo(f"… and in more than these {len(found.missing)} repositories.")
 
 
 def _row(found: Finding, now: int) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`geosync dlq list`, `replay` and `discard`: what ended in the dead-letter queue, why, the way back and out."""
+"""`geosync dlq list`, `replay` and `discard`: the messages of the dead-letter queue, why, the way back and out."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
-from geosync.cli.site import Chosen, Site
+from geosync.cli.site import Chosen, StackSite
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
 
@@ -82,6 +82,7 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
         site.outputs["EventsTable"],
         logging.getLogger(__name__),  # nobody listens: the command says itself what it does
         retention_days=int(site.parameters.get("EventRetentionDays", "30")),
+        clock=site.clock,
     )
     who = str(site.client("sts").get_caller_identity()["Arn"])
 
@@ -92,7 +93,7 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
 
 
 def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
-    """Say of each message what became of it; how many were handled. Exits where one of `ids` was not done."""
+    """Print the outcome for each message, and return the number handled. Exits where one of `ids` was not done."""
     done, failed = set(), set()
     for one in handled:
         letter = one.letter
@@ -114,12 +115,12 @@ def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
 
 
 def _say_in_hand(messages: int) -> None:
-    """Messages that nobody sees: another look has them, or a replay that was killed."""
+    """Print that there are messages that nobody sees: another look has them, or a replay that was killed."""
     text = f"{count(messages, False, 'message')} in somebody's hands at this moment"
     click.echo(f"{text}: seen again within {LOOK_SECONDS} s", err=True)
 
 
-def _letters(site: Site) -> DeadLetters:
+def _letters(site: StackSite) -> DeadLetters:
     return DeadLetters(
         site.client("sqs"),
         dlq_url=site.outputs["DeadLetterQueueUrl"],

@@ -11,7 +11,7 @@ from geosync.cli.arguments import check_repository, check_tags
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, table
 from geosync.cli.site import Chosen
 from geosync.operating import deletions
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site.findings import Finding
 
 
 @click.group()
@@ -24,26 +24,17 @@ def extras() -> None:
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
 def extras_list(choose: Callable[[], Chosen], repository: str | None, as_document: bool) -> None:
-    """Show what the latest comparisons found, in REPOSITORY or in all of them. Exit code 1 if there is any."""
+    """Show the findings of the latest comparisons, in REPOSITORY or in all of them. Exit code 1 if there is any."""
     if repository is not None:
         check_repository(repository)
     site = choose().site()
     site.must_be_secondary("extras")
-    found = deletions.extras(site.store, repository=repository)
+    found = deletions.extras(site.sync_registry, repository=repository)
     if as_document:
         as_json([asdict(one) for one in found])
     elif found:
-        now = wall_clock()
-        rows = (
-            (
-                one.repository,
-                one.extra,
-                f"{age(one.found_at, now)} ago",
-                ", ".join(one.extra_names) + (" …" if one.extra > len(one.extra_names) else ""),
-            )
-            for one in found
-        )
-        console().print(table(("repository", "extra", "found", "tags"), rows))
+        now = site.clock.now_ms()
+        console().print(table(("repository", "extra", "found", "tags"), (_row(one, now) for one in found)))
     else:
         click.echo("Nothing is extra, as far as comparisons have looked.")
     raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
@@ -64,5 +55,10 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
     site.must_be_secondary("extras")
     if site.parameters.get("Deletes") == "keep":
         raise click.ClickException(f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
-    deletions.adopt(site.store, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
+    deletions.adopt(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
     click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
+
+
+def _row(found: Finding, now: int) -> tuple[object, ...]:
+    names = ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
+    return (found.repository, found.extra, f"{age(found.found_at, now)} ago", names)

@@ -1,8 +1,7 @@
-"""Looking at a site again and again: what a live command does between two looks, and when one of them fails."""
+"""Looking at a site again and again: the pause between two looks of a live command, and a look that fails."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import GeosyncError
 
 POLL_SECONDS = 2.0
@@ -24,19 +24,23 @@ Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedLook:
     """A look that failed, with what was said, and that is made again."""
 
     why: str
 
 
 def look_again(
-    look: Callable[[], Found], *, until: Callable[[Found], bool], show: Callable[[Found | Failed], None]
+    look: Callable[[], Found],
+    *,
+    until: Callable[[Found], bool],
+    show: Callable[[Found | FailedLook], None],
+    clock: Clock = SYSTEM_CLOCK,
 ) -> Found:
-    """Show what each look finds, up to the first of which `until` is true, which is returned.
+    """Show each look's outcome, up to the first for which `until` is true, and return that one.
 
-    A look that fails is shown as Failed and made again. Raises what no further look mends: a missing permission, a
-    table that is gone.
+    A look that fails is shown as FailedLook and made again. Raises the error that no further look mends: a missing
+    permission, a table that is gone.
     """
     seconds = POLL_SECONDS
     while True:
@@ -45,18 +49,18 @@ def look_again(
         except (GeosyncError, BotoCoreError, ClientError) as error:
             if not passes(error):
                 raise
-            show(Failed(str(error)))
+            show(FailedLook(str(error)))
             seconds = min(2 * seconds, MOST_SECONDS)
         else:
             show(found)
             if until(found):
                 return found
             seconds = POLL_SECONDS
-        time.sleep(seconds)
+        clock.sleep(seconds)
 
 
 def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:
-    """Whether the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
+    """True when the same request may succeed in a while: AWS is slow, throttles, or is not reached."""
     if isinstance(error, GeosyncError):
         return error.retryable
     if isinstance(error, ClientError):

@@ -20,12 +20,14 @@ from geosync.cli.backfill import backfill
 from geosync.cli.check import check
 from geosync.cli.deletes import deletes
 from geosync.cli.dlq import dlq
+from geosync.cli.events import events
 from geosync.cli.extras import extras
-from geosync.cli.failover import follow, promote
-from geosync.cli.look import events, repositories, show
+from geosync.cli.failover.follow import follow
+from geosync.cli.failover.promote import promote
 from geosync.cli.output import CANNOT_TELL
+from geosync.cli.repositories import repositories, show
 from geosync.cli.reverify import reverify
-from geosync.cli.site import Access, Chosen, StackName, local_site
+from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
 from geosync.cli.status import status
 from geosync.errors import GeosyncError
@@ -98,7 +100,7 @@ def main(
             return local_site(local, local_state)
         if stack is None:
             raise click.UsageError("which site? --stack NAME, GEOSYNC_STACK, or --local SITE")
-        return Chosen(access=Access.of(profile=profile, region=region), stack=StackName(name=stack, region=region))
+        return Chosen(access=AwsAccess.of(profile=profile, region=region), stack=StackName(name=stack, region=region))
 
     # Chosen by the command, so that `geosync status --help` needs no stack.
     ctx.obj = choose

@@ -1,4 +1,4 @@
-"""What people and programs read: tables and lines, JSON, ages. Everything from outside is shown as plain text."""
+"""Output for people and programs: tables, lines, JSON, ages. Everything from outside is shown as plain text."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def age(since: int | None, now: int) -> str:
-    """Say how long ago a moment was (both in milliseconds since the epoch): `42 s`, `3 min`, `5 h`, `12 d`."""
+    """Write the time since a moment (both in milliseconds since the epoch): `42 s`, `3 min`, `5 h`, `12 d`."""
     if since is None:
         return "?"
     seconds = max(now - since, 0) // 1000

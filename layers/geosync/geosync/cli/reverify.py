@@ -1,4 +1,4 @@
-"""`geosync reverify`: what an operator wants verified now."""
+"""`geosync reverify`: an operator has repositories verified now."""
 
 from __future__ import annotations
 

@@ -12,24 +12,28 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.table.dynamodb import DynamoStore
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 LOCAL_KEY = "test"
-"""What the local stack's emulator takes for its account's root."""
+"""The key that the local stack's emulator takes for its account's root."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Access:
-    """How AWS is reached: a session (profile, default region), and an address other than AWS's for the local stack."""
+class AwsAccess:
+    """The way from this machine to AWS: a session (profile, default region), and the local stack's address.
+
+    `endpoint_url` is None for AWS itself. `clock` is this machine's.
+    """
 
     session: boto3.Session
     endpoint_url: str | None = None
+    clock: Clock = SYSTEM_CLOCK
 
     @classmethod
-    def of(cls, *, profile: str | None = None, region: str | None = None) -> Access:
+    def of(cls, *, profile: str | None = None, region: str | None = None) -> AwsAccess:
         """The access that the AWS CLI would have: by a profile, or by the environment (AWS_ENDPOINT_URL too)."""
         return cls(session=boto3.Session(profile_name=profile, region_name=region))
 
@@ -58,10 +62,10 @@ class StackName:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """One site's stack: what CloudFormation says of it. `state` is its stack status, such as UPDATE_COMPLETE."""
+class StackSite:
+    """One site's stack, as CloudFormation describes it. `state` is its stack status, such as UPDATE_COMPLETE."""
 
-    access: Access
+    access: AwsAccess
     stack: str
     region: str
     state: str
@@ -69,7 +73,7 @@ class Site:
     outputs: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def find(cls, access: Access, name: StackName) -> Site:
+    def find(cls, access: AwsAccess, name: StackName) -> StackSite:
         """Read a stack; raises ConfigurationError when there is none, or none of Geosync."""
         client = access.client("cloudformation", name.region)
         region = str(client.meta.region_name)
@@ -105,18 +109,18 @@ class Site:
 
     @property
     def is_primary(self) -> bool:
-        """Whether this site publishes geo events."""
+        """True for the site that publishes geo events."""
         return self.role == "primary"
 
     @property
-    def store(self) -> DynamoStore:
-        """The sync registry's table."""
-        return DynamoStore(self.client("dynamodb"), self.outputs["SyncRegistryTable"])
+    def clock(self) -> Clock:
+        """The clock of the machine that the command runs on."""
+        return self.access.clock
 
     @property
-    def registry(self) -> SyncRegistry:
-        """The sync registry."""
-        return SyncRegistry(self.store)
+    def sync_registry(self) -> SyncRegistry:
+        """The site's sync registry."""
+        return SyncRegistry.open(self.client("dynamodb"), self.outputs["SyncRegistryTable"], clock=self.clock)
 
     def client(self, service: str, region: str | None = None) -> Any:
         """Make a client in the site's region, or in another."""
@@ -130,15 +134,15 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """What the options before the command chose: an access, a stack, and the other sites where they are known."""
+    """The choice that the options before the command made: an access, a stack, the other sites where they are known."""
 
-    access: Access
+    access: AwsAccess
     stack: StackName
     others: tuple[StackName, ...] = ()
 
-    def site(self) -> Site:
+    def site(self) -> StackSite:
         """Read the chosen site's stack."""
-        return Site.find(self.access, self.stack)
+        return StackSite.find(self.access, self.stack)
 
 
 def local_site(name: str, state: Path) -> Chosen:
@@ -156,5 +160,7 @@ def local_site(name: str, state: Path) -> Chosen:
     )
     others = tuple(stack for site, stack in sites.items() if site != name)
     return Chosen(
-        access=Access(session=session, endpoint_url=description["aws_endpoint_url"]), stack=sites[name], others=others
+        access=AwsAccess(session=session, endpoint_url=description["aws_endpoint_url"]),
+        stack=sites[name],
+        others=others,
     )

@@ -1,4 +1,4 @@
-"""`geosync sites`: which sites a primary expects to report their status, and what each reported last."""
+"""`geosync sites`: the sites that a primary expects to report their status, and the last report of each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 import click
 
 from geosync.cli.output import age, as_json, console, plain, table
-from geosync.cli.site import Chosen, Site, StackName
+from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.errors import ConfigurationError
 from geosync.operating import sites
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.site.sites import KnownSite, SiteReport
 from geosync.tokens import read_tokens
 
 
@@ -28,35 +28,34 @@ def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
     Exit code 1 when one of them is late or has never reported.
     """
     site = _primary(choose)
-    now, reports = wall_clock(), sites.reports(site.store)
-    known = sites.known(site.store)
-    late = [one.name for one in known if (report := reports.get(one.name)) is None or report.is_late(now)]
+    now, reports = site.clock.now_ms(), site.sync_registry.sites.reports()
+    known = [(one, reports.get(one.name)) for one in site.sync_registry.sites.all()]
     if as_document:
-        as_json(
-            [
-                {
-                    "id": one.id,
-                    "name": one.name,
-                    "url": one.url,
-                    "reported_at": reports[one.name].arrived_at if one.name in reports else None,
-                    "late": one.name in late,
-                }
-                for one in known
-            ]
-        )
+        as_json([_document(one, report, now) for one, report in known])
     elif known:
-        rows = (
-            (one.id, one.name, one.url, plain(_reported(reports.get(one.name), now), "red" if one.name in late else ""))
-            for one in known
-        )
-        console().print(table(("id", "name", "url", "reported"), rows))
+        console().print(table(("id", "name", "url", "reported"), (_row(one, report, now) for one, report in known)))
     else:
         click.echo(f"{site.name} expects no sites: geosync sites add")
-    raise SystemExit(1 if late else 0)
+    raise SystemExit(1 if any(_is_late(report, now) for _, report in known) else 0)
 
 
-def _reported(report: sites.Report | None, now: int) -> str:
-    return f"{age(report.arrived_at, now)} ago" if report is not None else "never"
+def _is_late(report: SiteReport | None, now: int) -> bool:
+    return report is None or report.is_late(now)
+
+
+def _document(site: KnownSite, report: SiteReport | None, now: int) -> dict[str, object]:
+    return {
+        "id": site.id,
+        "name": site.name,
+        "url": site.url,
+        "reported_at": report.arrived_at if report is not None else None,
+        "late": _is_late(report, now),
+    }
+
+
+def _row(site: KnownSite, report: SiteReport | None, now: int) -> tuple[object, ...]:
+    reported = f"{age(report.arrived_at, now)} ago" if report is not None else "never"
+    return (site.id, site.name, site.url, plain(reported, "red" if _is_late(report, now) else ""))
 
 
 @sites_group.command()
@@ -67,21 +66,30 @@ def _reported(report: sites.Report | None, now: int) -> str:
 @click.pass_obj
 def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None, report_key: str | None) -> None:
     """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes what is known of it."""
-    if not sites.NAME.fullmatch(name):
-        raise click.BadParameter(f"{plain(name)} is not the name of a site", param_hint="NAME")
-    if not sites.URL.fullmatch(url):
-        raise click.BadParameter("must be http(s)://host/path, without user or query", param_hint="URL")
+    _check(name, url, report_key)
     if (secondary is None) == (report_key is None):
         raise click.UsageError("name the site's stack (--secondary), or the digest of its token (--report-key)")
-    if report_key is not None and not sites.KEY.fullmatch(report_key):
-        raise click.BadParameter("must be the 64 hex digits that geosync sites key prints", param_hint="--report-key")
     chosen = choose()
     site = _primary(lambda: chosen)
     if name == site.name:
         raise ConfigurationError(f"{name} is this site itself, which need not be added")
-    key = report_key if report_key is not None else key_of(Site.find(chosen.access, StackName.parse(secondary or "")))
-    sites.add(site.store, name=name, url=url, key=key, now=wall_clock())
+    key = (
+        report_key
+        if report_key is not None
+        else key_of(StackSite.find(chosen.access, StackName.parse(secondary or "")))
+    )
+    site.sync_registry.sites.add(name=name, url=url, key=key, now=site.clock.now_ms())
     click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
+
+
+def _check(name: str, url: str, report_key: str | None) -> None:
+    """Raise BadParameter for the first that cannot be."""
+    if not sites.NAME.fullmatch(name):
+        raise click.BadParameter(f"{plain(name)} is not the name of a site", param_hint="NAME")
+    if not sites.URL.fullmatch(url):
+        raise click.BadParameter("must be http(s)://host/path, without user or query", param_hint="URL")
+    if report_key is not None and not sites.KEY.fullmatch(report_key):
+        raise click.BadParameter("must be the 64 hex digits that geosync sites key prints", param_hint="--report-key")
 
 
 @sites_group.command()
@@ -90,10 +98,10 @@ def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None
 def remove(choose: Callable[[], Chosen], name: str) -> None:
     """Have the primary expect the site NAME no more. Exit code 1 when it did not."""
     site = _primary(choose)
-    if sites.find(site.store, name) is None:
+    if site.sync_registry.sites.find(name) is None:
         click.echo(f"{site.name} does not expect {plain(name)}", err=True)
         raise SystemExit(1)
-    sites.remove(site.store, name)
+    site.sync_registry.sites.remove(name)
     click.echo(f"{site.name} expects {name} no more.")
 
 
@@ -104,13 +112,13 @@ def key(choose: Callable[[], Chosen]) -> None:
     click.echo(key_of(choose().site()))
 
 
-def key_of(site: Site) -> str:
+def key_of(site: StackSite) -> str:
     """The digest of a site's report token, as the primary keeps it. Raises botocore's errors."""
     token = read_tokens(site.client("secretsmanager"), site.outputs["ReportTokenSecretArn"])[0]
     return sites.report_key(token.decode("ascii"))
 
 
-def _primary(choose: Callable[[], Chosen]) -> Site:
+def _primary(choose: Callable[[], Chosen]) -> StackSite:
     site = choose().site()
     if not site.is_primary:
         raise ConfigurationError(f"{site.name} is a secondary: which sites to expect is the primary's matter")

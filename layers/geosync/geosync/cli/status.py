@@ -1,8 +1,8 @@
-"""`geosync status`: what the site owes, since when and why."""
+"""`geosync status`: the references that the site owes, since when and why."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from geosync.cli.output import (
     plain,
     table,
 )
-from geosync.cli.site import Chosen, Site
+from geosync.cli.site import Chosen, StackSite
 from geosync.minute.recovery import SWEEP_LATE_MS
 from geosync.operating import status as site_status
 from geosync.operating.owed_references import OwedReference
@@ -39,7 +39,7 @@ def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     on (a later comparison may). 2: cannot tell.
     """
     site = choose().site()
-    found = site_status.read(site.store)
+    found = site_status.read(site.sync_registry, clock=site.clock)
     letters, events = dead_letters(site), waiting(site, "EventsQueueUrl")
     if as_document:
         as_json(document(site, found, letters, events, limit))
@@ -48,19 +48,19 @@ def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     raise SystemExit(NOTHING_OWED if found.nothing_owed and not letters else SOMETHING_WRONG)
 
 
-def dead_letters(site: Site) -> int:
+def dead_letters(site: StackSite) -> int:
     """About how many messages the DLQ holds."""
     return waiting(site, "DeadLetterQueueUrl")
 
 
-def waiting(site: Site, queue: str) -> int:
+def waiting(site: StackSite, queue: str) -> int:
     """About how many messages a queue (the name of its output) holds, in flight or not."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = site.client("sqs").get_queue_attributes(QueueUrl=site.outputs[queue], AttributeNames=names)
     return sum(int(attributes["Attributes"][name]) for name in names)
 
 
-def document(site: Site, found: Status, letters: int, events: int, limit: int) -> dict[str, Any]:
+def document(site: StackSite, found: Status, letters: int, events: int, limit: int) -> dict[str, Any]:
     """The status for programs."""
     oldest = found.oldest
     return {
@@ -98,7 +98,7 @@ def document(site: Site, found: Status, letters: int, events: int, limit: int) -
     }
 
 
-def show(site: Site, found: Status, letters: int, events: int, limit: int) -> None:
+def show(site: StackSite, found: Status, letters: int, events: int, limit: int) -> None:
     """The status for people."""
     out = console()
     head = table(("", ""), lines(site, found, letters, events))
@@ -114,27 +114,17 @@ def show(site: Site, found: Status, letters: int, events: int, limit: int) -> No
         out.print(plain(f"… and {left} more (--limit)", "dim"))
 
 
-def lines(site: Site, found: Status, letters: int, events: int) -> list[tuple[object, object]]:
-    """The lines above the table: a name and what is said of it."""
-    said: list[tuple[object, object]] = [("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")]
+Line = tuple[object, object]
+"""A name, and what is said of it."""
+
+
+def lines(site: StackSite, found: Status, letters: int, events: int) -> list[Line]:
+    """The lines above the table."""
+    said: list[Line] = [("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")]
     if not site.is_primary or found.owed or found.parked:
-        said.append(("owed", _owed(found)))
-        if found.parked:
-            parked = count(len(found.parked), found.more_parked, "reference")
-            said.append(("parked", plain(f"{parked}: geosync resync, or a new push, tries again", "red")))
-        said.append(("repositories", f"{found.repositories}, {found.worked_on} being worked on"))
+        said += _backlog(found)
     said.append(("dlq", plain(count(letters, False, "message"), "red" if letters else "")))
-    if found.pause is not None:
-        why = f": {found.pause.reason}" if found.pause.reason else ""
-        said.append(("paused", plain(f"for {age(found.pause.since, found.at)}{why}", "yellow")))
-    said += (
-        ("on hold", plain(f"{hold.registry} until {moment(hold.until)}: {hold.reason}", "yellow"))
-        for hold in found.holds
-    )
-    if found.deletes.suspended:
-        since = age(found.deletes.suspended_at, found.at)
-        why = f"by comparison suspended since {since}: {found.deletes.reason} (geosync deletes status)"
-        said.append(("deletes", plain(why, "red")))
+    said += _stopped(found)
     if not site.is_primary:
         said.append(("heartbeat", _heartbeat(found)))
         said.append(("events", _events(found, events)))
@@ -142,6 +132,27 @@ def lines(site: Site, found: Status, letters: int, events: int) -> list[tuple[ob
         said.append(("comparison", _comparison(found)))
         said += _recovery_point(found)
     return said
+
+
+def _backlog(found: Status) -> Iterator[Line]:
+    yield ("owed", _owed(found))
+    if found.parked:
+        parked = count(len(found.parked), found.more_parked, "reference")
+        yield ("parked", plain(f"{parked}: geosync resync, or a new push, tries again", "red"))
+    yield ("repositories", f"{found.repositories}, {found.worked_on} being worked on")
+
+
+def _stopped(found: Status) -> Iterator[Line]:
+    """The pause, the holds and the breaker, where they stop something."""
+    if found.pause is not None:
+        why = f": {found.pause.reason}" if found.pause.reason else ""
+        yield ("paused", plain(f"for {age(found.pause.since, found.at)}{why}", "yellow"))
+    for hold in found.holds:
+        yield ("on hold", plain(f"{hold.registry} until {moment(hold.until)}: {hold.reason}", "yellow"))
+    if found.deletes.suspended:
+        since = age(found.deletes.suspended_at, found.at)
+        why = f"by comparison suspended since {since}: {found.deletes.reason} (geosync deletes status)"
+        yield ("deletes", plain(why, "red"))
 
 
 def _owed(found: Status) -> object:
@@ -158,14 +169,14 @@ def _owed(found: Status) -> object:
 
 def _heartbeat(found: Status) -> object:
     if found.heartbeat is None:
-        return plain("none has arrived yet", "yellow")
+        return plain("no heartbeat has arrived yet", "yellow")
     return f"of {found.heartbeat.site}, sent {age(found.heartbeat.sent_at, found.at)} ago"
 
 
 def _comparison(found: Status) -> object:
     walk = found.comparison
     if walk is None:
-        return plain("none has begun yet", "yellow")
+        return plain("no comparison has begun yet", "yellow")
     if walk.failure is not None:
         return plain(f"the primary's catalogue cannot be read: {walk.failure}", "red")
     how_far = "in all" if walk.finished_at is not None else "so far"
@@ -174,39 +185,37 @@ def _comparison(found: Status) -> object:
 
 
 def _events(found: Status, events: int) -> object:
-    last = "none processed yet"
+    last = "no event processed yet"
     if found.cursor is not None:
-        last = f"the last one processed came to the primary {age(found.cursor.received_at, found.at)} ago"
+        last = f"the primary received the last processed event {age(found.cursor.received_at, found.at)} ago"
     return f"{last}, {events} in the queue"
 
 
 def _sweep(found: Status) -> object:
     if found.last_sweep is None:
-        return plain("it has not run yet", "yellow")
+        return plain("no sweep has run yet", "yellow")
     ago = f"{age(found.last_sweep.at, found.at)} ago"
     late = found.at - found.last_sweep.at > SWEEP_LATE_MS
-    return plain(f"it last ran {ago}: what is owed is not tried again", "red") if late else ago
+    return plain(f"last run {ago}: owed references are not tried again", "red") if late else ago
 
 
-def _recovery_point(found: Status) -> list[tuple[object, object]]:
-    """The sentence that the product exists for, what it leaves out, and what keeps it from moving."""
-    said: list[tuple[object, object]] = []
+def _recovery_point(found: Status) -> Iterator[Line]:
+    """The sentence that the product exists for, its exceptions, and what keeps it from moving."""
     point, others = found.recovery_point, found.recovery_point_but_parked
     if point is not None:
-        said.append(("recovery point", f"everything pushed before {moment(point)} is here and was seen"))
+        yield ("recovery point", f"everything pushed before {moment(point)} is here and was seen")
     else:
-        said.append(("recovery point", plain("not known before the first comparison is complete", "yellow")))
+        yield ("recovery point", plain("not known before the first comparison is complete", "yellow"))
     if others is not None and others != point:
-        said.append(("", f"but for what is parked, everything pushed before {moment(others)} is"))
+        yield ("", f"without the parked references, everything pushed before {moment(others)} is here")
     if found.recovery.why is not None:
-        said.append(("", plain(f"heartbeats do not move it: {found.recovery.why}", "yellow")))
+        yield ("", plain(f"stalled, heartbeats do not move it: {found.recovery.why}", "yellow"))
     if found.lost is not None:
         last = f"{found.lost.repository}:{found.lost.reference}"
         lost = count(found.lost.count, False, "notification")
-        said.append(("", plain(f"{lost} of the primary's registry did not come, the last for {last}", "red")))
+        yield ("", plain(f"{lost} of the primary's registry did not arrive, the last for {last}", "red"))
     if found.proved_at is not None:
-        said.append(("proved", f"by comparison, everything pushed before {moment(found.proved_at)}"))
-    return said
+        yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
 
 
 def _row(reference: OwedReference, now: int) -> tuple[object, ...]:

@@ -38,7 +38,7 @@ def account(
     clock.sleep(BETWEEN_LOOKS_S)
     if not letters:
         sync_registry.recovery.forget_refused(before=looked_at)
-    status = site_status.read(sync_registry._store, counts=False, clock=clock.now_ms)
+    status = site_status.read(sync_registry, counts=False, clock=clock)
     status = replace(status, comparison=_compared(sync_registry, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost

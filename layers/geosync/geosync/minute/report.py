@@ -11,7 +11,7 @@ from geosync.errors import ReportFailed
 from geosync.minute.queues import Queues
 from geosync.minute.settings import ReconcileSettings
 from geosync.operating import status as site_status
-from geosync.operating.site_report import site_report
+from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.tokens import read_tokens
 from geosync.verifying.counts import verification_counts
@@ -27,12 +27,11 @@ TIMEOUT_S = 5.0
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
     """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
     return site_report(
-        site_status.read(sync_registry._store),
+        site_status.read(sync_registry),
         name=settings.site_name,
         role=settings.site_role,
         verified=verification_counts(sync_registry),
-        dead_letters=queues.dead_letters(),
-        events_waiting=queues.events(),
+        queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
 
 

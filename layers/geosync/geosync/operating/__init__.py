@@ -1,1 +1,1 @@
-"""What an operator sees and does: status, repositories, events, dead letters, actions, sites, the audit log."""
+"""An operator's views and actions: status, repositories, events, dead letters, actions, sites, the audit log."""

@@ -1,4 +1,4 @@
-"""What an operator tells a site to do, whoever asks: the command line and the admin API go this way.
+"""An operator's actions on a site. The command line and the admin API both go this way.
 
 Each action can be done twice, and by two operators at once, without harm: a mark is made anew, a pause set again.
 """
@@ -6,20 +6,17 @@ Each action can be done twice, and by two operators at once, without harm: a mar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from geosync.comparing import catalogue
-from geosync.errors import CorruptItem, MalformedMessage
+from geosync.errors import MalformedMessage
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
-from geosync.sync_registry.items import KEEP, OWED_PREFIX, PARKED_DUE, Owed, Reference
+from geosync.sync_registry.items import KEEP, Reference
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
-from geosync.sync_registry.table.changes import Key, Store
-from geosync.sync_registry.table.shards import FAILED_SHARDS
+from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -54,7 +51,7 @@ def resync(
 def send_resync(
     sqs: SQSClient, work_url: str, repository: str, references: Sequence[Reference], *, if_absent: str | None
 ) -> None:
-    """Have references (none: the whole repository) marked; `if_absent` as in Owed."""
+    """Have references (none: the whole repository) marked; `if_absent` has the meaning that it has in Owed."""
     wanted = references or (Reference.whole(),)
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
@@ -62,50 +59,38 @@ def send_resync(
         sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
 
 
-def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> Walk | None:
+def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, now: int) -> Walk | None:
     """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned.
 
     `now` is in milliseconds.
     """
-    walk = SyncRegistry(store).catalogue.latest()
+    walk = sync_registry.catalogue.latest()
     under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now_ms=now, every_s=0)
     if not under_way:
         # Should the message be dropped (a pause, a hold), the next minute sends it again.
-        SyncRegistry(store).catalogue.ask()
+        sync_registry.catalogue.ask()
         sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
     return walk if under_way else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    """What `resync_failed` marked anew. `more`: call it again; `corrupt` items cannot be read and stay parked."""
+class MarkedAnew:
+    """The outcome of `resync_failed`. `more`: call it again; `corrupt` items cannot be read and stay parked."""
 
     marked: int
     more: bool
     corrupt: int = 0
 
 
-def resync_failed(store: Store, registry: SyncRegistry, *, most: int = MOST_FAILED) -> Failed:
+def resync_failed(
+    sync_registry: SyncRegistry, *, most: int = MOST_FAILED, threads: Threads = SYSTEM_THREADS
+) -> MarkedAnew:
     """Mark anew what has failed, parked or waiting for its next attempt; the sweep wakes it within a minute.
 
-    At most `most` items are read, of those partitions of the index that hold what has failed.
+    At most `most` items are read.
     """
-    keys: list[Key] = []
-    for shard in FAILED_SHARDS:
-        keys += islice(store.due_keys(shard, PARKED_DUE), most + 1 - len(keys))
-    more = len(keys) > most
-    items = store.batch_get(key for key in keys[:most] if key.item.startswith(OWED_PREFIX))
-    failed: list[Owed] = []
-    corrupt = 0
-    for item in items.values():
-        try:
-            owed = Owed.from_item(item)
-        except CorruptItem:
-            corrupt += 1
-            continue
-        if owed.failure is not None:
-            failed.append(owed)
-    with ThreadPoolExecutor(MARKERS, thread_name_prefix="mark") as pool:
-        for _ in pool.map(lambda owed: registry.mark(owed.repository, owed.reference), failed):
+    failed = sync_registry.owed_index.failed(most=most)
+    with threads.pool(MARKERS, name="mark") as pool:
+        for _ in pool.map(lambda owed: sync_registry.mark(owed.repository, owed.reference), failed.owed):
             pass
-    return Failed(marked=len(failed), more=more, corrupt=corrupt)
+    return MarkedAnew(marked=len(failed.owed), more=failed.more, corrupt=failed.corrupt)

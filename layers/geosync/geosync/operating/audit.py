@@ -1,4 +1,4 @@
-"""The audit log: every action, who took it, when, and how it ended; the refused ones, too.
+"""The audit log: every action with its caller, its time and its end; the refused ones, too.
 
 Each is a log line and an item of the event log's table (see event_log.AUDIT), kept as long as an event. The item is
 written before the action is taken: one that cannot be written down is not taken. Refusals of callers that nobody knows
@@ -8,12 +8,11 @@ are counted in one item for a minute and a method, so that a flood of them fills
 from __future__ import annotations
 
 import logging
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.event_log import AUDIT, hour_of
 
 if TYPE_CHECKING:
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MOST_DETAIL = 6_000
-"""Characters of what was asked that are kept: a hundred dead letters by id and a reason, or the first of 500 tags."""
+"""Characters of a request that are kept: a hundred dead letters by id and a reason, or the first of 500 tags."""
 MOST_DISCARDED = 256 * 1024
 """Bytes of a discarded message that are kept: far from the 400 KB of an item, and more than any message of ours has."""
 UNKNOWN = "nobody known"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class AuditEntry:
     """An action that was begun."""
 
     id: str
@@ -37,7 +36,7 @@ class Entry:
 
 
 class Audit:
-    """Writes one site's audit log. `clock` is in milliseconds since the epoch."""
+    """Writes one site's audit log."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Audit:
         logger: Logger | logging.Logger,
         *,
         retention_days: int,
-        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
@@ -54,27 +53,27 @@ class Audit:
         self._retention_seconds = retention_days * 86_400
         self._clock = clock
 
-    def begin(self, who: str, action: str, *, source: str, detail: str) -> Entry:
-        """Write down what is about to be done. Raises botocore's errors: then it must not be done."""
-        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
+    def begin(self, who: str, action: str, *, source: str, detail: str) -> AuditEntry:
+        """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken."""
+        entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
         self._put(entry, "begun", source=source, detail=detail)
         return entry
 
-    def end(self, entry: Entry, *, status: int) -> None:
-        """Write down how it ended."""
+    def end(self, entry: AuditEntry, *, status: int) -> None:
+        """Write down the end of an action."""
         outcome = "done" if status < 400 else "failed"
         self._log(entry, outcome, status)
         self._update(entry.id, "SET outcome = :outcome, #status = :status", outcome=outcome, status=status)
 
     def refused(self, who: str | None, action: str, *, status: int, source: str, reason: str) -> None:
-        """Write down what was not done; `who` is None for a caller that nobody knows."""
+        """Write down an action that was refused; `who` is None for a caller that nobody knows."""
         if who is not None:
-            entry = Entry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
+            entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
             self._log(entry, "refused", status, reason=reason)
             self._put(entry, "refused", source=source, detail=reason, status=status)
             return
-        minute, method = self._clock() // 60_000, action.partition(" ")[0][:10]
-        entry = Entry(id=f"audit-refused-{minute}-{method}", action=method, who=UNKNOWN)
+        minute, method = self._clock.now_ms() // 60_000, action.partition(" ")[0][:10]
+        entry = AuditEntry(id=f"audit-refused-{minute}-{method}", action=method, who=UNKNOWN)
         self._log(entry, "refused", status, reason=reason, path=action[:MOST_DETAIL])
         update = (
             "SET #hour = :hour, received_at = :at, expire_at = :expire, #action = :action, who = :who, "
@@ -84,31 +83,31 @@ class Audit:
         self._update(entry.id, update, one=1, **values)
 
     def signed_in(self, who: str, *, source: str) -> None:
-        """Write down that a session was opened. Raises botocore's errors: then it must not be."""
-        entry = Entry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=who)
+        """Write down that a session is opened. If this raises botocore's errors, the session must not be opened."""
+        entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=who)
         self._log(entry, "done", 200)
         self._put(entry, "done", source=source, detail="", status=200)
 
     def discarded(self, who: str, *, message: str, body: str, reason: str) -> None:
-        """Keep a message that is given up. Raises botocore's errors: then it must not be deleted."""
-        entry = Entry(id=f"audit-discarded-{message}", action=f"discard {message}", who=who)
+        """Keep a message that is given up. If this raises botocore's errors, the message must not be deleted."""
+        entry = AuditEntry(id=f"audit-discarded-{message}", action=f"discard {message}", who=who)
         kept = body.encode()[:MOST_DISCARDED].decode(errors="ignore")
         self._logger.info("dead_letter_discarded", extra={"message_id": message, "who": entry.who, "reason": reason})
         self._put(entry, "done", source="", detail=reason, body=kept)
 
-    def _log(self, entry: Entry, outcome: str, status: int, **more: object) -> None:
+    def _log(self, entry: AuditEntry, outcome: str, status: int, **more: object) -> None:
         keys = {"action": entry.action, "who": entry.who, "outcome": outcome, "status": status, "entry": entry.id}
         self._logger.info("admin_action", extra={**keys, **more})
 
-    def _put(self, entry: Entry, outcome: str, **more: Any) -> None:
+    def _put(self, entry: AuditEntry, outcome: str, **more: Any) -> None:
         values = {"id": entry.id, "count": 1, **self._values(entry, outcome, **more)}
         names = {"expire": "expire_at", "at": "received_at"}
         self._dynamodb.put_item(
             TableName=self._table, Item={names.get(name, name): _typed(value) for name, value in values.items()}
         )
 
-    def _values(self, entry: Entry, outcome: str, *, detail: str, **more: Any) -> dict[str, Any]:
-        now = self._clock()
+    def _values(self, entry: AuditEntry, outcome: str, *, detail: str, **more: Any) -> dict[str, Any]:
+        now = self._clock.now_ms()
         return {
             "hour": AUDIT + hour_of(now),
             "at": now,

@@ -1,4 +1,4 @@
-"""The dead-letter queue: what ended there, why, the way back, and the way out.
+"""The dead-letter queue: its messages, why each is there, the way back, and the way out.
 
 Three kinds end there: `parked` (a reference that failed for good: a work message that marks it anew), `refused` (a
 message that cannot be read, with the reason), and `crashed` (by redrive: the function died before it could mark).
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 LOOK_SECONDS = 120
-"""How long a message that is listed or replayed is out of others' sight, unless it is given back before."""
+"""Time for which a message that is listed or replayed is out of others' sight, unless it is given back before."""
 WAIT_SECONDS = 1
 """Of each request for messages: a short poll asks only some of the servers."""
 MOST = 1000
@@ -52,7 +52,7 @@ class DeadLetter:
 
     @property
     def is_work(self) -> bool:
-        """Whether it came from the work queue; the rest came from the events queue."""
+        """True for a message of the work queue; the rest came from the events queue."""
         try:
             kind = json.loads(self.body).get("kind")
         except (ValueError, AttributeError, RecursionError):
@@ -62,7 +62,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What became of one message. `failure`: what AWS refused, so that it is still in the DLQ; None: it is done."""
+    """The outcome for one message. `failure`: a refusal of AWS that leaves it in the DLQ; None: it is done."""
 
     letter: DeadLetter
     failure: str | None = None
@@ -97,7 +97,7 @@ class DeadLetters:
         return next((letter for letter in self.look() if letter.id == id_), None)
 
     def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
-        """Send messages back to the queue that they came from (None: all), and yield what became of each.
+        """Send messages back to the queue that they came from (None: all), and yield the outcome of each.
 
         A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
         no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS does not
@@ -112,7 +112,7 @@ class DeadLetters:
         return self._each(ids, send_back)
 
     def discard(self, ids: Collection[str], note: Callable[[DeadLetter], None]) -> Iterator[Handled]:
-        """Delete the messages named, each after `note` wrote down what it was, and yield what became of each.
+        """Delete the messages named, each after `note` wrote it down, and yield the outcome of each.
 
         Raises as `replay`.
         """
@@ -124,7 +124,7 @@ class DeadLetters:
         return self._each(ids, give_up)
 
     def _each(self, ids: Collection[str] | None, do: Callable[[DeadLetter], None]) -> Iterator[Handled]:
-        """Take one message after the other; what AWS refuses for one does not keep the others."""
+        """Take one message after the other; a refusal of AWS for one does not keep the others."""
         # Given back in the end: what is seen again at once would be taken again, by the search for the others.
         left: list[DeadLetter] = []
         try:
@@ -183,7 +183,7 @@ class DeadLetters:
             yield from self._one_by_one(deque(fresh))
 
     def _one_by_one(self, waiting: deque[DeadLetter]) -> Generator[DeadLetter, None, None]:
-        """Yield what was received; whoever has enough before the end has the rest given back."""
+        """Yield the messages received; whoever has enough before the end has the rest given back."""
         try:
             while waiting:
                 yield waiting.popleft()

@@ -1,6 +1,7 @@
-"""What an operator sees and says of tags that the primary has not: missing ones, extra ones, and the breaker.
+"""Tags that the primary does not have: missing ones, extra ones, the breaker, and what an operator decides about them.
 
-For the command line and the admin API alike. Each action can be done twice, and by two operators at once, without harm.
+The command line and the admin API both go this way. Each action can be done twice, and by two operators at once,
+without harm.
 """
 
 from __future__ import annotations
@@ -12,15 +13,13 @@ from typing import TYPE_CHECKING, Literal
 
 from geosync.operating.actions import send_resync
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
-from geosync.sync_registry.site import breaker, findings
-from geosync.sync_registry.site.breaker import State, resume
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site import findings
+from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.findings import Finding
-from geosync.sync_registry.table.changes import Store
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-__all__ = ["Deletes", "adopt", "extras", "keep", "of", "page", "read", "resume"]
 
 MOST = 100
 """Repositories that are read."""
@@ -30,7 +29,7 @@ Kind = Literal["missing", "extra"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deletes:
+class Deletions:
     """The breaker, and the repositories with tags that are missing at the primary; `more`: there are more of them."""
 
     breaker: State
@@ -39,58 +38,73 @@ class Deletes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class FindingsPage:
     """Findings by the repositories' names; there may be more after the name `after`, None: no more."""
 
     found: tuple[Finding, ...]
     after: str | None
 
 
-def read(store: Store, *, most: int = MOST) -> Deletes:
-    """Read whether deletes by comparison are suspended, and what comparisons found missing, in `most` repositories."""
-    found = list(islice((one for one in _walk(store) if one.missing), most + 1))
-    return Deletes(breaker=breaker.read(store), missing=tuple(found[:most]), more=len(found) > most)
+def read(sync_registry: SyncRegistry, *, most: int = MOST) -> Deletions:
+    """Read whether deletes by comparison are suspended, and the tags found missing in at most `most` repositories."""
+    found = list(islice((one for one in _walk(sync_registry) if one.missing), most + 1))
+    return Deletions(breaker=sync_registry.breaker.state(), missing=tuple(found[:most]), more=len(found) > most)
 
 
-def page(store: Store, *, limit: int, kind: Kind | None = None, prefix: str = "", after: str = "") -> Page:
+def page(
+    sync_registry: SyncRegistry, *, limit: int, kind: Kind | None = None, prefix: str = "", after: str = ""
+) -> FindingsPage:
     """The next at most `limit` findings after the repository `after`: with missing tags, with extra ones, or any."""
     taken: list[Finding] = []
     last = after
-    for examined, one in enumerate(_walk(store, prefix=prefix, after=after, step=limit + 1 if kind is None else None)):
+    step = limit + 1 if kind is None else None
+    for examined, one in enumerate(_walk(sync_registry, prefix=prefix, after=after, step=step)):
         if len(taken) == limit or examined == EXAMINED:
-            return Page(found=tuple(taken), after=last)
+            return FindingsPage(found=tuple(taken), after=last)
         last = one.repository
         if {"missing": one.missing, "extra": one.extra, None: not one.is_nothing}[kind]:
             taken.append(one)
-    return Page(found=tuple(taken), after=None)
+    return FindingsPage(found=tuple(taken), after=None)
 
 
-def extras(store: Store, *, repository: str | None = None, most: int = MOST) -> list[Finding]:
-    """What the latest comparisons found extra, in one repository or in the first `most` that have any."""
+def extras(sync_registry: SyncRegistry, *, repository: str | None = None, most: int = MOST) -> list[Finding]:
+    """The extra tags that the latest comparisons found, in one repository or in the first `most` that have any."""
     if repository is not None:
-        found = of(store, repository)
+        found = of(sync_registry, repository)
         return [found] if found is not None and found.extra else []
-    return list(islice((one for one in _walk(store) if one.extra), most))
+    return list(islice((one for one in _walk(sync_registry) if one.extra), most))
 
 
-def of(store: Store, repository: str) -> Finding | None:
-    """What the latest comparison of one repository found, None when there was nothing to tell."""
-    found = findings.get(store, repository)
+def of(sync_registry: SyncRegistry, repository: str) -> Finding | None:
+    """The findings of the latest comparison of one repository, None when it found nothing to tell."""
+    found = sync_registry.findings.get(repository)
     return found.open() if found is not None else None
 
 
-def _walk(store: Store, *, prefix: str = "", after: str = "", step: int | None = None) -> Iterator[Finding]:
-    walked = findings.walk(store, prefix=prefix, after=after, step=step or findings.PAGE)
+def _walk(
+    sync_registry: SyncRegistry, *, prefix: str = "", after: str = "", step: int | None = None
+) -> Iterator[Finding]:
+    walked = sync_registry.findings.walk(prefix=prefix, after=after, step=step or findings.PAGE)
     return (one.open() for one in walked)
 
 
-def adopt(store: Store, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
-    """Treat extra tags (none named: all of the repository) as Geosync's own: what the primary has not, is removed."""
+def adopt(
+    sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()
+) -> None:
+    """Treat extra tags (none named: all of the repository) as Geosync's own: those that the primary lacks go."""
     send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=ADOPT)
-    findings.speak_of(store, repository, tags)
+    sync_registry.findings.speak_of(repository, tags)
 
 
-def keep(store: Store, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
+def keep(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
     """Cancel the deletion of tags (none named: of all that are missing): they stay, as extra ones."""
     send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)
-    findings.speak_of(store, repository, tags)
+    sync_registry.findings.speak_of(repository, tags)
+
+
+def resume(sync_registry: SyncRegistry) -> bool:
+    """Accept what comparisons found missing until now as gone for good: the next comparison removes it here.
+
+    False: nothing was suspended; what was found missing is accepted all the same.
+    """
+    return sync_registry.breaker.resume()

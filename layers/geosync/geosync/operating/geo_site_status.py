@@ -1,9 +1,9 @@
-"""A site's status under the names that GitLab Geo gives its fields: what the admin API and dashboards show.
+"""A site's status under the names that GitLab Geo gives its fields, for the admin API and dashboards.
 
-GitLab's names and meanings, so that what reads a GitLab site's status reads this. Counts follow from the sync registry:
-`_registry_count` from a counter that changes with the rows, what is open or failed from the index of what is owed,
-`_synced_count` is the rest. Ids of events are texts here, where GitLab has numbers; times are seconds since the epoch
-in `…_timestamp` and RFC 3339 in `updated_at`, as GitLab has them.
+The names and meanings are GitLab's, so that a program that reads a GitLab site's status reads this. Counts follow from
+the sync registry: `_registry_count` from a counter that changes with the rows, the open and the failed ones from the
+index of what is owed; `_synced_count` is the rest. Ids of events are texts here, where GitLab has numbers; times are
+seconds since the epoch in `…_timestamp` and RFC 3339 in `updated_at`, as GitLab has them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def geo_site_status(
     last_event: LastEvent | None = None,
     replication_enabled: bool = True,
 ) -> dict[str, object]:
-    """The fields of GitLab's `geo_sites/:id/status` for container repositories, from what `status.read` found.
+    """The fields of GitLab's `geo_sites/:id/status` for container repositories, from what `status.read` returned.
 
     `last_event` is the newest event of the site's event log (event_log.last), which only a primary has. A site is
     healthy while functions/reconcile runs.

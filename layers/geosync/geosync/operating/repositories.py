@@ -8,28 +8,15 @@ is in the index `due`: while that is short, these rows are found by it and the p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import (
-    ABSENT,
-    OWED_PREFIX,
-    PARKED_DUE,
-    ROW,
-    SYNCED,
-    TAG_PREFIX,
-    UNNAMED,
-    Item,
-    Owed,
-    Row,
-    Seen,
-)
-from geosync.sync_registry.registry import wall_clock
-from geosync.sync_registry.site import listing
-from geosync.sync_registry.table.changes import Key, Store
-from geosync.sync_registry.table.shards import OWED_SHARDS
+from geosync.sync_registry.browsing import KnownTag
+from geosync.sync_registry.items import ABSENT, SYNCED, UNNAMED, Owed, Row, Seen
+from geosync.sync_registry.registry import SyncRegistry
 
 EXAMINED = 500
 """Rows that one filtered page reads at most: five batch reads."""
@@ -41,8 +28,8 @@ _BATCH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which rows: by the beginning of the name, and by states as the rows hold them ("0" to "4"); None: any."""
+class RowFilter:
+    """Selects rows by the beginning of the name, and by states as the rows hold them ("0" to "4"); None: any."""
 
     prefix: str = ""
     state: str | None = None
@@ -50,16 +37,16 @@ class Filter:
 
     @property
     def is_anything(self) -> bool:
-        """Whether every row with such a name is taken."""
+        """True when every row with such a name is taken."""
         return self.state is None and self.verification_state is None
 
     def takes(self, row: Row) -> bool:
-        """Whether a row is one of those."""
+        """True for a row that is selected."""
         return self.state in (None, row.state) and self.verification_state in (None, row.verification_state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class RowPage:
     """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: no more.
 
     `corrupt` are the rows among those examined that cannot be read, whatever the filter asks for.
@@ -71,64 +58,75 @@ class Page:
     corrupt: tuple[CorruptItem, ...] = ()
 
 
-def page(store: Store, wanted: Filter, *, limit: int, after: str = "") -> Page:
+def page(sync_registry: SyncRegistry, wanted: RowFilter, *, limit: int, after: str = "") -> RowPage:
     """The next at most `limit` rows after the name `after`."""
     step = limit if wanted.is_anything else _BATCH
-    names = _names(store, wanted, after, step)
-    rows: list[Row] = []
-    corrupt: list[CorruptItem] = []
-    last, examined = after, 0
-    while batch := list(islice(names, min(step, EXAMINED - examined))):
-        found = store.batch_get(Key(name, ROW) for name in batch)
-        for name in batch:
-            last, examined = name, examined + 1
-            item = found.get(Key(name, ROW))
-            if item is None:
-                continue
-            try:
-                row = Row.from_item(item)
-            except CorruptItem as error:
-                corrupt.append(error)
-                continue
-            if wanted.takes(row):
-                rows.append(row)
-            if len(rows) == limit:
-                break
-        if len(rows) == limit or examined == EXAMINED:
-            more = next(names, None) is not None or name != batch[-1]
-            return Page(rows=tuple(rows), cursor=last if more else None, examined=examined, corrupt=tuple(corrupt))
-    return Page(rows=tuple(rows), cursor=None, examined=examined, corrupt=tuple(corrupt))
+    names = _names(sync_registry, wanted, after, step)
+    taken = _Taken(wanted, limit, after)
+    while batch := list(islice(names, min(step, EXAMINED - taken.examined))):
+        left = taken.examine(batch, sync_registry.browsing.rows(batch))
+        if taken.is_full:
+            return taken.page(more=left or next(names, None) is not None)
+    return taken.page(more=False)
 
 
-def _names(store: Store, wanted: Filter, after: str, step: int) -> Iterator[str]:
+class _Taken:
+    """The rows of a page as it is put together."""
+
+    def __init__(self, wanted: RowFilter, limit: int, after: str) -> None:
+        self.examined = 0
+        self._wanted = wanted
+        self._limit = limit
+        self._last = after
+        self._rows: list[Row] = []
+        self._corrupt: list[CorruptItem] = []
+
+    @property
+    def is_full(self) -> bool:
+        """True when no further name is examined."""
+        return len(self._rows) == self._limit or self.examined == EXAMINED
+
+    def examine(self, names: Sequence[str], rows: Mapping[str, Row | CorruptItem]) -> bool:
+        """Take what is wanted of these names, in their order, until the page is full. True: some names are left."""
+        for name in names:
+            self._last = name
+            self.examined += 1
+            self._take(rows.get(name))
+            if len(self._rows) == self._limit:
+                return name != names[-1]
+        return False
+
+    def _take(self, row: Row | CorruptItem | None) -> None:
+        if isinstance(row, CorruptItem):
+            self._corrupt.append(row)
+        elif row is not None and self._wanted.takes(row):
+            self._rows.append(row)
+
+    def page(self, *, more: bool) -> RowPage:
+        """The page; `more`: there are further names."""
+        cursor = self._last if more else None
+        return RowPage(rows=tuple(self._rows), cursor=cursor, examined=self.examined, corrupt=tuple(self._corrupt))
+
+
+def _names(sync_registry: SyncRegistry, wanted: RowFilter, after: str, step: int) -> Iterator[str]:
     if wanted.state not in (None, SYNCED):
-        backlog = _backlog(store)
+        backlog = sync_registry.owed_index.names(most=BACKLOG)
         if backlog is not None:
             return iter([name for name in backlog if name > after and name.startswith(wanted.prefix)])
-    return _listed(store, wanted.prefix, after, step)
+    return _listed(sync_registry, wanted.prefix, after, step)
 
 
-def _listed(store: Store, prefix: str, after: str, step: int) -> Iterator[str]:
+def _listed(sync_registry: SyncRegistry, prefix: str, after: str, step: int) -> Iterator[str]:
     """All names, read `step` and one at a time: the one more says whether another page follows."""
-    while found := listing.names(store, prefix=prefix, after=after, limit=step + 1):
+    while found := sync_registry.listing.names(prefix=prefix, after=after, limit=step + 1):
         yield from found
         if len(found) <= step:
             return
         after = found[-1]
 
 
-def _backlog(store: Store) -> list[str] | None:
-    """The repositories with anything owed or a lease, by name; None: more keys than are worth reading for a page."""
-    keys: list[Key] = []
-    for shard in OWED_SHARDS:
-        keys += islice(store.due_keys(shard, PARKED_DUE), BACKLOG + 1 - len(keys))
-        if len(keys) > BACKLOG:
-            return None
-    return sorted({key.repository for key in keys})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
+class RowDetail:
     """One repository: its row, and what is owed in it, oldest first. `more_owed`: there is more than was read."""
 
     row: Row
@@ -138,7 +136,7 @@ class Detail:
 
     @property
     def failed(self) -> int:
-        """How many of the owed references have failed since they were last marked."""
+        """The number of owed references that have failed since they were last marked."""
         return sum(owed.failure is not None for owed in self.owed)
 
     @property
@@ -147,19 +145,19 @@ class Detail:
         return min((owed.owed_since for owed in self.owed), default=None)
 
 
-def detail(store: Store, repository: str, *, clock: Callable[[], int] = wall_clock) -> Detail | None:
+def detail(sync_registry: SyncRegistry, repository: str, *, clock: Clock = SYSTEM_CLOCK) -> RowDetail | None:
     """One repository; None: it has no row. Raises CorruptItem when the row or an owed item cannot be read."""
-    now = clock()
-    item = store.get(Key(repository, ROW))
-    if item is None:
+    now = clock.now_ms()
+    row = sync_registry.row(repository)
+    if row is None:
         return None
-    found = store.items(repository, OWED_PREFIX, limit=OWED_COUNTED + 1)
-    owed = sorted(map(Owed.from_item, found[:OWED_COUNTED]), key=lambda one: (one.owed_since, str(one.reference)))
-    return Detail(row=Row.from_item(item), owed=tuple(owed), more_owed=len(found) > OWED_COUNTED, at=now)
+    found = sync_registry.owed(repository, limit=OWED_COUNTED + 1)
+    owed = sorted(found[:OWED_COUNTED], key=lambda one: (one.owed_since, str(one.reference)))
+    return RowDetail(row=row, owed=tuple(owed), more_owed=len(found) > OWED_COUNTED, at=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tag:
+class TagState:
     """One tag on both sides as far as it is known here: what was seen of it, and what is owed of it."""
 
     name: str
@@ -168,7 +166,7 @@ class Tag:
 
     @property
     def primary_digest(self) -> str | None:
-        """What the primary has: as an event named it if it named one thing, else as it was last seen; None: missing."""
+        """The primary's digest: the one that an event named, else the one last seen. None: missing, or not known."""
         if self.owed is None:
             return self.seen.digest if self.seen is not None and self.seen.missing_since is None else None
         named = self.owed.expects - {UNNAMED, ABSENT}
@@ -176,30 +174,20 @@ class Tag:
 
     @property
     def secondary_digest(self) -> str | None:
-        """What this site was last seen to have."""
+        """The digest that this site was last seen to have."""
         return self.seen.digest if self.seen is not None else None
 
 
-def tags(store: Store, repository: str, *, limit: int, after: str = "") -> tuple[tuple[Tag, ...], str | None]:
+def tags(
+    sync_registry: SyncRegistry, repository: str, *, limit: int, after: str = ""
+) -> tuple[tuple[TagState, ...], str | None]:
     """The next at most `limit` tags after the tag `after`, by name, and after which there may be more (None: no more).
 
-    Two queries, of what was seen and of what is owed. Raises CorruptItem.
+    Raises CorruptItem.
     """
-    owed_prefix = OWED_PREFIX + TAG_PREFIX
-    seen_items = _after(store, repository, TAG_PREFIX, after, limit)
-    owed_items = _after(store, repository, owed_prefix, after, limit)
-    names = sorted({*seen_items, *owed_items})
-    found = tuple(
-        Tag(
-            name=name,
-            seen=Seen.from_item(seen_items[name]) if name in seen_items else None,
-            owed=Owed.from_item(owed_items[name]) if name in owed_items else None,
-        )
-        for name in names[:limit]
-    )
-    return found, (names[limit - 1] if len(names) > limit else None)
+    found, last = sync_registry.browsing.tags(repository, limit=limit, after=after)
+    return tuple(map(_state, found)), last
 
 
-def _after(store: Store, repository: str, prefix: str, after: str, limit: int) -> dict[str, Item]:
-    items = store.items(repository, prefix, limit=limit + 1, after=prefix + after if after else "")
-    return {str(item["item"]).removeprefix(prefix): item for item in items}
+def _state(tag: KnownTag) -> TagState:
+    return TagState(name=tag.name, seen=tag.seen, owed=tag.owed)

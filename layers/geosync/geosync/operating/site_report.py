@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from geosync.messages.event_log import LastEvent
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.moments import optional_moment
@@ -10,7 +12,15 @@ from geosync.settings import Role
 from geosync.verifying.counts import VerificationCounts
 
 MOST_NAMED = 20
-"""References that are named as what would be lost; how many there are is said beside it."""
+"""References that are named as those that would be lost; their number stands beside them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedMessages:
+    """Numbers of messages in a site's queues."""
+
+    dead_letters: int
+    events_waiting: int
 
 
 def site_report(
@@ -19,14 +29,10 @@ def site_report(
     name: str,
     role: Role,
     verified: VerificationCounts,
-    dead_letters: int,
-    events_waiting: int,
+    queued: QueuedMessages,
     last_event: LastEvent | None = None,
 ) -> dict[str, object]:
-    """The fields of admin.models.sites.GeoSiteStatus but the id, from what `status.read` found at this site.
-
-    `dead_letters` and `events_waiting` are the messages in its queues.
-    """
+    """The fields of admin.resources.sites.GeoSiteStatus but the id, from a status that `status.read` returned."""
     oldest, lost = status.oldest, status.would_be_lost
     return {
         **geo_site_status(status, role=role, verification=verified, last_event=last_event),
@@ -44,8 +50,8 @@ def site_report(
         "parked_references_count": len(status.parked),
         "more_owed": status.more_owed or status.more_parked,
         "lag_seconds": max(status.at - (oldest.owed_since or status.at), 0) // 1000 if oldest is not None else 0,
-        "dead_letters_count": dead_letters,
-        "events_waiting_count": events_waiting,
+        "dead_letters_count": queued.dead_letters,
+        "events_waiting_count": queued.events_waiting,
         "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],

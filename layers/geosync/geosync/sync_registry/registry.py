@@ -19,6 +19,7 @@ from geosync.errors import Contended, CorruptItem, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
+from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
@@ -31,6 +32,8 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.marking import Marking
+from geosync.sync_registry.overview import Overview
+from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
@@ -42,9 +45,11 @@ from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
+from geosync.sync_registry.site.sites import KnownSites
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.suspects import Suspects
@@ -95,6 +100,9 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         self._discharges = Discharges(store, clock, primary, threads)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
+        self.browsing = Browsing(store)
+        self.overview = Overview(store)
+        self.owed_index = OwedIndex(store)
         self.breaker = Breaker(store, limits or Limits(), clock)
         self.capabilities = RegistryHabits(store)
         self.catalogue = CatalogueItem(store)
@@ -104,9 +112,11 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
         self.heartbeat = Heartbeats(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
+        self.promotions = Promotions(store)
         self.recovery = RecoveryItems(store, clock)
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
+        self.sites = KnownSites(store)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
         self.verification = VerificationItems(store)

@@ -1,1 +1,1 @@
-"""What `geosync check` looks at, a module per part of a site: each finding names what is wrong and how to fix it."""
+"""The looks of `geosync check`, a module for each part of a site. Each finding names a fault and the way to fix it."""

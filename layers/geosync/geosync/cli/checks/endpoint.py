@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import requests
 
-from geosync.cli.checks.findings import Finding, ok, problem
-from geosync.cli.site import Site
+from geosync.cli.checks.findings import CheckFinding, ok, problem
+from geosync.cli.site import StackSite
 from geosync.errors import HeartbeatFailed
 from geosync.minute import heartbeat
 from geosync.tokens import read_tokens
@@ -25,57 +25,60 @@ REFUSED_MINUTES, REFUSED_BY_CHECKS = 10, 10
 PULL_MINUTES = 60
 
 
-def look(site: Site) -> Iterator[Finding]:
+def look(site: StackSite) -> Iterator[CheckFinding]:
     """Post to the site's endpoint without a token, with a wrong one, and with the right one; no event comes of it."""
-    url = site.outputs["NotificationsUrl"]
-    session = _session()
+    url, session = site.outputs["NotificationsUrl"], _session()
     try:
         bare = _post(session, url, None)
     except requests.RequestException as error:
-        yield problem(
-            "endpoint_reachable",
-            f"{url} does not answer: {type(error).__name__}",
-            "check the DNS name, the certificate, and what stands between (NotificationsUrl, CustomDomainName)",
-        )
+        text = f"{url} does not answer: {type(error).__name__}"
+        fix = "check the DNS name, the certificate, and what stands between (NotificationsUrl, CustomDomainName)"
+        yield problem("endpoint_reachable", text, fix)
         return
     if bare not in {200, 401}:
-        fix = "401 is what Geosync answers: see that the URL leads to this site's API, stage and path included"
-        if bare >= 500:
-            fix = f"see the log of {site.outputs['NotificationsFunction']} (notification_failed)"
-        yield problem("endpoint_reachable", f"{url} answered {bare} to a notification without a token", fix)
+        yield _unexpected(site, url, bare)
         return
     yield ok("endpoint_reachable", url)
-    refused = _post(session, url, WRONG_TOKEN)
-    if bare == refused == 401:
-        yield ok("wrong_token_refused", "a missing and a wrong Authorization are answered with 401")
-    else:
-        yield problem(
-            "wrong_token_refused",
-            f"a missing token was answered with {bare}, a wrong one with {refused}: both must be 401",
-            "see what stands before the API: something puts the token into every request",
-        )
+    yield _refusal(bare, _post(session, url, WRONG_TOKEN))
     token = read_tokens(site.client("secretsmanager"), site.outputs["NotificationTokenSecretArn"])[0]
-    accepted = _post(session, url, token.decode())
-    if accepted == 200:
-        yield ok("token_accepted", "the token in NotificationTokenSecretArn is accepted")
-    else:
-        yield problem(
-            "token_accepted",
-            f"the token in NotificationTokenSecretArn was answered with {accepted}",
-            "after a change of the secret wait a minute, it is read once a minute; after 503 see the function's log",
-        )
+    yield _acceptance(_post(session, url, token.decode()))
+
+
+def _unexpected(site: StackSite, url: str, status: int) -> CheckFinding:
+    fix = "401 is what Geosync answers: see that the URL leads to this site's API, stage and path included"
+    if status >= 500:
+        fix = f"see the log of {site.outputs['NotificationsFunction']} (notification_failed)"
+    return problem("endpoint_reachable", f"{url} answered {status} to a notification without a token", fix)
+
+
+def _refusal(bare: int, wrong: int) -> CheckFinding:
+    """Judge the answers to a missing and to a wrong token."""
+    if bare == wrong == 401:
+        return ok("wrong_token_refused", "a missing and a wrong Authorization are answered with 401")
+    text = f"a missing token was answered with {bare}, a wrong one with {wrong}: both must be 401"
+    fix = "see what stands before the API: something puts the token into every request"
+    return problem("wrong_token_refused", text, fix)
+
+
+def _acceptance(status: int) -> CheckFinding:
+    """Judge the answer to the right token."""
+    if status == 200:
+        return ok("token_accepted", "the token in NotificationTokenSecretArn is accepted")
+    text = f"the token in NotificationTokenSecretArn was answered with {status}"
+    fix = "after a change of the secret wait a minute, it is read once a minute; after 503 see the function's log"
+    return problem("token_accepted", text, fix)
 
 
 def look_for_arrival(
-    primary: Site, secondaries: Sequence[Site], *, seconds: float = ARRIVAL_SECONDS
-) -> Iterator[Finding]:
+    primary: StackSite, secondaries: Sequence[StackSite], *, seconds: float = ARRIVAL_SECONDS
+) -> Iterator[CheckFinding]:
     """Post a heartbeat to the primary's endpoint and wait until it is in each secondary's table.
 
     A heartbeat takes the way of a push (endpoint, topic, queue, function, table) and makes no event: nothing is left.
     """
-    before = {site.stack: _last(site) for site in secondaries}
+    before = {site.stack: _last_heartbeat(site) for site in secondaries}
     token = read_tokens(primary.client("secretsmanager"), primary.outputs["NotificationTokenSecretArn"])[0]
-    started = time.monotonic()
+    started_s = primary.clock.monotonic_s()
     try:
         heartbeat.post(_session(), primary.outputs["NotificationsUrl"], token)
     except HeartbeatFailed as error:
@@ -83,14 +86,14 @@ def look_for_arrival(
         return
     yield ok("test_notification", f"{primary.name} took a test notification and published it")
     missing = list(secondaries)
-    while missing and time.monotonic() - started < seconds:
+    while missing and primary.clock.monotonic_s() - started_s < seconds:
         for site in list(missing):
-            if _last(site) != before[site.stack]:
+            if _last_heartbeat(site) != before[site.stack]:
                 missing.remove(site)
-                waited = time.monotonic() - started
-                yield ok("arrives_at", f"it is in the table after {waited:.2f} s", site=site.name)
+                waited_s = primary.clock.monotonic_s() - started_s
+                yield ok("arrives_at", f"it is in the table after {waited_s:.2f} s", site=site.name)
         if missing:
-            time.sleep(LOOK_EVERY)
+            primary.clock.sleep(LOOK_EVERY)
     for site in missing:
         yield problem(
             "arrives_at",
@@ -101,7 +104,7 @@ def look_for_arrival(
 
 
 def way_out(source: str) -> str:
-    """Return what to put right when the notifications of a NotificationSource are refused."""
+    """The way to put right that the notifications of a NotificationSource are refused."""
     value = "the value of NotificationTokenSecretArn"
     ways = {
         "acr": f"az acr webhook update --headers authorization=<token>, with {value}",
@@ -114,39 +117,41 @@ def way_out(source: str) -> str:
     return ways.get(source, f"put {value} into the registry's headers: {{Authorization: [<token>]}}")
 
 
-def look_at_the_registry(site: Site) -> Iterator[Finding]:
-    """Look in the log at what the registry itself sends: refused notifications, and pulls."""
-    refused = _log(site, "notification_refused", REFUSED_MINUTES)
-    if len(refused) > REFUSED_BY_CHECKS:
-        reasons = ", ".join(sorted({str(line.get("reason")) for line in refused}))
-        yield problem(
-            "registry_sends_the_token",
-            f"{len(refused)} notifications in {REFUSED_MINUTES} min were refused with 401 ({reasons}): in the "
-            "registry's log 401 Unauthorized unaccepted",
-            way_out(str(refused[-1].get("source"))),
-        )
-    else:
-        yield ok("registry_sends_the_token", f"no run of refused notifications in {REFUSED_MINUTES} min")
+def look_at_the_registry(site: StackSite) -> Iterator[CheckFinding]:
+    """Look in the log at the notifications that the registry itself sends: refused, malformed, and of pulls."""
+    yield _refused(_log(site, "notification_refused", REFUSED_MINUTES))
     malformed = _log(site, "notification_malformed", PULL_MINUTES)
     if malformed:
-        yield problem(
-            "notifications_well_formed",
-            f"{len(malformed)} in an hour were not a registry's envelope: {malformed[-1].get('problem')}",
-            "see who posts to this URL, and whether NotificationSource is what the registry is",
-        )
-    pulls = 0
-    for line in _log(site, "notification_accepted", PULL_MINUTES):
-        dropped = line.get("dropped")
-        pulls += int(dropped.get("pull", 0)) if isinstance(dropped, dict) else 0
-    if pulls:
-        yield problem(
-            "pulls_ignored",
-            f"{pulls} pull notifications arrived within an hour: pushes wait behind them in the registry's queue",
-            "add to the endpoint in the registry's configuration: "
-            "ignore: {actions: [pull], mediatypes: [application/octet-stream]}",
-        )
-    else:
-        yield ok("pulls_ignored", "no pull notification arrived within an hour")
+        text = f"{len(malformed)} in an hour were not a registry's envelope: {malformed[-1].get('problem')}"
+        fix = "see who posts to this URL, and whether NotificationSource is what the registry is"
+        yield problem("notifications_well_formed", text, fix)
+    yield _pulls(_log(site, "notification_accepted", PULL_MINUTES))
+
+
+def _refused(lines: Sequence[Mapping[str, object]]) -> CheckFinding:
+    """Judge the notifications that were refused lately."""
+    if len(lines) <= REFUSED_BY_CHECKS:
+        return ok("registry_sends_the_token", f"no run of refused notifications in {REFUSED_MINUTES} min")
+    reasons = ", ".join(sorted({str(line.get("reason")) for line in lines}))
+    text = (
+        f"{len(lines)} notifications in {REFUSED_MINUTES} min were refused with 401 ({reasons}): in the "
+        "registry's log 401 Unauthorized unaccepted"
+    )
+    return problem("registry_sends_the_token", text, way_out(str(lines[-1].get("source"))))
+
+
+def _pulls(lines: Sequence[Mapping[str, object]]) -> CheckFinding:
+    """Judge the pull notifications among those that were accepted lately."""
+    dropped = [line.get("dropped") for line in lines]
+    pulls = sum(int(counts.get("pull", 0)) for counts in dropped if isinstance(counts, dict))
+    if not pulls:
+        return ok("pulls_ignored", "no pull notification arrived within an hour")
+    return problem(
+        "pulls_ignored",
+        f"{pulls} pull notifications arrived within an hour: pushes wait behind them in the registry's queue",
+        "add to the endpoint in the registry's configuration: "
+        "ignore: {actions: [pull], mediatypes: [application/octet-stream]}",
+    )
 
 
 def _session() -> requests.Session:
@@ -161,36 +166,37 @@ def _post(session: requests.Session, url: str, token: str | None) -> int:
     return answer.status_code
 
 
-def _last(site: Site) -> int | None:
-    heartbeat = site.registry.heartbeat.read()
-    return heartbeat.sent_at if heartbeat is not None else None
+def _last_heartbeat(site: StackSite) -> int | None:
+    """The moment when the newest heartbeat at the site was sent (ms)."""
+    beat = site.sync_registry.heartbeat.read()
+    return beat.sent_at if beat is not None else None
 
 
-def _log(site: Site, event: str, minutes: int) -> list[dict[str, object]]:
+def _log(site: StackSite, event: str, minutes: int) -> list[dict[str, object]]:
     """The lines of one event name in the log of functions/notifications, within the last `minutes`."""
     return read_log(site, "NotificationsFunction", event, minutes)
 
 
-def read_log(site: Site, function: str, event: str, minutes: int) -> list[dict[str, object]]:
+def read_log(site: StackSite, function: str, event: str, minutes: int) -> list[dict[str, object]]:
     """Read the lines named `event` in a function's log, of the last `minutes`; `function` is the name of its output."""
     pages = (
         site.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName=f"/aws/lambda/{site.outputs[function]}",
-            startTime=time.time_ns() // 1_000_000 - minutes * 60_000,
+            startTime=site.clock.now_ms() - minutes * 60_000,
             filterPattern=f'"{event}"',
         )
     )
-    lines: list[dict[str, object]] = []
-    for number, page in enumerate(pages, 1):
-        for entry in page["events"]:
-            try:
-                line = json.loads(entry["message"])
-            except ValueError:
-                continue
-            if isinstance(line, dict) and line.get("message") == event:
-                lines.append(line)
-        if number == LOG_PAGES:
-            break
-    return lines
+    messages = [entry["message"] for page in islice(pages, LOG_PAGES) for entry in page["events"]]
+    lines = map(_json_object, messages)
+    return [line for line in lines if line is not None and line.get("message") == event]
+
+
+def _json_object(text: str) -> dict[str, object] | None:
+    """A log line as JSON, None for another one."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None

@@ -1,4 +1,4 @@
-"""A finding: what was looked at, how it is, and the way to fix it."""
+"""A finding of `geosync check`: the thing looked at, its state, and the way to fix it."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ Name = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One line of `geosync check`. `fix` says what to do about a problem, or about what could not be looked at."""
+class CheckFinding:
+    """One line of `geosync check`. `fix` says what to do about a problem, or about a look that failed."""
 
     name: str
     result: Result
@@ -52,35 +52,35 @@ class Finding:
     fix: str | None = None
 
 
-def ok(name: Name, text: str, *, site: str = "") -> Finding:
+def ok(name: Name, text: str, *, site: str = "") -> CheckFinding:
     """All is well. `site` is the other one that it is about."""
-    return Finding(name=_full(name, site), result="ok", text=text)
+    return CheckFinding(name=_full(name, site), result="ok", text=text)
 
 
-def problem(name: Name, text: str, fix: str, *, site: str = "") -> Finding:
+def problem(name: Name, text: str, fix: str, *, site: str = "") -> CheckFinding:
     """Something is wrong, and here is the way to fix it. `site` is the other one that it is about."""
-    return Finding(name=_full(name, site), result="problem", text=text, fix=fix)
+    return CheckFinding(name=_full(name, site), result="problem", text=text, fix=fix)
 
 
-def unknown(name: Name, text: str, fix: str) -> Finding:
-    """It could not be looked at."""
-    return Finding(name=name, result="unknown", text=text, fix=fix)
+def unknown(name: Name, text: str, fix: str) -> CheckFinding:
+    """A look failed."""
+    return CheckFinding(name=name, result="unknown", text=text, fix=fix)
 
 
-def skipped(name: Name, text: str, fix: str) -> Finding:
-    """It was not asked for; `fix` says how to ask."""
-    return Finding(name=name, result="skipped", text=text, fix=fix)
+def skipped(name: Name, text: str, fix: str) -> CheckFinding:
+    """A look was not asked for; `fix` says how to ask."""
+    return CheckFinding(name=name, result="skipped", text=text, fix=fix)
 
 
 def _full(name: Name, site: str) -> str:
     return f"{name}_{site}" if site else name
 
 
-Look = Callable[[], Iterable[Finding]]
+CheckLook = Callable[[], Iterable[CheckFinding]]
 
 
-def looks(named: Iterable[tuple[Name, Look]]) -> Iterator[Finding]:
-    """Yield what each look finds; one that AWS refuses or that fails is `unknown`, and does not keep the others."""
+def looks(named: Iterable[tuple[Name, CheckLook]]) -> Iterator[CheckFinding]:
+    """Yield the findings of each look. A look that AWS refuses or that fails is `unknown`; the others go on."""
     for name, look in named:
         try:
             yield from look()
@@ -94,7 +94,7 @@ def looks(named: Iterable[tuple[Name, Look]]) -> Iterator[Finding]:
             yield unknown(name, str(error), "see the message")
 
 
-def exit_code(findings: Iterable[Finding]) -> int:
+def exit_code(findings: Iterable[CheckFinding]) -> int:
     """0: all that was looked at is ok; 1: there is a problem; 2: none, but something could not be looked at."""
     results = {finding.result for finding in findings}
     if "problem" in results:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geosync.cli.checks.findings import Finding, Name, ok, problem
-from geosync.cli.site import Site
+from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
+from geosync.cli.site import StackSite
 from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
 from geosync.oci.deadline import Deadline
@@ -18,7 +18,7 @@ SECONDS = 30.0
 """For one registry."""
 
 
-def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
+def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFinding]:
     """Ask this site's registry and, at a secondary, the primary's for /v2/, and for `repository` if one is named.
 
     `repository` is its name at the primary.
@@ -35,7 +35,9 @@ def look(site: Site, repository: str | None = None) -> Iterator[Finding]:
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
 
 
-def _look(site: Site, name: Name, parameter: str, repository: str | None, *, writes: bool) -> Iterator[Finding]:
+def _look(
+    site: StackSite, name: Name, parameter: str, repository: str | None, *, writes: bool
+) -> Iterator[CheckFinding]:
     url = site.parameters[f"{parameter}Url"]
     arn = site.parameters.get(f"{parameter}SecretArn", "")
     deadline = Deadline()
@@ -53,22 +55,28 @@ def _look(site: Site, name: Name, parameter: str, repository: str | None, *, wri
         checked = "GET /v2/"
         if repository is not None and is_repository(repository):
             checked += f", {_tags(client, repository)}"
-    except Denied as error:
-        yield problem(
-            name, str(error), "give the account what the finding names; docs/registries.md lists it per vendor"
-        )
-    except Unauthorized as error:
-        yield problem(name, str(error), _credentials_fix(client, parameter))
-    except RegistryUnavailable as error:
-        fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
-        yield problem(name, f"{error} (asked from here)", fix)
     except RegistryError as error:
-        yield problem(name, str(error), f"check {parameter}Url, and the name of the repository")
+        yield _refusal(client, name, parameter, error)
     else:
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
         yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
     finally:
         client.close()
+
+
+def _refusal(client: Registry, name: Name, parameter: str, error: RegistryError) -> CheckFinding:
+    """The finding that a registry refuses, or does not answer."""
+    match error:
+        case Denied():
+            fix = "give the account what the finding names; docs/registries.md lists it per vendor"
+        case Unauthorized():
+            fix = _credentials_fix(client, parameter)
+        case RegistryUnavailable():
+            fix = f"check {parameter}Url; a registry in a private network must be checked from inside it"
+            return problem(name, f"{error} (asked from here)", fix)
+        case _:
+            fix = f"check {parameter}Url, and the name of the repository"
+    return problem(name, str(error), fix)
 
 
 def _tags(client: Registry, repository: str) -> str:
@@ -80,7 +88,7 @@ def _tags(client: Registry, repository: str) -> str:
     return f"the tags of {repository}"
 
 
-def secret_of(site: Site, arn: str) -> str | None:
+def secret_of(site: StackSite, arn: str) -> str | None:
     """Return the text of a registry's secret; None: it has none."""
     if not arn:
         return None

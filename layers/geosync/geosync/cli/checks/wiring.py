@@ -1,4 +1,4 @@
-"""What holds a site together in AWS: the stack, the subscription, the event sources, the schedule."""
+"""The parts that hold a site together in AWS: the stack, the subscription, the event sources, the schedule."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from geosync.cli.checks.findings import Finding, Name, ok, problem
-from geosync.cli.site import Site
+from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
+from geosync.cli.site import StackSite
 from geosync.errors import ConfigurationError
 from geosync.minute.subscription import region_of
 
 MOST_OF_AN_ERROR = 300
-"""Characters of what a function that fails says."""
+"""Characters of the error of a function that fails."""
 
 
-def look_at_the_stack(site: Site) -> Iterator[Finding]:
-    """Whether the last deployment came to its end."""
+def look_at_the_stack(site: StackSite) -> Iterator[CheckFinding]:
+    """Look whether the last deployment came to its end."""
     if site.state in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         yield ok("stack", f"{site.stack} ({site.region}) is {site.state}")
     else:
         yield problem("stack", f"{site.stack} is {site.state}", "see the stack's events, and deploy again")
 
 
-def look_at_the_topic(site: Site) -> Iterator[Finding]:
-    """At the primary: whether any secondary follows it."""
+def look_at_the_topic(site: StackSite) -> Iterator[CheckFinding]:
+    """At the primary: look whether any secondary follows it."""
     queues = [one["Endpoint"] for one in _subscriptions(site, site.outputs["TopicArn"]) if one["Protocol"] == "sqs"]
     if queues:
         names = ", ".join(queue.rpartition(":")[2] for queue in queues)
@@ -37,8 +37,8 @@ def look_at_the_topic(site: Site) -> Iterator[Finding]:
         )
 
 
-def look_at_the_subscription(site: Site) -> Iterator[Finding]:
-    """At a secondary: whether its queue follows the primary's topic, raw."""
+def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
+    """At a secondary: look whether its queue follows the primary's topic, raw."""
     topic = site.parameters.get("PrimaryTopicArn", "")
     if not topic:
         yield problem("replication_enabled", "PrimaryTopicArn is empty", "deploy with the primary's output TopicArn")
@@ -63,8 +63,8 @@ def look_at_the_subscription(site: Site) -> Iterator[Finding]:
         yield ok("subscription", "the events queue follows the primary's topic")
 
 
-def look_at_the_event_sources(site: Site) -> Iterator[Finding]:
-    """Whether functions/sync takes messages from both queues."""
+def look_at_the_event_sources(site: StackSite) -> Iterator[CheckFinding]:
+    """Look whether functions/sync takes messages from both queues."""
     pages = (
         site.client("lambda")
         .get_paginator("list_event_source_mappings")
@@ -84,8 +84,8 @@ def look_at_the_event_sources(site: Site) -> Iterator[Finding]:
             yield problem(name, f"the event source of {output.removesuffix('Url')} is {state or 'missing'}", fix)
 
 
-def look_at_the_schedule(site: Site) -> Iterator[Finding]:
-    """Whether functions/reconcile is started every minute."""
+def look_at_the_schedule(site: StackSite) -> Iterator[CheckFinding]:
+    """Look whether functions/reconcile is started every minute."""
     pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=site.stack)
     rules = [
         one["PhysicalResourceId"]
@@ -105,10 +105,10 @@ def look_at_the_schedule(site: Site) -> Iterator[Finding]:
             yield problem("schedule", f"the rule {found['Name']} is {found.get('State')}", "enable it in EventBridge")
 
 
-def look_at_reconcile(site: Site) -> Iterator[Finding]:
-    """Run functions/reconcile once more than its schedule does, and hear how each of its tasks ended."""
+def look_at_reconcile(site: StackSite) -> Iterator[CheckFinding]:
+    """Run functions/reconcile once more than its schedule does, and look at the end of each of its tasks."""
     answer = _invoke(site, "reconcile", "ReconcileFunction", {})
-    if isinstance(answer, Finding):
+    if isinstance(answer, CheckFinding):
         yield answer
         return
     failed = [f"{task} ({ended})" for task, ended in answer.items() if ended != "done"]
@@ -119,14 +119,14 @@ def look_at_reconcile(site: Site) -> Iterator[Finding]:
         yield ok("reconcile", f"done: {', '.join(answer)}")
 
 
-def look_at_sync(site: Site) -> Iterator[Finding]:
-    """Start functions/sync without a message: whether it loads, with its packages and its settings."""
+def look_at_sync(site: StackSite) -> Iterator[CheckFinding]:
+    """Start functions/sync without a message: it must load, with its packages and its settings."""
     answer = _invoke(site, "sync", "SyncFunction", {"Records": []})
-    yield answer if isinstance(answer, Finding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
+    yield answer if isinstance(answer, CheckFinding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
 
 
-def _invoke(site: Site, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | Finding:
-    """Invoke a function; its answer, or what is wrong with it."""
+def _invoke(site: StackSite, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | CheckFinding:
+    """Invoke a function; its answer, or the finding that it fails."""
     function = site.outputs[output]
     answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
     text = answer["Payload"].read().decode(errors="replace")
@@ -144,7 +144,7 @@ def _invoke(site: Site, name: Name, output: str, event: Mapping[str, Any]) -> di
     )
 
 
-def _subscriptions(site: Site, topic: str) -> list[dict[str, str]]:
+def _subscriptions(site: StackSite, topic: str) -> list[dict[str, str]]:
     client = site.client("sns", region_of(topic))
     try:
         pages = client.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
@@ -155,6 +155,6 @@ def _subscriptions(site: Site, topic: str) -> list[dict[str, str]]:
         ) from None
 
 
-def _queue_arn(site: Site, output: str = "EventsQueueUrl") -> str:
+def _queue_arn(site: StackSite, output: str = "EventsQueueUrl") -> str:
     answer = site.client("sqs").get_queue_attributes(QueueUrl=site.outputs[output], AttributeNames=["QueueArn"])
     return str(answer["Attributes"]["QueueArn"])

@@ -1,8 +1,7 @@
-"""One update of a site's stack, with the template that it has: how it ended, or that nobody can tell yet."""
+"""One update of a site's stack, with the template that it has: its end, or that nobody can tell yet."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.following import passes
-from geosync.cli.site import Site, StackName
-from geosync.errors import GeosyncError, UpdateRefused, UpdateUnderWay
+from geosync.cli.site import StackName, StackSite
+from geosync.errors import GeosyncError
 
 UPDATE_SECONDS = 1200.0
 """The longest that an update is waited for. It changes the environment of four functions: a minute or two."""
@@ -28,7 +27,17 @@ TAKES_UPDATES = {
 }
 
 
-def must_take_updates(site: Site) -> None:
+class UpdateRefused(GeosyncError):
+    """CloudFormation did not carry out the update; the stack is as it was."""
+
+
+class UpdateUnderWay(GeosyncError):
+    """An update was begun, and nobody can tell how it ends."""
+
+    retryable = True
+
+
+def must_take_updates(site: StackSite) -> None:
     """Raise UpdateRefused, with the way out, while CloudFormation takes no update of the site's stack."""
     if site.state in TAKES_UPDATES:
         return
@@ -42,7 +51,7 @@ def must_take_updates(site: Site) -> None:
     raise UpdateRefused(f"{site.stack} is {site.state}, nothing was changed: {way_out}")
 
 
-def update(site: Site, changes: Mapping[str, str], *, token: str) -> None:
+def update(site: StackSite, changes: Mapping[str, str], *, token: str) -> None:
     """Change parameters of a site's stack, and wait for the end. Raises UpdateRefused, UpdateUnderWay.
 
     The update's events carry `token` (letters, digits and hyphens): see events_of.
@@ -80,31 +89,36 @@ def update(site: Site, changes: Mapping[str, str], *, token: str) -> None:
     raise UpdateUnderWay(text)
 
 
-def wait(site: Site) -> str:
-    """Wait until no update of the site's stack is under way; the state that it is in then. Raises UpdateUnderWay."""
-    end = time.monotonic() + UPDATE_SECONDS
+def wait(site: StackSite) -> str:
+    """Wait until no update of the site's stack is under way, and return its state then. Raises UpdateUnderWay."""
+    end = site.clock.monotonic_s() + UPDATE_SECONDS
     while (state := _state(site, until=end)).endswith(UNDER_WAY):
-        if time.monotonic() > end:
+        if site.clock.monotonic_s() > end:
             raise UpdateUnderWay(f"{site.stack} is {state} for {UPDATE_SECONDS / 60:.0f} minutes")
-        time.sleep(POLL_SECONDS)
+        site.clock.sleep(POLL_SECONDS)
     return state
 
 
-def _state(site: Site, *, until: float = 0.0) -> str:
-    """The stack's state now; what passes is tried again `until` then (monotonic).
+def find_again(site: StackSite) -> StackSite:
+    """Read the site's stack again."""
+    return StackSite.find(site.access, StackName(name=site.stack, region=site.region))
+
+
+def _state(site: StackSite, *, until: float = 0.0) -> str:
+    """The stack's state now; a passing failure is tried again `until` then (monotonic seconds).
 
     Raises UpdateUnderWay when it cannot be read: an update may have been begun.
     """
     while True:
         try:
-            return Site.find(site.access, StackName(name=site.stack, region=site.region)).state
+            return find_again(site).state
         except (BotoCoreError, ClientError, GeosyncError) as error:
-            if not passes(error) or time.monotonic() > until:
+            if not passes(error) or site.clock.monotonic_s() > until:
                 raise UpdateUnderWay(f"{site.stack}: its state cannot be read: {error}") from error
-        time.sleep(POLL_SECONDS)
+        site.clock.sleep(POLL_SECONDS)
 
 
-def events_of(site: Site, token: str) -> list[dict[str, Any]] | None:
+def events_of(site: StackSite, token: str) -> list[dict[str, Any]] | None:
     """The stack's events of the update with this token, newest first; None when they cannot be read.
 
     Where there are none, no such update was begun, at least not among the newest EVENTS.
@@ -118,7 +132,7 @@ def events_of(site: Site, token: str) -> list[dict[str, Any]] | None:
 
 
 def reason(events: Sequence[Mapping[str, Any]] | None) -> str:
-    """What failed first in an update, by its events, newest first."""
+    """The first failure in an update, by its events, newest first."""
     failed = "its events say why"
     for event in events or ():
         why = event.get("ResourceStatusReason", "")
@@ -128,7 +142,7 @@ def reason(events: Sequence[Mapping[str, Any]] | None) -> str:
 
 
 def completed_at(events: Sequence[Mapping[str, Any]] | None) -> int | None:
-    """When an update was complete (ms), by its events; None when they do not say."""
+    """The moment when an update was complete (ms), by its events; None when they do not say."""
     for event in events or ():
         if event["PhysicalResourceId"] == event["StackId"] and event["ResourceStatus"] == "UPDATE_COMPLETE":
             at: datetime = event["Timestamp"]

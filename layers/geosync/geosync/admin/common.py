@@ -1,0 +1,77 @@
+"""Parts that the resources share: the parameters and the end of a page, and models of what is asked and answered.
+
+Models have GitLab's field names where GitLab has them, and the same style where it has none. Moments are RFC 3339 text
+in UTC (`…_at`). Fields named `…_timestamp`, GitLab's own, are whole seconds since the epoch; `…_seconds` are durations.
+A field that is null is not known, which is not the same as 0.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, TypeVar
+
+from aws_lambda_powertools.event_handler.openapi.params import Path, Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+PER_PAGE = 20
+MOST_PER_PAGE = 100
+PerPage = Annotated[int, Query(ge=1, le=MOST_PER_PAGE, description="Entries of a page.")]
+Cursor = Annotated[str | None, Query(max_length=2048, description="page_info.end_cursor of the page before.")]
+Id = Annotated[int, Path(ge=1, le=2**53 - 1)]
+
+Node = TypeVar("Node")
+
+MOST_REFERENCES = 500
+ReferenceName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+References = Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)]
+SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
+
+
+class AnswerModel(BaseModel):
+    """An answer has exactly the fields of its description."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RequestModel(BaseModel):
+    """A request's body; a field that is not known is a mistake of the sender's, and is named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Problem(AnswerModel):
+    """Every answer that is not a success: the message says what is wrong, and the way out."""
+
+    message: str
+
+
+class PageInfo(AnswerModel):
+    """The end of a page: to go on, ask with `cursor=end_cursor`. A page may be short, or empty, before the end."""
+
+    has_next_page: bool
+    end_cursor: str | None
+
+
+class PageModel(AnswerModel, Generic[Node]):
+    """One page of a list."""
+
+    nodes: list[Node]
+    page_info: PageInfo
+
+
+class Done(AnswerModel):
+    """An action that was carried out."""
+
+    message: str
+
+
+class Enqueued(AnswerModel):
+    """An action that was taken on. `count` is null where it is not known yet; `more`: call again for the rest."""
+
+    message: str
+    count: int | None = None
+    more: bool = False
+
+
+def page_info(end_cursor: str | None) -> PageInfo:
+    """The end of a page."""
+    return PageInfo(has_next_page=end_cursor is not None, end_cursor=end_cursor)

@@ -1,0 +1,157 @@
+"""The geo events that a primary took, and what operators did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+
+from geosync.admin import cursors
+from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
+from geosync.admin.http import HttpRefusal
+from geosync.admin.site import AdminSite
+from geosync.messages import event_log
+from geosync.messages.event_log import EVERYTHING, Filter
+from geosync.messages.geo_event import EventName
+from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
+from geosync.operating.moments import moment
+
+RepositoryName = Annotated[
+    str | None, Query(max_length=MAX_REPOSITORY_LENGTH, description="Only those of this container repository.")
+]
+WantedEvent = Annotated[EventName | None, Query(description="Only these events.")]
+
+
+class GeoEventModel(AnswerModel):
+    """A notification's event as the primary took it, or (`unusable`) why it could not be used."""
+
+    id: str
+    outcome: str
+    event_name: str | None
+    replicable_name: str | None
+    repository: str | None
+    tag: str | None
+    digest: str | None
+    media_type: str | None
+    source: str | None
+    correlation_id: str | None
+    reason: str | None
+    occurred_at: str | None
+    created_at: str
+
+
+class GeoEventPage(PageModel[GeoEventModel]):
+    """Events, newest first. With a filter, a page reads so many at most that it may be short although there are more.
+
+    `examined` were read, back to `looked_back_to`. `message`, of a page without events: what that means.
+    """
+
+    examined: int
+    looked_back_to: str
+    message: str | None
+
+
+class AuditEvent(AnswerModel):
+    """An operator's action, or its refusal. `count`: the number of refusals of a minute that are told together."""
+
+    id: str
+    action: str
+    who: str
+    outcome: str
+    status: int | None
+    detail: str | None
+    source: str | None
+    count: int
+    created_at: str
+
+
+class EventRoutes:
+    """Shows the event log and the audit log."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self._site = site
+
+    def list_events(
+        self,
+        repository: RepositoryName = None,
+        event_name: WantedEvent = None,
+        per_page: PerPage = PER_PAGE,
+        cursor: Cursor = None,
+    ) -> GeoEventPage:
+        """A page of the events that this site took."""
+        if repository is not None and not is_repository(repository):
+            raise HttpRefusal(400, f"repository: {json.dumps(repository)} cannot be the name of a container repository")
+        wanted = Filter(repository=repository or "", event_name=event_name or "")
+        found, end = _page(self._site, "", per_page, cursor, wanted)
+        kept_since = self._site.clock.now_ms() - self._site.events.retention_ms
+        back_to = moment(found.following.received_at if found.following else kept_since)
+        return GeoEventPage(
+            nodes=[_event(entry) for entry in found.entries],
+            page_info=page_info(end),
+            examined=found.examined,
+            looked_back_to=back_to,
+            message=_nothing(self._site, wanted, found, back_to) if not found.entries else None,
+        )
+
+    def list_audit_events(self, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[AuditEvent]:
+        """A page of what operators did here."""
+        found, end = _page(self._site, event_log.AUDIT, per_page, cursor)
+        return PageModel[AuditEvent](nodes=[_audit(entry) for entry in found.entries], page_info=page_info(end))
+
+
+def _page(
+    site: AdminSite, kind: str, limit: int, cursor: str | None, wanted: Filter = EVERYTHING
+) -> tuple[event_log.Page, str | None]:
+    """A page of the log, and the cursor of the next one."""
+    name = " ".join(("events", kind, wanted.repository, wanted.event_name))
+    position = cursors.decode(name, cursor, int, str)
+    before = event_log.Before(received_at=position[0], id=position[1]) if position else None
+    found = site.events.page(now=site.clock.now_ms(), limit=limit, before=before, kind=kind, wanted=wanted)
+    following = found.following
+    end = cursors.encode(name, following.received_at, following.id) if following is not None else None
+    return found, end
+
+
+def _nothing(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: str) -> str:
+    """The meaning of a page that has no event."""
+    what = f"no {f'{wanted.event_name} ' if wanted.event_name else ''}event"
+    what += f" of {wanted.repository}" if wanted.repository else ""
+    if found.following is not None:
+        return f"{what} among the {found.examined} that were read, back to {back_to}: there may be older ones"
+    message = f"{what} in the log of {site.name}, which goes back to {back_to}"
+    return message if site.is_primary else f"{message}; it is a secondary, and the log of its primary has the events"
+
+
+def _event(entry: Mapping[str, Any]) -> GeoEventModel:
+    claims = entry.get("claims") or {}
+    return GeoEventModel(
+        id=entry["id"],
+        outcome=str(entry.get("outcome", "")),
+        event_name=entry.get("event_name"),
+        replicable_name=entry.get("replicable_name"),
+        repository=entry.get("repository") or claims.get("repository"),
+        tag=entry.get("tag") or claims.get("tag"),
+        digest=entry.get("digest") or claims.get("digest"),
+        media_type=entry.get("media_type"),
+        source=entry.get("source"),
+        correlation_id=entry.get("correlation_id"),
+        reason=entry.get("reason"),
+        occurred_at=entry.get("occurred_at"),
+        created_at=moment(entry["received_at"]),
+    )
+
+
+def _audit(entry: Mapping[str, Any]) -> AuditEvent:
+    return AuditEvent(
+        id=entry["id"],
+        action=str(entry.get("action", "")),
+        who=str(entry.get("who", "")),
+        outcome=str(entry.get("outcome", "")),
+        status=entry.get("status"),
+        detail=entry.get("detail") or None,
+        source=entry.get("source") or None,
+        count=entry.get("count", 1),
+        created_at=moment(entry["received_at"]),
+    )

@@ -1,0 +1,156 @@
+"""Findings of comparisons, tags missing at the primary or extra here: see, adopt, keep, let deletes go on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from geosync.admin import cursors
+from geosync.admin.common import (
+    PER_PAGE,
+    AnswerModel,
+    Cursor,
+    Done,
+    Enqueued,
+    Id,
+    PageModel,
+    PerPage,
+    References,
+    RequestModel,
+    page_info,
+)
+from geosync.admin.http import HttpRefusal
+from geosync.admin.site import AdminSite
+from geosync.oci.references import is_tag
+from geosync.operating import deletions
+from geosync.operating.deletions import Kind
+from geosync.operating.moments import moment, optional_moment
+from geosync.sync_registry.site.findings import Finding
+
+MOST_NAMED = 5
+"""Tags that the message of an action names."""
+WantedKind = Annotated[Kind | None, Query(description="Only those with missing, or with extra tags.")]
+Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+
+
+class FindingModel(AnswerModel):
+    """The findings of the last comparison of a repository: tags missing at the primary, and extra ones here.
+
+    Without those that an operator adopted or kept since.
+    """
+
+    id: int | None = Field(description="The container repository's, for adopt and keep.")
+    name: str
+    found_at: str | None = Field(description="null: nothing is missing or extra.")
+    tags_count: int = Field(description="Tags that Geosync put here, or saw equal.")
+    missing_count: int
+    missing: list[str] = Field(description="At most 50 of them.")
+    extra_count: int
+    extra: list[str] = Field(description="At most 50 of them.")
+    gone: bool = Field(description="The primary does not know the repository at all.")
+
+
+class TagsOf(RequestModel):
+    """Tags of a repository; none named: all."""
+
+    tags: References = Field(default=[])
+
+
+class Deletes(AnswerModel):
+    """The breaker: suspended when so much is missing at the primary that the primary is the one to be doubted."""
+
+    policy: Literal["propagate", "keep"] = Field(description="keep: this site removes nothing (the parameter Deletes).")
+    suspended: bool
+    suspended_at: str | None
+    reason: str | None
+
+
+class FindingRoutes:
+    """Shows findings and the breaker, and takes an operator's decisions about them."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self._site = site
+
+    def list_findings(
+        self, kind: WantedKind = None, prefix: Prefix = "", per_page: PerPage = PER_PAGE, cursor: Cursor = None
+    ) -> PageModel[FindingModel]:
+        """A page of repositories with findings."""
+        sync_registry, list_name = self._site.sync_registry, f"findings {prefix}"
+        position = cursors.decode(list_name, cursor, str)
+        after = position[0] if position else ""
+        found = deletions.page(sync_registry, kind=kind, prefix=prefix, after=after, limit=per_page)
+        ids = sync_registry.listing.ids(one.repository for one in found.found)
+        end = cursors.encode(list_name, found.after) if found.after is not None else None
+        nodes = [_finding(one, ids.get(one.repository)) for one in found.found]
+        return PageModel[FindingModel](nodes=nodes, page_info=page_info(end))
+
+    def show_findings(self, number: Id) -> FindingModel:
+        """The findings of one repository."""
+        name = self._site.repository(number)
+        found = deletions.of(self._site.sync_registry, name)
+        return _finding(found or Finding(repository=name, found_at=0), number)
+
+    def adopt(self, number: Id, asked: TagsOf) -> Enqueued:
+        """Treat extra tags as Geosync's own."""
+        site = self._site
+        site.must_be_secondary("adopt")
+        if site.settings.deletes == "keep":
+            raise HttpRefusal(409, f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
+        name = site.repository(number)
+        deletions.adopt(site.sync_registry, site.sqs, site.settings.work_queue_url, name, _tags(asked))
+        what = _named(asked) or "what is extra"
+        return Enqueued(message=f"{site.name} asks the primary for {what} of {name}, and removes what it does not have")
+
+    def keep(self, number: Id, asked: TagsOf) -> Enqueued:
+        """Cancel the deletion of tags."""
+        site = self._site
+        site.must_be_secondary("keep")
+        name = site.repository(number)
+        deletions.keep(site.sync_registry, site.sqs, site.settings.work_queue_url, name, _tags(asked))
+        return Enqueued(message=f"{_named(asked) or 'What is missing'} of {name} stays at {site.name}")
+
+    def show_deletes(self) -> Deletes:
+        """The breaker."""
+        state = self._site.sync_registry.breaker.state()
+        return Deletes(
+            policy=self._site.settings.deletes,
+            suspended=state.suspended,
+            suspended_at=optional_moment(state.suspended_at),
+            reason=state.reason,
+        )
+
+    def resume_deletes(self) -> Done:
+        """Accept what is missing as gone for good."""
+        site = self._site
+        site.must_be_secondary("deletes resume")
+        if deletions.resume(site.sync_registry):
+            return Done(message=f"{site.name}: the next comparison removes what was found missing until now")
+        return Done(message=f"{site.name}: nothing was suspended; what was found missing needs no second comparison")
+
+
+def _tags(asked: TagsOf) -> list[str]:
+    if not all(map(is_tag, asked.tags)):
+        raise HttpRefusal(400, "tags: one of them is no tag")
+    return asked.tags
+
+
+def _named(asked: TagsOf) -> str:
+    """The tags as a message names them, "" for all."""
+    more = f" and {len(asked.tags) - MOST_NAMED} more" if len(asked.tags) > MOST_NAMED else ""
+    return ", ".join(asked.tags[:MOST_NAMED]) + more
+
+
+def _finding(found: Finding, number: int | None) -> FindingModel:
+    return FindingModel(
+        id=number,
+        name=found.repository,
+        found_at=moment(found.found_at) if found.found_at else None,
+        tags_count=found.of,
+        missing_count=found.missing,
+        missing=list(found.missing_names),
+        extra_count=found.extra,
+        extra=list(found.extra_names),
+        gone=found.gone,
+    )

@@ -1,0 +1,331 @@
+"""Container repositories: the list, one of them, its tags; resync and reverify."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from geosync.admin import cursors
+from geosync.admin.common import (
+    PER_PAGE,
+    AnswerModel,
+    Cursor,
+    Enqueued,
+    Id,
+    PageModel,
+    PerPage,
+    References,
+    RequestModel,
+    page_info,
+)
+from geosync.admin.http import HttpRefusal
+from geosync.admin.site import AdminSite
+from geosync.errors import MalformedMessage
+from geosync.oci.references import is_repository
+from geosync.operating import actions, repositories
+from geosync.operating.moments import moment, optional_moment
+from geosync.operating.repositories import RowDetail, RowFilter, TagState
+from geosync.sync_registry.items import Owed, Row
+from geosync.verifying import reverify
+
+MOST_OWED_SHOWN = 20
+State = Literal["pending", "started", "synced", "failed"]
+VerificationState = Literal["pending", "started", "succeeded", "failed", "disabled"]
+STATES: tuple[State, ...] = ("pending", "started", "synced", "failed")
+VERIFICATION_STATES: tuple[VerificationState, ...] = ("pending", "started", "succeeded", "failed", "disabled")
+
+
+class ContainerRepository(AnswerModel):
+    """A row of the sync registry. `name` is the repository's at the primary."""
+
+    id: int | None
+    container_repository_id: int | None
+    model_record_id: int | None
+    name: str
+    state: State
+    retry_count: int
+    retry_at: str | None
+    last_sync_failure: str | None
+    last_synced_at: str | None
+    created_at: str | None
+    missing_on_primary: bool
+    verification_state: VerificationState
+    verification_started_at: str | None
+    verified_at: str | None
+    verification_retry_at: str | None
+    verification_retry_count: int
+    verification_failure: str | None
+    verification_checksum: str | None
+    verification_checksum_mismatched: str | None
+    checksum_mismatch: bool
+
+
+class ContainerRepositoryPage(PageModel[ContainerRepository]):
+    """Rows by name. With a filter by state, a page reads `examined` rows and may be short although there are more."""
+
+    examined: int
+    unreadable: list[str] = Field(description="Rows that cannot be read, with what is wrong with them.")
+
+
+class OwedReferenceModel(AnswerModel):
+    """A tag, a digest or (`*`) the whole repository that is owed. `retry_at` is null while it is parked."""
+
+    reference: str
+    owed_since: str
+    lag_seconds: int
+    attempts: int
+    retry_at: str | None
+    failure: str | None
+    parked: bool
+
+
+class ContainerRepositoryDetail(ContainerRepository):
+    """A row, and what is owed in its repository: the oldest first, at most 20."""
+
+    held: bool = Field(description="Whether somebody works on it now.")
+    owed_count: int
+    failed_count: int
+    more_owed: bool = Field(description="There is more owed than the counts say.")
+    lag_seconds: int = Field(description="For how long the oldest reference is owed; 0: nothing is.")
+    owed: list[OwedReferenceModel]
+
+
+class TagModel(AnswerModel):
+    """A tag on both sides as far as this site knows without asking either registry; a digest that is null is not known.
+
+    `pending`: it is owed, `failed`: it is owed and has failed, `synced`: it was seen here as the primary has it, or
+    had it before it went `missing_since`.
+    """
+
+    name: str
+    state: Literal["pending", "synced", "failed"]
+    primary_digest: str | None
+    secondary_digest: str | None
+    looked_at: str | None = Field(description="When the primary was last asked for it.")
+    seen_at: str | None = Field(description="When it was last seen here.")
+    missing_since: str | None = Field(description="When a comparison first found that the primary has it no more.")
+    owed_since: str | None
+    lag_seconds: int
+    attempts: int
+    retry_at: str | None
+    failure: str | None
+    parked: bool
+
+
+class ResyncOne(RequestModel):
+    """References to make equal to the primary's; none named: the whole repository. `keep`: remove no tag meanwhile."""
+
+    references: References = Field(default=[])
+    keep: bool = False
+
+
+class Many(RequestModel):
+    """`failed`: what has failed (to resync: each reference, parked too; to reverify: each repository). `all`: all."""
+
+    scope: Literal["all", "failed"]
+
+
+WantedState = Annotated[State | None, Query(description="Only rows in this state.")]
+WantedVerification = Annotated[VerificationState | None, Query()]
+Name = Annotated[str | None, Query(max_length=255, description="Only the repository of this name.")]
+Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+
+
+class RepositoryRoutes:
+    """Shows container repositories, and has them resynced and verified."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self._site = site
+
+    def list_repositories(  # noqa: PLR0917 - by name, from the query
+        self,
+        state: WantedState = None,
+        verification_state: WantedVerification = None,
+        name: Name = None,
+        prefix: Prefix = "",
+        per_page: PerPage = PER_PAGE,
+        cursor: Cursor = None,
+    ) -> ContainerRepositoryPage:
+        """A page of rows."""
+        wanted = _filter(prefix, state, verification_state)
+        if name is not None:
+            return _named(self._site, name, wanted)
+        position = cursors.decode(f"repositories {prefix}", cursor, str)
+        after = position[0] if position else ""
+        found = repositories.page(self._site.sync_registry, wanted, limit=per_page, after=after)
+        end = cursors.encode(f"repositories {prefix}", found.cursor) if found.cursor is not None else None
+        return ContainerRepositoryPage(
+            nodes=[_repository(row) for row in found.rows],
+            page_info=page_info(end),
+            examined=found.examined,
+            unreadable=[str(error) for error in found.corrupt],
+        )
+
+    def show_repository(self, number: Id) -> ContainerRepositoryDetail:
+        """One row, and what is owed in its repository."""
+        name = self._site.repository(number)
+        detail = repositories.detail(self._site.sync_registry, name, clock=self._site.clock)
+        if detail is None:
+            raise HttpRefusal(404, f"{name} has no row any more")
+        return _detail(detail)
+
+    def list_tags(self, number: Id, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[TagModel]:
+        """A page of a repository's tags."""
+        position = cursors.decode(f"tags {number}", cursor, str)
+        name, after = self._site.repository(number), position[0] if position else ""
+        found, end = repositories.tags(self._site.sync_registry, name, limit=per_page, after=after)
+        now = self._site.clock.now_ms()
+        return PageModel[TagModel](
+            nodes=[_tag(tag, now) for tag in found],
+            page_info=page_info(cursors.encode(f"tags {number}", end) if end is not None else None),
+        )
+
+    def resync_repository(self, number: Id, asked: ResyncOne) -> Enqueued:
+        """Make a repository, or some of its tags and digests, equal to the primary's."""
+        site = self._site
+        site.must_be_secondary("resync")
+        name = site.repository(number)
+        try:
+            references = [actions.reference(text) for text in asked.references]
+        except MalformedMessage as error:
+            raise HttpRefusal(400, f"references: one of them is {error}") from None
+        actions.resync(site.sqs, site.settings.work_queue_url, name, references, keep=asked.keep)
+        return Enqueued(message=f"Registry entry of {name} enqueued to be resynced", count=len(references) or None)
+
+    def resync_many(self, asked: Many) -> Enqueued:
+        """Resync everything, or everything that has failed."""
+        self._site.must_be_secondary("resync")
+        return self._resync_failed() if asked.scope == "failed" else self._resync_all()
+
+    def reverify_repository(self, number: Id) -> Enqueued:
+        """Verify a repository."""
+        site = self._site
+        site.must_be_secondary("reverify")
+        name = site.repository(number)
+        reverify.reverify(site.sqs, site.settings.work_queue_url, name)
+        return Enqueued(message=f"Registry entry of {name} enqueued to be reverified; what is owed is synced first")
+
+    def reverify_many(self, asked: Many) -> Enqueued:
+        """Verify everything that is synced, or everything whose verification failed."""
+        self._site.must_be_secondary("reverify")
+        reverify.reverify_all(self._site.sqs, self._site.settings.work_queue_url, asked.scope)
+        what = "All synced repositories" if asked.scope == "all" else "All whose verification failed"
+        return Enqueued(message=f"{what} are enqueued to be reverified")
+
+    def _resync_failed(self) -> Enqueued:
+        failed = actions.resync_failed(self._site.sync_registry)
+        message = f"{failed.marked} failed references enqueued to be resynced"
+        return Enqueued(message=message, count=failed.marked, more=failed.more)
+
+    def _resync_all(self) -> Enqueued:
+        site = self._site
+        walk = actions.resync_all(site.sync_registry, site.sqs, site.settings.work_queue_url, now=site.clock.now_ms())
+        if walk is None:
+            return Enqueued(message="All repositories of the primary's catalogue are enqueued to be resynced")
+        message = f"A resync of everything is under way since {moment(walk.started_at)}"
+        return Enqueued(message=message, count=walk.repositories)
+
+
+def _filter(prefix: str, state: State | None, verification_state: VerificationState | None) -> RowFilter:
+    return RowFilter(
+        prefix=prefix,
+        state=str(STATES.index(state)) if state is not None else None,
+        verification_state=(
+            str(VERIFICATION_STATES.index(verification_state)) if verification_state is not None else None
+        ),
+    )
+
+
+def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepositoryPage:
+    """The one row with this name, if the filters take it."""
+    if not is_repository(name):
+        raise HttpRefusal(400, "name is not the name of a container repository")
+    row = site.sync_registry.row(name)
+    nodes = [_repository(row)] if row is not None and wanted.takes(row) and name.startswith(wanted.prefix) else []
+    return ContainerRepositoryPage(nodes=nodes, page_info=page_info(None), examined=int(row is not None), unreadable=[])
+
+
+def _repository(row: Row) -> ContainerRepository:
+    return ContainerRepository(
+        id=row.id,
+        container_repository_id=row.container_repository_id,
+        model_record_id=row.container_repository_id,
+        name=row.repository,
+        state=STATES[int(row.state)],
+        retry_count=row.retry_count,
+        retry_at=optional_moment(row.retry_at),
+        last_sync_failure=row.last_sync_failure,
+        last_synced_at=optional_moment(row.last_synced_at),
+        created_at=optional_moment(row.created_at),
+        missing_on_primary=row.missing_on_primary,
+        verification_state=VERIFICATION_STATES[int(row.verification_state)],
+        verification_started_at=optional_moment(row.verification_started_at),
+        verified_at=optional_moment(row.verified_at),
+        verification_retry_at=optional_moment(row.verification_retry_at),
+        verification_retry_count=row.verification_retry_count,
+        verification_failure=row.verification_failure,
+        verification_checksum=row.verification_checksum,
+        verification_checksum_mismatched=row.verification_checksum_mismatched,
+        checksum_mismatch=row.checksum_mismatch,
+    )
+
+
+def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
+    return ContainerRepositoryDetail(
+        **dict(_repository(detail.row)),
+        held=detail.row.leased(detail.at),
+        owed_count=len(detail.owed),
+        failed_count=detail.failed,
+        more_owed=detail.more_owed,
+        lag_seconds=_lag(detail.owed_since, detail.at),
+        owed=[_owed(owed, detail.at) for owed in detail.owed[:MOST_OWED_SHOWN]],
+    )
+
+
+def _owed(owed: Owed, now: int) -> OwedReferenceModel:
+    return OwedReferenceModel(
+        reference=str(owed.reference),
+        owed_since=moment(owed.owed_since),
+        lag_seconds=_lag(owed.owed_since, now),
+        attempts=owed.attempts,
+        retry_at=optional_moment(owed.due),
+        failure=owed.failure,
+        parked=owed.parked,
+    )
+
+
+def _tag(tag: TagState, now: int) -> TagModel:
+    seen = tag.seen
+    return TagModel(
+        name=tag.name,
+        primary_digest=tag.primary_digest,
+        secondary_digest=tag.secondary_digest,
+        looked_at=optional_moment(seen.looked_at) if seen is not None else None,
+        seen_at=optional_moment(seen.seen_at) if seen is not None else None,
+        missing_since=optional_moment(seen.missing_since) if seen is not None else None,
+        **(_NOTHING_OWED if tag.owed is None else _owed_of_tag(tag.owed, now)),
+    )
+
+
+_NOTHING_OWED: dict[str, Any] = {
+    "state": "synced",
+    "owed_since": None,
+    "lag_seconds": 0,
+    "attempts": 0,
+    "retry_at": None,
+    "failure": None,
+    "parked": False,
+}
+"""Fields of a tag of which nothing is owed."""
+
+
+def _owed_of_tag(owed: Owed, now: int) -> dict[str, Any]:
+    """Fields of a tag that is owed."""
+    shown = _owed(owed, now).model_dump(exclude={"reference"})
+    return {"state": "failed" if owed.failure is not None else "pending", **shown}
+
+
+def _lag(since: int | None, now: int) -> int:
+    return max(now - since, 0) // 1000 if since is not None else 0

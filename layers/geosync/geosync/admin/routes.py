@@ -1,0 +1,250 @@
+"""All routes of the admin API in one table: method, path, the function that answers, the documented answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aws_lambda_powertools.event_handler import APIGatewayRestResolver
+
+from geosync.admin.common import Problem
+from geosync.admin.current import CurrentRequest
+from geosync.admin.gate import REPORT, SIGN_IN, SIGN_OUT, Gate
+from geosync.admin.http import JSON
+from geosync.admin.resources.dead_letters import LETTERS, DeadLetterRoutes
+from geosync.admin.resources.events import EventRoutes
+from geosync.admin.resources.findings import FindingRoutes
+from geosync.admin.resources.repositories import RepositoryRoutes
+from geosync.admin.resources.session import SessionRoutes
+from geosync.admin.resources.sites import SITES, SiteRoutes
+from geosync.admin.resources.state import StateRoutes
+from geosync.admin.site import AdminSite
+
+OPENAPI = "/api/v4/openapi.json"
+GEO = "/api/v4/geo"
+REPOSITORIES = f"{GEO}/container_repositories"
+REPOSITORY = f"{REPOSITORIES}/<number>"
+LOOKS = (400,)
+LOOKS_AT_ONE = (400, 404)
+ACTS = (400, 403, 409, 413, 415)
+ACTS_ON_ONE = (400, 403, 404, 409, 413, 415)
+_TEXTS = {
+    400: "Not understood: the message names what is wrong.",
+    401: "No valid token or session.",
+    403: "The token may not do this, or the CSRF token is missing.",
+    404: "There is no such thing here.",
+    409: "This site cannot do this, or not now: the message says why.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    500: "A fault of the API's; its log says which.",
+    503: "AWS did not answer, or refused: nothing is half done, ask again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `problems` are the statuses that are documented beside the success (see `_answers`)."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    respond: Callable[..., Any]
+    summary: str
+    problems: tuple[int, ...] = ()
+    success: int = 200
+    """202 for an action that is done soon, not at once."""
+
+
+def register(
+    app: APIGatewayRestResolver, site: AdminSite, gate: Gate, current: CurrentRequest, describe: Callable[[], Any]
+) -> None:
+    """Add all routes; `describe` answers with the API's own description."""
+    for tag, routes in _table(site, gate, current, describe):
+        for route in routes:
+            app.route(
+                route.path,
+                method=route.method,
+                summary=route.summary,
+                tags=[tag],
+                responses=_answers(route),
+                status_code=route.success,
+            )(route.respond)
+
+
+def _table(
+    site: AdminSite, gate: Gate, current: CurrentRequest, describe: Callable[[], Any]
+) -> Iterator[tuple[str, tuple[Route, ...]]]:
+    """The routes of each resource, under the name that the description gives the resource."""
+    sites = SiteRoutes(site, current)
+    yield (
+        "sites",
+        (
+            Route("GET", SITES, sites.list_sites, "The sites that this one knows"),
+            Route("GET", f"{SITES}/status", sites.list_statuses, "The status of each site"),
+            Route("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
+            Route("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
+            Route("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
+            Route("DELETE", f"{SITES}/<number>", sites.remove_site, "Expect a site no more", ACTS_ON_ONE),
+            Route(
+                "POST",
+                REPORT,
+                sites.take_report,
+                "A secondary's status, by itself, with its own report token",
+                (400, 409, 413, 415),
+                202,
+            ),
+        ),
+    )
+    repositories = RepositoryRoutes(site)
+    yield (
+        "container repositories",
+        (
+            Route("GET", REPOSITORIES, repositories.list_repositories, "The rows of the sync registry, by name", LOOKS),
+            Route(
+                "GET",
+                REPOSITORY,
+                repositories.show_repository,
+                "One row, and what is owed in its repository",
+                LOOKS_AT_ONE,
+            ),
+            Route(
+                "GET", f"{REPOSITORY}/tags", repositories.list_tags, "A repository's tags on both sides", LOOKS_AT_ONE
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORY}/resync",
+                repositories.resync_repository,
+                "Make a repository, or some of its tags and digests, equal to the primary's now",
+                ACTS_ON_ONE,
+                202,
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORIES}/resync",
+                repositories.resync_many,
+                "Resync everything, or everything that has failed",
+                ACTS,
+                202,
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORY}/reverify",
+                repositories.reverify_repository,
+                "Verify a repository now",
+                ACTS_ON_ONE,
+                202,
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORIES}/reverify",
+                repositories.reverify_many,
+                "Verify everything that is synced, or everything whose verification failed",
+                ACTS,
+                202,
+            ),
+        ),
+    )
+    findings = FindingRoutes(site)
+    yield (
+        "missing and extra",
+        (
+            Route(
+                "GET",
+                f"{GEO}/findings",
+                findings.list_findings,
+                "Repositories with tags that are missing at the primary, or extra here",
+                LOOKS,
+            ),
+            Route(
+                "GET", f"{REPOSITORY}/findings", findings.show_findings, "The findings of one repository", LOOKS_AT_ONE
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORY}/adopt",
+                findings.adopt,
+                "Treat extra tags (none named: all) as Geosync's own: those that the primary has not are removed",
+                ACTS_ON_ONE,
+                202,
+            ),
+            Route(
+                "POST",
+                f"{REPOSITORY}/keep",
+                findings.keep,
+                "Cancel the deletion of tags (none named: of all that are missing): they stay, as extra ones",
+                ACTS_ON_ONE,
+                202,
+            ),
+            Route(
+                "GET", f"{GEO}/deletes", findings.show_deletes, "Whether deletes by comparison are suspended, and why"
+            ),
+            Route(
+                "POST",
+                f"{GEO}/deletes/resume",
+                findings.resume_deletes,
+                "Accept that what is missing is gone for good: the next comparison removes it here",
+                ACTS,
+            ),
+        ),
+    )
+    letters = DeadLetterRoutes(site, current)
+    yield (
+        "dead letters",
+        (
+            Route("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why", LOOKS),
+            Route("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", LOOKS_AT_ONE),
+            Route(
+                "POST",
+                f"{LETTERS}/replay",
+                letters.replay_letters,
+                "Send messages back to the queue that they came from",
+                (400, 403, 413, 415),
+                202,
+            ),
+            Route("POST", f"{LETTERS}/discard", letters.discard_letters, "Give messages up, with a reason", ACTS),
+        ),
+    )
+    events = EventRoutes(site)
+    yield (
+        "events",
+        (
+            Route(
+                "GET", f"{GEO}/events", events.list_events, "The geo events that this site took, newest first", LOOKS
+            ),
+            Route(
+                "GET", f"{GEO}/audit_events", events.list_audit_events, "What operators did here, newest first", LOOKS
+            ),
+        ),
+    )
+    state = StateRoutes(site)
+    yield (
+        "this site",
+        (
+            Route(
+                "GET",
+                f"{GEO}/backfill",
+                state.show_backfill,
+                "The progress of the walk through the primary's catalogue",
+            ),
+            Route("POST", f"{GEO}/pause", state.pause, "Stop syncing; events are still marked", ACTS),
+            Route("POST", f"{GEO}/resume", state.resume, "Go on after a pause", ACTS),
+        ),
+    )
+    session = SessionRoutes(site, gate, current)
+    yield (
+        "session",
+        (
+            Route("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (400, 413, 415)),
+            Route("POST", SIGN_OUT, session.sign_out, "End the session in this browser", (403,)),
+            Route("GET", "/api/v4/session", session.show_session, "Who asks, and what for"),
+            Route("GET", OPENAPI, describe, "This description"),
+        ),
+    )
+
+
+def _answers(route: Route) -> dict[int, Any]:
+    """The documented answers: the success, the problems, and 401, 500 and 503, which can come from every route."""
+    done = "Done." if route.success == 200 else "Taken on; it is done soon."
+    found: dict[int, Any] = {route.success: {"description": done}}
+    for status in sorted({*route.problems, 401, 500, 503}):
+        found[status] = {"description": _TEXTS[status], "content": {JSON: {"model": Problem}}}
+    return found

@@ -1,0 +1,118 @@
+"""`geosync follow`: a site becomes a secondary of another primary."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import click
+
+from geosync.cli.failover.quiet_update import confirm, quiet_update
+from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
+from geosync.cli.output import age
+from geosync.cli.site import Chosen, StackName, StackSite
+from geosync.cli.sites import key_of
+from geosync.errors import ConfigurationError
+from geosync.messages import event_log
+
+NO_SECRET = "none"  # noqa: S105 - the word for none
+
+
+@click.command(short_help="Make this site a secondary of another primary.")
+@click.argument("primary", metavar="STACK[@REGION]")
+@click.option("--registry-url", metavar="URL", help="The primary's registry as this site reaches it (default: as it).")
+@click.option(
+    "--registry-secret",
+    metavar="ARN",
+    default="",
+    help="The secret in this site's region with credentials for it; none if this site needs none.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def follow(
+    choose: Callable[[], Chosen], primary: str, registry_url: str | None, registry_secret: str, yes: bool
+) -> None:
+    """Make this site a secondary of the primary STACK: after a promotion, or when an old primary comes back.
+
+    Everything is compared anew. What only this site has stays: nothing that was here under another primary is removed.
+    """
+    chosen = choose()
+    site = chosen.site()
+    must_take_updates(site)
+    leader = _leader(chosen, site, primary)
+    changes = {
+        "SiteRole": "secondary",
+        "PrimaryTopicArn": leader.outputs["TopicArn"],
+        "PrimaryRegistryUrl": _checked_url(registry_url) or leader.parameters["LocalRegistryUrl"],
+        "PrimaryRegistrySecretArn": _secret(site, leader, registry_secret),
+        "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
+        "PrimaryAdminUrl": leader.outputs["AdminUrl"],
+    }
+    if not yes:
+        _ask(site, leader)
+    # The new primary shows this site from now on; without harm if the update does not come about.
+    leader.sync_registry.sites.add(
+        name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now=site.clock.now_ms()
+    )
+    quiet_update(site, f"following {leader.name}", changes, say=True)
+    site.sync_registry.promotions.forget()
+    # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
+    site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
+    _tell(site, leader)
+
+
+def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
+    """The site to follow; raises ConfigurationError when it cannot be followed."""
+    leader = StackSite.find(chosen.access, StackName.parse(primary))
+    if leader.name == site.name:
+        raise ConfigurationError(f"{site.name} cannot follow itself")
+    if not leader.is_primary:
+        raise ConfigurationError(f"{leader.name} is no primary: geosync --stack {leader.stack} promote makes it one")
+    if leader.state.endswith(UNDER_WAY):
+        raise ConfigurationError(f"{leader.stack} is {leader.state}: try again when it has become the primary")
+    return leader
+
+
+def _checked_url(url: str | None) -> str | None:
+    if url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", url):
+        raise click.BadParameter("must be http(s)://host or http(s)://host:port", param_hint="--registry-url")
+    return url
+
+
+def _secret(site: StackSite, leader: StackSite, given: str) -> str:
+    """The ARN that the site needs; raises UsageError when it is missing, and BadParameter for one that cannot be."""
+    if not given and leader.parameters.get("LocalRegistrySecretArn"):
+        raise click.UsageError(
+            f"the registry of {leader.name} asks for credentials: --registry-secret ARN, or "
+            f"--registry-secret {NO_SECRET} if {site.name} may read it without"
+        )
+    if not given or given == NO_SECRET:
+        return ""
+    if not re.fullmatch(rf"arn:aws[a-z-]*:secretsmanager:{re.escape(site.region)}:[0-9]{{12}}:secret:\S+", given):
+        raise click.BadParameter(f"must be the ARN of a secret in {site.region}", param_hint="--registry-secret")
+    return given
+
+
+def _ask(site: StackSite, leader: StackSite) -> None:
+    """Ask whether to go on; raises SystemExit."""
+    if site.is_primary:
+        _compare_last_pushes(site, leader)
+    was = " (it is a primary now)" if site.is_primary else ""
+    confirm(site, f"{site.name}{was} follows {leader.name}")
+
+
+def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
+    """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
+    now = site.clock.now_ms()
+    for one in (site, leader):
+        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now=now)
+        taken = f"{age(last.received_at, now)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
+        click.echo(f"The last push that {one.name} published came {taken}.")
+    click.echo(f"A tag that both have becomes what it is at {leader.name}.")
+
+
+def _tell(site: StackSite, leader: StackSite) -> None:
+    click.echo(f"{site.name} follows {leader.name}; everything is compared.")
+    if site.sync_registry.is_paused():
+        click.echo(f"{site.name} is paused, as it was before: geosync resume", err=True)
+    click.echo(f"See that all is right: geosync … check --primary {leader.stack}@{leader.region}")

@@ -1,0 +1,198 @@
+"""Everything that is owed at a site, read from the index `due` for whoever shows or steers it.
+
+Parked references are in the index too, far in the future. So a reading costs a query for each partition and a batch
+read for each hundred items, whatever the site holds. No read touches a row that owes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from geosync.errors import CorruptItem
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, Item, Owed, Row, Seen
+from geosync.sync_registry.table.changes import Key, Store
+from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
+
+LONGEST_LEASE_MS = 600_000
+"""The template takes no longer LeaseSeconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedItem:
+    """One owed item: what it says, or (`corrupt`) why it cannot be read.
+
+    `is_here`: what was announced was seen here already, and nothing else was announced since. A registry that waits too
+    long for an answer tells of a push again.
+    """
+
+    key: Key
+    owed: Owed | None
+    is_parked: bool
+    corrupt: str | None = None
+    is_here: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedItems:
+    """The owed items that one reading found. `more_waiting` and `more_parked`: there are more than it read."""
+
+    items: tuple[OwedItem, ...]
+    more_waiting: bool
+    more_parked: bool
+    repositories: frozenset[str]
+    """The repositories of the items."""
+    leased: tuple[str, ...]
+    """Repositories that somebody holds, of those whose rows were among what was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedItems:
+    """The references that have failed since they were marked. `more`: there is more; `corrupt` items cannot be read."""
+
+    owed: tuple[Owed, ...]
+    more: bool
+    corrupt: int
+
+
+class OwedIndex:
+    """Reads what is owed at the whole site."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def read(self, *, most: int, now: int) -> OwedItems:
+        """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked."""
+        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE - 1, most=most)
+        parked, more_parked = self._keys(start=PARKED_DUE, until=PARKED_DUE, most=most)
+        keys = [*waiting, *parked]
+        found = self._store.batch_get(keys)
+        return OwedItems(
+            items=tuple(self._owed_items(found)),
+            more_waiting=more_waiting,
+            more_parked=more_parked,
+            repositories=frozenset(key.repository for key in keys if _is_owed(key)),
+            leased=tuple(_leased(found, now)),
+        )
+
+    def leased(self, *, now: int) -> list[str]:
+        """The repositories that somebody holds the lease of at `now` (ms), however much is owed.
+
+        A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
+        for each partition (one more for each thousand references whose next attempt comes that soon), and the rows.
+        """
+        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now + LONGEST_LEASE_MS, start=now)]
+        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now)
+
+    def failed_repositories(self) -> set[str]:
+        """All repositories in which a reference has failed: a query for each thousand of them."""
+        return self._repositories(FAILED_SHARDS)
+
+    def untried_repositories(self) -> set[str]:
+        """All repositories with a reference that has not failed: a query for each thousand of them."""
+        return self._repositories(SHARDS)
+
+    def names(self, *, most: int) -> list[str] | None:
+        """The repositories with anything owed or a lease, by name; None: the index has more than `most` keys."""
+        keys = self._first(OWED_SHARDS, most + 1)
+        return sorted({key.repository for key in keys}) if len(keys) <= most else None
+
+    def failed(self, *, most: int) -> FailedItems:
+        """Read what has failed, parked or waiting for its next attempt: at most `most` items."""
+        keys = self._first(FAILED_SHARDS, most + 1)
+        items = self._store.batch_get(key for key in keys[:most] if _is_owed(key))
+        owed, corrupt = [], 0
+        for item in items.values():
+            try:
+                owed.append(Owed.from_item(item))
+            except CorruptItem:
+                corrupt += 1
+        failed = tuple(one for one in owed if one.failure is not None)
+        return FailedItems(owed=failed, more=len(keys) > most, corrupt=corrupt)
+
+    def _first(self, shards: Iterable[str], most: int) -> list[Key]:
+        """The first `most` keys of these partitions, one partition after the other."""
+        keys: list[Key] = []
+        for shard in shards:
+            if len(keys) < most:
+                keys += islice(self._store.due_keys(shard, PARKED_DUE), most - len(keys))
+        return keys
+
+    def _keys(self, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
+        """Keys of the index from every partition in turn, and whether there are more than `most`."""
+        shards: list[Iterator[Key]] = [iter(self._store.due_keys(shard, until, start=start)) for shard in OWED_SHARDS]
+        keys = list(islice(_in_turn(shards), most + 1))
+        return keys[:most], len(keys) > most
+
+    def _repositories(self, shards: Iterable[str]) -> set[str]:
+        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE))
+        return {key.repository for key in keys if _is_owed(key)}
+
+    def _owed_items(self, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
+        """Read the owed ones among `items`.
+
+        It costs a batch read for each hundred of them that may have been announced again though they are here.
+        """
+        read = [_owed_item(key, item) for key, item in items.items() if _is_owed(key)]
+        seen_keys = {one.key: _seen_key(one.owed) for one in read if one.owed is not None and _names_one(one.owed)}
+        seen = self._store.batch_get(seen_keys.values()) if seen_keys else {}
+        for one in read:
+            before = seen.get(seen_keys[one.key]) if one.key in seen_keys else None
+            if one.owed is not None and before is not None and _is_as_announced(before, one.owed, items[one.key]):
+                yield OwedItem(key=one.key, owed=one.owed, is_parked=one.is_parked, is_here=True)
+            else:
+                yield one
+
+
+def _in_turn(shards: list[Iterator[Key]]) -> Iterator[Key]:
+    """Yield one key of each partition, then the next of each, until all of them have ended."""
+    while shards:
+        for shard in list(shards):
+            key = next(shard, None)
+            if key is None:
+                shards.remove(shard)
+            else:
+                yield key
+
+
+def _is_owed(key: Key) -> bool:
+    return key.item.startswith(OWED_PREFIX)
+
+
+def _owed_item(key: Key, item: Item) -> OwedItem:
+    """Read one item; one that cannot be read is owed all the same."""
+    try:
+        owed = Owed.from_item(item)
+    except CorruptItem as corrupt:
+        return OwedItem(key=key, owed=None, is_parked=item.get("due") == PARKED_DUE, corrupt=str(corrupt))
+    return OwedItem(key=key, owed=owed, is_parked=owed.parked)
+
+
+def _seen_key(owed: Owed) -> Key:
+    return Key(owed.repository, owed.reference.seen_key)
+
+
+def _names_one(owed: Owed) -> bool:
+    """True when one digest was announced, and nothing has failed or was found broken since."""
+    return len(owed.expects) == 1 and not owed.attempts and not owed.distrust
+
+
+def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
+    """True when the digest announced is the one that was seen here before, under the same primary."""
+    try:
+        seen = Seen.under(str(item.get("primary", "")), before)
+    except CorruptItem:
+        return False
+    return seen is not None and seen.digest in owed.expects
+
+
+def _leased(items: Mapping[Key, Item], now: int) -> list[str]:
+    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now))
+
+
+def _is_leased(item: Item, now: int) -> bool:
+    try:
+        return Row.from_item(item).leased(now)
+    except CorruptItem:
+        return False
