@@ -86,6 +86,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
     """
 
     def __init__(
+        # Seven: the last three are the world around it, each of which a test or a simulation replaces alone.
         self,
         store: Store,
         *,
