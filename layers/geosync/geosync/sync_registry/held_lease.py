@@ -78,6 +78,8 @@ class HeldLease:
     ) -> None:
         self._closed.set()
         self._thread.join()
+        # A holder and its lease know each other. Nobody is told any more: both are free without a garbage collection.
+        self._on_moved = self._on_lost = _tell_nobody
 
     def _renew_until_closed(self) -> None:
         while not self._closed.wait(self._registry.timing.renewal):
@@ -100,3 +102,7 @@ class HeldLease:
             before = self._lease.revision
             self._lease = self._registry.renew(self._lease)
             return self._lease.revision != before
+
+
+def _tell_nobody(*_: object) -> None:
+    """Stand for the callbacks of a lease that is closed."""
