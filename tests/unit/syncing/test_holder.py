@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+import weakref
 from collections.abc import Collection
 from typing import Any
 
@@ -66,6 +68,10 @@ class Site:
 
     def hold(self) -> Ending:
         """Have a holder work off what is owed."""
+        return self.holder().run()
+
+    def holder(self) -> Holder:
+        """Take the repository, for a holder that has not begun."""
         nothing: Any = Nothing()
         here: Any = self.primary
         there: Any = self.secondary
@@ -85,7 +91,7 @@ class Site:
             deadline=Deadline(),
             reference_concurrency=SLOTS,
         )
-        return Holder(invocation, lease).run()
+        return Holder(invocation, lease)
 
 
 def test_a_holder_whose_slots_are_all_busy_does_not_turn_until_one_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +136,18 @@ def test_a_holder_does_not_turn_while_the_whole_repository_waits_for_a_reference
     assert site.hold() is Ending.FINISHED
     assert site.secondary.tagged == {"v1": image.digest}
     assert not turns.too_many.is_set(), f"{turns.count} turns"
+
+
+def test_what_a_holder_needed_is_free_when_it_has_ended() -> None:
+    site = Site()
+    image = site.primary.add_image(b"layer", tag="v1")
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), expects=image.digest)
+    holder = site.holder()
+    alive = weakref.ref(holder)
+    gc.disable()
+    try:
+        assert holder.run() is Ending.FINISHED
+        del holder
+        assert alive() is None, "it is kept until the garbage collector comes"
+    finally:
+        gc.enable()

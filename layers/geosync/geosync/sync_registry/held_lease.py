@@ -115,6 +115,8 @@ class HeldLease:
     ) -> None:
         self._closed.set()
         self._thread.join()
+        # A holder and its lease know each other. Nobody is told any more: both are free without a garbage collection.
+        self._on_moved = self._on_lost = _tell_nobody
 
     def _renew_until_closed(self) -> None:
         while not self._closed.wait(self._sync_registry.timing.renewal):
@@ -140,3 +142,7 @@ class HeldLease:
     def _renewed(self) -> Lease:
         self._lease = self._sync_registry.renew(self._lease)
         return self._lease
+
+
+def _tell_nobody(*_: object) -> None:
+    """Stand for the callbacks of a lease that is closed."""

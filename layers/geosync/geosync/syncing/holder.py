@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,6 +27,8 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.uploads import KeptUpload
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import HolderContext, Invocation
 from geosync.syncing.ending import Ending, Halt
@@ -51,7 +54,7 @@ class Holder:
             on_lost=self._stop_for_loss,
             threads=invocation.threads,
         )
-        self._uploads = Uploads(lambda: invocation.sync_registry.uploads.take(self._held.lease), invocation.threads)
+        self._uploads = Uploads(partial(_take_uploads, invocation.sync_registry, self._held), invocation.threads)
         self._wake = invocation.threads.event()
         self._in_flight: dict[Reference, tuple[Owed, Future[Outcome]]] = {}
 
@@ -222,3 +225,8 @@ class Holder:
         self._halt.stop_attempts()
         self._copier.stop(error)
         self._wake.set()
+
+
+def _take_uploads(sync_registry: SyncRegistry, held: HeldLease) -> list[KeptUpload]:
+    """Take over the uploads that the last holder left."""
+    return sync_registry.uploads.take(held.lease)
