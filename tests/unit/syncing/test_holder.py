@@ -141,7 +141,7 @@ def test_a_holder_does_not_turn_while_the_whole_repository_waits_for_a_reference
 def test_what_a_holder_needed_is_free_when_it_has_ended() -> None:
     site = Site()
     image = site.primary.add_image(b"layer", tag="v1")
-    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), expects=image.digest)
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=image.digest))
     holder = site.holder()
     alive = weakref.ref(holder)
     gc.disable()
