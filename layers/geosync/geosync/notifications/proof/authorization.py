@@ -11,10 +11,10 @@ import binascii
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Callable
 from typing import Literal
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.tokens import KeptTokens
 
 # After a wrong token the secret is read again, as it may have been rotated: a flood of them costs one read a minute.
@@ -39,10 +39,10 @@ class Authorization:
         read_tokens: Callable[[], tuple[bytes, ...]],
         *,
         on_failure: Callable[[Exception], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._kept = KeptTokens(
-            read_tokens, max_age=MAX_AGE_SECONDS, reread=REREAD_SECONDS, on_failure=on_failure, clock=clock
+            read_tokens, max_age_s=MAX_AGE_SECONDS, reread_s=REREAD_SECONDS, on_failure=on_failure, clock=clock
         )
 
     def check(self, header: str | None) -> Verdict:
