@@ -8,28 +8,26 @@ for ever, and hold up what comes after it); 503 says: not everything is written,
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
+from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.messages.geo_event import GeoEvent, Heartbeat
-from geosync.notifications.formats import ecr
-from geosync.notifications.formats.claims import Received
+from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.proof.authorization import Authorization
 from geosync.notifications.publish import PARALLEL_CALLS, Publisher
-from geosync.notifications.request import Delivery, Refusal, answer
+from geosync.notifications.request import Delivery, EventBridgeEvent, Refusal, answer, is_from_eventbridge
 from geosync.notifications.settings import NotificationSettings
-from geosync.notifications.sources import Source, identity_of
+from geosync.notifications.sources import SOURCES, Expected, SiteSource
 from geosync.settings import read
 from geosync.tokens import read_tokens
 
@@ -67,20 +65,15 @@ class Site:
         )
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> SiteSource:
         """The registry that may notify this site. Raises ConfigurationError."""
-        settings = self.settings
-        return Source(
-            name=settings.notification_source,
-            registry_url=settings.local_registry_url,
+        expected = Expected(
             authorization=self.authorization,
-            identity=identity_of(
-                settings.notification_source,
-                audience=settings.notification_audience,
-                sender=settings.notification_sender,
-                on_failure=lambda error: logger.warning("notification_keys_unreadable", extra={"reason": str(error)}),
-            ),
+            audience=self.settings.notification_audience,
+            sender=self.settings.notification_sender,
+            on_failure=lambda error: logger.warning("notification_keys_unreadable", extra={"reason": str(error)}),
         )
+        return SiteSource(self.settings.notification_source, expected)
 
     @cached_property
     def publisher(self) -> Publisher:
@@ -91,6 +84,15 @@ class Site:
             events_table=self.settings.events_table,
             topic_arn=self.settings.topic_arn,
             retention_days=self.settings.event_retention_days,
+        )
+
+    def received(self) -> Received:
+        """Return where and when a notification came in, now."""
+        return Received(
+            site=self.settings.site_name,
+            source=self.settings.notification_source,
+            registry_url=self.settings.local_registry_url,
+            received_at=SYSTEM_CLOCK.now_ms(),
         )
 
     def prepare(self) -> None:
@@ -112,8 +114,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     An event that EventBridge invoked the function with has nobody to answer: its exception has Lambda try again.
     """
-    if ecr.is_event(event):
-        return _take_image_action(event, context.aws_request_id)
+    if is_from_eventbridge(event):
+        return _take_event(event, context.aws_request_id)
     request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
     try:
         return _handle(event, request_id)
@@ -135,38 +137,35 @@ def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     if verdict != "allowed":
         logger.warning("notification_refused", extra=_line(request_id, 401, source=source.name, reason=verdict))
         site().metrics.put({"NotificationsRefused": 1})
-        return answer(401, source.way)
+        return answer(401, source.refusal)
     settings = site().settings
     if settings.site_role != "primary":
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))
         return answer(200, f"dropped: this site is a {settings.site_role}")
-    received = Received(site=settings.site_name, source=source.name, received_at=int(time.time() * 1000))
     try:
-        outcomes = parse(delivery, received)
+        outcomes = judge(parse(delivery), site().received())
     except MalformedMessage as error:
         raise Refusal(400, str(error)) from None
-    written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
-    if written:
-        site().publisher.publish(written)
     return _accepted(outcomes, request_id)
 
 
-def _take_image_action(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+def _take_event(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     settings = site().settings
+    source = SOURCES[settings.notification_source]
     reason = f"this site is a {settings.site_role}" if settings.site_role != "primary" else None
-    if settings.notification_source != "ecr":
+    if not source.from_eventbridge:
         reason = f"this site's NotificationSource is {settings.notification_source}"
     if reason is not None:
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=reason))
         return answer(200, f"dropped: {reason}")
-    received = Received(site=settings.site_name, source="ecr", received_at=int(time.time() * 1000))
-    outcome = ecr.parse(event, received, host=urlsplit(settings.local_registry_url).hostname or "")
-    if not isinstance(outcome, Dropped):
-        site().publisher.publish([outcome])
-    return _accepted([outcome], request_id)
+    return _accepted(judge(source.parse(EventBridgeEvent(event)), site().received()), request_id)
 
 
 def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
+    """Write what is to be written, and answer with the counts."""
+    written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
+    if written:
+        site().publisher.publish(written)
     accepted = [outcome for outcome in outcomes if isinstance(outcome, GeoEvent)]
     dropped = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Dropped))
     unusable = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unusable))

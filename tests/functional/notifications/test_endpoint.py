@@ -14,7 +14,7 @@ from functions.notifications import app
 from tests.functional.notifications.parts import ROOT, Post, Site, sample
 
 from geosync.messages import event_log
-from geosync.notifications.formats import distribution, heartbeat
+from geosync.notifications.formats import heartbeat
 
 Log = Callable[[], list[dict[str, Any]]]
 TAG, DIGEST, PULL = "distribution-push-tag.json", "distribution-push-digest.json", "distribution-pull.json"
@@ -80,8 +80,8 @@ def test_after_a_rotation_both_tokens_are_taken_without_a_new_environment(
     aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString=json.dumps({"token": "rotated-token"}))
     assert post(sample(TAG), token="rotated-token")[0] == 401
     kept = app.site().authorization._kept
-    assert kept._read_at is not None
-    monkeypatch.setattr(kept, "_read_at", kept._read_at - 60)
+    assert kept._read_at_s is not None
+    monkeypatch.setattr(kept, "_read_at_s", kept._read_at_s - 60)
     assert post(sample(TAG), token="rotated-token")[0] == 200
     assert post(sample(TAG))[0] == 200
 
@@ -262,7 +262,7 @@ def test_a_table_that_is_gone_is_503(aws: Site, post: Post, log: Log) -> None:
 def test_an_unexpected_error_is_503_and_logged_with_its_place(
     aws: Site, post: Post, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distribution, "parse", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(app, "judge", lambda *_, **__: 1 / 0)
     assert post(sample(TAG))[0] == 503
     assert log()[-1]["exception_name"] == "ZeroDivisionError"
 
