@@ -151,15 +151,15 @@ def test_nothing_heavy_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "loads_jwt"), [("distribution", False), ("ghcr", False), ("zot", False), ("gar", True)]
+    ("source", "loads_both"), [("distribution", False), ("ghcr", False), ("zot", False), ("gar", True)]
 )
 def test_what_checks_google_s_tokens_is_loaded_at_the_start_and_only_for_google(
-    stub: StubAws, source: str, loads_jwt: bool
+    stub: StubAws, source: str, loads_both: bool
 ) -> None:
     environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": stub.url, "AWS_LAMBDA_FUNCTION_NAME": "notifications"}
     environment |= {"NOTIFICATION_SOURCE": source, "NOTIFICATION_AUDIENCE": "here", "NOTIFICATION_SENDER": "somebody"}
     loaded = run("import app, sys; print(*sys.modules)", **environment).split()
-    assert ("jwt" in loaded, "requests" in loaded) == (loads_jwt, False)
+    assert ("jwt" in loaded, "requests" in loaded) == (loads_both, loads_both)
 
 
 def test_a_client_is_made_only_when_it_is_needed(stub: StubAws, post: Post) -> None:
