@@ -24,7 +24,12 @@ from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.proof.authorization import Authorization
-from geosync.notifications.publish import PARALLEL_CALLS, Publisher
+from geosync.notifications.publish import (
+    MESSAGE_CALLS_AT_ONCE,
+    EventLogWriter,
+    Publisher,
+    TopicWriter,
+)
 from geosync.notifications.request import Delivery, EventBridgeEvent, Refusal, answer, is_from_eventbridge
 from geosync.notifications.settings import NotificationSettings
 from geosync.notifications.sources import SOURCES, Expected, SiteSource
@@ -39,7 +44,7 @@ AWS_CALLS = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=PARALLEL_CALLS,
+    max_pool_connections=MESSAGE_CALLS_AT_ONCE + 1,  # the most that one client needs
     tcp_keepalive=True,
     parameter_validation=False,  # a seventh of the time of 500 events; what goes out is made by typed code of ours
 )
@@ -78,13 +83,10 @@ class Site:
     @cached_property
     def publisher(self) -> Publisher:
         """The way to the event log and the topic, with its threads and connections."""
-        return Publisher(
-            dynamodb=boto3.client("dynamodb", config=AWS_CALLS),
-            sns=boto3.client("sns", config=AWS_CALLS),
-            events_table=self.settings.events_table,
-            topic_arn=self.settings.topic_arn,
-            retention_days=self.settings.event_retention_days,
-        )
+        settings = self.settings
+        dynamodb, sns = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sns", config=AWS_CALLS)
+        event_log = EventLogWriter(dynamodb, settings.events_table, retention_days=settings.event_retention_days)
+        return Publisher(event_log, TopicWriter(sns, settings.topic_arn))
 
     def received(self) -> Received:
         """Return where and when a notification came in, now."""

@@ -25,7 +25,7 @@ V1 = "application/vnd.docker.distribution.events.v1+json"
 def calls(aws: Site) -> list[str]:
     """The AWS calls of the endpoint's clients from here on, by a hook in botocore."""
     site, made = app.site(), list[str]()
-    for client in (site.publisher._dynamodb, site.publisher._sns):
+    for client in (site.publisher._event_log._dynamodb, site.publisher._topic._sns):
         client.meta.events.register("before-call", lambda model, **_: made.append(model.name))
     assert boto3.DEFAULT_SESSION is not None
     boto3.DEFAULT_SESSION.events.register("before-call", lambda model, **_: made.append(model.name))
