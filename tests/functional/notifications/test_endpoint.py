@@ -291,9 +291,9 @@ def test_counts_are_metrics_of_the_site(aws: Site, post: Post, capsys: pytest.Ca
     for line in lines:
         del line["_aws"]
     assert lines == [
-        {"site": "dublin", "EventsAccepted": 1, "EventsDropped": 1, "EventsUnusable": 1},
-        {"site": "dublin", "NotificationsRefused": 1},
-        {"site": "dublin", "NotificationsMalformed": 1},
+        {"site": "dublin", "EventsAccepted": [1], "EventsDropped": [1], "EventsUnusable": [1]},
+        {"site": "dublin", "NotificationsRefused": [1]},
+        {"site": "dublin", "NotificationsMalformed": [1]},
     ]
 
 
