@@ -53,8 +53,8 @@ MAX_LOGGED_IDS = 10
 logger = observability.logger()
 
 
-class Site:
-    """What this function works with, made once per execution environment, each part when it is first needed."""
+class Endpoint:
+    """The parts that this function works with, made once per execution environment, each when it is first needed."""
 
     def __init__(self) -> None:
         self.settings = read(NotificationSettings, os.environ)
@@ -106,9 +106,9 @@ class Site:
 
 
 @cache
-def site() -> Site:
-    """Return the one Site of this execution environment."""
-    return Site()
+def endpoint() -> Endpoint:
+    """Return the one Endpoint of this execution environment."""
+    return Endpoint()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return _handle(event, request_id)
     except Refusal as refusal:
         logger.warning("notification_malformed", extra=_line(request_id, refusal.status, problem=str(refusal)))
-        site().metrics.put({"NotificationsMalformed": 1})
+        endpoint().metrics.put({"NotificationsMalformed": 1})
         return answer(refusal.status, str(refusal))
     except (GeosyncError, BotoCoreError, ClientError) as error:
         logger.error("notification_failed", extra=_line(request_id, 503, reason=str(error)))
@@ -134,25 +134,25 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    delivery, source = Delivery(event), site().source
+    delivery, source = Delivery(event), endpoint().source
     verdict, parse = source.authenticate(delivery)
     if verdict != "allowed":
         logger.warning("notification_refused", extra=_line(request_id, 401, source=source.name, reason=verdict))
-        site().metrics.put({"NotificationsRefused": 1})
+        endpoint().metrics.put({"NotificationsRefused": 1})
         return answer(401, source.refusal)
-    settings = site().settings
+    settings = endpoint().settings
     if settings.site_role != "primary":
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))
         return answer(200, f"dropped: this site is a {settings.site_role}")
     try:
-        outcomes = judge(parse(delivery), site().received())
+        outcomes = judge(parse(delivery), endpoint().received())
     except MalformedMessage as error:
         raise Refusal(400, str(error)) from None
     return _accepted(outcomes, request_id)
 
 
 def _take_event(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    settings = site().settings
+    settings = endpoint().settings
     source = SOURCES[settings.notification_source]
     reason = f"this site is a {settings.site_role}" if settings.site_role != "primary" else None
     if not source.from_eventbridge:
@@ -160,14 +160,14 @@ def _take_event(event: dict[str, Any], request_id: str) -> dict[str, Any]:
     if reason is not None:
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=reason))
         return answer(200, f"dropped: {reason}")
-    return _accepted(judge(source.parse(EventBridgeEvent(event)), site().received()), request_id)
+    return _accepted(judge(source.parse(EventBridgeEvent(event)), endpoint().received()), request_id)
 
 
 def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
     """Write what is to be written, and answer with the counts."""
     written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
     if written:
-        site().publisher.publish(written)
+        endpoint().publisher.publish(written)
     accepted = [outcome for outcome in outcomes if isinstance(outcome, GeoEvent)]
     dropped = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Dropped))
     unusable = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unusable))
@@ -177,7 +177,7 @@ def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
     keys = counts | {"dropped": dropped, "unusable": unusable, "heartbeats": heartbeats, "correlation_ids": ids}
     logger.info("notification_accepted", extra=_line(request_id, 200, **keys))
     metrics = {"EventsAccepted": len(accepted), "EventsDropped": dropped.total(), "EventsUnusable": unusable.total()}
-    site().metrics.put(metrics | {"Heartbeats": heartbeats})
+    endpoint().metrics.put(metrics | {"Heartbeats": heartbeats})
     return answer(200, "accepted", **counts)
 
 
@@ -188,4 +188,4 @@ def _line(request_id: str, status: int, **keys: object) -> dict[str, object]:
 # Lambda gives the whole processor while it loads a function, whatever its memory, and a share of it afterwards: clients
 # are made now. A secondary needs no publisher.
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    site().prepare()
+    endpoint().prepare()

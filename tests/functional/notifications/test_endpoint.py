@@ -24,7 +24,7 @@ V1 = "application/vnd.docker.distribution.events.v1+json"
 @pytest.fixture
 def calls(aws: Site) -> list[str]:
     """The AWS calls of the endpoint's clients from here on, by a hook in botocore."""
-    site, made = app.site(), list[str]()
+    site, made = app.endpoint(), list[str]()
     for client in (site.publisher._event_log._dynamodb, site.publisher._topic._sns):
         client.meta.events.register("before-call", lambda model, **_: made.append(model.name))
     assert boto3.DEFAULT_SESSION is not None
@@ -79,7 +79,7 @@ def test_after_a_rotation_both_tokens_are_taken_without_a_new_environment(
     assert post(sample(TAG))[0] == 200
     aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString=json.dumps({"token": "rotated-token"}))
     assert post(sample(TAG), token="rotated-token")[0] == 401
-    kept = app.site().authorization._kept
+    kept = app.endpoint().authorization._kept
     assert kept._read_at_s is not None
     monkeypatch.setattr(kept, "_read_at_s", kept._read_at_s - 60)
     assert post(sample(TAG), token="rotated-token")[0] == 200
@@ -248,8 +248,8 @@ def test_a_secondary_checks_the_token_and_drops(
     assert post(body="{")[0] == 200
     assert (aws.items(), aws.messages()) == ([], [])
     assert log()[1]["message"] == "notification_dropped"
-    app.site().prepare()
-    assert "publisher" not in vars(app.site())
+    app.endpoint().prepare()
+    assert "publisher" not in vars(app.endpoint())
 
 
 def test_a_table_that_is_gone_is_503(aws: Site, post: Post, log: Log) -> None:

@@ -118,6 +118,6 @@ def test_a_registry_with_a_wrong_token_is_heard_once_it_is_right(aws: Site, tmp_
         assert set(answers) == {401}
         assert (aws.items(), aws.messages()) == ([], [])
         aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString="rotated-token")
-        app.site.cache_clear()  # a minute later
+        app.endpoint.cache_clear()  # a minute later
         eventually(lambda: answers[-1] == 200)
     assert references(aws.messages()) == {("created", "v1")}

@@ -46,7 +46,7 @@ class Endpoint:
         given = {"NOTIFICATION_SOURCE": source, "NOTIFICATION_AUDIENCE": AUDIENCE, "NOTIFICATION_SENDER": SENDER}
         for name, value in (given | self.google.environment | environment).items():
             self._environment.setenv(name, value)
-        app.site.cache_clear()
+        app.endpoint.cache_clear()
 
     def send(self, webhook: Webhook, headers: dict[str, str], **request: Any) -> tuple[int, dict[str, Any]]:
         """Post a body with the headers that its sender gives it, and these."""
@@ -252,7 +252,7 @@ def test_keys_are_read_to_a_bound_and_whole_also_where_no_length_is_said(endpoin
         assert "too large" in endpoint.log()[-1]["reason"]
         google.padding = 0
         assert endpoint.send(push, endpoint.right(push))[0] == 200
-        app.site.cache_clear()
+        app.endpoint.cache_clear()
 
 
 def test_no_credentials_of_a_netrc_go_to_where_the_keys_are(

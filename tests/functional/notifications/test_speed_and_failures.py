@@ -203,7 +203,7 @@ def test_what_checks_google_s_tokens_is_loaded_at_the_start_and_only_for_google(
 
 def test_a_client_is_made_only_when_it_is_needed(stub: StubAws, post: Post) -> None:
     assert post(sample("distribution-pull.json"))[0] == 200
-    assert set(vars(app.site())) == {"settings", "metrics", "authorization", "source"}
+    assert set(vars(app.endpoint())) == {"settings", "metrics", "authorization", "source"}
 
 
 COLD = f"""

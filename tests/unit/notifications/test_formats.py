@@ -125,3 +125,13 @@ def test_a_body_of_too_many_events_is_malformed(source: str, path: tuple[str, ..
 
 def test_the_table_has_a_line_for_every_source() -> None:
     assert list(SOURCES) == list(get_args(SourceName))
+
+
+def test_what_a_body_names_twice_is_two_events_as_no_batch_may_hold_a_key_twice() -> None:
+    body = json.loads(PUSHES["harbor"].body)
+    body["event_data"]["resources"] *= 2
+    first, second = parse("harbor", body)
+    assert isinstance(first, GeoEvent)
+    assert isinstance(second, GeoEvent)
+    assert (first.tag, first.digest) == (second.tag, second.digest)
+    assert first.id != second.id

@@ -165,7 +165,7 @@ def _refusal_of_origin(origin: HostOrigin | AccountOrigin | None, registry_url: 
 
 
 def _is_of_another_account(origin: AccountOrigin, registry_url: str) -> bool:
-    """Whether the event is of another account or region than the registry, where its host says which it is of."""
+    """Return whether an event is of another account or region than the registry, where the host names them."""
     labels = (urlsplit(registry_url).hostname or "").split(".")
     if len(labels) < 4 or not labels[1].startswith("dkr"):
         return False
@@ -173,7 +173,7 @@ def _is_of_another_account(origin: AccountOrigin, registry_url: str) -> bool:
 
 
 def _is_of_a_blob(claim: ImageClaim) -> bool:
-    """Whether a push or delete says that it is a blob's; with a tag it is a manifest's, whatever it says."""
+    """Return whether a push or delete says that it is a blob's; with a tag it is a manifest's, whatever it says."""
     if not claim.may_be_blob or claim.happened not in ("created", "deleted") or present(claim.tag) is not None:
         return False
     return isinstance(claim.media_type, str) and _BLOB.fullmatch(essence(claim.media_type)) is not None
@@ -213,7 +213,7 @@ def _time_if(value: object) -> str | None:
 
 
 def _is_ascii_text(text: str) -> bool:
-    """Whether `text` is 1 to 255 printable ASCII characters."""
+    """Return whether `text` is 1 to 255 printable ASCII characters."""
     return is_text(text) and text.isascii()
 
 

@@ -80,7 +80,7 @@ class EventBridgeEvent(Delivery):
 
 
 def is_from_eventbridge(event: object) -> bool:
-    """Whether the function was invoked with an event of EventBridge, and not with a request of API Gateway."""
+    """Return whether the function was invoked with an event of EventBridge, and not with a request of API Gateway."""
     return isinstance(event, dict) and "detail-type" in event and "requestContext" not in event
 
 

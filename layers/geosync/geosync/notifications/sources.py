@@ -45,9 +45,9 @@ class Expected:
 class Source:
     """One line of the table.
 
-    The site's token proves the sender, as it is in Authorization or in one of `schemes`; where `proof` is there, that
-    makes a proof of the source's own, and the token proves the site's heartbeat alone. `come_otherwise` is there for
-    these: how the notifications themselves come. `refusal` is what a refusal says was wrong.
+    The site's token proves the sender, as it is in Authorization or in one of `schemes`. Where notifications are proved
+    otherwise, the token proves the site's heartbeat alone, and `come_otherwise` says how they come: with a `proof` of
+    the source's own, or from EventBridge. `refusal` is the text of a refusal.
     """
 
     parse: Parser

@@ -48,7 +48,7 @@ def parse(delivery: Delivery) -> list[Claim]:
 
 
 def _is_container(package: dict[str, object]) -> bool:
-    """Whether the package is a container: GitHub writes the kind in either of two fields, in either case."""
+    """Return whether the package is a container: GitHub writes the kind in either of two fields, in either case."""
     kinds = (package.get("ecosystem"), package.get("package_type"))
     return any(isinstance(kind, str) and kind.lower() in _CONTAINERS for kind in kinds)
 

@@ -21,6 +21,6 @@ def envelope(sent_at: int) -> bytes:
 
 
 def is_envelope_of_heartbeats(document: object) -> bool:
-    """Whether a body is an envelope that holds heartbeats and nothing else; without any event, it says nothing."""
+    """Return whether a body is an envelope of heartbeats and nothing else; it may be empty."""
     events = field(document, "events")
     return isinstance(events, list) and all(field(event, "action") == HEARTBEAT for event in events)

@@ -1,4 +1,4 @@
-"""The site's notification token, the current and the previous one, against what a request shows.
+"""The check of a request against the site's notification token, the current and the previous one.
 
 GitLab's registry sends the token as it is in Authorization, without a scheme; some registries can only send it as Basic
 or Bearer, and GitHub signs the body with it.
@@ -29,9 +29,9 @@ _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 
 
 class Authorization:
-    """Says whether an Authorization header is one of the tokens that `read_tokens` returns; keeps them, and shows none.
+    """Judges whether an Authorization header is one of the tokens that `read_tokens` returns; keeps them, shows none.
 
-    `on_failure` is told of a read that failed while there were tokens to go on with. `clock` is monotonic, in seconds.
+    `on_failure` is called with the error of a read that failed while older tokens were at hand.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Authorization:
         return self._verdict(bytes.fromhex(signature[1]), lambda token: hmac.new(token, body, hashlib.sha256).digest())
 
     def _verdict(self, given: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
-        """Compare with what is expected of each token."""
+        """Compare `given` with what each token makes expected."""
 
         def judged(tokens: tuple[bytes, ...]) -> Verdict | None:
             # With every token, always: the time taken tells neither which one matches nor how far.
