@@ -8,28 +8,31 @@ for ever, and hold up what comes after it); 503 says: not everything is written,
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from contextlib import suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
+from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.messages.geo_event import GeoEvent, Heartbeat
-from geosync.notifications.formats import ecr
-from geosync.notifications.formats.claims import Received
+from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.proof.authorization import Authorization
-from geosync.notifications.publish import PARALLEL_CALLS, Publisher
-from geosync.notifications.request import Delivery, Refusal, answer
+from geosync.notifications.publish import (
+    MESSAGE_CALLS_AT_ONCE,
+    EventLogWriter,
+    Publisher,
+    TopicWriter,
+)
+from geosync.notifications.request import Delivery, EventBridgeEvent, Refusal, answer, is_from_eventbridge
 from geosync.notifications.settings import NotificationSettings
-from geosync.notifications.sources import Source, identity_of
+from geosync.notifications.sources import SOURCES, Expected, SiteSource
 from geosync.settings import read
 from geosync.tokens import read_tokens
 
@@ -41,7 +44,7 @@ AWS_CALLS = Config(
     connect_timeout=1,
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
-    max_pool_connections=PARALLEL_CALLS,
+    max_pool_connections=MESSAGE_CALLS_AT_ONCE + 1,  # the most that one client needs
     tcp_keepalive=True,
     parameter_validation=False,  # a seventh of the time of 500 events; what goes out is made by typed code of ours
 )
@@ -50,8 +53,8 @@ MAX_LOGGED_IDS = 10
 logger = observability.logger()
 
 
-class Site:
-    """What this function works with, made once per execution environment, each part when it is first needed."""
+class Endpoint:
+    """The parts that this function works with, made once per execution environment, each when it is first needed."""
 
     def __init__(self) -> None:
         self.settings = read(NotificationSettings, os.environ)
@@ -67,30 +70,31 @@ class Site:
         )
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> SiteSource:
         """The registry that may notify this site. Raises ConfigurationError."""
-        settings = self.settings
-        return Source(
-            name=settings.notification_source,
-            registry_url=settings.local_registry_url,
+        expected = Expected(
             authorization=self.authorization,
-            identity=identity_of(
-                settings.notification_source,
-                audience=settings.notification_audience,
-                sender=settings.notification_sender,
-                on_failure=lambda error: logger.warning("notification_keys_unreadable", extra={"reason": str(error)}),
-            ),
+            audience=self.settings.notification_audience,
+            sender=self.settings.notification_sender,
+            on_failure=lambda error: logger.warning("notification_keys_unreadable", extra={"reason": str(error)}),
         )
+        return SiteSource(self.settings.notification_source, expected)
 
     @cached_property
     def publisher(self) -> Publisher:
         """The way to the event log and the topic, with its threads and connections."""
-        return Publisher(
-            dynamodb=boto3.client("dynamodb", config=AWS_CALLS),
-            sns=boto3.client("sns", config=AWS_CALLS),
-            events_table=self.settings.events_table,
-            topic_arn=self.settings.topic_arn,
-            retention_days=self.settings.event_retention_days,
+        settings = self.settings
+        dynamodb, sns = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sns", config=AWS_CALLS)
+        event_log = EventLogWriter(dynamodb, settings.events_table, retention_days=settings.event_retention_days)
+        return Publisher(event_log, TopicWriter(sns, settings.topic_arn))
+
+    def received(self) -> Received:
+        """Return where and when a notification came in, now."""
+        return Received(
+            site=self.settings.site_name,
+            source=self.settings.notification_source,
+            registry_url=self.settings.local_registry_url,
+            received_at=SYSTEM_CLOCK.now_ms(),
         )
 
     def prepare(self) -> None:
@@ -102,9 +106,9 @@ class Site:
 
 
 @cache
-def site() -> Site:
-    """Return the one Site of this execution environment."""
-    return Site()
+def endpoint() -> Endpoint:
+    """Return the one Endpoint of this execution environment."""
+    return Endpoint()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -112,14 +116,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     An event that EventBridge invoked the function with has nobody to answer: its exception has Lambda try again.
     """
-    if ecr.is_event(event):
-        return _take_image_action(event, context.aws_request_id)
+    if is_from_eventbridge(event):
+        return _take_event(event, context.aws_request_id)
     request_id = (event.get("requestContext") or {}).get("requestId") or context.aws_request_id
     try:
         return _handle(event, request_id)
     except Refusal as refusal:
         logger.warning("notification_malformed", extra=_line(request_id, refusal.status, problem=str(refusal)))
-        site().metrics.put({"NotificationsMalformed": 1})
+        endpoint().metrics.put({"NotificationsMalformed": 1})
         return answer(refusal.status, str(refusal))
     except (GeosyncError, BotoCoreError, ClientError) as error:
         logger.error("notification_failed", extra=_line(request_id, 503, reason=str(error)))
@@ -130,43 +134,40 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 
 def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    delivery, source = Delivery(event), site().source
+    delivery, source = Delivery(event), endpoint().source
     verdict, parse = source.authenticate(delivery)
     if verdict != "allowed":
         logger.warning("notification_refused", extra=_line(request_id, 401, source=source.name, reason=verdict))
-        site().metrics.put({"NotificationsRefused": 1})
-        return answer(401, source.way)
-    settings = site().settings
+        endpoint().metrics.put({"NotificationsRefused": 1})
+        return answer(401, source.refusal)
+    settings = endpoint().settings
     if settings.site_role != "primary":
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))
         return answer(200, f"dropped: this site is a {settings.site_role}")
-    received = Received(site=settings.site_name, source=source.name, received_at=int(time.time() * 1000))
     try:
-        outcomes = parse(delivery, received)
+        outcomes = judge(parse(delivery), endpoint().received())
     except MalformedMessage as error:
         raise Refusal(400, str(error)) from None
-    written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
-    if written:
-        site().publisher.publish(written)
     return _accepted(outcomes, request_id)
 
 
-def _take_image_action(event: dict[str, Any], request_id: str) -> dict[str, Any]:
-    settings = site().settings
+def _take_event(event: dict[str, Any], request_id: str) -> dict[str, Any]:
+    settings = endpoint().settings
+    source = SOURCES[settings.notification_source]
     reason = f"this site is a {settings.site_role}" if settings.site_role != "primary" else None
-    if settings.notification_source != "ecr":
+    if not source.from_eventbridge:
         reason = f"this site's NotificationSource is {settings.notification_source}"
     if reason is not None:
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=reason))
         return answer(200, f"dropped: {reason}")
-    received = Received(site=settings.site_name, source="ecr", received_at=int(time.time() * 1000))
-    outcome = ecr.parse(event, received, host=urlsplit(settings.local_registry_url).hostname or "")
-    if not isinstance(outcome, Dropped):
-        site().publisher.publish([outcome])
-    return _accepted([outcome], request_id)
+    return _accepted(judge(source.parse(EventBridgeEvent(event)), endpoint().received()), request_id)
 
 
 def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
+    """Write what is to be written, and answer with the counts."""
+    written = [outcome for outcome in outcomes if not isinstance(outcome, Dropped)]
+    if written:
+        endpoint().publisher.publish(written)
     accepted = [outcome for outcome in outcomes if isinstance(outcome, GeoEvent)]
     dropped = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Dropped))
     unusable = Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Unusable))
@@ -176,7 +177,7 @@ def _accepted(outcomes: list[Outcome], request_id: str) -> dict[str, Any]:
     keys = counts | {"dropped": dropped, "unusable": unusable, "heartbeats": heartbeats, "correlation_ids": ids}
     logger.info("notification_accepted", extra=_line(request_id, 200, **keys))
     metrics = {"EventsAccepted": len(accepted), "EventsDropped": dropped.total(), "EventsUnusable": unusable.total()}
-    site().metrics.put(metrics | {"Heartbeats": heartbeats})
+    endpoint().metrics.put(metrics | {"Heartbeats": heartbeats})
     return answer(200, "accepted", **counts)
 
 
@@ -187,4 +188,4 @@ def _line(request_id: str, status: int, **keys: object) -> dict[str, object]:
 # Lambda gives the whole processor while it loads a function, whatever its memory, and a share of it afterwards: clients
 # are made now. A secondary needs no publisher.
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    site().prepare()
+    endpoint().prepare()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import time
@@ -16,6 +15,8 @@ from tests.support.scripted import Reply, Request, ScriptedServer
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.formats.distribution import parse
+from geosync.notifications.judge import Received, judge
+from geosync.notifications.request import Delivery
 
 
 class NotifiedPrimary:
@@ -73,7 +74,13 @@ class NotifiedPrimary:
     def _take(self, request: Request) -> Reply:
         if self.refusing:
             return Reply(status=503)
-        for outcome in parse(json.loads(request.body), site="primary", received_at=time.time_ns() // 1_000_000):
+        received = Received(
+            site="primary",
+            source="distribution",
+            registry_url=self.registry.url,
+            received_at=time.time_ns() // 1_000_000,
+        )
+        for outcome in judge(parse(Delivery({"body": request.body.decode()})), received):
             if isinstance(outcome, GeoEvent):
                 self.events.append(outcome)
                 self._on_event(outcome)

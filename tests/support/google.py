@@ -11,7 +11,7 @@ import json
 import ssl
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,7 +30,10 @@ SENDER = "registry-push@my-project.iam.gserviceaccount.com"
 
 @dataclass(kw_only=True)
 class Google:
-    """What Google signs with and publishes; `status` and `location` make the answer with its keys an odd one."""
+    """What Google signs with and publishes.
+
+    `status`, `location`, `padding` (bytes more) and `in_chunks` (no length is said) make the answer with the keys odd.
+    """
 
     keys: dict[str, rsa.RSAPrivateKey]
     proxy: str = ""
@@ -39,6 +42,8 @@ class Google:
     violations: list[str] = field(default_factory=list)
     status: int = 200
     location: str | None = None
+    padding: int = 0
+    in_chunks: bool = False
 
     @property
     def environment(self) -> dict[str, str]:
@@ -125,15 +130,21 @@ class _Proxy(BaseHTTPRequestHandler):
             self.google.violations.append(f"GET {self.path}: the keys are at {KEYS_PATH}")
         if "Authorization" in self.headers:
             self.google.violations.append("the keys are public: no credentials go there")
-        content = json.dumps(self.google.key_set()).encode()
+        content = json.dumps(self.google.key_set()).encode() + b" " * self.google.padding
         self.send_response(self.google.status)
         if self.google.location is not None:
             self.send_header("Location", self.google.location)
         self.send_header("Content-Type", "application/json; charset=UTF-8")
-        self.send_header("Content-Length", str(len(content)))
+        if self.google.in_chunks:
+            self.send_header("Transfer-Encoding", "chunked")
+            parts = [content[start : start + 100] for start in range(0, len(content), 100)]
+            content = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b""])
+        else:
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
-        self.wfile.flush()
+        with suppress(ConnectionError):  # whoever asks stops reading what is too large
+            self.wfile.write(content)
+            self.wfile.flush()
         self.close_connection = True
         self.connection.close()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 LAYERS = (
-    {"clock", "errors", "observability", "threads"},
-    {"oci", "settings", "tokens"},
+    {"clock", "errors", "threads"},
+    {"observability", "oci", "settings", "tokens"},
     {"registries", "sync_registry"},
     {"messages"},
     {"notifications", "pair", "recovery"},

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
+from geosync.clock import SYSTEM_CLOCK, Clock
 
 NAMESPACE = "Geosync"
 REDACTED = "[redacted]"
@@ -60,32 +62,33 @@ def logger() -> Logger:
 
 
 class Metrics:
-    """Metrics of one site, printed in CloudWatch's embedded metric format: no call, no library, one line.
+    """Metrics of one site: lines in CloudWatch's embedded metric format, so that no call is made.
 
-    Namespace Geosync, one dimension, `site`. They do not depend on the log level.
+    Namespace Geosync, one dimension, `site`. They do not depend on the log level. Powertools makes the document; the
+    line is written here, at once, as several threads may write: Powertools' own `flush_metrics` writes it in two parts.
     """
 
-    def __init__(self, site: str) -> None:
+    def __init__(self, site: str, *, clock: Clock = SYSTEM_CLOCK) -> None:
         self._site = site
+        self._clock = clock
 
     def put(self, values: Mapping[str, float], unit: Unit = "Count") -> None:
-        """Print what was counted: the values that are not 0; nothing when there is none."""
+        """Print counts: the values that are not 0; nothing when there is none."""
         present = {name: value for name, value in values.items() if value}
         if present:
             self.gauge(present, unit)
 
     def gauge(self, values: Mapping[str, float], unit: Unit = "Count") -> None:
-        """Print how things are: every value, 0 too, as silence would not say it."""
-        directive = {
-            "Namespace": NAMESPACE,
-            "Dimensions": [["site"]],
-            "Metrics": [{"Name": name, "Unit": unit} for name in values],
-        }
-        head = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
-        sys.stdout.write(json.dumps({"_aws": head, "site": self._site, **values}, separators=(",", ":")) + "\n")
+        """Print a state: every value, 0 too, as silence would not say it."""
+        # Without a service of its own it would take POWERTOOLS_SERVICE_NAME, and make a dimension of it.
+        metrics = AmazonCloudWatchEMFProvider(namespace=NAMESPACE, service="", dimension_set={"site": self._site})
+        metrics.timestamp = self._clock.now_ms()
+        for name, value in values.items():
+            metrics.add_metric(name, unit, value)
+        sys.stdout.write(json.dumps(metrics.serialize_metric_set(), separators=(",", ":")) + "\n")
         sys.stdout.flush()
 
 
 def _serialize(line: dict[str, Any]) -> str:
-    """One line of JSON, redacted as a whole: message, keys, exception and stack trace alike."""
+    """Return one line of JSON, redacted as a whole: message, keys, exception and stack trace alike."""
     return redact(json.dumps(line, separators=(",", ":"), default=str))

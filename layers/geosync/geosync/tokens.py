@@ -1,18 +1,18 @@
-"""A site's own tokens, as Secrets Manager has them: read, and kept for a while.
+"""A site's own tokens: read from Secrets Manager, kept for a while, then read again.
 
-Of each the current and the previous version are valid, so that a token is rotated without a moment in which requests
-are refused: rotate the secret, then change what sends it at leisure.
+The current and the previous version of each token are valid. So a rotation refuses nobody: rotate the secret first,
+then change whatever sends the token.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,54 +23,57 @@ Verdict = TypeVar("Verdict")
 
 
 class KeptTokens(Generic[Tokens]):
-    """What `read` returns, kept, and read again `max_age` seconds later, or `reread` after a mismatch.
+    """Tokens that `read` returned, read again when they are `max_age_s` old, or `reread_s` after a mismatch.
 
-    So a token that was rotated out twice is refused everywhere after `max_age`, also by an environment that stays warm,
-    a new one is soon known, and a flood of wrong ones costs one read in `reread` seconds. `on_failure` is told of a
-    read that failed while there were tokens to go on with. `clock` is in seconds.
+    A token that was rotated out twice is refused everywhere after `max_age_s`, also by an environment that stays warm.
+    A new token is known after `reread_s`. A flood of wrong tokens costs one read in `reread_s`. `on_failure` is called
+    with the error of a read that failed while older tokens were at hand.
     """
 
     def __init__(
         self,
         read: Callable[[], Tokens],
         *,
-        max_age: float,
-        reread: float,
+        max_age_s: float,
+        reread_s: float,
         on_failure: Callable[[Exception], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._read = read
-        self._max_age = max_age
-        self._reread = reread
+        self._max_age_s = max_age_s
+        self._reread_s = reread_s
         self._on_failure = on_failure
         self._clock = clock
         self._tokens: Tokens | None = None
-        self._read_at: float | None = None
+        self._read_at_s: float | None = None
 
     def current(self) -> Tokens:
-        """The tokens, at most `max_age` old. Raises what `read` raises, as long as there are none to go on with."""
-        return self._fresh(self._max_age)
+        """Return the tokens, at most `max_age_s` old. Raises what `read` raises while no older tokens are at hand."""
+        return self._fresh(self._max_age_s)
 
     def judge(self, judge: Callable[[Tokens], Verdict | None]) -> Verdict | None:
-        """What `judge` makes of the tokens; where that is None once more, of what they are now. Raises as `current`."""
-        found = judge(self._fresh(self._max_age))
-        if found is None and self._is_older_than(self._reread):
-            found = judge(self._fresh(self._reread))
+        """Return the verdict of `judge` on the tokens; where it is None, the verdict on the tokens read again.
+
+        Raises what `current` raises.
+        """
+        found = judge(self._fresh(self._max_age_s))
+        if found is None and self._is_older_than(self._reread_s):
+            found = judge(self._fresh(self._reread_s))
         return found
 
-    def _fresh(self, seconds: float) -> Tokens:
-        if self._tokens is None or self._is_older_than(seconds):
+    def _fresh(self, age_s: float) -> Tokens:
+        if self._tokens is None or self._is_older_than(age_s):
             try:
                 self._tokens = self._read()
             except (BotoCoreError, ClientError, ConfigurationError) as error:
                 if self._tokens is None:
                     raise
                 self._on_failure(error)
-            self._read_at = self._clock()
+            self._read_at_s = self._clock.monotonic_s()
         return self._tokens
 
-    def _is_older_than(self, seconds: float) -> bool:
-        return self._read_at is None or self._clock() - self._read_at >= seconds
+    def _is_older_than(self, age_s: float) -> bool:
+        return self._read_at_s is None or self._clock.monotonic_s() - self._read_at_s >= age_s
 
 
 def read_tokens(secrets: SecretsManagerClient, secret_arn: str) -> tuple[bytes, ...]:

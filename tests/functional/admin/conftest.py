@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,8 +9,10 @@ import pytest
 from functions.admin import app
 from moto import mock_aws
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
+from tests.support.clock import FakeClock
 from tests.support.logs import lines_of
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import dead_letters
 
 
@@ -60,12 +61,7 @@ def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 def clock(site: Site, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Move on the clock that tokens and sessions are judged by, by seconds."""
     rights = app.api()._gate._rights
-    now = time.time()
-
-    def forward(seconds: float) -> None:
-        nonlocal now
-        now += seconds
-
+    clock = FakeClock(SYSTEM_CLOCK.now_ms())
     for judge in (rights, rights._kept):
-        monkeypatch.setattr(judge, "_clock", lambda: now)
-    return forward
+        monkeypatch.setattr(judge, "_clock", clock)
+    return clock.pass_

@@ -10,24 +10,23 @@ from tests.support.clock import FakeClock
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.notifications.outcomes import Unusable
-from geosync.notifications.publish import Publisher
+from geosync.notifications.publish import EventLogWriter
 from geosync.sync_registry.table.changes import Key, Update
 
 EVENTS, AUDIT = "/api/v4/geo/events", "/api/v4/geo/audit_events"
 HOUR = 3_600_000
-NO_TOPIC: Any = None
 
 
 def log_events(site: Site, *received: int) -> None:
     """Have the primary's own writer log an event for each moment."""
-    publisher = Publisher(dynamodb=site.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30)
+    writer = EventLogWriter(site.dynamodb, "events", retention_days=30)
     for number, moment in enumerate(received):
         event = GeoEvent(
             id=f"event-{number}", site="dublin", event_name="created", repository="group/app", tag=f"v{number}",
             digest=A, media_type=None, occurred_at="2026-11-24T05:00:00Z", received_at=moment, source="registry",
             correlation_id=f"correlation-{number}",
         )  # fmt: skip
-        publisher._log([event])
+        writer.write([event])
 
 
 def pages(ask: Ask, path: str, per_page: int) -> list[list[dict[str, Any]]]:
@@ -55,14 +54,12 @@ def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_quer
 
 
 def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask: Ask) -> None:
-    publisher = Publisher(
-        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
-    )
+    writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     claims = {"repository": "<img src=x>", "tag": "v1"}
     unusable = Unusable(
         id="u", received_at=primary.registry._clock.now_ms(), source="registry", reason="bad_repository", claims=claims
     )
-    publisher._log([unusable])
+    writer.write([unusable])
     (node,) = ask("GET", EVENTS).json["nodes"]
     assert (node["outcome"], node["reason"], node["repository"]) == ("unusable", "bad_repository", "<img src=x>")
 
@@ -80,9 +77,7 @@ def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, mo
 
 def named(primary: Site, repository: str, *received: int, event_name: Any = "created", **more: Any) -> None:
     """Have the primary's own writer log events of one repository."""
-    publisher = Publisher(
-        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
-    )
+    writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     for moment in received:
         word = f"{repository}-{moment}-{event_name}"
         event = GeoEvent(
@@ -90,7 +85,7 @@ def named(primary: Site, repository: str, *received: int, event_name: Any = "cre
             digest=None, media_type=None, occurred_at=None, received_at=moment, source="registry",
             correlation_id=word, **more,
         )  # fmt: skip
-        publisher._log([event])
+        writer.write([event])
 
 
 def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_others_came(
@@ -138,13 +133,11 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
 
 
 def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: Site, ask: Ask) -> None:
-    publisher = Publisher(
-        dynamodb=primary.dynamodb, sns=NO_TOPIC, events_table="events", topic_arn="", retention_days=30
-    )
+    writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     now = primary.registry._clock.now_ms()
     for name in ("group/app", "group/other"):
         claims = {"repository": name, "tag": "-"}
-        publisher._log([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
+        writer.write([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
     (node,) = ask("GET", EVENTS, query={"repository": "group/app"}).json["nodes"]
     assert (node["id"], node["reason"]) == ("group/app", "bad_tag")
 

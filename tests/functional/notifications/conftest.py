@@ -24,9 +24,9 @@ def post() -> Post:
 def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    app.site.cache_clear()
+    app.endpoint.cache_clear()
     yield monkeypatch
-    app.site.cache_clear()
+    app.endpoint.cache_clear()
 
 
 @pytest.fixture

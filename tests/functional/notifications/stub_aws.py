@@ -23,7 +23,8 @@ class Behaviour:
     """Seconds before each answer, and what goes wrong.
 
     An operation named in `failing` answers 500 each time, one in `hanging` never. That many `unprocessed` batch writes
-    leave their last item, that many `refused` batch publishes refuse one message.
+    leave their last item, that many `refused` batch publishes refuse one message. The first `together` requests are
+    answered only once all of them are there.
     """
 
     seconds: float = 0.0
@@ -31,6 +32,7 @@ class Behaviour:
     hanging: tuple[str, ...] = ()
     unprocessed: int = 0
     refused: int = 0
+    together: int = 0
 
 
 class Stub:
@@ -38,6 +40,8 @@ class Stub:
         self.behaviour = Behaviour()
         self.counts: Counter[str] = Counter()
         self.connections = 0
+        self.there = asyncio.Event()
+        self.open = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -56,7 +60,7 @@ class Stub:
 
     async def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
         if path == "/_behaviour":
-            self.behaviour, self.counts = Behaviour(**json.loads(body)), Counter()
+            self.behaviour, self.counts, self.there = Behaviour(**json.loads(body)), Counter(), asyncio.Event()
             return 200, b""
         if path == "/_counts":
             return 200, json.dumps(self.counts | {"connections": self.connections}).encode()
@@ -64,6 +68,17 @@ class Stub:
         form = {} if target else {name: values[0] for name, values in parse_qs(body.decode()).items()}
         operation = target.rpartition(".")[2] or form["Action"]
         self.counts[operation] += 1
+        self.open += 1
+        self.counts["most_at_once"] = max(self.counts["most_at_once"], self.open)
+        try:
+            return await self.answer_call(operation, form, body)
+        finally:
+            self.open -= 1
+
+    async def answer_call(self, operation: str, form: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        if self.open >= self.behaviour.together:
+            self.there.set()
+        await self.there.wait()
         if operation in self.behaviour.hanging:
             await asyncio.sleep(3600)
         await asyncio.sleep(self.behaviour.seconds)

@@ -117,7 +117,7 @@ def test_a_site_that_takes_none_drops_it_and_says_why(
 ) -> None:
     for name, value in setting.items():
         environment.setenv(name, value)
-    app.site.cache_clear()
+    app.endpoint.cache_clear()
     assert said in take(sample("notifications-ecr-push.json"))["message"]
     assert said in log()[-1]["reason"]
     assert ecr.messages() == []

@@ -14,7 +14,7 @@ from functions.notifications import app
 from tests.functional.notifications.parts import ROOT, Post, Site, sample
 
 from geosync.messages import event_log
-from geosync.notifications.formats import distribution, heartbeat
+from geosync.notifications.formats import heartbeat
 
 Log = Callable[[], list[dict[str, Any]]]
 TAG, DIGEST, PULL = "distribution-push-tag.json", "distribution-push-digest.json", "distribution-pull.json"
@@ -24,8 +24,8 @@ V1 = "application/vnd.docker.distribution.events.v1+json"
 @pytest.fixture
 def calls(aws: Site) -> list[str]:
     """The AWS calls of the endpoint's clients from here on, by a hook in botocore."""
-    site, made = app.site(), list[str]()
-    for client in (site.publisher._dynamodb, site.publisher._sns):
+    site, made = app.endpoint(), list[str]()
+    for client in (site.publisher._event_log._dynamodb, site.publisher._topic._sns):
         client.meta.events.register("before-call", lambda model, **_: made.append(model.name))
     assert boto3.DEFAULT_SESSION is not None
     boto3.DEFAULT_SESSION.events.register("before-call", lambda model, **_: made.append(model.name))
@@ -79,9 +79,9 @@ def test_after_a_rotation_both_tokens_are_taken_without_a_new_environment(
     assert post(sample(TAG))[0] == 200
     aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString=json.dumps({"token": "rotated-token"}))
     assert post(sample(TAG), token="rotated-token")[0] == 401
-    kept = app.site().authorization._kept
-    assert kept._read_at is not None
-    monkeypatch.setattr(kept, "_read_at", kept._read_at - 60)
+    kept = app.endpoint().authorization._kept
+    assert kept._read_at_s is not None
+    monkeypatch.setattr(kept, "_read_at_s", kept._read_at_s - 60)
     assert post(sample(TAG), token="rotated-token")[0] == 200
     assert post(sample(TAG))[0] == 200
 
@@ -248,8 +248,8 @@ def test_a_secondary_checks_the_token_and_drops(
     assert post(body="{")[0] == 200
     assert (aws.items(), aws.messages()) == ([], [])
     assert log()[1]["message"] == "notification_dropped"
-    app.site().prepare()
-    assert "publisher" not in vars(app.site())
+    app.endpoint().prepare()
+    assert "publisher" not in vars(app.endpoint())
 
 
 def test_a_table_that_is_gone_is_503(aws: Site, post: Post, log: Log) -> None:
@@ -262,7 +262,7 @@ def test_a_table_that_is_gone_is_503(aws: Site, post: Post, log: Log) -> None:
 def test_an_unexpected_error_is_503_and_logged_with_its_place(
     aws: Site, post: Post, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distribution, "parse", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(app, "judge", lambda *_, **__: 1 / 0)
     assert post(sample(TAG))[0] == 503
     assert log()[-1]["exception_name"] == "ZeroDivisionError"
 
@@ -291,9 +291,9 @@ def test_counts_are_metrics_of_the_site(aws: Site, post: Post, capsys: pytest.Ca
     for line in lines:
         del line["_aws"]
     assert lines == [
-        {"site": "dublin", "EventsAccepted": 1, "EventsDropped": 1, "EventsUnusable": 1},
-        {"site": "dublin", "NotificationsRefused": 1},
-        {"site": "dublin", "NotificationsMalformed": 1},
+        {"site": "dublin", "EventsAccepted": [1], "EventsDropped": [1], "EventsUnusable": [1]},
+        {"site": "dublin", "NotificationsRefused": [1]},
+        {"site": "dublin", "NotificationsMalformed": [1]},
     ]
 
 

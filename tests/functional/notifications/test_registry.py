@@ -61,10 +61,10 @@ def registry(folder: Path, url: str, *, token: str = TOKEN, ignore: bool = True)
 
 
 def eventually(check: Callable[[], bool]) -> None:
-    """Wait until the registry's queue has brought what the check asks for."""
-    deadline = time.monotonic() + 10
+    """Wait until the registry's queue has brought what the check asks for; the bound only ends a test that hangs."""
+    deadline = time.monotonic() + 120
     while not check():
-        assert time.monotonic() < deadline, "it did not come within 10 s"
+        assert time.monotonic() < deadline, "it does not come"
         time.sleep(0.05)
 
 
@@ -118,6 +118,6 @@ def test_a_registry_with_a_wrong_token_is_heard_once_it_is_right(aws: Site, tmp_
         assert set(answers) == {401}
         assert (aws.items(), aws.messages()) == ([], [])
         aws.secrets.put_secret_value(SecretId=aws.secret_arn, SecretString="rotated-token")
-        app.site.cache_clear()  # a minute later
+        app.endpoint.cache_clear()  # a minute later
         eventually(lambda: answers[-1] == 200)
     assert references(aws.messages()) == {("created", "v1")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.webhooks import FOLDER, PUSHES, WEBHOOKS, Webhook, proof, sig
 
 from geosync.messages.geo_event import parse_message
 from geosync.notifications.formats import heartbeat
+from geosync.notifications.proof.google_identity import MAX_KEYS_BYTES
 
 SOURCES = sorted(PUSHES)
 DISTRIBUTION = json.dumps({"events": [sample("distribution-push-tag.json")]}).encode()
@@ -44,7 +46,7 @@ class Endpoint:
         given = {"NOTIFICATION_SOURCE": source, "NOTIFICATION_AUDIENCE": AUDIENCE, "NOTIFICATION_SENDER": SENDER}
         for name, value in (given | self.google.environment | environment).items():
             self._environment.setenv(name, value)
-        app.site.cache_clear()
+        app.endpoint.cache_clear()
 
     def send(self, webhook: Webhook, headers: dict[str, str], **request: Any) -> tuple[int, dict[str, Any]]:
         """Post a body with the headers that its sender gives it, and these."""
@@ -239,6 +241,28 @@ def test_while_the_keys_cannot_be_had_the_push_is_to_come_again(endpoint: Endpoi
         assert "Google's keys" in endpoint.log()[-1]["reason"]
     google.status, google.location = 200, None
     assert endpoint.send(push, endpoint.right(push))[0] == 200
+
+
+def test_keys_are_read_to_a_bound_and_whole_also_where_no_length_is_said(endpoint: Endpoint) -> None:
+    endpoint.take("gar")
+    google, push = endpoint.google, PUSHES["gar"]
+    for google.in_chunks in (True, False):
+        google.padding = MAX_KEYS_BYTES
+        assert endpoint.send(push, endpoint.right(push))[0] == 503
+        assert "too large" in endpoint.log()[-1]["reason"]
+        google.padding = 0
+        assert endpoint.send(push, endpoint.right(push))[0] == 200
+        app.endpoint.cache_clear()
+
+
+def test_no_credentials_of_a_netrc_go_to_where_the_keys_are(
+    endpoint: Endpoint, environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password a-password\n")
+    environment.setenv("NETRC", str(tmp_path / "netrc"))
+    endpoint.take("gar")
+    assert endpoint.send(PUSHES["gar"], endpoint.right(PUSHES["gar"]))[0] == 200
+    assert endpoint.google.violations == []
 
 
 def test_a_site_for_google_without_audience_and_sender_says_what_is_missing(endpoint: Endpoint) -> None:

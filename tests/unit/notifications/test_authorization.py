@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.support.clock import FakeClock
 
 from geosync.errors import ConfigurationError
 from geosync.notifications.proof.authorization import MAX_AGE_SECONDS, REREAD_SECONDS, Authorization, without_scheme
@@ -32,21 +33,14 @@ class Secret:
         return tuple(token.encode() for token in self.tokens)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def secret() -> Secret:
     return Secret(CURRENT, PREVIOUS)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeClock:
+    return FakeClock()
 
 
 @pytest.fixture
@@ -55,7 +49,7 @@ def failures() -> list[Exception]:
 
 
 @pytest.fixture
-def check(secret: Secret, clock: Clock, failures: list[Exception]) -> Callable[[str | None], str]:
+def check(secret: Secret, clock: FakeClock, failures: list[Exception]) -> Callable[[str | None], str]:
     return Authorization(secret, on_failure=failures.append, clock=clock).check
 
 
@@ -109,23 +103,23 @@ def test_every_token_is_compared_whether_or_not_one_matches(
 
 
 def test_a_rotated_token_is_taken_within_a_minute(
-    check: Callable[[str | None], str], secret: Secret, clock: Clock
+    check: Callable[[str | None], str], secret: Secret, clock: FakeClock
 ) -> None:
     check(CURRENT)
     secret.tokens = ("rotated", CURRENT)
     assert check("rotated") == "wrong"
-    clock.now += REREAD_SECONDS
+    clock.pass_(REREAD_SECONDS)
     assert check("rotated") == "allowed"
     assert check(CURRENT) == "allowed"
     assert secret.reads == 2
 
 
 def test_a_flood_of_wrong_tokens_costs_one_read_a_minute(
-    check: Callable[[str | None], str], secret: Secret, clock: Clock
+    check: Callable[[str | None], str], secret: Secret, clock: FakeClock
 ) -> None:
     for _ in range(REREAD_SECONDS):
         assert check("wrong") == "wrong"
-        clock.now += 1
+        clock.pass_(1)
     assert secret.reads == 1
     check("wrong")
     check("wrong")
@@ -133,12 +127,12 @@ def test_a_flood_of_wrong_tokens_costs_one_read_a_minute(
 
 
 def test_a_token_rotated_out_twice_is_refused_after_a_while_even_if_nobody_sends_a_wrong_one(
-    check: Callable[[str | None], str], secret: Secret, clock: Clock
+    check: Callable[[str | None], str], secret: Secret, clock: FakeClock
 ) -> None:
     check(PREVIOUS)
     secret.tokens = ("newest", "newer")
     assert check(PREVIOUS) == "allowed"
-    clock.now += MAX_AGE_SECONDS
+    clock.pass_(MAX_AGE_SECONDS)
     assert check(PREVIOUS) == "wrong"
 
 
@@ -154,11 +148,11 @@ def test_a_secret_that_cannot_be_read_at_first_is_an_error_and_read_again_with_t
 
 @pytest.mark.parametrize("error", [DENIED, ConfigurationError("the secret holds no token")])
 def test_a_secret_that_cannot_be_read_later_leaves_the_tokens_as_they_are(
-    check: Callable[[str | None], str], secret: Secret, clock: Clock, failures: list[Exception], error: Exception
+    check: Callable[[str | None], str], secret: Secret, clock: FakeClock, failures: list[Exception], error: Exception
 ) -> None:
     check(CURRENT)
     secret.error = error
-    clock.now += MAX_AGE_SECONDS
+    clock.pass_(MAX_AGE_SECONDS)
     assert check(CURRENT) == "allowed"
     assert failures == [error]
     for _ in range(5):
@@ -200,7 +194,7 @@ def test_a_scheme_is_taken_off_only_where_the_source_has_it(header: str | None, 
 
 
 def test_a_signature_is_right_with_either_token_and_the_secret_is_read_again_after_a_wrong_one(
-    secret: Secret, clock: Clock, failures: list[Exception]
+    secret: Secret, clock: FakeClock, failures: list[Exception]
 ) -> None:
     authorization = Authorization(secret, on_failure=failures.append, clock=clock)
 
@@ -213,6 +207,6 @@ def test_a_signature_is_right_with_either_token_and_the_secret_is_read_again_aft
     assert authorization.check_signature(None, b"body") == "missing"
     secret.tokens = ("rotated",)
     assert authorization.check_signature(signed("rotated"), b"body") == "wrong"
-    clock.now += REREAD_SECONDS
+    clock.pass_(REREAD_SECONDS)
     assert authorization.check_signature(signed("rotated"), b"body") == "allowed"
     assert secret.reads == 2

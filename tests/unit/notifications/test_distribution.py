@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from geosync.errors import MalformedMessage
 from geosync.messages.geo_event import GeoEvent, Heartbeat, parse_message
 from geosync.notifications.formats import distribution
+from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
+from geosync.notifications.request import EventBridgeEvent
 
 SAMPLES = Path(__file__).parents[3] / "events" / "registry"
 NOW = 1_795_499_108_100
+RECEIVED = Received(site="dublin", source="distribution", registry_url="https://registry.example.com", received_at=NOW)
 INDEX_DIGEST = "sha256:" + "c" * 64
 
 # For each file in events/registry: what it becomes, as (event_name, by tag, by digest), or the reason why it does not.
@@ -38,8 +41,12 @@ EXPECTED = {
 }
 
 
+def judged(body: object) -> list[Outcome]:
+    return judge(distribution.parse(EventBridgeEvent(body)), RECEIVED)  # type: ignore[arg-type]
+
+
 def parse(*events: object) -> list[Outcome]:
-    return distribution.parse({"events": list(events)}, site="dublin", received_at=NOW)
+    return judged({"events": list(events)})
 
 
 def sample(name: str) -> dict[str, Any]:
@@ -239,7 +246,7 @@ def test_a_heartbeat_is_never_from_the_future() -> None:
 @pytest.mark.parametrize("body", [None, [], "events", 5, {}, {"events": None}, {"events": {}}, {"event": []}])
 def test_what_is_no_envelope_is_refused(body: object) -> None:
     with pytest.raises(MalformedMessage, match="not an envelope"):
-        distribution.parse(body, site="dublin", received_at=NOW)
+        judged(body)
 
 
 def test_an_envelope_has_a_bound() -> None:

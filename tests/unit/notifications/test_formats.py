@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import Any, cast, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -13,27 +13,12 @@ from tests.support.webhooks import PUSHES, WEBHOOKS
 
 from geosync.errors import MalformedMessage
 from geosync.messages.geo_event import GeoEvent, parse_message
-from geosync.notifications.formats import acr, gar, ghcr, harbor, quay, zot
-from geosync.notifications.formats.claims import Received
+from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Outcome, Unusable
 from geosync.notifications.request import Delivery
-from geosync.notifications.sources import Parser
+from geosync.notifications.sources import SOURCES, SourceName
 
 NOW = 1_795_499_108_100
-
-
-def _of_google(delivery: Delivery, received: Received) -> list[Outcome]:
-    return gar.parse(delivery, received, host="europe-docker.pkg.dev")
-
-
-PARSERS: dict[str, Parser] = {
-    "acr": acr.parse,
-    "ghcr": ghcr.parse,
-    "gar": _of_google,
-    "harbor": harbor.parse,
-    "quay": quay.parse,
-    "zot": zot.parse,
-}
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -44,7 +29,8 @@ ANYTHING = st.recursive(
 def parse(source: str, document: object, headers: dict[str, str] | None = None) -> list[Outcome]:
     given_headers = PUSHES[source].headers if headers is None else headers
     delivery = Delivery({"headers": given_headers, "body": json.dumps(document)})
-    return PARSERS[source](delivery, Received(site="dublin", source=source, received_at=NOW))
+    received = Received(site="dublin", source=source, registry_url="https://europe-docker.pkg.dev", received_at=NOW)
+    return judge(SOURCES[cast(SourceName, source)].parse(delivery), received)
 
 
 def paths(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -135,3 +121,17 @@ def test_names_of_google_s_that_disagree_are_not_used() -> None:
 def test_a_body_of_too_many_events_is_malformed(source: str, path: tuple[str, ...], many: list[object]) -> None:
     with pytest.raises(MalformedMessage, match="at most 500"):
         parse(source, replaced(json.loads(PUSHES[source].body), path, many))
+
+
+def test_the_table_has_a_line_for_every_source() -> None:
+    assert list(SOURCES) == list(get_args(SourceName))
+
+
+def test_what_a_body_names_twice_is_two_events_as_no_batch_may_hold_a_key_twice() -> None:
+    body = json.loads(PUSHES["harbor"].body)
+    body["event_data"]["resources"] *= 2
+    first, second = parse("harbor", body)
+    assert isinstance(first, GeoEvent)
+    assert isinstance(second, GeoEvent)
+    assert (first.tag, first.digest) == (second.tag, second.digest)
+    assert first.id != second.id

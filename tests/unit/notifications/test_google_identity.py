@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.clock import FakeClock
 from tests.support.google import AUDIENCE, SENDER, Google, new_google, new_key
 
 from geosync.errors import KeysUnavailable
@@ -24,7 +25,7 @@ class Site:
 
     def __init__(self, google: Google) -> None:
         self.google = google
-        self.now = 1000.0
+        self.clock = FakeClock()
         self.fetches = 0
         self.fails: Exception | None = None
         self.content: bytes | None = None
@@ -34,7 +35,7 @@ class Site:
             sender=SENDER,
             on_failure=self.failures.append,
             fetch=self.fetch,
-            clock=lambda: self.now,
+            clock=self.clock,
         ).check
 
     def fetch(self) -> bytes:
@@ -116,7 +117,7 @@ def test_keys_are_kept_and_an_unknown_one_has_them_fetched_once_a_minute(site: S
     for number in range(20):
         assert site.check(site.google.token(key=stranger, kid=f"k-{number}")) == "unknown_key"
     assert site.fetches == 1
-    site.now += REFETCH_SECONDS
+    site.clock.pass_(REFETCH_SECONDS)
     for number in range(20):
         assert site.check(site.google.token(key=stranger, kid=f"k-{number}")) == "unknown_key"
     assert site.fetches == 2
@@ -128,14 +129,14 @@ def test_a_new_key_of_google_s_is_found_and_an_old_one_forgotten(stranger: Any) 
     old = google.token()
     assert site.check(old) == "allowed"
     google.keys = {"next": stranger}
-    site.now += REFETCH_SECONDS
+    site.clock.pass_(REFETCH_SECONDS)
     assert site.check(google.token()) == "allowed"
     assert site.check(old) == "unknown_key"
 
 
 def test_keys_are_fetched_anew_when_they_are_old(site: Site) -> None:
     assert site.check(site.google.token()) == "allowed"
-    site.now += MAX_AGE_SECONDS
+    site.clock.pass_(MAX_AGE_SECONDS)
     assert site.check(site.google.token()) == "allowed"
     assert site.fetches == 2
 
@@ -156,7 +157,7 @@ def test_without_keys_nothing_is_said_and_with_old_ones_it_goes_on(site: Site, s
         site.check(site.google.token())
     site.fails = site.content = None
     assert site.check(site.google.token()) == "allowed"
-    site.now += MAX_AGE_SECONDS
+    site.clock.pass_(MAX_AGE_SECONDS)
     spoil(site)
     assert site.check(site.google.token()) == "allowed"
     assert len(site.failures) == 1

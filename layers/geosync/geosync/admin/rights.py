@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.tokens import KeptTokens
 
 Right = Literal["read", "act"]
@@ -56,7 +56,7 @@ class Caller:
 
 
 class Rights:
-    """Judges tokens and sessions of one site. `read` reads both secrets; `clock` is seconds since the epoch."""
+    """Judges tokens and sessions of one site. `read` reads both secrets."""
 
     def __init__(
         self,
@@ -64,12 +64,12 @@ class Rights:
         read: Callable[[], Tokens],
         *,
         on_failure: Callable[[Exception], None],
-        clock: Callable[[], float] = time.time,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._site = site
         self._clock = clock
         self._kept = KeptTokens(
-            read, max_age=MAX_AGE_SECONDS, reread=REREAD_SECONDS, on_failure=on_failure, clock=clock
+            read, max_age_s=MAX_AGE_SECONDS, reread_s=REREAD_SECONDS, on_failure=on_failure, clock=clock
         )
 
     def by_token(self, token: str) -> Caller | None:
@@ -92,11 +92,11 @@ class Rights:
             return Caller(right=right, session=session) if genuine else None
 
         caller = self._kept.judge(judged)
-        return caller if caller is not None and int(expires) > self._clock() else None
+        return caller if caller is not None and int(expires) * 1000 > self._clock.now_ms() else None
 
     def open(self, right: Right) -> Caller:
         """Open a session of a right."""
-        expires = int(self._clock()) + SESSION_SECONDS[right]
+        expires = self._clock.now_ms() // 1000 + SESSION_SECONDS[right]
         return Caller(right=right, session=self._session(self._kept.current(), right, secrets.token_hex(8), expires))
 
     def _session(self, tokens: Tokens, right: Right, identifier: str, expires: int) -> Session:

@@ -1,4 +1,4 @@
-"""What becomes of one event that a registry posts, whatever the format it came in."""
+"""The outcomes of one event that a registry posts, whatever the format it came in."""
 
 from __future__ import annotations
 

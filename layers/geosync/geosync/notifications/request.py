@@ -1,4 +1,4 @@
-"""What API Gateway hands over (REST and HTTP APIs alike), and the answer it takes.
+"""The request that API Gateway hands over (REST and HTTP APIs alike), the answer that it takes, EventBridge's events.
 
 Sizes, media types and JSON are judged here, each with a text that says what was wrong; the sender's configuration is at
 fault then, and its registry tries again until it is mended.
@@ -68,6 +68,20 @@ class Delivery:
             raise Refusal(400, "the body is nested too deeply") from None
         except ValueError:
             raise Refusal(400, "the body is not JSON") from None
+
+
+class EventBridgeEvent(Delivery):
+    """An event that EventBridge invoked the function with: the document is the event itself, decoded and bounded."""
+
+    @cached_property
+    def document(self) -> object:
+        """The event."""
+        return self._event
+
+
+def is_from_eventbridge(event: object) -> bool:
+    """Return whether the function was invoked with an event of EventBridge, and not with a request of API Gateway."""
+    return isinstance(event, dict) and "detail-type" in event and "requestContext" not in event
 
 
 def answer(status: int, message: str, **more: object) -> dict[str, Any]:

@@ -1,129 +1,149 @@
-"""Who may send notifications to this site, how they prove it, and which format they are read in.
+"""The sources of notifications: one table says how the notifications of each come, are proved, and are read.
 
 A site has one registry, and so one source: the parameter NotificationSource. A body is read in that source's format
-alone, and only after its authentication: what another vendor's body looks like makes no difference. Beside the registry
-there is one other sender, the site itself, with its heartbeat; it shows the site's token, and is believed nothing else.
-
-    source        proves itself by                                               format
-    distribution  the token, as it is in Authorization                           Distribution's envelope (GitLab's too)
-    acr           the same (a custom header of the webhook)                      one event
-    harbor        the same (the webhook's Auth Header)                           Default and CloudEvents
-    quay          the same, or Basic with the token as password                  updated_tags
-    zot           the same, Basic, or Bearer with the token                      CloudEvents
-    ghcr          X-Hub-Signature-256: HMAC-SHA256 of the body with the token    registry_package, package
-    gar           an OpenID Connect token that Google signed                     a Pub/Sub push
-    ecr           EventBridge's permission to invoke the function (ecr.py)       nothing of it comes by HTTP
+alone, and only after its proof: another vendor's body makes no difference. Beside the registry there is one other
+sender, the site itself, with its heartbeat. It shows the site's token, and is believed nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from geosync.errors import ConfigurationError, MalformedMessage
-from geosync.messages.geo_event import HEARTBEAT
-from geosync.notifications.formats import acr, distribution, gar, ghcr, harbor, quay, zot
-from geosync.notifications.formats.claims import Received, field
-from geosync.notifications.outcomes import Outcome
+from geosync.notifications.formats import acr, distribution, ecr, gar, ghcr, harbor, heartbeat, quay, zot
+from geosync.notifications.formats.claims import Claim
 from geosync.notifications.proof.authorization import Authorization, Scheme, Verdict, without_scheme
-from geosync.notifications.proof.google_identity import IdentityVerdict, PushIdentity
 from geosync.notifications.request import Delivery
 
+if TYPE_CHECKING:
+    from geosync.notifications.proof.google_identity import IdentityVerdict
+
 SourceName = Literal["distribution", "acr", "ghcr", "gar", "harbor", "quay", "zot", "ecr"]
-SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 
-Parser: TypeAlias = Callable[[Delivery, Received], list[Outcome]]
+AnyVerdict: TypeAlias = "Verdict | IdentityVerdict"
+Parser: TypeAlias = Callable[[Delivery], list[Claim]]
+Proof: TypeAlias = Callable[[Delivery], "AnyVerdict | None"]
+"""The verdict on a proof of a source's own; None for a request that does not show one."""
 
-_SCHEMES: dict[str, frozenset[Scheme]] = {"quay": frozenset({"basic"}), "zot": frozenset({"basic", "bearer"})}
-# Of these the token alone says that it is the site itself, with its heartbeat.
-_PROVED_OTHERWISE = frozenset({"ghcr", "gar", "ecr"})
-_WAYS: dict[str, str] = {
-    "ghcr": "X-Hub-Signature-256 is not this body's signature with this site's notification token",
-    "gar": "the Authorization header is no token of Google's for this site's audience and sender",
-}
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """The senders that a site expects: its token, and the audience and service account of Google's push.
+
+    `on_failure` is called with the error of Google's keys that could not be fetched while older ones were at hand.
+    """
+
+    authorization: Authorization
+    audience: str
+    sender: str
+    on_failure: Callable[[Exception], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """The one source of a site. `identity` is there for `gar` alone."""
+    """One line of the table.
 
-    name: SourceName
-    registry_url: str
-    authorization: Authorization
-    identity: PushIdentity | None = None
+    The site's token proves the sender, as it is in Authorization or in one of `schemes`. Where notifications are proved
+    otherwise, the token proves the site's heartbeat alone, and `come_otherwise` says how they come: with a `proof` of
+    the source's own, or from EventBridge. `refusal` is the text of a refusal.
+    """
 
-    @property
-    def is_proved_otherwise(self) -> bool:
-        """Whether its notifications are proved by more than the token, which then says that it is the site itself."""
-        return self.name in _PROVED_OTHERWISE
+    parse: Parser
+    schemes: frozenset[Scheme] = frozenset()
+    proof: Callable[[Expected], Proof] | None = None
+    come_otherwise: str | None = None
+    from_eventbridge: bool = False
+    refusal: str = "the Authorization header is not this site's notification token"
 
-    @property
-    def way(self) -> str:
-        """What a refusal says was wrong."""
-        return _WAYS.get(self.name, "the Authorization header is not this site's notification token")
 
-    def authenticate(self, delivery: Delivery) -> tuple[Verdict | IdentityVerdict, Parser]:
-        """Say whether the sender is who it must be, and how its body is to be read if it is.
+def _signature(expected: Expected) -> Proof:
+    """GitHub's: the HMAC-SHA256 of the body with the token as its key."""
 
-        Raises what reading the token, or Google's keys, raises; Refusal for a signed body that cannot be read.
-        """
-        header = delivery.header("authorization")
+    def check(delivery: Delivery) -> AnyVerdict | None:
         signature = delivery.header("x-hub-signature-256")
-        if self.name == "ghcr" and signature is not None:
-            return self.authorization.check_signature(signature, delivery.body), self._parse
-        if self.identity is not None and (header or "")[:7].lower() == "bearer ":
-            return self.identity.check((header or "")[7:].strip()), self._parse
-        token = without_scheme(header, _SCHEMES.get(self.name, frozenset()))
-        return self.authorization.check(token), self._parse_with_token
+        return None if signature is None else expected.authorization.check_signature(signature, delivery.body)
 
-    def _parse_with_token(self, delivery: Delivery, received: Received) -> list[Outcome]:
-        """Read what came with the token: the site's own heartbeats, and the source's format where it shows no more."""
-        if self.name != "distribution" and _is_heartbeats(delivery.document):
-            return distribution.parse(delivery.document, site=received.site, received_at=received.received_at)
-        if self.is_proved_otherwise:
-            how = "come from EventBridge" if self.name == "ecr" else "are signed"
-            raise MalformedMessage(
-                f"with the token alone only a heartbeat is taken: notifications of {self.name} {how}"
-            )
-        return self._parse(delivery, received)
-
-    def _parse(self, delivery: Delivery, received: Received) -> list[Outcome]:
-        if self.name == "distribution":
-            return distribution.parse(delivery.document, site=received.site, received_at=received.received_at)
-        if self.name == "gar":
-            return gar.parse(delivery, received, host=urlsplit(self.registry_url).netloc)
-        return _PARSERS[self.name](delivery, received)
+    return check
 
 
-_PARSERS: dict[str, Parser] = {
-    "acr": acr.parse,
-    "ghcr": ghcr.parse,
-    "harbor": harbor.parse,
-    "quay": quay.parse,
-    "zot": zot.parse,
-}
-
-
-def identity_of(
-    name: SourceName, *, audience: str, sender: str, on_failure: Callable[[Exception], None]
-) -> PushIdentity | None:
-    """Return the check of Google's token where the source needs one. Raises ConfigurationError."""
-    if name != "gar":
-        return None
-    missing = [
-        key for key, value in (("NOTIFICATION_AUDIENCE", audience), ("NOTIFICATION_SENDER", sender)) if not value
-    ]
+def _google_token(expected: Expected) -> Proof:
+    """Google's: an OpenID Connect token that it signed. Raises ConfigurationError."""
+    required = {"NOTIFICATION_AUDIENCE": expected.audience, "NOTIFICATION_SENDER": expected.sender}
+    missing = [key for key, value in required.items() if not value]
     if missing:
         raise ConfigurationError(
             f"{' and '.join(missing)} must be set for NOTIFICATION_SOURCE=gar: the audience and the service account of "
             "the push subscription (parameters NotificationAudience, NotificationSender)"
         )
-    return PushIdentity(audience=audience, sender=sender, on_failure=on_failure)
+    # PyJWT and requests cost 100 ms, and no other source needs them: here, so that a cold start has it behind it.
+    from geosync.notifications.proof.google_identity import PushIdentity  # noqa: PLC0415
+
+    identity = PushIdentity(audience=expected.audience, sender=expected.sender, on_failure=expected.on_failure)
+
+    def check(delivery: Delivery) -> AnyVerdict | None:
+        header = delivery.header("authorization") or ""
+        return identity.check(header[7:].strip()) if header[:7].lower() == "bearer " else None
+
+    return check
 
 
-def _is_heartbeats(document: object) -> bool:
-    """Whether a body is an envelope that holds heartbeats and nothing else; without any event, it says nothing."""
-    events = field(document, "events")
-    return isinstance(events, list) and all(field(event, "action") == HEARTBEAT for event in events)
+SOURCES: Mapping[SourceName, Source] = {
+    "distribution": Source(parse=distribution.parse),
+    "acr": Source(parse=acr.parse),
+    "ghcr": Source(
+        parse=ghcr.parse,
+        proof=_signature,
+        come_otherwise="are signed",
+        refusal="X-Hub-Signature-256 is not this body's signature with this site's notification token",
+    ),
+    "gar": Source(
+        parse=gar.parse,
+        proof=_google_token,
+        come_otherwise="are signed",
+        refusal="the Authorization header is no token of Google's for this site's audience and sender",
+    ),
+    "harbor": Source(parse=harbor.parse),
+    "quay": Source(parse=quay.parse, schemes=frozenset({"basic"})),
+    "zot": Source(parse=zot.parse, schemes=frozenset({"basic", "bearer"})),
+    # The proof is EventBridge's permission to invoke the function.
+    "ecr": Source(parse=ecr.parse, come_otherwise="come from EventBridge", from_eventbridge=True),
+}
+
+
+class SiteSource:
+    """The one source of a site. Raises ConfigurationError where the site lacks what its proof needs."""
+
+    def __init__(self, name: SourceName, expected: Expected) -> None:
+        self.name = name
+        self._source = SOURCES[name]
+        self._authorization = expected.authorization
+        self._proof = self._source.proof(expected) if self._source.proof is not None else None
+
+    @property
+    def refusal(self) -> str:
+        """The text of a refusal: what was wrong."""
+        return self._source.refusal
+
+    def authenticate(self, delivery: Delivery) -> tuple[AnyVerdict, Parser]:
+        """Judge who the sender is, and return how its body is to be read if that is who it must be.
+
+        Raises what reading the token, or Google's keys, raises; Refusal for a signed body that cannot be read.
+        """
+        verdict = self._proof(delivery) if self._proof is not None else None
+        if verdict is not None:
+            return verdict, self._source.parse
+        token = without_scheme(delivery.header("authorization"), self._source.schemes)
+        return self._authorization.check(token), self._parse_with_token
+
+    def _parse_with_token(self, delivery: Delivery) -> list[Claim]:
+        """Read what came with the token: the site's own heartbeats, and the source's format where it shows no more."""
+        if heartbeat.is_envelope_of_heartbeats(delivery.document):
+            return distribution.parse(delivery)
+        if self._source.come_otherwise is not None:
+            raise MalformedMessage(
+                f"with the token alone only a heartbeat is taken: notifications of {self.name} "
+                f"{self._source.come_otherwise}"
+            )
+        return self._source.parse(delivery)

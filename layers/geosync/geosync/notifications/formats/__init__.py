@@ -1,1 +1,1 @@
-"""One parser for each source of notifications."""
+"""One parser for each format of notifications: it makes claims of a body, and decides nothing."""

@@ -6,53 +6,47 @@ tag that is moved is a PUSH; a DELETE by tag names the tag, one by digest does n
 
 from __future__ import annotations
 
-from typing import Any
-
 from geosync.messages.geo_event import EventName
-from geosync.notifications.formats.claims import Claim, Received, field, id_or_new, judge, unusable
-from geosync.notifications.outcomes import Dropped, Outcome
+from geosync.notifications.formats.claims import (
+    AccountOrigin,
+    Claim,
+    ImageClaim,
+    NoClaim,
+    UnreadableClaim,
+    field,
+    meaning,
+)
+from geosync.notifications.request import Delivery
 
 SOURCE = "aws.ecr"
 DETAIL_TYPE = "ECR Image Action"
 
-_ACTIONS: dict[object, EventName] = {"PUSH": "created", "DELETE": "deleted"}
+_ACTIONS: dict[str, EventName] = {"PUSH": "created", "DELETE": "deleted"}
 
 
-def is_event(event: object) -> bool:
-    """Whether the function was invoked with an event of EventBridge, and not with a request of API Gateway."""
-    return isinstance(event, dict) and "detail-type" in event and "requestContext" not in event
-
-
-def parse(event: dict[str, Any], received: Received, *, host: str) -> Outcome:
-    """Return what becomes of the event; `host` is that of the site's registry. Nothing that it holds can raise."""
-    if event.get("source") != SOURCE or event.get("detail-type") != DETAIL_TYPE:
-        return Dropped(reason="other_event")
-    detail = event.get("detail")
+def parse(delivery: Delivery) -> list[Claim]:
+    """Return the claim of the event. Nothing that it holds can raise: nobody would send it again put right."""
+    event = delivery.document
+    if field(event, "source") != SOURCE or field(event, "detail-type") != DETAIL_TYPE:
+        return [NoClaim(reason="other_event")]
+    event_id, detail = field(event, "id"), field(event, "detail")
     if not isinstance(detail, dict):
-        return unusable("not_an_object", id_or_new(event.get("id")), {}, received)
+        return [UnreadableClaim(because="not_an_object", id=event_id)]
     if detail.get("result") != "SUCCESS":
-        return Dropped(reason="other_event")
-    action = detail.get("action-type")
-    names = {"repository": detail.get("repository-name"), "tag": detail.get("image-tag")}
-    if _is_other(host, event):
-        claims = {"action": action, "account": event.get("account"), "region": event.get("region"), **names}
-        return unusable("other_registry", id_or_new(event.get("id")), claims, received)
-    claim = Claim(
-        id=event.get("id"),
-        action=action,
-        event_name=_ACTIONS.get(action) if isinstance(action, str) else None,
-        repository=field(detail, "repository-name"),
-        tag=field(detail, "image-tag"),
-        digest=field(detail, "image-digest"),
-        media_type=field(detail, "manifest-media-type"),
-        occurred_at=event.get("time"),
-    )
-    return judge(claim, received)
-
-
-def _is_other(host: str, event: dict[str, Any]) -> bool:
-    """Whether the event is of another account or region than the registry, where its host says which it is of."""
-    labels = host.lower().split(".")
-    if len(labels) < 4 or not labels[1].startswith("dkr"):
-        return False
-    return event.get("account") != labels[0] or event.get("region") not in labels
+        return [NoClaim(reason="other_event")]
+    action, repository, tag = detail.get("action-type"), detail.get("repository-name"), detail.get("image-tag")
+    account, region = field(event, "account"), field(event, "region")
+    said = {"action": action, "account": account, "region": region, "repository": repository, "tag": tag}
+    return [
+        ImageClaim(
+            id=event_id,
+            action=action,
+            happened=meaning(_ACTIONS, action),
+            repository=repository,
+            tag=tag,
+            digest=detail.get("image-digest"),
+            media_type=detail.get("manifest-media-type"),
+            occurred_at=field(event, "time"),
+            origin=AccountOrigin(account=account, region=region, said=said),
+        )
+    ]

@@ -10,8 +10,7 @@ from typing import Any
 
 from geosync.errors import MalformedMessage
 from geosync.messages.geo_event import EventName
-from geosync.notifications.formats.claims import Claim, Received, field, id_of_content, judge, text_if
-from geosync.notifications.outcomes import Dropped, Outcome
+from geosync.notifications.formats.claims import Claim, ImageClaim, NoClaim, field, id_of_content, text_if
 from geosync.notifications.request import Delivery
 from geosync.oci.references import is_digest
 
@@ -21,8 +20,8 @@ _PULLED = frozenset({"PULL_ARTIFACT", "harbor.artifact.pulled"})
 MAX_RESOURCES = 500
 
 
-def parse(delivery: Delivery, received: Received) -> list[Outcome]:
-    """Return what becomes of each resource of an event. Raises MalformedMessage when it is no event of Harbor's."""
+def parse(delivery: Delivery) -> list[Claim]:
+    """Return the claims of each resource of an event. Raises MalformedMessage when it is no event of Harbor's."""
     document = delivery.document
     kind = document.get("type") if isinstance(document, dict) else None
     is_cloud_event = isinstance(kind, str) and kind.startswith("harbor.")
@@ -30,14 +29,14 @@ def parse(delivery: Delivery, received: Received) -> list[Outcome]:
     if not isinstance(document, dict) or not isinstance(kind, str) or not isinstance(data, dict):
         raise MalformedMessage('the body is not an event of Harbor\'s: {"type": …, "event_data": …}')
     if kind in _PULLED:
-        return [Dropped(reason="pull")]
+        return [NoClaim(reason="pull")]
     if kind not in _PUSHED | _DELETED:
-        return [Dropped(reason="other_event")]
+        return [NoClaim(reason="other_event")]
     resources = data.get("resources")
     if not isinstance(resources, list) or len(resources) > MAX_RESOURCES:
         raise MalformedMessage(f"the event has no list of at most {MAX_RESOURCES} resources")
     event_name: EventName = "created" if kind in _PUSHED else "deleted"
-    return [judge(claim, received) for resource in resources for claim in _claims(document, data, resource, event_name)]
+    return [claim for resource in resources for claim in _claims(document, data, resource, event_name)]
 
 
 def _claims(document: dict[str, Any], data: dict[str, Any], resource: object, event_name: EventName) -> list[Claim]:
@@ -51,10 +50,10 @@ def _claims(document: dict[str, Any], data: dict[str, Any], resource: object, ev
     repository = field(data, "repository", "repo_full_name")
     sent = document.get("id") or document.get("occur_at")
     return [
-        Claim(
+        ImageClaim(
             id=id_of_content(document["type"], sent, repository, *part),
             action=document["type"],
-            event_name=event_name,
+            happened=event_name,
             repository=repository,
             tag=part[0],
             digest=part[1],

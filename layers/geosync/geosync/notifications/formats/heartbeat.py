@@ -1,4 +1,4 @@
-"""The heartbeat's notification: what the primary posts to its own endpoint each minute, with the registry's token.
+"""The heartbeat's notification: the primary posts it to its own endpoint each minute, with the registry's token.
 
 It takes the way of a push (endpoint, topic, queue, table), so that a secondary can tell silence from loss.
 """
@@ -9,6 +9,7 @@ import json
 import uuid
 
 from geosync.messages.geo_event import HEARTBEAT
+from geosync.notifications.formats.claims import field
 
 MEDIA_TYPE = "application/json"
 
@@ -17,3 +18,9 @@ def envelope(sent_at: int) -> bytes:
     """Return the body to post with MEDIA_TYPE; `sent_at` is now, in milliseconds since the epoch."""
     event = {"id": str(uuid.uuid4()), "action": HEARTBEAT, "sent_at": sent_at}
     return json.dumps({"events": [event]}).encode()
+
+
+def is_envelope_of_heartbeats(document: object) -> bool:
+    """Return whether a body is an envelope of heartbeats and nothing else; it may be empty."""
+    events = field(document, "events")
+    return isinstance(events, list) and all(field(event, "action") == HEARTBEAT for event in events)

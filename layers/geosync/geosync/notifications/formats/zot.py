@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from geosync.errors import MalformedMessage
 from geosync.messages.geo_event import EventName
-from geosync.notifications.formats.claims import Claim, Received, field, judge, text_if
-from geosync.notifications.outcomes import Dropped, Outcome
+from geosync.notifications.formats.claims import Claim, ImageClaim, NoClaim, field, text_if
 from geosync.notifications.request import Delivery
 from geosync.oci.media_types import essence
 from geosync.oci.references import is_digest
@@ -19,8 +18,8 @@ _ENDINGS: dict[str, EventName] = {".image.updated": "updated", ".image.deleted":
 _OTHER_ENDINGS = (".repository.created", ".image.lint_failed")
 
 
-def parse(delivery: Delivery, received: Received) -> list[Outcome]:
-    """Return what becomes of an event. Raises MalformedMessage when it is no event of zot's."""
+def parse(delivery: Delivery) -> list[Claim]:
+    """Return the claim of an event. Raises MalformedMessage when it is no event of zot's."""
     document = delivery.document
     structured = essence(delivery.header("content-type")) == STRUCTURED
 
@@ -32,17 +31,18 @@ def parse(delivery: Delivery, received: Received) -> list[Outcome]:
     if not isinstance(kind, str) or not isinstance(data, dict):
         raise MalformedMessage("not an event of zot's: no CloudEvents type in the headers or the body")
     if kind.endswith(_OTHER_ENDINGS):
-        return [Dropped(reason="other_event")]
+        return [NoClaim(reason="other_event")]
     reference = data.get("reference")
     by_digest = text_if(is_digest, reference) is not None
-    claim = Claim(
-        id=attribute("id"),
-        action=kind,
-        event_name=next((name for ending, name in _ENDINGS.items() if kind.endswith(ending)), None),
-        repository=data.get("name"),
-        tag=None if by_digest else reference,
-        digest=data.get("digest") or (reference if by_digest else None),
-        media_type=data.get("mediaType"),
-        occurred_at=attribute("time"),
-    )
-    return [judge(claim, received)]
+    return [
+        ImageClaim(
+            id=attribute("id"),
+            action=kind,
+            happened=next((name for ending, name in _ENDINGS.items() if kind.endswith(ending)), None),
+            repository=data.get("name"),
+            tag=None if by_digest else reference,
+            digest=data.get("digest") or (reference if by_digest else None),
+            media_type=data.get("mediaType"),
+            occurred_at=attribute("time"),
+        )
+    ]

@@ -1,1 +1,1 @@
-"""What proves that a notification comes from the site's own registry."""
+"""Proofs that a notification comes from the site's own registry."""

@@ -1,4 +1,4 @@
-"""The site's notification token, the current and the previous one, against what a request shows.
+"""The check of a request against the site's notification token, the current and the previous one.
 
 GitLab's registry sends the token as it is in Authorization, without a scheme; some registries can only send it as Basic
 or Bearer, and GitHub signs the body with it.
@@ -11,10 +11,10 @@ import binascii
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Callable
 from typing import Literal
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.tokens import KeptTokens
 
 # After a wrong token the secret is read again, as it may have been rotated: a flood of them costs one read a minute.
@@ -29,9 +29,9 @@ _SIGNATURE = re.compile(r"sha256=([0-9a-f]{64})", re.ASCII)
 
 
 class Authorization:
-    """Says whether an Authorization header is one of the tokens that `read_tokens` returns; keeps them, and shows none.
+    """Judges whether an Authorization header is one of the tokens that `read_tokens` returns; keeps them, shows none.
 
-    `on_failure` is told of a read that failed while there were tokens to go on with. `clock` is monotonic, in seconds.
+    `on_failure` is called with the error of a read that failed while older tokens were at hand.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Authorization:
         read_tokens: Callable[[], tuple[bytes, ...]],
         *,
         on_failure: Callable[[Exception], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._kept = KeptTokens(
-            read_tokens, max_age=MAX_AGE_SECONDS, reread=REREAD_SECONDS, on_failure=on_failure, clock=clock
+            read_tokens, max_age_s=MAX_AGE_SECONDS, reread_s=REREAD_SECONDS, on_failure=on_failure, clock=clock
         )
 
     def check(self, header: str | None) -> Verdict:
@@ -69,7 +69,7 @@ class Authorization:
         return self._verdict(bytes.fromhex(signature[1]), lambda token: hmac.new(token, body, hashlib.sha256).digest())
 
     def _verdict(self, given: bytes, expected: Callable[[bytes], bytes]) -> Verdict:
-        """Compare with what is expected of each token."""
+        """Compare `given` with what each token makes expected."""
 
         def judged(tokens: tuple[bytes, ...]) -> Verdict | None:
             # With every token, always: the time taken tells neither which one matches nor how far.

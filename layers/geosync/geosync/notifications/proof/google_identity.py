@@ -1,4 +1,4 @@
-"""Who pushed a Pub/Sub message: the OpenID Connect token that Google signs, in Authorization.
+"""The sender of a Pub/Sub message: the OpenID Connect token that Google signs, in Authorization.
 
 Follows "Authentication for push subscriptions" (Pub/Sub) and "Validating an ID token" (Google Identity): signature,
 `iss`, `aud`, `exp`, and the service account in `email` with `email_verified`. The keys come from one address, written
@@ -8,17 +8,16 @@ here; nothing in a token is ever used as one.
 from __future__ import annotations
 
 import json
+import os
 import threading
-import time
-import urllib.request
 from collections.abc import Callable
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
+import jwt
+import requests
+
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import KeysUnavailable
-
-if TYPE_CHECKING:
-    import jwt
 
 KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
 ISSUERS = ("https://accounts.google.com", "accounts.google.com")
@@ -46,10 +45,10 @@ IdentityVerdict: TypeAlias = Literal[
 
 
 class PushIdentity:
-    """Says whether a token is Google's, for this audience and of this service account. Keeps the keys.
+    """Judges whether a token is Google's, for this audience and of this service account. Keeps the keys.
 
-    `fetch` returns the JSON of a key set, `clock` is monotonic, in seconds. `on_failure` is told of a fetch that failed
-    while there were keys to go on with.
+    `fetch` returns the JSON of a key set. `on_failure` is called with the error of a fetch that failed while older keys
+    were at hand.
     """
 
     def __init__(
@@ -59,24 +58,19 @@ class PushIdentity:
         sender: str,
         on_failure: Callable[[Exception], None],
         fetch: Callable[[], bytes] | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        # 60 ms to import, and only this source needs it: here, so that a cold start has it behind it.
-        import jwt  # noqa: PLC0415
-
-        self._jwt = jwt
         self._audience = audience
         self._sender = sender
         self._on_failure = on_failure
         self._fetch = fetch or fetch_keys
         self._clock = clock
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at: float | None = None
+        self._fetched_at_s: float | None = None
         self._lock = threading.Lock()
 
     def check(self, token: str) -> IdentityVerdict:
         """Judge a token; everything but `allowed` is to be refused. Raises KeysUnavailable."""
-        jwt = self._jwt
         try:
             is_plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
             header = jwt.get_unverified_header(token) if is_plausible else {}
@@ -111,40 +105,50 @@ class PushIdentity:
 
     def _key(self, key_id: str) -> jwt.PyJWK | None:
         with self._lock:
-            age = None if self._fetched_at is None else self._clock() - self._fetched_at
-            if age is None or age >= MAX_AGE_SECONDS or (key_id not in self._keys and age >= REFETCH_SECONDS):
+            age_s = None if self._fetched_at_s is None else self._clock.monotonic_s() - self._fetched_at_s
+            if age_s is None or age_s >= MAX_AGE_SECONDS or (key_id not in self._keys and age_s >= REFETCH_SECONDS):
                 self._read()
             return self._keys.get(key_id)
 
     def _read(self) -> None:
         try:
             self._keys = _parse(self._fetch())
-        except (OSError, HTTPException, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError) as error:
             if not self._keys:
                 raise KeysUnavailable(f"Google's keys: {KEYS_URL}: {type(error).__name__}: {error}") from error
             self._on_failure(error)
-        self._fetched_at = self._clock()
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Follow none: the keys are at one address."""
+        self._fetched_at_s = self._clock.monotonic_s()
 
 
 def fetch_keys() -> bytes:
-    """Fetch Google's key set. Raises OSError, HTTPException or ValueError."""
-    opener = urllib.request.build_opener(_NoRedirect)
-    with opener.open(KEYS_URL, timeout=TIMEOUT_SECONDS) as answer:
-        content: bytes = answer.read(MAX_KEYS_BYTES + 1)
-    if len(content) > MAX_KEYS_BYTES:
-        raise ValueError("the answer is too large")
+    """Fetch Google's key set. Raises OSError or ValueError.
+
+    Of the environment only the proxy and the certificate authorities are used, where HTTPS_PROXY and SSL_CERT_FILE name
+    them: no .netrc, which would add credentials. A redirect is no answer: the keys are at one address.
+    """
+    proxy, content = os.environ.get("HTTPS_PROXY"), b""
+    with requests.Session() as session:
+        session.trust_env = False
+        with session.get(
+            KEYS_URL,
+            headers={"Accept-Encoding": "identity"},
+            timeout=TIMEOUT_SECONDS,
+            allow_redirects=False,
+            stream=True,
+            proxies={"https": proxy} if proxy else None,
+            verify=os.environ.get("SSL_CERT_FILE") or True,
+        ) as answer:
+            if answer.status_code != 200:
+                raise ValueError(f"the answer is {answer.status_code}")
+            for part in answer.iter_content(8192):
+                content += part
+                if len(content) > MAX_KEYS_BYTES:
+                    raise ValueError("the answer is too large")
     return content
 
 
 def _parse(content: bytes) -> dict[str, jwt.PyJWK]:
     """Return the RSA keys of a key set by their id. Raises ValueError, also when there is none."""
-    import jwt  # noqa: PLC0415
-
     try:
         listed = json.loads(content)["keys"]
         usable = [one for one in listed if one.get("kty") == "RSA" and isinstance(one.get("kid"), str)]
