@@ -27,6 +27,7 @@ GeosyncError
     │   ├── SizeMismatch
     │   ├── TooLarge
     │   └── MalformedManifest
+    ├── HolderVanished            the function ended without a word while it worked on the reference
     ├── LayerUnfinished           a layer got no further in most of an invocation
     ├── SecondaryDisagrees        the secondary accepted a write and shows something else
     ├── BrokenAtDestination       the destination keeps wrong bytes and takes no others; permanent
@@ -179,6 +180,12 @@ class Contended(SyncRegistryError):
 
 class ReplicationError(GeosyncError):
     """One reference could not be replicated; the others go on."""
+
+
+class HolderVanished(ReplicationError):
+    """The function ended without a word while it worked on the reference: out of memory, or killed."""
+
+    retryable = True
 
 
 class LayerUnfinished(ReplicationError):

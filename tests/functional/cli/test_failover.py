@@ -22,10 +22,10 @@ from tests.support.event_log import create_event_log
 
 from geosync.cli.failover import follow as following
 from geosync.cli.failover import quiet_update, stack_update
-from geosync.cli.failover.stack_update import UpdateRefused
 from geosync.cli.main import main
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.errors import UpdateRefused
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds

@@ -39,6 +39,7 @@ class HeldLease:
         self._lock = threads.condition()  # held during a request to the table
         self._closed = threads.event()
         self._lost: LeaseLost | None = None
+        self._working_on = self._written_on = frozenset[str]()
 
     @property
     def lease(self) -> Lease:
@@ -52,7 +53,21 @@ class HeldLease:
         if not self._sync_registry.may_write_tag(self._lease):
             raise LeaseLost("the lease was not renewed in time; no tag is written on its strength")
 
+    def work_on(self, keys: frozenset[str], *, at_once: bool) -> None:
+        """Tell which references (`Reference.seen_key`) are worked on: should this holder vanish, they are to blame.
+
+        The next renewal writes it into the row; `at_once`: before this returns. Raises LeaseLost.
+        """
+        self._working_on = keys
+        if at_once:
+            with self._lock:
+                self._renewed()
+
     # ------------------------------------------------------------------------------------------- what was worked off
+
+    def count_deaths(self, left: Sequence[Owed], failure: str) -> list[Owed]:
+        """Count a failed attempt for what the last holder left when it vanished. Raises LeaseLost."""
+        return self._sync_registry.count_deaths(self._lease, left, failure)
 
     def discharge(self, owed: Owed, seen: Seen | None) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost."""
@@ -140,7 +155,10 @@ class HeldLease:
             return self._renewed().revision != before
 
     def _renewed(self) -> Lease:
-        self._lease = self._sync_registry.renew(self._lease)
+        working_on = self._working_on
+        changed = working_on if working_on != self._written_on else None
+        self._lease = self._sync_registry.renew(self._lease, changed)
+        self._written_on = working_on
         return self._lease
 
 

@@ -179,6 +179,8 @@ class Owed:
     walk: int | None = None
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
+    deaths: int = 0
+    """Holders that vanished while they worked on it, since it was last marked."""
     seen: Seen | None = None
 
     @property
@@ -221,6 +223,7 @@ class Owed:
             walk=read.optional_number("walk"),
             unannounced=read.flag("unannounced"),
             if_absent=read.texts("if_absent"),
+            deaths=read.number("deaths", 0),
             seen=seen,
         )
 
@@ -267,6 +270,10 @@ class Row:
     suspect_until: int = 0
     renamed_from: str | None = None
     """The repository's former name, from which the secondary's blobs are mounted."""
+    working_on: frozenset[str] = frozenset()
+    """The keys (`Reference.seen_key`) that the lease's holder last said it is working on."""
+    deaths: int = 0
+    """Holders in a row that vanished with their lease; 0 once one has let the repository go."""
 
     def leased(self, now: int) -> bool:
         """Somebody holds the repository at `now`."""
@@ -305,6 +312,8 @@ class Row:
             lease_expires=expires,
             suspect_until=read.number("suspect_until", 0),
             renamed_from=read.optional_text("renamed_from"),
+            working_on=read.texts("working_on"),
+            deaths=read.number("deaths", 0),
         )
 
 
@@ -325,3 +334,7 @@ class Lease:
     expires: int
     counted: str | None = None
     renamed_from: str | None = None
+    working_on: frozenset[str] = frozenset()
+    """The keys of the references that the last holder was working on when it vanished; empty where none did."""
+    deaths: int = 0
+    """Holders in a row that vanished with their lease before this one."""

@@ -20,6 +20,7 @@ from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
 from geosync.sync_registry.browsing import Browsing
+from geosync.sync_registry.deaths import Deaths
 from geosync.sync_registry.discharges import Discharges, transact_under
 from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
@@ -78,7 +79,7 @@ wall_clock = SYSTEM_CLOCK.now_ms
 """Milliseconds since the epoch, for those who have no clock passed in yet."""
 
 
-class SyncRegistry(Readings, Switches, Marking, Attempts):
+class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
@@ -200,10 +201,13 @@ class SyncRegistry(Readings, Switches, Marking, Attempts):
 
     # ------------------------------------------------------------------------------------------------ under the lease
 
-    def renew(self, lease: Lease) -> Lease:
-        """Keep the repository; a `revision` that moved says that references came in. Raises LeaseLost."""
+    def renew(self, lease: Lease, working_on: frozenset[str] | None = None) -> Lease:
+        """Keep the repository; a `revision` that moved says that references came in. Raises LeaseLost.
+
+        `working_on` as in leases.renew.
+        """
         now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing)), monotonic)
+        return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing, working_on=working_on)), monotonic)
 
     def suspect(self, lease: Lease) -> Lease:
         """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
@@ -341,4 +345,6 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         expires=row.lease_expires or 0,
         counted=row.verification_counted,
         renamed_from=row.renamed_from,
+        working_on=row.working_on,
+        deaths=row.deaths,
     )

@@ -27,6 +27,8 @@ class Timing:
     polls: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)
     max_attempts: int = 50
     """Failures in a row after which a reference is parked: about two days with the longest delay of an hour."""
+    max_deaths: int = 3
+    """Holders that vanished over one reference after which it is parked: one may be chance, three are its own doing."""
 
     def __post_init__(self) -> None:
         if self.stale_renewal + self.tag_write_timeout > self.lease:

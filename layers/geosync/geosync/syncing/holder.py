@@ -153,6 +153,7 @@ class Holder:
 
     def _work(self, pool: Executor, attempt: Attempt) -> None:
         deadline = self._invocation.deadline
+        self._settler.settle_deaths(self._held)
         while self._halt.ending is None:
             deadline.check()
             lease = self._held.lease  # before the backlog asks what is due: `finish` is only good for this revision
@@ -174,12 +175,18 @@ class Holder:
             owed = self._backlog.take(idle=not self._in_flight)
             if owed is None:
                 return
+            self._held.work_on(self._named(owed.reference), at_once=self._is_careful)
             future = pool.submit(attempt, owed)
             self._in_flight[owed.reference] = (owed, future)
             future.add_done_callback(lambda _: self._wake.set())
 
     def _is_full(self) -> bool:
-        return len(self._in_flight) >= self._invocation.reference_concurrency
+        return len(self._in_flight) >= (1 if self._is_careful else self._invocation.reference_concurrency)
+
+    @property
+    def _is_careful(self) -> bool:
+        """True after a holder of the repository vanished: references go one by one, each named in the row before."""
+        return self._held.lease.deaths > 0
 
     def _wait(self, seconds: float | None) -> None:
         """Wait for an end, an arrival or a stop, at most `seconds`."""
@@ -191,6 +198,11 @@ class Holder:
         for owed, future in [one for one in self._in_flight.values() if one[1].done()]:
             del self._in_flight[owed.reference]
             self._settler.settle(owed, future)
+        self._held.work_on(self._named(), at_once=False)
+
+    def _named(self, *more: Reference) -> frozenset[str]:
+        """The keys of what is in flight, and of `more`: what is to blame should this holder vanish."""
+        return frozenset(reference.seen_key for reference in (*self._in_flight, *more))
 
     def _drain(self) -> None:
         """Wait for what is in flight, and settle it; a holder that is out of time or lost stops it first."""

@@ -10,7 +10,7 @@ from geosync.copying.outcome import Outcome, VerificationEnding, VerificationRes
 from geosync.errors import GeosyncError
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
-from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.items import Lease, Owed, Reference
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
 
@@ -77,6 +77,12 @@ class Reporter:
         else:
             self._logger.error("reference_failed", exc_info=error, extra=keys)
         self._metrics.put({"ReferencesFailed": 1, "ReferencesParked": int(parked)})
+
+    def report_death(self, lease: Lease) -> None:
+        """Report that the holder before this one vanished: its lease ran out, and nobody had let it go."""
+        keys = {"repository": lease.repository, "deaths": lease.deaths, "working_on": sorted(lease.working_on)}
+        self._logger.error("holder_vanished", extra=keys)
+        self._metrics.put({"HoldersVanished": 1})
 
     def report_under_way(self, repository: str, uploads: Sequence[KeptUpload]) -> None:
         """Report the layers that a holder leaves for the next."""

@@ -9,6 +9,7 @@ the same, of this repository alone  one failed attempt
 any other error of ours             one failed attempt, parked where no later one changes it
 an error that nobody foresaw        one failed attempt
 the table                           the holder stops, and its caller gets the error
+the last holder vanished            one failed attempt at what it worked on, parked after three
 ```
 """
 
@@ -19,14 +20,27 @@ from concurrent.futures import Future
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.outcome import Outcome
-from geosync.errors import GeosyncError, LeaseLost, OutOfTime, RegistryUnavailable, SyncRegistryError, Unauthorized
+from geosync.errors import (
+    GeosyncError,
+    HolderVanished,
+    LeaseLost,
+    OutOfTime,
+    RegistryUnavailable,
+    SyncRegistryError,
+    Unauthorized,
+)
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.transitions.attempts import is_last_death
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import Invocation
 from geosync.syncing.ending import Ending, Halt
 
+VANISHED = (
+    "the function ended without a word while it worked on this: most likely it ran out of memory or was killed; "
+    "its log of that time says more, and a resync or a replay tries again"
+)
 TABLE_ERRORS = (BotoCoreError, ClientError, SyncRegistryError)
 """The errors of the table: they stop a holder."""
 
@@ -57,6 +71,25 @@ class Settler:
         else:
             self._reporter.report_ended(owed, outcome)
             self._backlog.note_ended(owed, marked_again=outcome.marked_again)
+
+    def settle_deaths(self, held: HeldLease) -> None:
+        """Count a failed attempt for what the last holder was working on, if it vanished. Raises what the table raises.
+
+        The reference over which holders vanish again and again is parked; the others of the repository go on.
+        """
+        if not held.lease.deaths:
+            return
+        self._reporter.report_death(held.lease)
+        left = self._sync_registry.left_behind(held.lease)
+        if not left:
+            return
+        error = HolderVanished(VANISHED)
+        parked = {owed.reference for owed in left if is_last_death(owed, self._sync_registry.timing)}
+        for owed in left:
+            if owed.reference in parked:
+                self._reporter.park(owed, str(error))
+        for owed in held.count_deaths(left, str(error)):
+            self._reporter.report_failed(owed, error, parked=owed.reference in parked)
 
     def settle_unbegun(self, held: HeldLease, error: GeosyncError) -> None:
         """Write down that no attempt can be begun: the secondary's registry could not even be asked for its habits."""

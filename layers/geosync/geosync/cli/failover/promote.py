@@ -12,7 +12,6 @@ from geosync.cli.failover.pause import end_pause, is_left_behind
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import (
     UNDER_WAY,
-    UpdateRefused,
     completed_at,
     events_of,
     find_again,
@@ -22,6 +21,7 @@ from geosync.cli.failover.stack_update import (
 )
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, moment, plain
 from geosync.cli.site import Chosen, StackSite
+from geosync.errors import UpdateRefused
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.site.promotions import Promotion

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 import click
 
 from geosync.cli.failover.pause import end_pause, pause_site
-from geosync.cli.failover.stack_update import UpdateRefused, update
+from geosync.cli.failover.stack_update import update
 from geosync.cli.output import SOMETHING_WRONG, count
 from geosync.cli.site import StackSite
 from geosync.cli.status import waiting
-from geosync.errors import GeosyncError
+from geosync.errors import NotDrained, UpdateRefused
 
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""
@@ -21,12 +21,6 @@ EVENTS_SECONDS = 60.0
 POLL_SECONDS = 2.0
 LOOKS = 2
 """Looks in a row that must see nobody at work: an acquire from just before the pause lands in the moment after it."""
-
-
-class NotDrained(GeosyncError):
-    """Somebody still copies at the site, so that its role must not change yet."""
-
-    retryable = True
 
 
 def confirm(site: StackSite, what: str) -> None:

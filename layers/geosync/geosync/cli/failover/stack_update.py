@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.following import passes
 from geosync.cli.site import StackName, StackSite
-from geosync.errors import GeosyncError
+from geosync.errors import GeosyncError, UpdateRefused, UpdateUnderWay
 
 UPDATE_SECONDS = 1200.0
 """The longest that an update is waited for. It changes the environment of four functions: a minute or two."""
@@ -25,16 +25,6 @@ TAKES_UPDATES = {
     "IMPORT_COMPLETE",
     "IMPORT_ROLLBACK_COMPLETE",
 }
-
-
-class UpdateRefused(GeosyncError):
-    """CloudFormation did not carry out the update; the stack is as it was."""
-
-
-class UpdateUnderWay(GeosyncError):
-    """An update was begun, and nobody can tell how it ends."""
-
-    retryable = True
 
 
 def must_take_updates(site: StackSite) -> None:

@@ -26,6 +26,22 @@ def postpone(owed: Owed, due_ms: int, *, now: int, failure: str | None = None) -
 
 def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
     """Count a failed attempt, and try again later; parked (`parked`, or too many attempts) only after another mark."""
+    return _change(owed, _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=parked))
+
+
+def fail_by_death(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing) -> Update:
+    """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them."""
+    values = _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=is_last_death(owed, timing))
+    return _change(owed, {**values, "deaths": owed.deaths + 1})
+
+
+def is_last_death(owed: Owed, timing: Timing) -> bool:
+    """True when one more holder that vanishes over the reference has it parked."""
+    return owed.deaths + 1 >= timing.max_deaths
+
+
+def _failed(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool) -> dict[str, Any]:
+    """The attributes of a reference after one more failed attempt."""
     attempts = owed.attempts + 1
     values: dict[str, Any] = {
         "attempts": attempts,
@@ -37,7 +53,7 @@ def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, par
         values |= {"parked": True, "due": PARKED_DUE}
     else:
         values["due"] = retry_at(attempts, now=now, jitter=jitter)
-    return _change(owed, values)
+    return values
 
 
 def advance(owed: Owed, cursor: str, *, due_ms: int) -> Update:

@@ -27,6 +27,8 @@ from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
+HELD = ("lease_token", "lease_expires", "working_on", "deaths")
+"""Fields that a row lacks while nobody holds the repository."""
 UNVERIFIED = ("verification_state", "verification_due")
 """Fields that a row lacks while anything in it is owed."""
 
@@ -85,11 +87,13 @@ def _take(believed: Row | None, repository: str, *, now: int, token: str, timing
 def _taken_over(believed: Row | None, timing: Timing) -> dict[str, Any]:
     """Attributes that a take-over sets; none where nobody left a lease behind.
 
-    The lease that ran out says until when tag writes of its holder may land.
+    The lease that ran out says until when tag writes of its holder may land. Its holder vanished, which is counted;
+    `working_on` stays until the attempt is counted for what it names (transitions/deaths.py).
     """
     if believed is None or believed.lease_expires is None:
         return {}
-    return {"suspect_until": max(believed.suspect_until, believed.lease_expires + ms(timing.suspect))}
+    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect))
+    return {"suspect_until": suspect_until, "deaths": believed.deaths + 1}
 
 
 def _not_taken_since(believed: Row | None) -> ConditionBase:
@@ -110,9 +114,17 @@ def is_mine(lease: Lease) -> ConditionBase:
     return Attr("lease_token").eq(lease.token)
 
 
-def renew(lease: Lease, *, now: int, timing: Timing) -> Update:
-    """Keep the repository for another lease, if nobody took it."""
-    return Update(key=Key(lease.repository, ROW), set=_lease_time(lease.repository, now, timing), when=is_mine(lease))
+def renew(lease: Lease, *, now: int, timing: Timing, working_on: frozenset[str] | None = None) -> Update:
+    """Keep the repository for another lease, if nobody took it.
+
+    `working_on` are the keys of the references that the holder is working on: whoever takes over counts an attempt for
+    them. None leaves what the row says.
+    """
+    values = _lease_time(lease.repository, now, timing)
+    if working_on:
+        values["working_on"] = working_on
+    gone = ("working_on",) if working_on is not None and not working_on else ()
+    return Update(key=Key(lease.repository, ROW), set=values, remove=gone, when=is_mine(lease))
 
 
 def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
@@ -172,7 +184,7 @@ def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
             set={"state": SYNCED, "retry_count": 0, "due_shard": verification_shard(lease.repository)},
             set_once={"verification_state": VERIFICATION_PENDING},
             set_from={"due": ("verification_due", now)},
-            remove=("lease_token", "lease_expires", "retry_at", "last_sync_failure"),
+            remove=(*HELD, "retry_at", "last_sync_failure"),
             when=when,
         )
     gone = (*UNVERIFIED, "verification_counted")
@@ -208,6 +220,6 @@ def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: C
     return Update(
         key=Key(lease.repository, ROW),
         set=values,
-        remove=("lease_token", "lease_expires", "due", "due_shard", *gone),
+        remove=(*HELD, "due", "due_shard", *gone),
         when=when,
     )

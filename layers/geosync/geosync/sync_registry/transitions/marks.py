@@ -94,6 +94,7 @@ def mark(
             "failure",
             "failed_at",
             "parked",
+            "deaths",
             "cursor",
             *(("unannounced",) if said.expects is not None else ()),
         ),
