@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync import observability
 from geosync.comparing.catalogue import follow, is_due, latest
 from geosync.errors import GeosyncError
+from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import heartbeat, recovery, report, subscription
 from geosync.minute.settings import ReconcileSettings
@@ -110,7 +111,8 @@ def _subscription() -> None:
 
 
 def _sweep() -> None:
-    swept = sweep(site().registry, site().sqs, site().settings.work_queue_url)
+    settings = site().settings
+    swept = sweep(site().registry, Queue(site().sqs, settings.work_queue_url), settings.work_concurrency)
     values = {"at": wall_clock(), "woken": swept.woken, "reason": swept.reason or ""}
     site().store.write(Update(key=SWEEP, set=values))
     logger.info("swept", extra={"woken": swept.woken, "reason": swept.reason})
@@ -153,7 +155,7 @@ def _comparison() -> None:
     walk = latest(site().store)
     if not is_due(walk, now=wall_clock(), every=settings.comparison_seconds):
         return
-    site().sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
+    Queue(site().sqs, settings.work_queue_url).send(CatalogueMessage())
     logger.info("comparison_asked_for", extra={"last_started_at": walk.started_at if walk is not None else None})
 
 

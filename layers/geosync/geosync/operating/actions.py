@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from geosync.comparing import catalogue
 from geosync.errors import CorruptItem, MalformedMessage
+from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
 from geosync.sync_registry.items import KEEP, OWED_PREFIX, PARKED_DUE, Owed, Reference
@@ -58,7 +59,7 @@ def send_resync(
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
         message = WorkMessage(repository=repository, reason="resync", references=part, if_absent=if_absent)
-        sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
+        Queue(sqs, work_url).send(message)
 
 
 def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> catalogue.Walk | None:
@@ -70,7 +71,7 @@ def resync_all(store: Store, sqs: SQSClient, work_url: str, *, now: int) -> cata
     under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now=now, every=0)
     if not under_way:
         catalogue.ask(store)  # should the message be dropped (a pause, a hold), the next minute sends it again
-        sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
+        Queue(sqs, work_url).send(CatalogueMessage())
     return walk if under_way else None
 
 

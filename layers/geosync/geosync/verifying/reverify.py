@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.messages.queues import Queue
 from geosync.messages.work import Scope, VerifyMessage
 from geosync.sync_registry.items import (
     PARKED_DUE,
@@ -43,7 +44,7 @@ def reverify_all(sqs: SQSClient, work_queue_url: str, scope: Scope) -> None:
 
 
 def _send(sqs: SQSClient, work_queue_url: str, message: VerifyMessage) -> None:
-    sqs.send_message(QueueUrl=work_queue_url, MessageBody=message.to_json())
+    Queue(sqs, work_queue_url).send(message)
 
 
 def make_due(store: Store, scope: Scope, asked_at: int, *, check: Callable[[], None] = lambda: None) -> int:
