@@ -108,7 +108,7 @@ class Intake:
                 self._refuse(batch, position, error)
 
     def _glances(self, batch: _Batch) -> Glances | None:
-        """One read of everything that the batch depends on; None when the table cannot be read: its events come again."""
+        """Read all that the batch depends on. None: the table cannot be read, and the events come again."""
         events = batch.events()
         if not events:
             return None

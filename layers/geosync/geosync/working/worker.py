@@ -32,8 +32,10 @@ from geosync.working.workplace import WorkOptions, Workplace
 ENOUGH_S = 120.0
 """Seconds that must be left for another repository: a layer of a GB takes 50 s at 20 MiB/s, and what an invocation
 does not end is begun anew, or goes in chunks, in the next."""
-CANDIDATES = 25
-"""Repositories among which a worker picks one: more than workers end in the same moment, so that few meet."""
+CANDIDATES = 100
+"""Repositories that a worker reads at a time, and among which it picks: more than workers end at once, so few meet."""
+CANDIDATES_KEPT_S = 5.0
+"""Seconds for which a worker goes by what it read: two dozen queries would be the most of a small repository."""
 
 
 class Worker:
@@ -165,29 +167,36 @@ class Worker:
     # ------------------------------------------------------------------------------------------------- what is next
 
     def _work_off_others(self) -> None:
-        tried: set[str] = set()
-        while self._place.deadline.left() >= ENOUGH_S and self._work_off_another(tried):
-            pass
+        """Take one after another of what is due, each repository once.
 
-    def _work_off_another(self, tried: set[str]) -> bool:
-        """Work off one repository that is due and not in `tried`, which grows; False: there is no use in going on.
-
-        A repository is tried once in an invocation. The index that names it follows its table, so that it may still
-        name what has just been worked off.
+        The index that names a repository follows its table: it may still name what has just been worked off.
         """
-        due = [name for name in self._place.sync_registry.due_repositories(CANDIDATES) if name not in tried]
-        for repository in random.sample(due, len(due)):
-            tried.add(repository)
-            try:
-                glance = self._readiness.look(repository)
-                if not self._readiness.may_sync(glance):
-                    return False
-                lease = self._place.sync_registry.acquire(repository, believed=glance.row)
-                if lease is not None:
-                    return self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
-            except CorruptItem as error:  # a wake of the sweep puts it into the DLQ: once a minute, not once a worker
-                self._place.logger.error("repository_unreadable", extra={"reason": str(error)})
-        return bool(due)
+        tried: set[str] = set()
+        while candidates := [
+            name for name in self._place.sync_registry.due_repositories(CANDIDATES) if name not in tried
+        ]:
+            read_at = self._place.clock.monotonic_s()
+            random.shuffle(candidates)
+            for repository in candidates:
+                if self._place.deadline.left() < ENOUGH_S or not self._work_off(repository):
+                    return
+                tried.add(repository)
+                if self._place.clock.monotonic_s() - read_at > CANDIDATES_KEPT_S:
+                    break
+
+    def _work_off(self, repository: str) -> bool:
+        """Work off one repository that was due, unless somebody holds it. False: nothing else may be begun."""
+        try:
+            glance = self._readiness.look(repository)
+            if not self._readiness.may_sync(glance):
+                return False
+            if not self._place.sync_registry.due(repository, 1):
+                return True  # another worker was here since the candidates were read
+            lease = self._place.sync_registry.acquire(repository, believed=glance.row)
+            return lease is None or self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
+        except CorruptItem as error:  # a wake of the sweep puts it into the DLQ: once a minute, not once a worker
+            self._place.logger.error("repository_unreadable", extra={"reason": str(error)})
+            return True
 
     def _after_the_mark(self, work: Callable[[], object]) -> None:
         """Do what is no reason to see the message again: what is owed is written down, and the sweep finds it."""

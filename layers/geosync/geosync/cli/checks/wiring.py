@@ -64,24 +64,28 @@ def look_at_the_subscription(site: Site) -> Iterator[Finding]:
 
 
 def look_at_the_event_sources(site: Site) -> Iterator[Finding]:
-    """Whether functions/sync takes messages from both queues."""
-    pages = (
-        site.client("lambda")
-        .get_paginator("list_event_source_mappings")
-        .paginate(FunctionName=site.outputs["SyncFunction"])
+    """Whether functions/log_cursor takes events, and functions/sync what wakes it."""
+    sources: tuple[tuple[Name, str, str], ...] = (
+        ("events_are_taken", "LogCursorFunction", "EventsQueueUrl"),
+        ("live_is_taken", "SyncFunction", "LiveQueueUrl"),
+        ("work_is_taken", "SyncFunction", "WorkQueueUrl"),
     )
-    states = {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
-    sources: tuple[tuple[Name, str], ...] = (
-        ("events_are_taken", "EventsQueueUrl"),
-        ("work_is_taken", "WorkQueueUrl"),
-    )
-    for name, output in sources:
-        state = states.get(_queue_arn(site, output))
+    states = {function: _event_sources(site, function) for function in {function for _, function, _ in sources}}
+    for name, function, output in sources:
+        state = states[function].get(_queue_arn(site, output))
         if state == "Enabled":
-            yield ok(name, f"{site.outputs['SyncFunction']} takes messages from {output.removesuffix('Url')}")
+            yield ok(name, f"{site.outputs[function]} takes messages from {output.removesuffix('Url')}")
         else:
             fix = "enable the function's event source (Lambda, the function, Triggers), or deploy again"
             yield problem(name, f"the event source of {output.removesuffix('Url')} is {state or 'missing'}", fix)
+
+
+def _event_sources(site: Site, function: str) -> dict[str, str]:
+    """The event sources of a function: the state of each by its queue's ARN."""
+    pages = (
+        site.client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=site.outputs[function])
+    )
+    return {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
 
 
 def look_at_the_schedule(site: Site) -> Iterator[Finding]:
@@ -123,6 +127,12 @@ def look_at_sync(site: Site) -> Iterator[Finding]:
     """Start functions/sync without a message: whether it loads, with its packages and its settings."""
     answer = _invoke(site, "sync", "SyncFunction", {"Records": []})
     yield answer if isinstance(answer, Finding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
+
+
+def look_at_log_cursor(site: Site) -> Iterator[Finding]:
+    """Start functions/log_cursor without a message: whether it loads, with its packages and its settings."""
+    answer = _invoke(site, "log_cursor", "LogCursorFunction", {"Records": []})
+    yield answer if isinstance(answer, Finding) else ok("log_cursor", f"{site.outputs['LogCursorFunction']} starts")
 
 
 def _invoke(site: Site, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | Finding:
