@@ -124,7 +124,7 @@ def test_wakes_are_in_the_group_of_their_namespace(site: Site) -> None:
     taken = site.sqs.receive_message(
         QueueUrl=site.work_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
     )["Messages"]
-    groups = {json.loads(one["Body"]).get("repository"): one["Attributes"]["MessageGroupId"] for one in taken}  # type: ignore[typeddict-item]
+    groups = {json.loads(one["Body"]).get("repository"): one["Attributes"]["MessageGroupId"] for one in taken}
     assert groups == {"group/app": message_group("group/app"), "other/app": message_group("other/app"), None: "site"}
 
 

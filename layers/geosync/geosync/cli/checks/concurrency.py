@@ -1,4 +1,4 @@
-"""Does the account have the executions that the stack's parameters ask for?"""
+"""The executions that a stack's parameters ask for, beside those that the account has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RESERVED = "NotificationsReservedConcurrency"
 LEFT_UNRESERVED = 100
 """Executions that Lambda wants to stay unreserved in an account, whatever is reserved."""
 OTHERS = 11
-"""What a site uses beside its queues: 200 notifications a second of 0.05 s each are 10, and functions/reconcile is 1."""
+"""Executions beside the queues': 200 notifications a second of 0.05 s each are 10, and functions/reconcile is 1."""
 
 
 def look(site: Site) -> Iterator[Finding]:
