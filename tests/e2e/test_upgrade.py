@@ -16,7 +16,7 @@ from local.emulator import ROOT
 from local.stack import Stack
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
-from tests.support.images import ImageMaker, Made
+from tests.support.images import Made
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
@@ -132,7 +132,7 @@ def sources(site: Site) -> dict[str, str]:
 
 
 def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
-    upgrade: Upgrade, primary: Site, repository: str
+    upgrade: Upgrade, primary: Site, secondary: Site, repository: str
 ) -> None:
     upgraded = upgrade.site
     sqs, queue = upgraded.client("sqs"), upgraded.about["queue_url"]
@@ -178,7 +178,7 @@ def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
     letters = DeadLetters(sqs, dlq_url=site.about["dlq_url"], events_url=queue, work_url=site.about["work_queue_url"])
     assert [one.failure for one in letters.replay(None)] == [None]
     site.invoke("reconcile")
-    with ImageMaker(upgrade.parameters["LocalRegistryUrl"], seed=1) as there:
+    with maker(secondary) as there:
         eventually(
             lambda: all(digest(there, f"{PREFIX}/{one.repository}", "v1") == one.digest for one in made.values()),
             what="everything at the secondary",

@@ -200,6 +200,12 @@ RULES = (
         violation="nothing is owed",
     ),
     Rule(
+        name="knock: without a lease the row is due",
+        patch=without_attributes("knock", "due", "due_shard"),
+        scenario="a wake is lost",
+        violation="nothing that can happen any more",
+    ),
+    Rule(
         name="mark: expects grows",
         patch=newest_mark_only,
         scenario="back and forth",
