@@ -57,7 +57,7 @@ def test_a_push_a_comparison_and_a_delete_go_from_ecr_to_ecr(
 
     assert handle(sample("sync-catalogue.json"), seconds=ENOUGH_S) == DONE
     assert site.owed(repository) == ["*"]
-    assert handle(wake(repository)) == DONE
+    assert handle(wake(repository), seconds=ENOUGH_S) == DONE
     assert site.owed(repository) == []
     assert ecr.calls["ListImages"] == 2
 
