@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.peak import resident_peak
-from geosync.intake.receiver import Receiver
+from geosync.intake.intake import Intake
+from geosync.intake.marking import IntakeContext
+from geosync.intake.refusals import Refusals
+from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
@@ -28,6 +31,8 @@ from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, TransactionFailed
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.syncing.reporting import Reporter
+from geosync.working.worker import Worker
+from geosync.working.workplace import WorkOptions, Workplace
 
 WORKERS = 2
 """Wakes that are worked on at once, as WorkConcurrency has it."""
@@ -87,6 +92,20 @@ class _FarStore:
         return call
 
 
+class _Opened:
+    """Registries that are there."""
+
+    def __init__(self, registries: Registries) -> None:
+        self._registries = registries
+
+    def get(self) -> Registries:
+        """Return them."""
+        return self._registries
+
+    def reread(self) -> None:
+        """There is no secret to read."""
+
+
 class _Silent:
     """Takes what a function logs and measures."""
 
@@ -100,31 +119,38 @@ class _Silent:
 
 def _work(primary: str, secondary: str, pipe: Connection) -> None:
     store: Any = _FarStore(pipe)
-    deadline, registry, silent = Deadline(), SyncRegistry(store), _Silent()
+    deadline, registry = Deadline(), SyncRegistry(store)
+    silent: Any = _Silent()
     logger: Any = logging.getLogger("bench")
     reader = Registry(primary, Anonymous(), deadline=deadline)
     writer = Registry(secondary, Anonymous(), deadline=deadline, writes=True)
     registries = Registries(
         primary=reader, secondary=writer, remover=TagRemover(), capabilities=lambda _: Capabilities()
     )
-    receiver = Receiver(
+    place = Workplace(
         role="secondary",
-        store=store,
-        registry=registry,
-        registries=lambda: registries,
-        reporter=Reporter(logger=logger, metrics=silent, sqs=silent, dlq_url="dlq"),  # type: ignore[arg-type]
+        sync_registry=registry,
+        registries=_Opened(registries),
         deadline=deadline,
+        reporter=Reporter(logger=logger, metrics=silent, sqs=silent, dlq_url="dlq"),
         logger=logger,
     )
+    context = IntakeContext(
+        role="secondary",
+        sync_registry=registry,
+        selection=registries.selection,
+        registry_names=(reader.name, writer.name),
+    )
+    refusals = Refusals("secondary", registry, Queue(silent, "dlq"), logger=logger, metrics=silent)
+    worker = Worker(place, WorkOptions(), Intake(context, refusals, logger=logger, metrics=silent), refusals)
     reader.ping()
     writer.ping()
     Path("/proc/self/clear_refs").write_text("5")
     idle, started = resident_peak(), time.perf_counter()
-    receiver.receive(CatalogueMessage().to_json())
+    worker.receive(CatalogueMessage().to_json())
     with ThreadPoolExecutor(WORKERS) as invocations:
         while due := registry.due_repositories(limit=100):
-            for _ in invocations.map(
-                receiver.receive, [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
-            ):
+            wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
+            for _ in invocations.map(worker.receive, wakes):
                 pass
     pipe.send(("done", (resident_peak() - idle, time.perf_counter() - started), {}))

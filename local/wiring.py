@@ -55,7 +55,9 @@ PACE = {
     "BreakerSeconds": "60",
     "SuspectSeconds": "2",
     "VerificationSeconds": "600",
+    # The emulator, and all that runs in it, has this machine's few processors: as few workers as AWS lets one choose.
     "EventsConcurrency": "2",
+    "LiveConcurrency": "2",
     "WorkConcurrency": "2",
     # What no notification told of is healed in less than five minutes: it is compared two minutes after the last
     # comparison began, asked for by the next minute's reconcile, and worked off by the sweep of the minute after it.
@@ -63,7 +65,7 @@ PACE = {
     # There is no TLS in front of the emulator.
     "PlainTransport": "allow",
 }
-# Workers of functions/sync to start at each secondary: as many as live events use.
+# Workers of functions/log_cursor and functions/sync to start at each secondary: as many as pushes use.
 WARM_WORKERS = 2
 READY_SECONDS = 10.0
 
@@ -253,6 +255,7 @@ def describe(
         "admin_read_token": secret(emulator, site, outputs["AdminReadTokenSecretArn"]),
         "admin_act_token": secret(emulator, site, outputs["AdminActTokenSecretArn"]),
         "queue_url": outputs["EventsQueueUrl"],
+        "live_queue_url": outputs["LiveQueueUrl"],
         "work_queue_url": outputs["WorkQueueUrl"],
         "dlq_url": outputs["DeadLetterQueueUrl"],
         "table": outputs["SyncRegistryTable"],
@@ -261,6 +264,7 @@ def describe(
         "notification_secret_arn": outputs["NotificationTokenSecretArn"],
         "functions": {
             "notifications": outputs["NotificationsFunction"],
+            "log_cursor": outputs["LogCursorFunction"],
             "sync": outputs["SyncFunction"],
             "reconcile": outputs["ReconcileFunction"],
             "admin": outputs["AdminFunction"],
@@ -279,7 +283,9 @@ def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, st
         for site, values in outputs.items():
             workers = WARM_WORKERS if site.role == "secondary" else 1
             waiting += [
-                pool.submit(_invoke, emulator, site, values["SyncFunction"], {"Records": []}) for _ in range(workers)
+                pool.submit(_invoke, emulator, site, values[function], {"Records": []})
+                for function in ("LogCursorFunction", "SyncFunction")
+                for _ in range(workers)
             ]
             reconciled[site] = pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {})
             waiting.append(pool.submit(_notify, emulator, site, values))

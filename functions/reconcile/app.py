@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
+from geosync.messages.queues import Queue
 from geosync.minute.comparison import ask_for_comparison
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
@@ -70,9 +71,9 @@ class ReconcileSite:
         return tasks
 
     def _sweep(self) -> None:
-        record_sweep(
-            sweep(self.sync_registry, self.sqs, self.settings.work_queue_url), self.sync_registry, self.reporter
-        )
+        work = Queue(self.sqs, self.settings.work_queue_url)
+        swept = sweep(self.sync_registry, work, self.settings.work_concurrency)
+        record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
         self.reporter.recovery_point(account(self.sync_registry, self.queues))

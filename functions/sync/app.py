@@ -1,29 +1,33 @@
-"""Geo events and wake-ups from the two queues: this site's references are made equal to the primary's.
+"""Wakes from the live queue and the work queue: this site's references are made equal to the primary's.
 
-One message an invocation. A message that was marked, or put into the DLQ with its reason, is done; only what comes
-before that (DynamoDB or SQS out of reach) sends it back to its queue.
+One message an invocation. Once what a message asks for is marked, or the message is in the DLQ with its reason, it is
+done; only what comes before that (DynamoDB or SQS out of reach) sends it back to its queue.
 """
 
 from __future__ import annotations
 
 import os
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
-from geosync.intake.receiver import Receiver
+from geosync.intake.intake import Intake
+from geosync.intake.marking import IntakeContext, selection_of
+from geosync.intake.refusals import Refusals
+from geosync.intake.settings import registry_names
+from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
 from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.syncing.reporting import Reporter
+from geosync.working.worker import Worker
+from geosync.working.workplace import WorkOptions, Workplace
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -49,36 +53,57 @@ class Site:
     def __init__(self) -> None:
         self.settings = read(SyncSettings, os.environ)
         self.deadline = Deadline()
-        self.store = DynamoStore(boto3.client("dynamodb", config=AWS_CALLS), self.settings.sync_table)
-
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
+        self.metrics = observability.Metrics(self.settings.site_name)
+        self.sync_registry = SyncRegistry.open(
+            boto3.client("dynamodb", config=AWS_CALLS),
+            self.settings.sync_table,
+            primary=self.settings.primary_topic_arn,
+            timing=self.settings.timing,
+            limits=self.settings.limits,
+        )
 
     @cached_property
-    def receiver(self) -> Receiver:
+    def worker(self) -> Worker:
         """The way of a message."""
         settings = self.settings
-        sync_registry = SyncRegistry(self.store, primary=settings.primary_topic_arn, timing=settings.timing)
-        secrets = boto3.client("secretsmanager", config=AWS_CALLS)
-        registries = SiteRegistries(settings, secrets, sync_registry.capabilities, deadline=self.deadline)
-        return Receiver(
+        place = Workplace(
             role=settings.site_role,
-            store=self.store,
-            registry=sync_registry,
-            registries=registries.get,
-            reread=registries.reread,
-            reporter=Reporter(
-                logger=logger,
-                metrics=observability.Metrics(settings.site_name),
-                sqs=self.sqs,
-                dlq_url=settings.dlq_url,
+            sync_registry=self.sync_registry,
+            registries=SiteRegistries(
+                settings,
+                boto3.client("secretsmanager", config=AWS_CALLS),
+                self.sync_registry.capabilities,
+                deadline=self.deadline,
             ),
             deadline=self.deadline,
+            reporter=Reporter(logger=logger, metrics=self.metrics, sqs=self.sqs, dlq_url=settings.dlq_url),
             logger=logger,
+        )
+        options = WorkOptions(
             removals=settings.deletes == "propagate",
-            limits=settings.limits,
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
         )
+        refusals = Refusals(
+            settings.site_role,
+            self.sync_registry,
+            Queue(self.sqs, settings.dlq_url),
+            logger=logger,
+            metrics=self.metrics,
+        )
+        return Worker(place, options, self._intake(refusals), refusals)
+
+    def _intake(self, refusals: Refusals) -> Intake:
+        """For what a former event source of the events queue still hands over while the stack is updated."""
+        settings = self.settings
+        context = IntakeContext(
+            role=settings.site_role,
+            sync_registry=self.sync_registry,
+            selection=selection_of(settings, logger),
+            registry_names=registry_names(settings.local_registry_url, settings.primary_registry_url),
+        )
+        return Intake(context, refusals, logger=logger, metrics=self.metrics)
 
 
 @cache
@@ -88,21 +113,9 @@ def site() -> Site:
 
 
 def _receive(record: SQSRecord) -> None:
-    site().receiver.receive(record.body, marked=partial(_delete, record))
-
-
-def _delete(record: SQSRecord) -> None:
-    """Take an event that is marked off its queue now, not after the copy: an empty queue then says that all is marked.
-
-    Lambda deletes it again when the invocation ends; until then this one, when it fails, leaves it in flight.
-    """
-    queue = site().settings.events_queue_url
-    if queue is None or queue.rpartition("/")[2] != record.event_source_arn.rpartition(":")[2]:
-        return
-    try:
-        site().sqs.delete_message(QueueUrl=queue, ReceiptHandle=record.receipt_handle)
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("event_not_deleted_early", extra={"reason": str(error)})
+    worker = site().worker
+    if worker.receive(record.body):
+        worker.go_on()
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -117,4 +130,4 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 # Lambda gives the whole processor while it loads a function: clients are made now.
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    _ = site().receiver
+    _ = site().worker

@@ -195,8 +195,14 @@ def test_event_sources_that_are_off_are_found_and_nothing_arrives_without_them(
     geosync: Geosync, primary: Site, oregon: Site
 ) -> None:
     client = oregon.client("lambda")
-    mappings = client.list_event_source_mappings(FunctionName=oregon.about["functions"]["sync"])["EventSourceMappings"]
-    assert len(mappings) == 2
+    mappings = [
+        one
+        for name in ("log_cursor", "sync")
+        for one in client.list_event_source_mappings(FunctionName=oregon.about["functions"][name])[
+            "EventSourceMappings"
+        ]
+    ]
+    assert len(mappings) == 3
 
     def switch(on: bool) -> None:
         for one in mappings:
@@ -207,6 +213,7 @@ def test_event_sources_that_are_off_are_found_and_nothing_arrives_without_them(
         site = geosync.deployed(oregon)
         found = list(wiring.look_at_the_event_sources(site))
         assert "enable" in (problem(found, "events_are_taken").fix or "")
+        assert "enable" in (problem(found, "live_is_taken").fix or "")
         assert "enable" in (problem(found, "work_is_taken").fix or "")
         arrival = endpoint.look_for_arrival(geosync.deployed(primary), [site], seconds=1)
         assert f"--stack {site.stack}" in (problem(arrival, "arrives_at", site="oregon").fix or "")

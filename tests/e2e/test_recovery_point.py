@@ -16,7 +16,9 @@ def test_it_stands_still_while_the_event_source_is_off(primary: Site, secondarie
     repository = f"e2e/recovery/{uuid.uuid4().hex[:10]}"
     client = site.client("lambda")
     queue = site.about["queue_url"].rpartition("/")[2]
-    mappings = client.list_event_source_mappings(FunctionName=site.about["functions"]["sync"])["EventSourceMappings"]
+    mappings = client.list_event_source_mappings(FunctionName=site.about["functions"]["log_cursor"])[
+        "EventSourceMappings"
+    ]
     (source,) = [one["UUID"] for one in mappings if one["EventSourceArn"].endswith(queue)]
 
     def minute() -> tuple[str, int]:

@@ -38,7 +38,7 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def allowed(function: str) -> set[str]:
-    role = FUNCTIONS[f"{function.title()}Function"]["Role"]["Fn::GetAtt"][0]
+    role = FUNCTIONS[f"{function.title().replace('_', '')}Function"]["Role"]["Fn::GetAtt"][0]
     return {
         action
         for statement in statements(role)

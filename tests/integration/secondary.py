@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 from typing import Any, Protocol
 
 from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
-from geosync.intake.receiver import Receiver
+from geosync.intake.intake import Intake
+from geosync.intake.marking import IntakeContext
+from geosync.intake.refusals import Refusals
 from geosync.messages.geo_event import EventName, GeoEvent
+from geosync.messages.queues import Queue as SqsQueue
+from geosync.messages.work import WorkMessage
 from geosync.oci.credentials import Anonymous, Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import ClientOptions
@@ -31,6 +33,8 @@ from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing, ms
 from geosync.syncing.reporting import Reporter
+from geosync.working.worker import Worker
+from geosync.working.workplace import WorkOptions, Workplace
 
 Access = Credentials | VendorAccess
 TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
@@ -53,6 +57,16 @@ class Queue:
 class SilentMetrics:
     def put(self, values: Any, unit: str = "Count") -> None:
         pass
+
+
+class AlwaysOpen:
+    """Registries that are there, whatever the settings and secrets."""
+
+    def __init__(self, get: Callable[[], Registries]) -> None:
+        self.get = get
+
+    def reread(self) -> None:
+        """There is no secret to read."""
 
 
 class HasUrl(Protocol):
@@ -86,7 +100,7 @@ class Secondary:
         self.secondary_proxy = CountingProxy(secondary.url)
         self.deadline = Deadline()
         self.store = store or MemoryStore()
-        self.registry = SyncRegistry(self.store, timing=timing)
+        self.registry = SyncRegistry(self.store, timing=timing, limits=limits)
         self.dlq = Queue()
         reader = vendors[0](self.primary_proxy.url, accesses[0], deadline=self.deadline)
         writer = vendors[1](
@@ -103,23 +117,26 @@ class Secondary:
             capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
-        reporter = Reporter(
-            logger=logging.getLogger("secondary"),  # type: ignore[arg-type]
-            metrics=SilentMetrics(),  # type: ignore[arg-type]
-            sqs=self.dlq,  # type: ignore[arg-type]
-            dlq_url="dlq",
-        )
-        self.receiver = Receiver(
+        logger: Any = logging.getLogger("secondary")
+        metrics: Any = SilentMetrics()
+        sqs: Any = self.dlq
+        place = Workplace(
             role="secondary",
-            store=self.store,
-            registry=self.registry,
-            registries=lambda: self.registries,
-            reporter=reporter,
+            sync_registry=self.registry,
+            registries=AlwaysOpen(lambda: self.registries),
             deadline=self.deadline,
-            logger=logging.getLogger("secondary"),  # type: ignore[arg-type]
-            removals=removals,
-            limits=limits,
+            reporter=Reporter(logger=logger, metrics=metrics, sqs=sqs, dlq_url="dlq"),
+            logger=logger,
         )
+        context = IntakeContext(
+            role="secondary",
+            sync_registry=self.registry,
+            selection=self.registries.selection,
+            registry_names=(reader.name, writer.name),
+        )
+        refusals = Refusals("secondary", self.registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
+        self.intake = Intake(context, refusals, logger=logger, metrics=metrics)
+        self.worker = Worker(place, WorkOptions(removals=removals), self.intake, refusals)
 
     def close(self) -> None:
         self.registries.primary.close()
@@ -135,25 +152,25 @@ class Secondary:
         return self.primary_proxy.total() + self.secondary_proxy.total()
 
     def receive(self, *messages: GeoEvent | str) -> None:
-        """Hand the messages in at once, each in a thread of its own, as invocations of the function come."""
-        self._hand_in(messages, lambda: None)
+        """Hand the messages in at once, each in a thread of its own, as invocations of the functions come."""
+        self._hand_in([message if isinstance(message, str) else message.to_json() for message in messages])
 
     def receive_together(self, *events: GeoEvent) -> None:
-        """The same of events that are all news, with all of them marked before the first is worked off."""
-        self._hand_in(events, Barrier(len(events), timeout=10).wait)
+        """The same of events that come in one batch: all of them are marked before the first is worked off."""
+        taken = self.intake.take([event.to_json() for event in events])
+        assert not taken.again
+        self._hand_in([WorkMessage(repository=repository, reason="event").to_json() for repository in taken.wakes])
 
-    def _hand_in(self, messages: Sequence[GeoEvent | str], marked: Callable[[], object]) -> None:
-        bodies = [message if isinstance(message, str) else message.to_json() for message in messages]
+    def _hand_in(self, bodies: Sequence[str]) -> None:
         with ThreadPoolExecutor(len(bodies)) as pool:
-            for done in [pool.submit(self.receiver.receive, body, marked=marked) for body in bodies]:
+            for done in [pool.submit(self.worker.receive, body) for body in bodies]:
                 done.result()
 
     def sweep(self) -> list[str]:
         """Wake what is due, as functions/reconcile does every minute. Returns the repositories."""
         due = self.registry.due_repositories()
         for repository in due:
-            wake = {"version": "1", "kind": "work", "repository": repository, "reason": "sweep"}
-            self.receiver.receive(json.dumps(wake))
+            self.worker.receive(WorkMessage(repository=repository, reason="sweep").to_json())
         return due
 
     def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0, passing: float = 0.0) -> float:

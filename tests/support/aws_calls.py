@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +14,20 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "costs.md"
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one call in at a time: moto's tables are plain dictionaries, which two threads must not change at once."""
+    lock = threading.Lock()
+    original = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def locked(client: BaseClient, operation: str, parameters: Mapping[str, Any]) -> Any:
+        with lock:
+            return original(client, operation, parameters)
+
+    with patch.object(BaseClient, "_make_api_call", locked):
+        yield
 
 
 @contextmanager

@@ -14,12 +14,12 @@ LAYERS = (
     {"registries", "sync_registry"},
     {"messages"},
     {"notifications", "pair", "recovery"},
-    {"copying"},
+    {"copying", "intake"},
     {"comparing"},
     {"syncing"},
     {"verifying"},
     {"operating"},
-    {"intake", "minute"},
+    {"minute", "working"},
     {"admin", "cli"},
 )
 """The library's packages and modules, the lowest first: each imports only what is in a layer below its own."""

@@ -8,6 +8,7 @@ GeosyncError
 │   └── UnknownVersion
 ├── KeysUnavailable               Google's keys, which prove a push, could not be had: the push must come again
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
+├── NotMarked                     what a message speaks of could not be written down: it comes again
 ├── NotSent                       SQS did not take everything; what is due stays due
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
@@ -84,6 +85,12 @@ class KeysUnavailable(GeosyncError):
 
 class NotPublished(GeosyncError):
     """Not every event is both in the event log and on the topic. Sending all of them again is safe."""
+
+    retryable = True
+
+
+class NotMarked(GeosyncError):
+    """What a message speaks of could not be written down, nor the message put into the DLQ: it must come again."""
 
     retryable = True
 

@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "SITE_NAME": "berlin",
     "SITE_ROLE": "secondary",
     "SYNC_TABLE": TABLE,
+    "WORK_CONCURRENCY": "500",
     "NOTIFICATIONS_URL": "http://127.0.0.1:1/api/v4/container_registry_event/events",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",

@@ -11,7 +11,7 @@ import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 
-from geosync.minute import sweep
+from geosync.messages.groups import message_group
 from geosync.operating import status
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
@@ -105,12 +105,27 @@ def test_while_a_registry_refuses_the_credentials_one_is_woken_to_see_whether_th
     assert len(site.woken()) == 1
 
 
-def test_no_more_is_sent_than_the_queue_has_room_for(site: Site, aws: pytest.MonkeyPatch) -> None:
-    aws.setattr(sweep, "MOST_WAITING", 15)
+def test_a_wake_is_sent_to_each_worker_that_has_none_waiting(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
+    aws.setenv("WORK_CONCURRENCY", "15")
     site.owe(*(f"group/app-{number}" for number in range(20)))
     minute()
     minute()
     assert len(site.woken()) == 15
+    minute()
+    assert len(site.woken()) == 15, "the messages were taken: workers are at it, and the next wake relieves each"
+    swept = [line for line in log() if line["message"] == "swept"]
+    assert [line["woken"] for line in swept] == [15, 0, 15]
+    assert "15 workers" in swept[1]["reason"]
+
+
+def test_wakes_are_in_the_group_of_their_namespace(site: Site) -> None:
+    site.owe("group/app", "other/app")
+    minute()
+    taken = site.sqs.receive_message(
+        QueueUrl=site.work_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
+    )["Messages"]
+    groups = {json.loads(one["Body"]).get("repository"): one["Attributes"]["MessageGroupId"] for one in taken}
+    assert groups == {"group/app": message_group("group/app"), "other/app": message_group("other/app"), None: "site"}
 
 
 # ── the comparison ──

@@ -6,7 +6,7 @@ import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 import requests
@@ -73,7 +73,6 @@ class Site:
         tables.create(self.dynamodb, TABLE)
         self.registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
         self._sqs = boto3.client("sqs")
-        self.events_url = self._sqs.create_queue(QueueName="geosync-berlin-events")["QueueUrl"]
         self.dlq_url = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
         self._secrets = boto3.client("secretsmanager")
         self.secret_arn = self._secrets.create_secret(Name="primary-registry", SecretString="{}")["ARN"]
@@ -82,7 +81,6 @@ class Site:
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | {
             "DLQ_URL": self.dlq_url,
-            "EVENTS_QUEUE_URL": self.events_url,
             "LOCAL_REGISTRY_URL": self.secondary.url,
             "PRIMARY_REGISTRY_URL": self.primary.url,
             "PRIMARY_REGISTRY_SECRET_ARN": self.secret_arn,
@@ -123,19 +121,6 @@ class Site:
             taken.append((message["Body"], attributes))
             self._sqs.delete_message(QueueUrl=self.dlq_url, ReceiptHandle=message["ReceiptHandle"])
         return taken
-
-    def deliver(self, event: dict[str, Any]) -> dict[str, Any]:
-        """Send the event's message to the events queue, and take it as Lambda does: with a handle of its own."""
-        (record,) = event["Records"]
-        self._sqs.send_message(QueueUrl=self.events_url, MessageBody=record["body"])
-        (message,) = self._sqs.receive_message(QueueUrl=self.events_url)["Messages"]
-        return {"Records": [record | {"receiptHandle": message["ReceiptHandle"]}]}
-
-    def in_flight(self) -> int:
-        """Messages of the events queue that somebody has taken."""
-        name: Literal["ApproximateNumberOfMessagesNotVisible"] = "ApproximateNumberOfMessagesNotVisible"
-        answer = self._sqs.get_queue_attributes(QueueUrl=self.events_url, AttributeNames=[name])
-        return int(answer["Attributes"][name])
 
     def lose_the_dlq(self) -> None:
         self._sqs.delete_queue(QueueUrl=self.dlq_url)

@@ -1,31 +1,20 @@
-"""What a push costs at a secondary: the calls that docs/costs.md reckons with."""
+"""What a push costs in functions/sync: the calls that docs/costs.md reckons with."""
 
 from __future__ import annotations
 
 from tests.functional.sync.parts import DONE, Site, handle, push, sample
 from tests.support.aws_calls import counted, on_the_page
 
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.transitions.marks import Mark
 
-def test_a_push_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
+
+def test_a_wake_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
     handle(push(site.make.image(repository, "before")))  # the secrets are read once in five minutes
-    event = site.deliver(push(site.make.image(repository, "v1")))
+    made = site.make.image(repository, "v1")
+    site.registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
+    site.registry.tell(repository)
     with counted() as calls:
-        assert handle(event) == DONE
+        assert handle(sample("sync-live.json", repository=repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
     assert dict(+calls) == on_the_page("sync of a push")
-
-
-def test_the_same_push_again_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
-    event = push(site.make.image(repository, "v1"))
-    handle(event)
-    again = site.deliver(event)
-    with counted() as calls:
-        assert handle(again) == DONE
-    assert dict(+calls) == on_the_page("sync of a push that was seen already")
-
-
-def test_a_heartbeat_makes_the_calls_that_the_page_says(site: Site) -> None:
-    event = sample("sync-heartbeat.json")
-    handle(event)
-    with counted() as calls:
-        assert handle(event) == DONE
-    assert dict(+calls) == on_the_page("heartbeat at a secondary")

@@ -13,6 +13,8 @@ from tests.functional.sync.parts import DONE, Site, handle, push, sample, wake
 from tests.support.images import ImageMaker
 from tests.support.vendors.ecr import ACCOUNT, REGION, EcrDouble, Repository
 
+from geosync.working.worker import ENOUGH_S
+
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/geosync"
 
 
@@ -53,9 +55,9 @@ def test_a_push_a_comparison_and_a_delete_go_from_ecr_to_ecr(
     assert copy.tags == {"1.0": gone.digest, "2.0": stays.digest}
     assert copy.request["tags"] == [{"Key": "team", "Value": "geo"}]
 
-    assert handle(sample("sync-catalogue.json")) == DONE
+    assert handle(sample("sync-catalogue.json"), seconds=ENOUGH_S) == DONE
     assert site.owed(repository) == ["*"]
-    assert handle(wake(repository)) == DONE
+    assert handle(wake(repository), seconds=ENOUGH_S) == DONE
     assert site.owed(repository) == []
     assert ecr.calls["ListImages"] == 2
 

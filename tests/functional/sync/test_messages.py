@@ -12,17 +12,17 @@ from functions.sync import app
 from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
 
 from geosync.errors import Unauthorized
-from geosync.intake.receiver import Receiver
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.reference import ReferenceSync
 from geosync.verifying.checksum import checksum
 from geosync.verifying.counts import verification_counts
+from geosync.working.worker import ENOUGH_S
 
 Log = Callable[[], list[dict[str, Any]]]
 
 
-# ── events ──
+# ── events: while a stack is updated, the former event source of their queue still hands some over ──
 
 
 def test_a_push_is_copied_and_synced(site: Site, repository: str) -> None:
@@ -90,7 +90,63 @@ def test_a_heartbeat_is_kept_and_an_older_one_is_not(site: Site) -> None:
     assert kept["arrived_at"] > kept["sent_at"]
 
 
-# ── the work queue ──
+# ── wakes ──
+
+
+def test_a_wake_of_the_live_queue_works_off_its_repository_and_no_other(site: Site, repository: str) -> None:
+    made = [site.make.image(f"{repository}-{number}", "v1") for number in range(2)]
+    for one in made:
+        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+    assert handle(sample("sync-live.json", repository=made[0].repository)) == DONE
+    assert site.digest(made[0].repository, "v1") == made[0].digest
+    assert site.registry.due_repositories() == [made[1].repository]
+
+
+def test_a_wake_of_the_work_queue_goes_on_with_what_is_due_next(site: Site, repository: str) -> None:
+    made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(4)]
+    for one in made:
+        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+    assert handle(wake(made[0].repository)) == DONE
+    assert [site.digest(one.repository, "v1") for one in made] == [one.digest for one in made]
+    assert site.registry.due_repositories() == []
+
+
+def test_with_little_time_left_nothing_else_is_begun(site: Site, repository: str) -> None:
+    made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(2)]
+    for one in made:
+        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+    assert handle(wake(made[0].repository), seconds=ENOUGH_S) == DONE
+    assert site.registry.due_repositories() == [made[1].repository]
+
+
+@pytest.mark.parametrize("reason", ["event", "sweep"])
+def test_a_wake_for_what_is_outside_the_selection_forgets_it(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, reason: str
+) -> None:
+    site.registry.mark(repository, Reference.tag("v1"))
+    aws.setenv("EXCLUDE_REPOSITORIES", "group/**")
+    assert handle(sample("sync-live.json", repository=repository, reason=reason)) == DONE
+    assert site.owed(repository) == []
+    assert site.dead_letters() == []
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"repository": "../etc"}, "repository"),
+        ({"reason": "because"}, "reason"),
+        ({"version": "9"}, "version"),
+        ({"kind": "song"}, "kind"),
+    ],
+)
+def test_a_wake_that_is_nonsense_is_a_dead_letter_and_nothing_else_is_begun(
+    site: Site, repository: str, change: dict[str, str], why: str
+) -> None:
+    site.registry.mark(repository, Reference.tag("v1"))
+    assert handle(sample("sync-work.json", **change)) == DONE
+    ((_, attributes),) = site.dead_letters()
+    assert why in attributes["reason"]
+    assert site.registry.due_repositories() == [repository]
 
 
 def test_a_wake_up_works_off_what_is_due(site: Site, repository: str) -> None:
@@ -116,7 +172,7 @@ def test_a_wake_up_of_a_repository_with_nothing_due_changes_nothing_there(site: 
 
 def test_the_primary_s_catalogue_is_walked_and_each_of_its_repositories_owed(site: Site, repository: str) -> None:
     made = site.make.image(repository, "v1")
-    assert handle(sample("sync-catalogue.json")) == DONE
+    assert handle(sample("sync-catalogue.json"), seconds=ENOUGH_S) == DONE  # it has no time left for them itself
     walk = site.items()["#site", "catalogue"]
     assert walk["finished_at"] >= walk["started_at"]
     assert site.owed(repository) == ["*"]
@@ -236,7 +292,8 @@ def test_a_table_that_is_lost_after_the_mark_loses_nothing(
         if next(left, None) is None:
             raise EndpointConnectionError(endpoint_url="dynamodb")
 
-    client: Any = app.site().store._client
+    table: Any = app.site().sync_registry._store
+    client: Any = table._client
     for operation in ("UpdateItem", "TransactWriteItems"):
         client.meta.events.register(f"before-call.dynamodb.{operation}", cut)
     assert handle(push(made)) == DONE
@@ -394,33 +451,3 @@ def test_a_hold_is_forgotten_when_the_registry_answers(site: Site, repository: s
     assert handle(push(site.make.image(repository, "v1"))) == DONE
     assert site.row(repository).state == SYNCED
     assert ("#site", f"hold#{name}") not in site.items()
-
-
-# ── the queue says what is not marked yet ──
-
-
-def test_an_event_leaves_its_queue_when_it_is_marked_not_when_it_is_copied(
-    site: Site, aws: pytest.MonkeyPatch, repository: str
-) -> None:
-    steps: list[str] = []
-    delete = app._delete
-
-    def noted(record: Any) -> None:
-        steps.append("delete")
-        delete(record)
-
-    aws.setattr(app, "_delete", noted)
-    aws.setattr(Receiver, "_knock", lambda *_: steps.append("knock"))
-    event = site.deliver(push(site.make.image(repository, "v1", layers=1)))
-    assert site.in_flight() == 1
-    assert handle(event) == DONE
-    assert (steps, site.in_flight()) == (["delete", "knock"], 0)
-    assert site.owed(repository) == ["tag#v1"]
-    assert site.items()["#site", "cursor"]["id"] == json.loads(event["Records"][0]["body"])["id"]
-
-
-def test_a_message_that_cannot_be_deleted_early_is_synced_all_the_same(site: Site, log: Log, repository: str) -> None:
-    made = site.make.image(repository, "v1", layers=1)
-    assert handle(push(made)) == DONE  # its handle is none of this queue's
-    assert site.digest(repository, "v1") == made.digest
-    assert "event_not_deleted_early" in [line["message"] for line in log()]

@@ -101,7 +101,7 @@ def backfill_of(start_registry: StartRegistry, count: int) -> Backfilled:
         with ThreadPoolExecutor(WORKERS) as invocations:
             while due := secondary.registry.due_repositories(limit=count):
                 wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
-                list(invocations.map(secondary.receiver.receive, wakes))
+                list(invocations.map(secondary.worker.receive, wakes))
         ours = tracemalloc.Filter(True, "*/layers/geosync/*")
         store = tracemalloc.Filter(False, "*/sync_registry/*")
         kept = sum(one.size for one in tracemalloc.take_snapshot().filter_traces([ours, store]).statistics("filename"))

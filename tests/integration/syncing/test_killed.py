@@ -157,7 +157,7 @@ def live(one: Secondary, made: Made) -> threading.Thread:
 
     def receive() -> None:
         with suppress(Dead):
-            one.receiver.receive(pushed(made).to_json())
+            one.worker.receive(pushed(made).to_json())
 
     thread = threading.Thread(target=receive, daemon=True)
     thread.start()

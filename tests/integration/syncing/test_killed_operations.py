@@ -20,7 +20,9 @@ from tests.integration.secondary import Secondary, event, pushed
 from tests.integration.syncing.test_killed import PASSING, Dead, Life, Site
 from tests.support.images import ImageMaker, Made
 
+from geosync.intake.intake import Taken
 from geosync.messages.geo_event import GeoEvent
+from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import SYNCED, Reference
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
@@ -139,13 +141,16 @@ def kill(site: Site, operation: Operation, at: int) -> tuple[int, str | None]:
 
 
 def live(one: Secondary, life: Life, events: list[GeoEvent], unmarked: list[GeoEvent]) -> None:
-    """Have an invocation take the events one after another."""
+    """Have an invocation of functions/log_cursor take each event, and one of functions/sync work it off."""
     for told in events:
-        marks: list[bool] = []
+        taken = Taken(again=frozenset({0}))
         with suppress(Dead):
-            one.receiver.receive(told.to_json(), marked=lambda marks=marks: marks.append(True))  # type: ignore[misc]
-        if life.over.is_set() and not marks:
+            taken = one.intake.take([told.to_json()])
+        if taken.again:
             unmarked.append(told)
+        with suppress(Dead):
+            for repository in taken.wakes:
+                one.worker.receive(WorkMessage(repository=repository, reason="event").to_json())
 
 
 def settle(one: Secondary, operation: Operation) -> None:

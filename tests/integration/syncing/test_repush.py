@@ -51,7 +51,7 @@ class Consumers:
 
     def _work(self) -> None:
         while (body := self._events.get()) is not None:
-            self._secondary.receiver.receive(body)
+            self._secondary.worker.receive(body)
 
 
 @pytest.mark.parametrize("late", [0.0, LATE])

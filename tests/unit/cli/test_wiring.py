@@ -12,7 +12,7 @@ import pytest
 from tests.support.findings import problem
 
 from geosync.cli.checks.findings import CheckFinding
-from geosync.cli.checks.wiring import look_at_reconcile, look_at_sync
+from geosync.cli.checks.wiring import look_at_log_cursor, look_at_reconcile, look_at_sync
 from geosync.cli.site import AwsAccess, StackSite
 
 Look = Callable[[StackSite], Iterator[CheckFinding]]
@@ -27,7 +27,7 @@ class Lambda:
             self._answer["FunctionError"] = error
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        assert FunctionName in {"geosync-oregon-reconcile", "geosync-oregon-sync"}
+        assert FunctionName in {f"geosync-oregon-{name}" for name in ("reconcile", "log-cursor", "sync")}
         assert json.loads(Payload) == ({} if "reconcile" in FunctionName else {"Records": []})
         return self._answer
 
@@ -48,7 +48,11 @@ def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconci
         region="us-west-2",
         state="CREATE_COMPLETE",
         parameters={"SiteName": "oregon", "SiteRole": "secondary"},
-        outputs={"ReconcileFunction": "geosync-oregon-reconcile", "SyncFunction": "geosync-oregon-sync"},
+        outputs={
+            "ReconcileFunction": "geosync-oregon-reconcile",
+            "LogCursorFunction": "geosync-oregon-log-cursor",
+            "SyncFunction": "geosync-oregon-sync",
+        },
     )
     (finding,) = at(site)
     return finding
@@ -81,3 +85,9 @@ def test_a_sync_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() 
     assert look(b'{"batchItemFailures": []}', at=look_at_sync).result == "ok"
     finding = problem([look(b'{"errorMessage": "No module named jwt"}', "Unhandled", at=look_at_sync)], "sync")
     assert "No module named jwt" in finding.text
+
+
+def test_a_log_cursor_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() -> None:
+    assert look(b'{"batchItemFailures": []}', at=look_at_log_cursor).result == "ok"
+    failure = b'{"errorMessage": "LIVE_QUEUE_URL is missing"}'
+    assert "LIVE_QUEUE_URL" in problem([look(failure, "Unhandled", at=look_at_log_cursor)], "log_cursor").text

@@ -65,9 +65,11 @@ def test_what_is_expected_of_the_primary() -> None:
     assert replace(EVENT, digest=None).expects is None
 
 
-def test_a_group_id_is_made_of_the_repository_and_fits_in_128_characters() -> None:
-    assert EVENT.message_group_id == "4658e38dffde4378535f39b4bc69ce19"
-    assert len(replace(EVENT, repository="a" * 255).message_group_id) == 32
+def test_a_group_id_is_made_of_the_namespace_and_fits_in_128_characters() -> None:
+    assert EVENT.message_group_id == "ad936fcbed631fa6"
+    assert replace(EVENT, repository=f"{EVENT.repository}/below").message_group_id == EVENT.message_group_id
+    assert replace(EVENT, repository="another/app").message_group_id != EVENT.message_group_id
+    assert len(replace(EVENT, repository="a" * 255).message_group_id) == 16
 
 
 @pytest.mark.parametrize("sample", ["sync-push.json", "sync-delete.json", "sync-heartbeat.json"])

@@ -7,6 +7,7 @@ from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TE
 
 from geosync.admin.gate import REPORT
 from geosync.admin.settings import AdminSettings
+from geosync.intake.settings import IntakeSettings
 from geosync.minute.settings import ReconcileSettings
 from geosync.notifications.settings import NotificationSettings
 from geosync.pair.settings import SyncSettings
@@ -14,6 +15,7 @@ from geosync.settings import keys
 
 SETTINGS: dict[str, type[Any]] = {
     "AdminFunction": AdminSettings,
+    "LogCursorFunction": IntakeSettings,
     "NotificationsFunction": NotificationSettings,
     "ReconcileFunction": ReconcileSettings,
     "SyncFunction": SyncSettings,
@@ -32,16 +34,24 @@ def test_a_function_gets_the_environment_that_its_settings_read_no_more_and_no_l
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_function_s_lines_name_it(name: str) -> None:
     variables = FUNCTIONS[name]["Environment"]["Variables"]
-    assert variables["POWERTOOLS_SERVICE_NAME"] == f"geosync-{name.removesuffix('Function').lower()}"
+    service = FUNCTIONS[name]["CodeUri"].removeprefix("functions/").replace("_", "-")
+    assert variables["POWERTOOLS_SERVICE_NAME"] == f"geosync-{service}"
+    assert FUNCTIONS[name]["FunctionName"] == {"Fn::Sub": f"geosync-${{SiteName}}-{service}"}
 
 
 def test_each_function_has_its_folder_and_its_timeout() -> None:
     folders = {properties["CodeUri"] for properties in FUNCTIONS.values()}
-    assert folders == {f"functions/{name}" for name in ("notifications", "sync", "reconcile", "admin")}
+    assert folders == {f"functions/{name}" for name in ("notifications", "log_cursor", "sync", "reconcile", "admin")}
     timeouts = {name: properties["Timeout"] for name, properties in FUNCTIONS.items()}
     # A registry waits 0.5 s and sends again; 900 s is Lambda's longest; a minute later the next reconcile is due; API
-    # Gateway waits 29 s for an answer.
-    assert timeouts == {"NotificationsFunction": 10, "SyncFunction": 900, "ReconcileFunction": 60, "AdminFunction": 29}
+    # Gateway waits 29 s for an answer. An event that its function died over comes back soon after 120 s.
+    assert timeouts == {
+        "NotificationsFunction": 10,
+        "LogCursorFunction": 120,
+        "SyncFunction": 900,
+        "ReconcileFunction": 60,
+        "AdminFunction": 29,
+    }
     assert FUNCTIONS["ReconcileFunction"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
 
 
@@ -50,7 +60,8 @@ def test_the_share_of_a_processor_that_the_comments_name_follows_from_the_memory
     for memory, share in re.findall(r"(\d+)/1769 = (0\.\d+)", text):
         assert round(int(memory) / 1769, 2) == float(share)
         assert f"MemorySize: {memory} " in text
-    assert FUNCTIONS["SyncFunction"]["MemorySize"] == 1769
+    assert FUNCTIONS["SyncFunction"]["MemorySize"] == {"Ref": "SyncMemory"}
+    assert PARAMETERS["SyncMemory"]["Default"] == 1769
 
 
 def test_only_the_sync_function_is_in_the_vpc() -> None:
@@ -158,3 +169,26 @@ def test_events_of_ecr_reach_the_function_only_where_they_are_asked_for() -> Non
     assert all(sample["detail"][key] in allowed for key, allowed in rule["EventPattern"]["detail"].items())
     permission = RESOURCES["EcrEventsInvokeNotifications"]["Properties"]
     assert permission["SourceArn"] == {"Fn::GetAtt": ["EcrEvents", "Arn"]}
+
+
+def test_executions_are_reserved_for_the_endpoint_only_where_they_are_asked_for() -> None:
+    reserved = FUNCTIONS["NotificationsFunction"]["ReservedConcurrentExecutions"]
+    condition, number, none = reserved["Fn::If"]
+    assert TEMPLATE["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "NotificationsReservedConcurrency"}, 0]}]
+    }
+    assert (number, none) == ({"Ref": "NotificationsReservedConcurrency"}, {"Ref": "AWS::NoValue"})
+    assert PARAMETERS["NotificationsReservedConcurrency"]["Default"] == 0
+
+
+def test_the_first_four_pushes_never_wait_for_each_other() -> None:
+    defaults = {name: PARAMETERS[f"{name}Concurrency"]["Default"] for name in ("Events", "Live", "Work")}
+    assert defaults["Live"] > 4
+    text = (ROOT / "template.yaml").read_text()
+    assert f"{' + '.join(map(str, defaults.values()))} = {sum(defaults.values())}" in text
+
+
+def test_the_function_that_marks_reads_no_secret_and_is_in_no_vpc() -> None:
+    marking = FUNCTIONS["LogCursorFunction"]
+    assert "VpcConfig" not in marking
+    assert not [name for name in marking["Environment"]["Variables"] if "SECRET" in name]

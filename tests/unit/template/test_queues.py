@@ -3,20 +3,33 @@ import re
 import pytest
 from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES
 
-SOURCES = {"EventsQueue", "WorkQueue"}
-SYNC = FUNCTIONS["SyncFunction"]
+TAKERS = {"EventsQueue": "LogCursorFunction", "LiveQueue": "SyncFunction", "WorkQueue": "SyncFunction"}
+SOURCES = set(TAKERS)
+BATCHES = {"LogCursorFunction": 10, "SyncFunction": 1}
 DAY = 86_400
 
 
-def test_two_queues_wake_the_sync_function_and_one_takes_what_is_dead() -> None:
+def test_one_function_marks_two_queues_wake_the_other_and_one_takes_what_is_dead() -> None:
     assert set(QUEUES) == {*SOURCES, "DeadLetterQueue"}
-    assert {event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in SYNC["Events"].values()} == SOURCES
+    taken = {
+        event["Properties"]["Queue"]["Fn::GetAtt"][0]: name
+        for name, function in FUNCTIONS.items()
+        for event in function.get("Events", {}).values()
+        if event["Type"] == "SQS"
+    }
+    assert taken == TAKERS
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
 def test_a_message_stays_hidden_for_longer_than_an_invocation_lasts(name: str) -> None:
     # Lambda refuses an event source whose queue hides messages for less than the function's timeout.
-    assert QUEUES[name]["VisibilityTimeout"] == SYNC["Timeout"] + 60
+    assert QUEUES[name]["VisibilityTimeout"] == FUNCTIONS[TAKERS[name]]["Timeout"] + 60
+
+
+def test_an_event_that_the_former_release_has_in_hand_does_not_end_in_the_dlq() -> None:
+    # Its functions/sync may be at a copy for 900 s; meanwhile the event comes back, and is marked and deleted.
+    queue = QUEUES["EventsQueue"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"] > 900
 
 
 @pytest.mark.parametrize("name", sorted(SOURCES))
@@ -48,12 +61,14 @@ def test_queues_are_encrypted_with_keys_that_let_sns_in(name: str) -> None:
 
 def test_a_message_that_fails_comes_back_alone_and_each_queue_has_its_own_bound() -> None:
     bounds = []
-    for event in SYNC["Events"].values():
-        properties = event["Properties"]
-        assert properties["BatchSize"] == 1
-        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        bounds.append(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"])
-    assert sorted(bounds) == ["EventsConcurrency", "WorkConcurrency"]
+    for name, batch in BATCHES.items():
+        for event in FUNCTIONS[name]["Events"].values():
+            properties = event["Properties"]
+            assert properties["BatchSize"] == batch
+            assert "MaximumBatchingWindowInSeconds" not in properties, "no event waits for others"
+            assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+            bounds.append(properties["ScalingConfig"]["MaximumConcurrency"]["Ref"])
+    assert sorted(bounds) == ["EventsConcurrency", "LiveConcurrency", "WorkConcurrency"]
 
 
 def test_only_topics_of_sites_of_known_accounts_may_send_to_the_events_queue() -> None:
@@ -83,13 +98,16 @@ def test_each_number_with_arithmetic_beside_it_is_its_result() -> None:
             assert re.fullmatch(r"[\d*+-]+", terms), line
             assert eval(terms) == int(matched[1]), line  # noqa: S307 - digits and signs
             found += 1
-    assert found == 6
+    assert found == 8
 
 
 def test_the_arithmetic_in_the_comments_about_the_queues_holds() -> None:
     text = " ".join(line.strip(" #") for line in LINES)
-    assert "900 s timeout of functions/sync + 60 s margin for the poller = 960 s" in text
-    assert SYNC["Timeout"] == 900
+    assert "120 + 60 = 180 s" in text
+    assert "900 + 60 = 960 s" in text
+    assert (FUNCTIONS["LogCursorFunction"]["Timeout"], FUNCTIONS["SyncFunction"]["Timeout"]) == (120, 900)
+    assert "10 x 180 s = 30 min" in text
+    assert 10 * 180 == 30 * 60
     assert "10 x 960 s = 160 min" in text
     assert 10 * 960 == 160 * 60
     assert "14 d there - 10 d here = 4 d" in text

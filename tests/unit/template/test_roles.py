@@ -23,7 +23,7 @@ ROLES = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in FUNCT
 
 
 def test_each_function_has_a_role_of_its_own_that_only_lambda_takes() -> None:
-    assert len(set(ROLES.values())) == len(FUNCTIONS) == 4
+    assert len(set(ROLES.values())) == len(FUNCTIONS) == 5
     for role in ROLES.values():
         trust = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust == [
@@ -185,7 +185,10 @@ def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
     assert sorted(resources) == sorted(
         [
             str({"Ref": "Topic"}),
-            *(str({"Fn::GetAtt": [queue, "Arn"]}) for queue in ("EventsQueue", "WorkQueue", "DeadLetterQueue")),
+            *(
+                str({"Fn::GetAtt": [queue, "Arn"]})
+                for queue in ("EventsQueue", "LiveQueue", "WorkQueue", "DeadLetterQueue")
+            ),
         ]
     )
     assert TEMPLATE["Parameters"]["PlainTransport"]["Default"] == "deny"

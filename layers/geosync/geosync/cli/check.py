@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from geosync.cli.arguments import check_repository
-from geosync.cli.checks import clock, endpoint, registries, sync, wiring
+from geosync.cli.checks import clock, concurrency, endpoint, registries, sync, wiring
 from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
 from geosync.cli.site import Chosen, StackName, StackSite
@@ -48,7 +48,8 @@ def check(
     """CheckLook for misconfigurations; each with the way to fix it.
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
-    functions/reconcile is run once more than its schedule does, and functions/sync without a message.
+    functions/reconcile is run once more than its schedule does, functions/log_cursor and functions/sync without a
+    message.
 
     Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
     """
@@ -87,6 +88,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
     first: list[tuple[Name, CheckLook]] = [
         ("stack", lambda: wiring.look_at_the_stack(site)),
         ("clock", lambda: clock.look(site)),
+        ("concurrency", lambda: concurrency.look(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
     last: list[tuple[Name, CheckLook]] = [
@@ -106,6 +108,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
     middle = [
         ("replication_enabled", lambda: wiring.look_at_the_subscription(site)),
         ("events_are_taken", lambda: wiring.look_at_the_event_sources(site)),
+        ("log_cursor", lambda: wiring.look_at_log_cursor(site)),
         ("sync", lambda: wiring.look_at_sync(site)),
         arrival,
         ("not_paused", lambda: sync.look_at_the_site(site)),

@@ -1,1 +1,1 @@
-"""What becomes of a message of the events queue and of the work queue."""
+"""Events become marks, and wakes for whoever is to work on them. It knows no registry and no secret."""

@@ -8,13 +8,13 @@ host, URL or credential is ever part of it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
+from geosync.messages.groups import message_group
 from geosync.oci.references import is_digest, is_repository, is_tag
 
 VERSION = "1"
@@ -54,8 +54,8 @@ class GeoEvent:
 
     @property
     def message_group_id(self) -> str:
-        """The first 32 hex digits of sha256(repository): AWS allows 128 characters, repository names may be longer."""
-        return hashlib.sha256(self.repository.encode()).hexdigest()[:32]
+        """The group of its repository; SNS hands it on to the queues."""
+        return message_group(self.repository)
 
     @property
     def pushed_at(self) -> int:

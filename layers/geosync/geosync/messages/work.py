@@ -1,10 +1,11 @@
-"""The messages of the work queue.
+"""The messages of the live queue and the work queue.
 
 A work message wakes a repository, and has references marked first if it names any.
 
-The sweep sends it without references (what is owed is in the sync registry already); resync and replay name what they
-want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the work queue
-as it is. Like a geo event it carries names only, never a host, a URL or a credential.
+functions/log_cursor sends it to the live queue when it has marked an event and nobody holds the repository. The sweep
+sends it to the work queue. Both name no reference: what is owed is in the sync registry already. Resync and replay name
+what they want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the
+work queue as it is. Like a geo event it carries names only, never a host, a URL or a credential.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
+from geosync.messages.groups import SITE_GROUP, message_group
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 
@@ -22,8 +24,8 @@ KIND = "work"
 CATALOGUE_KIND = "catalogue"
 VERIFY_KIND = "verify"
 KINDS = frozenset({KIND, CATALOGUE_KIND, VERIFY_KIND})
-"""Of the messages of the work queue; those of the events queue have none of them."""
-Reason = Literal["sweep", "resync", "replay"]
+"""Of the messages of the live queue and the work queue; those of the events queue have none of them."""
+Reason = Literal["event", "sweep", "resync", "replay"]
 Scope = Literal["all", "failed"]
 
 
@@ -38,6 +40,11 @@ class WorkMessage:
     reason: Reason
     references: tuple[Reference, ...] = ()
     if_absent: str | None = None
+
+    @property
+    def message_group_id(self) -> str:
+        """The group of its repository."""
+        return message_group(self.repository)
 
     def to_json(self) -> str:
         """The message body."""
@@ -60,7 +67,7 @@ class WorkMessage:
         repository, reason, names = fields.get("repository"), fields.get("reason"), fields.get("references", [])
         if not isinstance(repository, str) or not is_repository(repository):
             raise MalformedMessage("repository is not a repository name")
-        if reason not in ("sweep", "resync", "replay"):
+        if reason not in ("event", "sweep", "resync", "replay"):
             raise MalformedMessage(f"reason is not one of {', '.join(get_args(Reason))}")
         if not isinstance(names, list):
             raise MalformedMessage("references is not a list")
@@ -73,6 +80,11 @@ class WorkMessage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueMessage:
     """Go through the primary's catalogue (comparing/catalogue.py), from the beginning or from where it stopped."""
+
+    @property
+    def message_group_id(self) -> str:
+        """The group of what speaks of no repository."""
+        return SITE_GROUP
 
     def to_json(self) -> str:
         """The message body."""
@@ -95,6 +107,11 @@ class VerifyMessage:
     repository: str | None = None
     scope: Scope | None = None
     asked_at: int | None = None
+
+    @property
+    def message_group_id(self) -> str:
+        """The group of its repository, or of what speaks of none."""
+        return message_group(self.repository) if self.repository is not None else SITE_GROUP
 
     def to_json(self) -> str:
         """The message body."""

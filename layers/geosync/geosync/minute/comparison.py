@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.catalogue import is_due
+from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
@@ -29,5 +30,5 @@ def ask_for_comparison(
     walk = sync_registry.catalogue.latest()
     if not is_due(walk, now_ms=clock.now_ms(), every_s=settings.comparison_seconds):
         return
-    sqs.send_message(QueueUrl=settings.work_queue_url, MessageBody=CatalogueMessage().to_json())
+    Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)

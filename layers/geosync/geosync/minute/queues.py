@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from geosync.messages.queues import Queue
+
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.literals import QueueAttributeNameType
-
-_COUNTS: tuple[QueueAttributeNameType, ...] = (
-    "ApproximateNumberOfMessages",
-    "ApproximateNumberOfMessagesNotVisible",
-    "ApproximateNumberOfMessagesDelayed",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,12 +21,8 @@ class Queues:
 
     def events(self) -> int:
         """About how many events wait, or are on their way to a mark."""
-        return self._messages(self.events_url)
+        return Queue(self.sqs, self.events_url).messages()
 
     def dead_letters(self) -> int:
         """About how many messages are in the DLQ."""
-        return self._messages(self.dlq_url)
-
-    def _messages(self, url: str) -> int:
-        found = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
-        return sum(int(found.get(name, "0")) for name in _COUNTS)
+        return Queue(self.sqs, self.dlq_url).messages()

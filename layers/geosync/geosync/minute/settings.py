@@ -24,6 +24,8 @@ class ReconcileSettings:
     primary_topic_arn: str | None = None
     primary_admin_url: str | None = None
     """Where a secondary reports its status; none: it reports to nobody."""
+    work_concurrency: int = 2
+    """Invocations of functions/sync that the work queue wakes at most."""
     comparison_seconds: float = 86_400
     """Between two walks through the primary's catalogue; 0: the first one only."""
     verification_seconds: float = 7 * 86_400

@@ -1,64 +1,43 @@
-"""The sweep: whatever is due and held by nobody is woken. The one rule that makes lost messages harmless."""
+"""The sweep: whatever is due and held by nobody is woken. The one rule that makes lost messages harmless.
+
+It wakes workers, not repositories: each goes on with what is due next by itself (working/worker.py). So there are never
+more wakes than workers, whatever is due.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING
 
-from geosync.errors import NotSent
+from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.registry import SyncRegistry
-
-if TYPE_CHECKING:
-    from mypy_boto3_sqs import SQSClient
-
-BATCH = 10
-"""Messages in one SendMessageBatch."""
-MOST_WAITING = 500
-"""Wake-ups that wait in the queue before the sweep adds no more: what is due stays due, and is found next time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What one sweep did: `woken` repositories, or why it woke none."""
+    """One sweep's result: the wakes that it sent, or why it sent none."""
 
     woken: int
     reason: str | None = None
 
 
-def sweep(registry: SyncRegistry, sqs: SQSClient, work_queue_url: str) -> Swept:
-    """Send a wake-up for each repository with something due and no live lease.
+def sweep(sync_registry: SyncRegistry, work: Queue, workers: int) -> Swept:
+    """Send a wake for a repository with something due and no live lease to each of the `workers` that has none waiting.
 
-    Nothing is sent while the site is paused, while a registry is on hold (but one wake-up, where it refuses the
-    credentials), or while MOST_WAITING wake-ups wait. Raises NotSent when SQS did not take all of them.
+    Nothing is sent while the site is paused or while a registry is on hold (but one wake, where it refuses the
+    credentials). Raises NotSent when SQS did not take all of them.
     """
-    if registry.is_paused():
+    if sync_registry.is_paused():
         return Swept(woken=0, reason="paused")
-    if holds := registry.holds():
+    if holds := sync_registry.holds():
         # Whoever is woken sees whether credentials that were refused have been changed: one is enough to ask.
-        asking = registry.due_repositories(1) if any(hold.credentials is not None for hold in holds) else []
-        _send(sqs, work_queue_url, asking)
-        return Swept(woken=len(asking), reason=f"{holds[0].registry} is on hold")
-    answer = sqs.get_queue_attributes(QueueUrl=work_queue_url, AttributeNames=["ApproximateNumberOfMessages"])
-    room = MOST_WAITING - int(answer["Attributes"]["ApproximateNumberOfMessages"])
-    if room <= 0:
-        return Swept(woken=0, reason=f"{MOST_WAITING} wake-ups wait already")
-    due = registry.due_repositories(room)
-    _send(sqs, work_queue_url, due)
-    return Swept(woken=len(due))
+        asking = sync_registry.due_repositories(1) if any(hold.credentials is not None for hold in holds) else []
+        return Swept(woken=_wake(work, asking), reason=f"{holds[0].registry} is on hold")
+    free = workers - work.waiting()
+    if free <= 0:
+        return Swept(woken=0, reason=f"each of the {workers} workers has a message waiting")
+    return Swept(woken=_wake(work, sync_registry.due_repositories(free)))
 
 
-def _send(sqs: SQSClient, work_queue_url: str, repositories: Iterable[str]) -> None:
-    remaining = iter(repositories)
-    while batch := list(islice(remaining, BATCH)):
-        answer = sqs.send_message_batch(
-            QueueUrl=work_queue_url,
-            Entries=[
-                {"Id": str(position), "MessageBody": WorkMessage(repository=repository, reason="sweep").to_json()}
-                for position, repository in enumerate(batch)
-            ],
-        )
-        if failed := answer.get("Failed"):
-            raise NotSent(f"{len(failed)} of {len(batch)} wake-ups were not taken: {failed[0].get('Code')}")
+def _wake(work: Queue, repositories: list[str]) -> int:
+    return work.send_all(WorkMessage(repository=repository, reason="sweep") for repository in repositories)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from geosync.comparing import catalogue
 from geosync.errors import MalformedMessage
+from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
 from geosync.sync_registry.items import KEEP, Reference
@@ -56,7 +57,7 @@ def send_resync(
     for start in range(0, len(wanted), MOST_IN_A_MESSAGE):
         part = tuple(wanted[start : start + MOST_IN_A_MESSAGE])
         message = WorkMessage(repository=repository, reason="resync", references=part, if_absent=if_absent)
-        sqs.send_message(QueueUrl=work_url, MessageBody=message.to_json())
+        Queue(sqs, work_url).send(message)
 
 
 def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, now: int) -> Walk | None:
@@ -69,7 +70,7 @@ def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, no
     if not under_way:
         # Should the message be dropped (a pause, a hold), the next minute sends it again.
         sync_registry.catalogue.ask()
-        sqs.send_message(QueueUrl=work_url, MessageBody=CatalogueMessage().to_json())
+        Queue(sqs, work_url).send(CatalogueMessage())
     return walk if under_way else None
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.messages.queues import Queue
 from geosync.messages.work import KINDS
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class DeadLetters:
 
         def send_back(letter: DeadLetter) -> None:
             queue = self._work_url if letter.is_work else self._events_url
-            self._sqs.send_message(QueueUrl=queue, MessageBody=letter.body)
+            Queue(self._sqs, queue).send_body(letter.body)
             self._delete(letter)
 
         return self._each(ids, send_back)

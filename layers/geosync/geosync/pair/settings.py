@@ -26,7 +26,27 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncSettings:
+class SelectionSettings:
+    """What a site replicates, as its environment says it; a base of other settings."""
+
+    include_repositories: str = ""
+    exclude_repositories: str = ""
+    include_tags: str = ""
+    exclude_tags: str = ""
+
+    @property
+    def selection(self) -> Selection:
+        """What this site replicates; raises ConfigurationError naming the pattern that is wrong."""
+        return Selection.parse(
+            include_repositories=self.include_repositories,
+            exclude_repositories=self.exclude_repositories,
+            include_tags=self.include_tags,
+            exclude_tags=self.exclude_tags,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSettings(SelectionSettings):
     """Environment of functions/sync (keys: the names in upper case; durations in seconds)."""
 
     site_name: str
@@ -34,8 +54,6 @@ class SyncSettings:
     sync_table: str
     dlq_url: str
     local_registry_url: str
-    events_queue_url: str | None = None
-    """Where geo events wait; without it their messages are deleted when the invocation ends."""
     local_registry_secret_arn: str | None = None
     local_registry_vendor: str = AUTO
     primary_registry_url: str | None = None
@@ -48,10 +66,6 @@ class SyncSettings:
     breaker_share: float = 50
     breaker_tags: int = 100
     breaker_seconds: float = 3600
-    include_repositories: str = ""
-    exclude_repositories: str = ""
-    include_tags: str = ""
-    exclude_tags: str = ""
     lease_seconds: float = 60
     settle_seconds: float = 30
     suspect_seconds: float = 60
@@ -84,13 +98,3 @@ class SyncSettings:
     def limits(self) -> Limits:
         """From when on deletes by comparison are suspended."""
         return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window=self.breaker_seconds)
-
-    @property
-    def selection(self) -> Selection:
-        """What this site replicates; raises ConfigurationError naming the pattern that is wrong."""
-        return Selection.parse(
-            include_repositories=self.include_repositories,
-            exclude_repositories=self.exclude_repositories,
-            include_tags=self.include_tags,
-            exclude_tags=self.exclude_tags,
-        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,6 +29,40 @@ class Glance:
     holds: tuple[Hold, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glances:
+    """What one read brought for several references: see Readings.look_at. Each is read when it is asked for.
+
+    So an item that cannot be read costs the reference that it is about, and none of the others.
+    """
+
+    items: Mapping[Key, Item]
+    hold_keys: tuple[Key, ...]
+    primary: str | None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the site is paused."""
+        return PAUSE in self.items
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """The holds of the registries asked about, in force or run out. Raises CorruptItem."""
+        return tuple(Hold.from_item(self.items[key]) for key in self.hold_keys if key in self.items)
+
+    def of(self, repository: str, reference: Reference) -> Glance:
+        """The glance at one of the references that were asked for. Raises CorruptItem."""
+        row, owed = self.items.get(Key(repository, ROW)), self.items.get(Key(repository, reference.owed_key))
+        seen = Seen.under(self.primary, self.items.get(Key(repository, reference.seen_key)))
+        return Glance(
+            owed=Owed.from_item(owed, seen, primary=self.primary) if owed is not None else None,
+            seen=seen,
+            row=Row.from_item(row) if row is not None else None,
+            paused=self.paused,
+            holds=self.holds,
+        )
+
+
 class Readings(TableAccess):
     """The reads of the sync registry: true when they were made, and for nobody to rely on later without a condition."""
 
@@ -37,17 +71,15 @@ class Readings(TableAccess):
 
         `holds` are registry names. Give the glance to `is_already_seen` and its row to `knock`. Raises CorruptItem.
         """
-        owed_key, seen_key = Key(repository, reference.owed_key), Key(repository, reference.seen_key)
-        row_key, hold_keys = Key(repository, ROW), [hold_key(registry) for registry in holds]
-        found = self._store.batch_get([owed_key, seen_key, row_key, PAUSE, *hold_keys])
-        seen = Seen.under(self._primary, found.get(seen_key))
-        return Glance(
-            owed=self._owed(found[owed_key], seen) if owed_key in found else None,
-            seen=seen,
-            row=Row.from_item(found[row_key]) if row_key in found else None,
-            paused=PAUSE in found,
-            holds=tuple(Hold.from_item(found[key]) for key in hold_keys if key in found),
-        )
+        return self.look_at([(repository, reference)], holds=holds).of(repository, reference)
+
+    def look_at(self, references: Sequence[tuple[str, Reference]], *, holds: Iterable[str] = ()) -> Glances:
+        """The same for several references (each with its repository), in one request for up to thirty of them."""
+        hold_keys = tuple(hold_key(registry) for registry in holds)
+        keys = [PAUSE, *hold_keys]
+        for repository, reference in references:
+            keys += [Key(repository, name) for name in (reference.owed_key, reference.seen_key, ROW)]
+        return Glances(items=self._store.batch_get(keys), hold_keys=hold_keys, primary=self._primary)
 
     def is_already_seen(self, glance: Glance, digest: str | None, received_at: int) -> bool:
         """True when an event needs no request to either registry; see decisions.is_already_seen."""

@@ -153,6 +153,19 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
             lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=take),
         )
 
+    def tell(self, repository: str, *, believed: Row | None = None) -> bool:
+        """Knock without taking the repository. True: somebody holds it, and sees the knock at the next renewal.
+
+        Raises as `knock`.
+        """
+        row = self._entered(
+            repository,
+            believed,
+            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=False),
+            self._names(),
+        )
+        return row is not None and row.leased(self._clock.now_ms())
+
     def acquire(self, repository: str, *, believed: Row | None = None) -> Lease | None:
         """Take the repository for what was marked before (a wake); None: somebody holds it."""
         return self._enter(
@@ -164,11 +177,20 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
     def _enter(
         self, repository: str, believed: Row | None, build: Callable[[Row | None, int, str], Update | None]
     ) -> Lease | None:
-        """Carry out what `build` makes of the row, again for the row that was there instead, until one holds."""
-        token = self._names()
+        """Carry out what `build` makes of the row; the lease if it was taken."""
+        token, monotonic = self._names(), self._clock.monotonic_s()
+        row = self._entered(repository, believed, build, token)
+        return _lease(row, monotonic) if row is not None and row.lease_token == token else None
+
+    def _entered(
+        self, repository: str, believed: Row | None, build: Callable[[Row | None, int, str], Update | None], token: str
+    ) -> Row | None:
+        """Carry out what `build` makes of the row, again for the row that was there instead, until one holds.
+
+        Returns the row as it is then, None when `build` made nothing of it.
+        """
         for _ in range(ATTEMPTS):
-            now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-            change = build(believed, now, token)
+            change = build(believed, self._clock.now_ms(), token)
             if change is None:
                 return None
             try:
@@ -181,7 +203,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
                 row = believed
             if row.id is None:
                 self._number(repository)
-            return _lease(row, monotonic) if row.lease_token == token else None
+            return row
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
 
     def _number(self, repository: str) -> None:

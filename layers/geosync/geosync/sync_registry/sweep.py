@@ -1,14 +1,17 @@
 """The sweep: repositories with something due and nobody at work. One rule finds what no message speaks for.
 
 What was never tried comes before what failed and is due again; a share is kept for the latter, so that a long backfill
-does not keep a push that failed once waiting for days. The sweep reads keys only, and the rows of the repositories it
-finds; ten thousand references that are due in one repository hold up no more than the others in its shard, and those no
-longer than their keys take to read.
+does not keep a push that failed once waiting for days. Among the longest due the choice goes round the namespaces, one
+repository of each in turn, so that one with thousands of due repositories delays itself only.
+
+The choice reads keys only, and the rows of the repositories that it is about to name; ten thousand references that are
+due in one repository hold up no more than the others in its shard, and those no longer than their keys take to read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 
 from geosync.sync_registry.items import ROW
 from geosync.sync_registry.table.changes import Key, Store
@@ -16,7 +19,8 @@ from geosync.sync_registry.table.shards import FAILED_SHARDS, SHARDS
 
 ROWS_READ = 100
 """Rows that are read at once."""
-
+WINDOW = 2000
+"""Repositories that one choice is made among, the longest due of every shard: a namespace of fewer delays nobody."""
 
 FAILED_SHARE = 10
 """One of so many repositories may be one in which only what failed is due, while there is enough else to do."""
@@ -25,41 +29,53 @@ FAILED_SHARE = 10
 def free_repositories(store: Store, now: int, limit: int) -> list[str]:
     """Repositories with something due at `now` (ms) and no live lease, at most `limit`: the never tried first.
 
-    They come from every shard in turn, in a shard the longest due first. A row that cannot be read counts as free:
-    whoever takes it says why not.
+    One of each namespace in turn, and of a namespace the longest due first, as far as its shards can be compared. A row
+    that cannot be read counts as free: whoever takes it says why not.
     """
     fresh = _take(store, SHARDS, now, limit)
     failed = _take(store, FAILED_SHARDS, now, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
     return fresh[: limit - len(failed)] + failed
 
 
-def _take(store: Store, names: Iterable[str], now: int, limit: int, but: Collection[str] = ()) -> list[str]:
-    """At most `limit` free repositories from the shards `names`, without those in `but`."""
-    taken = set(but)
-    shards = [_of_shard(store, shard, now, taken) for shard in names] if limit > 0 else []
+def _take(store: Store, shards: Iterable[str], now: int, limit: int, but: Collection[str] = ()) -> list[str]:
+    """At most `limit` free repositories from `shards`, without those in `but`."""
+    if limit <= 0:
+        return []
+    names = _in_turn([_of_shard(store, shard, now, but) for shard in shards])
     found: list[str] = []
-    while shards and len(found) < limit:
-        for shard in list(shards):
-            repository = next(shard, None)
-            if repository is None:
-                shards.remove(shard)
-            elif len(found) < limit:
-                found.append(repository)
+    while len(found) < limit and (window := list(islice(names, WINDOW))):
+        fair = round_the_namespaces(window)
+        while len(found) < limit and (some := list(islice(fair, min(ROWS_READ, limit - len(found))))):
+            found += _free(store, some, now)
     return found
 
 
-def _of_shard(store: Store, shard: str, now: int, taken: Collection[str]) -> Iterator[str]:
-    known: set[str] = set(taken)
-    waiting: list[str] = []
+def round_the_namespaces(repositories: Iterable[str]) -> Iterator[str]:
+    """The same repositories: the first of each namespace, then the second of each, and so on."""
+    by_namespace: dict[str, list[str]] = {}
+    for repository in repositories:
+        by_namespace.setdefault(repository.partition("/")[0], []).append(repository)
+    return _in_turn([iter(names) for names in by_namespace.values()])
+
+
+def _in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
+    """One of each source in turn, until all of them are at their end."""
+    while sources:
+        for source in list(sources):
+            name = next(source, None)
+            if name is None:
+                sources.remove(source)
+            else:
+                yield name
+
+
+def _of_shard(store: Store, shard: str, now: int, but: Collection[str]) -> Iterator[str]:
+    """The repositories of a shard with something due, each once, the longest due first."""
+    known: set[str] = set(but)
     for key in store.due_keys(shard, now):
-        if key.repository in known:
-            continue
-        known.add(key.repository)
-        waiting.append(key.repository)
-        if len(waiting) == ROWS_READ:
-            yield from _free(store, waiting, now)
-            waiting = []
-    yield from _free(store, waiting, now)
+        if key.repository not in known:
+            known.add(key.repository)
+            yield key.repository
 
 
 def _free(store: Store, repositories: list[str], now: int) -> list[str]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError
-from geosync.messages.geo_event import GeoEvent
+from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
-from geosync.sync_registry.items import Lease, Owed, Reference
+from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
 
@@ -35,12 +35,6 @@ class Reporter:
         self._sqs = sqs
         self._dlq_url = dlq_url
         self._clock = clock
-
-    def report_skipped(self, event: GeoEvent, reference: Reference) -> None:
-        """Report an event that told of what this site saw already."""
-        keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}
-        self._logger.info("event_seen_already", extra={**keys, "correlation_id": event.correlation_id})
-        self._metrics.put({"EventsSkipped": 1})
 
     def report_ended(self, owed: Owed, outcome: Outcome) -> None:
         """Report an attempt that ended without an error."""
@@ -109,22 +103,8 @@ class Reporter:
     def park(self, owed: Owed, reason: str) -> None:
         """Put a message into the DLQ that marks the reference anew when it is sent to the work queue."""
         message = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,))
-        self._send(message.to_json(), "parked", reason)
-
-    def refuse(self, body: str, error: GeosyncError) -> None:
-        """Put a message that cannot be marked into the DLQ, unchanged, with the reason beside it."""
-        self._logger.error("message_refused", extra={"error": type(error).__name__, "reason": str(error)})
-        self._metrics.put({"MessagesRefused": 1})
-        self._send(body, "refused", str(error))
-
-    def _send(self, body: str, kind: str, reason: str) -> None:
-        self._sqs.send_message(
-            QueueUrl=self._dlq_url,
-            MessageBody=body,
-            MessageAttributes={
-                "kind": {"DataType": "String", "StringValue": kind},
-                "reason": {"DataType": "String", "StringValue": reason[:REASON_LENGTH]},
-            },
+        Queue(self._sqs, self._dlq_url).send_body(
+            message.to_json(), {"kind": "parked", "reason": reason[:REASON_LENGTH]}
         )
 
 

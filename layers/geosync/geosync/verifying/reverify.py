@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.messages.queues import Queue
 from geosync.messages.work import Scope, VerifyMessage
 from geosync.sync_registry.items import VERIFICATION_FAILED, VERIFICATION_SUCCEEDED
 from geosync.sync_registry.registry import SyncRegistry
@@ -28,7 +29,7 @@ def reverify_all(sqs: SQSClient, work_queue_url: str, scope: Scope, *, clock: Cl
 
 
 def _send(sqs: SQSClient, work_queue_url: str, message: VerifyMessage) -> None:
-    sqs.send_message(QueueUrl=work_queue_url, MessageBody=message.to_json())
+    Queue(sqs, work_queue_url).send(message)
 
 
 def make_due(

@@ -74,6 +74,20 @@ def not_due(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "_lease_time", changed)
 
 
+def knocked_and_not_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a knock that takes no lease leave nothing for the sweep to find."""
+    original = leases.knock
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        change = original(*args, **kwargs)
+        if kwargs.get("take", True) or "state" not in change.set:
+            return change
+        kept = {key: value for key, value in change.set.items() if key not in ("due", "due_shard")}
+        return replace(change, set=kept, remove=(*change.remove, "due", "due_shard"))
+
+    monkeypatch.setattr(leases, "knock", changed)
+
+
 def discharge_unchecked(position: int) -> Patch:
     """Take the condition from the lease's check (0) or from the deletion of what is owed (1)."""
 
@@ -198,6 +212,12 @@ RULES = (
         patch=instead(decisions, "_announced", announced_by_marks),
         scenario="back and forth",
         violation="nothing is owed",
+    ),
+    Rule(
+        name="knock: without a lease the row is due",
+        patch=knocked_and_not_due,
+        scenario="a wake is lost",
+        violation="nothing that can happen any more",
     ),
     Rule(
         name="mark: expects grows",

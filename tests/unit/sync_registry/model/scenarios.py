@@ -9,6 +9,12 @@ from geosync.sync_registry.items import ADOPT, KEEP, MISSING
 _SCENARIOS = (
     # Events before their writes, in any order; two pushes in progress at once; the tag ends where it began.
     Scenario(name="back and forth", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A"))),
+    # The same where one function marks, and a wake that may come at any moment has another one work.
+    Scenario(name="marked by another", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "A")), apart=True),
+    # A wake that is lost, or whose worker dies, loses nothing: the sweep finds what is owed.
+    Scenario(
+        name="a wake is lost", primary=("A",), secondary=("A",), pushes=((0, "B"),), apart=True, crashes=1, duplicates=1
+    ),
     # The same with an event that comes twice.
     Scenario(
         name="an event comes twice",

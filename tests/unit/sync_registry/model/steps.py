@@ -74,6 +74,7 @@ class World:
             "idle": self._idle,
             "unmarked": self._unmarked,
             "marked": self._marked,
+            "woken": self._woken,
             "held": self._held,
             "todo": self._todo,
             "write": self._write,
@@ -210,10 +211,22 @@ class World:
         yield f"worker {index} marks", self._with(state, index, after, table)
 
     def _marked(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
+        if self.scenario.apart:
+            table, held = self.library.call(state.table, "tell")
+            how = "somebody holds it" if held else "sends a wake"
+            after = IDLE if held else Worker("woken")
+            yield f"worker {index} knocks: {how}", self._with(state, index, after, table)
+            return
         table, lease = self.library.call(state.table, "knock")
         worker = Worker("held", lease) if lease else IDLE
         how = "acquires" if lease else "somebody holds it"
         yield f"worker {index} knocks: {how}", self._with(state, index, worker, table)
+
+    def _woken(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
+        """The wake arrives, whatever happened to the repository since it was sent."""
+        table, lease = self.library.call(state.table, "wake")
+        worker = Worker("held", lease) if lease else IDLE
+        yield f"worker {index} is woken", self._with(state, index, worker, table)
 
     def _held(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         assert worker.lease is not None
@@ -357,7 +370,7 @@ class World:
                 raise Violation(f"nothing is owed, and v{tag} was seen as {seen}, is {there}")
         if self.scenario.crashes or self.scenario.stalls:
             return
-        knocking = any(worker.phase in ("marked", "unmarked") for worker in state.workers)
+        knocking = any(worker.phase in ("marked", "unmarked", "woken") for worker in state.workers)
         if table.row is not None and table.row[0] == SYNCED and any(table.owed) and not knocking:
             raise Violation("the row says synced and something is owed")
         if state.workers == (IDLE,) * len(state.workers) and any(map(_is_fresh, table.owed)):

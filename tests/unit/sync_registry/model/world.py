@@ -78,6 +78,8 @@ class Scenario:
     """Tag writes that are given up without an answer."""
     stalls: int = 0
     """How many times a worker misses a renewal, and goes on under a lease that runs out, or may have been lost."""
+    apart: bool = False
+    """Whether one function marks and knocks, and another works once its wake arrives."""
     split: bool = True
     """Whether other things happen between a mark and its knock."""
     workers: int = 2
@@ -271,6 +273,12 @@ class Library:
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return _plain_lease(registry.knock(REPOSITORY))
+
+    def _tell(self, registry: SyncRegistry, _: MemoryStore) -> bool:
+        return registry.tell(REPOSITORY)
+
+    def _wake(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return _plain_lease(registry.acquire(REPOSITORY))
 
     def _acquire(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return _plain_lease(registry.acquire(REPOSITORY)) if registry.due_repositories() else None

@@ -16,7 +16,7 @@ MOST_OF_AN_ERROR = 300
 
 
 def look_at_the_stack(site: StackSite) -> Iterator[CheckFinding]:
-    """Look whether the last deployment came to its end."""
+    """CheckLook whether the last deployment came to its end."""
     if site.state in {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}:
         yield ok("stack", f"{site.stack} ({site.region}) is {site.state}")
     else:
@@ -64,28 +64,32 @@ def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
 
 
 def look_at_the_event_sources(site: StackSite) -> Iterator[CheckFinding]:
-    """Look whether functions/sync takes messages from both queues."""
-    pages = (
-        site.client("lambda")
-        .get_paginator("list_event_source_mappings")
-        .paginate(FunctionName=site.outputs["SyncFunction"])
+    """Whether functions/log_cursor takes events, and functions/sync what wakes it."""
+    sources: tuple[tuple[Name, str, str], ...] = (
+        ("events_are_taken", "LogCursorFunction", "EventsQueueUrl"),
+        ("live_is_taken", "SyncFunction", "LiveQueueUrl"),
+        ("work_is_taken", "SyncFunction", "WorkQueueUrl"),
     )
-    states = {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
-    sources: tuple[tuple[Name, str], ...] = (
-        ("events_are_taken", "EventsQueueUrl"),
-        ("work_is_taken", "WorkQueueUrl"),
-    )
-    for name, output in sources:
-        state = states.get(_queue_arn(site, output))
+    states = {function: _event_sources(site, function) for function in {function for _, function, _ in sources}}
+    for name, function, output in sources:
+        state = states[function].get(_queue_arn(site, output))
         if state == "Enabled":
-            yield ok(name, f"{site.outputs['SyncFunction']} takes messages from {output.removesuffix('Url')}")
+            yield ok(name, f"{site.outputs[function]} takes messages from {output.removesuffix('Url')}")
         else:
             fix = "enable the function's event source (Lambda, the function, Triggers), or deploy again"
             yield problem(name, f"the event source of {output.removesuffix('Url')} is {state or 'missing'}", fix)
 
 
+def _event_sources(site: StackSite, function: str) -> dict[str, str]:
+    """The event sources of a function: the state of each by its queue's ARN."""
+    pages = (
+        site.client("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=site.outputs[function])
+    )
+    return {one["EventSourceArn"]: one["State"] for page in pages for one in page["EventSourceMappings"]}
+
+
 def look_at_the_schedule(site: StackSite) -> Iterator[CheckFinding]:
-    """Look whether functions/reconcile is started every minute."""
+    """Whether functions/reconcile is started every minute."""
     pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=site.stack)
     rules = [
         one["PhysicalResourceId"]
@@ -125,8 +129,16 @@ def look_at_sync(site: StackSite) -> Iterator[CheckFinding]:
     yield answer if isinstance(answer, CheckFinding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
 
 
+def look_at_log_cursor(site: StackSite) -> Iterator[CheckFinding]:
+    """Start functions/log_cursor without a message: whether it loads, with its packages and its settings."""
+    answer = _invoke(site, "log_cursor", "LogCursorFunction", {"Records": []})
+    yield (
+        answer if isinstance(answer, CheckFinding) else ok("log_cursor", f"{site.outputs['LogCursorFunction']} starts")
+    )
+
+
 def _invoke(site: StackSite, name: Name, output: str, event: Mapping[str, Any]) -> dict[str, Any] | CheckFinding:
-    """Invoke a function; its answer, or the finding that it fails."""
+    """Invoke a function; its answer, or what is wrong with it."""
     function = site.outputs[output]
     answer = site.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
     text = answer["Payload"].read().decode(errors="replace")

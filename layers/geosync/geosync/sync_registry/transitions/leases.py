@@ -37,8 +37,9 @@ def knock(believed: Row | None, repository: str, *, now: int, token: str, timing
     """Tell whoever holds the repository that something was marked, and with no live lease acquire it.
 
     `believed` is the row as last read, None when not known: when the condition fails, build it again from the row that
-    was there. With `take` False (paused, registry held) nothing is acquired. The knock acquired if the row that it
-    returns has `token`.
+    was there. With `take` False (somebody else is to be woken, or nobody yet) nothing is acquired, and the row is due:
+    should the wake be lost, the sweep finds a row that says pending, even if nothing is owed in it any more. The knock
+    acquired if the row that it returns has `token`.
     """
     if believed is not None and believed.leased(now):
         return Update(
@@ -53,10 +54,10 @@ def knock(believed: Row | None, repository: str, *, now: int, token: str, timing
         return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
     return Update(
         key=Key(repository, ROW),
-        set={"state": PENDING, **pending},
+        set={"state": PENDING, **pending, "due": now, "due_shard": due_shard(repository)},
         set_once={"created_at": now},
         add={"revision": 1},
-        remove=("retry_at", "due", "due_shard", *UNVERIFIED),
+        remove=("retry_at", *UNVERIFIED),
         when=_not_taken_since(believed),
     )
 

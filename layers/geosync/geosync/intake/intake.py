@@ -1,0 +1,224 @@
+"""Takes a batch of messages of the events queue in: what they speak of is marked, and its repositories are knocked at.
+
+Once what it speaks of is marked, a message is done: from then on the sync registry decides when it is tried. So nothing
+that happens after the mark sends a message back to its queue, and one message never decides about another one: what
+cannot be read is in the DLQ with its reason, what DynamoDB or SQS did not take comes again by itself.
+
+A batch costs one read for all of it, then a write to mark each event and a write to knock at each repository, a few of
+them side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.errors import CorruptItem, GeosyncError, MessageError, SyncRegistryError
+from geosync.intake.marking import IntakeContext, Marking, reference_of
+from geosync.intake.refusals import Refusals
+from geosync.messages.geo_event import GeoEvent, Heartbeat, parse_message
+from geosync.sync_registry.items import Row
+from geosync.sync_registry.readings import Glances
+from geosync.sync_registry.site.holds import longest
+from geosync.threads import SYSTEM_THREADS, Threads
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from geosync.observability import Metrics
+
+SIDE_BY_SIDE = 8
+"""Writes in flight at once: a batch of ten is marked in the time of two of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a batch: the positions of the messages that must come again, and the repositories to wake."""
+
+    again: frozenset[int] = frozenset()
+    wakes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A batch on its way: bodies and messages by position, and who spoke of a repository that is to be knocked at."""
+
+    bodies: Sequence[str]
+    messages: dict[int, GeoEvent | Heartbeat] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)
+    marked: dict[str, set[int]] = field(default_factory=dict)
+    rows: dict[str, Row | None] = field(default_factory=dict)
+
+    def events(self) -> dict[int, GeoEvent]:
+        return {position: one for position, one in self.messages.items() if isinstance(one, GeoEvent)}
+
+    def done(self) -> list[GeoEvent]:
+        return [event for position, event in self.events().items() if position not in self.again]
+
+
+class Intake:
+    """Takes messages in for one site, a batch at a time."""
+
+    def __init__(
+        self,
+        context: IntakeContext,
+        refusals: Refusals,
+        *,
+        logger: Logger,
+        metrics: Metrics,
+        clock: Clock = SYSTEM_CLOCK,
+        threads: Threads = SYSTEM_THREADS,
+    ) -> None:
+        self._context = context
+        self._refusals = refusals
+        self._marking = Marking(context, logger=logger, metrics=metrics)
+        self._logger = logger
+        self._clock = clock
+        self._threads = threads
+
+    def take(self, bodies: Sequence[str]) -> Taken:
+        """Mark what the messages speak of, and knock. Raises nothing for one message: `Taken.again` names it."""
+        batch = _Batch(bodies)
+        self._read(batch)
+        if self._context.role == "primary":
+            for _ in batch.messages:
+                self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
+            return Taken(again=frozenset(batch.again))
+        if not batch.messages:
+            return Taken(again=frozenset(batch.again))
+        with self._threads.pool(SIDE_BY_SIDE, name="mark") as pool:
+            glances = self._glances(batch)
+            self._mark(batch, glances, pool)
+            free = self._knock(batch, pool)
+        wakes = tuple(free) if free and glances is not None and self._may_be_worked_on(glances) else ()
+        return Taken(again=frozenset(batch.again), wakes=wakes)
+
+    def _read(self, batch: _Batch) -> None:
+        for position, body in enumerate(batch.bodies):
+            try:
+                batch.messages[position] = parse_message(body)
+            except MessageError as error:
+                self._refuse(batch, position, error)
+
+    def _glances(self, batch: _Batch) -> Glances | None:
+        """Read all that the batch depends on. None: the table cannot be read, and the events come again."""
+        events = batch.events()
+        if not events:
+            return None
+        references = [(one.repository, reference_of(one)) for one in events.values() if one.renamed_from is None]
+        try:
+            return self._context.sync_registry.look_at(references, holds=self._context.registry_names)
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": str(error)})
+            batch.again |= set(events)
+            return None
+
+    def _mark(self, batch: _Batch, glances: Glances | None, pool: Executor) -> None:
+        """Write down every message, side by side, and see to those that could not be."""
+        writes: list[tuple[int, Future[tuple[str, ...]]]] = []
+        for position, message in batch.messages.items():
+            if isinstance(message, Heartbeat):
+                writes.append((position, pool.submit(self._heartbeat, message)))
+            elif glances is None:
+                continue
+            elif message.renamed_from is None:
+                writes.append((position, pool.submit(self._event, batch, message, glances)))
+            else:
+                writes += self._renames(batch, position, message, message.renamed_from, pool)
+        for position, write in writes:
+            if (error := write.exception()) is not None:
+                self._not_marked(batch, position, error)
+                continue
+            for repository in write.result():
+                batch.marked.setdefault(repository, set()).add(position)
+
+    def _heartbeat(self, heartbeat: Heartbeat) -> tuple[str, ...]:
+        self._context.sync_registry.heartbeat.record(
+            site=heartbeat.site, sent_at=heartbeat.sent_at, arrived_at=self._clock.now_ms()
+        )
+        return ()
+
+    def _event(self, batch: _Batch, event: GeoEvent, glances: Glances) -> tuple[str, ...]:
+        glance = glances.of(event.repository, reference_of(event))
+        batch.rows[event.repository] = glance.row
+        return self._marking.mark(event, glance)
+
+    def _renames(
+        self, batch: _Batch, position: int, event: GeoEvent, former: str, pool: Executor
+    ) -> list[tuple[int, Future[tuple[str, ...]]]]:
+        """Begin to mark every repository that a rename moves."""
+        writes = []
+        try:
+            for old, new in self._marking.renamed(event, former):
+                writes.append((position, pool.submit(self._marking.mark_renamed, event, old, new)))
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            self._not_marked(batch, position, error)
+        return writes
+
+    def _not_marked(self, batch: _Batch, position: int, error: BaseException) -> None:
+        if isinstance(error, CorruptItem):
+            self._refuse(batch, position, error)
+            return
+        # Also a fault of ours: it costs this message, which comes again and ends in the DLQ, and none of the others.
+        self._logger.error("event_not_marked", extra={"error": type(error).__name__, "reason": str(error)})
+        batch.again.add(position)
+
+    def _refuse(self, batch: _Batch, position: int, error: GeosyncError) -> None:
+        try:
+            self._refusals.refuse(batch.bodies[position], error)
+        except (BotoCoreError, ClientError, SyncRegistryError) as lost:
+            self._logger.error("message_not_refused", extra={"reason": str(lost)})
+            batch.again.add(position)
+
+    def _knock(self, batch: _Batch, pool: Executor) -> list[str]:
+        """Knock once at each repository, and keep the cursor; returns the repositories that nobody holds.
+
+        What fails here is no reason to see a message again: the sweep finds what is owed.
+        """
+        sync_registry = self._context.sync_registry
+        knocks: Mapping[str, Future[bool]] = {
+            repository: pool.submit(partial(sync_registry.tell, repository, believed=batch.rows.get(repository)))
+            for repository in batch.marked
+        }
+        cursor = self._keep_cursor(batch.done(), pool)
+        free = []
+        for repository, knock in knocks.items():
+            error = knock.exception()
+            if error is None:
+                free += [] if knock.result() else [repository]
+            elif isinstance(error, CorruptItem):
+                for position in batch.marked[repository]:
+                    self._refuse(batch, position, error)
+            else:
+                self._logger.error("not_knocked", extra={"repository": repository, "reason": str(error)})
+        for write in cursor:
+            if (error := write.exception()) is not None:
+                self._logger.error("cursor_not_kept", extra={"reason": str(error)})
+        return free
+
+    def _keep_cursor(self, done: Iterable[GeoEvent], pool: Executor) -> list[Future[None]]:
+        newest = max(done, key=lambda event: event.received_at, default=None)
+        if newest is None:
+            return []
+        keep = partial(self._context.sync_registry.cursor.record, event_id=newest.id, received_at=newest.received_at)
+        return [pool.submit(keep)]
+
+    def _may_be_worked_on(self, glances: Glances) -> bool:
+        """Whether the site is not paused and none of its registries on hold; said in the log if not."""
+        if glances.paused:
+            self._logger.info("site_paused")
+            return False
+        try:
+            hold = longest(glances.holds, self._clock.now_ms())
+        except CorruptItem as error:
+            self._logger.error("hold_unreadable", extra={"reason": str(error)})
+            return False
+        if hold is not None:
+            self._logger.info("registry_on_hold", extra={"registry": hold.registry, "until": hold.until})
+        return hold is None

@@ -1,0 +1,33 @@
+"""The settings of functions/log_cursor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from geosync.pair.settings import SelectionSettings
+from geosync.settings import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntakeSettings(SelectionSettings):
+    """Environment of functions/log_cursor (keys: the names in upper case)."""
+
+    site_name: str
+    site_role: Role
+    sync_table: str
+    live_queue_url: str
+    dlq_url: str
+    local_registry_url: str
+    primary_registry_url: str | None = None
+    primary_topic_arn: str | None = None
+
+    @property
+    def registry_names(self) -> tuple[str, ...]:
+        """The names (host:port) that the holds of the site's registries go by. Neither of them is asked anything."""
+        return registry_names(self.local_registry_url, self.primary_registry_url)
+
+
+def registry_names(*urls: str | None) -> tuple[str, ...]:
+    """The names (host:port) of the registries at `urls`."""
+    return tuple(urlsplit(url).netloc for url in urls if url is not None)

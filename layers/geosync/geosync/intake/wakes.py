@@ -1,0 +1,23 @@
+"""Sends the wakes of what was marked to the live queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.errors import NotSent
+from geosync.messages.queues import Queue
+from geosync.messages.work import WorkMessage
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+
+def send_wakes(live: Queue, repositories: Iterable[str], logger: Logger) -> None:
+    """Send one wake for each repository. One that cannot be sent loses nothing: the sweep finds what is owed."""
+    try:
+        live.send_all(WorkMessage(repository=repository, reason="event") for repository in repositories)
+    except (NotSent, BotoCoreError, ClientError) as error:
+        logger.warning("wakes_not_sent", extra={"reason": str(error)})

@@ -1,0 +1,55 @@
+"""A catalogue message has the primary's catalogue walked; a repository that left the selection is forgotten."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from geosync.comparing.catalogue import Catalogue
+from geosync.comparing.rows import Rows
+from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
+from geosync.pair.registries import Registries
+from geosync.working.readiness import Readiness
+from geosync.working.workplace import Workplace
+
+
+class ComparisonWork:
+    """Compares the site with its primary, as far as the time of the invocation goes."""
+
+    def __init__(self, place: Workplace, readiness: Readiness) -> None:
+        self._place = place
+        self._readiness = readiness
+
+    def walk(self) -> None:
+        """Backfill and comparison. What keeps it from its end is in the log and its item; reconcile has it go on."""
+        place = self._place
+        registries = self._readiness.registries()
+        if registries is None or self._readiness.is_stopped():
+            return
+        try:
+            walk = Catalogue(
+                place.sync_registry,
+                registries.primary,
+                self._rows(registries),
+                registries.selection,
+                clock=place.clock,
+            ).walk()
+        except OutOfTime:
+            place.logger.info("catalogue_goes_on_later")
+        except RegistryError as error:
+            if isinstance(error, RegistryUnavailable) and error.registry == registries.primary.name:
+                hold = place.sync_registry.hold(error.registry, reason=str(error), retry_after=error.retry_after)
+                place.reporter.report_hold(hold)
+                return
+            place.logger.error("catalogue_unreadable", extra={"reason": str(error)})
+        else:
+            place.logger.info("catalogue_walked", extra={"repositories": walk.repositories})
+
+    def forget(self, registries: Registries, repository: str) -> None:
+        """Forget a repository that this site no longer replicates."""
+        with suppress(OutOfTime):
+            if self._rows(registries).forget(repository):
+                self._place.logger.info("repository_forgotten", extra={"repository": repository})
+
+    def _rows(self, registries: Registries) -> Rows:
+        place = self._place
+        return Rows(place.sync_registry, registries.selection, check=place.deadline.check)

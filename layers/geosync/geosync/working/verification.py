@@ -1,0 +1,46 @@
+"""A verification message: one repository is verified, or many are made due."""
+
+from __future__ import annotations
+
+from geosync.messages.work import VerifyMessage
+from geosync.pair.settings import Bounds
+from geosync.verifying.context import VerificationContext
+from geosync.verifying.reverify import make_due
+from geosync.verifying.verifier import Verifier
+from geosync.working.readiness import Readiness
+from geosync.working.workplace import Workplace
+
+
+class VerificationWork:
+    """Verifies what messages ask for."""
+
+    def __init__(self, place: Workplace, readiness: Readiness, bounds: Bounds) -> None:
+        self._place = place
+        self._readiness = readiness
+        self._bounds = bounds
+
+    def make_due(self, message: VerifyMessage) -> None:
+        """Make the rows of the message's scope due. Raises what DynamoDB raises: the message comes again."""
+        place = self._place
+        if message.scope is not None and message.asked_at is not None:
+            made = make_due(place.sync_registry, message.scope, message.asked_at, check=place.deadline.check)
+            place.logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
+
+    def verify(self, repository: str, *, asked: bool) -> None:
+        """Verify one repository, unless the site is paused or a registry on hold: it stays due."""
+        place = self._place
+        registries = self._readiness.registries()
+        if registries is None:
+            return
+        if self._readiness.is_stopped():
+            place.logger.info("verification_not_now", extra={"reason": "the site is paused or a registry on hold"})
+            return
+        context = VerificationContext(
+            sync_registry=place.sync_registry,
+            registries=registries,
+            bounds=self._bounds,
+            deadline=place.deadline,
+            clock=place.clock,
+        )
+        verifier = Verifier(context, reporter=place.reporter)
+        place.reporter.report_verified(repository, verifier.verify(repository, asked=asked))

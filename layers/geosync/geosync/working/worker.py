@@ -1,0 +1,216 @@
+"""What becomes of a message of the live queue or the work queue.
+
+A wake names a repository: whoever gets its lease works off what is due there. A worker that the work queue woke then
+goes on by itself with what is due next, as long as its invocation has time: so retries and backfill are bounded by how
+many workers there are, and not by how many wakes a minute sends. One that the live queue woke ends with its repository,
+so that its slot is free for the next push.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.comparing.missing import Removals
+from geosync.errors import CorruptItem, MessageError, NotMarked, SyncRegistryError
+from geosync.intake.intake import Intake
+from geosync.intake.refusals import Refusals
+from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.messages.reading import AnyMessage, read_message
+from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.readings import Glance
+from geosync.sync_registry.transitions.marks import Mark
+from geosync.syncing.context import Invocation
+from geosync.syncing.ending import Ending
+from geosync.syncing.holder import Holder
+from geosync.working.comparison import ComparisonWork
+from geosync.working.readiness import Readiness
+from geosync.working.verification import VerificationWork
+from geosync.working.workplace import WorkOptions, Workplace
+
+ENOUGH_S = 120.0
+"""Seconds that must be left for another repository: a layer of a GB takes 50 s at 20 MiB/s, and what an invocation
+does not end is begun anew, or goes in chunks, in the next."""
+CANDIDATES = 100
+"""Repositories that a worker reads at a time, and among which it picks: more than workers end at once, so few meet."""
+CANDIDATES_KEPT_S = 5.0
+"""Seconds for which a worker goes by what it read: two dozen queries would be the most of a small repository."""
+
+
+class Worker:
+    """Takes messages for one site, one at a time, and works off the repositories that they wake."""
+
+    def __init__(self, place: Workplace, options: WorkOptions, intake: Intake, refusals: Refusals) -> None:
+        self._place = place
+        self._options = options
+        self._intake = intake
+        self._refusals = refusals
+        self._readiness = Readiness(place)
+        self._comparison = ComparisonWork(place, self._readiness)
+        self._verification = VerificationWork(place, self._readiness, options.verification)
+
+    def receive(self, body: str) -> bool:
+        """Process one message. True: it came from the work queue, so that this invocation may `go_on`.
+
+        Raises what DynamoDB or SQS raised before the message was marked or in the DLQ: then it must come again.
+        """
+        try:
+            message = read_message(body)
+        except MessageError as error:
+            self._refusals.refuse(body, error)
+            return False
+        try:
+            self._process(message, body)
+        except CorruptItem as error:
+            self._refusals.refuse(body, error)
+            return False
+        return self._place.role == "secondary" and _came_from_the_work_queue(message)
+
+    def go_on(self) -> None:
+        """Work off what is due next at the site, one repository after another, until nothing is or time is short."""
+        self._after_the_mark(self._work_off_others)
+
+    def _take_in(self, body: str) -> None:
+        """A message of the events queue: while a stack is updated, its former event source still hands some over."""
+        taken = self._intake.take([body])
+        if taken.again:
+            raise NotMarked("the table or the DLQ did not take what the message speaks of")
+        for repository in taken.wakes:
+            self._after_the_mark(partial(self._look_and_wake, repository))
+
+    def _look_and_wake(self, repository: str) -> None:
+        self._wake(repository, self._readiness.look(repository))
+
+    def _process(self, message: AnyMessage, body: str) -> None:
+        if isinstance(message, GeoEvent | Heartbeat):
+            self._take_in(body)
+            return
+        if self._place.role == "primary":
+            self._place.logger.info("message_dropped", extra={"reason": "this site is the primary"})
+            return
+        match message:
+            case WorkMessage():
+                self._work(message)
+            case CatalogueMessage():
+                self._after_the_mark(self._comparison.walk)
+            case VerifyMessage(repository=None):
+                self._verification.make_due(message)
+            case VerifyMessage(repository=str(repository), asked_at=asked_at):
+                asked = asked_at is not None
+                self._after_the_mark(lambda: self._verification.verify(repository, asked=asked))
+
+    def _work(self, message: WorkMessage) -> None:
+        if self._is_outside(message.repository, Reference.whole()):
+            self._after_the_mark(lambda: self._forget(message.repository))
+            return
+        references = [one for one in message.references if not self._is_outside(message.repository, one)]
+        for reference in references:
+            if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
+            self._place.sync_registry.mark(message.repository, reference, Mark(if_absent=if_absent))
+        glance = self._readiness.look(message.repository)
+        work = self._knock if references else self._wake
+        self._after_the_mark(partial(work, message.repository, glance))
+
+    def _is_outside(self, repository: str, reference: Reference) -> bool:
+        """Whether this site does not replicate the reference; said in the log.
+
+        While the settings cannot be read nothing is outside: it is marked, and the holder looks again.
+        """
+        registries = self._readiness.registries()
+        if registries is None or registries.selection.has(repository, reference):
+            return False
+        keys = {"repository": repository, "reference": str(reference)}
+        self._place.logger.info("outside_the_selection", extra=keys)
+        return True
+
+    def _forget(self, repository: str) -> None:
+        self._comparison.forget(self._place.registries.get(), repository)
+
+    # --------------------------------------------------------------------------------------------------- the holders
+
+    def _knock(self, repository: str, glance: Glance) -> None:
+        """Say that something was marked, and work it off unless somebody holds the repository."""
+        lease = self._place.sync_registry.knock(repository, believed=glance.row, take=self._readiness.may_sync(glance))
+        if lease is not None:
+            self._hold(lease, glance)
+
+    def _wake(self, repository: str, glance: Glance) -> None:
+        """Work off what was marked before, unless somebody holds the repository or nothing may be worked on."""
+        if not self._readiness.may_sync(glance):
+            return
+        lease = self._place.sync_registry.acquire(repository, believed=glance.row)
+        if lease is not None:
+            self._hold(lease, glance)
+
+    def _hold(self, lease: Lease, glance: Glance) -> Ending:
+        """Work off the repository; a registry that answers again is forgiven its holds."""
+        place = self._place
+        invocation = Invocation(
+            sync_registry=place.sync_registry,
+            registries=place.registries.get(),
+            removals=Removals(breaker=place.sync_registry.breaker, allowed=self._options.removals),
+            reporter=place.reporter,
+            deadline=place.deadline,
+            reference_concurrency=self._options.parallelism,
+            clock=place.clock,
+        )
+        ending = Holder(invocation, lease).run()
+        place.logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
+        if ending is Ending.FINISHED:
+            for hold in glance.holds:
+                place.sync_registry.clear_hold(hold.registry)
+        return ending
+
+    # ------------------------------------------------------------------------------------------------- what is next
+
+    def _work_off_others(self) -> None:
+        """Take one after another of what is due, each repository once.
+
+        The index that names a repository follows its table: it may still name what has just been worked off.
+        """
+        tried: set[str] = set()
+        while candidates := [
+            name for name in self._place.sync_registry.due_repositories(CANDIDATES) if name not in tried
+        ]:
+            read_at = self._place.clock.monotonic_s()
+            random.shuffle(candidates)
+            for repository in candidates:
+                if self._place.deadline.left() < ENOUGH_S or not self._work_off(repository):
+                    return
+                tried.add(repository)
+                if self._place.clock.monotonic_s() - read_at > CANDIDATES_KEPT_S:
+                    break
+
+    def _work_off(self, repository: str) -> bool:
+        """Work off one repository that was due, unless somebody holds it. False: nothing else may be begun."""
+        try:
+            glance = self._readiness.look(repository)
+            if not self._readiness.may_sync(glance):
+                return False
+            if not self._place.sync_registry.due(repository, 1):
+                return True  # another worker was here since the candidates were read
+            lease = self._place.sync_registry.acquire(repository, believed=glance.row)
+            return lease is None or self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
+        except CorruptItem as error:  # a wake of the sweep puts it into the DLQ: once a minute, not once a worker
+            self._place.logger.error("repository_unreadable", extra={"reason": str(error)})
+            return True
+
+    def _after_the_mark(self, work: Callable[[], object]) -> None:
+        """Do what is no reason to see the message again: what is owed is written down, and the sweep finds it."""
+        try:
+            work()
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            if isinstance(error, CorruptItem):
+                raise
+            self._place.logger.exception("sync_interrupted")
+
+
+def _came_from_the_work_queue(message: AnyMessage) -> bool:
+    """Whether it is none of those that go to the live queue or the events queue."""
+    return not isinstance(message, GeoEvent | Heartbeat) and not (
+        isinstance(message, WorkMessage) and message.reason == "event"
+    )

@@ -1,0 +1,55 @@
+"""What everybody who works for a site has at hand, and how the site wants the work done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.oci.deadline import Deadline
+from geosync.pair.registries import Registries
+from geosync.pair.settings import Bounds
+from geosync.settings import Role
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.syncing.reporting import Reporter
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+
+class OpenedRegistries(Protocol):
+    """The site's two registries, made when they are asked for."""
+
+    def get(self) -> Registries:
+        """Return the registries. Raises ConfigurationError, and what Secrets Manager raises."""
+        ...
+
+    def reread(self) -> None:
+        """Have the next `get` ask whether a secret was changed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """One site, as functions/sync works for it: its sync registry, its registries, and the time that is left."""
+
+    role: Role
+    sync_registry: SyncRegistry
+    registries: OpenedRegistries
+    deadline: Deadline
+    reporter: Reporter
+    logger: Logger
+    clock: Clock = SYSTEM_CLOCK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkOptions:
+    """How a site wants its work done.
+
+    `removals`: whether tags are removed at all. `parallelism`: references of one repository that are worked on at a
+    time. `verification`: what it may cost.
+    """
+
+    removals: bool = True
+    parallelism: int = 4
+    verification: Bounds = field(default_factory=Bounds)

@@ -1,0 +1,57 @@
+"""Whose turn it is: the choice of repositories goes round the namespaces."""
+
+from __future__ import annotations
+
+import pytest
+
+from geosync.clock import Clock
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sweep import round_the_namespaces
+from geosync.sync_registry.table.memory import MemoryStore
+
+
+class Ticking(Clock):
+    """A clock in which every look is a moment later."""
+
+    def __init__(self) -> None:
+        self.now = 1_000
+
+    def now_ms(self) -> int:
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture
+def registry() -> SyncRegistry:
+    return SyncRegistry(MemoryStore(), clock=Ticking())
+
+
+def test_each_namespace_has_its_turn_and_each_repository_comes_once() -> None:
+    names = ["a/1", "a/2", "a/3", "b/1", "c", "b/2", "a/4"]
+    assert list(round_the_namespaces(names)) == ["a/1", "b/1", "c", "a/2", "b/2", "a/3", "a/4"]
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_a_namespace_of_a_thousand_due_repositories_keeps_one_of_another_waiting_for_one_turn(
+    registry: SyncRegistry, failed: bool
+) -> None:
+    for number in range(1_000):
+        registry.mark(f"busy/app-{number}", Reference.tag("v1"))
+    registry.mark("quiet/app", Reference.tag("v1"))
+    if failed:
+        for name in [f"busy/app-{number}" for number in range(1_000)] + ["quiet/app"]:
+            (owed,) = registry.owed(name)
+            registry.fail(owed, "503")
+        registry._clock.now += 3_600_000  # type: ignore[attr-defined]
+    assert "quiet/app" in registry.due_repositories(2)
+    assert len(registry.due_repositories(1_001)) == 1_001
+
+
+def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_comes(registry: SyncRegistry) -> None:
+    for number in range(5):
+        registry.mark(f"busy/app-{number}", Reference.tag("v1"))
+    held = registry.due_repositories(1)
+    assert registry.acquire(held[0]) is not None
+    assert held[0] not in registry.due_repositories(5)
+    assert len(registry.due_repositories(5)) == 4
