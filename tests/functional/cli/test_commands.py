@@ -197,7 +197,7 @@ def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> Non
         def __getattr__(self, name: str) -> Any:
             return getattr(secondary.sqs, name)
 
-        def send_message(self, *, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803 - boto3's names
+        def send_message(self, *, QueueUrl: str, MessageBody: str, **_: Any) -> None:  # noqa: N803 - boto3's names
             assert QueueUrl == secondary.outputs["EventsQueueUrl"]
             dead_letter(secondary, MessageBody, kind="refused", reason="not JSON")
 

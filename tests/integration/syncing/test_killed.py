@@ -26,6 +26,7 @@ from tests.integration.secondary import Secondary, pushed
 from tests.support.images import OCI_LAYER, Made
 from tests.support.proxy import Call
 
+from geosync.errors import NotMarked
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import SYNCED, Item
@@ -156,7 +157,7 @@ def live(one: Secondary, made: Made) -> threading.Thread:
     """Hand the event of a push to an invocation, and do not wait for it."""
 
     def receive() -> None:
-        with suppress(Dead):
+        with suppress(Dead, NotMarked):
             one.worker.receive(pushed(made).to_json())
 
     thread = threading.Thread(target=receive, daemon=True)
