@@ -10,7 +10,7 @@ _one: dict[str | None, tuple[Loader, list[str]]] = {}
 
 def share() -> None:
     """Give every session of this process the same loader, which keeps what it has read."""
-    botocore.session.create_loader = _shared 
+    botocore.session.create_loader = _shared
 
 
 def _shared(search_path_string: str | None = None) -> Loader:

@@ -130,8 +130,8 @@ class Slow(Fault):
 class Call(Fault):
     """Call a function `before` the request goes on or `after` the registry answered; a raise cuts the connection."""
 
-    before: Callable[[], None] | None = None
-    after: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
+    after: Callable[[], object] | None = None
 
 
 class CountingProxy:
@@ -392,7 +392,7 @@ class _Request:
         )
 
 
-def _call(hook: Callable[[], None]) -> None:
+def _call(hook: Callable[[], object]) -> None:
     try:
         hook()
     except Exception as error:
