@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 from typing import Any, Protocol
 
@@ -32,7 +33,15 @@ from geosync.sync_registry.timing import Timing, ms
 from geosync.syncing.reporting import Reporter
 
 Access = Credentials | VendorAccess
-TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
+
+
+def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timing:
+    """Short times, in seconds, but the template's lease, which no busy machine loses: a holder soon hears of news."""
+    times = Timing(settle=settle, suspect=suspect, deletion_delay=deletion_delay)
+    return replace(times, renewal=0.1, polls=tuple(seconds / 10 for seconds in times.polls))
+
+
+TIMING = quick(settle=2.0, suspect=2.0)
 LIMITS = Limits(window=1.0)
 FIRST_TIME = 10**12
 """What is not less than this, in milliseconds, is a time, and no count."""
@@ -84,6 +93,9 @@ class Secondary:
         self.primary_proxy = CountingProxy(primary.url)
         self.secondary_proxy = CountingProxy(secondary.url)
         self.deadline = Deadline()
+        self.passing = 0.5
+        """Seconds that pass before each sweep of `sweep_until`. With 0 the time is the machine's: for what depends on
+        other clocks than the table's, as on a proxy's or a queue's."""
         self.store = store or MemoryStore()
         self.registry = SyncRegistry(self.store, timing=timing)
         self.dlq = Queue()
@@ -139,7 +151,7 @@ class Secondary:
 
     def receive_together(self, *events: GeoEvent) -> None:
         """The same of events that are all news, with all of them marked before the first is worked off."""
-        self._hand_in(events, Barrier(len(events), timeout=10).wait)
+        self._hand_in(events, Barrier(len(events), timeout=60).wait)
 
     def _hand_in(self, messages: Sequence[GeoEvent | str], marked: Callable[[], object]) -> None:
         bodies = [message if isinstance(message, str) else message.to_json() for message in messages]
@@ -155,8 +167,11 @@ class Secondary:
             self.receiver.receive(json.dumps(wake))
         return due
 
-    def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0, passing: float = 0.0) -> float:
-        """Sweep until `condition` holds; returns how long it took. `passing`: let so many seconds pass before each."""
+    def sweep_until(
+        self, condition: Callable[[], bool], *, seconds: float = 60.0, passing: float | None = None
+    ) -> float:
+        """Sweep until `condition` holds; returns how long it took. Before each sweep `passing` seconds have passed."""
+        passing = self.passing if passing is None else passing
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > seconds:
@@ -164,7 +179,7 @@ class Secondary:
                     key: item for key, item in self.store.table.items() if "owed#" in key.item or key.item == "row"
                 }
                 raise AssertionError(f"it never came to that: {items}")
-            time.sleep(0.05)
+            time.sleep(0.01 if passing else 0.05)
             self.have_passed(passing)
             self.sweep()
         return time.monotonic() - started
