@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .SUFFIXES:
 
 PYTHON_BIN := .venv/bin
+# Containers often set it. Here each of many processes would then compile all that it imports, for some 10 s.
+unexport PYTHONDONTWRITEBYTECODE
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .local/sam/bin/sam
 
 # For the build that goes to AWS: as the template's parameters of these names.

@@ -9,17 +9,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.integration.secondary import HasUrl, Secondary
+from tests.integration.secondary import HasUrl, Secondary, quick
 
 from geosync.clock import Clock
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import recovery
 from geosync.operating import status
-from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
-TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,))
+TIMING = replace(quick(settle=0.05, suspect=0.1), polls=(0.02,))
 
 
 def now() -> int:
@@ -67,11 +66,10 @@ class Site:
 @contextmanager
 def followed(primary: HasUrl, secondary: HasUrl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A site that follows one registry into another, and finds a comparison complete as soon as it is."""
-    monkeypatch.setattr("geosync.comparing.catalogue.CLEAN_FOR", 0)
     monkeypatch.setattr("geosync.syncing.backlog.PATIENCE_S", 0.05)
     monkeypatch.setattr("geosync.sync_registry.site.catalogue.CLEAN_FOR_MS", 0)
-    monkeypatch.setattr("geosync.syncing.backlog.PATIENCE", 0.05)
     with closing(Secondary(primary, secondary, timing=TIMING)) as one:
+        one.passing = 0.0
         yield Site(one)
 
 

@@ -54,7 +54,7 @@ class NotifiedPrimary:
         """Start it where it was, with the data that it had."""
         self.registry = start(self._spec, self._folder)
 
-    def wait_for(self, condition: Callable[[GeoEvent], bool], *, seconds: float = 10.0) -> GeoEvent:
+    def wait_for(self, condition: Callable[[GeoEvent], bool], *, seconds: float = 60.0) -> GeoEvent:
         """Wait until an event came for which `condition` holds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

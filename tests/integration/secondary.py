@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Protocol
 
 from tests.support.images import Made
@@ -37,7 +38,15 @@ from geosync.working.worker import Worker
 from geosync.working.workplace import WorkOptions, Workplace
 
 Access = Credentials | VendorAccess
-TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
+
+
+def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timing:
+    """Short times, in seconds, but the template's lease, which no busy machine loses: a holder soon hears of news."""
+    times = Timing(settle=settle, suspect=suspect, deletion_delay=deletion_delay)
+    return replace(times, renewal=0.1, polls=tuple(seconds / 10 for seconds in times.polls))
+
+
+TIMING = quick(settle=2.0, suspect=2.0)
 LIMITS = Limits(window=1.0)
 FIRST_TIME = 10**12
 """What is not less than this, in milliseconds, is a time, and no count."""
@@ -99,6 +108,9 @@ class Secondary:
         self.primary_proxy = CountingProxy(primary.url)
         self.secondary_proxy = CountingProxy(secondary.url)
         self.deadline = Deadline()
+        self.passing = 0.5
+        """Seconds that pass before each sweep of `sweep_until`. With 0 the time is the machine's: for what depends on
+        other clocks than the table's, as on a proxy's or a queue's."""
         self.store = store or MemoryStore()
         self.registry = SyncRegistry(self.store, timing=timing, limits=limits)
         self.dlq = Queue()
@@ -173,8 +185,11 @@ class Secondary:
             self.worker.receive(WorkMessage(repository=repository, reason="sweep").to_json())
         return due
 
-    def sweep_until(self, condition: Callable[[], bool], *, seconds: float = 15.0, passing: float = 0.0) -> float:
-        """Sweep until `condition` holds; returns how long it took. `passing`: let so many seconds pass before each."""
+    def sweep_until(
+        self, condition: Callable[[], bool], *, seconds: float = 60.0, passing: float | None = None
+    ) -> float:
+        """Sweep until `condition` holds; returns how long it took. Before each sweep `passing` seconds have passed."""
+        passing = self.passing if passing is None else passing
         started = time.monotonic()
         while not condition():
             if time.monotonic() - started > seconds:
@@ -182,7 +197,7 @@ class Secondary:
                     key: item for key, item in self.store.table.items() if "owed#" in key.item or key.item == "row"
                 }
                 raise AssertionError(f"it never came to that: {items}")
-            time.sleep(0.05)
+            time.sleep(0.01 if passing else 0.05)
             self.have_passed(passing)
             self.sweep()
         return time.monotonic() - started

@@ -130,8 +130,8 @@ class Slow(Fault):
 class Call(Fault):
     """Call a function `before` the request goes on or `after` the registry answered; a raise cuts the connection."""
 
-    before: Callable[[], None] | None = None
-    after: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
+    after: Callable[[], object] | None = None
 
 
 class CountingProxy:
@@ -150,6 +150,7 @@ class CountingProxy:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._late = 0.0
+        self._clock: Callable[[], float] = time.monotonic
         self._history: dict[str, list[tuple[float, str | None]]] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._running = True
@@ -171,13 +172,14 @@ class CountingProxy:
         with self._lock:
             self.faults.append(fault)
 
-    def show_tags_late(self, seconds: float) -> None:
+    def show_tags_late(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Show every tag as it was so many seconds ago, like a registry that tells of a push before it writes the tag.
 
         What a tag was is known from the requests that came through here, reads and writes: a tag that is looked at for
         the first time was not there before.
         """
         self._late = seconds
+        self._clock = clock
 
     def reset(self) -> None:
         """Forget the requests and the faults."""
@@ -342,7 +344,7 @@ class CountingProxy:
         upstream.send("\r\n".join([*lines, "", ""]).encode())
         status_line, headers = split_head(upstream.head())
         digest = headers.get("docker-content-digest") if " 200 " in status_line else None
-        now = time.monotonic()
+        now = self._clock()
         with self._lock:
             history = self._history.setdefault(request.target, [(0.0, None)])
             if digest != history[-1][1]:
@@ -392,7 +394,7 @@ class _Request:
         )
 
 
-def _call(hook: Callable[[], None]) -> None:
+def _call(hook: Callable[[], object]) -> None:
     try:
         hook()
     except Exception as error:

@@ -28,7 +28,7 @@ def nothing_owed(secondary: Secondary, *repositories: str) -> bool:
 
 def compare(secondary: Secondary, *repositories: str) -> None:
     secondary.receive(WALK)
-    secondary.sweep_until(lambda: nothing_owed(secondary, *repositories))
+    secondary.sweep_until(lambda: nothing_owed(secondary, *repositories), passing=0)
 
 
 def test_what_was_there_before_is_found_and_copied(secondary: Secondary, make: ImageMaker, repository: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 import requests
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status
 
@@ -23,11 +23,10 @@ from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, SYNCED, Reference
 from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
-from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions.marks import Mark
 
 WINDOW = 0.3
-QUICK = Timing.scaled_to(30.0, settle=0.3, suspect=0.5)
+QUICK = quick(settle=0.3, suspect=0.5)
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def compare(secondary: Secondary, repository: str, *, if_absent: str | None = No
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),), if_absent=if_absent)
     secondary.receive(whole.to_json())
     secondary.sweep_until(lambda: not secondary.owed(repository))
-    time.sleep(WINDOW)
+    secondary.have_passed(WINDOW)
     return findings.get(secondary.store, repository)
 
 
@@ -261,7 +260,7 @@ def test_a_deleted_repository_goes_when_its_registry_announces_it(
 
     secondary.receive(event("deleted", repository))
     # Distribution 2.8 now and then answers 500 to one of two deletes at a time: then that one comes with the next try.
-    secondary.sweep_until(lambda: not secondary.owed(repository), seconds=90)
+    secondary.sweep_until(lambda: not secondary.owed(repository), seconds=120)
 
     assert set(digests(secondary, images).values()) == {None}
     assert secondary.row(repository).missing_on_primary
@@ -403,7 +402,7 @@ def test_a_tag_that_the_primary_has_is_not_removed_though_it_was_adopted(
 def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_on(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=600)
+    delayed = quick(settle=0.3, suspect=0.5, deletion_delay=600)
     secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window=WINDOW))
     images = fill(secondary, make, repository, 3)
     for tag in ("v0", "v1"):
@@ -425,7 +424,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
 def test_a_push_cancels_a_deletion_that_is_delayed(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=1.0)
+    delayed = quick(settle=0.3, suspect=0.5, deletion_delay=1.0)
     secondary = Secondary(primary, second_registry, timing=delayed)
     images = fill(secondary, make, repository, 1)
     make.delete(images["v0"])

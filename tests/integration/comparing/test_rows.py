@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed, quick
 from tests.support.images import ImageMaker
 from tests.support.proxy import Status
 
@@ -22,7 +22,6 @@ from geosync.sync_registry.items import SITE, SYNCED, Reference
 from geosync.sync_registry.site import breaker, findings, listing
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
-from geosync.sync_registry.timing import Timing
 
 WINDOW = 0.3
 
@@ -34,8 +33,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    quick = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
-    one = Secondary(primary, second_registry, timing=quick, limits=Limits(window=WINDOW))
+    one = Secondary(primary, second_registry, timing=quick(settle=0.3, suspect=0.3), limits=Limits(window=WINDOW))
     yield one
     one.close()
 
@@ -51,7 +49,7 @@ def walk(secondary: Secondary) -> None:
     assert done is not None
     assert done.finished_at is not None
     secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
-    time.sleep(WINDOW)
+    secondary.have_passed(WINDOW)
 
 
 def left_of(secondary: Secondary, repository: str) -> list[Key]:

@@ -14,7 +14,7 @@ from local.token_service import TokenService
 from tests.integration.conftest import SERVICE, Place
 from tests.integration.secondary import Secondary, pushed
 from tests.support.images import Made
-from tests.support.proxy import Cut, Delay, Slow, Status
+from tests.support.proxy import Call, Cut, Delay, Slow, Status
 from tests.support.vendors.distribution3 import Distribution3
 
 from geosync.oci.credentials import Anonymous, Basic
@@ -166,7 +166,7 @@ def test_a_registry_that_stores_a_layer_while_nobody_waits_any_more_is_asked_for
 ) -> None:
     secondary = follow(second_registry)
     secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", nth=2, after=1.5))
-    secondary.deadline.set(1.0)
+    secondary.secondary_proxy.add(Call(method="PATCH", nth=5, after=lambda: secondary.deadline.set(1.0)))
     secondary.receive(pushed(image))
     (owed,) = secondary.owed(image.repository)
     assert (owed.attempts, owed.failure) == (0, None)

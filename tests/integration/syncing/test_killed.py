@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import requests
 from botocore.exceptions import BotoCoreError
 from tests.integration.conftest import Place
-from tests.integration.secondary import Secondary, pushed
+from tests.integration.secondary import Secondary, pushed, quick
 from tests.support.images import OCI_LAYER, Made
 from tests.support.proxy import Call
 
@@ -32,12 +32,11 @@ from geosync.registries.registry import Registry
 from geosync.sync_registry.items import SYNCED, Item
 from geosync.sync_registry.table.changes import Change, Delete, Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
 CHUNK = 50_000
 LAYER = 3 * CHUNK
-TIMING = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
+TIMING = quick(settle=0.3, suspect=0.3)
 AT_ONCE = 10
 """Killed invocations that are waited for at the same time."""
 PASSING = 5.0

@@ -12,14 +12,13 @@ from threading import Event
 import pytest
 from tests.integration.conftest import Place
 from tests.integration.notified import NotifiedPrimary
-from tests.integration.secondary import TIMING, Secondary
+from tests.integration.secondary import Secondary, quick
 from tests.support.images import Made
 from tests.support.proxy import Call, Delay
 
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.timing import Timing
 
-QUICK = Timing.scaled_to(30.0, settle=0.5, suspect=0.5)
+QUICK = quick(settle=0.5, suspect=0.5)
 
 
 @pytest.fixture
@@ -32,17 +31,17 @@ def primary(tmp_path: Path) -> Iterator[NotifiedPrimary]:
 def test_a_tag_whose_digest_is_deleted_while_it_is_copied_does_not_stay(
     primary: NotifiedPrimary, second_registry: Place, repository: str, announced: bool
 ) -> None:
-    secondary = Secondary(primary, second_registry)
+    secondary = Secondary(primary, second_registry, timing=QUICK)
     with primary.maker(seed=4) as make, ThreadPoolExecutor(1) as other:
         slow = make.image(repository, "slow", layers=1)
         event = primary.wait_for(lambda event: event.tag == "slow")
         begun = Event()
         secondary.secondary_proxy.add(Call(method="PUT", kind="upload", before=begun.set))
-        secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", before=2 * TIMING.settle))
+        secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", before=2 * QUICK.settle))
         if not announced:
             secondary.registry.mark(repository, Reference.tag("slow"))
         copying = other.submit(lambda: secondary.receive(event) if announced else secondary.sweep())
-        assert begun.wait(10)
+        assert begun.wait(60)
         make.delete(slow)
         secondary.receive(primary.wait_for(lambda event: event.event_name == "deleted"))
         copying.result()

@@ -9,15 +9,14 @@ from contextlib import closing
 import pytest
 import requests
 from tests.integration.conftest import Place
-from tests.integration.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.images import ImageMaker
 from tests.support.proxy import Call, Fault, Status
 
 from geosync.pair.capabilities import EMPTY_DIGEST
 from geosync.pair.deletes import removal_marker
-from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
+TIMING = quick(settle=0.3, suspect=0.3)
 STUMBLED = b'{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}'
 FORGOTTEN = b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","detail":"%s"}]}' % EMPTY_DIGEST.encode()
 

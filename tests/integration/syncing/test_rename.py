@@ -8,12 +8,11 @@ from dataclasses import replace
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.secondary import Secondary, event, pushed
+from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.images import ImageMaker
 
 from geosync.messages.geo_event import RENAME_VERSION, GeoEvent
 from geosync.sync_registry.site import breaker
-from geosync.sync_registry.timing import Timing
 
 
 @pytest.fixture
@@ -23,7 +22,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry, timing=Timing.scaled_to(30.0, settle=0.3, suspect=0.3))
+    one = Secondary(primary, second_registry, timing=quick(settle=0.3, suspect=0.3))
     yield one
     one.close()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import requests
 from tests.integration.conftest import Place
 from tests.integration.notified import NotifiedPrimary
-from tests.integration.secondary import HasUrl, Secondary
+from tests.integration.secondary import HasUrl, Secondary, quick
 from tests.support.images import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -29,7 +28,6 @@ from geosync.messages.work import CatalogueMessage
 from geosync.sync_registry.items import SYNCED
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site.breaker import Limits
-from geosync.sync_registry.timing import Timing
 
 OPERATIONS, HOURS = 60, 4
 INVOCATIONS = 4
@@ -112,7 +110,7 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
 ) -> None:
     order = random.Random(seed)  # noqa: S311 - the same losses for the same seed
     repositories = [f"{repository}/{name}" for name in ("app", "web", "tools")]
-    timing = Timing.scaled_to(30.0, settle=1.0, suspect=0.5)
+    timing = quick(settle=1.0, suspect=0.5)
     with (
         NotifiedPrimary(tmp_path / "primary") as primary,
         primary.maker(seed) as make,
@@ -137,7 +135,7 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
             catalogue_item.CatalogueItem(secondary.store).ask()
             secondary.receive(CatalogueMessage().to_json())
             secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=60)
-            time.sleep(WINDOW)
+            secondary.have_passed(WINDOW)
 
         for name in repositories:
             assert_equal(primary, second_registry, name, heard)

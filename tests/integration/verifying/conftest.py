@@ -11,12 +11,10 @@ from typing import Any
 import pytest
 from local.registries import FileSystem, RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.secondary import Secondary
+from tests.integration.secondary import Secondary, quick
 from tests.support.images import ImageMaker
 
-from geosync.sync_registry.timing import Timing
-
-TIMING = Timing.scaled_to(30.0, settle=0.5, suspect=0.5)
+TIMING = quick(settle=0.5, suspect=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

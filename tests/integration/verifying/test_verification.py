@@ -30,7 +30,7 @@ def verify(secondary: Secondary, repository: str, *, asked: bool = False) -> Row
     return secondary.row(repository)
 
 
-def verify_until(secondary: Secondary, repository: str, *states: str, seconds: float = 12.0) -> Row:
+def verify_until(secondary: Secondary, repository: str, *states: str, seconds: float = 60.0) -> Row:
     """Do what reconcile and the queues do, verification only, until the row is in one of the states."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -39,7 +39,8 @@ def verify_until(secondary: Secondary, repository: str, *states: str, seconds: f
         row = secondary.row(repository)
         if row.verification_state in states:
             return row
-        time.sleep(0.1)
+        time.sleep(0.01)
+        secondary.have_passed(0.5)
     raise AssertionError(f"it never came to {states}: {secondary.row(repository)}")
 
 
@@ -358,7 +359,7 @@ def test_tags_that_are_equal_and_were_never_recorded_are_recorded_and_no_mismatc
 
     row = verify(secondary, repository)
     assert row.verification_state == "1"
-    time.sleep(SETTLED)
+    secondary.have_passed(SETTLED)
     row = verify(secondary, repository)
 
     assert row.verification_state == "0", "begun anew when they are recorded"
