@@ -19,14 +19,14 @@ PYTEST ?=
 help:
 	@awk -F ': ' '/^## [a-z0-9-]+: / { printf "  make %-18s %s\n", substr($$1, 4), substr($$0, length($$1) + 3) }' Makefile
 
-## setup: install what is missing (programs, environments); nothing when all is there
+## setup: install missing programs and environments; does nothing when all are there
 .PHONY: setup
 setup:
 	@sh local/bootstrap.sh
 
 # ── checks ──
 
-## check: formatting, lint, types, the template, the locks
+## check: check formatting, lint, complexity, types, the template and the locks
 .PHONY: check
 check: check-code check-template check-locks
 
@@ -47,7 +47,7 @@ check-locks:
 
 # ── tests ──
 
-## test: all tests, on this machine alone
+## test: run all tests, on this machine alone
 .PHONY: test
 test: test-fast test-e2e
 
@@ -58,7 +58,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 RECORDING = $(PYTHON_BIN)/pytest -p tests.support.aws_actions --aws-actions .local/aws-actions \
 	tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py
 
-## test-fast: unit, functional and integration tests
+## test-fast: run the unit, functional and integration tests
 .PHONY: test-fast
 test-fast: setup
 	rm -rf .local/aws-actions
@@ -66,29 +66,29 @@ test-fast: setup
 	$(RECORDING) -m timed
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
-## test-unit: tests without network
+## test-unit: run the tests that need no network
 .PHONY: test-unit
 test-unit: setup
 	$(PYTHON_BIN)/pytest tests/unit $(PYTEST)
 
-## test-functional: the handlers, with moto
+## test-functional: test the handlers, with moto
 .PHONY: test-functional
 test-functional: setup
 	$(PYTHON_BIN)/pytest tests/functional $(PYTEST)
 
-## test-integration: client and copier on real registries
+## test-integration: test client and copier on real registries
 .PHONY: test-integration
 test-integration: setup
 	$(PYTHON_BIN)/pytest tests/integration $(PYTEST)
 
-## test-e2e: the deployed stack, with IAM enforced
+## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e
 test-e2e: setup
 	$(PYTHON_BIN)/pytest -n 2 --dist loadgroup tests/e2e $(PYTEST)
 
 # ── the local stack ──
 
-## up: three registries and three sites on this machine (.local/stack.json)
+## up: start three registries and three sites on this machine (.local/stack.json)
 .PHONY: up
 up: setup
 	@$(PYTHON_BIN)/python -m local.stack up
@@ -98,7 +98,7 @@ up: setup
 down:
 	@if [ -x $(PYTHON_BIN)/python ]; then $(PYTHON_BIN)/python -m local.stack down; fi
 
-## status: is the local stack up, and where
+## status: show whether the local stack is up, and where
 .PHONY: status
 status:
 	@$(PYTHON_BIN)/python -m local.stack status
@@ -108,24 +108,24 @@ status:
 demo: up
 	@$(PYTHON_BIN)/python -m local.demo
 
-## bench: our copy against skopeo's, and the time from push to synced
+## bench: measure our copy against skopeo's, and the time from push to synced
 .PHONY: bench
 bench: up
 	@$(PYTHON_BIN)/python -m bench
 
 # ── AWS, and the rest ──
 
-## build: what `sam deploy` takes to AWS (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
+## build: build what `sam deploy` takes to AWS (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
 .PHONY: build
 build: setup
 	ARCHITECTURE=$(ARCHITECTURE) RUNTIME=$(RUNTIME) $(SAM) build
 
-## lock: pin the requirements anew, with hashes (LOCK=--upgrade for the newest)
+## lock: pin the requirements again, with hashes (LOCK=--upgrade for the newest)
 .PHONY: lock
 lock: setup
 	sh local/lock.sh $(LOCK)
 
-## clean: stop the stack, remove all that was built or installed here
+## clean: stop the stack, and remove all that was built or installed here
 .PHONY: clean
 clean: down
 	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
