@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
+from tests.support.filled import fill
 
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table import tables
@@ -16,6 +17,7 @@ from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
+Make = Callable[[SyncRegistry], object]
 TABLE = "sync-registry"
 START = 1_800_000_000_000
 
@@ -57,6 +59,31 @@ def store(request: pytest.FixtureRequest) -> Store:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore], None]:
+    """Put what another store holds into `store`."""
+
+    def put(other: MemoryStore) -> None:
+        if isinstance(store, MemoryStore):
+            store.table.update(other.table)
+        else:
+            fill(request.getfixturevalue("client"), TABLE, other)
+
+    return put
+
+
+@pytest.fixture
+def beforehand(put: Callable[[MemoryStore], None], clock: Clock) -> Callable[[Make], None]:
+    """Have a table in which `make` has worked already, on a sync registry in memory."""
+
+    def write(make: Make) -> None:
+        memory = MemoryStore()
+        make(SyncRegistry(memory, timing=Timing(), clock=clock, monotonic=clock.monotonic))
+        put(memory)
+
+    return write
 
 
 @pytest.fixture
