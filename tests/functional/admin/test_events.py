@@ -92,6 +92,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
     primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("geosync.messages.event_log.EXAMINED", 5)
+    monkeypatch.setattr(app.api()._site.events, "retention_ms", 70 * HOUR)
     now = primary.registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
     mine = [now - 3, now - 9, now - 10, now - 11, now - 12, now - 13, now - 60 * HOUR]
     named(primary, "group/app", *mine)

@@ -48,7 +48,10 @@ class Wsgi:
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.name.lower())
-def test_whatever_is_sent_is_answered_as_it_is_described(site: Site, ask: Ask, mode: GenerationMode) -> None:
+def test_whatever_is_sent_is_answered_as_it_is_described(
+    site: Site, ask: Ask, mode: GenerationMode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app.api()._site.events, "retention_ms", 3 * 3_600_000)  # each hour that is kept is a query
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")
     document = app.api().openapi() | {"servers": [{"url": "/"}]}

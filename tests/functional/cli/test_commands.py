@@ -231,7 +231,7 @@ def test_a_discarded_message_is_in_the_audit_log_with_who_and_why_and_the_others
     (kept,) = boto3.client("dynamodb", region_name=REGION).scan(TableName=events_table)["Items"]
     assert (kept["body"]["S"], kept["detail"]["S"]) == ("not json", "made by a [red]test")
     assert kept["who"]["S"].startswith("arn:aws:")
-    assert "made by a [red]test" in secondary.run("events", "--audit", "--json").output
+    assert "made by a [red]test" in secondary.run("events", "--audit", "--hours", "1", "--json").output
     assert [one["id"] for one in json.loads(secondary.run("dlq", "list", "--json").output)] == [other]
     assert secondary.bodies("EventsQueueUrl") == []
 

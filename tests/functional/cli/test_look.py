@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import wall_clock
@@ -102,7 +104,11 @@ def event_log(secondary: Site, events_table: str) -> Any:
     return put
 
 
-def test_events_and_what_operators_did_are_listed_apart(secondary: Site, event_log: Any) -> None:
+def test_events_and_what_operators_did_are_listed_apart(
+    secondary: Site, event_log: Any, stacks: dict[str, DeployedSite]
+) -> None:
+    found = stacks[secondary.stack]  # each hour that is kept is read
+    stacks[secondary.stack] = replace(found, parameters={**found.parameters, "EventRetentionDays": "1"})
     assert "has nothing" in secondary.run("events").output
     event_log(id="e1", event_name="created", repository="group/app", tag="v1", outcome="accepted")
     event_log("audit#", id="a1", action="POST /pause", who="act token", outcome="done", detail="storage")

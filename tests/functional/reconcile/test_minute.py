@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
+from tests.support.filled import fill
 
 from geosync.messages.groups import message_group
 from geosync.operating import status
 from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -239,7 +241,10 @@ def test_repositories_that_are_due_are_asked_to_be_verified(site: Site, aws: pyt
 
 
 def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: Site) -> None:
+    before = MemoryStore()
+    site.registry = SyncRegistry(before)
     site.sync(*(f"group/{number}" for number in range(60)))
+    fill(site.dynamodb, TABLE, before)
     queries: list[str] = []
     site.dynamodb.meta.events.register("before-call.dynamodb.*", lambda model, params, **_: queries.append(model.name))
     asked = ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=wall_clock())

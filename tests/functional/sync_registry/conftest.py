@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
 import pytest
 from moto import mock_aws
 from tests.support.clock import FakeClock
+from tests.support.filled import fill
 
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table import tables
@@ -17,6 +18,7 @@ from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
+Make = Callable[[SyncRegistry], object]
 TABLE = "sync-registry"
 
 
@@ -41,6 +43,31 @@ def store(request: pytest.FixtureRequest) -> Store:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture
+def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore], None]:
+    """Put what another store holds into `store`."""
+
+    def put(other: MemoryStore) -> None:
+        if isinstance(store, MemoryStore):
+            store.table.update(other.table)
+        else:
+            fill(request.getfixturevalue("client"), TABLE, other)
+
+    return put
+
+
+@pytest.fixture
+def beforehand(put: Callable[[MemoryStore], None], clock: FakeClock) -> Callable[[Make], None]:
+    """Have a table in which `make` has worked already, on a sync registry in memory."""
+
+    def write(make: Make) -> None:
+        memory = MemoryStore()
+        make(SyncRegistry(memory, timing=Timing(), clock=clock))
+        put(memory)
+
+    return write
 
 
 @pytest.fixture

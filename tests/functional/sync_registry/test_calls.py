@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 from tests.functional.sync_registry.conftest import TABLE
 from tests.support.clock import START, FakeClock
+from tests.support.filled import fill
 
 from geosync.errors import Contended
 from geosync.operating import status
@@ -21,6 +22,7 @@ from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.table.changes import Change, Check, Key, Update
 from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES_S, DynamoStore
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "project/app"
@@ -104,10 +106,14 @@ def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(cli
     assert limits == [51]
 
 
-def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(dynamodb: tuple[SyncRegistry, Calls]) -> None:
+def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
+    dynamodb: tuple[SyncRegistry, Calls], client: Any, clock: FakeClock
+) -> None:
     registry, calls = dynamodb
+    before = MemoryStore()
     for number in range(300):
-        registry.mark(f"backlog/app-{number % 100}", Reference.tag(f"v{number // 100}"))
+        SyncRegistry(before, clock=clock).mark(f"backlog/app-{number % 100}", Reference.tag(f"v{number // 100}"))
+    fill(client, TABLE, before)
     for number in range(3):
         assert registry.acquire(f"group/app-{number}") is not None
     calls.made()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.functional.sync_registry.conftest import Make
 from tests.support.clock import START, FakeClock
 
 from geosync.errors import CorruptItem, LeaseLost
@@ -17,6 +19,9 @@ from geosync.sync_registry.transitions.marks import Mark
 REPOSITORY = "project/app"
 V1, V2 = Reference.tag("v1"), Reference.tag("v2")
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+Beforehand = Callable[[Make], None]
 
 
 def seen(digest: str, at: int) -> Seen:
@@ -182,10 +187,11 @@ def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: 
     assert registry.look(REPOSITORY, V1).seen is None
 
 
-def test_many_are_discharged_at_once_but_for_those_marked_again(store: Store, registry: SyncRegistry) -> None:
+def test_many_are_discharged_at_once_but_for_those_marked_again(
+    store: Store, registry: SyncRegistry, beforehand: Beforehand
+) -> None:
     references = [Reference.tag(f"t{number}") for number in range(70)]
-    for reference in references:
-        registry.mark(REPOSITORY, reference, Mark(expects=A))
+    beforehand(lambda registry: [registry.mark(REPOSITORY, reference, Mark(expects=A)) for reference in references])
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     owed = registry.due(REPOSITORY, 100)
@@ -236,11 +242,15 @@ def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store
     assert item["expire_at"] == START // 1000 + 30 * 86_400
 
 
-def test_newest_first_and_no_more_than_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
-    for number in range(120):
-        clock.pass_(0.001)
-        registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
+def test_newest_first_and_no_more_than_asked_for(
+    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+) -> None:
+    def mark(registry: SyncRegistry) -> None:
+        for number in range(120):
+            clock.pass_(0.001)
+            registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
 
+    beforehand(mark)
     assert [owed.reference.value for owed in registry.due(REPOSITORY, 3)] == ["t119", "t118", "t117"]
     clock.pass_(60)
     registry.mark(REPOSITORY, V1, Mark(expects=A))
@@ -402,12 +412,18 @@ def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
     assert row.state == "2"
 
 
-def test_the_sweep_takes_from_every_shard_in_turn(registry: SyncRegistry, clock: FakeClock) -> None:
+def test_the_sweep_takes_from_every_shard_in_turn(
+    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+) -> None:
     names = [f"project/{number}" for number in range(30)]
-    for name in names:
-        clock.pass_(0.001)
-        for tag in range(3):
-            registry.mark(name, Reference.tag(f"t{tag}"))
+
+    def mark(registry: SyncRegistry) -> None:
+        for name in names:
+            clock.pass_(0.001)
+            for tag in range(3):
+                registry.mark(name, Reference.tag(f"t{tag}"))
+
+    beforehand(mark)
     held = registry.acquire("project/0")
     assert held is not None
 
@@ -516,13 +532,18 @@ def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Sto
     assert owed.expects == {UNNAMED}
 
 
-def test_what_was_never_tried_is_woken_before_what_failed(registry: SyncRegistry, clock: FakeClock) -> None:
-    for number in range(30):
-        failed = registry.mark(f"project/failed-{number}", V1)
-        assert registry.fail(failed, "500") is not None
-    clock.pass_(3600)
-    for number in range(30):
-        registry.mark(f"project/fresh-{number}", V1)
+def test_what_was_never_tried_is_woken_before_what_failed(
+    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+) -> None:
+    def mark(registry: SyncRegistry) -> None:
+        for number in range(30):
+            failed = registry.mark(f"project/failed-{number}", V1)
+            assert registry.fail(failed, "500") is not None
+        clock.pass_(3600)
+        for number in range(30):
+            registry.mark(f"project/fresh-{number}", V1)
+
+    beforehand(mark)
     first = registry.due_repositories(20)
     # One in ten is kept for what failed, so that a long backfill does not keep it for days.
     assert [name.split("/")[1].startswith("fresh") for name in first] == [True] * 18 + [False] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.errors import CorruptItem
 from geosync.sync_registry.table.changes import Check, ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+from geosync.sync_registry.table.memory import MemoryStore
 
 KEY = Key("project/app", "row")
 OTHER = Key("project/app", "tag#v1")
@@ -188,10 +190,12 @@ def test_adding_to_what_is_no_number_or_no_set_names_the_item(store: Store) -> N
         store.write(Update(key=KEY, union={"expects": frozenset({"a"})}))
 
 
-def test_batch_get_finds_what_is_there_among_any_number_of_keys(store: Store) -> None:
+def test_batch_get_finds_what_is_there_among_any_number_of_keys(
+    store: Store, put: Callable[[MemoryStore], None]
+) -> None:
     keys = [Key("project/app", f"tag#{number}") for number in range(150)]
-    for key in keys[:120]:
-        store.write(Update(key=key, set={"digest": key.item}))
+    table = {key: {"repository": key.repository, "item": key.item, "digest": key.item} for key in keys[:120]}
+    put(MemoryStore(table.values()))
 
     found = store.batch_get([*keys, keys[0]])
 

@@ -27,8 +27,9 @@ class Timing:
     polls: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)
     max_attempts: int = 50
     """Failures in a row after which a reference is parked: about two days with the longest delay of an hour."""
-    max_deaths: int = 3
-    """Holders that vanished over one reference after which it is parked: one may be chance, three are its own doing."""
+    max_deaths: int = 8
+    """Holders that vanished over one reference, since it was last marked, after which it is parked: a bad hour of the
+    platform may take a few, eight are its own doing. Each costs a lease (60 s) at least."""
 
     def __post_init__(self) -> None:
         if self.stale_renewal + self.tag_write_timeout > self.lease:

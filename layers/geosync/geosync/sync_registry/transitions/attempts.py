@@ -30,9 +30,14 @@ def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, par
 
 
 def fail_by_death(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing) -> Update:
-    """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them."""
-    values = _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=is_last_death(owed, timing))
-    return _change(owed, {**values, "deaths": owed.deaths + 1})
+    """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them.
+
+    Until then it is due at once, behind what never failed: the lease that ran out was pause enough.
+    """
+    parked = is_last_death(owed, timing)
+    values = _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=parked)
+    due = {} if parked else {"due": now}
+    return _change(owed, {**values, **due, "deaths": owed.deaths + 1})
 
 
 def is_last_death(owed: Owed, timing: Timing) -> bool:
