@@ -24,7 +24,7 @@ setup:
 
 # ── checks ──
 
-## check: formatting, lint, types, the template, the locks
+## check: formatting, lint, complexity, types, the template, the locks
 .PHONY: check
 check: check-code check-template check-locks
 

@@ -82,7 +82,7 @@ class Secondary:
     `probing`: what the secondary's registry does is asked, as in the function; else it is like Distribution.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have defaults; each test changes one
         self,
         primary: HasUrl,
         secondary: HasUrl,

@@ -57,7 +57,7 @@ def seen(digest: str, at: int) -> Seen:
 LONG_AGO = MARKED - 3_600_000
 
 
-def step(
+def step(  # noqa: PLR0913 - those of next_step
     what: Owed,
     primary: tuple[str | None, int],
     secondary: tuple[str | None, int] | None = None,

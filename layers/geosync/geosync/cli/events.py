@@ -46,8 +46,7 @@ class _Entries:
 @click.option("--audit", is_flag=True, help="What operators did at the admin API, instead.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
-# A parameter for each option of the command: more than six.
-def events(
+def events(  # noqa: PLR0913 - click gives each option of the command as a parameter
     choose: Callable[[], Chosen],
     *,
     repository: str | None,

@@ -70,7 +70,7 @@ class Discharge:
 Step: TypeAlias = LookAtSecondary | Write | Remove | LookAgain | Postpone | Fail | Discharge
 
 
-def next_step(
+def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gives each
     owed: Owed,
     primary: Look,
     secondary: Look | None,
@@ -117,7 +117,7 @@ def next_step(
     return Postpone(max(0 if proved else proved_from(owed, primary.digest, timing), suspect_until))
 
 
-def _step_when_absent(
+def _step_when_absent(  # noqa: PLR0913 - those of next_step
     owed: Owed,
     primary: Look,
     secondary: Look | None,

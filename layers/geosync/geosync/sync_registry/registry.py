@@ -86,8 +86,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
     under another one counts for nothing. None for who only asks for references to be synced, or only looks.
     """
 
-    def __init__(
-        # Seven: the last three are the world around it, each of which a test or a simulation replaces alone.
+    def __init__(  # noqa: PLR0913 - the last three are the world, and a simulation replaces each alone
         self,
         store: Store,
         *,

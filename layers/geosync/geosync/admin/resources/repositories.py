@@ -139,7 +139,7 @@ class RepositoryRoutes:
     def __init__(self, site: AdminSite) -> None:
         self._site = site
 
-    def list_repositories(  # noqa: PLR0917 - by name, from the query
+    def list_repositories(
         self,
         state: WantedState = None,
         verification_state: WantedVerification = None,
