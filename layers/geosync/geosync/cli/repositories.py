@@ -21,7 +21,9 @@ STATES = {"pending": "0", "started": "1", "synced": "2", "failed": "3"}
 VERIFICATION_STATES = {"pending": "0", "started": "1", "succeeded": "2", "failed": "3", "disabled": "4"}
 _STATE_NAMES = {number: name for name, number in STATES.items()}
 _VERIFICATION_NAMES = {number: name for name, number in VERIFICATION_STATES.items()}
-_INTERNAL = frozenset({"revision", "lease_token", "lease_expires", "suspect_until", "verification_counted"})
+_INTERNAL = frozenset(
+    {"revision", "lease_token", "lease_expires", "suspect_until", "verification_counted", "working_on", "deaths"}
+)
 """Fields that the protocol keeps in a row beside the console's."""
 _TIMES = frozenset({"retry_at", "last_synced_at", "created_at", "verified_at", "verification_retry_at"})
 PAGE = 100
