@@ -47,7 +47,7 @@ AWS_CALLS = Config(
 logger = observability.logger()
 
 
-class Site:
+class SyncSite:
     """What this function works with, made once per execution environment."""
 
     def __init__(self) -> None:
@@ -107,9 +107,9 @@ class Site:
 
 
 @cache
-def site() -> Site:
-    """Return the one Site of this execution environment."""
-    return Site()
+def site() -> SyncSite:
+    """Return the one site of this execution environment."""
+    return SyncSite()
 
 
 def _receive(record: SQSRecord) -> None:

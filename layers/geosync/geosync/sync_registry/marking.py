@@ -14,7 +14,7 @@ from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.marks import ASKED, Mark
 
 
-class Marking(TableAccess):
+class Marks(TableAccess):
     """Makes references owed."""
 
     def mark(self, repository: str, reference: Reference, said: Mark = ASKED) -> Owed:

@@ -32,7 +32,7 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
-from geosync.sync_registry.marking import Marking
+from geosync.sync_registry.marking import Marks
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
@@ -79,7 +79,7 @@ wall_clock = SYSTEM_CLOCK.now_ms
 """Milliseconds since the epoch, for those who have no clock passed in yet."""
 
 
-class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
+class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
