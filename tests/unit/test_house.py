@@ -26,6 +26,11 @@ WORLD = {
     "": {"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"},
 }
 """What reads the time, waits or starts a thread, under the one module that may."""
+UNDER_A_LEASE = {
+    *("renew", "suspect", "may_write_tag", "discharge", "record", "record_finding", "note_missing_on_primary"),
+    *("count_deaths", "forget", "finish", "release", "uploads.take", "uploads.kept"),
+}
+"""Methods of SyncRegistry that only HeldLease calls."""
 MOST_PARTS = 6
 
 
@@ -51,6 +56,18 @@ def test_nobody_outside_of_the_sync_registry_reaches_its_table() -> None:
         if not name.startswith("sync_registry/")
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{TABLE}.")
+    ] == []
+
+
+def test_every_write_under_a_lease_goes_through_the_held_lease() -> None:
+    assert [
+        f"{name}:{node.lineno} calls {called}"
+        for name, tree in SOURCES.items()
+        if not name.startswith("sync_registry/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for called in [ast.unparse(node.func)]
+        if called.rpartition("sync_registry.")[2] in UNDER_A_LEASE and "sync_registry" in called
     ] == []
 
 

@@ -44,7 +44,7 @@ _TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of the API (a method and a path). `problems` are the statuses that are documented beside the success (see `_answers`)."""
+    """A method and a path of the API. `problems` are the statuses documented beside the success (see `_answers`)."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str

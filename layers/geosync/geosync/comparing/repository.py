@@ -128,9 +128,9 @@ class RepositoryComparison:
 
     def _record(self, found: Finding, before: Finding | None) -> None:
         """Record what was found, for status, and in the row whether the primary knows the repository at all."""
-        lease = self._context.held.lease
+        held = self._context.held
         if found.gone != (before is not None and before.gone):
-            self._sync_registry.note_missing_on_primary(lease, missing=found.gone)
-        self._sync_registry.record_finding(lease, found, before)
+            held.note_missing_on_primary(missing=found.gone)
+        held.record_finding(found, before)
         if before is not None and found.missing < before.missing:
             self._removals.breaker.fewer_missing()

@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.errors import LeaseLost, SyncRegistryError
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
 from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.uploads import KeptUpload
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -80,6 +81,18 @@ class HeldLease:
     def note_missing_on_primary(self, *, missing: bool) -> None:
         """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
         self._sync_registry.note_missing_on_primary(self._lease, missing=missing)
+
+    def record_finding(self, finding: Finding, before: Finding | None) -> None:
+        """Record what a comparison found, in place of what the one `before` it did. Raises LeaseLost."""
+        self._sync_registry.record_finding(self._lease, finding, before)
+
+    def forget(self, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of the repository; `check` may raise between.
+
+        False: not now. Somebody took the repository, or a write to its secondary may still land. Either way it is let
+        go.
+        """
+        return self._sync_registry.forget(self._lease, check=check)
 
     def take_uploads(self) -> list[KeptUpload]:
         """Take over the uploads that the last holder left: from now on nobody else can. Raises LeaseLost."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import Contended, CorruptItem, LeaseLost
+from geosync.errors import Contended, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
@@ -316,19 +316,11 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
-    def forget(self, repository: str, *, check: Callable[[], None]) -> bool:
-        """Delete everything that the sync registry has of a repository, under its lease; `check` may raise between.
+    def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of the lease's repository; `check` may raise between.
 
-        False: not now. Nothing is known of it, somebody holds it, or a write to its secondary may still land.
+        False: not now, and the repository is let go. Somebody took it, or a write to its secondary may still land.
         """
-        try:
-            if self.row(repository) is None and not self.owed(repository, limit=1):
-                return False
-            lease = self.acquire(repository)
-        except CorruptItem:
-            return False
-        if lease is None:
-            return False
 
         def renew(held: Lease) -> Lease:
             check()
