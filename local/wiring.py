@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import sites
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from local.certificates import KeyPair
 from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator

@@ -21,7 +21,7 @@ from geosync.intake.settings import IntakeSettings
 from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

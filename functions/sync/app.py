@@ -24,7 +24,7 @@ from geosync.oci.deadline import Deadline
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
 from geosync.working.worker import Worker
 from geosync.working.workplace import WorkOptions, Workplace

@@ -30,7 +30,7 @@ from geosync.cli.main import main
 from geosync.cli.output import WIDTH_OF_A_PIPE
 from geosync.operating import deletions, sites
 from geosync.operating.dead_letters import DeadLetters
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 BAR = "━"
 RUBY_TIME = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{9} UTC \+00:00"

@@ -28,8 +28,8 @@ from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
 from geosync.sync_registry.items import PARKED_DUE, Owed, Row
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing, ms
 from geosync.syncing.reporting import Reporter

@@ -14,7 +14,7 @@ from functions.admin import app
 from tests.support.event_log import create_event_log
 
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.transitions.marks import Mark

@@ -10,9 +10,9 @@ from geosync.cli.checks import sync
 from geosync.cli.site import AwsAccess, StackName
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import heartbeat
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.changes import Update
 
 AN_HOUR = 3_600_000

@@ -11,10 +11,10 @@ from tests.functional.cli.conftest import REGION, Site
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 

@@ -27,8 +27,8 @@ from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.errors import UpdateRefused
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds
+from geosync.sync_registry.sync_registry import wall_clock
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 OTHER = "geosync-dublin"

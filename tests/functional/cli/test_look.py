@@ -11,7 +11,7 @@ from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.transitions.marks import Mark
 
 A = "sha256:" + "a" * 64

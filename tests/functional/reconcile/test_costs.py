@@ -5,8 +5,8 @@ from __future__ import annotations
 from tests.functional.reconcile.parts import Endpoint, Site, minute
 from tests.support.aws_calls import counted, on_the_page
 
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.changes import Update
 
 

@@ -13,8 +13,8 @@ from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minut
 
 from geosync.messages.groups import message_group
 from geosync.operating import status
-from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.sync_registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.changes import Update
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 from tests.support.clock import FakeClock
 
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.changes import Store
 from geosync.sync_registry.table.dynamodb import DynamoStore

@@ -9,10 +9,10 @@ from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import breaker, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store
 
 

@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 
 from geosync.errors import LeaseLost
 from geosync.sync_registry.items import Lease, Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 

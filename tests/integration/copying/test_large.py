@@ -26,7 +26,7 @@ from geosync.oci.uploads import UploadLimits
 from geosync.pair.pace import ASSUMED
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload

@@ -17,7 +17,7 @@ from tests.support.proxy import Call
 from geosync.copying.outcome import VerificationEnding
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import ROW, SYNCED, Reference, Seen
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY
 from geosync.syncing.reporting import Reporter

@@ -14,7 +14,7 @@ from tests.support.proxy import Call, Status
 
 from geosync.messages.work import VerifyMessage
 from geosync.sync_registry.items import FAILED, ROW, SYNCED, Row
-from geosync.sync_registry.registry import wall_clock
+from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.verifying.checksum import checksum

@@ -15,9 +15,9 @@ from geosync.minute import recovery as reconcile
 from geosync.operating import status
 from geosync.operating.status import Status
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark

@@ -9,8 +9,8 @@ from geosync.messages.event_log import LastEvent
 from geosync.operating import status
 from geosync.operating.geo_site_status import UNHEALTHY_AFTER, geo_site_status, percentage
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import minute
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.counts import VerificationCounts

@@ -10,7 +10,7 @@ import pytest
 from geosync.errors import LeaseLost
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 

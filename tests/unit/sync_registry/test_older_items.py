@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 
 from geosync.operating import status
 from geosync.sync_registry.items import PARKED_DUE, SYNCED, Reference, Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard

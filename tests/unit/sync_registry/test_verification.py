@@ -8,8 +8,8 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import ROW, Reference, Row, Seen
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard

@@ -17,7 +17,7 @@ from geosync.pair.deletes import TagRemover
 from geosync.pair.registries import Registries
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference, Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.context import Invocation

@@ -20,7 +20,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.sync_registry import SyncRegistry, wall_clock
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.verification import DAY

@@ -17,7 +17,7 @@ from geosync.errors import CorruptItem
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 PAGE = 500

@@ -15,8 +15,8 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
 from geosync.sync_registry.items import KEEP, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import CorruptItem
 from geosync.sync_registry.browsing import KnownTag
 from geosync.sync_registry.items import ABSENT, SYNCED, UNNAMED, Owed, Row, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 EXAMINED = 500
 """Rows that one filtered page reads at most: five batch reads."""

@@ -14,7 +14,6 @@ from geosync.operating.owed_references import OwedReference, by_age
 from geosync.recovery import point
 from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.owed_index import OwedItems
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.cursor import EventCursor
@@ -22,6 +21,7 @@ from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""

@@ -9,8 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
 from geosync.threads import SYSTEM_THREADS, Threads
 

@@ -28,7 +28,7 @@ from geosync.sync_registry.items import (
     Reference,
     Seen,
 )
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
