@@ -14,7 +14,6 @@ from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.findings import Finding
-from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 
@@ -35,7 +34,7 @@ def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoSt
     assert "not suspended" in secondary.run("deletes", "status").output
     Breaker(store, Limits(), SYSTEM_CLOCK).found_missing("group/app", new=3, missing=3, of=4)
     names = ("v1", "v2", "v3")
-    note(store, Finding(repository="group/app", found_at=wall_clock(), of=4, missing=3, missing_names=names))
+    note(store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), of=4, missing=3, missing_names=names))
 
     answer = secondary.run("deletes", "status")
 
@@ -55,8 +54,10 @@ def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoSt
 
 def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) -> None:
     assert secondary.run("extras", "list").exit_code == 0
-    note(store, Finding(repository="group/app", found_at=wall_clock(), extra=70, extra_names=("old", "[red]er")))
-    note(store, Finding(repository="group/missing", found_at=wall_clock(), missing=1, missing_names=("v1",)))
+    note(
+        store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), extra=70, extra_names=("old", "[red]er"))
+    )
+    note(store, Finding(repository="group/missing", found_at=SYSTEM_CLOCK.now_ms(), missing=1, missing_names=("v1",)))
 
     answer = secondary.run("extras", "list")
 

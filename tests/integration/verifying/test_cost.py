@@ -14,10 +14,10 @@ from tests.support.ahead_clock import AheadClock
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import ROW, SYNCED, Reference, Seen
-from geosync.sync_registry.sync_registry import wall_clock
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY
 from geosync.syncing.reporting import Reporter
@@ -63,7 +63,7 @@ def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -
         manifest = secondary.registries.primary.get_manifest(repository, name)
         assert manifest is not None
         secondary.registries.secondary.put_manifest(repository, name, manifest)
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     seen = Seen(digest=made.digest, looked_at=now, seen_at=now)
     assert len(secondary.registry.record(lease, [(Reference.tag(name), seen) for name in names])) == len(names)
     assert secondary.registry.finish(lease)
@@ -230,7 +230,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
     free = secondary.store.get(Key(repository, ROW))
     assert free is not None
     assert free["verification_state"] == "2"
-    assert free["due"] == free["verification_due"] > wall_clock() + 3_000_000
+    assert free["due"] == free["verification_due"] > SYSTEM_CLOCK.now_ms() + 3_000_000
 
 
 def test_a_blob_of_many_megabytes_is_read_back_in_flat_memory(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.support.ahead_clock import AheadClock
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.oci import media_types
 from geosync.oci.deadline import Deadline
@@ -20,7 +21,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.sync_registry import SyncRegistry, wall_clock
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.verification import DAY
@@ -87,7 +88,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
     registry = SyncRegistry(store)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     seen = [(name(number), registry_of_both.manifest(name(number)).digest) for number in range(tags)]
     for tag, digest in seen:
         what = {"digest": digest, "looked_at": now, "seen_at": now}

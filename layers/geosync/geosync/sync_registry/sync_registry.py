@@ -75,10 +75,6 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-wall_clock = SYSTEM_CLOCK.now_ms
-"""Milliseconds since the epoch, for those who have no clock passed in yet."""
-
-
 class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
     """One site's sync registry.
 
