@@ -216,7 +216,7 @@ def expect(
     sync_registry = SyncRegistry.open(emulator.client("dynamodb", primary.region), outputs["SyncRegistryTable"])
     key = sites.report_key(secret(emulator, site, values["ReportTokenSecretArn"]))
     now = SYSTEM_CLOCK.now_ms()
-    sync_registry.sites.add(name=site.name, url=admin_url(emulator, site), key=key, now=now)
+    sync_registry.sites.add(name=site.name, url=admin_url(emulator, site), key=key, now_ms=now)
 
 
 def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:

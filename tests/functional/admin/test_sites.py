@@ -149,7 +149,7 @@ def test_a_report_that_cannot_be_shown_is_not_kept(
 
 
 def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:
-    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now=now())
+    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now_ms=now())
     assert report(ask, STATUS).status == 409
 
 

@@ -54,7 +54,7 @@ def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
     assert counted.may_remove(missed, counted.state())
     counted.found_missing("app", new=9, missing=9, of=9)
     assert not counted.may_remove(missed, counted.state())
-    assert breaker.resume(store, now=clock.now)
+    assert breaker.resume(store, now_ms=clock.now)
     assert counted.may_remove(clock.now, counted.state())
     clock.pass_(1)
     assert not counted.may_remove(clock.now, counted.state())

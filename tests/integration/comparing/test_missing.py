@@ -196,7 +196,7 @@ def test_what_an_operator_accepts_is_removed_by_the_next_comparison(
     compare(secondary, repository)
     assert digests(secondary, images) == here(images)
 
-    assert breaker.resume(secondary.store, now=time.time_ns() // 1_000_000)
+    assert breaker.resume(secondary.store, now_ms=time.time_ns() // 1_000_000)
     compare(secondary, repository)
 
     assert digests(secondary, images) == {"v0": None, "v1": None, "v2": images["v2"].digest}

@@ -145,7 +145,7 @@ def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
     assert secondary.digest(repository, "v1") == made.digest
     assert breaker.read(secondary.store).suspended
 
-    breaker.resume(secondary.store, now=time.time_ns() // 1_000_000)
+    breaker.resume(secondary.store, now_ms=time.time_ns() // 1_000_000)
     walk(secondary)
     assert secondary.digest(repository, "v1") is None
 

@@ -259,7 +259,7 @@ def walk(secondary: Secondary, repositories: int = 1) -> int:
 
 
 def compare(secondary: Secondary, started_at: int, repository: str = "team/app") -> None:
-    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.clock.now))
+    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now_ms=secondary.clock.now))
 
 
 def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:

@@ -84,15 +84,15 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
         site.outputs["EventsTable"],
         retention_days=int(site.parameters.get("EventRetentionDays", "30")),
     )
-    now, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
-    oldest = now - wanted.hours * HOUR_MS if wanted.hours is not None else 0
+    now_ms, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
+    oldest = now_ms - wanted.hours * HOUR_MS if wanted.hours is not None else 0
     found: list[dict[str, Any]] = []
-    before: Before | None = Before(received_at=now)
+    before: Before | None = Before(received_at=now_ms)
     while before is not None and before.received_at >= oldest and len(found) < wanted.limit:
-        page = log.page(now=now, limit=wanted.limit - len(found), before=before, kind=kind, wanted=wanted.filter)
+        page = log.page(now_ms=now_ms, limit=wanted.limit - len(found), before=before, kind=kind, wanted=wanted.filter)
         found += (dict(entry) for entry in page.entries if entry["received_at"] >= oldest)
         before = page.following
-    return _Entries(found=found, has_older=before is not None, at=now)
+    return _Entries(found=found, has_older=before is not None, at=now_ms)
 
 
 def _show(entries: _Entries, wanted: _Wanted) -> None:

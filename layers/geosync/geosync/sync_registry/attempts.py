@@ -54,13 +54,15 @@ class Attempts(TableAccess):
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return self._unmarked(owed, attempts.postpone(owed, due, now=self._clock.now_ms(), failure=failure)) is not None
+        return (
+            self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
+        )
 
     def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
         """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
         jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
         change = attempts.fail(
-            owed, failure, now=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
+            owed, failure, now_ms=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
         )
         return self._unmarked(owed, change)
 

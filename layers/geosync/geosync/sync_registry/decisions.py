@@ -242,9 +242,9 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
     return MISSING in owed.if_absent and not suspended
 
 
-def may_write_tag(renewed_at: float, now: float, timing: Timing) -> bool:
-    """A tag may be written or removed under a lease renewed at `renewed_at` (both monotonic seconds)."""
-    return now - renewed_at <= timing.stale_renewal
+def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
+    """A tag may be written or removed under a lease renewed at `renewed_at_s` (both monotonic seconds)."""
+    return now_s - renewed_at_s <= timing.stale_renewal
 
 
 def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, received_at: int) -> bool:

@@ -62,7 +62,7 @@ class OwedIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def read(self, *, most: int, now: int) -> OwedItems:
+    def read(self, *, most: int, now_ms: int) -> OwedItems:
         """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked."""
         waiting, more_waiting = self._keys(start=0, until=PARKED_DUE - 1, most=most)
         parked, more_parked = self._keys(start=PARKED_DUE, until=PARKED_DUE, most=most)
@@ -73,17 +73,17 @@ class OwedIndex:
             more_waiting=more_waiting,
             more_parked=more_parked,
             repositories=frozenset(key.repository for key in keys if _is_owed(key)),
-            leased=tuple(_leased(found, now)),
+            leased=tuple(_leased(found, now_ms)),
         )
 
-    def leased(self, *, now: int) -> list[str]:
-        """The repositories that somebody holds the lease of at `now` (ms), however much is owed.
+    def leased(self, *, now_ms: int) -> list[str]:
+        """The repositories that somebody holds the lease of at `now_ms` (ms), however much is owed.
 
         A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
         for each partition (one more for each thousand references whose next attempt comes that soon), and the rows.
         """
-        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now + LONGEST_LEASE_MS, start=now)]
-        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now)
+        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now_ms + LONGEST_LEASE_MS, start=now_ms)]
+        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now_ms)
 
     def failed_repositories(self) -> set[str]:
         """All repositories in which a reference has failed: a query for each thousand of them."""
@@ -187,12 +187,12 @@ def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
     return seen is not None and seen.digest in owed.expects
 
 
-def _leased(items: Mapping[Key, Item], now: int) -> list[str]:
-    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now))
+def _leased(items: Mapping[Key, Item], now_ms: int) -> list[str]:
+    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now_ms))
 
 
-def _is_leased(item: Item, now: int) -> bool:
+def _is_leased(item: Item, now_ms: int) -> bool:
     try:
-        return Row.from_item(item).leased(now)
+        return Row.from_item(item).leased(now_ms)
     except CorruptItem:
         return False

@@ -145,7 +145,9 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=take),
+            lambda row, now_ms, token: leases.knock(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing, take=take
+            ),
         )
 
     def tell(self, repository: str, *, believed: Row | None = None) -> bool:
@@ -156,7 +158,9 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         row = self._entered(
             repository,
             believed,
-            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=False),
+            lambda row, now_ms, token: leases.knock(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing, take=False
+            ),
             self._names(),
         )
         return row is not None and row.leased(self._clock.now_ms())
@@ -166,7 +170,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: leases.acquire(row, repository, now=now, token=token, timing=self.timing),
+            lambda row, now_ms, token: leases.acquire(row, repository, now_ms=now_ms, token=token, timing=self.timing),
         )
 
     def _enter(
@@ -223,13 +227,15 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
 
         `working_on` as in leases.renew.
         """
-        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing, working_on=working_on)), monotonic)
+        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(
+            self._mine(leases.renew(lease, now_ms=now_ms, timing=self.timing, working_on=working_on)), monotonic
+        )
 
     def suspect(self, lease: Lease) -> Lease:
         """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.suspect(lease, now=now, timing=self.timing)), monotonic)
+        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(self._mine(leases.suspect(lease, now_ms=now_ms, timing=self.timing)), monotonic)
 
     def may_write_tag(self, lease: Lease) -> bool:
         """True while a tag may be written or removed; if not, renew first. Ask before every such request."""
@@ -252,7 +258,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
-            return discharge.record(lease, some, now=self._clock.now_ms(), primary=self._primary)
+            return discharge.record(lease, some, now_ms=self._clock.now_ms(), primary=self._primary)
 
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
@@ -281,12 +287,12 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         """
         remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
         if len(remaining) < REMAINING_READ:
-            now = self._clock.now_ms()
-            if any(isinstance(due := item.get("due"), int) and due <= now for item in remaining):
+            now_ms = self._clock.now_ms()
+            if any(isinstance(due := item.get("due"), int) and due <= now_ms for item in remaining):
                 return False
         elif self.due(lease.repository, 1):
             return False
-        change = leases.finish(lease, leases.Remaining.of(remaining), now=self._clock.now_ms())
+        change = leases.finish(lease, leases.Remaining.of(remaining), now_ms=self._clock.now_ms())
         beside: list[Change] = [*self.uploads.kept(lease, leaving)]
         if lease.counted is not None and remaining:
             beside += counters.moved(lease.repository, lease.counted, None)

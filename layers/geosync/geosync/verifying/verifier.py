@@ -34,14 +34,14 @@ class Verifier:
         """
         item = self._items.read(repository)
         now_ms = self._context.clock.now_ms()
-        reason = transitions.not_now(item, now=now_ms, asked=asked)
+        reason = transitions.not_now(item, now_ms=now_ms, asked=asked)
         if reason is not None or item is None:
             return _not_now(reason or "")
         if not self._context.registries.selection.has_repository(repository):
             return self._put_off(item, now_ms + transitions.DAY, "it is outside the selection")
         if self._items.has_owed_tag(repository):
             return _not_now("a tag is owed in it")
-        again_ms = transitions.retry_at(item, now=now_ms, asked=asked)
+        again_ms = transitions.retry_at(item, now_ms=now_ms, asked=asked)
         if again_ms is not None:
             return self._put_off(item, again_ms, "it failed, and is tried again later")
         at = self._items.start(item, phase=TAGS, now_ms=now_ms)

@@ -313,7 +313,7 @@ class Library:
         """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
         items = [{"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}] * remaining
         try:
-            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now=NOW))
+            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now_ms=NOW))
         except ConditionFailed as failed:
             mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
             return False if mine else None

@@ -71,8 +71,8 @@ def read(store: Store) -> State:
     return State.from_item(store.get(KEY))
 
 
-def resume(store: Store, *, now: int) -> bool:
-    """Accept what comparisons found missing until `now` (ms) as gone for good: the next comparison removes it.
+def resume(store: Store, *, now_ms: int) -> bool:
+    """Accept what comparisons found missing until `now_ms` (ms) as gone for good: the next comparison removes it.
 
     What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the same.
     """
@@ -80,7 +80,7 @@ def resume(store: Store, *, now: int) -> bool:
     store.write(
         Update(
             key=KEY,
-            set={"accepted_at": now, "found": 0, "window_started_at": now},
+            set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
             remove=("suspended_at", "reason"),
         )
     )
@@ -105,20 +105,20 @@ class Breaker:
         What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
-        return resume(self._store, now=self._clock.now_ms())
+        return resume(self._store, now_ms=self._clock.now_ms())
 
     def found_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
         """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
 
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
         """
-        now = self._clock.now_ms()
-        found = self._count(new, now)
+        now_ms = self._clock.now_ms()
+        found = self._count(new, now_ms)
         if missing > self.limits.share * of:
-            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now)
+            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
         elif found > self.limits.tags:
             within = f"within {self.limits.window:g} s"
-            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now)
+            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now_ms)
 
     def may_remove(self, missing_since: int, state: State) -> bool:
         """True when a tag that is missing for at least the second time may be removed."""
@@ -142,16 +142,16 @@ class Breaker:
                 )
             )
 
-    def _count(self, new: int, now: int) -> int:
+    def _count(self, new: int, now_ms: int) -> int:
         """Add to the window's count, or begin a new window; returns the count."""
-        in_window = Attr("window_started_at").gt(now - ms(self.limits.window))
+        in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window))
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
-        begun = Update(key=KEY, set={"found": new, "window_started_at": now}, when=~in_window)
+        begun = Update(key=KEY, set={"found": new, "window_started_at": now_ms}, when=~in_window)
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(begun)).found
         return State.from_item(self._store.write(Update(key=KEY, add={"found": new}))).found
 
-    def _suspend(self, reason: str, now: int) -> None:
+    def _suspend(self, reason: str, now_ms: int) -> None:
         """Suspend deletes by comparison; the first reason is kept."""
-        self._store.write(Update(key=KEY, set_once={"suspended_at": now, "reason": reason}))
+        self._store.write(Update(key=KEY, set_once={"suspended_at": now_ms, "reason": reason}))
