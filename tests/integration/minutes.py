@@ -19,7 +19,7 @@ from geosync.operating import status
 from geosync.sync_registry.timing import Timing
 
 WALK = CatalogueMessage().to_json()
-TIMING = replace(Timing.scaled_to(30.0, settle=0.05, suspect=0.1), polls=(0.02,))
+TIMING = replace(Timing.scaled_to(30.0, settle_s=0.05, suspect_s=0.1), polls_s=(0.02,))
 
 
 def now() -> int:

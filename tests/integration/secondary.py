@@ -27,7 +27,7 @@ from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
-from geosync.sync_registry.items import PARKED_DUE, Owed, Row
+from geosync.sync_registry.items import PARKED_DUE_MS, Owed, Row
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
@@ -37,8 +37,8 @@ from geosync.working.worker import Worker
 from geosync.working.workplace import WorkOptions, Workplace
 
 Access = Credentials | VendorAccess
-TIMING = Timing.scaled_to(30.0, settle=2.0, suspect=2.0)
-LIMITS = Limits(window=1.0)
+TIMING = Timing.scaled_to(30.0, settle_s=2.0, suspect_s=2.0)
+LIMITS = Limits(window_s=1.0)
 FIRST_TIME = 10**12
 """What is not less than this, in milliseconds, is a time, and no count."""
 _ids = itertools.count(1)
@@ -108,7 +108,7 @@ class Secondary:
             accesses[1],
             deadline=self.deadline,
             writes=True,
-            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout),
+            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout_s),
         )
         self.registries = Registries(
             primary=reader,
@@ -194,7 +194,7 @@ class Secondary:
         """
         for key, item in list(self.store.table.items()):
             self.store.table[key] = {
-                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE else value
+                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE_MS else value
                 for name, value in item.items()
             }
 

@@ -18,7 +18,7 @@ from geosync.sync_registry.table.changes import Key, Store
 
 @pytest.fixture
 def counted(store: Store, clock: FakeClock) -> Breaker:
-    return Breaker(store, Limits(share=0.5, tags=5, window=60), clock)
+    return Breaker(store, Limits(share=0.5, tags=5, window_s=60), clock)
 
 
 def finding(repository: str, missing: int, of: int = 10) -> Finding:

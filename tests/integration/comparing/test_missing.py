@@ -27,7 +27,7 @@ from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions.marks import Mark
 
 WINDOW = 0.3
-QUICK = Timing.scaled_to(30.0, settle=0.3, suspect=0.5)
+QUICK = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.5)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=WINDOW))
+    one = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=WINDOW))
     yield one
     one.close()
 
@@ -98,7 +98,7 @@ def test_a_lost_delete_is_carried_out_by_the_second_comparison_that_misses_it(
 def test_two_comparisons_within_the_window_remove_nothing(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=600))
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=600))
     images = fill(secondary, make, repository, 3)
     make.delete(images["v1"])
 
@@ -206,7 +206,7 @@ def test_what_an_operator_accepts_is_removed_by_the_next_comparison(
 def test_too_many_of_a_site_within_the_window_suspend_too(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(tags=2, window=60))
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(tags=2, window_s=60))
     repositories = [f"{repository}-{number}" for number in range(3)]
     for name in repositories:
         make.delete(fill(secondary, make, name, 3)["v1"])
@@ -239,7 +239,7 @@ def test_an_announced_delete_goes_on_while_comparisons_are_suspended(
 def test_under_the_policy_keep_what_is_missing_is_told_and_stays(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=WINDOW), removals=False)
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=WINDOW), removals=False)
     images = fill(secondary, make, repository, 3)
     make.delete(images["v1"])
 
@@ -403,8 +403,8 @@ def test_a_tag_that_the_primary_has_is_not_removed_though_it_was_adopted(
 def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_on(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=600)
-    secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window=WINDOW))
+    delayed = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.5, deletion_delay_s=600)
+    secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window_s=WINDOW))
     images = fill(secondary, make, repository, 3)
     for tag in ("v0", "v1"):
         make.delete(images[tag])
@@ -425,7 +425,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
 def test_a_push_cancels_a_deletion_that_is_delayed(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    delayed = Timing.scaled_to(30.0, settle=0.3, suspect=0.5, deletion_delay=1.0)
+    delayed = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.5, deletion_delay_s=1.0)
     secondary = Secondary(primary, second_registry, timing=delayed)
     images = fill(secondary, make, repository, 1)
     make.delete(images["v0"])

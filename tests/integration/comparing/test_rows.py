@@ -34,8 +34,8 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    quick = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
-    one = Secondary(primary, second_registry, timing=quick, limits=Limits(window=WINDOW))
+    quick = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.3)
+    one = Secondary(primary, second_registry, timing=quick, limits=Limits(window_s=WINDOW))
     yield one
     one.close()
 

@@ -37,7 +37,7 @@ from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
 CHUNK = 50_000
 LAYER = 3 * CHUNK
-TIMING = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
+TIMING = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.3)
 AT_ONCE = 10
 """Killed invocations that are waited for at the same time."""
 PASSING = 5.0

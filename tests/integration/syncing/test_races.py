@@ -19,7 +19,7 @@ from tests.support.proxy import Call, Delay
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.timing import Timing
 
-QUICK = Timing.scaled_to(30.0, settle=0.5, suspect=0.5)
+QUICK = Timing.scaled_to(30.0, settle_s=0.5, suspect_s=0.5)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_a_tag_whose_digest_is_deleted_while_it_is_copied_does_not_stay(
         event = primary.wait_for(lambda event: event.tag == "slow")
         begun = Event()
         secondary.secondary_proxy.add(Call(method="PUT", kind="upload", before=begun.set))
-        secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", before=2 * TIMING.settle))
+        secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", before=2 * TIMING.settle_s))
         if not announced:
             secondary.registry.mark(repository, Reference.tag("slow"))
         copying = other.submit(lambda: secondary.receive(event) if announced else secondary.sweep())

@@ -17,7 +17,7 @@ from geosync.pair.capabilities import EMPTY_DIGEST
 from geosync.pair.deletes import removal_marker
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(30.0, settle=0.3, suspect=0.3)
+TIMING = Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.3)
 STUMBLED = b'{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}'
 FORGOTTEN = b'{"errors":[{"code":"MANIFEST_BLOB_UNKNOWN","detail":"%s"}]}' % EMPTY_DIGEST.encode()
 

@@ -23,7 +23,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry, timing=Timing.scaled_to(30.0, settle=0.3, suspect=0.3))
+    one = Secondary(primary, second_registry, timing=Timing.scaled_to(30.0, settle_s=0.3, suspect_s=0.3))
     yield one
     one.close()
 

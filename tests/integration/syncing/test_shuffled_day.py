@@ -112,13 +112,13 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
 ) -> None:
     order = random.Random(seed)  # noqa: S311 - the same losses for the same seed
     repositories = [f"{repository}/{name}" for name in ("app", "web", "tools")]
-    timing = Timing.scaled_to(30.0, settle=1.0, suspect=0.5)
+    timing = Timing.scaled_to(30.0, settle_s=1.0, suspect_s=0.5)
     with (
         NotifiedPrimary(tmp_path / "primary") as primary,
         primary.maker(seed) as make,
         # The breaker is another test's: a day of so few tags loses too many of them at once.
         closing(
-            Secondary(primary, second_registry, timing=timing, limits=Limits(share=1.0, window=WINDOW))
+            Secondary(primary, second_registry, timing=timing, limits=Limits(share=1.0, window_s=WINDOW))
         ) as secondary,
         ThreadPoolExecutor(INVOCATIONS) as invocations,
     ):

@@ -16,7 +16,7 @@ from tests.support.images import ImageMaker
 
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(30.0, settle=0.5, suspect=0.5)
+TIMING = Timing.scaled_to(30.0, settle_s=0.5, suspect_s=0.5)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from geosync.verifying.checksum import checksum
 from geosync.verifying.choose import MOST
 from geosync.verifying.counts import verification_counts
 
-SETTLED = TIMING.settle + 0.05
+SETTLED = TIMING.settle_s + 0.05
 
 
 def verify(secondary: Secondary, repository: str, *, asked: bool = False) -> Row:

@@ -184,13 +184,13 @@ def test_other_keys_are_no_references(key: str) -> None:
 
 def test_times_that_would_not_be_safe_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="stale_renewal"):
-        Timing(lease=50)
+        Timing(lease_s=50)
     with pytest.raises(ConfigurationError, match="renewal"):
-        Timing(renewal=40)
+        Timing(renewal_s=40)
 
 
 def test_scaled_times_keep_their_proportions() -> None:
-    timing = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
+    timing = Timing.scaled_to(2.0, settle_s=2.0, suspect_s=2.0)
 
-    assert timing.stale_renewal + timing.tag_write_timeout <= timing.lease
-    assert ms(timing.renewal) == 167
+    assert timing.stale_renewal_s + timing.tag_write_timeout_s <= timing.lease_s
+    assert ms(timing.renewal_s) == 167

@@ -15,7 +15,7 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY, MISMATCH, Round
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS, MISMATCH, Round
 from geosync.verifying.counts import verification_counts
 
 REPOSITORY = "group/app"
@@ -48,7 +48,7 @@ class Site:
         return Round.of(self.store.write(transitions.start(self.item, now_ms=self.clock.now)) or {}, phase="tags")
 
     def fail(self, at: Round, **more: Any) -> None:
-        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now": self.clock.now, **more}
+        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now_ms": self.clock.now, **more}
         self.store.transact(transitions.fail(at, MISMATCH, **given))
 
 
@@ -72,8 +72,8 @@ def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site)
         site.store.write(transitions.start(before, now_ms=NOW))
     assert transitions.not_now(site.item, now_ms=NOW, asked=True) == "a verification is at it"
 
-    site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER))
-    site.clock.now += ABANDONED_AFTER
+    site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER_MS))
+    site.clock.now += ABANDONED_AFTER_MS
     assert Round.of(site.item, phase="tags").phase == "tags"
     again = site.start()
     assert site.row.verification_started_at == NOW, "the same round"
@@ -91,14 +91,14 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
         until=at.until,
         phase="listing",
         cursor="v7",
-        day=NOW // DAY,
+        day=NOW // DAY_MS,
         spent=12,
         retry_count=0,
         counted=None,
     )
     site.store.write(transitions.keep(moved, NOW + 5))
     read = Round.of(site.item, phase="tags")
-    assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY)) == ("listing", "v7", 12, 0)
+    assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY_MS)) == ("listing", "v7", 12, 0)
     site.clock.now += 5
     site.store.write(transitions.keep(site.start(), NOW + 9, anew=True))
     assert site.row.verification_state == "0"
@@ -241,7 +241,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
 
 
 def test_a_comparison_that_copied_something_leads_to_another_verification(site: Site) -> None:
-    site.store.transact(transitions.succeed(site.start(), "equal", now_ms=NOW, due=NOW + DAY))
+    site.store.transact(transitions.succeed(site.start(), "equal", now_ms=NOW, due=NOW + DAY_MS))
     whole = site.registry.mark(REPOSITORY, Reference.whole())
     lease = site.registry.acquire(REPOSITORY)
     assert lease is not None
@@ -261,6 +261,6 @@ def test_a_row_of_an_older_version_can_be_asked_for_and_joins(site: Site) -> Non
     assert transitions.not_now(site.item, now_ms=NOW, asked=False) == "it is not due"
     assert transitions.not_now(site.item, now_ms=NOW, asked=True) is None
     at = Round.of(site.store.write(transitions.start(site.item, now_ms=NOW)) or {}, phase="tags")
-    site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + DAY))
+    site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + DAY_MS))
     assert site.item["due_shard"] == verification_shard(REPOSITORY)
     assert counters.moved(REPOSITORY, counters.VERIFIED, counters.VERIFIED) == []

@@ -67,7 +67,7 @@ class Site:
         """A holder takes the repository, names what it works on, and is never heard of again."""
         lease = self.acquire()
         HeldLease(self.sync_registry, lease).work_on(frozenset(one.seen_key for one in references), at_once=True)
-        self.clock.pass_(self.sync_registry.timing.lease + self.sync_registry.timing.suspect + 1)
+        self.clock.pass_(self.sync_registry.timing.lease_s + self.sync_registry.timing.suspect_s + 1)
 
     def hold(self) -> Ending:
         here: Any = self.primary

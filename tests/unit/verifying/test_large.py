@@ -24,7 +24,7 @@ from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.verification import DAY
+from geosync.sync_registry.transitions.verification import DAY_MS
 from geosync.syncing.reporting import Reporter
 from geosync.verifying import known_tags, verdict
 from geosync.verifying.checksum import checksum
@@ -117,7 +117,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         peak = max(peak, tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         ending, runs = result.ending, runs + 1
-        clock.ahead += DAY
+        clock.ahead += DAY_MS
         assert result.requests <= requests + known_tags.GROUP * 3
     row = registry.row(REPOSITORY)
     assert row is not None

@@ -11,7 +11,7 @@ from boto3.dynamodb.conditions import Attr
 from geosync.errors import CorruptItem
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.failures import cut
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Item, Owed, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, Item, Owed, Seen
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import ms
@@ -48,7 +48,7 @@ class Attempts(TableAccess):
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
         shard = failed_shard(key.repository)
-        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
+        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE_MS, "due_shard": shard}
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 

@@ -16,7 +16,7 @@ from geosync.threads import SYSTEM_THREADS, Threads
 
 
 class HeldLease:
-    """One repository's lease, renewed by a thread of its own every `timing.renewal` seconds until it is closed.
+    """One repository's lease, renewed by a thread of its own every `timing.renewal_s` seconds until it is closed.
 
     `on_moved` is called (from the renewing thread) when references came in, `on_lost` with the LeaseLost when somebody
     else has the repository. Use it as a context manager: afterwards its thread is gone. It does not release the lease.
@@ -147,7 +147,7 @@ class HeldLease:
         self._on_moved = self._on_lost = _tell_nobody
 
     def _renew_until_closed(self) -> None:
-        while not self._closed.wait(self._sync_registry.timing.renewal):
+        while not self._closed.wait(self._sync_registry.timing.renewal_s):
             try:
                 moved = self._renew_once()
             except LeaseLost as lost:

@@ -48,7 +48,7 @@ KEEP = "keep"
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
 
-PARKED_DUE = 253_402_300_799_000
+PARKED_DUE_MS = 253_402_300_799_000
 """The `due` of a parked reference (the end of the year 9999): in the index, so that it is counted, and never due."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, Item, Owed, Row, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Item, Owed, Row, Seen
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 
@@ -64,8 +64,8 @@ class OwedIndex:
 
     def read(self, *, most: int, now_ms: int) -> OwedItems:
         """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked."""
-        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE - 1, most=most)
-        parked, more_parked = self._keys(start=PARKED_DUE, until=PARKED_DUE, most=most)
+        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE_MS - 1, most=most)
+        parked, more_parked = self._keys(start=PARKED_DUE_MS, until=PARKED_DUE_MS, most=most)
         keys = [*waiting, *parked]
         found = self._store.batch_get(keys)
         return OwedItems(
@@ -116,7 +116,7 @@ class OwedIndex:
         keys: list[Key] = []
         for shard in shards:
             if len(keys) < most:
-                keys += islice(self._store.due_keys(shard, PARKED_DUE), most - len(keys))
+                keys += islice(self._store.due_keys(shard, PARKED_DUE_MS), most - len(keys))
         return keys
 
     def _keys(self, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
@@ -126,7 +126,7 @@ class OwedIndex:
         return keys[:most], len(keys) > most
 
     def _repositories(self, shards: Iterable[str]) -> set[str]:
-        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE))
+        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE_MS))
         return {key.repository for key in keys if _is_owed(key)}
 
     def _owed_items(self, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
@@ -165,7 +165,7 @@ def _owed_item(key: Key, item: Item) -> OwedItem:
     try:
         owed = Owed.from_item(item)
     except CorruptItem as corrupt:
-        return OwedItem(key=key, owed=None, is_parked=item.get("due") == PARKED_DUE, corrupt=str(corrupt))
+        return OwedItem(key=key, owed=None, is_parked=item.get("due") == PARKED_DUE_MS, corrupt=str(corrupt))
     return OwedItem(key=key, owed=owed, is_parked=owed.parked)
 
 

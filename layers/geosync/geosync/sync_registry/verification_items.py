@@ -12,7 +12,7 @@ from itertools import islice
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.sync_registry.items import PARKED_DUE, ROW, VERIFICATION_PENDING, Item, Reference
+from geosync.sync_registry.items import PARKED_DUE_MS, ROW, VERIFICATION_PENDING, Item, Reference
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import VERIFICATION_SHARDS
@@ -54,7 +54,7 @@ class VerificationItems:
         """
         made = 0
         for shard in VERIFICATION_SHARDS:
-            keys = iter(self._store.due_keys(shard, PARKED_DUE, start=asked_at_ms + 1))
+            keys = iter(self._store.due_keys(shard, PARKED_DUE_MS, start=asked_at_ms + 1))
             for page in _pages(keys):
                 check()
                 for item in self._store.batch_get(page).values():

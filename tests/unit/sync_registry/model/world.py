@@ -88,13 +88,13 @@ class Scenario:
     def timing(self) -> Timing:
         tick = 0.001
         return Timing(
-            lease=2 * tick,
-            renewal=tick / 2,
-            stale_renewal=tick,
-            tag_write_timeout=tick,
-            settle=(self.write_delay + 1) * tick,
-            suspect=(LATE + 1) * tick,
-            polls=(),
+            lease_s=2 * tick,
+            renewal_s=tick / 2,
+            stale_renewal_s=tick,
+            tag_write_timeout_s=tick,
+            settle_s=(self.write_delay + 1) * tick,
+            suspect_s=(LATE + 1) * tick,
+            polls_s=(),
         )
 
 

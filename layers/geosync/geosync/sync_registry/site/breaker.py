@@ -1,12 +1,12 @@
 """The breaker: when so much is missing at the primary that the primary is the one to be doubted.
 
 A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup.
-So what comparisons find missing is counted. More than `share` of a repository's tags, or more than `tags` of a site's
-within `window`, and deletes by comparison are suspended: one item, `#site`/`deletes`, with its reason. They go on when
-an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
+So what comparisons find missing is counted. Deletes by comparison are suspended when that is more than `share` of a
+repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reason. They
+go on when an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
 
-A tag is removed by comparison only in the second comparison that misses it, `window` after the first: by then what was
-missing with it has been counted.
+A tag is removed by comparison only in the second comparison that misses it, `window_s` after the first. By then
+everything that went missing with it has been counted.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ KEY = Key(SITE, "deletes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """More than `share` (0 to 1) of a repository's tags, or `tags` of a site's in `window` seconds, are too many."""
+    """More than `share` (0 to 1) of a repository's tags, or `tags` of a site's in `window_s` seconds, are too many."""
 
     share: float = 0.5
     tags: int = 100
-    window: float = 3600.0
+    window_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,14 +117,14 @@ class Breaker:
         if missing > self.limits.share * of:
             self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
         elif found > self.limits.tags:
-            within = f"within {self.limits.window:g} s"
+            within = f"within {self.limits.window_s:g} s"
             self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now_ms)
 
     def may_remove(self, missing_since: int, state: State) -> bool:
         """True when a tag that is missing for at least the second time may be removed."""
         if state.suspended:
             return False
-        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock.now_ms()
+        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def fewer_missing(self) -> None:
         """A repository has its tags again: lift the suspension if what is missing still is no reason for one."""
@@ -144,7 +144,7 @@ class Breaker:
 
     def _count(self, new: int, now_ms: int) -> int:
         """Add to the window's count, or begin a new window; returns the count."""
-        in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window))
+        in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window_s))
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
         begun = Update(key=KEY, set={"found": new, "window_started_at": now_ms}, when=~in_window)

@@ -7,7 +7,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.sync_registry.failures import cut, retry_at
-from geosync.sync_registry.items import PARKED_DUE, Owed
+from geosync.sync_registry.items import PARKED_DUE_MS, Owed
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing
@@ -50,7 +50,7 @@ def _failed(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timin
         "due_shard": failed_shard(owed.repository),
     }
     if parked or attempts >= timing.max_attempts:
-        values |= {"parked": True, "due": PARKED_DUE}
+        values |= {"parked": True, "due": PARKED_DUE_MS}
     else:
         values["due"] = retry_at(attempts, now_ms=now_ms, jitter=jitter)
     return values

@@ -95,7 +95,7 @@ def _taken_over(believed: Row | None, timing: Timing) -> dict[str, Any]:
     """
     if believed is None or believed.lease_expires is None:
         return {}
-    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect))
+    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect_s))
     return {"suspect_until": suspect_until, "deaths": believed.deaths + 1}
 
 
@@ -108,7 +108,7 @@ def _not_taken_since(believed: Row | None) -> ConditionBase:
 
 def _lease_time(repository: str, now_ms: int, timing: Timing) -> dict[str, Any]:
     """A leased row is due when its lease expires, so that the sweep finds a holder that vanished."""
-    expires = now_ms + ms(timing.lease)
+    expires = now_ms + ms(timing.lease_s)
     return {"lease_expires": expires, "due": expires, "due_shard": due_shard(repository)}
 
 
@@ -132,7 +132,7 @@ def renew(lease: Lease, *, now_ms: int, timing: Timing, working_on: frozenset[st
 
 def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Update:
     """Suspect that a tag write may still land: nothing seen before `now_ms` + suspect is proof. It renews the lease."""
-    until = max(lease.suspect_until, now_ms + ms(timing.suspect))
+    until = max(lease.suspect_until, now_ms + ms(timing.suspect_s))
     return Update(
         key=Key(lease.repository, ROW),
         set={"suspect_until": until, **_lease_time(lease.repository, now_ms, timing)},

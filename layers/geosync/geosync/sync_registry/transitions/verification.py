@@ -41,9 +41,9 @@ MISMATCH = "Checksum does not match the primary checksum"
 """GitLab's words."""
 PROGRESS = ("verification_phase", "verification_cursor")
 """Fields of the row that a round keeps between two runs."""
-ABANDONED_AFTER = 16 * 60_000
+ABANDONED_AFTER_MS = 16 * 60_000
 """Milliseconds after a run's last write at which another takes over: an invocation, and a minute."""
-DAY = 86_400_000
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Round:
 
     def spent_on(self, now_ms: int) -> int:
         """The requests made on the day of `now_ms`."""
-        return self.spent if self.day == now_ms // DAY else 0
+        return self.spent if self.day == now_ms // DAY_MS else 0
 
 
 def not_now(item: Item | None, *, now_ms: int, asked: bool) -> str | None:
@@ -111,7 +111,7 @@ def start(item: Item, *, now_ms: int) -> Update:
     """Begin a round, or go on with one, if the row is as it was read."""
     repository = str(item["repository"])
     due = item.get("due")
-    until = now_ms + ABANDONED_AFTER
+    until = now_ms + ABANDONED_AFTER_MS
     goes_on = item.get("verification_state") == VERIFICATION_STARTED
     unmoved = Attr("due").eq(due) if due is not None else Attr("due").not_exists()
     return Update(
