@@ -20,7 +20,6 @@ from tests.support.proxy import Status
 
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, SYNCED, Reference
-from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.timing import Timing
@@ -61,7 +60,7 @@ def compare(secondary: Secondary, repository: str, *, if_absent: str | None = No
     secondary.receive(whole.to_json())
     secondary.sweep_until(lambda: not secondary.owed(repository))
     time.sleep(WINDOW)
-    return findings.get(secondary.store, repository)
+    return secondary.registry.findings.get(repository)
 
 
 def digests(secondary: Secondary, images: dict[str, Made]) -> dict[str, str | None]:
@@ -86,7 +85,7 @@ def test_a_lost_delete_is_carried_out_by_the_second_comparison_that_misses_it(
     assert found is not None
     assert (found.missing, found.missing_names, found.of) == (1, ("v1",), 3)
     assert digests(secondary, images) == here(images)
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
     found = compare(secondary, repository)
 
@@ -161,11 +160,11 @@ def test_a_primary_on_an_empty_disk_takes_nothing_with_it_and_it_shows_why(
         assert digests(secondary, images[name]) == here(images[name])
         assert secondary.row(name).missing_on_primary
     assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
-    state = breaker.read(secondary.store)
+    state = secondary.registry.breaker.state()
     assert state.suspended
     assert state.reason == f"1 of the 1 tags of {repositories[0]} are missing at the primary"
-    assert [one.missing for one in findings.missing(secondary.store, limit=9)] == [1, 2, 3]
-    assert all(one.gone for one in findings.page(secondary.store, limit=9))
+    assert [one.missing for one in secondary.registry.findings.missing(limit=9)] == [1, 2, 3]
+    assert all(one.gone for one in secondary.registry.findings.page(limit=9))
 
 
 def test_what_comes_back_lifts_the_suspension(
@@ -176,12 +175,12 @@ def test_what_comes_back_lifts_the_suspension(
     shutil.copytree(disk, disk.parent / "backup")
     empty(primary)
     compare(secondary, repository)
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
     (disk.parent / "backup").rename(disk)
 
     assert compare(secondary, repository) is None
 
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
     assert not secondary.row(repository).missing_on_primary
     assert digests(secondary, images) == here(images)
 
@@ -196,11 +195,11 @@ def test_what_an_operator_accepts_is_removed_by_the_next_comparison(
     compare(secondary, repository)
     assert digests(secondary, images) == here(images)
 
-    assert breaker.resume(secondary.store, now_ms=time.time_ns() // 1_000_000)
+    assert secondary.registry.breaker.resume()
     compare(secondary, repository)
 
     assert digests(secondary, images) == {"v0": None, "v1": None, "v2": images["v2"].digest}
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
 
 def test_too_many_of_a_site_within_the_window_suspend_too(
@@ -214,10 +213,12 @@ def test_too_many_of_a_site_within_the_window_suspend_too(
     suspended = []
     for name in repositories:
         compare(secondary, name)
-        suspended.append(breaker.read(secondary.store).suspended)
+        suspended.append(secondary.registry.breaker.state().suspended)
 
     assert suspended == [False, False, True]
-    assert str(breaker.read(secondary.store).reason).startswith("3 tags were found missing at the primary within 60 s")
+    assert str(secondary.registry.breaker.state().reason).startswith(
+        "3 tags were found missing at the primary within 60 s"
+    )
     secondary.close()
 
 
@@ -228,7 +229,7 @@ def test_an_announced_delete_goes_on_while_comparisons_are_suspended(
     for tag in ("v0", "v1"):
         make.delete(images[tag])
     compare(secondary, repository)
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
 
     secondary.receive(event("deleted", repository, tag="v1"))
     secondary.sweep_until(lambda: not secondary.owed(repository))
@@ -249,7 +250,7 @@ def test_under_the_policy_keep_what_is_missing_is_told_and_stays(
     assert found is not None
     assert found.missing_names == ("v1",)
     assert digests(secondary, images) == here(images)
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
     secondary.close()
 
 
@@ -265,7 +266,7 @@ def test_a_deleted_repository_goes_when_its_registry_announces_it(
 
     assert set(digests(secondary, images).values()) == {None}
     assert secondary.row(repository).missing_on_primary
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
 
 # ---------------------------------------------------------------------------------------------- listings that fail
@@ -281,7 +282,7 @@ def test_a_listing_that_fails_is_never_no_tags(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert [owed.reference.kind for owed in secondary.owed(repository)] == ["repository"]
     assert digests(secondary, images) == here(images)
     secondary.primary_proxy.reset()
@@ -307,8 +308,8 @@ def test_a_listing_that_breaks_off_in_the_middle_of_its_pages_makes_nothing_miss
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
-    assert not breaker.read(secondary.store).suspended
+    assert secondary.registry.findings.get(repository) is None
+    assert not secondary.registry.breaker.state().suspended
     assert digests(secondary, images) == here(images)
 
 
@@ -323,7 +324,7 @@ def test_a_look_that_fails_makes_nothing_missing(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert digests(secondary, images) == here(images)
 
 
@@ -416,7 +417,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     assert digests(secondary, images) == here(images)
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
-    found = findings.get(secondary.store, repository)
+    found = secondary.registry.findings.get(repository)
     assert found is not None
     assert found.extra_names == ("v1",)
     secondary.close()

@@ -19,7 +19,6 @@ from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, SYNCED, Reference
-from geosync.sync_registry.site import breaker, findings, listing
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.timing import Timing
@@ -80,7 +79,7 @@ def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_second
     walk(secondary)
 
     assert left_of(secondary, repository) == []
-    assert listing.names(secondary.store, limit=9) == others
+    assert secondary.registry.listing.names(limit=9) == others
     assert counted(secondary) == 2
     assert secondary.digest(repository, "v0") == secondary.digest(repository, "v11") == image.digest
     assert {secondary.row(name).state for name in others} == {SYNCED}
@@ -143,16 +142,16 @@ def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
     assert secondary.row(repository).missing_on_primary
     assert not secondary.row(stays.repository).missing_on_primary
     assert secondary.digest(repository, "v1") == made.digest
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
 
-    breaker.resume(secondary.store, now_ms=time.time_ns() // 1_000_000)
+    secondary.registry.breaker.resume()
     walk(secondary)
     assert secondary.digest(repository, "v1") is None
 
     walk(secondary)
     walk(secondary)
     assert secondary.registry.row(repository) is None
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert secondary.digest(stays.repository, "v1") == stays.digest
 
 
@@ -168,5 +167,5 @@ def test_a_repository_is_never_gone_because_a_listing_failed(
     secondary.sweep()
 
     assert not secondary.row(repository).missing_on_primary
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert secondary.digest(repository, "v1") == made.digest

@@ -81,7 +81,7 @@ class MissingTags:
             missing += [reference.value for reference, _ in gone]
             if gone and self._removals.allowed:
                 counted = before + len(missing)
-                self._removals.breaker.found_missing(owed.repository, new=len(gone), missing=counted, of=total)
+                self._removals.breaker.count_missing(owed.repository, new=len(gone), missing=counted, of=total)
             noted = [(one, replace(seen, missing_since=looked_at)) for one, seen in gone]
             self._context.held.record(noted)
         return missing

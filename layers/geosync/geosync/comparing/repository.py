@@ -92,7 +92,7 @@ class RepositoryComparison:
                     selected = self._selected(part)
                     compared = tags.compare(owed, selected, asked_at)
                     found = compared.marked + referrers.compare(owed, compared)
-                    self._sync_registry.count_page(owed, tags=len(selected), found=found)
+                    self._sync_registry.walks.count_page(owed, tags=len(selected), found=found)
                     advanced = self._sync_registry.advance(owed, part[-1].tag)
                     if advanced is None:
                         return None
@@ -133,4 +133,4 @@ class RepositoryComparison:
             held.note_missing_on_primary(missing=found.gone)
         held.record_finding(found, before)
         if before is not None and found.missing < before.missing:
-            self._removals.breaker.fewer_missing()
+            self._removals.breaker.resume_if_back()

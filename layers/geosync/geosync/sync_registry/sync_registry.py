@@ -341,14 +341,6 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         """Note that `repository` was called `former`: its holders mount the secondary's blobs from there."""
         self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
 
-    def lost_notification(self, owed: Owed) -> None:
-        """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
-        self.recovery.record_lost(owed)
-
-    def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
-        """Count a page of a whole repository for the comparison that asked for it: tags listed, and found different."""
-        self.walks.count_page(owed, tags=tags, found=found)
-
 
 def _lease(row: Row, renewed_at: float) -> Lease:
     return Lease(

@@ -18,7 +18,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site import findings
+from geosync.sync_registry.site.findings import Findings
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.timing import ms
 
@@ -66,27 +66,6 @@ NEVER = State()
 """The breaker of a site where nothing was ever found missing."""
 
 
-def read(store: Store) -> State:
-    """The breaker of a site."""
-    return State.from_item(store.get(KEY))
-
-
-def resume(store: Store, *, now_ms: int) -> bool:
-    """Accept what comparisons found missing until `now_ms` (ms) as gone for good: the next comparison removes it.
-
-    What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the same.
-    """
-    was = read(store).suspended
-    store.write(
-        Update(
-            key=KEY,
-            set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
-            remove=("suspended_at", "reason"),
-        )
-    )
-    return was
-
-
 class Breaker:
     """Counts what comparisons find missing, and says whether they may delete. Thread-safe."""
 
@@ -97,7 +76,7 @@ class Breaker:
 
     def state(self) -> State:
         """The breaker now."""
-        return read(self._store)
+        return State.from_item(self._store.get(KEY))
 
     def resume(self) -> bool:
         """Accept what comparisons found missing until now as gone for good: the next comparison removes it.
@@ -105,9 +84,18 @@ class Breaker:
         What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
-        return resume(self._store, now_ms=self._clock.now_ms())
+        was = self.state().suspended
+        now_ms = self._clock.now_ms()
+        self._store.write(
+            Update(
+                key=KEY,
+                set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
+                remove=("suspended_at", "reason"),
+            )
+        )
+        return was
 
-    def found_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
+    def count_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
         """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
 
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
@@ -126,12 +114,12 @@ class Breaker:
             return False
         return missing_since <= state.accepted_at or missing_since + ms(self.limits.window_s) <= self._clock.now_ms()
 
-    def fewer_missing(self) -> None:
-        """A repository has its tags again: lift the suspension if what is missing still is no reason for one."""
+    def resume_if_back(self) -> None:
+        """Lift the suspension when what is still missing is no reason for one: a repository has its tags again."""
         state = self.state()
         if not state.suspended:
             return
-        left = findings.missing(self._store, limit=self.limits.tags + 1)
+        left = Findings(self._store).missing(limit=self.limits.tags + 1)
         too_many = sum(one.missing for one in left) > self.limits.tags
         if not too_many and all(one.missing <= self.limits.share * one.of for one in left):
             self._store.write(
