@@ -27,7 +27,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, TransactionFailed
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.syncing.reporting import Reporter

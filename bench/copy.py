@@ -248,18 +248,9 @@ def main(given: Sequence[str] | None = None) -> int:
     console = Console()
     if not console.is_terminal:
         console = Console(width=140)
-    rows: list[Row] = []
     large: dict[str, float] | None = None
     with registries() as bench:
-        for case in CASES:
-            if arguments.only and arguments.only not in case.name:
-                continue
-            for is_far, pairs in ((False, case.pairs), (True, case.far_pairs)):
-                row = bench.measure(case, is_far=is_far, pairs=2 if arguments.quick else pairs)
-                rows.append(row)
-                if not is_far:
-                    bench.count(row)
-                console.print("  ".join(row.cells()), style="dim", highlight=False)
+        rows = _measured(bench, console, only=arguments.only or "", quick=arguments.quick)
         if not arguments.quick and not arguments.only:
             large = bench.large_layer()
     console.print(_table(rows))
@@ -272,6 +263,21 @@ def main(given: Sequence[str] | None = None) -> int:
         console.print(f"{row.case.name}: {row.ratio:.2f}, and at most {row.case.at_most} is asked for", style="red")
     too_much = large is not None and large["extra"] > EXTRA_MEMORY
     return 1 if missed or too_much else 0
+
+
+def _measured(bench: Bench, console: Console, *, only: str, quick: bool) -> list[Row]:
+    """Measure each case near and far, and print its row at once."""
+    rows = []
+    for case in CASES:
+        if only not in case.name:
+            continue
+        for is_far, pairs in ((False, case.pairs), (True, case.far_pairs)):
+            row = bench.measure(case, is_far=is_far, pairs=2 if quick else pairs)
+            rows.append(row)
+            if not is_far:
+                bench.count(row)
+            console.print("  ".join(row.cells()), style="dim", highlight=False)
+    return rows
 
 
 def _table(rows: list[Row]) -> Table:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import sites
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from local.certificates import KeyPair
 from local.deploy import Site, admin_url, change, notifications_url
 from local.emulator import ACCOUNT, ROOT, RunningEmulator
@@ -216,7 +216,7 @@ def expect(
     sync_registry = SyncRegistry.open(emulator.client("dynamodb", primary.region), outputs["SyncRegistryTable"])
     key = sites.report_key(secret(emulator, site, values["ReportTokenSecretArn"]))
     now = SYSTEM_CLOCK.now_ms()
-    sync_registry.sites.add(name=site.name, url=admin_url(emulator, site), key=key, now=now)
+    sync_registry.sites.add(name=site.name, url=admin_url(emulator, site), key=key, now_ms=now)
 
 
 def _make_secret(emulator: RunningEmulator, site: Site, name: str, document: Mapping[str, str]) -> str:

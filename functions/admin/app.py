@@ -21,7 +21,7 @@ from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from geosync.intake.settings import IntakeSettings
 from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -37,7 +37,7 @@ AWS_CALLS = Config(
 logger = observability.logger()
 
 
-class Site:
+class LogCursorSite:
     """What this function works with, made once per execution environment."""
 
     def __init__(self) -> None:
@@ -60,9 +60,9 @@ class Site:
 
 
 @cache
-def site() -> Site:
-    """Return the one Site of this execution environment."""
-    return Site()
+def site() -> LogCursorSite:
+    """Return the one site of this execution environment."""
+    return LogCursorSite()
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from geosync.oci.deadline import Deadline
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
 from geosync.working.worker import Worker
 from geosync.working.workplace import WorkOptions, Workplace
@@ -47,7 +47,7 @@ AWS_CALLS = Config(
 logger = observability.logger()
 
 
-class Site:
+class SyncSite:
     """What this function works with, made once per execution environment."""
 
     def __init__(self) -> None:
@@ -107,9 +107,9 @@ class Site:
 
 
 @cache
-def site() -> Site:
-    """Return the one Site of this execution environment."""
-    return Site()
+def site() -> SyncSite:
+    """Return the one site of this execution environment."""
+    return SyncSite()
 
 
 def _receive(record: SQSRecord) -> None:

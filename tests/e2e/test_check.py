@@ -237,7 +237,7 @@ def test_a_task_of_the_minute_that_fails_is_found(geosync: Geosync, primary: Sit
     known = expected.find("oregon")
     assert known is not None
     expected.remove("oregon")  # so that its reports are refused
-    with undone(lambda: expected.add(name="oregon", url=known.url, key=known.report_key, now=known.added_at)):
+    with undone(lambda: expected.add(name="oregon", url=known.url, key=known.report_key, now_ms=known.added_at)):
         found = problem(wiring.look_at_reconcile(site), "reconcile")
         assert found.text == "not done: report (ReportFailed)"
         assert "log" in (found.fix or "")

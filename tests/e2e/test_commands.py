@@ -30,7 +30,7 @@ from geosync.cli.main import main
 from geosync.cli.output import WIDTH_OF_A_PIPE
 from geosync.operating import deletions, sites
 from geosync.operating.dead_letters import DeadLetters
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 BAR = "━"
 RUBY_TIME = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{9} UTC \+00:00"
@@ -383,7 +383,7 @@ def sites_add(run: Run) -> None:
 @case("sites remove")
 def sites_remove(run: Run) -> None:
     expected, name = run.geosync.deployed(run.primary).sync_registry.sites, f"e2e-{run.site.name}-gone"
-    expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now=1)
+    expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now_ms=1)
     assert f"expects {name} no more" in run("sites", "remove", name, at=run.primary)
     assert expected.find(name) is None
 

@@ -18,7 +18,7 @@ from geosync.minute import recovery
 from geosync.operating import status
 
 WALK = CatalogueMessage().to_json()
-TIMING = replace(quick(settle=0.05, suspect=0.1), polls=(0.02,))
+TIMING = replace(quick(settle=0.05, suspect=0.1), polls_s=(0.02,))
 
 
 def now() -> int:

@@ -28,9 +28,9 @@ from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.registries import Registries
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
-from geosync.sync_registry.items import PARKED_DUE, Owed, Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.items import PARKED_DUE_MS, Owed, Row
 from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing, ms
 from geosync.syncing.reporting import Reporter
@@ -42,12 +42,12 @@ Access = Credentials | VendorAccess
 
 def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timing:
     """Short times, in seconds, but the template's lease, which no busy machine loses: a holder soon hears of news."""
-    times = Timing(settle=settle, suspect=suspect, deletion_delay=deletion_delay)
-    return replace(times, renewal=0.1, polls=tuple(seconds / 10 for seconds in times.polls))
+    times = Timing(settle_s=settle, suspect_s=suspect, deletion_delay_s=deletion_delay)
+    return replace(times, renewal_s=0.1, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
 
 
 TIMING = quick(settle=2.0, suspect=2.0)
-LIMITS = Limits(window=1.0)
+LIMITS = Limits(window_s=1.0)
 FIRST_TIME = 10**12
 """What is not less than this, in milliseconds, is a time, and no count."""
 _ids = itertools.count(1)
@@ -91,7 +91,7 @@ class Secondary:
     `probing`: what the secondary's registry does is asked, as in the function; else it is like Distribution.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have defaults; each test changes one
         self,
         primary: HasUrl,
         secondary: HasUrl,
@@ -120,7 +120,7 @@ class Secondary:
             accesses[1],
             deadline=self.deadline,
             writes=True,
-            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout),
+            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout_s),
         )
         self.registries = Registries(
             primary=reader,
@@ -209,7 +209,7 @@ class Secondary:
         """
         for key, item in list(self.store.table.items()):
             self.store.table[key] = {
-                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE else value
+                name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE_MS else value
                 for name, value in item.items()
             }
 

@@ -85,7 +85,7 @@ class ImageMaker:
 
     # ---- the kinds
 
-    def image(
+    def image(  # noqa: PLR0913 - the kinds of images; each test asks for one
         self,
         repository: str,
         tag: str | None = None,
@@ -122,7 +122,7 @@ class ImageMaker:
             document["subject"] = subject.descriptor
         return self.put(repository, tag, document)
 
-    def index(
+    def index(  # noqa: PLR0913 - as of image
         self,
         repository: str,
         tag: str | None = None,

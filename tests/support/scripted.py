@@ -137,17 +137,8 @@ class ScriptedServer:
             client.close()
 
     def _answer(self, wire: Wire, number: int) -> bool:
-        first, headers = split_head(wire.head())
-        method, target, _ = first.split(" ", 2)
-        left = int(headers.get("content-length", "0"))
-        body = bytearray()
-        try:
-            while left > len(body):
-                body += wire.read(left - len(body))
-        except (OSError, EOFError):
-            self.broken(Request(method=method, target=target, headers=headers, body=bytes(body), connection=number))
-            raise
-        request = Request(method=method, target=target, headers=headers, body=bytes(body), connection=number)
+        """Answer one request as the script says; False: the connection ends here."""
+        request = self._read(wire, number)
         with self._lock:
             self.requests.append(request)
         reply = self.script(request)
@@ -163,14 +154,32 @@ class ScriptedServer:
         elif length >= 0:
             lines.append(f"Content-Length: {length}")
         wire.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        body_out = reply.body if reply.cut is None else reply.body[: reply.cut]
-        if method != "HEAD":
-            if reply.chunked:
-                for start in range(0, len(body_out), 1000):
-                    part = body_out[start : start + 1000]
-                    wire.send(b"%x\r\n%s\r\n" % (len(part), part))
-                if reply.cut is None:
-                    wire.send(b"0\r\n\r\n")
-            else:
-                wire.send(body_out)
+        if request.method != "HEAD":
+            _send_body(wire, reply)
         return not (reply.close or reply.cut is not None or length < 0)
+
+    def _read(self, wire: Wire, number: int) -> Request:
+        """Read one request; of one that breaks off, `broken` hears."""
+        first, headers = split_head(wire.head())
+        method, target, _ = first.split(" ", 2)
+        left = int(headers.get("content-length", "0"))
+        body = bytearray()
+        try:
+            while left > len(body):
+                body += wire.read(left - len(body))
+        except (OSError, EOFError):
+            self.broken(Request(method=method, target=target, headers=headers, body=bytes(body), connection=number))
+            raise
+        return Request(method=method, target=target, headers=headers, body=bytes(body), connection=number)
+
+
+def _send_body(wire: Wire, reply: Reply) -> None:
+    body = reply.body if reply.cut is None else reply.body[: reply.cut]
+    if not reply.chunked:
+        wire.send(body)
+        return
+    for start in range(0, len(body), 1000):
+        part = body[start : start + 1000]
+        wire.send(b"%x\r\n%s\r\n" % (len(part), part))
+    if reply.cut is None:
+        wire.send(b"0\r\n\r\n")

@@ -156,7 +156,7 @@ def test_an_action_on_as_many_as_may_be_named_is_in_the_audit_log_with_each_of_t
         ("discard", {"ids": ["x"], "reason": "  "}, "reason"),
     ],
 )
-def test_what_is_not_understood_moves_nothing(  # noqa: PLR0917 - pytest gives them by name
+def test_what_is_not_understood_moves_nothing(
     site: Site, ask: Ask, letters: dict[str, str], path: str, body: dict[str, Any], word: str
 ) -> None:
     answer = ask.act(f"{ALL}/{path}", body)

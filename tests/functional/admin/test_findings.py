@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 from tests.functional.admin.parts import A, Ask, Site
+from tests.support.noted import note_finding
 
 from geosync.operating import deletions
-from geosync.sync_registry.site import breaker, findings
+from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.table.changes import Update
 
@@ -21,7 +22,7 @@ def found(site: Site, repository: str) -> str:
         repository=repository, found_at=1_700_000_000_000, of=3, missing=1, missing_names=("v2",), extra=1,
         extra_names=("mine",),
     )  # fmt: skip
-    findings.put(site.store, finding, None)
+    note_finding(site.store, finding, None)
     return f"{REPOSITORIES}/{site.id_of(repository)}"
 
 
@@ -43,7 +44,7 @@ def test_findings_can_be_asked_for_by_what_they_are(site: Site, ask: Ask) -> Non
     path = found(site, "group/a")
     for one in (only_missing, only_extra):
         site.synced(one.repository, v1=A)
-        findings.put(site.store, one, None)
+        note_finding(site.store, one, None)
 
     def names(**query: str) -> list[str]:
         return [one["name"] for one in ask("GET", FINDINGS, query=query).json["nodes"]]
@@ -63,8 +64,8 @@ def test_a_page_ends_after_so_many_that_do_not_fit_and_the_next_goes_on(
 ) -> None:
     monkeypatch.setattr(deletions, "EXAMINED", 3)
     for number in range(5):
-        findings.put(site.store, Finding(repository=f"a/{number}", found_at=1, extra=1, extra_names=("mine",)), None)
-    findings.put(site.store, Finding(repository="b", found_at=1, of=1, missing=1, missing_names=("v1",)), None)
+        note_finding(site.store, Finding(repository=f"a/{number}", found_at=1, extra=1, extra_names=("mine",)), None)
+    note_finding(site.store, Finding(repository="b", found_at=1, of=1, missing=1, missing_names=("v1",)), None)
     first = ask("GET", FINDINGS, query={"kind": "missing"}).json
     assert (first["nodes"], first["page_info"]["has_next_page"]) == ([], True)
     cursor = first["page_info"]["end_cursor"]
@@ -82,10 +83,10 @@ def test_what_an_operator_spoke_of_is_told_no_more_until_it_is_compared_again(si
     assert ask.act(f"{path}/keep", {"tags": ["v2"]}).status == 202
     assert ask("GET", FINDINGS).json["nodes"] == []
 
-    before = findings.get(site.store, "group/a")
+    before = site.registry.findings.get("group/a")
     assert before is not None
     assert (before.missing, before.extra) == (1, 1), "what the breaker counts stays as the comparison left it"
-    findings.put(site.store, replace(before, spoken_of=(), found_at=before.found_at + 1), before)
+    note_finding(site.store, replace(before, spoken_of=(), found_at=before.found_at + 1), before)
     (again,) = ask("GET", FINDINGS).json["nodes"]
     assert (again["missing"], again["extra"]) == (["v2"], ["mine"])
 

@@ -216,7 +216,7 @@ def test_resync_of_all_failed_marks_anew_what_failed_and_leaves_the_rest(site: S
         ("/api/v4/nothing", {}, 404, "openapi.json"),
     ],
 )
-def test_what_is_not_there_or_not_understood_is_named(  # noqa: PLR0917 - pytest gives them by name
+def test_what_is_not_there_or_not_understood_is_named(
     site: Site, ask: Ask, path: str, query: dict[str, str], status: int, word: str
 ) -> None:
     answer = ask("GET", path, query=query)

@@ -139,7 +139,7 @@ def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, as
         (STATUS | {"health": "x" * 20_000}, {}, 413, "bytes"),
     ],
 )
-def test_a_report_that_cannot_be_shown_is_not_kept(  # noqa: PLR0917 - pytest gives them by name
+def test_a_report_that_cannot_be_shown_is_not_kept(
     primary: Site, ask: Ask, status: dict[str, Any], more: dict[str, Any], code: int, word: str
 ) -> None:
     ask.act(ALL, OREGON)
@@ -149,7 +149,7 @@ def test_a_report_that_cannot_be_shown_is_not_kept(  # noqa: PLR0917 - pytest gi
 
 
 def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:
-    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now=now())
+    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now_ms=now())
     assert report(ask, STATUS).status == 409
 
 
@@ -183,7 +183,7 @@ def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask:
         (f"{ALL}/9", None, "DELETE", 404, "9"),
     ],
 )
-def test_what_is_no_other_site_cannot_be_expected_or_removed(  # noqa: PLR0917 - pytest gives them by name
+def test_what_is_no_other_site_cannot_be_expected_or_removed(  # noqa: PLR0913, PLR0917 - pytest gives them by name
     primary: Site, ask: Ask, path: str, body: Any, method: str, status: int, word: str
 ) -> None:
     answer = ask.act(path, body, method=method)

@@ -39,7 +39,7 @@ def walk(site: Site, **values: int) -> int:
     for number in range(50):
         repository = f"group/app-{number}"
         counts = {walks.COMPARED: 1, walks.TAGS: 4, walks.FOUND: 2, walks.SETTLED: 1}
-        table.write(walks.count(started_at, repository, counts, now=started_at))
+        table.write(walks.count(started_at, repository, counts, now_ms=started_at))
     return started_at
 
 

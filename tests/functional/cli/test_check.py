@@ -9,8 +9,8 @@ from tests.support.findings import problem, problems
 from geosync.cli.checks import sync
 from geosync.cli.site import AwsAccess, StackName
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import heartbeat
 from geosync.sync_registry.table.changes import Update
@@ -28,7 +28,7 @@ def beat(site: Site, arrived_at: int) -> None:
 
 
 def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
-    beat(secondary, wall_clock())
+    beat(secondary, SYSTEM_CLOCK.now_ms())
     site = found(secondary)
     assert problems([*sync.look_at_the_site(site), *sync.look_at_the_sweep(site), *sync.look_at_the_dlq(site)]) == set()
 
@@ -47,7 +47,7 @@ def test_a_pause_a_hold_and_a_parked_reference_are_problems_by_name(secondary: S
     registry.pause("storage")
     registry.hold("registry.example.com:443", reason="503")
     registry.fail(registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
-    beat(secondary, wall_clock())
+    beat(secondary, SYSTEM_CLOCK.now_ms())
     at_the_site = list(sync.look_at_the_site(found(secondary)))
     assert problem(at_the_site, "not_paused").fix == "geosync resume"
     assert "registry.example.com:443" in problem(at_the_site, "registries_answer").text
@@ -58,14 +58,14 @@ def test_a_pause_a_hold_and_a_parked_reference_are_problems_by_name(secondary: S
 @pytest.mark.parametrize(("ago", "said"), [(None, "no heartbeat"), (AN_HOUR, "60 min ago")])
 def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None, said: str) -> None:
     if ago is not None:
-        beat(secondary, wall_clock() - ago)
+        beat(secondary, SYSTEM_CLOCK.now_ms() - ago)
     fault = problem(sync.look_at_the_site(found(secondary)), "heartbeat")
     assert said in fault.text
     assert "check at the primary" in (fault.fix or "")
 
 
 def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     values = {"started_at": now, "touched_at": now, "repositories": 0, "failure": "dublin: GET /v2/_catalog: 401"}
     secondary.registry._store.write(Update(key=catalogue_item.KEY, set=values))
     fault = problem(sync.look_at_the_site(found(secondary)), "comparison")

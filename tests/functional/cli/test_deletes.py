@@ -7,12 +7,11 @@ import json
 import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
+from tests.support.noted import note_finding
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
-from geosync.sync_registry.registry import wall_clock
-from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.table.dynamodb import DynamoStore
@@ -24,7 +23,7 @@ def store(secondary: Site) -> DynamoStore:
 
 
 def note(store: DynamoStore, finding: Finding) -> None:
-    findings.put(store, finding, None)
+    note_finding(store, finding, None)
 
 
 def sent(site: Site) -> list[WorkMessage]:
@@ -33,9 +32,9 @@ def sent(site: Site) -> list[WorkMessage]:
 
 def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoStore) -> None:
     assert "not suspended" in secondary.run("deletes", "status").output
-    Breaker(store, Limits(), SYSTEM_CLOCK).found_missing("group/app", new=3, missing=3, of=4)
+    Breaker(store, Limits(), SYSTEM_CLOCK).count_missing("group/app", new=3, missing=3, of=4)
     names = ("v1", "v2", "v3")
-    note(store, Finding(repository="group/app", found_at=wall_clock(), of=4, missing=3, missing_names=names))
+    note(store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), of=4, missing=3, missing_names=names))
 
     answer = secondary.run("deletes", "status")
 
@@ -49,14 +48,16 @@ def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoSt
 
     assert "removes what was found missing" in secondary.run("deletes", "resume").output
     assert secondary.run("deletes", "status").exit_code == 0
-    assert breaker.read(store).accepted_at > 0
+    assert Breaker(store, Limits(), SYSTEM_CLOCK).state().accepted_at > 0
     assert "nothing was suspended" in secondary.run("deletes", "resume").output
 
 
 def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) -> None:
     assert secondary.run("extras", "list").exit_code == 0
-    note(store, Finding(repository="group/app", found_at=wall_clock(), extra=70, extra_names=("old", "[red]er")))
-    note(store, Finding(repository="group/missing", found_at=wall_clock(), missing=1, missing_names=("v1",)))
+    note(
+        store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), extra=70, extra_names=("old", "[red]er"))
+    )
+    note(store, Finding(repository="group/missing", found_at=SYSTEM_CLOCK.now_ms(), missing=1, missing_names=("v1",)))
 
     answer = secondary.run("extras", "list")
 

@@ -25,9 +25,9 @@ from geosync.cli.failover import quiet_update, stack_update
 from geosync.cli.main import main
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import UpdateRefused
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.site import holds
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
@@ -446,7 +446,7 @@ def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
 
 
 def test_a_primary_that_is_alive_is_pointed_out(secondary: Site, cloudformation: CloudFormation) -> None:
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     secondary.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
     said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
     assert "dublin was alive 0 s ago" in said.output

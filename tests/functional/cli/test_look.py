@@ -11,9 +11,9 @@ import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.event_log import hour_of
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.transitions.marks import Mark
 
 A = "sha256:" + "a" * 64
@@ -96,7 +96,7 @@ def event_log(secondary: Site, events_table: str) -> Any:
     dynamodb = boto3.client("dynamodb", region_name=REGION)
 
     def put(hour: str = "", **texts: str) -> None:
-        now = wall_clock()
+        now = SYSTEM_CLOCK.now_ms()
         item = {name: {"S": text} for name, text in texts.items()}
         item |= {"hour": {"S": hour + hour_of(now)}, "received_at": {"N": str(now)}}
         dynamodb.put_item(TableName=events_table, Item=item)

@@ -12,7 +12,7 @@ from functions.log_cursor import app
 
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
 

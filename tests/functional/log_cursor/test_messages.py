@@ -221,7 +221,7 @@ def test_a_knock_that_fails_sends_nothing_back_and_the_sweep_finds_it(site: Site
     def lost(*_: Any, **__: Any) -> bool:
         raise EndpointConnectionError(endpoint_url="dynamodb")
 
-    aws.setattr("geosync.sync_registry.registry.SyncRegistry.tell", lost)
+    aws.setattr("geosync.sync_registry.sync_registry.SyncRegistry.tell", lost)
     assert handle(push("group/app")) == DONE
     assert site.registry.due_repositories() == ["group/app"]
 

@@ -318,11 +318,11 @@ def test_the_sample_request_carries_the_sample_envelope() -> None:
 def test_the_newest_event_of_the_log_is_found_by_the_hour(aws: Site, post: Post) -> None:
     now = int(time.time() * 1000)
     dynamodb = boto3.client("dynamodb")
-    assert event_log.last(dynamodb, "events", now=now) is None
+    assert event_log.last(dynamodb, "events", now_ms=now) is None
     for number, name in enumerate(("older", "newer")):
         post(sample(TAG) | {"id": name})
         time.sleep(0.002 * (1 - number))
     post(sample(TAG) | {"id": "odd", "action": "strange"})
-    found = event_log.last(dynamodb, "events", now=now + 3_600_000)
+    found = event_log.last(dynamodb, "events", now_ms=now + 3_600_000)
     assert found is not None
     assert found.id == "newer"

@@ -13,7 +13,7 @@ import boto3
 from functions.reconcile import app
 
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
 

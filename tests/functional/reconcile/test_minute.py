@@ -12,10 +12,11 @@ from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
 from tests.support.filled import fill
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
 from geosync.operating import status
-from geosync.sync_registry.registry import SyncRegistry, wall_clock
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
@@ -247,7 +248,7 @@ def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: 
     fill(site.dynamodb, TABLE, before)
     queries: list[str] = []
     site.dynamodb.meta.events.register("before-call.dynamodb.*", lambda model, params, **_: queries.append(model.name))
-    asked = ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=wall_clock())
+    asked = ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms())
     assert asked == MOST
     assert queries == ["Query"] * 8
 
@@ -256,7 +257,7 @@ def test_verification_waits_while_others_do(site: Site) -> None:
     site.sync("group/app")
     for number in range(BUSY):
         site.sqs.send_message(QueueUrl=site.work_url, MessageBody=str(number))
-    assert ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=wall_clock()) == 0
+    assert ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms()) == 0
 
 
 # ── each for itself ──

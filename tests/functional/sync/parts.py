@@ -15,7 +15,7 @@ from local.registries import RunningRegistry
 from tests.support.images import ImageMaker, Made
 
 from geosync.sync_registry.items import Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.dynamodb import DynamoStore
 

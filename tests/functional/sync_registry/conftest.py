@@ -11,7 +11,7 @@ from moto import mock_aws
 from tests.support.clock import FakeClock
 from tests.support.filled import fill
 
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.changes import Store
 from geosync.sync_registry.table.dynamodb import DynamoStore

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.support.noted import note_finding
 
 from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.site import breaker, findings, listing
 from geosync.sync_registry.site.breaker import Breaker, Limits
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Finding, Findings
+from geosync.sync_registry.site.listing import Listing
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store
 
 
 @pytest.fixture
 def counted(store: Store, clock: FakeClock) -> Breaker:
-    return Breaker(store, Limits(share=0.5, tags=5, window=60), clock)
+    return Breaker(store, Limits(share=0.5, tags=5, window_s=60), clock)
 
 
 def finding(repository: str, missing: int, of: int = 10) -> Finding:
@@ -26,22 +27,22 @@ def finding(repository: str, missing: int, of: int = 10) -> Finding:
 
 
 def test_a_share_of_a_repository_suspends(counted: Breaker) -> None:
-    counted.found_missing("app", new=2, missing=2, of=4)
+    counted.count_missing("app", new=2, missing=2, of=4)
     assert not counted.state().suspended
-    counted.found_missing("app", new=1, missing=3, of=4)
+    counted.count_missing("app", new=1, missing=3, of=4)
     assert counted.state().reason == "3 of the 4 tags of app are missing at the primary"
 
 
 def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeClock) -> None:
-    counted.found_missing("a", new=3, missing=3, of=10)
+    counted.count_missing("a", new=3, missing=3, of=10)
     clock.pass_(61)
-    counted.found_missing("b", new=3, missing=3, of=10)
+    counted.count_missing("b", new=3, missing=3, of=10)
     assert not counted.state().suspended
-    counted.found_missing("c", new=3, missing=3, of=10)
+    counted.count_missing("c", new=3, missing=3, of=10)
     assert counted.state().reason == "6 tags were found missing at the primary within 60 s, last in c"
     since = counted.state().suspended_at
     clock.pass_(1)
-    counted.found_missing("d", new=9, missing=9, of=10)
+    counted.count_missing("d", new=9, missing=9, of=10)
     assert counted.state().suspended_at == since, "the first reason is kept"
 
 
@@ -52,27 +53,27 @@ def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
     assert not counted.may_remove(missed, counted.state())
     clock.pass_(60)
     assert counted.may_remove(missed, counted.state())
-    counted.found_missing("app", new=9, missing=9, of=9)
+    counted.count_missing("app", new=9, missing=9, of=9)
     assert not counted.may_remove(missed, counted.state())
-    assert breaker.resume(store, now=clock.now)
+    assert Breaker(store, Limits(), clock).resume()
     assert counted.may_remove(clock.now, counted.state())
     clock.pass_(1)
     assert not counted.may_remove(clock.now, counted.state())
 
 
 def test_a_suspension_is_lifted_when_few_enough_are_missing(counted: Breaker, store: Store) -> None:
-    counted.found_missing("a", new=6, missing=6, of=6)
+    counted.count_missing("a", new=6, missing=6, of=6)
     for one in (finding("a", 6, 6), finding("b", 2), finding("c", 3)):
-        findings.put(store, one, None)
-    counted.fewer_missing()
+        note_finding(store, one, None)
+    counted.resume_if_back()
     assert counted.state().suspended
-    findings.put(store, finding("a", 1), finding("a", 6, 6))
-    counted.fewer_missing()
+    note_finding(store, finding("a", 1), finding("a", 6, 6))
+    counted.resume_if_back()
     assert counted.state().suspended, "six are missing in all"
-    findings.put(store, finding("c", 0), finding("c", 3))
-    counted.fewer_missing()
+    note_finding(store, finding("c", 0), finding("c", 3))
+    counted.resume_if_back()
     assert not counted.state().suspended
-    assert [one.repository for one in findings.missing(store, limit=9)] == ["a", "b"]
+    assert [one.repository for one in Findings(store).missing(limit=9)] == ["a", "b"]
 
 
 def test_a_repository_is_forgotten_whole_and_no_other(
@@ -87,16 +88,16 @@ def test_a_repository_is_forgotten_whole_and_no_other(
             registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
             registry.mark(name, Reference.tag(f"owed{number}"))
         registry.release(lease)
-        findings.put(store, finding(name, 1), None)
+        note_finding(store, finding(name, 1), None)
     selection = Selection.parse(exclude_repositories="group/app")
 
     walked = Rows(registry, selection, check=lambda: None).walk(0, settled_at_ms=0)
 
     assert walked.forgotten == 1
-    assert listing.names(store, limit=9) == ["group/app2"]
+    assert Listing(store).names(limit=9) == ["group/app2"]
     assert registry.row("group/app") is None
     assert not registry.owed("group/app")
     assert not registry.seen_tags("group/app", limit=9)
     assert len(registry.owed("group/app2")) == len(registry.seen_tags("group/app2", limit=9)) == 5
-    assert [one.repository for one in findings.page(store, limit=9)] == ["group/app2"]
+    assert [one.repository for one in Findings(store).page(limit=9)] == ["group/app2"]
     assert (store.get(Key(SITE, "counter#rows")) or {})["value"] == 1

@@ -19,7 +19,7 @@ from tests.support.filled import fill
 from geosync.errors import Contended
 from geosync.operating import status
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Change, Check, Key, Update
 from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES_S, DynamoStore
 from geosync.sync_registry.table.memory import MemoryStore

@@ -12,7 +12,7 @@ from tests.support.clock import START, FakeClock
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.transitions.marks import Mark
 

@@ -9,7 +9,7 @@ from tests.support.clock import FakeClock
 
 from geosync.errors import LeaseLost
 from geosync.sync_registry.items import Lease, Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
 
@@ -65,7 +65,7 @@ def test_a_holder_that_lost_its_lease_leaves_nothing_and_takes_nothing(
 ) -> None:
     registry.release(acquire(registry), [MARK])
     dead = acquire(registry)
-    clock.pass_(registry.timing.lease + 1)
+    clock.pass_(registry.timing.lease_s + 1)
     alive = acquire(registry)
     for attempt in (
         lambda: registry.uploads.take(dead),
@@ -82,7 +82,7 @@ def test_what_a_dead_holder_had_taken_is_gone(registry: SyncRegistry, clock: Fak
     registry.release(acquire(registry), [UPLOAD])
     dead = acquire(registry)
     assert registry.uploads.take(dead) == [UPLOAD]
-    clock.pass_(registry.timing.lease + 1)
+    clock.pass_(registry.timing.lease_s + 1)
     assert registry.uploads.take(acquire(registry)) == []
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -20,7 +19,6 @@ from tests.support.proxy import Status
 
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, SYNCED, Reference
-from geosync.sync_registry.site import breaker, findings
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.transitions.marks import Mark
@@ -37,7 +35,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=WINDOW))
+    one = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=WINDOW))
     yield one
     one.close()
 
@@ -60,7 +58,7 @@ def compare(secondary: Secondary, repository: str, *, if_absent: str | None = No
     secondary.receive(whole.to_json())
     secondary.sweep_until(lambda: not secondary.owed(repository))
     secondary.have_passed(WINDOW)
-    return findings.get(secondary.store, repository)
+    return secondary.registry.findings.get(repository)
 
 
 def digests(secondary: Secondary, images: dict[str, Made]) -> dict[str, str | None]:
@@ -85,7 +83,7 @@ def test_a_lost_delete_is_carried_out_by_the_second_comparison_that_misses_it(
     assert found is not None
     assert (found.missing, found.missing_names, found.of) == (1, ("v1",), 3)
     assert digests(secondary, images) == here(images)
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
     found = compare(secondary, repository)
 
@@ -97,7 +95,7 @@ def test_a_lost_delete_is_carried_out_by_the_second_comparison_that_misses_it(
 def test_two_comparisons_within_the_window_remove_nothing(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=600))
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=600))
     images = fill(secondary, make, repository, 3)
     make.delete(images["v1"])
 
@@ -160,11 +158,11 @@ def test_a_primary_on_an_empty_disk_takes_nothing_with_it_and_it_shows_why(
         assert digests(secondary, images[name]) == here(images[name])
         assert secondary.row(name).missing_on_primary
     assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
-    state = breaker.read(secondary.store)
+    state = secondary.registry.breaker.state()
     assert state.suspended
     assert state.reason == f"1 of the 1 tags of {repositories[0]} are missing at the primary"
-    assert [one.missing for one in findings.missing(secondary.store, limit=9)] == [1, 2, 3]
-    assert all(one.gone for one in findings.page(secondary.store, limit=9))
+    assert [one.missing for one in secondary.registry.findings.missing(limit=9)] == [1, 2, 3]
+    assert all(one.gone for one in secondary.registry.findings.page(limit=9))
 
 
 def test_what_comes_back_lifts_the_suspension(
@@ -175,12 +173,12 @@ def test_what_comes_back_lifts_the_suspension(
     shutil.copytree(disk, disk.parent / "backup")
     empty(primary)
     compare(secondary, repository)
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
     (disk.parent / "backup").rename(disk)
 
     assert compare(secondary, repository) is None
 
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
     assert not secondary.row(repository).missing_on_primary
     assert digests(secondary, images) == here(images)
 
@@ -195,17 +193,17 @@ def test_what_an_operator_accepts_is_removed_by_the_next_comparison(
     compare(secondary, repository)
     assert digests(secondary, images) == here(images)
 
-    assert breaker.resume(secondary.store, now=time.time_ns() // 1_000_000)
+    assert secondary.registry.breaker.resume()
     compare(secondary, repository)
 
     assert digests(secondary, images) == {"v0": None, "v1": None, "v2": images["v2"].digest}
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
 
 def test_too_many_of_a_site_within_the_window_suspend_too(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(tags=2, window=60))
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(tags=2, window_s=60))
     repositories = [f"{repository}-{number}" for number in range(3)]
     for name in repositories:
         make.delete(fill(secondary, make, name, 3)["v1"])
@@ -213,10 +211,12 @@ def test_too_many_of_a_site_within_the_window_suspend_too(
     suspended = []
     for name in repositories:
         compare(secondary, name)
-        suspended.append(breaker.read(secondary.store).suspended)
+        suspended.append(secondary.registry.breaker.state().suspended)
 
     assert suspended == [False, False, True]
-    assert str(breaker.read(secondary.store).reason).startswith("3 tags were found missing at the primary within 60 s")
+    assert str(secondary.registry.breaker.state().reason).startswith(
+        "3 tags were found missing at the primary within 60 s"
+    )
     secondary.close()
 
 
@@ -227,7 +227,7 @@ def test_an_announced_delete_goes_on_while_comparisons_are_suspended(
     for tag in ("v0", "v1"):
         make.delete(images[tag])
     compare(secondary, repository)
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
 
     secondary.receive(event("deleted", repository, tag="v1"))
     secondary.sweep_until(lambda: not secondary.owed(repository))
@@ -238,7 +238,7 @@ def test_an_announced_delete_goes_on_while_comparisons_are_suspended(
 def test_under_the_policy_keep_what_is_missing_is_told_and_stays(
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window=WINDOW), removals=False)
+    secondary = Secondary(primary, second_registry, timing=QUICK, limits=Limits(window_s=WINDOW), removals=False)
     images = fill(secondary, make, repository, 3)
     make.delete(images["v1"])
 
@@ -248,7 +248,7 @@ def test_under_the_policy_keep_what_is_missing_is_told_and_stays(
     assert found is not None
     assert found.missing_names == ("v1",)
     assert digests(secondary, images) == here(images)
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
     secondary.close()
 
 
@@ -264,7 +264,7 @@ def test_a_deleted_repository_goes_when_its_registry_announces_it(
 
     assert set(digests(secondary, images).values()) == {None}
     assert secondary.row(repository).missing_on_primary
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
 
 # ---------------------------------------------------------------------------------------------- listings that fail
@@ -280,7 +280,7 @@ def test_a_listing_that_fails_is_never_no_tags(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert [owed.reference.kind for owed in secondary.owed(repository)] == ["repository"]
     assert digests(secondary, images) == here(images)
     secondary.primary_proxy.reset()
@@ -306,8 +306,8 @@ def test_a_listing_that_breaks_off_in_the_middle_of_its_pages_makes_nothing_miss
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
-    assert not breaker.read(secondary.store).suspended
+    assert secondary.registry.findings.get(repository) is None
+    assert not secondary.registry.breaker.state().suspended
     assert digests(secondary, images) == here(images)
 
 
@@ -322,7 +322,7 @@ def test_a_look_that_fails_makes_nothing_missing(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert digests(secondary, images) == here(images)
 
 
@@ -403,7 +403,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
     delayed = quick(settle=0.3, suspect=0.5, deletion_delay=600)
-    secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window=WINDOW))
+    secondary = Secondary(primary, second_registry, timing=delayed, limits=Limits(window_s=WINDOW))
     images = fill(secondary, make, repository, 3)
     for tag in ("v0", "v1"):
         make.delete(images[tag])
@@ -415,7 +415,7 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     assert digests(secondary, images) == here(images)
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
-    found = findings.get(secondary.store, repository)
+    found = secondary.registry.findings.get(repository)
     assert found is not None
     assert found.extra_names == ("v1",)
     secondary.close()

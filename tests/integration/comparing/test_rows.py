@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,7 +18,6 @@ from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import SITE, SYNCED, Reference
-from geosync.sync_registry.site import breaker, findings, listing
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 
@@ -33,7 +31,7 @@ def primary(start_registry: StartRegistry) -> Place:
 
 @pytest.fixture
 def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
-    one = Secondary(primary, second_registry, timing=quick(settle=0.3, suspect=0.3), limits=Limits(window=WINDOW))
+    one = Secondary(primary, second_registry, timing=quick(settle=0.3, suspect=0.3), limits=Limits(window_s=WINDOW))
     yield one
     one.close()
 
@@ -78,7 +76,7 @@ def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_second
     walk(secondary)
 
     assert left_of(secondary, repository) == []
-    assert listing.names(secondary.store, limit=9) == others
+    assert secondary.registry.listing.names(limit=9) == others
     assert counted(secondary) == 2
     assert secondary.digest(repository, "v0") == secondary.digest(repository, "v11") == image.digest
     assert {secondary.row(name).state for name in others} == {SYNCED}
@@ -141,16 +139,16 @@ def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
     assert secondary.row(repository).missing_on_primary
     assert not secondary.row(stays.repository).missing_on_primary
     assert secondary.digest(repository, "v1") == made.digest
-    assert breaker.read(secondary.store).suspended
+    assert secondary.registry.breaker.state().suspended
 
-    breaker.resume(secondary.store, now=time.time_ns() // 1_000_000)
+    secondary.registry.breaker.resume()
     walk(secondary)
     assert secondary.digest(repository, "v1") is None
 
     walk(secondary)
     walk(secondary)
     assert secondary.registry.row(repository) is None
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert secondary.digest(stays.repository, "v1") == stays.digest
 
 
@@ -166,5 +164,5 @@ def test_a_repository_is_never_gone_because_a_listing_failed(
     secondary.sweep()
 
     assert not secondary.row(repository).missing_on_primary
-    assert findings.get(secondary.store, repository) is None
+    assert secondary.registry.findings.get(repository) is None
     assert secondary.digest(repository, "v1") == made.digest

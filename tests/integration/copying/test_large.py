@@ -26,7 +26,7 @@ from geosync.oci.uploads import UploadLimits
 from geosync.pair.pace import ASSUMED
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.uploads import UPLOAD_PREFIX, KeptUpload
@@ -193,7 +193,7 @@ def test_an_upload_is_not_gone_on_with_after_a_take_over(
     chunked: Secondary, plain_registry: Place, repository: str
 ) -> None:
     made, left = leave_under_way(chunked, plain_registry, repository)
-    short = SyncRegistry(chunked.store, timing=Timing.scaled_to(1.0, settle=2.0, suspect=2.0))
+    short = SyncRegistry(chunked.store, timing=Timing.scaled_to(1.0, settle_s=2.0, suspect_s=2.0))
     dying = short.acquire(repository)
     assert dying is not None
     assert chunked.registry.uploads.take(dying) == [left]  # and then it died

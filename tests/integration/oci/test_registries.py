@@ -126,7 +126,7 @@ def test_a_warm_client_sends_no_token_request_and_no_ping(
 
 
 @pytest.mark.parametrize("with_certificate", [False, True], ids=["kid", "x5c"])
-def test_a_token_of_our_own_opens_the_registry_at_the_first_request(  # noqa: PLR0917 - fixtures
+def test_a_token_of_our_own_opens_the_registry_at_the_first_request(  # noqa: PLR0913, PLR0917 - fixtures
     token_registry: Place,
     token_service: TokenService,
     registry_key: RegistryKey,

@@ -12,7 +12,6 @@ from tests.integration.secondary import Secondary, event, pushed, quick
 from tests.support.images import ImageMaker
 
 from geosync.messages.geo_event import RENAME_VERSION, GeoEvent
-from geosync.sync_registry.site import breaker
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def test_the_new_name_is_mounted_from_the_old_one_and_the_old_one_goes(
     assert secondary.digest(f"{former}/part/two", "v2") is None
     assert secondary.digest(sibling.repository, "v1") == sibling.digest
     assert secondary.row(former).missing_on_primary
-    assert not breaker.read(secondary.store).suspended
+    assert not secondary.registry.breaker.state().suspended
 
 
 def test_a_rename_that_the_primary_does_not_bear_out_removes_nothing(

@@ -116,7 +116,7 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
         primary.maker(seed) as make,
         # The breaker is another test's: a day of so few tags loses too many of them at once.
         closing(
-            Secondary(primary, second_registry, timing=timing, limits=Limits(share=1.0, window=WINDOW))
+            Secondary(primary, second_registry, timing=timing, limits=Limits(share=1.0, window_s=WINDOW))
         ) as secondary,
         ThreadPoolExecutor(INVOCATIONS) as invocations,
     ):

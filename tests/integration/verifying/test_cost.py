@@ -14,12 +14,12 @@ from tests.support.ahead_clock import AheadClock
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import ROW, SYNCED, Reference, Seen
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.table.changes import Key
-from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS
 from geosync.syncing.reporting import Reporter
 from geosync.verifying import known_tags, place
 from geosync.verifying.context import VerificationContext
@@ -63,7 +63,7 @@ def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -
         manifest = secondary.registries.primary.get_manifest(repository, name)
         assert manifest is not None
         secondary.registries.secondary.put_manifest(repository, name, manifest)
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     seen = Seen(digest=made.digest, looked_at=now, seen_at=now)
     assert len(secondary.registry.record(lease, [(Reference.tag(name), seen) for name in names])) == len(names)
     assert secondary.registry.finish(lease)
@@ -116,7 +116,7 @@ def test_a_day_s_requests_bound_a_repository_and_the_next_day_goes_on_where_it_s
         row = secondary.store.get(Key(repository, ROW))
         assert row is not None
         cursors.append((row["verification_phase"], row["verification_cursor"]))
-        clock.ahead += DAY
+        clock.ahead += DAY_MS
     else:
         raise AssertionError(f"never done: {cursors}")
 
@@ -174,7 +174,7 @@ def test_the_sample_is_bounded_by_the_site_s_bytes_of_the_day(
     )
     assert min(sizes) <= read <= limit
 
-    clock.ahead += DAY
+    clock.ahead += DAY_MS
     before = secondary.secondary_proxy.counts()["GET", "blob"]
     assert one.verify(repository, asked=True).ending is VerificationEnding.VERIFIED
     assert secondary.secondary_proxy.counts()["GET", "blob"] > before, "another day"
@@ -195,7 +195,7 @@ def test_a_run_that_died_is_taken_over_and_writes_nothing_should_it_live(
 ) -> None:
     tagged(secondary, make, repository, 3)
     other = AheadClock()
-    other.ahead = ABANDONED_AFTER + 1
+    other.ahead = ABANDONED_AFTER_MS + 1
     endings = []
 
     def take_over() -> None:
@@ -218,7 +218,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
         Call(method="GET", kind="tags", before=lambda: taken.append(secondary.registry.acquire(repository)))
     )
 
-    result = verifier(secondary, clock, interval=3600).verify(repository)
+    result = verifier(secondary, clock, interval_s=3600).verify(repository)
 
     assert result.ending is VerificationEnding.VERIFIED
     (lease,) = taken
@@ -230,7 +230,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
     free = secondary.store.get(Key(repository, ROW))
     assert free is not None
     assert free["verification_state"] == "2"
-    assert free["due"] == free["verification_due"] > wall_clock() + 3_000_000
+    assert free["due"] == free["verification_due"] > SYSTEM_CLOCK.now_ms() + 3_000_000
 
 
 def test_a_blob_of_many_megabytes_is_read_back_in_flat_memory(

@@ -12,20 +12,20 @@ from tests.integration.verifying.conftest import TIMING, Breakable
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call, Status
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import VerifyMessage
 from geosync.sync_registry.items import FAILED, ROW, SYNCED, Row
-from geosync.sync_registry.registry import wall_clock
 from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.verifying.checksum import checksum
 from geosync.verifying.choose import MOST
 from geosync.verifying.counts import verification_counts
 
-SETTLED = TIMING.settle + 0.05
+SETTLED = TIMING.settle_s + 0.05
 
 
 def verify(secondary: Secondary, repository: str, *, asked: bool = False) -> Row:
-    asked_at = wall_clock() if asked else None
+    asked_at = SYSTEM_CLOCK.now_ms() if asked else None
     secondary.receive(VerifyMessage(repository=repository, asked_at=asked_at).to_json())
     return secondary.row(repository)
 
@@ -34,7 +34,7 @@ def verify_until(secondary: Secondary, repository: str, *states: str, seconds: f
     """Do what reconcile and the queues do, verification only, until the row is in one of the states."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for due in secondary.registry.verification.due(now_ms=wall_clock(), limit=MOST):
+        for due in secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
             secondary.receive(VerifyMessage(repository=due).to_json())
         row = secondary.row(repository)
         if row.verification_state in states:
@@ -72,8 +72,10 @@ def test_what_is_equal_is_verified_with_gitlabs_checksum(
     assert row.verification_started_at is not None
     assert (row.checksum_mismatch, row.verification_failure, row.verification_retry_count) == (False, None, 0)
     assert verification_counts(secondary.registry).verified == 1
-    assert not secondary.registry.verification.due(now_ms=wall_clock(), limit=MOST)
-    assert secondary.registry.verification.due(now_ms=wall_clock() + 8 * 86_400_000, limit=MOST) == [repository]
+    assert not secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST)
+    assert secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms() + 8 * 86_400_000, limit=MOST) == [
+        repository
+    ]
 
 
 @pytest.mark.parametrize("kind", ["image", "index", "nested", "cache", "artifact", "schema1-less", "at-a-url-too"])

@@ -10,9 +10,9 @@ from tests.support.clock import START, FakeClock
 from geosync.operating import status
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.overview import Pause
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
@@ -92,7 +92,7 @@ def test_everybody_at_work_is_counted_however_much_is_owed(
         assert registry.acquire(name) is not None
     found = status.read(registry, most=2, clock=clock)
     assert (found.more_owed, found.worked_on) == (True, 3)
-    assert registry.owed_index.leased(now=clock.now) == held
+    assert registry.owed_index.leased(now_ms=clock.now) == held
 
 
 def test_a_comparison_that_goes_on_is_no_debt_once_the_first_is_complete(

@@ -19,9 +19,8 @@ from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
@@ -108,7 +107,7 @@ class Site:
         return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
 
     def extras(self) -> tuple[str, ...]:
-        found = findings.get(self.store, REPOSITORY)
+        found = self.registry.findings.get(REPOSITORY)
         return found.extra_names if found is not None else ()
 
 

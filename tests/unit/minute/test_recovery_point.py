@@ -15,9 +15,9 @@ from geosync.minute import recovery as reconcile
 from geosync.operating import status
 from geosync.operating.status import Status
 from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
@@ -259,7 +259,7 @@ def walk(secondary: Secondary, repositories: int = 1) -> int:
 
 
 def compare(secondary: Secondary, started_at: int, repository: str = "team/app") -> None:
-    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now=secondary.clock.now))
+    secondary.store.write(walks.count(started_at, repository, {walks.COMPARED: 1}, now_ms=secondary.clock.now))
 
 
 def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:

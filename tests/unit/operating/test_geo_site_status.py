@@ -7,10 +7,10 @@ from tests.support.clock import FakeClock
 
 from geosync.messages.event_log import LastEvent
 from geosync.operating import status
-from geosync.operating.geo_site_status import UNHEALTHY_AFTER, geo_site_status, percentage
+from geosync.operating.geo_site_status import UNHEALTHY_AFTER_MS, geo_site_status, percentage
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import minute
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.counts import VerificationCounts
@@ -82,7 +82,7 @@ def test_it_has_gitlab_s_fields_and_counts_repositories(store: MemoryStore) -> N
 
 
 def test_it_is_unhealthy_when_the_minute_is_not_had(store: MemoryStore) -> None:
-    late = geo_site_status(read(store, NOW + UNHEALTHY_AFTER + 1), role="secondary")
+    late = geo_site_status(read(store, NOW + UNHEALTHY_AFTER_MS + 1), role="secondary")
     assert (late["healthy"], late["health_status"]) == (False, "Unhealthy")
     assert "10 minutes" in str(late["health"])
     never = geo_site_status(read(MemoryStore()), role="secondary")

@@ -2,7 +2,7 @@
 
 from geosync.sync_registry.decisions import Discharge, Look, next_step
 from geosync.sync_registry.items import ABSENT, MISSING, Lease, Owed, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 

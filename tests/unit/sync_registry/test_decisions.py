@@ -57,7 +57,7 @@ def seen(digest: str, at: int) -> Seen:
 LONG_AGO = MARKED - 3_600_000
 
 
-def step(
+def step(  # noqa: PLR0913 - those of next_step
     what: Owed,
     primary: tuple[str | None, int],
     secondary: tuple[str | None, int] | None = None,
@@ -185,7 +185,7 @@ def test_a_deletion_that_shows_is_not_polled_for() -> None:
 
 
 def test_the_deletion_delay_comes_on_top() -> None:
-    slow = Timing(deletion_delay=600)
+    slow = Timing(deletion_delay_s=600)
     ours = owed(ABSENT, seen=seen(A, LONG_AGO))
     assert step(ours, (None, SETTLED), timing=slow) == Postpone(SETTLED + 600_000)
     assert step(ours, (None, SETTLED + 600_000), timing=slow) == LookAtSecondary()
@@ -234,7 +234,7 @@ def test_an_adopted_tag_is_ours_whatever_it_is() -> None:
 
 @pytest.mark.parametrize("said", [(KEEP,), (KEEP, ADOPT), (KEEP, MISSING)])
 def test_a_tag_that_is_kept_stays_whatever_else_was_said_and_is_forgotten(said: tuple[str, ...]) -> None:
-    slow = Timing(deletion_delay=600)
+    slow = Timing(deletion_delay_s=600)
     kept = owed(ABSENT, seen=seen(A, LONG_AGO), if_absent=said)
     assert step(kept, (None, SETTLED - 1), timing=slow) == Postpone(SETTLED), "the delay is not waited for"
     assert step(kept, (None, SETTLED), timing=slow) == Discharge(None)

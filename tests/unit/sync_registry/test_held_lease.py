@@ -10,11 +10,11 @@ import pytest
 from geosync.errors import LeaseLost
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(0.6, settle=1.0, suspect=1.0)  # renewed every 0.05 s
+TIMING = Timing.scaled_to(0.6, settle_s=1.0, suspect_s=1.0)  # renewed every 0.05 s
 REPOSITORY = "group/app"
 
 
@@ -33,7 +33,7 @@ class Hand:
 def test_a_lease_lives_on_while_it_is_held() -> None:
     hand = Hand()
     with hand.held:
-        time.sleep(2 * TIMING.lease)
+        time.sleep(2 * TIMING.lease_s)
         assert hand.registry.acquire(REPOSITORY) is None
         hand.held.check_tag_write()
     assert not hand.lost
@@ -44,7 +44,7 @@ def test_references_that_come_in_are_heard_of() -> None:
     with hand.held:
         hand.registry.mark(REPOSITORY, Reference.tag("v1"))
         assert hand.registry.knock(REPOSITORY) is None
-        assert hand.moved.wait(10 * TIMING.renewal)
+        assert hand.moved.wait(10 * TIMING.renewal_s)
 
 
 def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
@@ -52,7 +52,7 @@ def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
     with hand.held:
         hand.registry.release(hand.held.lease)
         assert hand.registry.acquire(REPOSITORY) is not None
-        time.sleep(4 * TIMING.renewal)
+        time.sleep(4 * TIMING.renewal_s)
         with pytest.raises(LeaseLost):
             hand.held.check_tag_write()
     assert len(hand.lost) == 1
@@ -64,13 +64,13 @@ def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.
 
     def slow(lease: Lease, leaving: object = ()) -> bool:
         finished = finish(lease)
-        time.sleep(4 * TIMING.renewal)
+        time.sleep(4 * TIMING.renewal_s)
         return finished
 
     monkeypatch.setattr(hand.registry, "finish", slow)
     with hand.held:
         assert hand.held.finish(hand.held.lease)
-        time.sleep(2 * TIMING.renewal)
+        time.sleep(2 * TIMING.renewal_s)
     assert not hand.lost
     assert hand.registry.acquire(REPOSITORY) is not None
 
@@ -80,7 +80,7 @@ def test_a_lease_that_is_released_is_not_renewed_and_not_taken_for_a_lost_one() 
     with hand.held:
         hand.held.release()
         assert hand.registry.acquire(REPOSITORY) is not None
-        time.sleep(4 * TIMING.renewal)
+        time.sleep(4 * TIMING.renewal_s)
     assert not hand.lost
 
 

@@ -8,8 +8,8 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.operating import status
-from geosync.sync_registry.items import PARKED_DUE, SYNCED, Reference, Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.items import PARKED_DUE_MS, SYNCED, Reference, Row
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard
@@ -30,7 +30,7 @@ def store() -> MemoryStore:
     row = {"repository": REPOSITORY, "item": "row", "id": 7, "container_repository_id": 7, "state": "3"}
     row |= {"retry_count": 2, "retry_at": NOW, "last_sync_failure": "500", "created_at": NOW - 9000, "revision": 4}
     failed = owed("failed", attempts=2, failure="500", failed_at=NOW - 10)
-    parked = owed("parked", attempts=1, failure="schema 1", parked=True, due=PARKED_DUE)
+    parked = owed("parked", attempts=1, failure="schema 1", parked=True, due=PARKED_DUE_MS)
     return MemoryStore([row, owed("fresh"), failed, parked])
 
 

@@ -35,7 +35,7 @@ OWED = {"repository": "project/app", "item": "owed#tag#v1", "mark": "m", "marked
     ],
 )
 def test_backoff_is_gitlabs_and_an_hour_at_the_longest(attempts: int, jitter: int, seconds: int) -> None:
-    assert retry_at(attempts, now=NOW, jitter=jitter) == NOW + seconds * 1000
+    assert retry_at(attempts, now_ms=NOW, jitter=jitter) == NOW + seconds * 1000
 
 
 def test_failures_are_cut_to_255_characters() -> None:
@@ -45,9 +45,9 @@ def test_failures_are_cut_to_255_characters() -> None:
 
 def test_too_many_failures_park() -> None:
     owed = Owed.from_item({**OWED, "attempts": 49})
-    change = fail(owed, "no", now=NOW, jitter=0, timing=Timing())
+    change = fail(owed, "no", now_ms=NOW, jitter=0, timing=Timing())
     assert change.set["parked"] is True
-    again = fail(Owed.from_item({**OWED, "attempts": 48}), "no", now=NOW, jitter=0, timing=Timing())
+    again = fail(Owed.from_item({**OWED, "attempts": 48}), "no", now_ms=NOW, jitter=0, timing=Timing())
     assert "parked" not in again.set
 
 
@@ -66,7 +66,7 @@ def test_a_failed_row_tells_the_latest_failure_the_most_attempts_and_the_earlies
                 OWED,
             ]
         ),
-        now=NOW,
+        now_ms=NOW,
     )
 
     assert change.set == {
@@ -78,21 +78,21 @@ def test_a_failed_row_tells_the_latest_failure_the_most_attempts_and_the_earlies
 
 
 def test_a_long_failure_is_cut_in_the_row_as_well() -> None:
-    change = finish(LEASE, Remaining.of([failed("a", failure="x" * 255)]), now=NOW)
+    change = finish(LEASE, Remaining.of([failed("a", failure="x" * 255)]), now_ms=NOW)
 
     assert len(change.set["last_sync_failure"]) == 255
     assert change.set["last_sync_failure"].endswith("...")
 
 
 def test_a_row_whose_failures_are_all_parked_has_no_retry() -> None:
-    change = finish(LEASE, Remaining.of([failed("a", parked=True)]), now=NOW)
+    change = finish(LEASE, Remaining.of([failed("a", parked=True)]), now_ms=NOW)
 
     assert "retry_at" not in change.set
     assert "retry_at" in change.remove
 
 
 def test_a_synced_row_forgets_its_failures_and_waits_for_its_verification() -> None:
-    change = finish(LEASE, Remaining.of([]), now=NOW)
+    change = finish(LEASE, Remaining.of([]), now_ms=NOW)
 
     assert change.set == {"state": "2", "retry_count": 0, "due_shard": verification_shard("project/app")}
     assert change.set_once == {"verification_state": "0"}
@@ -101,19 +101,19 @@ def test_a_synced_row_forgets_its_failures_and_waits_for_its_verification() -> N
 
 
 def test_a_row_in_which_something_is_owed_is_not_verified() -> None:
-    change = finish(LEASE, Remaining.of([OWED]), now=NOW)
+    change = finish(LEASE, Remaining.of([OWED]), now_ms=NOW)
 
     assert set(change.remove) >= {"due", "due_shard", "verification_state", "verification_due"}
 
 
 def test_a_knock_is_gitlabs_pending_and_a_wake_keeps_the_retry_count() -> None:
-    knocked = leases.knock(None, "project/app", now=NOW, token="t", timing=Timing())
+    knocked = leases.knock(None, "project/app", now_ms=NOW, token="t", timing=Timing())
     assert knocked.set["retry_count"] == 0
     assert "verification_state" in knocked.remove, "disabled"
     assert knocked.set["last_synced_at"] == NOW
     assert "retry_at" in knocked.remove
 
-    woken = leases.acquire(None, "project/app", now=NOW, token="t", timing=Timing())
+    woken = leases.acquire(None, "project/app", now_ms=NOW, token="t", timing=Timing())
     assert isinstance(woken, Update)
     assert "retry_count" not in woken.set
     assert not woken.add
@@ -184,13 +184,13 @@ def test_other_keys_are_no_references(key: str) -> None:
 
 def test_times_that_would_not_be_safe_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="stale_renewal"):
-        Timing(lease=50)
+        Timing(lease_s=50)
     with pytest.raises(ConfigurationError, match="renewal"):
-        Timing(renewal=40)
+        Timing(renewal_s=40)
 
 
 def test_scaled_times_keep_their_proportions() -> None:
-    timing = Timing.scaled_to(2.0, settle=2.0, suspect=2.0)
+    timing = Timing.scaled_to(2.0, settle_s=2.0, suspect_s=2.0)
 
-    assert timing.stale_renewal + timing.tag_write_timeout <= timing.lease
-    assert ms(timing.renewal) == 167
+    assert timing.stale_renewal_s + timing.tag_write_timeout_s <= timing.lease_s
+    assert ms(timing.renewal_s) == 167

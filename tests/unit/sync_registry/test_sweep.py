@@ -6,8 +6,8 @@ import pytest
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.sweep import round_the_namespaces
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
 

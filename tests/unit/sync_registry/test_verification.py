@@ -8,14 +8,14 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import ROW, Reference, Row, Seen
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.sync_registry.transitions.verification import ABANDONED_AFTER, DAY, MISMATCH, Round
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS, MISMATCH, Round
 from geosync.verifying.counts import verification_counts
 
 REPOSITORY = "group/app"
@@ -44,11 +44,11 @@ class Site:
         return Row.from_item(self.item)
 
     def start(self) -> Round:
-        assert transitions.not_now(self.item, now=self.clock.now, asked=False) is None
-        return Round.of(self.store.write(transitions.start(self.item, now=self.clock.now)) or {}, phase="tags")
+        assert transitions.not_now(self.item, now_ms=self.clock.now, asked=False) is None
+        return Round.of(self.store.write(transitions.start(self.item, now_ms=self.clock.now)) or {}, phase="tags")
 
     def fail(self, at: Round, **more: Any) -> None:
-        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now": self.clock.now, **more}
+        given: dict[str, Any] = {"checksums": ("ours", "theirs"), "jitter": 0, "now_ms": self.clock.now, **more}
         self.store.transact(transitions.fail(at, MISMATCH, **given))
 
 
@@ -60,8 +60,8 @@ def site() -> Site:
 def test_what_was_synced_is_pending_and_due_at_once(site: Site) -> None:
     assert site.row.verification_state == "0"
     assert (site.item["due"], site.item["due_shard"]) == (NOW, verification_shard(REPOSITORY))
-    assert transitions.not_now(site.item, now=NOW - 1, asked=False) == "it is not due"
-    assert transitions.not_now(site.item, now=NOW - 1, asked=True) is None
+    assert transitions.not_now(site.item, now_ms=NOW - 1, asked=False) == "it is not due"
+    assert transitions.not_now(site.item, now_ms=NOW - 1, asked=True) is None
 
 
 def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site) -> None:
@@ -69,11 +69,11 @@ def test_a_round_is_started_once_and_taken_over_when_it_is_abandoned(site: Site)
     at = site.start()
     assert (site.row.verification_state, site.row.verification_started_at) == ("1", NOW)
     with pytest.raises(ConditionFailed):
-        site.store.write(transitions.start(before, now=NOW))
-    assert transitions.not_now(site.item, now=NOW, asked=True) == "a verification is at it"
+        site.store.write(transitions.start(before, now_ms=NOW))
+    assert transitions.not_now(site.item, now_ms=NOW, asked=True) == "a verification is at it"
 
-    site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER))
-    site.clock.now += ABANDONED_AFTER
+    site.store.write(transitions.keep(at, NOW + ABANDONED_AFTER_MS))
+    site.clock.now += ABANDONED_AFTER_MS
     assert Round.of(site.item, phase="tags").phase == "tags"
     again = site.start()
     assert site.row.verification_started_at == NOW, "the same round"
@@ -91,14 +91,14 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
         until=at.until,
         phase="listing",
         cursor="v7",
-        day=NOW // DAY,
+        day=NOW // DAY_MS,
         spent=12,
         retry_count=0,
         counted=None,
     )
     site.store.write(transitions.keep(moved, NOW + 5))
     read = Round.of(site.item, phase="tags")
-    assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY)) == ("listing", "v7", 12, 0)
+    assert (read.phase, read.cursor, read.spent_on(NOW), read.spent_on(NOW + DAY_MS)) == ("listing", "v7", 12, 0)
     site.clock.now += 5
     site.store.write(transitions.keep(site.start(), NOW + 9, anew=True))
     assert site.row.verification_state == "0"
@@ -108,7 +108,7 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
 def test_a_round_that_ends_well(site: Site) -> None:
     site.fail(site.start())
     site.clock.now = site.item["due"]
-    site.store.transact(transitions.succeed(site.start(), "equal", now=site.clock.now, due=site.clock.now + 1000))
+    site.store.transact(transitions.succeed(site.start(), "equal", now_ms=site.clock.now, due=site.clock.now + 1000))
 
     row = site.row
     assert (row.verification_state, row.verified_at, row.verification_checksum) == ("2", site.clock.now, "equal")
@@ -164,9 +164,9 @@ def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> 
 
     assert (site.row.state, site.row.verification_state) == ("2", "0")
     assert site.item["due"] == NOW
-    assert transitions.retry_at(site.item, now=NOW, asked=False) == NOW + 16_000
-    assert transitions.retry_at(site.item, now=NOW, asked=True) is None
-    assert transitions.retry_at(site.item, now=NOW + 16_000, asked=False) is None
+    assert transitions.retry_at(site.item, now_ms=NOW, asked=False) == NOW + 16_000
+    assert transitions.retry_at(site.item, now_ms=NOW, asked=True) is None
+    assert transitions.retry_at(site.item, now_ms=NOW + 16_000, asked=False) is None
 
 
 @pytest.mark.parametrize("end", ["keep", "succeed", "fail"])
@@ -180,12 +180,12 @@ def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
         if end == "keep":
             site.store.write(transitions.keep(at, NOW))
         elif end == "succeed":
-            site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW))
+            site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW))
         else:
             site.fail(at)
     assert site.item == before
     assert site.row.verification_state == "4"
-    assert transitions.not_now(site.item, now=NOW, asked=True) == "something is owed in it"
+    assert transitions.not_now(site.item, now_ms=NOW, asked=True) == "something is owed in it"
     assert verification_counts(site.registry).failed == 0
 
 
@@ -220,7 +220,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
     lease = site.registry.acquire(REPOSITORY)
     assert lease is not None
     with pytest.raises(TransactionFailed):
-        site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW + 1000))
+        site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + 1000))
     held = Round(
         repository=REPOSITORY,
         until=at.until,
@@ -232,7 +232,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
         counted=None,
         leased=True,
     )
-    site.store.transact(transitions.succeed(held, "equal", now=NOW, due=NOW + 1000))
+    site.store.transact(transitions.succeed(held, "equal", now_ms=NOW, due=NOW + 1000))
 
     assert (site.item["due"], site.item["due_shard"]) == (lease.expires, due_shard(REPOSITORY))
     assert site.registry.finish(lease)
@@ -241,7 +241,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
 
 
 def test_a_comparison_that_copied_something_leads_to_another_verification(site: Site) -> None:
-    site.store.transact(transitions.succeed(site.start(), "equal", now=NOW, due=NOW + DAY))
+    site.store.transact(transitions.succeed(site.start(), "equal", now_ms=NOW, due=NOW + DAY_MS))
     whole = site.registry.mark(REPOSITORY, Reference.whole())
     lease = site.registry.acquire(REPOSITORY)
     assert lease is not None
@@ -258,9 +258,9 @@ def test_a_comparison_that_copied_something_leads_to_another_verification(site: 
 def test_a_row_of_an_older_version_can_be_asked_for_and_joins(site: Site) -> None:
     old = {"repository": REPOSITORY, "item": ROW, "state": "2", "verification_state": "0", "revision": 3}
     site.store.table[ROW_KEY] = old
-    assert transitions.not_now(site.item, now=NOW, asked=False) == "it is not due"
-    assert transitions.not_now(site.item, now=NOW, asked=True) is None
-    at = Round.of(site.store.write(transitions.start(site.item, now=NOW)) or {}, phase="tags")
-    site.store.transact(transitions.succeed(at, "equal", now=NOW, due=NOW + DAY))
+    assert transitions.not_now(site.item, now_ms=NOW, asked=False) == "it is not due"
+    assert transitions.not_now(site.item, now_ms=NOW, asked=True) is None
+    at = Round.of(site.store.write(transitions.start(site.item, now_ms=NOW)) or {}, phase="tags")
+    site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + DAY_MS))
     assert site.item["due_shard"] == verification_shard(REPOSITORY)
     assert counters.moved(REPOSITORY, counters.VERIFIED, counters.VERIFIED) == []

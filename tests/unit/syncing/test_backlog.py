@@ -6,8 +6,8 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import Owed, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.sweep import FAILED_SHARE
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import COOLDOWNS_S, LINGER_S, PATIENCE_S, TAKE, Backlog

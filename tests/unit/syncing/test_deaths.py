@@ -17,7 +17,7 @@ from geosync.pair.deletes import TagRemover
 from geosync.pair.registries import Registries
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference, Row
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.context import Invocation
@@ -67,7 +67,7 @@ class Site:
         """A holder takes the repository, names what it works on, and is never heard of again."""
         lease = self.acquire()
         HeldLease(self.sync_registry, lease).work_on(frozenset(one.seen_key for one in references), at_once=True)
-        self.clock.pass_(self.sync_registry.timing.lease + self.sync_registry.timing.suspect + 1)
+        self.clock.pass_(self.sync_registry.timing.lease_s + self.sync_registry.timing.suspect_s + 1)
 
     def hold(self) -> Ending:
         here: Any = self.primary
@@ -142,7 +142,7 @@ def test_a_reference_over_which_holders_vanish_again_and_again_is_parked_and_the
             break
         except SystemExit:
             died += 1
-            site.clock.pass_(site.sync_registry.timing.lease + site.sync_registry.timing.suspect + 1)
+            site.clock.pass_(site.sync_registry.timing.lease_s + site.sync_registry.timing.suspect_s + 1)
     most = site.sync_registry.timing.max_deaths
     assert died == most + 1, "the first one died before it was named"
     owed = site.owed(POISON)

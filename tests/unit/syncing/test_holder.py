@@ -19,8 +19,8 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import Backlog

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from geosync.sync_registry.items import ROW, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.verifying.counts import VerificationCounts, verification_counts

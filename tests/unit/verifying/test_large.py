@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.support.ahead_clock import AheadClock
 
+from geosync.clock import SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.oci import media_types
 from geosync.oci.deadline import Deadline
@@ -20,10 +21,10 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry, wall_clock
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.verification import DAY
+from geosync.sync_registry.transitions.verification import DAY_MS
 from geosync.syncing.reporting import Reporter
 from geosync.verifying import known_tags, verdict
 from geosync.verifying.checksum import checksum
@@ -87,7 +88,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
     registry = SyncRegistry(store)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
-    now = wall_clock()
+    now = SYSTEM_CLOCK.now_ms()
     seen = [(name(number), registry_of_both.manifest(name(number)).digest) for number in range(tags)]
     for tag, digest in seen:
         what = {"digest": digest, "looked_at": now, "seen_at": now}
@@ -116,7 +117,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         peak = max(peak, tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         ending, runs = result.ending, runs + 1
-        clock.ahead += DAY
+        clock.ahead += DAY_MS
         assert result.requests <= requests + known_tags.GROUP * 3
     row = registry.row(REPOSITORY)
     assert row is not None

@@ -8,7 +8,7 @@ import pytest
 
 from geosync.errors import MalformedMessage
 from geosync.messages.work import VerifyMessage
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard

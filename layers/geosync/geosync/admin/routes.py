@@ -43,8 +43,8 @@ _TEXTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
-    """One route. `problems` are the statuses that are documented beside the success (see `_answers`)."""
+class Operation:
+    """A method and a path of the API. `problems` are the statuses documented beside the success (see `_answers`)."""
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -73,19 +73,19 @@ def register(
 
 def _table(
     site: AdminSite, gate: Gate, current: CurrentRequest, describe: Callable[[], Any]
-) -> Iterator[tuple[str, tuple[Route, ...]]]:
+) -> Iterator[tuple[str, tuple[Operation, ...]]]:
     """The routes of each resource, under the name that the description gives the resource."""
     sites = SiteRoutes(site, current)
     yield (
         "sites",
         (
-            Route("GET", SITES, sites.list_sites, "The sites that this one knows"),
-            Route("GET", f"{SITES}/status", sites.list_statuses, "The status of each site"),
-            Route("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
-            Route("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
-            Route("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
-            Route("DELETE", f"{SITES}/<number>", sites.remove_site, "Expect a site no more", ACTS_ON_ONE),
-            Route(
+            Operation("GET", SITES, sites.list_sites, "The sites that this one knows"),
+            Operation("GET", f"{SITES}/status", sites.list_statuses, "The status of each site"),
+            Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
+            Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
+            Operation("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
+            Operation("DELETE", f"{SITES}/<number>", sites.remove_site, "Expect a site no more", ACTS_ON_ONE),
+            Operation(
                 "POST",
                 REPORT,
                 sites.take_report,
@@ -99,18 +99,20 @@ def _table(
     yield (
         "container repositories",
         (
-            Route("GET", REPOSITORIES, repositories.list_repositories, "The rows of the sync registry, by name", LOOKS),
-            Route(
+            Operation(
+                "GET", REPOSITORIES, repositories.list_repositories, "The rows of the sync registry, by name", LOOKS
+            ),
+            Operation(
                 "GET",
                 REPOSITORY,
                 repositories.show_repository,
                 "One row, and what is owed in its repository",
                 LOOKS_AT_ONE,
             ),
-            Route(
+            Operation(
                 "GET", f"{REPOSITORY}/tags", repositories.list_tags, "A repository's tags on both sides", LOOKS_AT_ONE
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORY}/resync",
                 repositories.resync_repository,
@@ -118,7 +120,7 @@ def _table(
                 ACTS_ON_ONE,
                 202,
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORIES}/resync",
                 repositories.resync_many,
@@ -126,7 +128,7 @@ def _table(
                 ACTS,
                 202,
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORY}/reverify",
                 repositories.reverify_repository,
@@ -134,7 +136,7 @@ def _table(
                 ACTS_ON_ONE,
                 202,
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORIES}/reverify",
                 repositories.reverify_many,
@@ -148,17 +150,17 @@ def _table(
     yield (
         "missing and extra",
         (
-            Route(
+            Operation(
                 "GET",
                 f"{GEO}/findings",
                 findings.list_findings,
                 "Repositories with tags that are missing at the primary, or extra here",
                 LOOKS,
             ),
-            Route(
+            Operation(
                 "GET", f"{REPOSITORY}/findings", findings.show_findings, "The findings of one repository", LOOKS_AT_ONE
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORY}/adopt",
                 findings.adopt,
@@ -166,7 +168,7 @@ def _table(
                 ACTS_ON_ONE,
                 202,
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{REPOSITORY}/keep",
                 findings.keep,
@@ -174,10 +176,10 @@ def _table(
                 ACTS_ON_ONE,
                 202,
             ),
-            Route(
+            Operation(
                 "GET", f"{GEO}/deletes", findings.show_deletes, "Whether deletes by comparison are suspended, and why"
             ),
-            Route(
+            Operation(
                 "POST",
                 f"{GEO}/deletes/resume",
                 findings.resume_deletes,
@@ -190,9 +192,9 @@ def _table(
     yield (
         "dead letters",
         (
-            Route("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why", LOOKS),
-            Route("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", LOOKS_AT_ONE),
-            Route(
+            Operation("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why", LOOKS),
+            Operation("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", LOOKS_AT_ONE),
+            Operation(
                 "POST",
                 f"{LETTERS}/replay",
                 letters.replay_letters,
@@ -200,17 +202,17 @@ def _table(
                 (400, 403, 413, 415),
                 202,
             ),
-            Route("POST", f"{LETTERS}/discard", letters.discard_letters, "Give messages up, with a reason", ACTS),
+            Operation("POST", f"{LETTERS}/discard", letters.discard_letters, "Give messages up, with a reason", ACTS),
         ),
     )
     events = EventRoutes(site)
     yield (
         "events",
         (
-            Route(
+            Operation(
                 "GET", f"{GEO}/events", events.list_events, "The geo events that this site took, newest first", LOOKS
             ),
-            Route(
+            Operation(
                 "GET", f"{GEO}/audit_events", events.list_audit_events, "What operators did here, newest first", LOOKS
             ),
         ),
@@ -219,29 +221,29 @@ def _table(
     yield (
         "this site",
         (
-            Route(
+            Operation(
                 "GET",
                 f"{GEO}/backfill",
                 state.show_backfill,
                 "The progress of the walk through the primary's catalogue",
             ),
-            Route("POST", f"{GEO}/pause", state.pause, "Stop syncing; events are still marked", ACTS),
-            Route("POST", f"{GEO}/resume", state.resume, "Go on after a pause", ACTS),
+            Operation("POST", f"{GEO}/pause", state.pause, "Stop syncing; events are still marked", ACTS),
+            Operation("POST", f"{GEO}/resume", state.resume, "Go on after a pause", ACTS),
         ),
     )
     session = SessionRoutes(site, gate, current)
     yield (
         "session",
         (
-            Route("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (400, 413, 415)),
-            Route("POST", SIGN_OUT, session.sign_out, "End the session in this browser", (403,)),
-            Route("GET", "/api/v4/session", session.show_session, "Who asks, and what for"),
-            Route("GET", OPENAPI, describe, "This description"),
+            Operation("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (400, 413, 415)),
+            Operation("POST", SIGN_OUT, session.sign_out, "End the session in this browser", (403,)),
+            Operation("GET", "/api/v4/session", session.show_session, "Who asks, and what for"),
+            Operation("GET", OPENAPI, describe, "This description"),
         ),
     )
 
 
-def _answers(route: Route) -> dict[int, Any]:
+def _answers(route: Operation) -> dict[int, Any]:
     """The documented answers: the success, the problems, and 401, 500 and 503, which can come from every route."""
     done = "Done." if route.success == 200 else "Taken on; it is done soon."
     found: dict[int, Any] = {route.success: {"description": done}}

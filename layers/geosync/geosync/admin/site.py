@@ -11,7 +11,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

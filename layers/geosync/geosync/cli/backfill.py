@@ -59,13 +59,13 @@ class BackfillState:
 
 def look(site: StackSite) -> BackfillState:
     """Read the progress: two batches and a query, whatever there is to do."""
-    now, sync_registry = site.clock.now_ms(), site.sync_registry
+    now_ms, sync_registry = site.clock.now_ms(), site.sync_registry
     items = sync_registry.overview.read()
     walk = items.comparison
     return BackfillState(
-        at=now,
+        at=now_ms,
         walk=walk,
-        progress=progress_of(sync_registry, walk, now_ms=now) if walk is not None else None,
+        progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
         pause=items.pause,
         holds=tuple(sync_registry.holds()),
     )
@@ -111,10 +111,10 @@ def start(choose: Callable[[], Chosen]) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
     site = choose().site()
     site.must_be_secondary("backfill")
-    now = site.clock.now_ms()
-    walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now=now)
+    now_ms = site.clock.now_ms()
+    walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
     if walk is not None:
-        since = age(walk.started_at, now)
+        since = age(walk.started_at, now_ms)
         click.echo(f"A comparison is under way at {site.name} and goes on: it began {since} ago.")
         return
     click.echo(f"{site.name} goes through the primary's catalogue now. geosync backfill shows the progress.")

@@ -52,22 +52,22 @@ def deletes_resume(choose: Callable[[], Chosen]) -> None:
         click.echo(f"{site.name}: nothing was suspended. What was found missing until now needs no second comparison.")
 
 
-def _show(found: Deletions, now: int) -> None:
+def _show(found: Deletions, now_ms: int) -> None:
     state = found.breaker
     if state.suspended:
-        click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now)}: {state.reason}")
+        click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now_ms)}: {state.reason}")
         click.echo("Is all of this gone for good? geosync deletes resume. If not, mend the primary.")
     else:
         click.echo("Deletes by comparison are not suspended.")
     if found.missing:
         columns = ("repository", "missing", "of", "found", "tags")
-        console().print(table(columns, (_row(one, now) for one in found.missing)))
+        console().print(table(columns, (_row(one, now_ms) for one in found.missing)))
     if found.more:
         click.echo(f"… and in more than these {len(found.missing)} repositories.")
 
 
-def _row(found: Finding, now: int) -> tuple[object, ...]:
+def _row(found: Finding, now_ms: int) -> tuple[object, ...]:
     names = ", ".join(found.missing_names[:10]) + (" …" if found.missing > 10 else "")
     missing = plain(found.missing, "red" if found.gone else "")
     where = f"{found.repository} (gone)" if found.gone else found.repository
-    return (where, missing, found.of, f"{age(found.found_at, now)} ago", names)
+    return (where, missing, found.of, f"{age(found.found_at, now_ms)} ago", names)

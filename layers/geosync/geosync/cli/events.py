@@ -46,8 +46,7 @@ class _Entries:
 @click.option("--audit", is_flag=True, help="What operators did at the admin API, instead.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
-# A parameter for each option of the command: more than six.
-def events(
+def events(  # noqa: PLR0913 - click gives each option of the command as a parameter
     choose: Callable[[], Chosen],
     *,
     repository: str | None,
@@ -85,15 +84,15 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
         site.outputs["EventsTable"],
         retention_days=int(site.parameters.get("EventRetentionDays", "30")),
     )
-    now, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
-    oldest = now - wanted.hours * HOUR_MS if wanted.hours is not None else 0
+    now_ms, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
+    oldest = now_ms - wanted.hours * HOUR_MS if wanted.hours is not None else 0
     found: list[dict[str, Any]] = []
-    before: Before | None = Before(received_at=now)
+    before: Before | None = Before(received_at=now_ms)
     while before is not None and before.received_at >= oldest and len(found) < wanted.limit:
-        page = log.page(now=now, limit=wanted.limit - len(found), before=before, kind=kind, wanted=wanted.filter)
+        page = log.page(now_ms=now_ms, limit=wanted.limit - len(found), before=before, kind=kind, wanted=wanted.filter)
         found += (dict(entry) for entry in page.entries if entry["received_at"] >= oldest)
         before = page.following
-    return _Entries(found=found, has_older=before is not None, at=now)
+    return _Entries(found=found, has_older=before is not None, at=now_ms)
 
 
 def _show(entries: _Entries, wanted: _Wanted) -> None:

@@ -33,8 +33,8 @@ def extras_list(choose: Callable[[], Chosen], repository: str | None, as_documen
     if as_document:
         as_json([asdict(one) for one in found])
     elif found:
-        now = site.clock.now_ms()
-        console().print(table(("repository", "extra", "found", "tags"), (_row(one, now) for one in found)))
+        now_ms = site.clock.now_ms()
+        console().print(table(("repository", "extra", "found", "tags"), (_row(one, now_ms) for one in found)))
     else:
         click.echo("Nothing is extra, as far as comparisons have looked.")
     raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
@@ -59,6 +59,6 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
     click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
 
 
-def _row(found: Finding, now: int) -> tuple[object, ...]:
+def _row(found: Finding, now_ms: int) -> tuple[object, ...]:
     names = ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
-    return (found.repository, found.extra, f"{age(found.found_at, now)} ago", names)
+    return (found.repository, found.extra, f"{age(found.found_at, now_ms)} ago", names)

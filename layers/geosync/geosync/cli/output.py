@@ -44,11 +44,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     return made
 
 
-def age(since: int | None, now: int) -> str:
+def age(since: int | None, now_ms: int) -> str:
     """Write the time since a moment (both in milliseconds since the epoch): `42 s`, `3 min`, `5 h`, `12 d`."""
     if since is None:
         return "?"
-    seconds = max(now - since, 0) // 1000
+    seconds = max(now_ms - since, 0) // 1000
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds // size} {unit}"

@@ -76,9 +76,9 @@ def _read(site: StackSite, wanted: RowFilter, limit: int) -> tuple[list[Row], bo
     return rows, after is not None
 
 
-def _print_rows(rows: list[Row], now: int, *, more: bool) -> None:
+def _print_rows(rows: list[Row], now_ms: int, *, more: bool) -> None:
     columns = ("id", "repository", "state", "verification", "synced", "failure")
-    console().print(table(columns, (_row(row, now) for row in rows)))
+    console().print(table(columns, (_row(row, now_ms) for row in rows)))
     if more:
         console().print(plain("… and more (--limit)", "dim"))
 
@@ -128,14 +128,14 @@ def _console_fields(row: Row) -> dict[str, Any]:
     return {name: value for name, value in asdict(row).items() if name not in _INTERNAL}
 
 
-def _row(row: Row, now: int) -> tuple[object, ...]:
+def _row(row: Row, now_ms: int) -> tuple[object, ...]:
     failure = row.last_sync_failure or row.verification_failure or ""
     return (
         row.id if row.id is not None else "",
         row.repository,
         _STATE_NAMES[row.state],
         _VERIFICATION_NAMES[row.verification_state],
-        f"{age(row.last_synced_at, now)} ago" if row.last_synced_at is not None else "never",
+        f"{age(row.last_synced_at, now_ms)} ago" if row.last_synced_at is not None else "never",
         plain(failure, "red"),
     )
 

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 LOCAL_KEY = "test"

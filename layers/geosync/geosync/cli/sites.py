@@ -28,34 +28,34 @@ def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
     Exit code 1 when one of them is late or has never reported.
     """
     site = _primary(choose)
-    now, reports = site.clock.now_ms(), site.sync_registry.sites.reports()
+    now_ms, reports = site.clock.now_ms(), site.sync_registry.sites.reports()
     known = [(one, reports.get(one.name)) for one in site.sync_registry.sites.all()]
     if as_document:
-        as_json([_document(one, report, now) for one, report in known])
+        as_json([_document(one, report, now_ms) for one, report in known])
     elif known:
-        console().print(table(("id", "name", "url", "reported"), (_row(one, report, now) for one, report in known)))
+        console().print(table(("id", "name", "url", "reported"), (_row(one, report, now_ms) for one, report in known)))
     else:
         click.echo(f"{site.name} expects no sites: geosync sites add")
-    raise SystemExit(1 if any(_is_late(report, now) for _, report in known) else 0)
+    raise SystemExit(1 if any(_is_late(report, now_ms) for _, report in known) else 0)
 
 
-def _is_late(report: SiteReport | None, now: int) -> bool:
-    return report is None or report.is_late(now)
+def _is_late(report: SiteReport | None, now_ms: int) -> bool:
+    return report is None or report.is_late(now_ms)
 
 
-def _document(site: KnownSite, report: SiteReport | None, now: int) -> dict[str, object]:
+def _document(site: KnownSite, report: SiteReport | None, now_ms: int) -> dict[str, object]:
     return {
         "id": site.id,
         "name": site.name,
         "url": site.url,
         "reported_at": report.arrived_at if report is not None else None,
-        "late": _is_late(report, now),
+        "late": _is_late(report, now_ms),
     }
 
 
-def _row(site: KnownSite, report: SiteReport | None, now: int) -> tuple[object, ...]:
-    reported = f"{age(report.arrived_at, now)} ago" if report is not None else "never"
-    return (site.id, site.name, site.url, plain(reported, "red" if _is_late(report, now) else ""))
+def _row(site: KnownSite, report: SiteReport | None, now_ms: int) -> tuple[object, ...]:
+    reported = f"{age(report.arrived_at, now_ms)} ago" if report is not None else "never"
+    return (site.id, site.name, site.url, plain(reported, "red" if _is_late(report, now_ms) else ""))
 
 
 @sites_group.command()
@@ -78,7 +78,7 @@ def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None
         if report_key is not None
         else key_of(StackSite.find(chosen.access, StackName.parse(secondary or "")))
     )
-    site.sync_registry.sites.add(name=name, url=url, key=key, now=site.clock.now_ms())
+    site.sync_registry.sites.add(name=name, url=url, key=key, now_ms=site.clock.now_ms())
     click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
 
 

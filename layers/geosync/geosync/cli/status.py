@@ -218,17 +218,17 @@ def _recovery_point(found: Status) -> Iterator[Line]:
         yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
 
 
-def _row(reference: OwedReference, now: int) -> tuple[object, ...]:
+def _row(reference: OwedReference, now_ms: int) -> tuple[object, ...]:
     if reference.parked:
         following = "parked"
-    elif reference.due is None or reference.due <= now:
+    elif reference.due is None or reference.due <= now_ms:
         following = "now"
     else:
-        following = f"in {age(now, reference.due)}"
+        following = f"in {age(now_ms, reference.due)}"
     return (
         reference.repository,
         reference.reference,
-        age(reference.owed_since, now),
+        age(reference.owed_since, now_ms),
         reference.attempts,
         following,
         plain(reference.failure or "", "red"),

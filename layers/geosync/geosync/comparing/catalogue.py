@@ -13,8 +13,8 @@ from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.pair.selection import Selection
 from geosync.registries.registry import Registry
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import ms
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.threads import SYSTEM_THREADS, Threads

@@ -9,7 +9,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,9 +81,9 @@ class MissingTags:
             missing += [reference.value for reference, _ in gone]
             if gone and self._removals.allowed:
                 counted = before + len(missing)
-                self._removals.breaker.found_missing(owed.repository, new=len(gone), missing=counted, of=total)
+                self._removals.breaker.count_missing(owed.repository, new=len(gone), missing=counted, of=total)
             noted = [(one, replace(seen, missing_since=looked_at)) for one, seen in gone]
-            self._context.sync_registry.record(self._context.held.lease, noted)
+            self._context.held.record(noted)
         return missing
 
     def _gone(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]]) -> list[tuple[Reference, Seen]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

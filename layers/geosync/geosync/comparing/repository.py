@@ -92,7 +92,7 @@ class RepositoryComparison:
                     selected = self._selected(part)
                     compared = tags.compare(owed, selected, asked_at)
                     found = compared.marked + referrers.compare(owed, compared)
-                    self._sync_registry.count_page(owed, tags=len(selected), found=found)
+                    self._sync_registry.walks.count_page(owed, tags=len(selected), found=found)
                     advanced = self._sync_registry.advance(owed, part[-1].tag)
                     if advanced is None:
                         return None
@@ -128,9 +128,9 @@ class RepositoryComparison:
 
     def _record(self, found: Finding, before: Finding | None) -> None:
         """Record what was found, for status, and in the row whether the primary knows the repository at all."""
-        lease = self._context.held.lease
+        held = self._context.held
         if found.gone != (before is not None and before.gone):
-            self._sync_registry.note_missing_on_primary(lease, missing=found.gone)
-        self._sync_registry.record_finding(lease, found, before)
+            held.note_missing_on_primary(missing=found.gone)
+        held.record_finding(found, before)
         if before is not None and found.missing < before.missing:
-            self._removals.breaker.fewer_missing()
+            self._removals.breaker.resume_if_back()

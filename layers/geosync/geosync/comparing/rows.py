@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from geosync.errors import CorruptItem
 from geosync.pair.selection import Selection
+from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 PAGE = 500
@@ -64,8 +66,18 @@ class Rows:
         return WalkedRows(forgotten=forgotten, unlisted=unlisted)
 
     def forget(self, repository: str) -> bool:
-        """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again."""
-        return self._sync_registry.forget(repository, check=self._check)
+        """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again.
+
+        Not now: somebody holds it, or a write to its secondary may still land. Nor is anything done where nothing is
+        known of it.
+        """
+        try:
+            if self._sync_registry.row(repository) is None and not self._sync_registry.owed(repository, limit=1):
+                return False
+            lease = self._sync_registry.acquire(repository)
+        except CorruptItem:
+            return False
+        return lease is not None and HeldLease(self._sync_registry, lease).forget(check=self._check)
 
     def _unlisted(self, names: Sequence[str], started_at_ms: int) -> Iterator[str]:
         """Those of `names` that the catalogue did not list: neither owed as a whole nor worked on since it began."""

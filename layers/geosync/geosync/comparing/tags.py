@@ -116,7 +116,7 @@ class TagComparison:
     def _record(self, looked: Mapping[str, Compared]) -> set[Reference]:
         """Record the tags that were seen equal; returns those of which nothing is owed."""
         seen = [(Reference.tag(tag), found.seen) for tag, found in looked.items() if found.seen is not None]
-        return self._context.sync_registry.record(self._context.held.lease, seen) if seen else set()
+        return self._context.held.record(seen) if seen else set()
 
     def _different(
         self, owed: Owed, listed: Iterable[str], known: Mapping[Reference, Seen], recorded: set[Reference]

@@ -27,7 +27,7 @@ from geosync.errors import (
 )
 from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
-from geosync.oci.throttle import PAUSES, is_short_throttle
+from geosync.oci.throttle import PAUSES_S, is_short_throttle
 from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
@@ -142,7 +142,7 @@ class BlobMover:
                     raise error.__cause__ or error from None
             except _Throttled as error:
                 throttled += 1  # the next request waits as long as it was asked to
-                if throttled > len(PAUSES):
+                if throttled > len(PAUSES_S):
                     raise error.__cause__ or error from None
             except RegistryError as error:
                 accidents += 1

@@ -14,7 +14,7 @@ from geosync.pair.settings import SelectionSettings
 from geosync.settings import Role
 from geosync.sync_registry.items import ABSENT, Reference
 from geosync.sync_registry.readings import Glance
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
 from geosync.settings import Role
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger

@@ -54,8 +54,8 @@ class LastEvent:
     received_at: int
 
 
-def last(dynamodb: DynamoDBClient, events_table: str, *, now: int) -> LastEvent | None:
-    """The newest event in a primary's event log, None when none came in the last HOURS. `now` is in milliseconds.
+def last(dynamodb: DynamoDBClient, events_table: str, *, now_ms: int) -> LastEvent | None:
+    """The newest event in a primary's event log, None when none came in the last HOURS. `now_ms` is in milliseconds.
 
     Raises botocore's errors.
     """
@@ -65,7 +65,7 @@ def last(dynamodb: DynamoDBClient, events_table: str, *, now: int) -> LastEvent 
             IndexName=INDEX,
             KeyConditionExpression="#hour = :hour",
             ExpressionAttributeNames={"#hour": "hour"},
-            ExpressionAttributeValues={":hour": {"S": hour_of(now - hour * HOUR_MS)}},
+            ExpressionAttributeValues={":hour": {"S": hour_of(now_ms - hour * HOUR_MS)}},
             ScanIndexForward=False,
             Limit=LOOKED_AT,
         )
@@ -144,14 +144,14 @@ class EventLog:
         self.retention_ms = retention_days * 24 * HOUR_MS
 
     def page(
-        self, *, now: int, limit: int, before: Before | None = None, kind: str = "", wanted: Filter = EVERYTHING
+        self, *, now_ms: int, limit: int, before: Before | None = None, kind: str = "", wanted: Filter = EVERYTHING
     ) -> Page:
         """At most `limit` entries before `before`; `kind` is "" for geo events and AUDIT for what operators did."""
         found: list[Mapping[str, Any]] = []
         examined = 0
         most = limit + 1 if wanted.is_anything else EXAMINED
-        oldest = now - self.retention_ms
-        moment = before.received_at if before is not None else now
+        oldest = now_ms - self.retention_ms
+        moment = before.received_at if before is not None else now_ms
         start = before if before is not None and before.id else None
         for _ in range(HOURS):
             if moment < oldest:
@@ -173,9 +173,9 @@ class EventLog:
             moment = _end_of_hour(moment).received_at
         return Page(entries=tuple(found), following=Before(received_at=moment), examined=examined)
 
-    def last(self, *, now: int) -> LastEvent | None:
+    def last(self, *, now_ms: int) -> LastEvent | None:
         """The newest event that was accepted; None when none came lately."""
-        return last(self._dynamodb, self._table, now=now)
+        return last(self._dynamodb, self._table, now_ms=now_ms)
 
     def _of_hour(self, name: str, start: Before | None, most: int, wanted: Filter) -> _Answer:
         """Entries of the hour `name` before `start`, newest first; at most `most` are read."""

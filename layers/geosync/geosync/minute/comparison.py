@@ -10,7 +10,7 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.sweep import Swept
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 def record_run(sync_registry: SyncRegistry, reporter: MinuteReporter) -> None:

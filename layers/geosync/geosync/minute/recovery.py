@@ -14,8 +14,8 @@ from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""

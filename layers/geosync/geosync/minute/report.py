@@ -12,7 +12,7 @@ from geosync.minute.queues import Queues
 from geosync.minute.settings import ReconcileSettings
 from geosync.operating import status as site_status
 from geosync.operating.site_report import QueuedMessages, site_report
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
 from geosync.verifying.counts import verification_counts
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

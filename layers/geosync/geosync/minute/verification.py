@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.verifying.choose import ask_for_verifications
 
 if TYPE_CHECKING:

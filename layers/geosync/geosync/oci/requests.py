@@ -14,7 +14,7 @@ from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
-from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES, NoTurn, Throttle
+from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES_S, NoTurn, Throttle
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_REDIRECTS = 5
@@ -250,11 +250,11 @@ class Requester:
 
     def _pause(self, answer: HttpAnswer, times: int) -> float | None:
         """Return the seconds to wait after a call's `times`-th 429; None where that is not ours to wait for."""
-        if times > len(PAUSES):
+        if times > len(PAUSES_S):
             return None
         wanted = retry_after(answer.header("Retry-After"), self._clock)
         if wanted is None:
-            return PAUSES[times - 1]
+            return PAUSES_S[times - 1]
         return wanted if wanted <= PATIENCE_SECONDS else None
 
     def _takes_credentials(self, url: str, hops: int) -> bool:

@@ -18,11 +18,11 @@ PATIENCE_SECONDS = 5.0
 """The longest pause that is waited for within a request: the shortest hold of a registry is as long."""
 GROWTH_SECONDS = 10.0
 """Slow beside a pause: to find out that one more is too many costs everybody a pause."""
-PAUSES = (0.2, 0.5, 1.0)
+PAUSES_S = (0.2, 0.5, 1.0)
 """Seconds of patience with a 429 that does not say how long; there is one try more than pauses."""
 COUNTED_BYTES = 16 * 1024 * 1024
 """A request with a larger body takes as long as many: it does not count among those that are in flight."""
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT_S = 60.0
 
 
 def is_short_throttle(error: RegistryError) -> bool:
@@ -92,7 +92,7 @@ class Throttle:
                 patience = left()
                 if patience <= 0 or pause > patience:
                     raise NoTurn
-                self._changed.wait(min(pause if pause > 0 else patience, patience, _LONGEST_WAIT))
+                self._changed.wait(min(pause if pause > 0 else patience, patience, _LONGEST_WAIT_S))
 
     def _answered_well(self) -> None:
         now = self._clock.monotonic_s()

@@ -15,8 +15,8 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.references import is_digest, is_tag
 from geosync.sync_registry.items import KEEP, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def send_resync(
         Queue(sqs, work_url).send(message)
 
 
-def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, now: int) -> Walk | None:
+def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, now_ms: int) -> Walk | None:
     """Have every repository of the primary's catalogue marked as a whole; a walk under way goes on and is returned.
 
-    `now` is in milliseconds.
+    `now_ms` is in milliseconds.
     """
     walk = sync_registry.catalogue.latest()
-    under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now_ms=now, every_s=0)
+    under_way = walk is not None and walk.finished_at is None and not catalogue.is_due(walk, now_ms=now_ms, every_s=0)
     if not under_way:
         # Should the message be dropped (a pause, a hold), the next minute sends it again.
         sync_registry.catalogue.ask()

@@ -107,11 +107,11 @@ class Audit:
         )
 
     def _values(self, entry: AuditEntry, outcome: str, *, detail: str, **more: Any) -> dict[str, Any]:
-        now = self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         return {
-            "hour": AUDIT + hour_of(now),
-            "at": now,
-            "expire": now // 1000 + self._retention_seconds,
+            "hour": AUDIT + hour_of(now_ms),
+            "at": now_ms,
+            "expire": now_ms // 1000 + self._retention_seconds,
             "action": entry.action,
             "who": entry.who,
             "outcome": outcome,

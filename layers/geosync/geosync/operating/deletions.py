@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Literal
 
 from geosync.operating.actions import send_resync
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

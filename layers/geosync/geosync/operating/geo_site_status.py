@@ -15,7 +15,7 @@ from geosync.operating.status import Status
 from geosync.settings import Role
 from geosync.verifying.counts import VerificationCounts
 
-UNHEALTHY_AFTER = 10 * 60_000
+UNHEALTHY_AFTER_MS = 10 * 60_000
 """Milliseconds since functions/reconcile last ran after which a site counts as unhealthy (GitLab: an hour)."""
 
 
@@ -75,6 +75,6 @@ def _problem(status: Status) -> str | None:
     if status.last_minute is None:
         return "functions/reconcile has not run yet"
     late = status.at - status.last_minute
-    if late > UNHEALTHY_AFTER:
+    if late > UNHEALTHY_AFTER_MS:
         return f"functions/reconcile has not run for {late // 60_000} minutes"
     return None

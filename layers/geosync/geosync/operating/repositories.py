@@ -16,7 +16,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import CorruptItem
 from geosync.sync_registry.browsing import KnownTag
 from geosync.sync_registry.items import ABSENT, SYNCED, UNNAMED, Owed, Row, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 EXAMINED = 500
 """Rows that one filtered page reads at most: five batch reads."""
@@ -147,13 +147,13 @@ class RowDetail:
 
 def detail(sync_registry: SyncRegistry, repository: str, *, clock: Clock = SYSTEM_CLOCK) -> RowDetail | None:
     """One repository; None: it has no row. Raises CorruptItem when the row or an owed item cannot be read."""
-    now = clock.now_ms()
+    now_ms = clock.now_ms()
     row = sync_registry.row(repository)
     if row is None:
         return None
     found = sync_registry.owed(repository, limit=OWED_COUNTED + 1)
     owed = sorted(found[:OWED_COUNTED], key=lambda one: (one.owed_since, str(one.reference)))
-    return RowDetail(row=row, owed=tuple(owed), more_owed=len(found) > OWED_COUNTED, at=now)
+    return RowDetail(row=row, owed=tuple(owed), more_owed=len(found) > OWED_COUNTED, at=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

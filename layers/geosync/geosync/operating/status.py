@@ -14,7 +14,6 @@ from geosync.operating.owed_references import OwedReference, by_age
 from geosync.recovery import point
 from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.owed_index import OwedItems
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.cursor import EventCursor
@@ -22,6 +21,7 @@ from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""
@@ -147,13 +147,13 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
     each thousand), and those worked on by their leases, unless `counts` is False: then all three are counted among what
     was read.
     """
-    now = clock.now_ms()
+    now_ms = clock.now_ms()
     site = sync_registry.overview.read()  # before what is owed: what is accounted was marked before
-    found = sync_registry.owed_index.read(most=most, now=now)
+    found = sync_registry.owed_index.read(most=most, now_ms=now_ms)
     references = sorted(map(OwedReference.of, found.items), key=by_age)
-    tally = _tally(sync_registry, found, references, counts=counts, now=now)
+    tally = _tally(sync_registry, found, references, counts=counts, now_ms=now_ms)
     return Status(
-        at=now,
+        at=now_ms,
         owed=tuple(reference for reference in references if not reference.parked),
         more_owed=found.more_waiting,
         parked=tuple(reference for reference in references if reference.parked),
@@ -186,7 +186,7 @@ class _Tally:
 
 
 def _tally(
-    sync_registry: SyncRegistry, found: OwedItems, references: Iterable[OwedReference], *, counts: bool, now: int
+    sync_registry: SyncRegistry, found: OwedItems, references: Iterable[OwedReference], *, counts: bool, now_ms: int
 ) -> _Tally:
     """Count repositories: among what was read, or (`counts`, and there is more than that) among all of them."""
     failed = {one.repository for one in references if one.failure is not None}
@@ -195,5 +195,5 @@ def _tally(
         failed |= sync_registry.owed_index.failed_repositories()
         opened |= failed | sync_registry.owed_index.untried_repositories()
     if counts and found.more_waiting:
-        worked_on = len(sync_registry.owed_index.leased(now=now))
+        worked_on = len(sync_registry.owed_index.leased(now_ms=now_ms))
     return _Tally(open=len(opened), failed=len(failed), worked_on=worked_on)

@@ -20,7 +20,7 @@ class Bounds:
     back by the site in a day.
     """
 
-    interval: float = 7 * 86_400
+    interval_s: float = 7 * 86_400
     requests: int = 20_000
     sample_bytes: int = 1024**3
 
@@ -80,16 +80,16 @@ class SyncSettings(SelectionSettings):
         """The times of the store protocol, in proportion to the lease."""
         return Timing.scaled_to(
             self.lease_seconds,
-            settle=self.settle_seconds,
-            suspect=self.suspect_seconds,
-            deletion_delay=self.deletion_delay,
+            settle_s=self.settle_seconds,
+            suspect_s=self.suspect_seconds,
+            deletion_delay_s=self.deletion_delay,
         )
 
     @property
     def verification(self) -> Bounds:
         """The bounds of what verification costs."""
         return Bounds(
-            interval=self.verification_seconds,
+            interval_s=self.verification_seconds,
             requests=self.verification_requests,
             sample_bytes=self.verification_sample_bytes,
         )
@@ -97,4 +97,4 @@ class SyncSettings(SelectionSettings):
     @property
     def limits(self) -> Limits:
         """From when on deletes by comparison are suspended."""
-        return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window=self.breaker_seconds)
+        return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)

@@ -11,7 +11,7 @@ from boto3.dynamodb.conditions import Attr
 from geosync.errors import CorruptItem
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.failures import cut
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, Item, Owed, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, Item, Owed, Seen
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import ms
@@ -48,19 +48,21 @@ class Attempts(TableAccess):
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
         shard = failed_shard(key.repository)
-        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE, "due_shard": shard}
+        values = {"failure": cut(reason), "parked": True, "due": PARKED_DUE_MS, "due_shard": shard}
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
     def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
         """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return self._unmarked(owed, attempts.postpone(owed, due, now=self._clock.now_ms(), failure=failure)) is not None
+        return (
+            self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
+        )
 
     def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
         """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
         jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
         change = attempts.fail(
-            owed, failure, now=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
+            owed, failure, now_ms=self._clock.now_ms(), jitter=jitter, timing=self.timing, parked=parked
         )
         return self._unmarked(owed, change)
 

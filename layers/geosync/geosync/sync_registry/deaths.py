@@ -53,5 +53,5 @@ class Deaths(TableAccess):
 
     def _death(self, owed: Owed, failure: str) -> Update:
         jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
-        now = self._clock.now_ms()
-        return attempts.fail_by_death(owed, failure, now=now, jitter=jitter, timing=self.timing)
+        now_ms = self._clock.now_ms()
+        return attempts.fail_by_death(owed, failure, now_ms=now_ms, jitter=jitter, timing=self.timing)

@@ -70,7 +70,7 @@ class Discharge:
 Step: TypeAlias = LookAtSecondary | Write | Remove | LookAgain | Postpone | Fail | Discharge
 
 
-def next_step(
+def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gives each
     owed: Owed,
     primary: Look,
     secondary: Look | None,
@@ -117,7 +117,7 @@ def next_step(
     return Postpone(max(0 if proved else proved_from(owed, primary.digest, timing), suspect_until))
 
 
-def _step_when_absent(
+def _step_when_absent(  # noqa: PLR0913 - those of next_step
     owed: Owed,
     primary: Look,
     secondary: Look | None,
@@ -177,8 +177,8 @@ def _was_named(owed: Owed, digest: str) -> bool:
 def _wait(owed: Owed, primary: Look, timing: Timing, polls: int) -> Step:
     """Poll while what an event named does not show; else come back when the answer, should it stay, is proof."""
     answer = primary.digest or ABSENT
-    if owed.expects and answer not in owed.expects and UNNAMED not in owed.expects and polls < len(timing.polls):
-        return LookAgain(timing.polls[polls])
+    if owed.expects and answer not in owed.expects and UNNAMED not in owed.expects and polls < len(timing.polls_s):
+        return LookAgain(timing.polls_s[polls])
     return Postpone(proved_from(owed, primary.digest, timing))
 
 
@@ -199,18 +199,18 @@ def proved_from(owed: Owed, digest: str | None, timing: Timing) -> int:
     """From when on (ms) a look that finds `digest` proves it, if nobody marks the reference again."""
     settled_at = _settled_at(owed, digest, timing)
     if digest is not None and owed.seen is not None and owed.expects <= {digest}:
-        return min(settled_at, owed.seen.looked_at + ms(timing.settle))
+        return min(settled_at, owed.seen.looked_at + ms(timing.settle_s))
     return settled_at
 
 
 def _settled_at(owed: Owed, digest: str | None, timing: Timing) -> int:
     deletes = digest is None and KEEP not in owed.if_absent
-    return owed.marked_at + ms(timing.settle) + (ms(timing.deletion_delay) if deletes else 0)
+    return owed.marked_at + ms(timing.settle_s) + (ms(timing.deletion_delay_s) if deletes else 0)
 
 
 def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
     """The digests whose writes may be outstanding at `at`, as far as anybody here knows."""
-    if owed.seen is not None and at < owed.seen.looked_at + ms(timing.settle):
+    if owed.seen is not None and at < owed.seen.looked_at + ms(timing.settle_s):
         return owed.expects | {owed.seen.digest}
     return owed.expects
 
@@ -242,9 +242,9 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
     return MISSING in owed.if_absent and not suspended
 
 
-def may_write_tag(renewed_at: float, now: float, timing: Timing) -> bool:
-    """A tag may be written or removed under a lease renewed at `renewed_at` (both monotonic seconds)."""
-    return now - renewed_at <= timing.stale_renewal
+def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
+    """A tag may be written or removed under a lease renewed at `renewed_at_s` (both monotonic seconds)."""
+    return now_s - renewed_at_s <= timing.stale_renewal_s
 
 
 def is_already_seen(owed: Owed | None, seen: Seen | None, digest: str | None, received_at: int) -> bool:

@@ -104,4 +104,4 @@ class Discharges:
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
-        return discharge.discharge(lease, payments, now=self._clock.now_ms(), primary=self._primary)
+        return discharge.discharge(lease, payments, now_ms=self._clock.now_ms(), primary=self._primary)

@@ -9,13 +9,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
 from geosync.sync_registry.items import Lease, Owed, Reference, Seen
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
 from geosync.threads import SYSTEM_THREADS, Threads
 
 
 class HeldLease:
-    """One repository's lease, renewed by a thread of its own every `timing.renewal` seconds until it is closed.
+    """One repository's lease, renewed by a thread of its own every `timing.renewal_s` seconds until it is closed.
 
     `on_moved` is called (from the renewing thread) when references came in, `on_lost` with the LeaseLost when somebody
     else has the repository. Use it as a context manager: afterwards its thread is gone. It does not release the lease.
@@ -81,6 +82,18 @@ class HeldLease:
         """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
         self._sync_registry.note_missing_on_primary(self._lease, missing=missing)
 
+    def record_finding(self, finding: Finding, before: Finding | None) -> None:
+        """Record what a comparison found, in place of what the one `before` it did. Raises LeaseLost."""
+        self._sync_registry.record_finding(self._lease, finding, before)
+
+    def forget(self, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of the repository; `check` may raise between.
+
+        False: not now. Somebody took the repository, or a write to its secondary may still land. Either way it is let
+        go.
+        """
+        return self._sync_registry.forget(self._lease, check=check)
+
     def take_uploads(self) -> list[KeptUpload]:
         """Take over the uploads that the last holder left: from now on nobody else can. Raises LeaseLost."""
         return self._sync_registry.uploads.take(self._lease)
@@ -134,7 +147,7 @@ class HeldLease:
         self._on_moved = self._on_lost = _tell_nobody
 
     def _renew_until_closed(self) -> None:
-        while not self._closed.wait(self._sync_registry.timing.renewal):
+        while not self._closed.wait(self._sync_registry.timing.renewal_s):
             try:
                 moved = self._renew_once()
             except LeaseLost as lost:

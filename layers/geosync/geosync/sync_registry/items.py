@@ -48,7 +48,7 @@ KEEP = "keep"
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
 
-PARKED_DUE = 253_402_300_799_000
+PARKED_DUE_MS = 253_402_300_799_000
 """The `due` of a parked reference (the end of the year 9999): in the index, so that it is counted, and never due."""
 
 
@@ -275,9 +275,9 @@ class Row:
     deaths: int = 0
     """Holders in a row that vanished with their lease; 0 once one has let the repository go."""
 
-    def leased(self, now: int) -> bool:
-        """Somebody holds the repository at `now`."""
-        return self.lease_token is not None and self.lease_expires is not None and self.lease_expires > now
+    def leased(self, now_ms: int) -> bool:
+        """Somebody holds the repository at `now_ms`."""
+        return self.lease_token is not None and self.lease_expires is not None and self.lease_expires > now_ms
 
     @classmethod
     def from_item(cls, item: Item) -> Row:

@@ -14,7 +14,7 @@ from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.marks import ASKED, Mark
 
 
-class Marking(TableAccess):
+class Marks(TableAccess):
     """Makes references owed."""
 
     def mark(self, repository: str, reference: Reference, said: Mark = ASKED) -> Owed:
@@ -22,10 +22,10 @@ class Marking(TableAccess):
 
         A second mark keeps the earliest `said.pushed_at`, should events come in another order.
         """
-        now = self._clock.now_ms()
+        now_ms = self._clock.now_ms()
 
         def build(said: Mark) -> Update:
-            return marks.mark(repository, reference, said, name=self._names(), now=now, primary=self._primary)
+            return marks.mark(repository, reference, said, name=self._names(), now_ms=now_ms, primary=self._primary)
 
         owed = self._marked(build, said)
         if said.pushed_at is not None and said.pushed_at < owed.pushed_at:

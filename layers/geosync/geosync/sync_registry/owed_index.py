@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE, ROW, Item, Owed, Row, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Item, Owed, Row, Seen
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 
@@ -62,10 +62,10 @@ class OwedIndex:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def read(self, *, most: int, now: int) -> OwedItems:
+    def read(self, *, most: int, now_ms: int) -> OwedItems:
         """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked."""
-        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE - 1, most=most)
-        parked, more_parked = self._keys(start=PARKED_DUE, until=PARKED_DUE, most=most)
+        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE_MS - 1, most=most)
+        parked, more_parked = self._keys(start=PARKED_DUE_MS, until=PARKED_DUE_MS, most=most)
         keys = [*waiting, *parked]
         found = self._store.batch_get(keys)
         return OwedItems(
@@ -73,17 +73,17 @@ class OwedIndex:
             more_waiting=more_waiting,
             more_parked=more_parked,
             repositories=frozenset(key.repository for key in keys if _is_owed(key)),
-            leased=tuple(_leased(found, now)),
+            leased=tuple(_leased(found, now_ms)),
         )
 
-    def leased(self, *, now: int) -> list[str]:
-        """The repositories that somebody holds the lease of at `now` (ms), however much is owed.
+    def leased(self, *, now_ms: int) -> list[str]:
+        """The repositories that somebody holds the lease of at `now_ms` (ms), however much is owed.
 
         A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
         for each partition (one more for each thousand references whose next attempt comes that soon), and the rows.
         """
-        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now + LONGEST_LEASE_MS, start=now)]
-        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now)
+        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now_ms + LONGEST_LEASE_MS, start=now_ms)]
+        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now_ms)
 
     def failed_repositories(self) -> set[str]:
         """All repositories in which a reference has failed: a query for each thousand of them."""
@@ -116,7 +116,7 @@ class OwedIndex:
         keys: list[Key] = []
         for shard in shards:
             if len(keys) < most:
-                keys += islice(self._store.due_keys(shard, PARKED_DUE), most - len(keys))
+                keys += islice(self._store.due_keys(shard, PARKED_DUE_MS), most - len(keys))
         return keys
 
     def _keys(self, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
@@ -126,7 +126,7 @@ class OwedIndex:
         return keys[:most], len(keys) > most
 
     def _repositories(self, shards: Iterable[str]) -> set[str]:
-        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE))
+        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE_MS))
         return {key.repository for key in keys if _is_owed(key)}
 
     def _owed_items(self, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
@@ -165,7 +165,7 @@ def _owed_item(key: Key, item: Item) -> OwedItem:
     try:
         owed = Owed.from_item(item)
     except CorruptItem as corrupt:
-        return OwedItem(key=key, owed=None, is_parked=item.get("due") == PARKED_DUE, corrupt=str(corrupt))
+        return OwedItem(key=key, owed=None, is_parked=item.get("due") == PARKED_DUE_MS, corrupt=str(corrupt))
     return OwedItem(key=key, owed=owed, is_parked=owed.parked)
 
 
@@ -187,12 +187,12 @@ def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
     return seen is not None and seen.digest in owed.expects
 
 
-def _leased(items: Mapping[Key, Item], now: int) -> list[str]:
-    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now))
+def _leased(items: Mapping[Key, Item], now_ms: int) -> list[str]:
+    return sorted(key.repository for key, item in items.items() if key.item == ROW and _is_leased(item, now_ms))
 
 
-def _is_leased(item: Item, now: int) -> bool:
+def _is_leased(item: Item, now_ms: int) -> bool:
     try:
-        return Row.from_item(item).leased(now)
+        return Row.from_item(item).leased(now_ms)
     except CorruptItem:
         return False

@@ -26,27 +26,27 @@ FAILED_SHARE = 10
 """One of so many repositories may be one in which only what failed is due, while there is enough else to do."""
 
 
-def free_repositories(store: Store, now: int, limit: int) -> list[str]:
-    """Repositories with something due at `now` (ms) and no live lease, at most `limit`: the never tried first.
+def free_repositories(store: Store, now_ms: int, limit: int) -> list[str]:
+    """Repositories with something due at `now_ms` (ms) and no live lease, at most `limit`: the never tried first.
 
     One of each namespace in turn, and of a namespace the longest due first, as far as its shards can be compared. A row
     that cannot be read counts as free: whoever takes it says why not.
     """
-    fresh = _take(store, SHARDS, now, limit)
-    failed = _take(store, FAILED_SHARDS, now, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
+    fresh = _take(store, SHARDS, now_ms, limit)
+    failed = _take(store, FAILED_SHARDS, now_ms, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
     return fresh[: limit - len(failed)] + failed
 
 
-def _take(store: Store, shards: Iterable[str], now: int, limit: int, but: Collection[str] = ()) -> list[str]:
+def _take(store: Store, shards: Iterable[str], now_ms: int, limit: int, but: Collection[str] = ()) -> list[str]:
     """At most `limit` free repositories from `shards`, without those in `but`."""
     if limit <= 0:
         return []
-    names = _in_turn([_of_shard(store, shard, now, but) for shard in shards])
+    names = _in_turn([_of_shard(store, shard, now_ms, but) for shard in shards])
     found: list[str] = []
     while len(found) < limit and (window := list(islice(names, WINDOW))):
         fair = round_the_namespaces(window)
         while len(found) < limit and (some := list(islice(fair, min(ROWS_READ, limit - len(found))))):
-            found += _free(store, some, now)
+            found += _free(store, some, now_ms)
     return found
 
 
@@ -69,20 +69,20 @@ def _in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
                 yield name
 
 
-def _of_shard(store: Store, shard: str, now: int, but: Collection[str]) -> Iterator[str]:
+def _of_shard(store: Store, shard: str, now_ms: int, but: Collection[str]) -> Iterator[str]:
     """The repositories of a shard with something due, each once, the longest due first."""
     known: set[str] = set(but)
-    for key in store.due_keys(shard, now):
+    for key in store.due_keys(shard, now_ms):
         if key.repository not in known:
             known.add(key.repository)
             yield key.repository
 
 
-def _free(store: Store, repositories: list[str], now: int) -> list[str]:
+def _free(store: Store, repositories: list[str], now_ms: int) -> list[str]:
     found = store.batch_get(Key(repository, ROW) for repository in repositories)
     free = []
     for repository in repositories:
         expires = found.get(Key(repository, ROW), {}).get("lease_expires")
-        if not isinstance(expires, int) or expires <= now:
+        if not isinstance(expires, int) or expires <= now_ms:
             free.append(repository)
     return free

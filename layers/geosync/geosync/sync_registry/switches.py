@@ -38,12 +38,12 @@ class Switches(TableAccess):
         """
         believed: Hold | None = None
         for _ in range(ATTEMPTS):
-            now = self._clock.now_ms()
+            now_ms = self._clock.now_ms()
             change = holds.hold(
                 believed,
                 registry,
                 reason=cut(reason),
-                now=now,
+                now_ms=now_ms,
                 retry_after=retry_after,
                 credentials=credentials,
             )
@@ -64,9 +64,9 @@ class Switches(TableAccess):
 
     def holds(self) -> list[Hold]:
         """The holds in force on any registry."""
-        now = self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         items = self._store.items(SITE, holds.PREFIX, limit=holds.MOST_HOLDS)
-        return [hold for hold in map(Hold.from_item, items) if hold.until > now]
+        return [hold for hold in map(Hold.from_item, items) if hold.until > now_ms]
 
     def clear_hold(self, registry: str) -> None:
         """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""

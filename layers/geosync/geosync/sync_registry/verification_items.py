@@ -12,7 +12,7 @@ from itertools import islice
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.sync_registry.items import PARKED_DUE, ROW, VERIFICATION_PENDING, Item, Reference
+from geosync.sync_registry.items import PARKED_DUE_MS, ROW, VERIFICATION_PENDING, Item, Reference
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import VERIFICATION_SHARDS
@@ -54,7 +54,7 @@ class VerificationItems:
         """
         made = 0
         for shard in VERIFICATION_SHARDS:
-            keys = iter(self._store.due_keys(shard, PARKED_DUE, start=asked_at_ms + 1))
+            keys = iter(self._store.due_keys(shard, PARKED_DUE_MS, start=asked_at_ms + 1))
             for page in _pages(keys):
                 check()
                 for item in self._store.batch_get(page).values():
@@ -80,7 +80,7 @@ class VerificationItems:
     def start(self, item: Item, *, phase: str, now_ms: int) -> Round | None:
         """Begin a round, at `phase`, or go on with one; None: the row is not as it was read any more."""
         with suppress(ConditionFailed):
-            return Round.of(self._store.write(transitions.start(item, now=now_ms)) or {}, phase=phase)
+            return Round.of(self._store.write(transitions.start(item, now_ms=now_ms)) or {}, phase=phase)
         return None
 
     def keep(self, at: Round, due_ms: int, *, anew: bool = False) -> Round:
@@ -93,7 +93,7 @@ class VerificationItems:
 
     def succeed(self, at: Round, checksum: str, *, now_ms: int, due_ms: int) -> None:
         """End a round well; it is due again at `due_ms`. Raises Overtaken."""
-        self._end(at, lambda attempt: transitions.succeed(attempt, checksum, now=now_ms, due=due_ms))
+        self._end(at, lambda attempt: transitions.succeed(attempt, checksum, now_ms=now_ms, due=due_ms))
 
     def fail(
         self,
@@ -109,7 +109,7 @@ class VerificationItems:
         self._end(
             at,
             lambda attempt: transitions.fail(
-                attempt, failure, now=now_ms, jitter=jitter, checksums=checksums, owed=owed
+                attempt, failure, now_ms=now_ms, jitter=jitter, checksums=checksums, owed=owed
             ),
         )
 

@@ -10,8 +10,8 @@ from collections.abc import Collection
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.sync_registry.items import Owed, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.sweep import FAILED_SHARE
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 TAKE = 50
 """References read at a time."""

@@ -12,7 +12,7 @@ from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
 from geosync.threads import SYSTEM_THREADS, Threads
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
-from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -27,8 +26,6 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference
-from geosync.sync_registry.registry import SyncRegistry
-from geosync.sync_registry.uploads import KeptUpload
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import HolderContext, Invocation
 from geosync.syncing.ending import Ending, Halt
@@ -54,7 +51,7 @@ class Holder:
             on_lost=self._stop_for_loss,
             threads=invocation.threads,
         )
-        self._uploads = Uploads(partial(_take_uploads, invocation.sync_registry, self._held), invocation.threads)
+        self._uploads = Uploads(self._held.take_uploads, invocation.threads)
         self._wake = invocation.threads.event()
         self._in_flight: dict[Reference, tuple[Owed, Future[Outcome]]] = {}
 
@@ -223,7 +220,7 @@ class Holder:
             self._invocation.reporter.report_under_way(self._repository, self._uploads.left())
         if ending in (Ending.HELD, Ending.OUT_OF_TIME):
             with suppress(LeaseLost, Contended, BotoCoreError, ClientError):
-                self._invocation.sync_registry.release(self._held.lease, self._uploads.left())
+                self._held.release(self._uploads.left())
         return self._halt.reason()
 
     # ------------------------------------------------------------------------------------- the thread of the renewals
@@ -237,8 +234,3 @@ class Holder:
         self._halt.stop_attempts()
         self._copier.stop(error)
         self._wake.set()
-
-
-def _take_uploads(sync_registry: SyncRegistry, held: HeldLease) -> list[KeptUpload]:
-    """Take over the uploads that the last holder left."""
-    return sync_registry.uploads.take(held.lease)

@@ -112,7 +112,7 @@ class ReferenceSync:
         if attempt.primary.digest is not None and self._may_have_referrers(owed):
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
-            self._sync_registry.lost_notification(owed)
+            self._sync_registry.recovery.record_lost(owed)
             seen = replace(seen, unannounced=True) if seen is not None else None
         if seen is None and owed.reference.kind == "digest":
             self._mark_tags_of(owed)

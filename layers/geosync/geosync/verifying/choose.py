@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from geosync.messages.queues import Queue
 from geosync.messages.work import VerifyMessage
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

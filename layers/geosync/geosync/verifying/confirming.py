@@ -21,7 +21,7 @@ class ConfirmingPhase:
         self._place = place
         self._looks = looks
         self._repository = place.repository
-        self._settle_ms = ms(context.sync_registry.timing.settle)
+        self._settle_ms = ms(context.sync_registry.timing.settle_s)
         self._anew = False
 
     def run(self) -> None:

@@ -8,7 +8,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.threads import SYSTEM_THREADS, Threads
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.site.counters import RowCounts
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from geosync.sync_registry.transitions import verification as transitions
-from geosync.sync_registry.transitions.verification import DAY, Round
+from geosync.sync_registry.transitions.verification import DAY_MS, Round
 from geosync.verifying.asking import Asking
 from geosync.verifying.context import VerificationContext
 
@@ -54,7 +54,7 @@ class RoundPlace:
     @property
     def noted(self) -> Round:
         """The round with the requests made so far."""
-        return replace(self._at, day=self._context.clock.now_ms() // DAY, spent=self._asking.spent)
+        return replace(self._at, day=self._context.clock.now_ms() // DAY_MS, spent=self._asking.spent)
 
     def move(self, cursor: str) -> None:
         """Go on behind `cursor`."""
@@ -72,14 +72,14 @@ class RoundPlace:
         if self._context.clock.monotonic_s() >= self._ends_at_s:
             raise Stop(now_ms, "others wait for their turn")
         if not self._asking.left:
-            raise Stop((now_ms // DAY + 1) * DAY, "the requests of the day are spent")
+            raise Stop((now_ms // DAY_MS + 1) * DAY_MS, "the requests of the day are spent")
 
     def save(self) -> None:
         """Write down where the run is. Raises Stop when the site is paused, and Overtaken."""
         now_ms = self._context.clock.now_ms()
         if self._context.sync_registry.is_paused():
             raise Stop(now_ms, "the site is paused")
-        self.keep(now_ms + transitions.ABANDONED_AFTER)
+        self.keep(now_ms + transitions.ABANDONED_AFTER_MS)
 
     def keep(self, due_ms: int, *, anew: bool = False) -> None:
         """Have the round go on at `due_ms`, from here or (`anew`) from its beginning. Raises Overtaken."""

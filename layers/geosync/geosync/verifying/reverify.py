@@ -12,7 +12,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.queues import Queue
 from geosync.messages.work import Scope, VerifyMessage
 from geosync.sync_registry.items import VERIFICATION_FAILED, VERIFICATION_SUCCEEDED
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from geosync.pair.selection import Selection
 from geosync.sync_registry.items import EVERYTHING, Reference
-from geosync.sync_registry.registry import SyncRegistry
 from geosync.sync_registry.suspects import Suspect
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.verifying.checksum import Checksum

@@ -6,7 +6,7 @@ import random
 
 from geosync.copying.outcome import VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError, OutOfTime, RegistryUnavailable, SyncRegistryError
-from geosync.sync_registry.items import PARKED_DUE, Item
+from geosync.sync_registry.items import PARKED_DUE_MS, Item
 from geosync.sync_registry.timing import ms
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.verification import Round
@@ -34,14 +34,14 @@ class Verifier:
         """
         item = self._items.read(repository)
         now_ms = self._context.clock.now_ms()
-        reason = transitions.not_now(item, now=now_ms, asked=asked)
+        reason = transitions.not_now(item, now_ms=now_ms, asked=asked)
         if reason is not None or item is None:
             return _not_now(reason or "")
         if not self._context.registries.selection.has_repository(repository):
-            return self._put_off(item, now_ms + transitions.DAY, "it is outside the selection")
+            return self._put_off(item, now_ms + transitions.DAY_MS, "it is outside the selection")
         if self._items.has_owed_tag(repository):
             return _not_now("a tag is owed in it")
-        again_ms = transitions.retry_at(item, now=now_ms, asked=asked)
+        again_ms = transitions.retry_at(item, now_ms=now_ms, asked=asked)
         if again_ms is not None:
             return self._put_off(item, again_ms, "it failed, and is tried again later")
         at = self._items.start(item, phase=TAGS, now_ms=now_ms)
@@ -94,8 +94,8 @@ class Verifier:
         if verdict.failure is not None:
             return self._fail(run, verdict.failure, checksums=(verdict.ours, verdict.primarys), owed=True)
         now_ms = self._context.clock.now_ms()
-        interval_s = self._context.bounds.interval
-        due_ms = now_ms + ms(interval_s) if interval_s else PARKED_DUE
+        interval_s = self._context.bounds.interval_s
+        due_ms = now_ms + ms(interval_s) if interval_s else PARKED_DUE_MS
         self._items.succeed(run.place.noted, verdict.ours, now_ms=now_ms, due_ms=due_ms)
         return VerificationEnding.VERIFIED, ""
 

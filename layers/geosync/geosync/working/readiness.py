@@ -48,8 +48,8 @@ class Readiness:
 
     def _still_held(self, glance: Glance) -> list[Hold]:
         """The holds of a glance, without those of credentials that were changed since: they are cleared."""
-        now = self._place.clock.now_ms()
-        refused = [hold for hold in glance.holds if hold.credentials is not None and hold.until > now]
+        now_ms = self._place.clock.now_ms()
+        refused = [hold for hold in glance.holds if hold.credentials is not None and hold.until > now_ms]
         if not refused:
             return list(glance.holds)
         self._place.registries.reread()

@@ -10,7 +10,7 @@ from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.settings import Role
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
 
 if TYPE_CHECKING:

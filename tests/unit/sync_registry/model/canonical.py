@@ -84,20 +84,8 @@ def canonical(state: State) -> State:
 @cache
 def _renamed(table: Table, workers: tuple[Worker, ...]) -> tuple[Table, tuple[Worker, ...]]:
     row = table.row
-    marks: dict[str, str] = {}
-    for owed in table.owed:
-        if owed is not None:
-            marks.setdefault(owed[0], f"m{len(marks)}")
     workers = tuple(sorted(workers, key=_order))
-    revisions = {row[1]} if row is not None else set()
-    for worker in workers:
-        if worker.owed is not None:
-            marks.setdefault(worker.owed[1], f"m{len(marks)}")
-        if worker.lease is not None and row is not None and worker.lease[0] == row[2]:
-            revisions.add(worker.lease[1])
-        if worker.phase == "finish":
-            revisions.add(worker.more[0])
-    ranks = {revision: rank for rank, revision in enumerate(sorted(revisions - {0}), 1)} | {0: 0}
+    marks, ranks = _names(table, workers)
     renamed = []
     for worker in workers:
         if worker.lease is None:
@@ -114,6 +102,24 @@ def _renamed(table: Table, workers: tuple[Worker, ...]) -> tuple[Table, tuple[Wo
     if row is not None:
         row = (row[0], ranks[row[1]], row[2] and HELD, *row[3:])
     return Table(row, tuple(one and (marks[one[0]], *one[1:]) for one in table.owed), table.seen), tuple(renamed)
+
+
+def _names(table: Table, workers: tuple[Worker, ...]) -> tuple[dict[str, str], dict[int, int]]:
+    """Canonical names: of marks in the order in which they are met, of revisions by their rank."""
+    row = table.row
+    marks: dict[str, str] = {}
+    for owed in table.owed:
+        if owed is not None:
+            marks.setdefault(owed[0], f"m{len(marks)}")
+    revisions = {row[1]} if row is not None else set()
+    for worker in workers:
+        if worker.owed is not None:
+            marks.setdefault(worker.owed[1], f"m{len(marks)}")
+        if worker.lease is not None and row is not None and worker.lease[0] == row[2]:
+            revisions.add(worker.lease[1])
+        if worker.phase == "finish":
+            revisions.add(worker.more[0])
+    return marks, {revision: rank for rank, revision in enumerate(sorted(revisions - {0}), 1)} | {0: 0}
 
 
 @cache

@@ -275,7 +275,7 @@ RULES = (
     ),
     Rule(
         name="write: only under a lease that was renewed lately",
-        patch=instead(decisions, "may_write_tag", lambda renewed_at, now, timing: True),
+        patch=instead(decisions, "may_write_tag", lambda renewed_at_s, now_s, timing: True),
         scenario="a worker stalls",
         violation="nothing is owed",
     ),

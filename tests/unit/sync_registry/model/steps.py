@@ -164,7 +164,7 @@ class World:
     def _age(self, worker: Worker) -> int:
         """Ticks since the lease was renewed."""
         assert worker.lease is not None
-        return int(NOW - (worker.lease[3] - round(self.timing.lease * 1000)))
+        return int(NOW - (worker.lease[3] - round(self.timing.lease_s * 1000)))
 
     # --------------------------------------------------------------------------------------------------- the worker
 
@@ -248,7 +248,7 @@ class World:
     def _near(self, owed: tuple[Any, ...]) -> tuple[Any, ...]:
         """What was read of the table, with what is too long ago to matter now as if just so long ago."""
         tag, mark, expects, marked_at, due, seen = owed
-        long_ago = NOW - round(self.timing.settle * 1000)
+        long_ago = NOW - round(self.timing.settle_s * 1000)
         fresh, marked_at = due <= marked_at, max(marked_at, long_ago)
         return (tag, mark, expects, marked_at, marked_at + (not fresh), seen and (seen[0], max(seen[1], long_ago)))
 

@@ -28,7 +28,7 @@ from geosync.sync_registry.items import (
     Reference,
     Seen,
 )
-from geosync.sync_registry.registry import SyncRegistry
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
@@ -88,13 +88,13 @@ class Scenario:
     def timing(self) -> Timing:
         tick = 0.001
         return Timing(
-            lease=2 * tick,
-            renewal=tick / 2,
-            stale_renewal=tick,
-            tag_write_timeout=tick,
-            settle=(self.write_delay + 1) * tick,
-            suspect=(LATE + 1) * tick,
-            polls=(),
+            lease_s=2 * tick,
+            renewal_s=tick / 2,
+            stale_renewal_s=tick,
+            tag_write_timeout_s=tick,
+            settle_s=(self.write_delay + 1) * tick,
+            suspect_s=(LATE + 1) * tick,
+            polls_s=(),
         )
 
 
@@ -313,7 +313,7 @@ class Library:
         """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
         items = [{"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}] * remaining
         try:
-            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now=NOW))
+            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now_ms=NOW))
         except ConditionFailed as failed:
             mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
             return False if mine else None

@@ -108,7 +108,7 @@ def _page(
     name = " ".join(("events", kind, wanted.repository, wanted.event_name))
     position = cursors.decode(name, cursor, int, str)
     before = event_log.Before(received_at=position[0], id=position[1]) if position else None
-    found = site.events.page(now=site.clock.now_ms(), limit=limit, before=before, kind=kind, wanted=wanted)
+    found = site.events.page(now_ms=site.clock.now_ms(), limit=limit, before=before, kind=kind, wanted=wanted)
     following = found.following
     end = cursors.encode(name, following.received_at, following.id) if following is not None else None
     return found, end

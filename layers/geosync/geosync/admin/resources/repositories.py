@@ -139,7 +139,7 @@ class RepositoryRoutes:
     def __init__(self, site: AdminSite) -> None:
         self._site = site
 
-    def list_repositories(  # noqa: PLR0917 - by name, from the query
+    def list_repositories(
         self,
         state: WantedState = None,
         verification_state: WantedVerification = None,
@@ -176,9 +176,9 @@ class RepositoryRoutes:
         position = cursors.decode(f"tags {number}", cursor, str)
         name, after = self._site.repository(number), position[0] if position else ""
         found, end = repositories.tags(self._site.sync_registry, name, limit=per_page, after=after)
-        now = self._site.clock.now_ms()
+        now_ms = self._site.clock.now_ms()
         return PageModel[TagModel](
-            nodes=[_tag(tag, now) for tag in found],
+            nodes=[_tag(tag, now_ms) for tag in found],
             page_info=page_info(cursors.encode(f"tags {number}", end) if end is not None else None),
         )
 
@@ -221,7 +221,9 @@ class RepositoryRoutes:
 
     def _resync_all(self) -> Enqueued:
         site = self._site
-        walk = actions.resync_all(site.sync_registry, site.sqs, site.settings.work_queue_url, now=site.clock.now_ms())
+        walk = actions.resync_all(
+            site.sync_registry, site.sqs, site.settings.work_queue_url, now_ms=site.clock.now_ms()
+        )
         if walk is None:
             return Enqueued(message="All repositories of the primary's catalogue are enqueued to be resynced")
         message = f"A resync of everything is under way since {moment(walk.started_at)}"
@@ -284,11 +286,11 @@ def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
     )
 
 
-def _owed(owed: Owed, now: int) -> OwedReferenceModel:
+def _owed(owed: Owed, now_ms: int) -> OwedReferenceModel:
     return OwedReferenceModel(
         reference=str(owed.reference),
         owed_since=moment(owed.owed_since),
-        lag_seconds=_lag(owed.owed_since, now),
+        lag_seconds=_lag(owed.owed_since, now_ms),
         attempts=owed.attempts,
         retry_at=optional_moment(owed.due),
         failure=owed.failure,
@@ -296,7 +298,7 @@ def _owed(owed: Owed, now: int) -> OwedReferenceModel:
     )
 
 
-def _tag(tag: TagState, now: int) -> TagModel:
+def _tag(tag: TagState, now_ms: int) -> TagModel:
     seen = tag.seen
     return TagModel(
         name=tag.name,
@@ -305,7 +307,7 @@ def _tag(tag: TagState, now: int) -> TagModel:
         looked_at=optional_moment(seen.looked_at) if seen is not None else None,
         seen_at=optional_moment(seen.seen_at) if seen is not None else None,
         missing_since=optional_moment(seen.missing_since) if seen is not None else None,
-        **(_NOTHING_OWED if tag.owed is None else _owed_of_tag(tag.owed, now)),
+        **(_NOTHING_OWED if tag.owed is None else _owed_of_tag(tag.owed, now_ms)),
     )
 
 
@@ -321,11 +323,11 @@ _NOTHING_OWED: dict[str, Any] = {
 """Fields of a tag of which nothing is owed."""
 
 
-def _owed_of_tag(owed: Owed, now: int) -> dict[str, Any]:
+def _owed_of_tag(owed: Owed, now_ms: int) -> dict[str, Any]:
     """Fields of a tag that is owed."""
-    shown = _owed(owed, now).model_dump(exclude={"reference"})
+    shown = _owed(owed, now_ms).model_dump(exclude={"reference"})
     return {"state": "failed" if owed.failure is not None else "pending", **shown}
 
 
-def _lag(since: int | None, now: int) -> int:
-    return max(now - since, 0) // 1000 if since is not None else 0
+def _lag(since: int | None, now_ms: int) -> int:
+    return max(now_ms - since, 0) // 1000 if since is not None else 0

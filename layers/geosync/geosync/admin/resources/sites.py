@@ -161,7 +161,7 @@ class SiteRoutes:
         if len(expected) >= MOST_SITES and asked.name not in {one.name for one in expected}:
             raise HttpRefusal(409, f"{MOST_SITES} sites are expected already: remove one first")
         known = site.sync_registry.sites.add(
-            name=asked.name, url=asked.url, key=asked.report_key, now=site.clock.now_ms()
+            name=asked.name, url=asked.url, key=asked.report_key, now_ms=site.clock.now_ms()
         )
         return _shown(known, None)
 
@@ -185,7 +185,7 @@ class SiteRoutes:
             message = f"this is not the report token of a site {asked.site} that is expected here"
             raise GateRefusal(401, message, "wrong_report_token")
         site.must_be_primary("a report")
-        kept = site.sync_registry.sites.record(_checked(asked, now=site.clock.now_ms()))
+        kept = site.sync_registry.sites.record(_checked(asked, now_ms=site.clock.now_ms()))
         return Done(message="taken" if kept else "a newer one is here already")
 
     def _read_status(self) -> Status:
@@ -217,7 +217,7 @@ def _own_status(site: AdminSite, own: Status) -> GeoSiteStatus:
         role=site.settings.site_role,
         verified=verification_counts_of(site.sync_registry.counters.read()),
         queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
-        last_event=site.events.last(now=own.at) if site.is_primary else None,
+        last_event=site.events.last(now_ms=own.at) if site.is_primary else None,
     )
     return _status(report, OWN_ID, site.name)
 
@@ -249,48 +249,48 @@ def _reported(site: AdminSite) -> list[GeoSiteStatus]:
     """At a primary: the last report of each expected site. A late or silent site is unhealthy, whatever it said."""
     if not site.is_primary:
         return []
-    found, now = site.sync_registry.sites.reports(), site.clock.now_ms()
-    return [_told(known, found.get(known.name), now) for known in site.sync_registry.sites.all()]
+    found, now_ms = site.sync_registry.sites.reports(), site.clock.now_ms()
+    return [_told(known, found.get(known.name), now_ms) for known in site.sync_registry.sites.all()]
 
 
-def _told(known: KnownSite, report: SiteReport | None, now: int) -> GeoSiteStatus:
+def _told(known: KnownSite, report: SiteReport | None, now_ms: int) -> GeoSiteStatus:
     if report is None:
         problem = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
-        return _status(_silent(problem, now), known.id, known.name)
+        return _status(_silent(problem, now_ms), known.id, known.name)
     said: dict[str, Any] = json.loads(report.status)
     said["reported_at"] = moment(report.arrived_at)
     said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
-    if report.is_late(now):
-        minutes = (now - report.arrived_at) // 60_000
+    if report.is_late(now_ms):
+        minutes = (now_ms - report.arrived_at) // 60_000
         health = f"This site has not reported for {minutes} minutes"
         said |= {"healthy": False, "health_status": "Unhealthy", "health": health}
     try:
         return _status(said, known.id, known.name)
     except HttpRefusal:
         # Kept by another version of this site.
-        return _status(_silent("This version cannot read the site's report", now), known.id, known.name)
+        return _status(_silent("This version cannot read the site's report", now_ms), known.id, known.name)
 
 
-def _silent(problem: str, now: int) -> dict[str, Any]:
+def _silent(problem: str, now_ms: int) -> dict[str, Any]:
     return {
         "healthy": False,
         "health": problem,
         "health_status": "Unhealthy",
         "container_repositories_replication_enabled": False,
-        "updated_at": moment(now),
+        "updated_at": moment(now_ms),
     }
 
 
-def _checked(asked: StatusReport, *, now: int) -> SiteReport:
+def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:
     """The report to keep: one whose time can be right, that can be shown, and that is not too large."""
-    if asked.sent_at > now + sites.AHEAD_SECONDS * 1000:
-        ahead_s = (asked.sent_at - now) // 1000
+    if asked.sent_at > now_ms + sites.AHEAD_SECONDS * 1000:
+        ahead_s = (asked.sent_at - now_ms) // 1000
         raise HttpRefusal(400, f"sent_at is {ahead_s} s in the future: is the site's clock right?")
     _status(asked.status, OWN_ID, asked.site)
     text = json.dumps(asked.status, separators=(",", ":"))
     if len(text) > sites.MOST_REPORT_BYTES:
         raise HttpRefusal(413, f"a status has at most {sites.MOST_REPORT_BYTES} bytes")
-    return SiteReport(site=asked.site, sent_at=asked.sent_at, arrived_at=now, status=text)
+    return SiteReport(site=asked.site, sent_at=asked.sent_at, arrived_at=now_ms, status=text)
 
 
 def _status(said: dict[str, Any], number: int, name: str) -> GeoSiteStatus:

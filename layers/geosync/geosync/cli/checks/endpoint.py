@@ -15,9 +15,9 @@ from geosync.minute import heartbeat
 from geosync.tokens import read_tokens
 
 WRONG_TOKEN = "geosync-check-a-token-that-is-wrong"  # noqa: S105 - and says so
-TIMEOUT = 10.0
+TIMEOUT_S = 10.0
 ARRIVAL_SECONDS = 30.0
-LOOK_EVERY = 0.3
+LOOK_EVERY_S = 0.3
 LOG_PAGES = 20
 """Pages of the log that are read at most."""
 REFUSED_MINUTES, REFUSED_BY_CHECKS = 10, 10
@@ -93,7 +93,7 @@ def look_for_arrival(
                 waited_s = primary.clock.monotonic_s() - started_s
                 yield ok("arrives_at", f"it is in the table after {waited_s:.2f} s", site=site.name)
         if missing:
-            primary.clock.sleep(LOOK_EVERY)
+            primary.clock.sleep(LOOK_EVERY_S)
     for site in missing:
         yield problem(
             "arrives_at",
@@ -162,7 +162,7 @@ def _session() -> requests.Session:
 
 def _post(session: requests.Session, url: str, token: str | None) -> int:
     headers = {"Content-Type": "application/json"} | ({"Authorization": token} if token is not None else {})
-    answer = session.post(url, data=b'{"events": []}', headers=headers, timeout=TIMEOUT, allow_redirects=False)
+    answer = session.post(url, data=b'{"events": []}', headers=headers, timeout=TIMEOUT_S, allow_redirects=False)
     return answer.status_code
 
 

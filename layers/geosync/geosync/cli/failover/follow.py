@@ -52,7 +52,7 @@ def follow(
         _ask(site, leader)
     # The new primary shows this site from now on; without harm if the update does not come about.
     leader.sync_registry.sites.add(
-        name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now=site.clock.now_ms()
+        name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now_ms=site.clock.now_ms()
     )
     quiet_update(site, f"following {leader.name}", changes, say=True)
     site.sync_registry.promotions.forget()
@@ -103,10 +103,10 @@ def _ask(site: StackSite, leader: StackSite) -> None:
 
 def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
     """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
-    now = site.clock.now_ms()
+    now_ms = site.clock.now_ms()
     for one in (site, leader):
-        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now=now)
-        taken = f"{age(last.received_at, now)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
+        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now_ms=now_ms)
+        taken = f"{age(last.received_at, now_ms)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
         click.echo(f"The last push that {one.name} published came {taken}.")
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")
 

@@ -72,7 +72,7 @@ def _drain(site: StackSite, *, say: bool) -> None:
     end = clock.monotonic_s() + DRAIN_SECONDS
     quiet, said = 0, 0
     while True:
-        working = len(site.sync_registry.owed_index.leased(now=clock.now_ms()))
+        working = len(site.sync_registry.owed_index.leased(now_ms=clock.now_ms()))
         quiet = 0 if working else quiet + 1
         if quiet == LOOKS:
             return

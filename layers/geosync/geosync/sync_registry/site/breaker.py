@@ -1,12 +1,12 @@
 """The breaker: when so much is missing at the primary that the primary is the one to be doubted.
 
 A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup.
-So what comparisons find missing is counted. More than `share` of a repository's tags, or more than `tags` of a site's
-within `window`, and deletes by comparison are suspended: one item, `#site`/`deletes`, with its reason. They go on when
-an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
+So what comparisons find missing is counted. Deletes by comparison are suspended when that is more than `share` of a
+repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reason. They
+go on when an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
 
-A tag is removed by comparison only in the second comparison that misses it, `window` after the first: by then what was
-missing with it has been counted.
+A tag is removed by comparison only in the second comparison that misses it, `window_s` after the first. By then
+everything that went missing with it has been counted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site import findings
+from geosync.sync_registry.site.findings import Findings
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.timing import ms
 
@@ -27,11 +27,11 @@ KEY = Key(SITE, "deletes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """More than `share` (0 to 1) of a repository's tags, or `tags` of a site's in `window` seconds, are too many."""
+    """More than `share` (0 to 1) of a repository's tags, or `tags` of a site's in `window_s` seconds, are too many."""
 
     share: float = 0.5
     tags: int = 100
-    window: float = 3600.0
+    window_s: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +66,6 @@ NEVER = State()
 """The breaker of a site where nothing was ever found missing."""
 
 
-def read(store: Store) -> State:
-    """The breaker of a site."""
-    return State.from_item(store.get(KEY))
-
-
-def resume(store: Store, *, now: int) -> bool:
-    """Accept what comparisons found missing until `now` (ms) as gone for good: the next comparison removes it.
-
-    What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the same.
-    """
-    was = read(store).suspended
-    store.write(
-        Update(
-            key=KEY,
-            set={"accepted_at": now, "found": 0, "window_started_at": now},
-            remove=("suspended_at", "reason"),
-        )
-    )
-    return was
-
-
 class Breaker:
     """Counts what comparisons find missing, and says whether they may delete. Thread-safe."""
 
@@ -97,7 +76,7 @@ class Breaker:
 
     def state(self) -> State:
         """The breaker now."""
-        return read(self._store)
+        return State.from_item(self._store.get(KEY))
 
     def resume(self) -> bool:
         """Accept what comparisons found missing until now as gone for good: the next comparison removes it.
@@ -105,33 +84,42 @@ class Breaker:
         What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
-        return resume(self._store, now=self._clock.now_ms())
+        was = self.state().suspended
+        now_ms = self._clock.now_ms()
+        self._store.write(
+            Update(
+                key=KEY,
+                set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
+                remove=("suspended_at", "reason"),
+            )
+        )
+        return was
 
-    def found_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
+    def count_missing(self, repository: str, *, new: int, missing: int, of: int) -> None:
         """Count `new` tags that a comparison misses for the first time, before anything is recorded of them.
 
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
         """
-        now = self._clock.now_ms()
-        found = self._count(new, now)
+        now_ms = self._clock.now_ms()
+        found = self._count(new, now_ms)
         if missing > self.limits.share * of:
-            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now)
+            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
         elif found > self.limits.tags:
-            within = f"within {self.limits.window:g} s"
-            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now)
+            within = f"within {self.limits.window_s:g} s"
+            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now_ms)
 
     def may_remove(self, missing_since: int, state: State) -> bool:
         """True when a tag that is missing for at least the second time may be removed."""
         if state.suspended:
             return False
-        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window) <= self._clock.now_ms()
+        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window_s) <= self._clock.now_ms()
 
-    def fewer_missing(self) -> None:
-        """A repository has its tags again: lift the suspension if what is missing still is no reason for one."""
+    def resume_if_back(self) -> None:
+        """Lift the suspension when what is still missing is no reason for one: a repository has its tags again."""
         state = self.state()
         if not state.suspended:
             return
-        left = findings.missing(self._store, limit=self.limits.tags + 1)
+        left = Findings(self._store).missing(limit=self.limits.tags + 1)
         too_many = sum(one.missing for one in left) > self.limits.tags
         if not too_many and all(one.missing <= self.limits.share * one.of for one in left):
             self._store.write(
@@ -142,16 +130,16 @@ class Breaker:
                 )
             )
 
-    def _count(self, new: int, now: int) -> int:
+    def _count(self, new: int, now_ms: int) -> int:
         """Add to the window's count, or begin a new window; returns the count."""
-        in_window = Attr("window_started_at").gt(now - ms(self.limits.window))
+        in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window_s))
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
-        begun = Update(key=KEY, set={"found": new, "window_started_at": now}, when=~in_window)
+        begun = Update(key=KEY, set={"found": new, "window_started_at": now_ms}, when=~in_window)
         with suppress(ConditionFailed):
             return State.from_item(self._store.write(begun)).found
         return State.from_item(self._store.write(Update(key=KEY, add={"found": new}))).found
 
-    def _suspend(self, reason: str, now: int) -> None:
+    def _suspend(self, reason: str, now_ms: int) -> None:
         """Suspend deletes by comparison; the first reason is kept."""
-        self._store.write(Update(key=KEY, set_once={"suspended_at": now, "reason": reason}))
+        self._store.write(Update(key=KEY, set_once={"suspended_at": now_ms, "reason": reason}))

@@ -26,7 +26,7 @@ def key(shard: str) -> Key:
 KEYS = tuple(map(key, SHARDS))
 ROWS = Key(SITE, "counter#rows")
 """The number of rows."""
-_ROW_IDS, _SITE_IDS = Key(SITE, "counter#ids"), Key(SITE, "counter#sites")
+_ROW_IDS = Key(SITE, "counter#ids")
 """The highest id of a row, and of a site, that was given."""
 
 
@@ -71,11 +71,4 @@ class Counters:
 
     def next_row_id(self) -> int:
         """Take the next id of a row."""
-        return self._next(_ROW_IDS)
-
-    def next_site_id(self) -> int:
-        """Take the next id of a site."""
-        return self._next(_SITE_IDS)
-
-    def _next(self, key: Key) -> int:
-        return whole_number(self._store.write(Update(key=key, add={"value": 1})), "value")
+        return whole_number(self._store.write(Update(key=_ROW_IDS, add={"value": 1})), "value")

@@ -66,7 +66,7 @@ class Finding:
         )
 
     def open(self) -> Finding:
-        """What of it nobody has spoken of yet."""
+        """The finding without the tags that an operator has spoken of."""
         missing = tuple(name for name in self.missing_names if name not in self.spoken_of)
         extra = tuple(name for name in self.extra_names if name not in self.spoken_of)
         return replace(
@@ -81,30 +81,6 @@ class Finding:
 def key(repository: str) -> Key:
     """The item of one repository."""
     return Key(FINDINGS, _NAME + repository)
-
-
-def get(store: Store, repository: str) -> Finding | None:
-    """What was found in one repository, None when there was nothing to tell."""
-    item = store.get(key(repository))
-    return Finding.from_item(item) if item is not None else None
-
-
-def page(store: Store, *, limit: int, after: str = "", prefix: str = "") -> list[Finding]:
-    """Findings by the repositories' names, at most `limit`."""
-    items = store.items(FINDINGS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
-    return [Finding.from_item(item) for item in items]
-
-
-def walk(store: Store, *, prefix: str = "", after: str = "", step: int = PAGE) -> Iterator[Finding]:
-    """All findings after the repository `after`, read as they are taken, `step` at a time."""
-    while read := page(store, limit=step, after=after, prefix=prefix):
-        yield from read
-        after = read[-1].repository
-
-
-def missing(store: Store, *, limit: int) -> list[Finding]:
-    """The first findings with missing tags, at most `limit`."""
-    return list(islice((one for one in walk(store) if one.missing), limit))
 
 
 def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
@@ -125,27 +101,6 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
     return Update(key=key(finding.repository), set=values, remove=("spoken_of",))
 
 
-def put(store: Store, finding: Finding, before: Finding | None) -> None:
-    """Note what a comparison found (see `change`), whoever has the repository."""
-    noted = change(finding, before)
-    if noted is not None:
-        store.write(noted)
-
-
-def speak_of(store: Store, repository: str, tags: Iterable[str]) -> None:
-    """Note that an operator adopted or kept these tags: those that were found are told no more.
-
-    What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
-    """
-    found = get(store, repository)
-    named = frozenset(tags) & {*found.missing_names, *found.extra_names} if found is not None else frozenset()
-    if found is not None and named:
-        with suppress(ConditionFailed):  # compared anew meanwhile
-            store.write(
-                Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
-            )
-
-
 class Findings:
     """What the latest comparisons of the site's repositories found."""
 
@@ -154,24 +109,33 @@ class Findings:
 
     def get(self, repository: str) -> Finding | None:
         """What was found in one repository, None when there was nothing to tell."""
-        return get(self._store, repository)
+        item = self._store.get(key(repository))
+        return Finding.from_item(item) if item is not None else None
 
     def page(self, *, limit: int, after: str = "", prefix: str = "") -> list[Finding]:
         """Findings by the repositories' names, at most `limit`."""
-        return page(self._store, limit=limit, after=after, prefix=prefix)
+        items = self._store.items(FINDINGS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
+        return [Finding.from_item(item) for item in items]
 
     def walk(self, *, prefix: str = "", after: str = "", step: int = PAGE) -> Iterator[Finding]:
         """All findings after the repository `after`, read as they are taken, `step` at a time."""
-        return walk(self._store, prefix=prefix, after=after, step=step)
+        while read := self.page(limit=step, after=after, prefix=prefix):
+            yield from read
+            after = read[-1].repository
 
     def missing(self, *, limit: int) -> list[Finding]:
         """The first findings with missing tags, at most `limit`."""
-        return missing(self._store, limit=limit)
-
-    def put(self, finding: Finding, before: Finding | None) -> None:
-        """Note what a comparison found, in place of what the one `before` found; no write if nothing changed."""
-        put(self._store, finding, before)
+        return list(islice((one for one in self.walk() if one.missing), limit))
 
     def speak_of(self, repository: str, tags: Iterable[str]) -> None:
-        """Note that an operator adopted or kept these tags: those that were found are told no more."""
-        speak_of(self._store, repository, tags)
+        """Note that an operator adopted or kept these tags: those that were found are told no more.
+
+        What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
+        """
+        found = self.get(repository)
+        named = frozenset(tags) & {*found.missing_names, *found.extra_names} if found is not None else frozenset()
+        if found is not None and named:
+            with suppress(ConditionFailed):  # compared anew meanwhile
+                self._store.write(
+                    Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
+                )

@@ -64,7 +64,7 @@ def hold(
     registry: str,
     *,
     reason: str,
-    now: int,
+    now_ms: int,
     retry_after: float | None = None,
     credentials: str | None = None,
 ) -> Update | None:
@@ -73,26 +73,26 @@ def hold(
     `believed` is the hold as last read (None: none). While one is in force only a longer `retry_after` changes it: many
     workers see the same outage. None: nothing to write. The condition is that the hold is as believed.
     """
-    asked = now + ms(min(retry_after or 0.0, LONGEST_ASKED_S))
+    asked = now_ms + ms(min(retry_after or 0.0, LONGEST_ASKED_S))
     unchanged: ConditionBase
     if believed is None:
         attempts, unchanged = 1, Attr("until").not_exists()
     else:
-        in_force = believed.until > now
+        in_force = believed.until > now_ms
         if in_force and believed.until >= asked:
             return None
         attempts, unchanged = believed.attempts + (not in_force), Attr("until").eq(believed.until)
     refused = {"credentials": credentials} if credentials is not None else {}
-    chosen = now + ms(min(SHORTEST_S * 2 ** min(attempts - 1, 10), LONGEST_S))
+    chosen = now_ms + ms(min(SHORTEST_S * 2 ** min(attempts - 1, 10), LONGEST_S))
     return Update(
         key=hold_key(registry),
         set={"until": max(chosen, asked), "reason": reason, "attempts": attempts, **refused},
-        set_once={"since": now},
+        set_once={"since": now_ms},
         remove=() if refused else ("credentials",),
         when=unchanged,
     )
 
 
-def longest(holds: Iterable[Hold], now: int) -> Hold | None:
-    """The hold in force at `now` that lasts longest."""
-    return max((hold for hold in holds if hold.until > now), key=lambda hold: hold.until, default=None)
+def longest(holds: Iterable[Hold], now_ms: int) -> Hold | None:
+    """The hold in force at `now_ms` that lasts longest."""
+    return max((hold for hold in holds if hold.until > now_ms), key=lambda hold: hold.until, default=None)

@@ -28,24 +28,6 @@ def entries(repository: str, number: int) -> list[Update]:
     ]
 
 
-def names(store: Store, *, prefix: str = "", after: str = "", limit: int) -> list[str]:
-    """Names of repositories that begin with `prefix` and come after `after` (a name), in order, at most `limit`."""
-    items = store.items(ROWS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
-    return [str(item["item"]).removeprefix(_NAME) for item in items]
-
-
-def ids(store: Store, repositories: Iterable[str]) -> dict[str, int]:
-    """The ids of those of these repositories that have a row with one."""
-    found = store.batch_get(Key(ROWS, _NAME + name) for name in repositories)
-    return {key.item.removeprefix(_NAME): int(item["id"]) for key, item in found.items()}
-
-
-def name_of(store: Store, number: int) -> str | None:
-    """The repository whose row has this id; None: there is none."""
-    item = store.get(Key(ROWS, f"{_ID}{number}"))
-    return str(item["name"]) if item is not None else None
-
-
 class Listing:
     """The names and ids of the site's rows."""
 
@@ -54,12 +36,15 @@ class Listing:
 
     def names(self, *, prefix: str = "", after: str = "", limit: int) -> list[str]:
         """Names of repositories that begin with `prefix` and come after `after` (a name), in order, at most `limit`."""
-        return names(self._store, prefix=prefix, after=after, limit=limit)
+        items = self._store.items(ROWS, _NAME + prefix, limit=limit, after=_NAME + after if after else "")
+        return [str(item["item"]).removeprefix(_NAME) for item in items]
 
     def ids(self, repositories: Iterable[str]) -> dict[str, int]:
         """The ids of those of these repositories that have a row with one."""
-        return ids(self._store, repositories)
+        found = self._store.batch_get(Key(ROWS, _NAME + name) for name in repositories)
+        return {key.item.removeprefix(_NAME): int(item["id"]) for key, item in found.items()}
 
     def name_of(self, number: int) -> str | None:
         """The repository whose row has this id; None: there is none."""
-        return name_of(self._store, number)
+        item = self._store.get(Key(ROWS, f"{_ID}{number}"))
+        return str(item["name"]) if item is not None else None

@@ -99,9 +99,9 @@ class RecoveryItems:
 
     def record_lost(self, owed: Owed) -> None:
         """Count a notification that did not come: a comparison found `owed` different, and it had to be copied."""
-        now = self._clock.now_ms()
-        values = {"last_at": now, "found_in": owed.repository, "reference": str(owed.reference)}
-        self._store.write(Update(key=LOST, set=values, set_once={"first_at": now}, add={"count": 1}))
+        now_ms = self._clock.now_ms()
+        values = {"last_at": now_ms, "found_in": owed.repository, "reference": str(owed.reference)}
+        self._store.write(Update(key=LOST, set=values, set_once={"first_at": now_ms}, add={"count": 1}))
 
     def take_back_lost(self, repository: str, reference: Reference) -> None:
         """Take back one that was counted as lost: it was only slower than the comparison."""
@@ -118,8 +118,8 @@ class RecoveryItems:
 
     def record_refused(self) -> None:
         """Note that a message could not be marked: what it names is not known here."""
-        now = self._clock.now_ms()
-        self._store.write(Update(key=REFUSED, set={"last_at": now}, set_once={"since": now}, add={"count": 1}))
+        now_ms = self._clock.now_ms()
+        self._store.write(Update(key=REFUSED, set={"last_at": now_ms}, set_once={"since": now_ms}, add={"count": 1}))
 
     def forget_refused(self, *, before: int) -> None:
         """Forget what was refused before `before` (ms): the DLQ was seen empty then."""

@@ -11,7 +11,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
-from geosync.sync_registry.transitions.verification import DAY
+from geosync.sync_registry.transitions.verification import DAY_MS
 
 KEY = Key(SITE, "verification#sample")
 
@@ -24,7 +24,7 @@ class SampleBudget:
 
     def reserve(self, size_bytes: int, limit_bytes: int, *, now_ms: int) -> bool:
         """Take some of what may be read back today; False when less is left. One request, two at midnight."""
-        today = now_ms // DAY
+        today = now_ms // DAY_MS
         if size_bytes > limit_bytes:
             return False
         with suppress(ConditionFailed):

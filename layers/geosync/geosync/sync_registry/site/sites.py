@@ -45,9 +45,9 @@ class SiteReport:
     arrived_at: int
     status: str
 
-    def is_late(self, now: int) -> bool:
-        """True when the site has been silent for too long at `now` (ms)."""
-        return now - self.arrived_at > LATE_SECONDS * 1000
+    def is_late(self, now_ms: int) -> bool:
+        """True when the site has been silent for too long at `now_ms` (ms)."""
+        return now_ms - self.arrived_at > LATE_SECONDS * 1000
 
 
 class KnownSites:
@@ -56,7 +56,7 @@ class KnownSites:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, *, name: str, url: str, key: str, now: int) -> KnownSite:
+    def add(self, *, name: str, url: str, key: str, now_ms: int) -> KnownSite:
         """Expect a site, or change the address and the key of one that is expected; its id stays."""
         known = self.find(name)
         number = known.id if known is not None else self._next_id()
@@ -64,7 +64,7 @@ class KnownSites:
             Update(
                 key=Key(SITE, _KNOWN + name),
                 set={"url": url, "report_key": key},
-                set_once={"id": number, "added_at": now},
+                set_once={"id": number, "added_at": now_ms},
             )
         )
         return _known(item or {})

@@ -31,20 +31,20 @@ def keys(walk: int) -> list[Key]:
     return [_key(walk, number) for number in range(COUNTERS)]
 
 
-def count(walk: int, repository: str, counts: Mapping[str, int], *, now: int) -> Update:
+def count(walk: int, repository: str, counts: Mapping[str, int], *, now_ms: int) -> Update:
     """Add to a walk's counters."""
     number = zlib.crc32(repository.encode()) % COUNTERS
-    return Update(key=_key(walk, number), add=counts, set={"expire_at": now // 1000 + KEPT_S})
+    return Update(key=_key(walk, number), add=counts, set={"expire_at": now_ms // 1000 + KEPT_S})
 
 
-def discharged(references: Iterable[Owed], *, now: int) -> list[Update]:
+def discharged(references: Iterable[Owed], *, now_ms: int) -> list[Update]:
     """Add the discharge of `references` (of one repository) to the counters of the walks that found them."""
     counts: dict[tuple[int, str], Counter[str]] = {}
     for owed in references:
         if owed.walk is not None:
             what = COMPARED if owed.reference.kind == "repository" else SETTLED
             counts.setdefault((owed.walk, owed.repository), Counter())[what] += 1
-    return [count(walk, repository, added, now=now) for (walk, repository), added in counts.items()]
+    return [count(walk, repository, added, now_ms=now_ms) for (walk, repository), added in counts.items()]
 
 
 def total(items: Iterable[Item]) -> Counter[str]:
@@ -72,7 +72,7 @@ class Walks:
         """Count a page of a whole repository for the walk that asked for it: tags listed, and found different."""
         if owed.walk is not None:
             counts = {TAGS: tags, FOUND: found}
-            self._store.write(count(owed.walk, owed.repository, counts, now=self._clock.now_ms()))
+            self._store.write(count(owed.walk, owed.repository, counts, now_ms=self._clock.now_ms()))
 
     def total(self, walk: int) -> Counter[str]:
         """The sum of the counters of the walk that began at `walk` (ms): one request."""

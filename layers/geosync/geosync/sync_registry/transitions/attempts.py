@@ -7,7 +7,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from geosync.sync_registry.failures import cut, retry_at
-from geosync.sync_registry.items import PARKED_DUE, Owed
+from geosync.sync_registry.items import PARKED_DUE_MS, Owed
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import Timing
@@ -18,25 +18,25 @@ def is_unmarked(owed: Owed) -> ConditionBase:
     return Attr("mark").eq(owed.mark)
 
 
-def postpone(owed: Owed, due_ms: int, *, now: int, failure: str | None = None) -> Update:
+def postpone(owed: Owed, due_ms: int, *, now_ms: int, failure: str | None = None) -> Update:
     """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt."""
-    why = {"failure": cut(failure), "failed_at": now} if failure is not None else {}
+    why = {"failure": cut(failure), "failed_at": now_ms} if failure is not None else {}
     return _change(owed, {"due": due_ms, **why})
 
 
-def fail(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
+def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool = False) -> Update:
     """Count a failed attempt, and try again later; parked (`parked`, or too many attempts) only after another mark."""
-    return _change(owed, _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=parked))
+    return _change(owed, _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked))
 
 
-def fail_by_death(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing) -> Update:
+def fail_by_death(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing) -> Update:
     """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them.
 
     Until then it is due at once, behind what never failed: the lease that ran out was pause enough.
     """
     parked = is_last_death(owed, timing)
-    values = _failed(owed, failure, now=now, jitter=jitter, timing=timing, parked=parked)
-    due = {} if parked else {"due": now}
+    values = _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked)
+    due = {} if parked else {"due": now_ms}
     return _change(owed, {**values, **due, "deaths": owed.deaths + 1})
 
 
@@ -45,19 +45,19 @@ def is_last_death(owed: Owed, timing: Timing) -> bool:
     return owed.deaths + 1 >= timing.max_deaths
 
 
-def _failed(owed: Owed, failure: str, *, now: int, jitter: int, timing: Timing, parked: bool) -> dict[str, Any]:
+def _failed(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool) -> dict[str, Any]:
     """The attributes of a reference after one more failed attempt."""
     attempts = owed.attempts + 1
     values: dict[str, Any] = {
         "attempts": attempts,
         "failure": cut(failure),
-        "failed_at": now,
+        "failed_at": now_ms,
         "due_shard": failed_shard(owed.repository),
     }
     if parked or attempts >= timing.max_attempts:
-        values |= {"parked": True, "due": PARKED_DUE}
+        values |= {"parked": True, "due": PARKED_DUE_MS}
     else:
-        values["due"] = retry_at(attempts, now=now, jitter=jitter)
+        values["due"] = retry_at(attempts, now_ms=now_ms, jitter=jitter)
     return values
 
 

@@ -18,7 +18,7 @@ DIGEST_MEMORY_S = 30 * 86_400
 
 
 def discharge(
-    lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now: int, primary: str | None = None
+    lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now_ms: int, primary: str | None = None
 ) -> list[Change]:
     """The transaction that pays what is owed: first the lease, then for each reference its owed and its seen item.
 
@@ -34,22 +34,24 @@ def discharge(
         changes = [Check(key=row, when=is_mine(lease))]
     for owed, seen in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
-        changes.append(_seen(owed.repository, owed.reference, seen, now, primary))
-    return changes + walks.discharged((owed for owed, _ in references), now=now)
+        changes.append(_seen(owed.repository, owed.reference, seen, now_ms, primary))
+    return changes + walks.discharged((owed for owed, _ in references), now_ms=now_ms)
 
 
 def record(
-    lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now: int, primary: str | None = None
+    lease: Lease, seen: Iterable[tuple[Reference, Seen]], *, now_ms: int, primary: str | None = None
 ) -> list[Change]:
     """The transaction that records what a comparison saw (equal, or missing), nothing of it owed, under the lease."""
     changes: list[Change] = [Check(key=Key(lease.repository, ROW), when=is_mine(lease))]
     for reference, what in seen:
         changes.append(Check(key=Key(lease.repository, reference.owed_key), when=Attr("mark").not_exists()))
-        changes.append(_seen(lease.repository, reference, what, now, primary))
+        changes.append(_seen(lease.repository, reference, what, now_ms, primary))
     return changes
 
 
-def _seen(repository: str, reference: Reference, seen: Seen | None, now: int, primary: str | None) -> Update | Delete:
+def _seen(
+    repository: str, reference: Reference, seen: Seen | None, now_ms: int, primary: str | None
+) -> Update | Delete:
     key = Key(repository, reference.seen_key)
     if seen is None or reference.kind == "repository":
         return Delete(key=key)
@@ -57,7 +59,7 @@ def _seen(repository: str, reference: Reference, seen: Seen | None, now: int, pr
     if primary is not None:
         values["primary"] = primary
     if reference.kind == "digest":
-        values["expire_at"] = now // 1000 + DIGEST_MEMORY_S
+        values["expire_at"] = now_ms // 1000 + DIGEST_MEMORY_S
     noted = {"unannounced": seen.unannounced or None, "missing_since": seen.missing_since}
     values |= {name: value for name, value in noted.items() if value is not None}
     return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))

@@ -33,7 +33,9 @@ UNVERIFIED = ("verification_state", "verification_due")
 """Fields that a row lacks while anything in it is owed."""
 
 
-def knock(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing, take: bool = True) -> Update:
+def knock(
+    believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing, take: bool = True
+) -> Update:
     """Tell whoever holds the repository that something was marked, and with no live lease acquire it.
 
     `believed` is the row as last read, None when not known: when the condition fails, build it again from the row that
@@ -41,46 +43,46 @@ def knock(believed: Row | None, repository: str, *, now: int, token: str, timing
     should the wake be lost, the sweep finds a row that says pending, even if nothing is owed in it any more. The knock
     acquired if the row that it returns has `token`.
     """
-    if believed is not None and believed.leased(now):
+    if believed is not None and believed.leased(now_ms):
         return Update(
             key=Key(repository, ROW),
             add={"revision": 1},
             remove=UNVERIFIED,
-            when=Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").gt(now),
+            when=Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").gt(now_ms),
         )
     pending = {"retry_count": 0}
     if take:
-        taken = _take(believed, repository, now=now, token=token, timing=timing)
+        taken = _take(believed, repository, now_ms=now_ms, token=token, timing=timing)
         return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
     return Update(
         key=Key(repository, ROW),
-        set={"state": PENDING, **pending, "due": now, "due_shard": due_shard(repository)},
-        set_once={"created_at": now},
+        set={"state": PENDING, **pending, "due": now_ms, "due_shard": due_shard(repository)},
+        set_once={"created_at": now_ms},
         add={"revision": 1},
         remove=("retry_at", *UNVERIFIED),
         when=_not_taken_since(believed),
     )
 
 
-def acquire(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing) -> Update | None:
+def acquire(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update | None:
     """Take the repository for work that was marked before (a wake); None: `believed` says somebody holds it."""
-    if believed is not None and believed.leased(now):
+    if believed is not None and believed.leased(now_ms):
         return None
-    return _take(believed, repository, now=now, token=token, timing=timing)
+    return _take(believed, repository, now_ms=now_ms, token=token, timing=timing)
 
 
-def _take(believed: Row | None, repository: str, *, now: int, token: str, timing: Timing) -> Update:
+def _take(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update:
     """Acquire a lease that nobody holds, or take over one that ran out."""
     return Update(
         key=Key(repository, ROW),
         set={
             "state": STARTED,
-            "last_synced_at": now,
+            "last_synced_at": now_ms,
             "lease_token": token,
-            **_lease_time(repository, now, timing),
+            **_lease_time(repository, now_ms, timing),
             **_taken_over(believed, timing),
         },
-        set_once={"created_at": now},
+        set_once={"created_at": now_ms},
         when=_not_taken_since(believed),
     )
 
@@ -93,7 +95,7 @@ def _taken_over(believed: Row | None, timing: Timing) -> dict[str, Any]:
     """
     if believed is None or believed.lease_expires is None:
         return {}
-    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect))
+    suspect_until = max(believed.suspect_until, believed.lease_expires + ms(timing.suspect_s))
     return {"suspect_until": suspect_until, "deaths": believed.deaths + 1}
 
 
@@ -104,9 +106,9 @@ def _not_taken_since(believed: Row | None) -> ConditionBase:
     return Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").eq(believed.lease_expires)
 
 
-def _lease_time(repository: str, now: int, timing: Timing) -> dict[str, Any]:
+def _lease_time(repository: str, now_ms: int, timing: Timing) -> dict[str, Any]:
     """A leased row is due when its lease expires, so that the sweep finds a holder that vanished."""
-    expires = now + ms(timing.lease)
+    expires = now_ms + ms(timing.lease_s)
     return {"lease_expires": expires, "due": expires, "due_shard": due_shard(repository)}
 
 
@@ -115,25 +117,25 @@ def is_mine(lease: Lease) -> ConditionBase:
     return Attr("lease_token").eq(lease.token)
 
 
-def renew(lease: Lease, *, now: int, timing: Timing, working_on: frozenset[str] | None = None) -> Update:
+def renew(lease: Lease, *, now_ms: int, timing: Timing, working_on: frozenset[str] | None = None) -> Update:
     """Keep the repository for another lease, if nobody took it.
 
     `working_on` are the keys of the references that the holder is working on: whoever takes over counts an attempt for
     them. None leaves what the row says.
     """
-    values = _lease_time(lease.repository, now, timing)
+    values = _lease_time(lease.repository, now_ms, timing)
     if working_on:
         values["working_on"] = working_on
     gone = ("working_on",) if working_on is not None and not working_on else ()
     return Update(key=Key(lease.repository, ROW), set=values, remove=gone, when=is_mine(lease))
 
 
-def suspect(lease: Lease, *, now: int, timing: Timing) -> Update:
-    """Suspect that a tag write may still land: nothing seen before `now` + suspect is proof. Renews the lease, too."""
-    until = max(lease.suspect_until, now + ms(timing.suspect))
+def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Update:
+    """Suspect that a tag write may still land: nothing seen before `now_ms` + suspect is proof. It renews the lease."""
+    until = max(lease.suspect_until, now_ms + ms(timing.suspect_s))
     return Update(
         key=Key(lease.repository, ROW),
-        set={"suspect_until": until, **_lease_time(lease.repository, now, timing)},
+        set={"suspect_until": until, **_lease_time(lease.repository, now_ms, timing)},
         when=is_mine(lease),
     )
 
@@ -173,7 +175,7 @@ def _read(item: Item) -> Owed:
         )
 
 
-def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
+def finish(lease: Lease, remaining: Remaining, *, now_ms: int) -> Update:
     """Let the repository go, if nobody knocked since the query that found nothing due (`lease` is from before it).
 
     The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
@@ -184,7 +186,7 @@ def finish(lease: Lease, remaining: Remaining, *, now: int) -> Update:
             key=Key(lease.repository, ROW),
             set={"state": SYNCED, "retry_count": 0, "due_shard": verification_shard(lease.repository)},
             set_once={"verification_state": VERIFICATION_PENDING},
-            set_from={"due": ("verification_due", now)},
+            set_from={"due": ("verification_due", now_ms)},
             remove=(*HELD, "retry_at", "last_sync_failure"),
             when=when,
         )

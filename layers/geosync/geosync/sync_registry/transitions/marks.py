@@ -58,7 +58,7 @@ ASKED = Mark()
 
 
 def mark(
-    repository: str, reference: Reference, said: Mark, *, name: str, now: int, primary: str | None = None
+    repository: str, reference: Reference, said: Mark, *, name: str, now_ms: int, primary: str | None = None
 ) -> Update:
     """Make a reference owed under the unique `name` of this mark: because of an event, or because somebody asked.
 
@@ -72,7 +72,7 @@ def mark(
 
     `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
     """
-    due = now if said.since is None else min(said.since, now)
+    due = now_ms if said.since is None else min(said.since, now_ms)
     grows = {
         "expects": frozenset({said.expects} if said.expects is not None else ()),
         "distrust": said.distrust,
@@ -82,13 +82,13 @@ def mark(
         key=Key(repository, reference.owed_key),
         set={
             "mark": name,
-            "marked_at": now,
+            "marked_at": now_ms,
             "due": due,
             "due_shard": due_shard(repository),
             "attempts": 0,
             **_told(said, primary),
         },
-        set_once={"owed_since": due, "pushed_at": now if said.pushed_at is None else said.pushed_at},
+        set_once={"owed_since": due, "pushed_at": now_ms if said.pushed_at is None else said.pushed_at},
         union={field: texts for field, texts in grows.items() if texts},
         remove=(
             "failure",

@@ -41,9 +41,9 @@ MISMATCH = "Checksum does not match the primary checksum"
 """GitLab's words."""
 PROGRESS = ("verification_phase", "verification_cursor")
 """Fields of the row that a round keeps between two runs."""
-ABANDONED_AFTER = 16 * 60_000
+ABANDONED_AFTER_MS = 16 * 60_000
 """Milliseconds after a run's last write at which another takes over: an invocation, and a minute."""
-DAY = 86_400_000
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,38 +80,38 @@ class Round:
             counted=row.verification_counted,
         )
 
-    def spent_on(self, now: int) -> int:
-        """The requests made on the day of `now`."""
-        return self.spent if self.day == now // DAY else 0
+    def spent_on(self, now_ms: int) -> int:
+        """The requests made on the day of `now_ms`."""
+        return self.spent if self.day == now_ms // DAY_MS else 0
 
 
-def not_now(item: Item | None, *, now: int, asked: bool) -> str | None:
+def not_now(item: Item | None, *, now_ms: int, asked: bool) -> str | None:
     """Why a repository is not verified now; None when it is. `asked`: somebody wants it though it is not due."""
     if item is None:
         return "nothing was ever synced"
     row = Row.from_item(item)
     if row.state != SYNCED:
         return "something is owed in it"
-    if row.leased(now):
+    if row.leased(now_ms):
         return "it is worked on"
     due = item.get("due")
-    is_due = isinstance(due, int) and due <= now and row.lease_token is None
+    is_due = isinstance(due, int) and due <= now_ms and row.lease_token is None
     if row.verification_state == VERIFICATION_STARTED:
         return None if is_due else "a verification is at it"
     return None if is_due or asked else "it is not due"
 
 
-def retry_at(item: Item, *, now: int, asked: bool) -> int | None:
+def retry_at(item: Item, *, now_ms: int, asked: bool) -> int | None:
     """When a repository whose verification failed is verified again, if that is still to come."""
     due = item.get("verification_retry_at")
-    return due if isinstance(due, int) and due > now and not asked else None
+    return due if isinstance(due, int) and due > now_ms and not asked else None
 
 
-def start(item: Item, *, now: int) -> Update:
+def start(item: Item, *, now_ms: int) -> Update:
     """Begin a round, or go on with one, if the row is as it was read."""
     repository = str(item["repository"])
     due = item.get("due")
-    until = now + ABANDONED_AFTER
+    until = now_ms + ABANDONED_AFTER_MS
     goes_on = item.get("verification_state") == VERIFICATION_STARTED
     unmoved = Attr("due").eq(due) if due is not None else Attr("due").not_exists()
     return Update(
@@ -121,7 +121,7 @@ def start(item: Item, *, now: int) -> Update:
             "verification_due": until,
             "due": until,
             "due_shard": verification_shard(repository),
-            **({} if goes_on else {"verification_started_at": now}),
+            **({} if goes_on else {"verification_started_at": now_ms}),
         },
         remove=() if goes_on else PROGRESS,
         when=Attr("state").eq(SYNCED) & Attr("lease_token").not_exists() & unmoved,
@@ -145,11 +145,11 @@ def keep(at: Round, due: int, *, anew: bool = False) -> Update:
     return _change(at, {**progress, **_spent(at)}, (), due)
 
 
-def succeed(at: Round, checksum: str, *, now: int, due: int) -> list[Change]:
+def succeed(at: Round, checksum: str, *, now_ms: int, due: int) -> list[Change]:
     """The transaction that ends a round well; due again at `due`."""
     values = {
         "verification_state": VERIFICATION_SUCCEEDED,
-        "verified_at": now,
+        "verified_at": now_ms,
         "verification_checksum": checksum,
         "verification_retry_count": 0,
         "verification_counted": counters.VERIFIED,
@@ -167,7 +167,7 @@ def fail(
     at: Round,
     failure: str,
     *,
-    now: int,
+    now_ms: int,
     jitter: int,
     checksums: tuple[str, str] | None = None,
     owed: bool = False,
@@ -178,11 +178,11 @@ def fail(
     the row is not synced any more, and waits for nothing but that.
     """
     count = at.retry_count + 1
-    due = failures.retry_at(count, now=now, jitter=jitter)
+    due = failures.retry_at(count, now_ms=now_ms, jitter=jitter)
     counted = counters.FAILED if checksums else counters.UNREADABLE
     values: dict[str, Any] = {
         "verification_state": VERIFICATION_FAILED,
-        "verified_at": now,
+        "verified_at": now_ms,
         "verification_failure": failures.cut(failure),
         "verification_retry_count": count,
         "verification_retry_at": due,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import Contended, CorruptItem, LeaseLost
+from geosync.errors import Contended, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
@@ -32,7 +32,7 @@ from geosync.sync_registry.items import (
     Row,
     Seen,
 )
-from geosync.sync_registry.marking import Marking
+from geosync.sync_registry.marking import Marks
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
@@ -75,19 +75,14 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-wall_clock = SYSTEM_CLOCK.now_ms
-"""Milliseconds since the epoch, for those who have no clock passed in yet."""
-
-
-class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
+class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
     under another one counts for nothing. None for who only asks for references to be synced, or only looks.
     """
 
-    def __init__(
-        # Seven: the last three are the world around it, each of which a test or a simulation replaces alone.
+    def __init__(  # noqa: PLR0913 - the last three are the world, and a simulation replaces each alone
         self,
         store: Store,
         *,
@@ -150,7 +145,9 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=take),
+            lambda row, now_ms, token: leases.knock(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing, take=take
+            ),
         )
 
     def tell(self, repository: str, *, believed: Row | None = None) -> bool:
@@ -161,7 +158,9 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         row = self._entered(
             repository,
             believed,
-            lambda row, now, token: leases.knock(row, repository, now=now, token=token, timing=self.timing, take=False),
+            lambda row, now_ms, token: leases.knock(
+                row, repository, now_ms=now_ms, token=token, timing=self.timing, take=False
+            ),
             self._names(),
         )
         return row is not None and row.leased(self._clock.now_ms())
@@ -171,7 +170,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         return self._enter(
             repository,
             believed,
-            lambda row, now, token: leases.acquire(row, repository, now=now, token=token, timing=self.timing),
+            lambda row, now_ms, token: leases.acquire(row, repository, now_ms=now_ms, token=token, timing=self.timing),
         )
 
     def _enter(
@@ -228,13 +227,15 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
 
         `working_on` as in leases.renew.
         """
-        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.renew(lease, now=now, timing=self.timing, working_on=working_on)), monotonic)
+        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(
+            self._mine(leases.renew(lease, now_ms=now_ms, timing=self.timing, working_on=working_on)), monotonic
+        )
 
     def suspect(self, lease: Lease) -> Lease:
         """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.suspect(lease, now=now, timing=self.timing)), monotonic)
+        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
+        return _lease(self._mine(leases.suspect(lease, now_ms=now_ms, timing=self.timing)), monotonic)
 
     def may_write_tag(self, lease: Lease) -> bool:
         """True while a tag may be written or removed; if not, renew first. Ask before every such request."""
@@ -257,7 +258,7 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
-            return discharge.record(lease, some, now=self._clock.now_ms(), primary=self._primary)
+            return discharge.record(lease, some, now_ms=self._clock.now_ms(), primary=self._primary)
 
         return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
 
@@ -286,12 +287,12 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         """
         remaining = self._store.items(lease.repository, OWED_PREFIX, limit=REMAINING_READ)
         if len(remaining) < REMAINING_READ:
-            now = self._clock.now_ms()
-            if any(isinstance(due := item.get("due"), int) and due <= now for item in remaining):
+            now_ms = self._clock.now_ms()
+            if any(isinstance(due := item.get("due"), int) and due <= now_ms for item in remaining):
                 return False
         elif self.due(lease.repository, 1):
             return False
-        change = leases.finish(lease, leases.Remaining.of(remaining), now=self._clock.now_ms())
+        change = leases.finish(lease, leases.Remaining.of(remaining), now_ms=self._clock.now_ms())
         beside: list[Change] = [*self.uploads.kept(lease, leaving)]
         if lease.counted is not None and remaining:
             beside += counters.moved(lease.repository, lease.counted, None)
@@ -317,19 +318,11 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
-    def forget(self, repository: str, *, check: Callable[[], None]) -> bool:
-        """Delete everything that the sync registry has of a repository, under its lease; `check` may raise between.
+    def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
+        """Delete everything that the sync registry has of the lease's repository; `check` may raise between.
 
-        False: not now. Nothing is known of it, somebody holds it, or a write to its secondary may still land.
+        False: not now, and the repository is let go. Somebody took it, or a write to its secondary may still land.
         """
-        try:
-            if self.row(repository) is None and not self.owed(repository, limit=1):
-                return False
-            lease = self.acquire(repository)
-        except CorruptItem:
-            return False
-        if lease is None:
-            return False
 
         def renew(held: Lease) -> Lease:
             check()
@@ -347,14 +340,6 @@ class SyncRegistry(Readings, Switches, Marking, Attempts, Deaths):
     def note_rename(self, repository: str, former: str) -> None:
         """Note that `repository` was called `former`: its holders mount the secondary's blobs from there."""
         self._store.write(Update(key=Key(repository, ROW), set={"renamed_from": former}))
-
-    def lost_notification(self, owed: Owed) -> None:
-        """Count a notification that did not come, before what it should have told of is discharged (recovery.py)."""
-        self.recovery.record_lost(owed)
-
-    def count_page(self, owed: Owed, *, tags: int, found: int) -> None:
-        """Count a page of a whole repository for the comparison that asked for it: tags listed, and found different."""
-        self.walks.count_page(owed, tags=tags, found=found)
 
 
 def _lease(row: Row, renewed_at: float) -> Lease:

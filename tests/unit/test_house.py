@@ -1,0 +1,114 @@
+"""The rules of the house that are plain from the source: one door to the table, one clock, one meaning for a name."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "layers" / "geosync" / "geosync"
+MODULES = {str(path.relative_to(LIBRARY)): ast.parse(path.read_text()) for path in LIBRARY.rglob("*.py")}
+HANDLERS = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in ROOT.glob("functions/*/app.py")}
+SOURCES = {**MODULES, **HANDLERS}
+
+TABLE = "geosync.sync_registry.table"
+WORLD = {
+    "clock.py": {"time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.sleep"},
+    "threads.py": {
+        "threading.Thread",
+        "threading.Timer",
+        "threading.Event",
+        "threading.Condition",
+        "threading.Semaphore",
+        "concurrent.futures.ThreadPoolExecutor",
+        "multiprocessing.Process",
+    },
+    "": {"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"},
+}
+"""What reads the time, waits or starts a thread, under the one module that may."""
+UNDER_A_LEASE = {
+    *("renew", "suspect", "may_write_tag", "discharge", "record", "record_finding", "note_missing_on_primary"),
+    *("count_deaths", "forget", "finish", "release", "uploads.take", "uploads.kept"),
+}
+"""Methods of SyncRegistry that only HeldLease calls."""
+MOST_PARTS = 6
+
+
+def used(tree: ast.Module) -> Iterator[str]:
+    """The names that a module calls or hands to a call, each with the module that it was imported from."""
+    origins: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            origins |= {alias.asname or alias.name: alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            origins |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            for one in (node.func, *node.args, *(keyword.value for keyword in node.keywords)):
+                first, dot, rest = ast.unparse(one).partition(".")
+                yield origins.get(first, first) + dot + rest
+
+
+def test_nobody_outside_of_the_sync_registry_reaches_its_table() -> None:
+    assert [
+        f"{name} imports {node.module}"
+        for name, tree in SOURCES.items()
+        if not name.startswith("sync_registry/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith(f"{TABLE}.")
+    ] == []
+
+
+def test_every_write_under_a_lease_goes_through_the_held_lease() -> None:
+    assert [
+        f"{name}:{node.lineno} calls {called}"
+        for name, tree in SOURCES.items()
+        if not name.startswith("sync_registry/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for called in [ast.unparse(node.func)]
+        if called.rpartition("sync_registry.")[2] in UNDER_A_LEASE and "sync_registry" in called
+    ] == []
+
+
+def test_only_the_clock_reads_the_time_and_only_threads_starts_one() -> None:
+    assert [
+        f"{name} calls {called}"
+        for name, tree in SOURCES.items()
+        for called in used(tree)
+        for home, calls in WORLD.items()
+        if called in calls and name != home
+    ] == []
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    places = defaultdict(list)
+    for name, tree in SOURCES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_few_modules_lie_loose_at_the_top() -> None:
+    loose = sorted(path.name for path in LIBRARY.glob("*.py") if path.name != "__init__.py")
+    assert len(loose) <= MOST_PARTS, loose
+
+
+def test_registry_alone_is_an_oci_registry() -> None:
+    """A sync registry is never called "registry"."""
+    assert [
+        f"{name}:{node.lineno}"
+        for name, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.arg) and node.arg in {"registry", "_registry"} and _is_sync_registry(node.annotation))
+        or (
+            isinstance(node, ast.Assign)
+            and _is_sync_registry(node.value)
+            and any(ast.unparse(target).rpartition(".")[2].lstrip("_") == "registry" for target in node.targets)
+        )
+    ] == []
+
+
+def _is_sync_registry(node: ast.expr | None) -> bool:
+    return node is not None and "SyncRegistry" in ast.unparse(node)
