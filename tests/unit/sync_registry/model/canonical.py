@@ -83,37 +83,49 @@ def canonical(state: State) -> State:
 
 @cache
 def _renamed(table: Table, workers: tuple[Worker, ...]) -> tuple[Table, tuple[Worker, ...]]:
-    row = table.row
+    workers = tuple(sorted(workers, key=_order))
+    marks, ranks = _mark_names(table, workers), _revision_ranks(table, workers)
+    token = table.row[2] if table.row is not None else None
+    renamed = tuple(_renamed_worker(worker, token, marks, ranks) for worker in workers)
+    row = table.row and (table.row[0], ranks[table.row[1]], token and HELD, *table.row[3:])
+    return Table(row, tuple(one and (marks[one[0]], *one[1:]) for one in table.owed), table.seen), renamed
+
+
+def _mark_names(table: Table, workers: tuple[Worker, ...]) -> dict[str, str]:
+    """The new names of all marks, in the order in which they appear."""
     marks: dict[str, str] = {}
     for owed in table.owed:
         if owed is not None:
             marks.setdefault(owed[0], f"m{len(marks)}")
-    workers = tuple(sorted(workers, key=_order))
-    revisions = {row[1]} if row is not None else set()
     for worker in workers:
         if worker.owed is not None:
             marks.setdefault(worker.owed[1], f"m{len(marks)}")
+    return marks
+
+
+def _revision_ranks(table: Table, workers: tuple[Worker, ...]) -> dict[int, int]:
+    """The rank of every revision that somebody still compares; 0, a row without one, stays 0."""
+    row = table.row
+    revisions = {row[1]} if row is not None else set()
+    for worker in workers:
         if worker.lease is not None and row is not None and worker.lease[0] == row[2]:
             revisions.add(worker.lease[1])
         if worker.phase == "finish":
             revisions.add(worker.more[0])
-    ranks = {revision: rank for rank, revision in enumerate(sorted(revisions - {0}), 1)} | {0: 0}
-    renamed = []
-    for worker in workers:
-        if worker.lease is None:
-            renamed.append(worker)
-            continue
-        # Of a lease that was lost nothing matters but that it was lost.
-        token, revision = (HELD, ranks[worker.lease[1]]) if row and worker.lease[0] == row[2] else (LOST, 0)
-        owed, more = worker.owed, worker.more
-        if owed is not None:
-            owed = (owed[0], marks[owed[1]], *owed[2:])
-        if worker.phase == "finish":
-            more = (ranks[more[0]], more[1])
-        renamed.append(worker._replace(lease=(token, revision, *worker.lease[2:]), owed=owed, more=more))
-    if row is not None:
-        row = (row[0], ranks[row[1]], row[2] and HELD, *row[3:])
-    return Table(row, tuple(one and (marks[one[0]], *one[1:]) for one in table.owed), table.seen), tuple(renamed)
+    return {revision: rank for rank, revision in enumerate(sorted(revisions - {0}), 1)} | {0: 0}
+
+
+def _renamed_worker(worker: Worker, held: str | None, marks: dict[str, str], ranks: dict[int, int]) -> Worker:
+    """A worker with new names; `held` is the token in the row. Of a lost lease only matters that it was lost."""
+    if worker.lease is None:
+        return worker
+    token, revision = (HELD, ranks[worker.lease[1]]) if worker.lease[0] == held else (LOST, 0)
+    owed, more = worker.owed, worker.more
+    if owed is not None:
+        owed = (owed[0], marks[owed[1]], *owed[2:])
+    if worker.phase == "finish":
+        more = (ranks[more[0]], more[1])
+    return worker._replace(lease=(token, revision, *worker.lease[2:]), owed=owed, more=more)
 
 
 @cache
