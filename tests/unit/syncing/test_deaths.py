@@ -174,6 +174,25 @@ def test_after_a_death_references_go_one_by_one_and_each_is_named_before_its_fir
     assert named == {f"v{number}": frozenset({f"tag#v{number}"}) for number in range(5)}
 
 
+def test_what_counts_a_death_goes_alone_and_is_named_under_later_holders_too(site: Site) -> None:
+    site.push("poison", "slow")
+    site.vanish(POISON, Reference.tag("slow"))
+    assert site.hold() is Ending.FINISHED, "both wait, and the repository is let go"
+    assert site.row.deaths == 0
+    site.clock.pass_(120)
+    site.push("v1", "v2", "v3")
+    named: dict[str, frozenset[str]] = {}
+
+    def before(verb: str, what: str) -> None:
+        if verb == "GET manifest":
+            named[what] = site.row.working_on
+
+    site.primary.before = before
+    assert site.hold() is Ending.FINISHED
+    assert {tag: named[tag] for tag in ("poison", "slow")} == {tag: {f"tag#{tag}"} for tag in ("poison", "slow")}
+    assert not site.sync_registry.owed(REPOSITORY)
+
+
 def test_what_was_parked_just_before_its_holder_vanished_stays_parked(site: Site) -> None:
     site.push("poison")
     site.vanish(POISON)
