@@ -20,10 +20,12 @@ from geosync.sync_registry.items import Lease, Owed, Reference, Row
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
+from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import Invocation
-from geosync.syncing.ending import Ending
+from geosync.syncing.ending import Ending, Halt
 from geosync.syncing.holder import Holder
 from geosync.syncing.reporting import Reporter
+from geosync.syncing.settle import Settler
 
 REPOSITORY = "team/app"
 POISON = Reference.tag("poison")
@@ -70,10 +72,13 @@ class Site:
         self.clock.pass_(self.sync_registry.timing.lease_s + self.sync_registry.timing.suspect_s + 1)
 
     def hold(self) -> Ending:
+        return Holder(self.invocation(), self.acquire()).run()
+
+    def invocation(self) -> Invocation:
         here: Any = self.primary
         there: Any = self.secondary
         reports: Any = self.reports
-        invocation = Invocation(
+        return Invocation(
             sync_registry=self.sync_registry,
             registries=Registries(
                 primary=here, secondary=there, remover=TagRemover(), capabilities=lambda _: Capabilities()
@@ -83,7 +88,6 @@ class Site:
             deadline=Deadline(),
             clock=self.clock,
         )
-        return Holder(invocation, self.acquire()).run()
 
     def owed(self, reference: Reference) -> Owed | None:
         return self.sync_registry.look(REPOSITORY, reference).owed
@@ -190,6 +194,52 @@ def test_after_a_death_references_go_one_by_one_and_each_is_named_before_its_fir
     site.primary.before = before
     assert site.hold() is Ending.FINISHED
     assert named == {f"v{number}": frozenset({f"tag#v{number}"}) for number in range(5)}
+
+
+def test_what_counts_a_death_goes_alone_and_is_named_under_later_holders_too(site: Site) -> None:
+    site.push("poison", "slow")
+    site.vanish(POISON, Reference.tag("slow"))
+    held = HeldLease(site.sync_registry, site.acquire())
+    assert len(held.count_deaths(site.sync_registry.left_behind(held.lease), "vanished")) == 2
+    held.release()
+    assert site.row.deaths == 0
+    site.clock.pass_(120)
+    site.push("v1", "v2", "v3")
+    named: dict[str, frozenset[str]] = {}
+
+    def before(verb: str, what: str) -> None:
+        if verb == "GET manifest":
+            named[what] = site.row.working_on
+
+    site.primary.before = before
+    assert site.hold() is Ending.FINISHED
+    assert {tag: named[tag] for tag in ("poison", "slow")} == {tag: {f"tag#{tag}"} for tag in ("poison", "slow")}
+    assert not site.sync_registry.owed(REPOSITORY)
+
+
+def test_what_was_parked_just_before_its_holder_vanished_stays_parked(site: Site) -> None:
+    site.push("poison")
+    site.vanish(POISON)
+    owed = site.owed(POISON)
+    assert owed is not None
+    site.sync_registry.fail(owed, "refused", parked=True)
+    assert site.hold() is Ending.FINISHED
+    parked = site.owed(POISON)
+    assert parked is not None
+    assert (parked.failure, parked.parked, parked.deaths) == ("refused", True, 0)
+    site.clock.pass_(3600)
+    assert not site.sync_registry.due(REPOSITORY), "nobody tries it again"
+
+
+def test_the_name_of_what_was_paid_before_its_holder_vanished_goes_with_the_take_over(site: Site) -> None:
+    site.vanish(POISON)
+    invocation, held = site.invocation(), HeldLease(site.sync_registry, site.acquire())
+    backlog, halt = Backlog(site.sync_registry, REPOSITORY, site.clock), Halt(invocation.deadline, invocation.threads)
+    Settler(invocation, backlog, halt).settle_deaths(held)
+    assert site.row.working_on == frozenset()
+    site.push("poison")
+    site.clock.pass_(site.sync_registry.timing.lease_s + 1)
+    assert not site.sync_registry.left_behind(site.acquire()), "nobody worked on the new push"
 
 
 def test_without_a_death_nothing_more_is_written_than_before(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

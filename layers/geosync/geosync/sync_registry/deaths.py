@@ -21,11 +21,15 @@ class Deaths(TableAccess):
     """Counts the attempts of holders that vanished."""
 
     def left_behind(self, lease: Lease) -> list[Owed]:
-        """Read the owed references that the holder before `lease` was working on when it vanished."""
+        """Read the owed references that the holder before `lease` was working on when it vanished.
+
+        One that is parked by now is left out: a retry would be counted for it.
+        """
         references = [one for one in map(Reference.from_key, sorted(lease.working_on)) if one is not None]
         keys = [Key(lease.repository, one.owed_key) for one in references]
         found = self._store.batch_get(keys) if keys else {}
-        return [owed for key in keys if key in found and (owed := self._readable(found[key])) is not None]
+        owed = [self._readable(found[key]) for key in keys if key in found]
+        return [one for one in owed if one is not None and not one.parked]
 
     def _readable(self, item: object) -> Owed | None:
         try:

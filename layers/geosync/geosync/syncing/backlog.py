@@ -54,9 +54,10 @@ class Backlog:
         if self._stale or not self._waiting:
             self._stale = False
             self._waiting = [owed for owed in self._due() if owed.reference not in in_flight]
-        # The whole repository waits for all others to end: its own time says nothing while there are any.
+        # The whole repository waits for all others to end: its own time says nothing while there are any. So does what
+        # counts a death wait for what is in flight.
         others = [owed for owed in self._waiting if owed.reference.kind != "repository"]
-        next_ones = others if others or in_flight else self._waiting
+        next_ones = [owed for owed in others if not owed.deaths] if in_flight else others or self._waiting
         return min((self._wait(owed) for owed in next_ones), default=None)
 
     def _due(self) -> list[Owed]:
@@ -76,10 +77,14 @@ class Backlog:
     def take(self, *, idle: bool) -> Owed | None:
         """The newest reference whose time has come, what never failed first; None when there is none.
 
-        The whole repository comes last, when the holder is `idle` and nothing else waits: it marks its tags anew.
+        The whole repository comes last, when the holder is `idle` and nothing else waits: it marks its tags anew. A
+        reference over which a holder vanished is taken when the holder is idle: should it vanish too, nothing else is
+        to blame.
         """
         for position, owed in enumerate(self._waiting):
             if owed.reference.kind == "repository" and not (idle and len(self._waiting) == 1):
+                continue
+            if owed.deaths and not idle:
                 continue
             if self._wait(owed) <= 0:
                 return self._waiting.pop(position)

@@ -172,7 +172,7 @@ class Holder:
             owed = self._backlog.take(idle=not self._in_flight)
             if owed is None:
                 return
-            self._held.work_on(self._named(owed.reference), at_once=self._is_careful)
+            self._held.work_on(self._named(owed.reference), at_once=self._is_careful or owed.deaths > 0)
             future = pool.submit(attempt, owed)
             self._in_flight[owed.reference] = (owed, future)
             future.add_done_callback(lambda _: self._wake.set())
@@ -182,8 +182,11 @@ class Holder:
 
     @property
     def _is_careful(self) -> bool:
-        """True after a holder of the repository vanished: references go one by one, each named in the row before."""
-        return self._held.lease.deaths > 0
+        """True after a holder of the repository vanished: references go one by one, each named in the row before.
+
+        Likewise a reference that counts a death, whoever let the repository go since: no other is named beside it.
+        """
+        return self._held.lease.deaths > 0 or any(owed.deaths for owed, _ in self._in_flight.values())
 
     def _wait(self, seconds: float | None) -> None:
         """Wait for an end, an arrival or a stop, at most `seconds`."""

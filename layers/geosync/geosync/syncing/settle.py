@@ -80,9 +80,10 @@ class Settler:
         if not held.lease.deaths:
             return
         self._reporter.report_death(held.lease)
-        left = self._sync_registry.left_behind(held.lease)
-        if not left:
+        if not held.lease.working_on:
             return
+        left = self._sync_registry.left_behind(held.lease)
+        # With nothing left the names are removed all the same: else a later mark would be blamed for the next death.
         error = HolderVanished(VANISHED)
         parked = {owed.reference for owed in left if is_last_death(owed, self._sync_registry.timing)}
         for owed in left:

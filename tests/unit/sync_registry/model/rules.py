@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.conditions import Attr
-from tests.unit.sync_registry.model.world import Library
+from tests.unit.sync_registry.model.library import Library
+from tests.unit.sync_registry.model.steps import World
 
-from geosync.sync_registry import decisions
+from geosync.sync_registry import deaths, decisions
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Check, Delete, Update
-from geosync.sync_registry.transitions import discharge, leases, marks
+from geosync.sync_registry.transitions import attempts, discharge, leases, marks
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
@@ -192,6 +194,22 @@ def announced_by_marks(owed: Any, at: Any, timing: Any) -> frozenset[str]:
 def seen_by_digest(owed: Any, seen: Any, digest: Any, received_at: Any) -> bool:
     """The digest alone tells that an event was seen."""
     return owed is None and seen is not None and seen.digest == digest
+
+
+def counted_and_still_named(**fields: Any) -> Update:
+    """Let the count of a death leave in the row what it was counted for."""
+    return Update(**{**fields, "remove": ()})
+
+
+def marked_and_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a mark leave the deaths that are counted for its reference."""
+    original = marks.mark
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        change = original(*args, **kwargs)
+        return replace(change, remove=tuple(name for name in change.remove if name != "deaths"))
+
+    monkeypatch.setattr(marks, "mark", changed)
 
 
 RULES = (
@@ -381,5 +399,65 @@ RULES = (
         patch=without_attributes("finish", "due_shard"),
         scenario="a worker dies",
         violation="what waits for its verification",
+    ),
+    Rule(
+        name="take-over: a death is noted in the row, so that the next holder names what it begins",
+        patch=without_attributes("_take", "deaths"),
+        scenario="a tag kills",
+        violation="again and again",
+    ),
+    Rule(
+        name="take-over: after a death the row names a reference before it is begun",
+        patch=instead(World, "_is_careful", lambda world, worker, owed: False),
+        scenario="a tag kills",
+        violation="again and again",
+    ),
+    Rule(
+        name="take-over: what counts a death is named before it is begun, whoever let go since",
+        patch=instead(World, "_is_careful", lambda world, worker, owed: bool(worker.lease[5])),
+        scenario="a tag kills",
+        violation="again and again",
+    ),
+    Rule(
+        name="take-over: a death is counted for what stands in the row",
+        patch=instead(SyncRegistry, "left_behind", lambda registry, lease: []),
+        scenario="a tag kills",
+        violation="again and again",
+    ),
+    Rule(
+        name="take-over: after so many deaths a reference is parked",
+        patch=instead(attempts, "is_last_death", lambda owed, timing: False),
+        scenario="a tag kills",
+        violation="again and again",
+    ),
+    Rule(
+        name="take-over: what is counted is named no more",
+        patch=instead(deaths, "Update", counted_and_still_named),
+        scenario="a tag kills, and one dies by chance",
+        violation="more deaths are counted",
+    ),
+    Rule(
+        name="take-over: names go even if nothing of what they name is owed",
+        patch=instead(World, "_leaves_names", lambda world, lease, left: not left),
+        scenario="a tag is pushed again between deaths by chance",
+        violation="more deaths are counted",
+    ),
+    Rule(
+        name="take-over: nothing is counted for what was marked since it was read",
+        patch=instead(attempts, "is_unmarked", lambda owed: ALWAYS),
+        scenario="a tag kills, and is pushed again",
+        violation="more deaths are counted",
+    ),
+    Rule(
+        name="finish: whoever lets go leaves no deaths behind",
+        patch=instead(leases, "HELD", tuple(name for name in leases.HELD if name != "deaths")),
+        scenario="a tag kills",
+        violation="speaks of a holder's death",
+    ),
+    Rule(
+        name="mark: the reference starts afresh, without deaths",
+        patch=marked_and_still_counted,
+        scenario="a tag kills, and is pushed again",
+        violation="more deaths are counted",
     ),
 )

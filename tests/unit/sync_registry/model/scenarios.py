@@ -182,6 +182,49 @@ _SCENARIOS = (
         unknowns=1,
         split=False,
     ),
+    # Every holder dies that works on v0, before it writes anything; v1 is good.
+    Scenario(
+        name="a tag kills",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (1, "B")),
+        write_delay=0,
+        split=False,
+        poison=True,
+    ),
+    Scenario(
+        name="a tag kills, and one dies by chance",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (1, "B")),
+        write_delay=0,
+        split=False,
+        workers=1,
+        crashes=1,
+        poison=True,
+    ),
+    # Nobody works on v0 here; v1 is named by one that dies once it is synced, and marked while another takes over.
+    Scenario(
+        name="a tag is pushed again between deaths by chance",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((1, "A"), (1, "A")),
+        write_delay=0,
+        split=False,
+        crashes=2,
+        poison=True,
+    ),
+    # A push of the tag that kills, at any moment between a death and its count: the reference starts afresh.
+    Scenario(
+        name="a tag kills, and is pushed again",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (0, "C")),
+        write_delay=0,
+        split=False,
+        crashes=1,
+        poison=True,
+    ),
 )
 
 SCENARIOS = {scenario.name: scenario for scenario in _SCENARIOS}

@@ -2,7 +2,7 @@
 
 A worker takes the steps of replication's holder in their order: mark, knock; or a wake; then again and again: what is
 due, look at the primary, write or remove, look at the secondary, discharge or postpone; and finish. Between any two
-steps anything else may happen, and a worker may be slow for ever or die.
+steps anything else may happen, and a worker may be slow for ever or die. What a death leaves behind is in `takeovers`.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from functools import lru_cache
 from typing import Any
 
 from tests.unit.sync_registry.model.canonical import canonical, older
+from tests.unit.sync_registry.model.library import Library, as_owed
+from tests.unit.sync_registry.model.properties import Properties
+from tests.unit.sync_registry.model.takeovers import begun
 from tests.unit.sync_registry.model.world import (
-    FOREIGN,
     IDLE,
     LATE,
+    NO_DEATH,
     NOW,
     OLDEST,
-    SAID,
+    UNTRIED,
     WRITE_TIMEOUT,
-    Library,
     Scenario,
     State,
     Table,
-    Violation,
     Worker,
-    _owed,
 )
 
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, SYNCED
+from geosync.sync_registry.items import ABSENT, KEEP, MISSING, SYNCED
 
 Successor = tuple[str, State]
 
@@ -48,8 +48,8 @@ def initial(scenario: Scenario) -> State:
         secondary=scenario.secondary,
         late=(),
         table=Table(
-            (SYNCED, 1, None, None, NOW, None) if known else None,
-            (("m0", frozenset(), NOW - OLDEST, NOW - 1) if scenario.owed else None,) * tags,
+            (SYNCED, 1, None, None, NOW, None, *NO_DEATH) if known else None,
+            (("m0", frozenset(), NOW - OLDEST, NOW - 1, UNTRIED) if scenario.owed else None,) * tags,
             tuple((digest, NOW - OLDEST - 1) if digest and known else None for digest in scenario.secondary),
         ),
         workers=(IDLE,) * scenario.workers,
@@ -58,10 +58,11 @@ def initial(scenario: Scenario) -> State:
         crashes=scenario.crashes,
         unknowns=scenario.unknowns,
         stalls=scenario.stalls,
+        died=(0,) * tags if scenario.poison else (),
     )
 
 
-class World:
+class World(Properties):
     """The successors of states, and the properties that must hold."""
 
     def __init__(self, scenario: Scenario, *, mark_first: bool = True) -> None:
@@ -85,6 +86,9 @@ class World:
             "discharge": self._discharge,
             "postpone": self._postpone,
             "finish": self._finish,
+            "bereaved": self._bereaved,
+            "count": self._count,
+            "name": self._name,
         }
 
     def successors(self, state: State) -> Iterator[Successor]:
@@ -108,7 +112,7 @@ class World:
             tried.add(worker)
             yield from self._phases[worker.phase](state, index, worker)
             if worker is not IDLE and worker.phase != "idle" and state.crashes:
-                yield f"worker {index} dies", self._dead(state, index, worker)
+                yield f"worker {index} dies", self._dead(state, index, worker)._replace(crashes=state.crashes - 1)
             if worker.stalled:
                 yield from self._recover(state, index, worker)
             elif worker.lease is not None and state.stalls:
@@ -139,9 +143,9 @@ class World:
             state = older(state)
             for index, worker in enumerate(state.workers):
                 if worker.lease is not None and not worker.stalled:
-                    table, lease = self.library.call(state.table, "renew", worker.lease)
-                    if lease is not None:
-                        renewed = worker._replace(lease=lease)
+                    table, kept = self._renewed(state.table, worker)
+                    if kept is not None:
+                        renewed = kept
                     else:  # lost; a write that was sent goes on until it is answered
                         renewed = worker._replace(stalled=True) if worker.phase == "writing" else IDLE
                     state = self._with(state, index, renewed, table)
@@ -150,14 +154,13 @@ class World:
     def _dead(self, state: State, index: int, worker: Worker) -> State:
         if worker.phase == "writing":
             state = state._replace(late=_add(state.late, (worker.owed[0], worker.more[0], NOW + LATE)))  # type: ignore[index]
-        return self._with(state, index, IDLE)._replace(crashes=state.crashes - 1)
+        return self._with(self._mourned(state, worker), index, IDLE)
 
     def _recover(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         """A worker that missed renewals renews after all, or learns that the lease is lost."""
-        table, lease = self.library.call(state.table, "renew", worker.lease)
-        if lease is not None:
-            kept = worker._replace(lease=lease, stalled=False)
-            yield f"worker {index} renews after all", self._with(state, index, kept, table)
+        table, kept = self._renewed(state.table, worker)
+        if kept is not None:
+            yield f"worker {index} renews after all", self._with(state, index, kept._replace(stalled=False), table)
         elif worker.phase != "writing":  # which goes on until it is answered
             yield f"worker {index} learns that its lease is lost", self._with(state, index, IDLE)
 
@@ -171,12 +174,11 @@ class World:
     def _idle(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
         table, lease = self.library.call(state.table, "acquire")
         if lease is not None:
-            yield f"worker {index} is woken and acquires", self._with(state, index, Worker("held", lease), table)
+            yield f"worker {index} is woken and acquires", self._with(state, index, begun(lease), table)
         if state.asked and not (self.scenario.asks in (MISSING, KEEP) and state.primary[0] is not None):
-            table, _ = self.library.call(state.table, "mark", 0, None, self.scenario.asks)
-            asked = state._replace(asked=state.asked - 1)
+            asked = self._mark(state._replace(asked=state.asked - 1), 0, None, self.scenario.asks)
             who = self.scenario.asks or "a comparison"
-            yield f"worker {index} marks v0 for {who}", self._with(asked, index, Worker("marked"), table)
+            yield f"worker {index} marks v0 for {who}", self._with(asked, index, Worker("marked"))
         for position, event in enumerate(state.events):
             for copies in ("", "a copy of ") if state.duplicates else ("",):
                 after = state
@@ -195,8 +197,7 @@ class World:
             worker = Worker("unmarked", lease, more=event)
             yield f"{label}: knocks first", self._with(state, index, worker, table)
         else:
-            table, _ = self.library.call(state.table, "mark", tag, digest)
-            marked = self._with(state, index, Worker("marked"), table)
+            marked = self._with(self._mark(state, tag, digest), index, Worker("marked"))
             if self.scenario.split:
                 yield f"{label}: marks", marked
             else:
@@ -206,9 +207,12 @@ class World:
     def _unmarked(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         """Only with the order turned round: the mark after the knock."""
         tag, digest, _ = worker.more
-        table, _ = self.library.call(state.table, "mark", tag, digest)
-        after = Worker("held", worker.lease) if worker.lease else IDLE
-        yield f"worker {index} marks", self._with(state, index, after, table)
+        after = begun(worker.lease) if worker.lease else IDLE
+        yield f"worker {index} marks", self._with(self._mark(state, tag, digest), index, after)
+
+    def _mark(self, state: State, tag: int, digest: str | None, asks: str | None = None) -> State:
+        table, _ = self.library.call(state.table, "mark", tag, digest, asks)
+        return self._afresh(state, tag)._replace(table=table)
 
     def _marked(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
         if self.scenario.apart:
@@ -218,39 +222,52 @@ class World:
             yield f"worker {index} knocks: {how}", self._with(state, index, after, table)
             return
         table, lease = self.library.call(state.table, "knock")
-        worker = Worker("held", lease) if lease else IDLE
+        worker = begun(lease) if lease else IDLE
         how = "acquires" if lease else "somebody holds it"
         yield f"worker {index} knocks: {how}", self._with(state, index, worker, table)
 
     def _woken(self, state: State, index: int, _: Worker) -> Iterator[Successor]:
         """The wake arrives, whatever happened to the repository since it was sent."""
         table, lease = self.library.call(state.table, "wake")
-        worker = Worker("held", lease) if lease else IDLE
+        worker = begun(lease) if lease else IDLE
         yield f"worker {index} is woken", self._with(state, index, worker, table)
+        other = next((at for at, one in enumerate(state.workers) if one.phase == "idle"), None)
+        if state.duplicates and other is not None:
+            doubled = self._with(state._replace(duplicates=state.duplicates - 1), other, worker, table)
+            yield f"worker {other} gets a copy of the wake", doubled
 
     def _held(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         assert worker.lease is not None
         table, (owed, remaining) = self.library.call(state.table, "due")
         if owed is not None:
             self._check_turn(state, owed)
-            after = worker._replace(phase="todo", owed=owed)
+            after = worker._replace(phase="name" if self._is_careful(worker, owed) else "todo", owed=owed)
             yield f"worker {index} finds v{owed[0]} due", self._with(state, index, after, table)
+            if (
+                self.scenario.poison and worker.lease[5] and owed[5][1]
+            ):  # elsewhere it leads nowhere that a death does not
+                released, _ = self.library.call(state.table, "release", worker.lease)
+                yield f"worker {index} has no time left, and lets go", self._with(state, index, IDLE, released)
         else:
             after = worker._replace(phase="finish", more=(worker.lease[1], remaining))
             yield f"worker {index} finds nothing due", self._with(state, index, after, table)
 
     def _todo(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         assert worker.owed is not None
+        if self.scenario.poison and worker.owed[0] == 0:
+            yield f"worker {index} dies over v0", self._dead(state, index, worker)
+            return
         primary = (state.primary[worker.owed[0]], NOW)
         after = self._decided(worker._replace(primary=primary, owed=self._near(worker.owed)), None)
         yield f"worker {index} sees {primary[0]} at the primary: {after.phase}", self._with(state, index, after)
 
     def _near(self, owed: tuple[Any, ...]) -> tuple[Any, ...]:
         """What was read of the table, with what is too long ago to matter now as if just so long ago."""
-        tag, mark, expects, marked_at, due, seen = owed
+        tag, mark, expects, marked_at, due, tried, seen = owed
         long_ago = NOW - round(self.timing.settle_s * 1000)
         fresh, marked_at = due <= marked_at, max(marked_at, long_ago)
-        return (tag, mark, expects, marked_at, marked_at + (not fresh), seen and (seen[0], max(seen[1], long_ago)))
+        seen = seen and (seen[0], max(seen[1], long_ago))
+        return (tag, mark, expects, marked_at, marked_at + (not fresh), tried, seen)
 
     def _look(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         assert worker.owed is not None
@@ -266,7 +283,7 @@ class World:
 
     def _next_step(self, owed: Any, primary: Any, secondary: Any, suspect_until: int, writes: int) -> tuple[str, Any]:
         step = decisions.next_step(
-            _owed(owed),
+            as_owed(owed),
             Look(*primary),
             Look(*secondary) if secondary else None,
             suspect_until=suspect_until,
@@ -337,91 +354,16 @@ class World:
         token, _, *rest = worker.lease
         table, done = self.library.call(state.table, "finish", (token, revision, *rest), remaining)
         if done is False:
-            table, lease = self.library.call(table, "renew", worker.lease)
-            after = Worker("held", lease) if lease else IDLE  # which is as good as recovered
+            table, kept = self._renewed(table, worker)
+            after = _back(kept._replace(stalled=False)) if kept else IDLE  # which is as good as recovered
         else:
             after = IDLE
         how = {True: "done", False: "somebody knocked", None: "lease lost"}[done]
         yield f"worker {index} finishes: {how}", self._with(state, index, after, table)
 
-    def _with(self, state: State, index: int, worker: Worker, table: Table | None = None) -> State:
-        workers = (*state.workers[:index], worker, *state.workers[index + 1 :])
-        return state._replace(workers=workers, table=state.table if table is None else table)
-
-    # ----------------------------------------------------------------------------------------------- the properties
-
-    def check(self, state: State) -> None:
-        """Raise Violation unless `state` is as it must be."""
-        table = state.table
-        announced = state.events or state.pending or any(worker.phase == "unmarked" for worker in state.workers)
-        for tag, owed in enumerate(table.owed):
-            if owed is not None and owed[1] - SAID and owed[3] < owed[2]:
-                raise Violation("a push lost its place to a comparison")
-            if owed is not None or announced:
-                continue
-            look = table.seen[tag]
-            seen = look[0] if look else None
-            here, there = state.secondary[tag], state.primary[tag]
-            if there is None and self._may_stay(state, here, seen):
-                continue
-            if here != there and not (here == FOREIGN and seen is None and there is None):
-                raise Violation(f"nothing is owed, and v{tag} is {here} at the secondary, {there} at the primary")
-            if seen != there:
-                raise Violation(f"nothing is owed, and v{tag} was seen as {seen}, is {there}")
-        if self.scenario.crashes or self.scenario.stalls:
-            return
-        knocking = any(worker.phase in ("marked", "unmarked", "woken") for worker in state.workers)
-        if table.row is not None and table.row[0] == SYNCED and any(table.owed) and not knocking:
-            raise Violation("the row says synced and something is owed")
-        if state.workers == (IDLE,) * len(state.workers) and any(map(_is_fresh, table.owed)):
-            raise Violation("something was marked, and only the sweep would find it")
-
-    def _may_stay(self, state: State, here: str | None, seen: str | None) -> bool:
-        """Whether the secondary's tag may be there though the primary has none: not missed yet, or to be kept."""
-        if self.scenario.asks == KEEP and not state.asked and seen is None:
-            return True
-        waits = self.scenario.suspended or self.scenario.asks is None or bool(state.asked)
-        return self.scenario.lost and seen == here and waits
-
-    def _check_turn(self, state: State, taken: tuple[Any, ...]) -> None:
-        """A holder takes what it found due: what nobody announced comes after what an event marked."""
-        waits = any(_is_fresh(owed) and owed[1] - SAID for owed in state.table.owed if owed is not None)
-        if not taken[2] - SAID and waits:
-            raise Violation("a push waits for what a comparison found")
-
-    def _check_removal(self, state: State, worker: Worker) -> None:
-        assert worker.owed is not None
-        tag, mark, said, marked_at, *_ = worker.owed
-        if state.secondary[tag] == FOREIGN and ADOPT not in said:
-            raise Violation("a tag is removed that Geosync did not put there")
-        if self.scenario.suspended and ABSENT not in said:
-            raise Violation("a tag is removed that comparisons miss, and the breaker is on")
-        if self.scenario.lost and self.scenario.asks is None and ABSENT not in said:
-            raise Violation("a tag is removed that nobody missed before")
-        current = state.table.owed[tag]
-        if self.scenario.asks == KEEP and not state.asked and current is not None and current[0] == mark:
-            raise Violation("a tag is removed that an operator said to keep")
-        for pending_tag, digest, deadline in state.pending:
-            if pending_tag == tag and digest is not None and deadline - self.scenario.write_delay <= marked_at:
-                raise Violation("a tag is removed that a push, announced before the mark, is about to write")
-
-    def is_synced(self, state: State) -> bool:
-        """Whether everything is over: all is equal, nothing owed, nobody at work, and the row says so."""
-        return (
-            state.pushed == len(self.scenario.pushes)
-            and not (state.pending or state.events or state.late or any(state.table.owed))
-            and all(worker.phase == "idle" for worker in state.workers)
-            and (state.table.row is None or (state.table.row[0] == SYNCED and state.table.row[2] is None))
-        )
-
-
-def _is_fresh(owed: tuple[Any, ...] | None) -> bool:
-    """Whether it is owed, and nobody worked on it since it was marked."""
-    return owed is not None and owed[3] <= owed[2]
-
 
 def _back(worker: Worker) -> Worker:
-    return Worker("held", worker.lease, stalled=worker.stalled)
+    return Worker("held", worker.lease, stalled=worker.stalled, named=worker.named)
 
 
 def _set(tags: tuple[str | None, ...], tag: int, digest: str | None) -> tuple[str | None, ...]:

@@ -1,10 +1,15 @@
 """The protocol of the sync registry, explored whole: it holds, and not one of its rules can be left out.
 
-The world around the library is in `world` and `steps`, the scenarios in `scenarios`, and what is taken out in `rules`.
-The properties are in `World.check`: whenever nothing is owed, and no event or push is underway, the secondary's tag is
-the primary's, and recorded as that; a tag that Geosync did not put there is never removed, nor one that an announced
-push is about to write; a row says synced only if nothing is owed; what an event marked is worked on without the sweep
-unless something died; and from every state everything can still become synced.
+The world around the library is in `world`, `library`, `steps` and `takeovers`, the scenarios in `scenarios`, and what
+is taken out in `rules`. The properties are in `properties`: whenever nothing is owed, and no event or push is underway,
+the secondary's tag is the primary's, and recorded as that; a tag that Geosync did not put there is never removed, nor
+one that an announced push is about to write; a row says synced only if nothing is owed; what an event marked is worked
+on without the sweep unless something died; and from every state everything can still become synced.
+
+Of deaths: where every holder dies that works on one tag, that tag can still be parked from every state, and the other
+synced. All deaths over a tag but the first are counted, so that there is no endless chain. No more deaths are counted
+for a tag than holders died over it since its mark, so that what nobody worked on is never parked. A row that nobody
+holds speaks of no death.
 """
 
 from __future__ import annotations

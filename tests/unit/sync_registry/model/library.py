@@ -1,0 +1,293 @@
+"""The library's calls on a table that is given as a value: read into a store in memory, and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+from tests.unit.sync_registry.model.world import LONG_AGO, NO_DEATH, NOW, PAUSE, REPOSITORY, Scenario, Table, Violation
+
+from geosync.clock import Clock
+from geosync.errors import LeaseLost
+from geosync.sync_registry.items import (
+    ABSENT,
+    ADOPT,
+    KEEP,
+    MISSING,
+    OWED_PREFIX,
+    PARKED_DUE_MS,
+    ROW,
+    SYNCED,
+    Lease,
+    Owed,
+    Reference,
+    Seen,
+)
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import ConditionFailed, Key
+from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import due_shard, failed_shard, verification_shard
+from geosync.sync_registry.transitions import leases
+from geosync.sync_registry.transitions.marks import Mark
+
+
+def _items(table: Table) -> list[dict[str, Any]]:
+    items = [] if table.row is None else [_row_item(table.row)]
+    for tag, owed in enumerate(table.owed):
+        if owed is not None:
+            items.append({"repository": REPOSITORY, "item": _reference(tag).owed_key, **_owed_item(owed)})
+    for tag, seen in enumerate(table.seen):
+        if seen is not None:
+            item = {"digest": seen[0], "looked_at": seen[1], "seen_at": seen[1]}
+            items.append({"repository": REPOSITORY, "item": _reference(tag).seen_key, **item})
+    return items
+
+
+def _row_item(values: tuple[Any, ...]) -> dict[str, Any]:
+    state, revision, token, expires, suspect_until, due, working_on, deaths = values
+    row = {"repository": REPOSITORY, "item": ROW, "state": state, "suspect_until": suspect_until}
+    row |= {"id": 1, "created_at": 1}
+    optional = {"revision": revision, "working_on": keys(working_on), "deaths": deaths}
+    row |= {name: value for name, value in optional.items() if value}
+    if token is not None:
+        row |= {"lease_token": token, "lease_expires": expires}
+    if due is not None:
+        row |= {"due": due, "due_shard": due_shard(REPOSITORY)}
+    elif state == SYNCED and token is None:
+        row |= {"due": NOW, "due_shard": verification_shard(REPOSITORY)}
+    return row
+
+
+def _owed_item(values: tuple[Any, ...]) -> dict[str, Any]:
+    mark, said, marked_at, due, (attempts, deaths) = values
+    item = {"mark": mark, "marked_at": marked_at, "due": due, "due_shard": due_shard(REPOSITORY)}
+    if attempts:
+        item |= {"attempts": attempts, "failure": "vanished", "failed_at": NOW, "parked": due == PARKED_DUE_MS}
+        item["due_shard"] = failed_shard(REPOSITORY)
+    optional = {"expects": said - SAID, "if_absent": said & SAID, "deaths": deaths}
+    return item | {name: value for name, value in optional.items() if value}
+
+
+def _table(store: MemoryStore, tags: int, poison: bool) -> Table:
+    row: Any = store.get(Key(REPOSITORY, ROW))
+    if row:
+        waiting = row.get("due_shard") == verification_shard(REPOSITORY)
+        if waiting != (row.get("state") == SYNCED and "lease_token" not in row):
+            raise Violation("what waits for its verification is what is synced and nobody's, and nothing else")
+        swept = row.get("due_shard") == due_shard(REPOSITORY)
+        row = {**row, "due": row.get("due") if swept else None}
+    owed: list[Any] = []
+    seen: list[Any] = []
+    for tag in range(tags):
+        item = store.get(Key(REPOSITORY, _reference(tag).owed_key))
+        owed.append(item and (item["mark"], _said(item), item["marked_at"], _due(item), _tried(item)))
+        item = store.get(Key(REPOSITORY, _reference(tag).seen_key))
+        seen.append(item and (item["digest"], item["looked_at"]))
+    return Table(
+        row
+        and (
+            row["state"],
+            row.get("revision", 0),
+            row.get("lease_token"),
+            row.get("lease_expires"),
+            row.get("suspect_until", 0),
+            row.get("due"),
+            *(_deaths(row.get("working_on", ()), row.get("deaths", 0)) if poison else NO_DEATH),
+        ),
+        tuple(owed),
+        tuple(seen),
+    )
+
+
+SAID = frozenset({MISSING, ADOPT, KEEP})
+"""What `if_absent` holds; in a state it stands in one set with what is expected."""
+
+
+def _said(item: Any) -> frozenset[str]:
+    said: frozenset[str] = item.get("expects", frozenset()) | item.get("if_absent", frozenset())
+    return said
+
+
+def _due(item: Any) -> int:
+    """When it is due, after a failure in `PAUSE`: the library's pause would be thousands of ticks."""
+    due: int = item["due"]
+    return min(due, NOW + PAUSE) if item.get("attempts") and not item.get("parked") else due
+
+
+def _tried(item: Any) -> tuple[int, int]:
+    return item.get("attempts", 0), item.get("deaths", 0)
+
+
+def _deaths(working_on: Iterable[str], deaths: int) -> tuple[tuple[int, ...], int]:
+    """The tags that are worked on, and whether a holder vanished: how many did changes nothing."""
+    return tuple(sorted(int(key.removeprefix("tag#v")) for key in working_on)), min(deaths, 1)
+
+
+def keys(tags: Iterable[int]) -> frozenset[str]:
+    """The keys by which a row names `tags`."""
+    return frozenset(_reference(tag).seen_key for tag in tags)
+
+
+def _reference(tag: int) -> Reference:
+    return Reference.tag(f"v{tag}")
+
+
+class _StandingClock(Clock):
+    """Stands at NOW: a state is told apart by times relative to it."""
+
+    def now_ms(self) -> int:
+        return NOW
+
+    def monotonic_s(self) -> float:
+        return NOW / 1000
+
+
+class Library:
+    """The library's calls on a table given as a value; the same call on the same table is made once."""
+
+    fresh = "fresh"
+    """A mark or token that is in no state: canonical states have names of their own."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.timing = scenario.timing
+        self.poison = scenario.poison
+        self.call = lru_cache(maxsize=None)(self._call)
+
+    def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
+        store = MemoryStore(_items(table))
+        registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
+        result = getattr(self, f"_{name}")(registry, store, *args)
+        return _table(store, len(table.owed), self.poison), result
+
+    def _is_already_seen(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str, received_at: int) -> bool:
+        glance = registry.look(REPOSITORY, _reference(tag))
+        return registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
+
+    def _mark(
+        self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
+    ) -> None:
+        if_absent = frozenset({asks} if asks is not None else ())
+        compared = digest is None and asks in (None, MISSING)
+        since = LONG_AGO if compared else None
+        registry.mark(REPOSITORY, _reference(tag), Mark(expects=digest, if_absent=if_absent, since=since))
+
+    def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(registry.knock(REPOSITORY))
+
+    def _tell(self, registry: SyncRegistry, _: MemoryStore) -> bool:
+        return registry.tell(REPOSITORY)
+
+    def _wake(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(registry.acquire(REPOSITORY))
+
+    def _acquire(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(registry.acquire(REPOSITORY)) if registry.due_repositories() else None
+
+    def _renew(
+        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], named: tuple[int, ...] | None = None
+    ) -> tuple[Any, ...] | None:
+        with suppress(LeaseLost):
+            return self._plain_lease(registry.renew(_lease(lease), None if named is None else keys(named)))
+        return None
+
+    def _plain_lease(self, lease: Lease | None) -> tuple[Any, ...] | None:
+        if lease is None:
+            return None
+        deaths = _deaths(lease.working_on, lease.deaths) if self.poison else NO_DEATH
+        return (lease.token, lease.revision, lease.suspect_until, lease.expires, *deaths)
+
+    def _left_behind(
+        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]
+    ) -> tuple[tuple[Any, ...], ...]:
+        return tuple(_plain_owed(owed) for owed in registry.left_behind(_lease(lease)))
+
+    def _count_deaths(
+        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], left: tuple[tuple[Any, ...], ...]
+    ) -> int | None:
+        with suppress(LeaseLost):
+            return len(registry.count_deaths(_lease(lease), [as_owed(owed) for owed in left], "vanished"))
+        return None
+
+    def _suspect(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        with suppress(LeaseLost):
+            return self._plain_lease(registry.suspect(_lease(lease)))
+        return None
+
+    def _due(self, registry: SyncRegistry, store: MemoryStore) -> tuple[tuple[Any, ...] | None, tuple[int, int]]:
+        """What a holder takes: the newest, what never failed first; and what is owed, and of that has failed."""
+        due = sorted(registry.due(REPOSITORY, 9), key=lambda owed: owed.attempts > 0)
+        remaining = store.items(REPOSITORY, OWED_PREFIX, limit=9)
+        return (_plain_owed(due[0]) if due else None), (len(remaining), sum("failure" in item for item in remaining))
+
+    def _postpone(self, registry: SyncRegistry, _: MemoryStore, owed: tuple[Any, ...], due: int) -> bool:
+        return registry.postpone(as_owed(owed), due)
+
+    def _discharge(
+        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
+    ) -> bool | None:
+        what = None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1])
+        with suppress(LeaseLost):
+            return registry.discharge(_lease(lease), as_owed(owed), what)
+        return None
+
+    def _release(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
+        with suppress(LeaseLost):
+            registry.release(_lease(lease))
+            return True
+        return False
+
+    def _finish(
+        self, _: SyncRegistry, store: MemoryStore, lease: tuple[Any, ...], remaining: tuple[int, int]
+    ) -> bool | None:
+        """The second half of SyncRegistry.finish: `remaining` was read before, in `_due`."""
+        owed, failed = remaining
+        item = {"repository": REPOSITORY, "item": "owed#tag#x", "mark": "x", "marked_at": 0}
+        items = [{**item, "failure": "vanished"}] * failed + [item] * (owed - failed)
+        try:
+            store.write(leases.finish(_lease(lease), leases.Remaining.of(items), now_ms=NOW))
+        except ConditionFailed as failed:
+            mine = failed.item is not None and failed.item.get("lease_token") == lease[0]
+            return False if mine else None
+        return True
+
+
+def _lease(lease: tuple[Any, ...]) -> Lease:
+    token, revision, suspect_until, expires, working_on, deaths = lease
+    return Lease(
+        repository=REPOSITORY,
+        token=token,
+        revision=revision,
+        suspect_until=suspect_until,
+        renewed_at=0.0,
+        expires=expires,
+        working_on=keys(working_on),
+        deaths=deaths,
+    )
+
+
+def as_owed(owed: tuple[Any, ...]) -> Owed:
+    """The reference as the library has it."""
+    tag, mark, said, marked_at, due, (attempts, deaths), seen = owed
+    return Owed(
+        repository=REPOSITORY,
+        reference=_reference(tag),
+        mark=mark,
+        expects=said - SAID,
+        if_absent=said & SAID,
+        marked_at=marked_at,
+        owed_since=marked_at,
+        due=due,
+        attempts=attempts,
+        deaths=deaths,
+        seen=None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1]),
+    )
+
+
+def _plain_owed(owed: Owed) -> tuple[Any, ...]:
+    seen = owed.seen and (owed.seen.digest, owed.seen.looked_at)
+    said = owed.expects | owed.if_absent
+    tried = (owed.attempts, owed.deaths)
+    due = PARKED_DUE_MS if owed.parked else owed.due
+    return (int(owed.reference.value[1:]), owed.mark, said, owed.marked_at, due, tried, seen)
