@@ -433,7 +433,7 @@ RULES = (
     Rule(
         name="take-over: what is counted is named no more",
         patch=instead(deaths, "Update", counted_and_still_named),
-        scenario="a tag kills, and one dies by chance",
+        scenario="a tag kills, and is pushed again",
         violation="more deaths are counted",
     ),
     Rule(
