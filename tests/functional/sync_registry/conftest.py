@@ -44,5 +44,5 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def registry(store: Store, clock: FakeClock) -> SyncRegistry:
+def sync_registry(store: Store, clock: FakeClock) -> SyncRegistry:
     return SyncRegistry(store, timing=Timing(), clock=clock)
