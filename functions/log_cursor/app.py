@@ -38,7 +38,7 @@ logger = observability.logger()
 
 
 class LogCursorSite:
-    """What this function works with, made once per execution environment."""
+    """The clients and parts of this function, made once per execution environment."""
 
     def __init__(self) -> None:
         settings = read(IntakeSettings, os.environ)

@@ -48,7 +48,7 @@ logger = observability.logger()
 
 
 class SyncSite:
-    """What this function works with, made once per execution environment."""
+    """The clients and parts of this function, made once per execution environment."""
 
     def __init__(self) -> None:
         self.settings = read(SyncSettings, os.environ)

@@ -32,6 +32,7 @@ UNDER_A_LEASE = {
 }
 """Methods of SyncRegistry that only HeldLease calls."""
 MOST_PARTS = 6
+MOST_LINES = 400
 
 
 def used(tree: ast.Module) -> Iterator[str]:
@@ -95,6 +96,11 @@ def test_few_modules_lie_loose_at_the_top() -> None:
     assert len(loose) <= MOST_PARTS, loose
 
 
+def test_a_file_has_one_reason_to_be_opened() -> None:
+    long = {str(path.relative_to(LIBRARY)): len(path.read_text().splitlines()) for path in LIBRARY.rglob("*.py")}
+    assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
+
+
 def test_registry_alone_is_an_oci_registry() -> None:
     """A sync registry is never called "registry"."""
     assert [
@@ -112,3 +118,14 @@ def test_registry_alone_is_an_oci_registry() -> None:
 
 def _is_sync_registry(node: ast.expr | None) -> bool:
     return node is not None and "SyncRegistry" in ast.unparse(node)
+
+
+def test_a_docstring_begins_with_a_verb_or_a_noun() -> None:
+    assert [
+        f"{name}: {text.partition(chr(10))[0]}"
+        for name, tree in SOURCES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        for text in [ast.get_docstring(node) or ""]
+        if text.startswith(("What ", "Whether ", "How ", "Why ", "Say that "))
+    ] == []

@@ -90,7 +90,7 @@ class NotPublished(GeosyncError):
 
 
 class NotMarked(GeosyncError):
-    """What a message speaks of could not be written down, nor the message put into the DLQ: it must come again."""
+    """A message could neither be carried out nor be put into the DLQ: it must come again."""
 
     retryable = True
 

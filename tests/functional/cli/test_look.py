@@ -20,20 +20,20 @@ A = "sha256:" + "a" * 64
 
 
 def synced(site: Site, repository: str) -> None:
-    registry = site.registry
-    owed = registry.mark(repository, Reference.tag("v1"), Mark(expects=A))
-    lease = registry.knock(repository)
+    sync_registry = site.registry
+    owed = sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=A))
+    lease = sync_registry.knock(repository)
     assert lease is not None
-    assert registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
-    assert registry.finish(lease)
+    assert sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
+    assert sync_registry.finish(lease)
 
 
 def failed(site: Site, repository: str, why: str) -> None:
-    registry = site.registry
-    lease = registry.knock(repository)
+    sync_registry = site.registry
+    lease = sync_registry.knock(repository)
     assert lease is not None
-    registry.fail(registry.mark(repository, Reference.tag("v2")), why)
-    assert registry.finish(lease)
+    sync_registry.fail(sync_registry.mark(repository, Reference.tag("v2")), why)
+    assert sync_registry.finish(lease)
 
 
 def test_repositories_are_listed_with_their_states_and_failures(secondary: Site) -> None:

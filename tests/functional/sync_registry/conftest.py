@@ -19,7 +19,7 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
 Make = Callable[[SyncRegistry], object]
-TABLE = "sync-registry"
+TABLE = "sync-sync_registry"
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore],
 
 @pytest.fixture
 def beforehand(put: Callable[[MemoryStore], None], clock: FakeClock) -> Callable[[Make], None]:
-    """Have a table in which `make` has worked already, on a sync registry in memory."""
+    """Have a table in which `make` has worked already, on a sync sync_registry in memory."""
 
     def write(make: Make) -> None:
         memory = MemoryStore()
@@ -71,5 +71,5 @@ def beforehand(put: Callable[[MemoryStore], None], clock: FakeClock) -> Callable
 
 
 @pytest.fixture
-def registry(store: Store, clock: FakeClock) -> SyncRegistry:
+def sync_registry(store: Store, clock: FakeClock) -> SyncRegistry:
     return SyncRegistry(store, timing=Timing(), clock=clock)

@@ -77,27 +77,27 @@ def test_a_suspension_is_lifted_when_few_enough_are_missing(counted: Breaker, st
 
 
 def test_a_repository_is_forgotten_whole_and_no_other(
-    store: Store, registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch
+    store: Store, sync_registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forgetting, "PER_TRANSACTION", 2)
     for name in ("group/app", "group/app2"):
-        lease = registry.knock(name)
+        lease = sync_registry.knock(name)
         assert lease is not None
         for number in range(5):
-            owed = registry.mark(name, Reference.tag(f"v{number}"))
-            registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
-            registry.mark(name, Reference.tag(f"owed{number}"))
-        registry.release(lease)
+            owed = sync_registry.mark(name, Reference.tag(f"v{number}"))
+            sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
+            sync_registry.mark(name, Reference.tag(f"owed{number}"))
+        sync_registry.release(lease)
         note_finding(store, finding(name, 1), None)
     selection = Selection.parse(exclude_repositories="group/app")
 
-    walked = Rows(registry, selection, check=lambda: None).walk(0, settled_at_ms=0)
+    walked = Rows(sync_registry, selection, check=lambda: None).walk(0, settled_at_ms=0)
 
     assert walked.forgotten == 1
     assert Listing(store).names(limit=9) == ["group/app2"]
-    assert registry.row("group/app") is None
-    assert not registry.owed("group/app")
-    assert not registry.seen_tags("group/app", limit=9)
-    assert len(registry.owed("group/app2")) == len(registry.seen_tags("group/app2", limit=9)) == 5
+    assert sync_registry.row("group/app") is None
+    assert not sync_registry.owed("group/app")
+    assert not sync_registry.seen_tags("group/app", limit=9)
+    assert len(sync_registry.owed("group/app2")) == len(sync_registry.seen_tags("group/app2", limit=9)) == 5
     assert [one.repository for one in Findings(store).page(limit=9)] == ["group/app2"]
     assert (store.get(Key(SITE, "counter#rows")) or {})["value"] == 1

@@ -52,44 +52,44 @@ def dynamodb(client: Any, clock: FakeClock) -> tuple[SyncRegistry, Calls]:
 
 
 def test_requests_of_a_push_from_its_event_to_synced(dynamodb: tuple[SyncRegistry, Calls]) -> None:
-    registry, calls = dynamodb
-    registry.knock(REPOSITORY, take=False)  # the row is there already
+    sync_registry, calls = dynamodb
+    sync_registry.knock(REPOSITORY, take=False)  # the row is there already
     calls.made()
 
-    glance = registry.look(REPOSITORY, V1, holds=["primary:5000", "secondary:5000"])
+    glance = sync_registry.look(REPOSITORY, V1, holds=["primary:5000", "secondary:5000"])
     assert calls.made() == {"BatchGetItem": 1}
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    lease = registry.knock(REPOSITORY, believed=glance.row)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.knock(REPOSITORY, believed=glance.row)
     assert lease is not None
     assert calls.made() == {"UpdateItem": 2}
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert calls.made() == {"Query": 1, "BatchGetItem": 1}
-    lease = registry.renew(lease)
+    lease = sync_registry.renew(lease)
     assert calls.made() == {"UpdateItem": 1}
-    registry.discharge(lease, owed, Seen(digest=A, looked_at=START, seen_at=START))
+    sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=START, seen_at=START))
     assert calls.made() == {"TransactWriteItems": 1}
-    assert registry.due(REPOSITORY) == []
+    assert sync_registry.due(REPOSITORY) == []
     assert calls.made() == {"Query": 1}
-    assert registry.finish(lease)
+    assert sync_registry.finish(lease)
     assert calls.made() == {"Query": 1, "UpdateItem": 1}
 
 
 def test_requests_of_an_event_for_a_repository_that_somebody_holds(dynamodb: tuple[SyncRegistry, Calls]) -> None:
-    registry, calls = dynamodb
-    registry.knock(REPOSITORY)
+    sync_registry, calls = dynamodb
+    sync_registry.knock(REPOSITORY)
     calls.made()
 
-    glance = registry.look(REPOSITORY, V1)
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    assert registry.knock(REPOSITORY, believed=glance.row) is None
+    glance = sync_registry.look(REPOSITORY, V1)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    assert sync_registry.knock(REPOSITORY, believed=glance.row) is None
 
     assert calls.made() == {"BatchGetItem": 1, "UpdateItem": 2}
 
 
 def test_a_new_repository_costs_two_more_requests_once(dynamodb: tuple[SyncRegistry, Calls]) -> None:
-    registry, calls = dynamodb
+    sync_registry, calls = dynamodb
 
-    registry.knock(REPOSITORY)
+    sync_registry.knock(REPOSITORY)
     assert calls.made() == {"UpdateItem": 2, "TransactWriteItems": 1}
 
 
@@ -109,47 +109,47 @@ def test_ten_thousand_owed_cost_a_look_at_what_is_due_no_more_than_a_hundred(cli
 def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
     dynamodb: tuple[SyncRegistry, Calls], client: Any, clock: FakeClock
 ) -> None:
-    registry, calls = dynamodb
+    sync_registry, calls = dynamodb
     before = MemoryStore()
     for number in range(300):
         SyncRegistry(before, clock=clock).mark(f"backlog/app-{number % 100}", Reference.tag(f"v{number // 100}"))
     fill(client, TABLE, before)
     for number in range(3):
-        assert registry.acquire(f"group/app-{number}") is not None
+        assert sync_registry.acquire(f"group/app-{number}") is not None
     calls.made()
     # Each of 16 partitions, what is parked in it, and the holds; the site's items, and what is owed by the hundred.
-    assert status.read(registry, clock=registry._clock).worked_on == 3
+    assert status.read(sync_registry, clock=sync_registry._clock).worked_on == 3
     assert calls.made() == {"Query": 33, "BatchGetItem": 5}
     # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed; the
     # repositories that are open or failed are in 8 partitions each.
-    found = status.read(registry, most=100, clock=registry._clock)
+    found = status.read(sync_registry, most=100, clock=sync_registry._clock)
     assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 100)
     assert calls.made() == {"Query": 33 + 16 + 8, "BatchGetItem": 1 + 1 + 1}
     # The minute reads without those.
-    assert status.read(registry, most=100, counts=False, clock=registry._clock).more_owed
+    assert status.read(sync_registry, most=100, counts=False, clock=sync_registry._clock).more_owed
     assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1}
 
 
 def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncRegistry, Calls]) -> None:
-    registry, calls = dynamodb
+    sync_registry, calls = dynamodb
     references = [Reference.tag(f"t{number}") for number in range(40)]
     for reference in references:
-        registry.mark(REPOSITORY, reference, Mark(expects=A))
-    lease = registry.acquire(REPOSITORY)
+        sync_registry.mark(REPOSITORY, reference, Mark(expects=A))
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    owed = registry.due(REPOSITORY)
+    owed = sync_registry.due(REPOSITORY)
     calls.made()
     ready = threading.Barrier(len(owed))
 
     def discharge(one: Any) -> bool:
         ready.wait()
-        return registry.discharge(lease, one, Seen(digest=A, looked_at=START, seen_at=START))
+        return sync_registry.discharge(lease, one, Seen(digest=A, looked_at=START, seen_at=START))
 
     with ThreadPoolExecutor(len(owed)) as pool:
         done = list(pool.map(discharge, owed))
 
     assert all(done)
-    assert registry.due(REPOSITORY) == []
+    assert sync_registry.due(REPOSITORY) == []
     assert calls.made()["TransactWriteItems"] < len(owed) / 2
 
 
@@ -243,7 +243,7 @@ def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: Fak
     """The answer to the first was lost, and the SDK sent it again: the condition fails on our own token."""
     store = DynamoStore(client, TABLE)
     names = iter(["token"])
-    registry = SyncRegistry(store, clock=clock, names=lambda: next(names))
+    sync_registry = SyncRegistry(store, clock=clock, names=lambda: next(names))
     store.write(
         Update(
             key=Key(REPOSITORY, "row"),
@@ -251,7 +251,7 @@ def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: Fak
         )
     )
 
-    lease = registry.knock(REPOSITORY)
+    lease = sync_registry.knock(REPOSITORY)
 
     assert lease is not None
     assert (lease.token, lease.revision) == ("token", 4)

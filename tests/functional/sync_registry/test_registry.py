@@ -1,4 +1,4 @@
-"""The sync registry as the rest of Geosync uses it, on both stores."""
+"""The sync sync_registry as the rest of Geosync uses it, on both stores."""
 
 from __future__ import annotations
 
@@ -28,42 +28,44 @@ def seen(digest: str, at: int) -> Seen:
     return Seen(digest=digest, looked_at=at, seen_at=at)
 
 
-def test_a_push_from_its_event_to_synced(registry: SyncRegistry, clock: FakeClock) -> None:
-    glance = registry.look(REPOSITORY, V1, holds=["primary:5000"])
-    assert not registry.is_already_seen(glance, A, START)
-    registry.mark(REPOSITORY, V1, Mark(expects=A, correlation_id="c-1"))
-    lease = registry.knock(REPOSITORY, believed=glance.row)
+def test_a_push_from_its_event_to_synced(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    glance = sync_registry.look(REPOSITORY, V1, holds=["primary:5000"])
+    assert not sync_registry.is_already_seen(glance, A, START)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A, correlation_id="c-1"))
+    lease = sync_registry.knock(REPOSITORY, believed=glance.row)
     assert lease is not None
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert (owed.reference, owed.expects, owed.correlation_id, owed.seen) == (V1, frozenset({A}), "c-1", None)
-    started = registry.row(REPOSITORY)
+    started = sync_registry.row(REPOSITORY)
     assert started is not None
     assert (started.state, started.last_synced_at, started.created_at) == ("1", START, START)
 
     clock.pass_(1)
-    assert registry.discharge(lease, owed, seen(A, clock.now))
-    assert registry.due(REPOSITORY) == []
-    assert registry.finish(lease)
+    assert sync_registry.discharge(lease, owed, seen(A, clock.now))
+    assert sync_registry.due(REPOSITORY) == []
+    assert sync_registry.finish(lease)
 
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.state, row.id, row.container_repository_id, row.lease_token) == ("2", 1, 1, None)
     assert (row.verification_state, row.retry_count, row.retry_at, row.last_sync_failure) == ("0", 0, None, None)
-    after = registry.look(REPOSITORY, V1)
+    after = sync_registry.look(REPOSITORY, V1)
     assert after.seen == seen(A, clock.now)
-    assert registry.is_already_seen(after, A, START)
-    assert not registry.is_already_seen(after, A, clock.now + 1), "the look is older than that event"
-    assert not registry.is_already_seen(after, B, START)
-    assert registry.due_repositories() == []
+    assert sync_registry.is_already_seen(after, A, START)
+    assert not sync_registry.is_already_seen(after, A, clock.now + 1), "the look is older than that event"
+    assert not sync_registry.is_already_seen(after, B, START)
+    assert sync_registry.due_repositories() == []
 
 
-def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: SyncRegistry, clock: FakeClock) -> None:
+def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
     for number in range(100):
         clock.pass_(0.01)
-        last = registry.mark(REPOSITORY, V1, Mark(expects=f"sha256:{number:064x}"))
+        last = sync_registry.mark(REPOSITORY, V1, Mark(expects=f"sha256:{number:064x}"))
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed == last
     assert owed.owed_since == START + 10
     assert owed.marked_at == START + 1000
@@ -71,170 +73,172 @@ def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(registry: S
     assert UNNAMED in owed.expects
 
 
-def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    lease = registry.knock(REPOSITORY)
+def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(sync_registry: SyncRegistry) -> None:
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    registry.discharge(lease, owed, seen(A, START))
+    (owed,) = sync_registry.due(REPOSITORY)
+    sync_registry.discharge(lease, owed, seen(A, START))
 
-    registry.mark(REPOSITORY, V2, Mark(expects=B))
-    assert registry.knock(REPOSITORY) is None
+    sync_registry.mark(REPOSITORY, V2, Mark(expects=B))
+    assert sync_registry.knock(REPOSITORY) is None
 
-    assert not registry.finish(lease), "something is due"
-    renewed = registry.renew(lease)
+    assert not sync_registry.finish(lease), "something is due"
+    renewed = sync_registry.renew(lease)
     assert renewed.revision == lease.revision + 1
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.reference == V2
-    registry.discharge(renewed, owed, seen(B, START))
-    assert not registry.finish(lease), "the lease from before the knock does not let go"
-    assert registry.finish(renewed)
+    sync_registry.discharge(renewed, owed, seen(B, START))
+    assert not sync_registry.finish(lease), "the lease from before the knock does not let go"
+    assert sync_registry.finish(renewed)
 
 
-def test_a_wake_takes_what_is_free_only(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.mark(REPOSITORY, V1)
-    lease = registry.acquire(REPOSITORY)
+def test_a_wake_takes_what_is_free_only(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, V1)
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    assert registry.acquire(REPOSITORY) is None
-    assert registry.due_repositories() == []
+    assert sync_registry.acquire(REPOSITORY) is None
+    assert sync_registry.due_repositories() == []
 
     clock.pass_(59)
-    lease = registry.renew(lease)
+    lease = sync_registry.renew(lease)
     clock.pass_(59)
-    assert registry.acquire(REPOSITORY) is None
+    assert sync_registry.acquire(REPOSITORY) is None
 
 
-def test_over_an_expired_lease_the_secondary_is_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.mark(REPOSITORY, V1)
-    lost = registry.acquire(REPOSITORY)
+def test_over_an_expired_lease_the_secondary_is_suspect(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, V1)
+    lost = sync_registry.acquire(REPOSITORY)
     assert lost is not None
     clock.pass_(61)
-    assert registry.due_repositories() == [REPOSITORY]
+    assert sync_registry.due_repositories() == [REPOSITORY]
 
-    lease = registry.knock(REPOSITORY)
+    lease = sync_registry.knock(REPOSITORY)
 
     assert lease is not None
     assert lease.token != lost.token
     assert lease.suspect_until == lost.expires + 60_000
-    assert registry.renew(lease).suspect_until == lease.suspect_until
-    (owed,) = registry.due(REPOSITORY)
+    assert sync_registry.renew(lease).suspect_until == lease.suspect_until
+    (owed,) = sync_registry.due(REPOSITORY)
     with pytest.raises(LeaseLost):
-        registry.renew(lost)
+        sync_registry.renew(lost)
     with pytest.raises(LeaseLost):
-        registry.discharge(lost, owed, seen(A, START))
+        sync_registry.discharge(lost, owed, seen(A, START))
     with pytest.raises(LeaseLost):
-        registry.suspect(lost)
+        sync_registry.suspect(lost)
     with pytest.raises(LeaseLost):
-        registry.release(lost)
+        sync_registry.release(lost)
     with pytest.raises(LeaseLost):
-        registry.record(lost, [(V2, seen(A, START))])
-    assert registry.discharge(lease, owed, seen(A, clock.now))
+        sync_registry.record(lost, [(V2, seen(A, START))])
+    assert sync_registry.discharge(lease, owed, seen(A, clock.now))
     with pytest.raises(LeaseLost):
-        registry.finish(lost)
-    assert registry.finish(lease)
+        sync_registry.finish(lost)
+    assert sync_registry.finish(lease)
 
 
 def test_a_lease_that_ran_out_and_that_nobody_took_can_still_be_renewed(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    lease = registry.acquire(REPOSITORY)
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(300)
 
-    assert registry.renew(lease).expires == clock.now + 60_000
+    assert sync_registry.renew(lease).expires == clock.now + 60_000
 
 
-def test_a_write_without_an_answer_makes_the_secondary_suspect(registry: SyncRegistry, clock: FakeClock) -> None:
-    lease = registry.acquire(REPOSITORY)
+def test_a_write_without_an_answer_makes_the_secondary_suspect(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(10)
 
-    suspecting = registry.suspect(lease)
+    suspecting = sync_registry.suspect(lease)
 
     assert suspecting.suspect_until == clock.now + 60_000
     assert suspecting.expires == clock.now + 60_000, "it renews as well"
-    registry.release(suspecting)
-    again = registry.acquire(REPOSITORY)
+    sync_registry.release(suspecting)
+    again = sync_registry.acquire(REPOSITORY)
     assert again is not None
     assert again.suspect_until == suspecting.suspect_until
 
 
-def test_a_tag_is_written_only_under_a_lease_renewed_lately(registry: SyncRegistry, clock: FakeClock) -> None:
-    lease = registry.acquire(REPOSITORY)
+def test_a_tag_is_written_only_under_a_lease_renewed_lately(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
     clock.pass_(40)
-    assert registry.may_write_tag(lease)
+    assert sync_registry.may_write_tag(lease)
     clock.pass_(0.001)
-    assert not registry.may_write_tag(lease)
-    assert registry.may_write_tag(registry.renew(lease))
+    assert not sync_registry.may_write_tag(lease)
+    assert sync_registry.may_write_tag(sync_registry.renew(lease))
 
 
-def test_what_was_marked_again_is_not_discharged(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    lease = registry.acquire(REPOSITORY)
+def test_what_was_marked_again_is_not_discharged(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    registry.mark(REPOSITORY, V1, Mark(expects=B))
+    (owed,) = sync_registry.due(REPOSITORY)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=B))
 
-    assert not registry.discharge(lease, owed, seen(A, START))
-    assert not registry.postpone(owed, START + 5000)
-    assert registry.fail(owed, "no") is None
-    assert registry.advance(owed, "v1") is None
+    assert not sync_registry.discharge(lease, owed, seen(A, START))
+    assert not sync_registry.postpone(owed, START + 5000)
+    assert sync_registry.fail(owed, "no") is None
+    assert sync_registry.advance(owed, "v1") is None
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.expects == {A, B}
     assert owed.failure is None
-    assert registry.look(REPOSITORY, V1).seen is None
+    assert sync_registry.look(REPOSITORY, V1).seen is None
 
 
 def test_many_are_discharged_at_once_but_for_those_marked_again(
-    store: Store, registry: SyncRegistry, beforehand: Beforehand
+    store: Store, sync_registry: SyncRegistry, beforehand: Beforehand
 ) -> None:
     references = [Reference.tag(f"t{number}") for number in range(70)]
-    beforehand(lambda registry: [registry.mark(REPOSITORY, reference, Mark(expects=A)) for reference in references])
-    lease = registry.acquire(REPOSITORY)
+    beforehand(
+        lambda sync_registry: [sync_registry.mark(REPOSITORY, reference, Mark(expects=A)) for reference in references]
+    )
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    owed = registry.due(REPOSITORY, 100)
+    owed = sync_registry.due(REPOSITORY, 100)
     for reference in references[:3]:
-        registry.mark(REPOSITORY, reference, Mark(expects=B))
+        sync_registry.mark(REPOSITORY, reference, Mark(expects=B))
 
     done = Discharges(store, FakeClock(), None).pay(lease, [(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
-    assert {one.reference for one in registry.due(REPOSITORY)} == set(references[:3])
+    assert {one.reference for one in sync_registry.due(REPOSITORY)} == set(references[:3])
 
 
-def test_a_reference_that_is_gone_leaves_nothing(registry: SyncRegistry) -> None:
-    lease = registry.acquire(REPOSITORY)
+def test_a_reference_that_is_gone_leaves_nothing(sync_registry: SyncRegistry) -> None:
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    registry.record(lease, [(V1, seen(A, START))])
-    registry.mark(REPOSITORY, V1, Mark(expects=ABSENT))
-    (owed,) = registry.due(REPOSITORY)
+    sync_registry.record(lease, [(V1, seen(A, START))])
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=ABSENT))
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.seen == seen(A, START)
 
-    assert registry.discharge(lease, owed, None)
+    assert sync_registry.discharge(lease, owed, None)
 
-    glance = registry.look(REPOSITORY, V1)
+    glance = sync_registry.look(REPOSITORY, V1)
     assert (glance.owed, glance.seen) == (None, None)
 
 
-def test_a_comparison_records_only_what_nobody_owes(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V2, Mark(expects=B))
-    lease = registry.acquire(REPOSITORY)
+def test_a_comparison_records_only_what_nobody_owes(sync_registry: SyncRegistry) -> None:
+    sync_registry.mark(REPOSITORY, V2, Mark(expects=B))
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
 
-    assert registry.record(lease, [(V1, seen(A, START)), (V2, seen(A, START))]) == {V1}
+    assert sync_registry.record(lease, [(V1, seen(A, START)), (V2, seen(A, START))]) == {V1}
 
-    assert registry.seen(REPOSITORY, [V1, V2]) == {V1: seen(A, START)}
-    assert registry.seen_tags(REPOSITORY, limit=10) == [(V1, seen(A, START))]
+    assert sync_registry.seen(REPOSITORY, [V1, V2]) == {V1: seen(A, START)}
+    assert sync_registry.seen_tags(REPOSITORY, limit=10) == [(V1, seen(A, START))]
 
 
-def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store) -> None:
-    registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=A))
-    lease = registry.acquire(REPOSITORY)
+def test_a_digest_is_remembered_for_a_month(sync_registry: SyncRegistry, store: Store) -> None:
+    sync_registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=A))
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    registry.discharge(lease, owed, seen(A, START))
+    (owed,) = sync_registry.due(REPOSITORY)
+    sync_registry.discharge(lease, owed, seen(A, START))
 
     item = store.get(Key(REPOSITORY, f"digest#{A}"))
 
@@ -243,49 +247,49 @@ def test_a_digest_is_remembered_for_a_month(registry: SyncRegistry, store: Store
 
 
 def test_newest_first_and_no_more_than_asked_for(
-    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+    sync_registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
 ) -> None:
-    def mark(registry: SyncRegistry) -> None:
+    def mark(sync_registry: SyncRegistry) -> None:
         for number in range(120):
             clock.pass_(0.001)
-            registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
+            sync_registry.mark(REPOSITORY, Reference.tag(f"t{number}"))
 
     beforehand(mark)
-    assert [owed.reference.value for owed in registry.due(REPOSITORY, 3)] == ["t119", "t118", "t117"]
+    assert [owed.reference.value for owed in sync_registry.due(REPOSITORY, 3)] == ["t119", "t118", "t117"]
     clock.pass_(60)
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    assert registry.due(REPOSITORY, 1)[0].reference == V1
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    assert sync_registry.due(REPOSITORY, 1)[0].reference == V1
 
 
-def test_what_a_whole_repository_brings_is_as_old_as_its_mark(registry: SyncRegistry, clock: FakeClock) -> None:
-    whole = registry.mark(REPOSITORY, Reference.whole())
+def test_what_a_whole_repository_brings_is_as_old_as_its_mark(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    whole = sync_registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(10)
-    registry.mark(REPOSITORY, V2, Mark(expects=B))
+    sync_registry.mark(REPOSITORY, V2, Mark(expects=B))
     clock.pass_(10)
-    found = registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
+    found = sync_registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
 
     assert (found.marked_at, found.due, found.owed_since) == (START + 20_000, START, START)
     assert not found.worked_on
-    assert [owed.reference for owed in registry.due(REPOSITORY, 1)] == [V2]
+    assert [owed.reference for owed in sync_registry.due(REPOSITORY, 1)] == [V2]
 
-    assert registry.postpone(found, START + 30_000)
+    assert sync_registry.postpone(found, START + 30_000)
     clock.pass_(10)
-    assert next(owed.worked_on for owed in registry.due(REPOSITORY))
+    assert next(owed.worked_on for owed in sync_registry.due(REPOSITORY))
 
 
 def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    before = registry.mark(REPOSITORY, V2)
+    before = sync_registry.mark(REPOSITORY, V2)
     clock.pass_(1)
-    whole = registry.mark(REPOSITORY, Reference.whole())
+    whole = sync_registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(1)
-    pushed = registry.mark(REPOSITORY, V1, Mark(expects=A))
+    pushed = sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
     clock.pass_(1)
 
-    again = registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
-    deleted = registry.mark(REPOSITORY, V1, Mark(expects=ABSENT, since=whole.marked_at))
-    older = registry.mark(REPOSITORY, V2, Mark(since=whole.marked_at))
+    again = sync_registry.mark(REPOSITORY, V1, Mark(since=whole.marked_at))
+    deleted = sync_registry.mark(REPOSITORY, V1, Mark(expects=ABSENT, since=whole.marked_at))
+    older = sync_registry.mark(REPOSITORY, V2, Mark(since=whole.marked_at))
 
     assert (again.due, again.expects, again.owed_since) == (clock.now, frozenset({A}), pushed.owed_since)
     assert (deleted.due, deleted.expects) == (clock.now, frozenset({A, ABSENT}))
@@ -293,31 +297,33 @@ def test_what_a_push_marked_keeps_its_place_when_its_repository_is_compared(
 
 
 def test_what_failed_or_is_parked_is_tried_with_the_rest_of_its_repository(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    whole = registry.mark(REPOSITORY, Reference.whole())
+    whole = sync_registry.mark(REPOSITORY, Reference.whole())
     clock.pass_(1)
     for reference, parked in ((V1, False), (V2, True)):
-        assert registry.fail(registry.mark(REPOSITORY, reference, Mark(expects=A)), "broken", parked=parked)
-        again = registry.mark(REPOSITORY, reference, Mark(since=whole.marked_at))
+        assert sync_registry.fail(sync_registry.mark(REPOSITORY, reference, Mark(expects=A)), "broken", parked=parked)
+        again = sync_registry.mark(REPOSITORY, reference, Mark(since=whole.marked_at))
         assert (again.due, again.parked, again.attempts, again.failure) == (whole.marked_at, False, 0, None)
 
 
-def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: SyncRegistry, clock: FakeClock) -> None:
+def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
     for reference in (V1, V2):
-        registry.mark(REPOSITORY, reference, Mark(expects=A))
-    lease = registry.knock(REPOSITORY)
+        sync_registry.mark(REPOSITORY, reference, Mark(expects=A))
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    due = {owed.reference: owed for owed in registry.due(REPOSITORY)}
-    assert registry.postpone(due[V1], START + 30_000)
-    failed = registry.fail(due[V2], "secondary:5000: PUT /v2/…: 400 MANIFEST_INVALID")
+    due = {owed.reference: owed for owed in sync_registry.due(REPOSITORY)}
+    assert sync_registry.postpone(due[V1], START + 30_000)
+    failed = sync_registry.fail(due[V2], "secondary:5000: PUT /v2/…: 400 MANIFEST_INVALID")
     assert failed is not None
 
-    assert registry.due(REPOSITORY) == []
-    assert V1 in {owed.reference for owed in registry.due(REPOSITORY, ahead=30)}
-    assert registry.finish(lease)
+    assert sync_registry.due(REPOSITORY) == []
+    assert V1 in {owed.reference for owed in sync_registry.due(REPOSITORY, ahead=30)}
+    assert sync_registry.finish(lease)
 
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.state, row.retry_count, row.retry_at) == ("3", 1, failed.due)
     assert row.last_sync_failure == (
@@ -326,229 +332,229 @@ def test_what_is_postponed_or_failed_is_not_due_and_the_row_says_why(registry: S
     assert failed.due is not None
     assert START + 16_000 <= failed.due <= START + (1 + 15 + 29 * 2) * 1000
     clock.pass_(29)
-    assert REPOSITORY not in registry.due_repositories() or failed.due <= clock.now
+    assert REPOSITORY not in sync_registry.due_repositories() or failed.due <= clock.now
     clock.pass_(60)
-    assert registry.due_repositories() == [REPOSITORY]
+    assert sync_registry.due_repositories() == [REPOSITORY]
 
 
-def test_what_is_put_off_without_a_failure_leaves_the_row_pending(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    lease = registry.knock(REPOSITORY)
+def test_what_is_put_off_without_a_failure_leaves_the_row_pending(sync_registry: SyncRegistry) -> None:
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    registry.postpone(owed, START + 30_000)
+    (owed,) = sync_registry.due(REPOSITORY)
+    sync_registry.postpone(owed, START + 30_000)
 
-    assert registry.finish(lease)
+    assert sync_registry.finish(lease)
 
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert row.state == "0"
 
 
 def test_attempts_grow_until_the_reference_is_parked_and_a_new_event_starts_afresh(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.timing = replace(registry.timing, max_attempts=3)
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
+    sync_registry.timing = replace(sync_registry.timing, max_attempts=3)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
     attempts = []
     for attempt in (1, 2, 3):
-        (owed,) = registry.due(REPOSITORY)
-        failed = registry.fail(owed, f"failure {attempt}")
+        (owed,) = sync_registry.due(REPOSITORY)
+        failed = sync_registry.fail(owed, f"failure {attempt}")
         assert failed is not None
         attempts.append((failed.attempts, failed.parked, failed.due is None))
         clock.pass_(3600)
 
     assert attempts == [(1, False, False), (2, False, False), (3, True, True)]
-    assert registry.due(REPOSITORY) == []
-    assert [owed.failure for owed in registry.owed(REPOSITORY)] == ["failure 3"]
-    lease = registry.acquire(REPOSITORY)
+    assert sync_registry.due(REPOSITORY) == []
+    assert [owed.failure for owed in sync_registry.owed(REPOSITORY)] == ["failure 3"]
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    assert registry.finish(lease)
-    row = registry.row(REPOSITORY)
+    assert sync_registry.finish(lease)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.state, row.retry_count, row.retry_at) == ("3", 3, None)
 
-    registry.mark(REPOSITORY, V1, Mark(expects=B))
-    (owed,) = registry.due(REPOSITORY)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=B))
+    (owed,) = sync_registry.due(REPOSITORY)
     assert (owed.attempts, owed.failure, owed.parked, owed.expects) == (0, None, False, frozenset({A, B}))
     assert owed.owed_since == START
 
 
-def test_the_whole_repository_is_done_behind_its_cursor(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.mark(REPOSITORY, Reference.whole())
-    lease = registry.acquire(REPOSITORY)
+def test_the_whole_repository_is_done_behind_its_cursor(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, Reference.whole())
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    moved = registry.advance(owed, "v100")
+    (owed,) = sync_registry.due(REPOSITORY)
+    moved = sync_registry.advance(owed, "v100")
     assert moved is not None
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.cursor == "v100"
-    assert registry.advance(owed, "v200", due=START + 1000) is not None
-    assert registry.due(REPOSITORY) == []
-    registry.mark(REPOSITORY, Reference.whole())
-    (owed,) = registry.due(REPOSITORY)
+    assert sync_registry.advance(owed, "v200", due=START + 1000) is not None
+    assert sync_registry.due(REPOSITORY) == []
+    sync_registry.mark(REPOSITORY, Reference.whole())
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.cursor is None, "asked for anew: from the start"
-    assert registry.discharge(lease, owed, None)
-    assert registry.finish(lease)
+    assert sync_registry.discharge(lease, owed, None)
+    assert sync_registry.finish(lease)
 
 
 def test_a_holder_that_vanished_is_found_even_when_nothing_is_owed_any_more(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
-    lease = registry.knock(REPOSITORY)
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    (owed,) = registry.due(REPOSITORY)
-    registry.discharge(lease, owed, seen(A, START))
+    (owed,) = sync_registry.due(REPOSITORY)
+    sync_registry.discharge(lease, owed, seen(A, START))
     clock.pass_(60)
 
-    assert registry.due_repositories() == [REPOSITORY]
-    taken = registry.acquire(REPOSITORY)
+    assert sync_registry.due_repositories() == [REPOSITORY]
+    taken = sync_registry.acquire(REPOSITORY)
     assert taken is not None
-    assert registry.finish(taken)
-    row = registry.row(REPOSITORY)
+    assert sync_registry.finish(taken)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert row.state == "2"
 
 
 def test_the_sweep_takes_from_every_shard_in_turn(
-    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+    sync_registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
 ) -> None:
     names = [f"project/{number}" for number in range(30)]
 
-    def mark(registry: SyncRegistry) -> None:
+    def mark(sync_registry: SyncRegistry) -> None:
         for name in names:
             clock.pass_(0.001)
             for tag in range(3):
-                registry.mark(name, Reference.tag(f"t{tag}"))
+                sync_registry.mark(name, Reference.tag(f"t{tag}"))
 
     beforehand(mark)
-    held = registry.acquire("project/0")
+    held = sync_registry.acquire("project/0")
     assert held is not None
 
-    assert sorted(registry.due_repositories()) == sorted(names[1:])
-    few = registry.due_repositories(8)
+    assert sorted(sync_registry.due_repositories()) == sorted(names[1:])
+    few = sync_registry.due_repositories(8)
     assert len(few) == len(set(few)) == 8
 
 
-def test_a_knock_that_may_not_take_leaves_the_repository_free(registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
+def test_a_knock_that_may_not_take_leaves_the_repository_free(sync_registry: SyncRegistry) -> None:
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
 
-    assert registry.knock(REPOSITORY, take=False) is None
+    assert sync_registry.knock(REPOSITORY, take=False) is None
 
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.state, row.revision, row.lease_token, row.id) == ("0", 1, None, 1)
-    assert registry.due_repositories() == [REPOSITORY]
+    assert sync_registry.due_repositories() == [REPOSITORY]
 
 
-def test_ids_count_up_per_site_and_rows_are_counted(registry: SyncRegistry, store: Store) -> None:
+def test_ids_count_up_per_site_and_rows_are_counted(sync_registry: SyncRegistry, store: Store) -> None:
     for number in range(3):
-        registry.knock(f"project/{number}")
-        registry.knock(f"project/{number}")
+        sync_registry.knock(f"project/{number}")
+        sync_registry.knock(f"project/{number}")
 
-    assert [row.id for number in range(3) if (row := registry.row(f"project/{number}"))] == [1, 2, 3]
+    assert [row.id for number in range(3) if (row := sync_registry.row(f"project/{number}"))] == [1, 2, 3]
     counted = store.get(Key(SITE, "counter#rows"))
     assert counted is not None
     assert counted["value"] == 3
 
 
-def test_pause_is_seen_at_a_glance(registry: SyncRegistry) -> None:
-    assert not registry.look(REPOSITORY, V1).paused
-    registry.pause("maintenance")
-    assert registry.is_paused()
-    assert registry.look(REPOSITORY, V1).paused
-    registry.resume()
-    assert not registry.is_paused()
+def test_pause_is_seen_at_a_glance(sync_registry: SyncRegistry) -> None:
+    assert not sync_registry.look(REPOSITORY, V1).paused
+    sync_registry.pause("maintenance")
+    assert sync_registry.is_paused()
+    assert sync_registry.look(REPOSITORY, V1).paused
+    sync_registry.resume()
+    assert not sync_registry.is_paused()
 
 
 def test_holds_grow_when_they_follow_each_other_and_are_forgotten_on_success(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     lengths = []
     for _ in range(8):
-        hold = registry.hold("secondary:5000", reason="503")
+        hold = sync_registry.hold("secondary:5000", reason="503")
         lengths.append((hold.until - clock.now) // 1000)
-        assert registry.hold("secondary:5000", reason="503").until == hold.until, "one outage, many who see it"
-        assert registry.held(["primary:5000", "secondary:5000"]) == hold
+        assert sync_registry.hold("secondary:5000", reason="503").until == hold.until, "one outage, many who see it"
+        assert sync_registry.held(["primary:5000", "secondary:5000"]) == hold
         clock.pass_((hold.until - clock.now) / 1000)
-        assert registry.held(["secondary:5000"]) is None
+        assert sync_registry.held(["secondary:5000"]) is None
 
     assert lengths == [5, 10, 20, 40, 80, 160, 300, 300]
-    assert [hold.registry for hold in registry.look(REPOSITORY, V1, holds=["secondary:5000"]).holds] == [
+    assert [hold.registry for hold in sync_registry.look(REPOSITORY, V1, holds=["secondary:5000"]).holds] == [
         "secondary:5000"
     ]
-    registry.clear_hold("secondary:5000")
-    assert registry.hold("secondary:5000", reason="503").until == clock.now + 5000
+    sync_registry.clear_hold("secondary:5000")
+    assert sync_registry.hold("secondary:5000", reason="503").until == clock.now + 5000
 
 
-def test_a_hold_lasts_at_least_what_the_registry_asked_for(registry: SyncRegistry, clock: FakeClock) -> None:
-    assert registry.hold("primary:5000", reason="429", retry_after=90).until == clock.now + 90_000
-    assert registry.hold("primary:5000", reason="429", retry_after=120).until == clock.now + 120_000
-    assert registry.hold("primary:5000", reason="429", retry_after=10**9).until == clock.now + 3_600_000
-    assert [hold.registry for hold in registry.holds()] == ["primary:5000"]
+def test_a_hold_lasts_at_least_what_the_registry_asked_for(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    assert sync_registry.hold("primary:5000", reason="429", retry_after=90).until == clock.now + 90_000
+    assert sync_registry.hold("primary:5000", reason="429", retry_after=120).until == clock.now + 120_000
+    assert sync_registry.hold("primary:5000", reason="429", retry_after=10**9).until == clock.now + 3_600_000
+    assert [hold.registry for hold in sync_registry.holds()] == ["primary:5000"]
 
 
-def test_a_row_edited_into_nonsense_says_which_and_stops_nobody_else(registry: SyncRegistry, store: Store) -> None:
-    registry.mark(REPOSITORY, V1)
+def test_a_row_edited_into_nonsense_says_which_and_stops_nobody_else(sync_registry: SyncRegistry, store: Store) -> None:
+    sync_registry.mark(REPOSITORY, V1)
     store.write(Update(key=Key(REPOSITORY, "row"), set={"revision": "many"}))
-    registry.mark("project/other", V1)
+    sync_registry.mark("project/other", V1)
 
     with pytest.raises(CorruptItem, match=r"project/app.*row.*revision"):
-        registry.knock(REPOSITORY)
+        sync_registry.knock(REPOSITORY)
     with pytest.raises(CorruptItem, match=r"project/app.*row.*revision"):
-        registry.row(REPOSITORY)
-    assert "project/other" in registry.due_repositories()
-    assert registry.acquire("project/other") is not None
+        sync_registry.row(REPOSITORY)
+    assert "project/other" in sync_registry.due_repositories()
+    assert sync_registry.acquire("project/other") is not None
 
 
-def test_an_owed_item_edited_into_nonsense_is_parked_with_the_reason(registry: SyncRegistry, store: Store) -> None:
-    registry.mark(REPOSITORY, V1)
-    registry.mark(REPOSITORY, V2)
+def test_an_owed_item_edited_into_nonsense_is_parked_with_the_reason(sync_registry: SyncRegistry, store: Store) -> None:
+    sync_registry.mark(REPOSITORY, V1)
+    sync_registry.mark(REPOSITORY, V2)
     store.write(Update(key=Key(REPOSITORY, V1.owed_key), set={"marked_at": "yesterday"}))
-    lease = registry.acquire(REPOSITORY)
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
 
     assert owed.reference == V2
-    registry.discharge(lease, owed, seen(A, START))
-    assert registry.due(REPOSITORY) == []
-    assert registry.finish(lease)
-    row = registry.row(REPOSITORY)
+    sync_registry.discharge(lease, owed, seen(A, START))
+    assert sync_registry.due(REPOSITORY) == []
+    assert sync_registry.finish(lease)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert row.state == "3"
     assert row.last_sync_failure is not None
     assert "owed#tag#v1: marked_at is not a whole number" in row.last_sync_failure
 
 
-def test_a_mark_heals_what_cannot_be_added_to(registry: SyncRegistry, store: Store) -> None:
+def test_a_mark_heals_what_cannot_be_added_to(sync_registry: SyncRegistry, store: Store) -> None:
     store.write(Update(key=Key(REPOSITORY, V1.owed_key), set={"expects": "everything"}))
 
-    registry.mark(REPOSITORY, V1, Mark(expects=A))
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
 
-    (owed,) = registry.due(REPOSITORY)
+    (owed,) = sync_registry.due(REPOSITORY)
     assert owed.expects == {UNNAMED}
 
 
 def test_what_was_never_tried_is_woken_before_what_failed(
-    registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
+    sync_registry: SyncRegistry, clock: FakeClock, beforehand: Beforehand
 ) -> None:
-    def mark(registry: SyncRegistry) -> None:
+    def mark(sync_registry: SyncRegistry) -> None:
         for number in range(30):
-            failed = registry.mark(f"project/failed-{number}", V1)
-            assert registry.fail(failed, "500") is not None
+            failed = sync_registry.mark(f"project/failed-{number}", V1)
+            assert sync_registry.fail(failed, "500") is not None
         clock.pass_(3600)
         for number in range(30):
-            registry.mark(f"project/fresh-{number}", V1)
+            sync_registry.mark(f"project/fresh-{number}", V1)
 
     beforehand(mark)
-    first = registry.due_repositories(20)
+    first = sync_registry.due_repositories(20)
     # One in ten is kept for what failed, so that a long backfill does not keep it for days.
     assert [name.split("/")[1].startswith("fresh") for name in first] == [True] * 18 + [False] * 2
-    rest = registry.due_repositories(100)
+    rest = sync_registry.due_repositories(100)
     assert (len(rest), len(set(rest))) == (60, 60)
     assert all("fresh" in name for name in rest[:30])
-    registry.mark("project/failed-7", V1)  # marked again: it was never tried since
-    assert "project/failed-7" in registry.due_repositories(100)[:31]
+    sync_registry.mark("project/failed-7", V1)  # marked again: it was never tried since
+    assert "project/failed-7" in sync_registry.due_repositories(100)[:31]

@@ -34,16 +34,16 @@ def test_a_row_is_counted_once_wherever_it_goes() -> None:
 
 def test_a_verified_row_whose_sync_fails_is_not_counted_any_more() -> None:
     store = MemoryStore()
-    registry = SyncRegistry(store)
-    registry.knock(REPOSITORY, take=False)
+    sync_registry = SyncRegistry(store)
+    sync_registry.knock(REPOSITORY, take=False)
     store.write(Update(key=Key(REPOSITORY, ROW), set={"verification_counted": counters.VERIFIED}))
     counted(store, None, counters.VERIFIED)
 
-    owed = registry.mark(REPOSITORY, Reference.tag("v1"))
-    lease = registry.knock(REPOSITORY)
+    owed = sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    assert registry.fail(owed, "no such manifest", parked=True)
-    assert registry.finish(lease)
+    assert sync_registry.fail(owed, "no such manifest", parked=True)
+    assert sync_registry.finish(lease)
 
     assert verification_counts(SyncRegistry(store)).verified == 0
     changed = store.get(Key(REPOSITORY, ROW))
@@ -53,13 +53,13 @@ def test_a_verified_row_whose_sync_fails_is_not_counted_any_more() -> None:
 
 def test_a_verified_row_that_is_synced_again_stays_counted_until_it_is_verified() -> None:
     store = MemoryStore()
-    registry = SyncRegistry(store)
-    registry.knock(REPOSITORY, take=False)
+    sync_registry = SyncRegistry(store)
+    sync_registry.knock(REPOSITORY, take=False)
     store.write(Update(key=Key(REPOSITORY, ROW), set={"verification_counted": counters.VERIFIED}))
     counted(store, None, counters.VERIFIED)
 
-    lease = registry.knock(REPOSITORY)
+    lease = sync_registry.knock(REPOSITORY)
     assert lease is not None
-    assert registry.finish(lease)
+    assert sync_registry.finish(lease)
 
     assert verification_counts(SyncRegistry(store)).verified == 1

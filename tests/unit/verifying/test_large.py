@@ -85,18 +85,18 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
     registry_of_both: Any = Generated(tags)
     nothing: Any = Nothing()
     store = MemoryStore()
-    registry = SyncRegistry(store)
-    lease = registry.acquire(REPOSITORY)
+    sync_registry = SyncRegistry(store)
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
     now = SYSTEM_CLOCK.now_ms()
     seen = [(name(number), registry_of_both.manifest(name(number)).digest) for number in range(tags)]
     for tag, digest in seen:
         what = {"digest": digest, "looked_at": now, "seen_at": now}
         store.write(Update(key=Key(REPOSITORY, Reference.tag(tag).seen_key), set=what))
-    assert registry.finish(lease)
+    assert sync_registry.finish(lease)
     clock = AheadClock()
     context = VerificationContext(
-        sync_registry=registry,
+        sync_registry=sync_registry,
         registries=Registries(
             primary=registry_of_both,
             secondary=registry_of_both,
@@ -119,7 +119,7 @@ def verified(tags: int, requests: int) -> tuple[int, int]:
         ending, runs = result.ending, runs + 1
         clock.ahead += DAY_MS
         assert result.requests <= requests + known_tags.GROUP * 3
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (ending, row.verification_checksum) == (VerificationEnding.VERIFIED, checksum(seen))
     assert registry_of_both.requests == tags * 3 + -(-tags // 100)

@@ -1,4 +1,4 @@
-"""Where a page ended, as an opaque text: what it belongs to and a position, so that it fits no other list."""
+"""The end of a page as an opaque text: the list that it belongs to and a position, so that it fits no other list."""
 
 from __future__ import annotations
 

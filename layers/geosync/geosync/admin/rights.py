@@ -1,4 +1,4 @@
-"""Who asks, and what for: two tokens (read, act), and sessions that a browser gets in exchange for one.
+"""Callers and their rights: two tokens (read, act), and sessions that a browser gets in exchange for one.
 
 The tokens are secrets of their own, made by the template; the registry's notification token opens nothing here.
 
@@ -44,14 +44,14 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: by a token, or in a session."""
+    """A caller, by a token or in a session."""
 
     right: Right
     session: Session | None = None
 
     @property
     def name(self) -> str:
-        """How logs name the caller."""
+        """The caller's name in logs."""
         return f"{self.right} token" if self.session is None else f"{self.right} session {self.session.id}"
 
 

@@ -40,7 +40,7 @@ def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
 @deletes.command(name="resume", short_help="Say that what is missing at the primary is gone.")
 @click.pass_obj
 def deletes_resume(choose: Callable[[], Chosen]) -> None:
-    """Say that what is missing at the primary is gone for good: the next comparison removes it here.
+    """Accept that what is missing at the primary is gone for good: the next comparison removes it here.
 
     What goes missing later is counted anew.
     """

@@ -1,4 +1,4 @@
-"""`geosync extras list` and `adopt`: tags at the secondary that Geosync never put there and the primary has not."""
+"""`geosync extras list` and `adopt`: tags at the secondary that Geosync never put there and the primary lacks."""
 
 from __future__ import annotations
 

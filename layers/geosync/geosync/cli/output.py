@@ -20,7 +20,7 @@ WIDTH_OF_A_PIPE = 240
 
 
 def console() -> Console:
-    """Where tables go: standard output, as wide as the terminal; without colours, and wide, in a pipe."""
+    """The console for tables: standard output, as wide as the terminal; in a pipe wide, and without colours."""
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False)
 
 

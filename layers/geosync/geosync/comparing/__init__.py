@@ -7,7 +7,7 @@ repository.py         one repository, from the primary's listing to what was fou
                       parts share
 tags.py               a part of the listing, tag by tag
 missing_referrers.py  signatures and the like that nobody announced
-known.py, missing.py  what the primary has no more
+known.py, missing.py  tags that the primary no longer has
 extra.py              what Geosync never put here
 ```
 """

@@ -1,6 +1,6 @@
 """The walk through the primary's catalogue, page by page: every repository in it becomes owed as a whole (`owed#*`).
 
-It finds what was on the primary before Geosync came (backfill), and what no notification told of (comparison): a
+It finds what was on the primary before Geosync came (backfill), and what no notification announced (comparison): a
 registry keeps its notifications in memory, and loses them with its process. How far a walk got is kept in the sync
 registry (sync_registry/site/catalogue.py), so that it survives the invocation that began it.
 """

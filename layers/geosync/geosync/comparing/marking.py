@@ -21,7 +21,7 @@ class Marker:
         """Mark what a comparison found different.
 
         Each comes with the last moment (ms) at which it is known to have been equal; None: nothing is known. After the
-        first complete comparison, every difference is one that no notification told of.
+        first complete comparison, every difference is one that no notification announced.
         """
         comparison = None
         if owed.walk is not None:

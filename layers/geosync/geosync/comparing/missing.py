@@ -1,4 +1,4 @@
-"""Tags that Geosync put at the secondary and that the primary's listing has no more.
+"""Tags that Geosync put at the secondary and that the primary no longer lists.
 
 A listing is no proof that a tag is gone: each is asked for by name. What the primary does not know is noted with the
 time (`missing_since`), counted by the breaker, and stays. The next comparison that misses it, a window later, marks it

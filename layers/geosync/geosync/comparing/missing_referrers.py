@@ -68,7 +68,7 @@ class MissingReferrers:
         yield from (Reference.tag(tag_of[one]) for one in sorted(unread))
 
     def _described(self, part: ComparedPart, tags: Iterable[str]) -> dict[str, Compared]:
-        """Describe `tags`: a tag of which nothing is known is looked at, and left out if it is gone."""
+        """Describe `tags`. An unknown tag is looked at, and left out if it is gone."""
 
         def described(tag: str) -> tuple[str, Compared | None]:
             digest = part.others[tag]

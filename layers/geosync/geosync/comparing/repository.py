@@ -4,7 +4,7 @@ Nothing is copied here. Each page of the primary's tags is compared with what th
 never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
 failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves
 behind each part of a page, so that the next invocation goes on where this one stopped. Then come the tags that the
-primary has no more (missing.py), and those that Geosync never put here (extra.py).
+primary no longer has (missing.py), and those that Geosync never put here (extra.py).
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class RepositoryComparison:
         self._threads = threads
 
     def sync(self, owed: Owed) -> Outcome:
-        """Mark the tags that the primary lists and the secondary has not; note what is missing and what is extra.
+        """Mark the tags that the primary lists and the secondary lacks; note what is missing and what is extra.
 
-        What becomes of a tag that the primary does not list any more is decided when it is looked at by itself: a
-        listing is no proof that a tag is gone. Raises RegistryError when a registry does not answer; only a 404 reads
+        A tag that the primary no longer lists is looked at by itself, and decided then: a listing is no proof that a
+        tag is gone. Raises RegistryError when a registry does not answer; only a 404 reads
         as "no tags".
         """
         context = self._context

@@ -114,7 +114,7 @@ class TagComparison:
         return ComparedPart(marked=len(marked), others=others, looked=looked)
 
     def _record(self, looked: Mapping[str, Compared]) -> set[Reference]:
-        """Record the tags that were seen equal; returns those of which nothing is owed."""
+        """Record the tags that were seen equal; returns those that are not owed."""
         seen = [(Reference.tag(tag), found.seen) for tag, found in looked.items() if found.seen is not None]
         return self._context.held.record(seen) if seen else set()
 
@@ -130,7 +130,7 @@ class TagComparison:
         return [(one.value, seen) for one, seen in different.items()]
 
     def _look(self, tag: str, digest: str | None, before: Seen, asked_at: int) -> Compared | None:
-        """Look at a tag, by the listings where they can tell; None: the primary has it no more."""
+        """Look at a tag, by the listings where they can tell; None: the primary no longer has it."""
         # What was written here since the listing began is newer than the listing.
         if digest is not None and self._listing is not None and before.seen_at < self._listing.asked_at:
             return self._look_at_listings(self._listing, tag, digest, asked_at)

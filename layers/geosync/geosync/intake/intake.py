@@ -39,7 +39,7 @@ SIDE_BY_SIDE = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """What became of a batch: the positions of the messages that must come again, and the repositories to wake."""
+    """The result of a batch: the positions of the messages that must come again, and the repositories to wake."""
 
     again: frozenset[int] = frozenset()
     wakes: tuple[str, ...] = ()
@@ -210,7 +210,7 @@ class Intake:
         return [pool.submit(keep)]
 
     def _may_be_worked_on(self, glances: Glances) -> bool:
-        """Whether the site is not paused and none of its registries on hold; said in the log if not."""
+        """True unless the site is paused or one of its registries is on hold; the log says so."""
         if glances.paused:
             self._logger.info("site_paused")
             return False

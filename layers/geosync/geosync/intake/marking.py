@@ -1,4 +1,4 @@
-"""What one event marks: its reference, or for a rename every repository below the old name."""
+"""The marks of one event: its reference, or for a rename every repository below the old name."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class Marking:
         return tuple(marked)
 
     def _is_outside(self, event: GeoEvent, repository: str, reference: Reference) -> bool:
-        """Whether this site does not replicate the reference; said in the log."""
+        """True when this site does not replicate the reference; the log says so."""
         if self._context.selection.has(repository, reference):
             return False
         keys = {"repository": repository, "reference": str(reference), "event": event.id}

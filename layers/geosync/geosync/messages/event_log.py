@@ -77,7 +77,7 @@ def last(dynamodb: DynamoDBClient, events_table: str, *, now_ms: int) -> LastEve
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """Where a page ended: entries before this one are still to come. `id` is empty at the end of an hour."""
+    """The end of a page: entries before this one are still to come. `id` is empty at the end of an hour."""
 
     received_at: int
     id: str = ""
@@ -92,7 +92,7 @@ class Filter:
 
     @property
     def is_anything(self) -> bool:
-        """Whether every entry is taken."""
+        """True when every entry is taken."""
         return not self.repository and not self.event_name
 
     def narrow(self, query: dict[str, Any]) -> None:
@@ -205,7 +205,7 @@ class EventLog:
 
 
 def _end_of_hour(moment: int) -> Before:
-    """Where the hour before that of `moment` (ms) begins, seen from now."""
+    """The beginning of the hour before that of `moment` (ms)."""
     return Before(received_at=moment - moment % HOUR_MS - 1)
 
 

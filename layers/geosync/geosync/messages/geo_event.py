@@ -29,12 +29,12 @@ EventName = Literal["created", "updated", "deleted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeoEvent:
-    """What happened to one reference of one container repository on the site `site`.
+    """A push or a delete of one reference of one container repository on the site `site`.
 
     `tag` and `digest` are both None only for a `deleted` event of the whole repository, and for the `updated` event of
     a rename: `repository` is the new name, `renamed_from` the former one (and so for each repository below it), and
-    `version` is RENAME_VERSION. `occurred_at` is the registry's
-    clock (RFC 3339 text as received), `received_at` this site's, in milliseconds since the epoch.
+    `version` is RENAME_VERSION. `occurred_at` is by the registry's clock (RFC 3339 text as received), `received_at` by
+    this site's (milliseconds since the epoch).
     """
 
     id: str
@@ -59,7 +59,7 @@ class GeoEvent:
 
     @property
     def pushed_at(self) -> int:
-        """When it happened (ms), as early as anybody says: the registry's clock, or this site's when it was told."""
+        """The earliest moment that anybody names for it (ms): by the registry's clock, or this site's on arrival."""
         try:
             occurred = datetime.fromisoformat(self.occurred_at or "")
         except ValueError:
@@ -70,7 +70,7 @@ class GeoEvent:
 
     @property
     def expects(self) -> str | None:
-        """What the primary should answer for the reference: a digest, `absent` after a delete, None when not known."""
+        """The answer that the primary should give for it: a digest, `absent` after a delete, None when not known."""
         return "absent" if self.event_name == "deleted" else self.digest
 
     def to_json(self) -> str:
@@ -147,7 +147,7 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
 
 
 def is_text(value: object) -> bool:
-    """Whether `value` is text that every store and queue takes: 1 to 255 printable characters."""
+    """True for text that every store and queue takes: 1 to 255 printable characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
 
 

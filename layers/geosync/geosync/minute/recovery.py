@@ -66,7 +66,7 @@ def _accounted(status: Status, empty_at: int, why_not: str | None, settle_ms: in
 
 
 def _look(queues: Queues, clock: Clock) -> tuple[int, int]:
-    """Look a few times for a moment at which no event waits; returns when (ms) it looked last, and how many waited."""
+    """Look a few times for a moment without a waiting event; returns the last look (ms), and how many waited then."""
     for look in range(LOOKS):
         if look:
             clock.sleep(BETWEEN_LOOKS_S)

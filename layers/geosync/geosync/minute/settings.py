@@ -23,7 +23,7 @@ class ReconcileSettings:
     report_secret_arn: str
     primary_topic_arn: str | None = None
     primary_admin_url: str | None = None
-    """Where a secondary reports its status; none: it reports to nobody."""
+    """The URL to which a secondary reports its status; none: it reports to nobody."""
     work_concurrency: int = 2
     """Invocations of functions/sync that the work queue wakes at most."""
     comparison_seconds: float = 86_400

@@ -40,7 +40,7 @@ _BLOB = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """Where and when a notification came in.
+    """The site and the moment at which a notification came in.
 
     `site` is this site's name, `source` the name of its source, `registry_url` its own registry's; `received_at` is in
     milliseconds since the epoch.

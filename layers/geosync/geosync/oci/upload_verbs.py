@@ -87,7 +87,7 @@ class UploadVerbs:
     def upload_status(self, upload: Upload) -> tuple[Upload, int | None]:
         """Ask where an upload goes on, and how many bytes of it have arrived (None: the registry does not say).
 
-        Raises RegistryUnavailable with a BLOB_UPLOAD_ code, or NotFound, when the registry knows it no more.
+        Raises RegistryUnavailable with a BLOB_UPLOAD_ code, or NotFound, when the registry no longer knows it.
         """
         call = Call(
             method="GET",

@@ -141,7 +141,7 @@ class RowDetail:
 
     @property
     def owed_since(self) -> int | None:
-        """When the reference that is owed the longest was first marked (ms), of what was read."""
+        """The first mark (ms) of the reference that is owed the longest, among those read."""
         return min((owed.owed_since for owed in self.owed), default=None)
 
 

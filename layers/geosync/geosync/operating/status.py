@@ -52,7 +52,7 @@ class Status:
     cursor: EventCursor | None
     """The last event that was processed here."""
     last_minute: int | None
-    """When functions/reconcile last ran (ms)."""
+    """The last run of functions/reconcile (ms)."""
     open_repositories: int
     """Repositories in which something is owed."""
     failed_repositories: int

@@ -37,7 +37,7 @@ class Registries:
     selection: Selection = EVERYTHING
     """The repositories and tags that go from the one to the other."""
     pace: Pace = field(default_factory=Pace)
-    """How fast layers go from the one to the other."""
+    """The speed of layers from the one to the other."""
 
     def at_secondary(self, repository: str) -> str:
         """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""

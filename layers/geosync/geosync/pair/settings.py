@@ -27,7 +27,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionSettings:
-    """What a site replicates, as its environment says it; a base of other settings."""
+    """The selection of a site, as its environment says it; a base of other settings."""
 
     include_repositories: str = ""
     exclude_repositories: str = ""
@@ -36,7 +36,7 @@ class SelectionSettings:
 
     @property
     def selection(self) -> Selection:
-        """What this site replicates; raises ConfigurationError naming the pattern that is wrong."""
+        """The selection of this site; raises ConfigurationError naming the pattern that is wrong."""
         return Selection.parse(
             include_repositories=self.include_repositories,
             exclude_repositories=self.exclude_repositories,

@@ -143,7 +143,7 @@ def _step_when_absent(  # noqa: PLR0913 - those of next_step
 
 
 def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
-    """`next_step` when the primary has the tag no more and nothing may be removed: remember whether it is ours.
+    """`next_step` when the primary no longer has the tag and nothing may be removed: remember whether it is ours.
 
     A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
     before it could record it is ours by `expects` alone, which goes with what is owed: so it is recorded now, with no

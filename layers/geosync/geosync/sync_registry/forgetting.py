@@ -55,7 +55,7 @@ class Forgetting:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
     def _delete_row(self, lease: Lease) -> bool:
-        """Delete the row with its two entries in the list, and count it no more; False: somebody took it meanwhile."""
+        """Delete the row and its two entries in the list, and take it off the count. False: somebody took it."""
         item = self._store.get(Key(lease.repository, ROW))
         if item is None:
             return False

@@ -106,8 +106,8 @@ class Seen:
     """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
-    `unannounced`: it was copied because a comparison found it different, and no event has told of it since.
-    `missing_since` is when a comparison first found that the primary has the tag no more, None while it has it.
+    `unannounced`: it was copied because a comparison found it different, and no event has announced it since.
+    `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
     """
 
     digest: str

@@ -31,7 +31,7 @@ class Glance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glances:
-    """What one read brought for several references: see Readings.look_at. Each is read when it is asked for.
+    """The items that one read brought for several references: see Readings.look_at. Each is parsed when asked for.
 
     So an item that cannot be read costs the reference that it is about, and none of the others.
     """
@@ -42,7 +42,7 @@ class Glances:
 
     @property
     def paused(self) -> bool:
-        """Whether the site is paused."""
+        """True while the site is paused."""
         return PAUSE in self.items
 
     @property

@@ -32,7 +32,7 @@ class Attempt:
 
     @property
     def was_never_announced(self) -> bool:
-        """The primary's reference changed, and no notification told of it: only a comparison found it.
+        """The primary's reference changed without a notification: only a comparison found it.
 
         Where it is the same as when it was last seen, somebody changed the secondary. One that is listed and not there
         is no push: it is a deletion on its way, or a tag that Distribution 2.8 left without its manifest.

@@ -10,7 +10,7 @@ from geosync.threads import Threads
 
 
 class Ending(Enum):
-    """Why a holder stopped."""
+    """The reason why a holder stopped."""
 
     FINISHED = "finished"
     """Nothing is due."""

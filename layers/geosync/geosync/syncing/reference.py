@@ -120,7 +120,7 @@ class ReferenceSync:
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _may_have_referrers(self, owed: Owed) -> bool:
-        """What refers to the reference may be missing, and nobody else asks for it.
+        """Tell whether its referrers may be missing, and nobody else asks for them.
 
         Who pushes a referrer announces it, but a comparison does not rely on that. It asks about every tag but those
         that it marks itself, whatever event comes then. About what it marks by digest it has asked.

@@ -13,7 +13,8 @@ class VerificationCounts:
     """Rows of a site by how their last verification ended; the rest of `total` is still to be verified.
 
     A row counts from one verification's end to the next one's, or until a sync of it fails. `checksummed` are those
-    with a checksum of their own (equal to the primary's or not), `checksum_failed` those of which none could be made.
+    with a checksum of their own (equal to the primary's or not), `checksum_failed` those whose checksum could not be
+    made.
     """
 
     total: int = 0

@@ -23,7 +23,7 @@ class Stop(Exception):
 
 
 class RoundPlace:
-    """Where a run is in its round."""
+    """The place of a run in its round."""
 
     def __init__(self, context: VerificationContext, at: Round, asking: Asking) -> None:
         self._context = context

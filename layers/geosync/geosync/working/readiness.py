@@ -13,13 +13,13 @@ from geosync.working.workplace import Workplace
 
 
 class Readiness:
-    """Says whether a repository may be worked on now. For one thread."""
+    """Tells which repositories may be worked on now. For one thread."""
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
 
     def registries(self) -> Registries | None:
-        """The registries; None (said in the log) while a setting or a secret is wrong."""
+        """The registries; None while a setting or a secret is wrong; the log says so."""
         try:
             return self._place.registries.get()
         except (ConfigurationError, BotoCoreError, ClientError) as error:
@@ -33,7 +33,7 @@ class Readiness:
         return self._place.sync_registry.look(repository, Reference.whole(), holds=names)
 
     def may_sync(self, glance: Glance) -> bool:
-        """Whether the site is not paused and no registry of it on hold; said in the log if not."""
+        """True unless the site is paused or a registry of it is on hold; the log says so."""
         logger = self._place.logger
         hold = longest(self._still_held(glance), self._place.clock.now_ms())
         if glance.paused:
@@ -43,7 +43,7 @@ class Readiness:
         return not glance.paused and hold is None and self.registries() is not None
 
     def is_stopped(self) -> bool:
-        """Whether the site is paused, or any registry on hold."""
+        """True while the site is paused, or any registry is on hold."""
         return self._place.sync_registry.is_paused() or bool(self._place.sync_registry.holds())
 
     def _still_held(self, glance: Glance) -> list[Hold]:

@@ -1,4 +1,4 @@
-"""What becomes of a message of the live queue or the work queue.
+"""The work of one message of the live queue or the work queue.
 
 A wake names a repository: whoever gets its lease works off what is due there. A worker that the work queue woke then
 goes on by itself with what is due next, as long as its invocation has time: so retries and backfill are bounded by how
@@ -116,7 +116,7 @@ class Worker:
         self._after_the_mark(partial(work, message.repository, glance))
 
     def _is_outside(self, repository: str, reference: Reference) -> bool:
-        """Whether this site does not replicate the reference; said in the log.
+        """True when this site does not replicate the reference; the log says so.
 
         While the settings cannot be read nothing is outside: it is marked, and the holder looks again.
         """
@@ -133,7 +133,7 @@ class Worker:
     # --------------------------------------------------------------------------------------------------- the holders
 
     def _knock(self, repository: str, glance: Glance) -> None:
-        """Say that something was marked, and work it off unless somebody holds the repository."""
+        """Knock for something that was marked, and work it off unless somebody holds the repository."""
         lease = self._place.sync_registry.knock(repository, believed=glance.row, take=self._readiness.may_sync(glance))
         if lease is not None:
             self._hold(lease, glance)
@@ -210,7 +210,7 @@ class Worker:
 
 
 def _came_from_the_work_queue(message: AnyMessage) -> bool:
-    """Whether it is none of those that go to the live queue or the events queue."""
+    """True for a message of the work queue: none that goes to the live queue or the events queue."""
     return not isinstance(message, GeoEvent | Heartbeat) and not (
         isinstance(message, WorkMessage) and message.reason == "event"
     )

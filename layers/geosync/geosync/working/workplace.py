@@ -1,4 +1,4 @@
-"""What everybody who works for a site has at hand, and how the site wants the work done."""
+"""The parts that all work of a site shares, and the site's bounds for it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOptions:
-    """How a site wants its work done.
+    """The bounds and the manner of a site's work.
 
     `removals`: whether tags are removed at all. `parallelism`: references of one repository that are worked on at a
     time. `verification`: what it may cost.

@@ -320,7 +320,7 @@ _NOTHING_OWED: dict[str, Any] = {
     "failure": None,
     "parked": False,
 }
-"""Fields of a tag of which nothing is owed."""
+"""Fields of a tag that is not owed."""
 
 
 def _owed_of_tag(owed: Owed, now_ms: int) -> dict[str, Any]:

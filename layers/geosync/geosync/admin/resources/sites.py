@@ -166,7 +166,7 @@ class SiteRoutes:
         return _shown(known, None)
 
     def remove_site(self, number: Id) -> Done:
-        """Expect a site no more."""
+        """Stop expecting a site."""
         site = self._site
         site.must_be_primary("to expect sites")
         if number == OWN_ID:

@@ -64,7 +64,7 @@ def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
 
 
 def look_at_the_event_sources(site: StackSite) -> Iterator[CheckFinding]:
-    """Whether functions/log_cursor takes events, and functions/sync what wakes it."""
+    """Check that functions/log_cursor takes events, and functions/sync its wakes."""
     sources: tuple[tuple[Name, str, str], ...] = (
         ("events_are_taken", "LogCursorFunction", "EventsQueueUrl"),
         ("live_is_taken", "SyncFunction", "LiveQueueUrl"),
@@ -89,7 +89,7 @@ def _event_sources(site: StackSite, function: str) -> dict[str, str]:
 
 
 def look_at_the_schedule(site: StackSite) -> Iterator[CheckFinding]:
-    """Whether functions/reconcile is started every minute."""
+    """Check that functions/reconcile is started every minute."""
     pages = site.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=site.stack)
     rules = [
         one["PhysicalResourceId"]

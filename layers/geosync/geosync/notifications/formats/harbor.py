@@ -40,7 +40,7 @@ def parse(delivery: Delivery) -> list[Claim]:
 
 
 def _claims(document: dict[str, Any], data: dict[str, Any], resource: object, event_name: EventName) -> list[Claim]:
-    """Return the claims of one resource: a deleted artifact takes every tag with it, of which Harbor names only one."""
+    """Return the claims of one resource. A deleted artifact takes all its tags with it, and Harbor names only one."""
     digest, tag = field(resource, "digest"), field(resource, "tag")
     if text_if(is_digest, tag):
         tag = None

@@ -7,7 +7,7 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
     finished_at              ms; absent while the walk goes on
     failure                  why the registry's catalogue could not be read, absent when it could
     not_before               ms; until when the API that lists it wants to be left alone, absent when it does not
-    proved_at                ms; when the latest walk began of which everything was found equal, or copied since
+    proved_at                ms; the begin of the latest walk whose finds were all equal, or are copied since
     settled_at               ms; the same, where nothing but parked references may be left
     clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
     moved_at, moved          ms; when something was last done for the walk, and how much it was then

@@ -1,11 +1,11 @@
-"""What comparisons found that is not owed and not synced: tags missing at the primary, and extra ones at the secondary.
+"""Findings of comparisons, neither owed nor synced: tags missing at the primary, and extra ones at the secondary.
 
 One item for each repository that has any, `name#<repository>` in the partition `#findings`, written by the comparison
 of that repository under its lease and gone when there is nothing to tell. Names are bounded, numbers are not:
 
     of                       tags that Geosync put there or saw equal
-    missing, missing_names   those that the primary has no more (and that stay, as yet)
-    extra, extra_names       tags at the secondary that Geosync never put there and the primary has not
+    missing, missing_names   those that the primary no longer has (they stay for now)
+    extra, extra_names       tags at the secondary that Geosync never put there and the primary lacks
     gone                     the primary does not know the repository at all
     found_at                 ms
     spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
@@ -33,7 +33,7 @@ MOST_NAMES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What the latest comparison of one repository found."""
+    """The findings of the latest comparison of one repository."""
 
     repository: str
     found_at: int
@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether there is nothing to tell."""
+        """True when there is nothing to tell."""
         return not (self.missing or self.extra or self.gone)
 
     @classmethod
@@ -102,13 +102,13 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
 
 
 class Findings:
-    """What the latest comparisons of the site's repositories found."""
+    """The findings of the latest comparisons of the site's repositories."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def get(self, repository: str) -> Finding | None:
-        """What was found in one repository, None when there was nothing to tell."""
+        """The finding of one repository, None when there was nothing to tell."""
         item = self._store.get(key(repository))
         return Finding.from_item(item) if item is not None else None
 
@@ -128,7 +128,7 @@ class Findings:
         return list(islice((one for one in self.walk() if one.missing), limit))
 
     def speak_of(self, repository: str, tags: Iterable[str]) -> None:
-        """Note that an operator adopted or kept these tags: those that were found are told no more.
+        """Note that an operator adopted or kept these tags: they are no longer told.
 
         What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
         """

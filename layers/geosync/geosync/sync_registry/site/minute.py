@@ -23,7 +23,7 @@ class Minutes:
         self._clock = clock
 
     def read(self) -> int | None:
-        """When functions/reconcile last ran (ms), None when it never did."""
+        """The last run of functions/reconcile (ms), None when it never ran."""
         return last_minute(self._store.get(KEY))
 
     def record(self) -> None:

@@ -70,7 +70,7 @@ class KnownSites:
         return _known(item or {})
 
     def remove(self, name: str) -> None:
-        """Expect a site no more, and forget its report."""
+        """Stop expecting a site, and forget its report."""
         self._store.write(Delete(key=Key(SITE, _KNOWN + name)))
         self._store.write(Delete(key=Key(SITE, _REPORT + name)))
 

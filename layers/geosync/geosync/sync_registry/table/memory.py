@@ -75,7 +75,7 @@ class MemoryStore:
         return item
 
     def _as_it_is(self) -> dict[Key, Item]:
-        """The table at this moment: what others write while it is read changes the copy no more."""
+        """The table at this moment: what others write while it is read does not change the copy."""
         with self._lock:
             return dict(self.table)
 

@@ -42,7 +42,7 @@ MISMATCH = "Checksum does not match the primary checksum"
 PROGRESS = ("verification_phase", "verification_cursor")
 """Fields of the row that a round keeps between two runs."""
 ABANDONED_AFTER_MS = 16 * 60_000
-"""Milliseconds after a run's last write at which another takes over: an invocation, and a minute."""
+"""Milliseconds after a run's last write until another takes over: an invocation, and a minute."""
 DAY_MS = 86_400_000
 
 
@@ -86,7 +86,7 @@ class Round:
 
 
 def not_now(item: Item | None, *, now_ms: int, asked: bool) -> str | None:
-    """Why a repository is not verified now; None when it is. `asked`: somebody wants it though it is not due."""
+    """The reason why a repository is not verified now; None when it is. `asked`: somebody wants it before it is due."""
     if item is None:
         return "nothing was ever synced"
     row = Row.from_item(item)
@@ -102,7 +102,7 @@ def not_now(item: Item | None, *, now_ms: int, asked: bool) -> str | None:
 
 
 def retry_at(item: Item, *, now_ms: int, asked: bool) -> int | None:
-    """When a repository whose verification failed is verified again, if that is still to come."""
+    """The moment (ms) at which a repository whose verification failed is verified again, if it is still to come."""
     due = item.get("verification_retry_at")
     return due if isinstance(due, int) and due > now_ms and not asked else None
 
