@@ -47,24 +47,28 @@ check-locks:
 
 # ── tests ──
 
-## test: all tests, on this machine alone
+## test: all tests, on this machine alone (make -j2 test: both halves side by side)
 .PHONY: test
 test: test-fast test-e2e
 
 # One more than cores: the integration tests wait for registries now and then.
 WORKERS = $(shell expr $$(nproc) + 1)
 
-# All but what looks at the calls that these make.
-RECORDING = $(PYTHON_BIN)/pytest -p tests.support.aws_actions --aws-actions .local/aws-actions \
-	tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py
-
 ## test-fast: unit, functional and integration tests
 .PHONY: test-fast
+# The workers begin far apart, so that few of them need the same registries, and take each other's tests at the end.
+# What looks at the calls that these tests make comes after them.
 test-fast: setup
 	rm -rf .local/aws-actions
-	$(RECORDING) -n $(WORKERS) -m "not timed" $(PYTEST)
-	$(RECORDING) -m timed
+	$(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
+		tests/integration tests/functional tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
+
+## test-shuffled: unit and functional tests in another order each time (PYTEST='--order 4711': in that one again)
+.PHONY: test-shuffled
+test-shuffled: setup
+	$(PYTHON_BIN)/pytest -p tests.support.shuffled tests/unit tests/functional \
+		--ignore tests/functional/test_permissions.py $(PYTEST)
 
 ## test-unit: tests without network
 .PHONY: test-unit
