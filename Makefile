@@ -49,22 +49,28 @@ check-locks:
 
 ## test: run all tests, on this machine alone
 .PHONY: test
-test: test-fast test-e2e
+# Both halves side by side: the end-to-end tests wait for their stacks most of the time.
+test: setup
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-fast test-e2e
 
 # One more than cores: the integration tests wait for registries now and then.
 WORKERS = $(shell expr $$(nproc) + 1)
 
-# All but what looks at the calls that these make.
-RECORDING = $(PYTHON_BIN)/pytest -p tests.support.aws_actions --aws-actions .local/aws-actions \
-	tests/unit tests/functional tests/integration --ignore tests/functional/test_permissions.py
-
 ## test-fast: run the unit, functional and integration tests
 .PHONY: test-fast
+# The workers begin far apart, so that few of them need the same registries, and take each other's tests at the end.
+# What looks at the calls that these tests make comes after them.
 test-fast: setup
 	rm -rf .local/aws-actions
-	$(RECORDING) -n $(WORKERS) -m "not timed" $(PYTEST)
-	$(RECORDING) -m timed
+	$(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
+		tests/integration tests/functional tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
+
+## test-shuffled: run the unit and functional tests in another order each time (PYTEST='--order 4711': in that one again)
+.PHONY: test-shuffled
+test-shuffled: setup
+	$(PYTHON_BIN)/pytest -p tests.support.shuffled tests/unit tests/functional \
+		--ignore tests/functional/test_permissions.py $(PYTEST)
 
 ## test-unit: run the tests that need no network
 .PHONY: test-unit
