@@ -13,7 +13,7 @@ from geosync.cli.site import StackName, StackSite
 from geosync.errors import GeosyncError, UpdateRefused, UpdateUnderWay
 
 UPDATE_SECONDS = 1200.0
-"""The longest that an update is waited for. It changes the environment of four functions: a minute or two."""
+"""The longest that an update is waited for. It changes the environment of five functions: a minute or two."""
 POLL_SECONDS = 3.0
 EVENTS = 1000
 """Of a stack's events, so many of the newest are looked through. A deployment makes a hundred or two."""
