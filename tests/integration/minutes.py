@@ -67,10 +67,8 @@ class Site:
 @contextmanager
 def followed(primary: HasUrl, secondary: HasUrl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     """A site that follows one registry into another, and finds a comparison complete as soon as it is."""
-    monkeypatch.setattr("geosync.comparing.catalogue.CLEAN_FOR", 0)
     monkeypatch.setattr("geosync.syncing.backlog.PATIENCE_S", 0.05)
     monkeypatch.setattr("geosync.sync_registry.site.catalogue.CLEAN_FOR_MS", 0)
-    monkeypatch.setattr("geosync.syncing.backlog.PATIENCE", 0.05)
     with closing(Secondary(primary, secondary, timing=TIMING)) as one:
         yield Site(one)
 
