@@ -9,7 +9,7 @@ the same, of this repository alone  one failed attempt
 any other error of ours             one failed attempt, parked where no later one changes it
 an error that nobody foresaw        one failed attempt
 the table                           the holder stops, and its caller gets the error
-the last holder vanished            one failed attempt at what it worked on, parked after three
+the last holder vanished            one failed attempt at what it worked on, parked after eight
 ```
 """
 
