@@ -129,9 +129,15 @@ class Secondary:
             capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
+        self._removals = removals
+        self.open()
+
+    def open(self) -> None:
+        """Make both functions anew, as a deployment with other settings does: they read `registries` then."""
         logger: Any = logging.getLogger("secondary")
         metrics: Any = SilentMetrics()
         sqs: Any = self.dlq
+        registries = self.registries
         place = Workplace(
             role="secondary",
             sync_registry=self.registry,
@@ -143,12 +149,12 @@ class Secondary:
         context = IntakeContext(
             role="secondary",
             sync_registry=self.registry,
-            selection=self.registries.selection,
-            registry_names=(reader.name, writer.name),
+            selection=registries.selection,
+            registry_names=(registries.primary.name, registries.secondary.name),
         )
         refusals = Refusals("secondary", self.registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
         self.intake = Intake(context, refusals, logger=logger, metrics=metrics)
-        self.worker = Worker(place, WorkOptions(removals=removals), self.intake, refusals)
+        self.worker = Worker(place, WorkOptions(removals=self._removals), self.intake, refusals)
 
     def close(self) -> None:
         self.registries.primary.close()

@@ -38,6 +38,7 @@ def secondary(primary: Place, second_registry: Place) -> Iterator[Secondary]:
 
 def select(secondary: Secondary, **patterns: str) -> None:
     secondary.registries = replace(secondary.registries, selection=Selection.parse(**patterns))
+    secondary.open()
 
 
 def walk(secondary: Secondary) -> None:

@@ -20,6 +20,7 @@ Select = Callable[..., None]
 def select(secondary: Secondary) -> Select:
     def select(**patterns: str) -> None:
         secondary.registries = replace(secondary.registries, selection=Selection.parse(**patterns))
+        secondary.open()
 
     return select
 
