@@ -11,6 +11,7 @@ import requests
 from tests.e2e.browser import PHONE, Dashboard
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
+from tests.support.images import ImageMaker, Made
 
 
 def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
@@ -19,12 +20,19 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
     site, repository = dashboard.site, f"e2e/findings/{uuid.uuid4().hex[:10]}"
     with maker(primary) as make, maker(site) as here, ExitStack() as lost:
         lost.callback(_resume_deletes, secondaries)  # every site's comparison may have seen it
-        for tag in ("v1", "v2", "v3", "v4"):
-            make.image(repository, tag, layers=1)
-        eventually(lambda: (site.item(repository, "row") or {}).get("state") == "2", seconds=40, what="the sync")
+        made = {tag: make.image(repository, tag, layers=1) for tag in ("v1", "v2", "v3", "v4")}
+        _wait_for(secondaries, *made.values())
+
+        def is_synced() -> bool:
+            # A row is synced between two pushes, too.
+            owed = any(site.item(repository, f"owed#tag#{tag}") for tag in made)
+            return not owed and (site.item(repository, "row") or {}).get("state") == "2"
+
+        eventually(is_synced, what="the sync")
         for tag in ("mine", "old"):
             here.image(repository, tag, layers=1)
-        lost.enter_context(_lost(primary, repository, "v2", "v3", "v4"))
+        lost.callback(_wait_for, secondaries, *made.values())
+        lost.enter_context(_lost(primary, make, made["v2"], made["v3"], made["v4"]))
 
         dashboard.sign_in()
         dashboard.go("Replication details")
@@ -81,10 +89,17 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
 
 
 @contextmanager
-def _lost(primary: Site, repository: str, *tags: str) -> Iterator[None]:
-    """Tags are out of the primary's storage for a while: no notification tells of it."""
-    folder = Path(primary.about["registry_folder"]) / "data" / "docker/registry/v2/repositories" / repository
-    away = [(folder / "_manifests/tags" / tag, folder / tag) for tag in tags]
+def _lost(primary: Site, make: ImageMaker, *images: Made) -> Iterator[None]:
+    """Take tags out of the primary's storage for a while: no notification tells of it.
+
+    Then they are pushed once more, so that every secondary hears that they are back. Else it would lack, for the tests
+    that follow, what the primary has.
+    """
+    folder = Path(primary.about["registry_folder"]) / "data" / "docker/registry/v2/repositories"
+    away = [
+        (folder / one.repository / "_manifests/tags" / one.reference, folder / one.repository / one.reference)
+        for one in images
+    ]
     for place, other in away:
         place.rename(other)
     try:
@@ -92,6 +107,20 @@ def _lost(primary: Site, repository: str, *tags: str) -> Iterator[None]:
     finally:
         for place, other in away:
             other.rename(place)
+        for one in images:
+            make.retag(one, one.reference)
+
+
+def _wait_for(sites: list[Site], *images: Made) -> None:
+    """Wait until every one of the sites has every one of the tags."""
+    for site in sites:
+        with maker(site) as there:
+            for one in images:
+
+                def is_there(there: ImageMaker = there, one: Made = one) -> bool:
+                    return digest(there, one.repository, one.reference) == one.digest
+
+                eventually(is_there, seconds=60, what=f"{one.reference} at {site.name}")
 
 
 def _resume_deletes(sites: list[Site]) -> None:
