@@ -1,7 +1,7 @@
 """A pytest plugin that runs the tests in another order each time, so that none leans on one before it.
 
-    pytest -p tests.support.shuffled tests/unit                  the order's number is printed
-    pytest -p tests.support.shuffled --order 4711 tests/unit     that order again
+pytest -p tests.support.shuffled tests/unit                  the order's number is printed
+pytest -p tests.support.shuffled --order 4711 tests/unit     that order again
 """
 
 from __future__ import annotations
