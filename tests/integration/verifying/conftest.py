@@ -14,7 +14,7 @@ from tests.integration.conftest import Place, StartRegistry
 from tests.integration.secondary import Secondary, quick
 from tests.support.images import ImageMaker
 
-TIMING = quick(settle=0.5, suspect=0.5)
+TIMING = quick(settle=10.0, suspect=10.0)
 
 
 @dataclass(frozen=True, kw_only=True)

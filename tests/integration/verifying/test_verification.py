@@ -283,6 +283,7 @@ def test_a_push_in_the_middle_is_no_mismatch(secondary: Secondary, make: ImageMa
     row = verify(secondary, repository)
     assert row.verification_state == "1", "it looked different, and is looked at again"
     secondary.receive(pushed(moved[-1]))
+    secondary.sweep_until(lambda: not secondary.owed(repository))
 
     assert secondary.row(repository).verification_state == "0"
     row = verify_until(secondary, repository, "2")
