@@ -151,3 +151,20 @@ def test_what_a_holder_needed_is_free_when_it_has_ended() -> None:
         assert alive() is None, "it is kept until the garbage collector comes"
     finally:
         gc.enable()
+
+
+def test_a_holder_at_which_somebody_knocks_does_not_turn_until_its_next_renewal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site()
+    image = site.primary.add_image(b"layer", tag="v1")
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=image.digest))
+    turns = Turns(monkeypatch, most=8)
+
+    def knock(verb: str, what: str) -> None:
+        if verb == "GET manifest":
+            assert site.sync_registry.tell(REPOSITORY), "somebody holds it"
+
+    site.primary.before = knock
+    assert site.hold() is Ending.FINISHED
+    assert not turns.too_many.is_set(), turns.count

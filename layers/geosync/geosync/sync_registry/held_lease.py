@@ -112,7 +112,7 @@ class HeldLease:
             return self._lease
 
     def finish(self, lease: Lease | None = None, leaving: Sequence[KeptUpload] = ()) -> bool:
-        """Let the repository go; its state follows from what is still owed. False: renew, and look again.
+        """Let the repository go; its state follows from what is still owed. False: it was renewed, look again.
 
         `lease` is the one from before the look that found nothing due (default: the latest). What was let go is not
         renewed any more, which would look like a loss. Raises LeaseLost.
@@ -121,6 +121,8 @@ class HeldLease:
             finished = self._sync_registry.finish(lease or self._lease, leaving)
             if finished:
                 self._closed.set()
+            else:
+                self._renewed()  # somebody knocked: with the revision from before, no later try could succeed
             return finished
 
     def release(self, leaving: Sequence[KeptUpload] = ()) -> None:
