@@ -7,12 +7,11 @@ first death names a few references at most, and the second exactly one.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.access import TableAccess
-from geosync.sync_registry.items import ROW, Lease, Owed, Reference
+from geosync.sync_registry.items import ROW, Item, Lease, Owed, Reference
 from geosync.sync_registry.table.changes import Key, TransactionFailed, Update
 from geosync.sync_registry.transitions import attempts, leases
 
@@ -31,9 +30,9 @@ class Deaths(TableAccess):
         owed = [self._readable(found[key]) for key in keys if key in found]
         return [one for one in owed if one is not None and not one.parked]
 
-    def _readable(self, item: object) -> Owed | None:
+    def _readable(self, item: Item) -> Owed | None:
         try:
-            return self._owed(item)  # type: ignore[arg-type]
+            return self._owed(item)
         except CorruptItem:
             return None  # `due` parks it, and says why
 
@@ -56,6 +55,4 @@ class Deaths(TableAccess):
                 return counted
 
     def _death(self, owed: Owed, failure: str) -> Update:
-        jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing
-        now_ms = self._clock.now_ms()
-        return attempts.fail_by_death(owed, failure, now_ms=now_ms, jitter=jitter, timing=self.timing)
+        return attempts.fail_by_death(owed, failure, now_ms=self._clock.now_ms(), timing=self.timing)

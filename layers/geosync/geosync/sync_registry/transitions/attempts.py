@@ -29,13 +29,13 @@ def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, 
     return _change(owed, _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked))
 
 
-def fail_by_death(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing) -> Update:
+def fail_by_death(owed: Owed, failure: str, *, now_ms: int, timing: Timing) -> Update:
     """Count a failed attempt for a reference over which a holder vanished; parked after `max_deaths` of them.
 
     Until then it is due at once, behind what never failed: the lease that ran out was pause enough.
     """
     parked = is_last_death(owed, timing)
-    values = _failed(owed, failure, now_ms=now_ms, jitter=jitter, timing=timing, parked=parked)
+    values = _failed(owed, failure, now_ms=now_ms, jitter=0, timing=timing, parked=parked)
     due = {} if parked else {"due": now_ms}
     return _change(owed, {**values, **due, "deaths": owed.deaths + 1})
 
