@@ -24,7 +24,7 @@ EMULATOR_PYTHON = ROOT / ".local" / "emulator" / "bin" / "python"
 ROOT_KEY = "test"
 ACCOUNT = "000000000000"
 
-_CALLS = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=70)
+_CALLS = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=180)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ def plain_environment(**more: str) -> dict[str, str]:
     return kept | more
 
 
-def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 20.0) -> None:
+def wait_for_http(url: str, process: subprocess.Popen[bytes], log: Path, *, seconds: float = 120.0) -> None:
     """Wait until `url` gives any HTTP answer (also a refusal, also over TLS of an unknown CA); raises StartError."""
     end = time.monotonic() + seconds
     pause = 0.01

@@ -336,5 +336,5 @@ def start_s3(folder: Path, *, port: int = 0, detached: bool = False, emulator: P
     # The folder on the command line is what `stop` knows it by: -X takes any word, and the program takes none.
     command = [str(emulator.parent / "python"), "-X", f"folder={folder}", str(emulator)]
     process = spawn(command, log=log, environment=environment, detached=detached)
-    wait_for_http(f"http://127.0.0.1:{port}/_ministack/health", process, log, seconds=30)
+    wait_for_http(f"http://127.0.0.1:{port}/_ministack/health", process, log)
     return RunningS3(url=f"http://127.0.0.1:{port}", pid=process.pid, folder=folder, process=process)

@@ -59,7 +59,7 @@ PACE = {
     "EventsConcurrency": "2",
     "LiveConcurrency": "2",
     "WorkConcurrency": "2",
-    # What no notification told of is healed in less than five minutes: it is compared two minutes after the last
+    # What no notification told of is healed within some minutes: it is compared two minutes after the last
     # comparison began, asked for by the next minute's reconcile, and worked off by the sweep of the minute after it.
     "ComparisonSeconds": "120",
     # There is no TLS in front of the emulator.
@@ -67,7 +67,8 @@ PACE = {
 }
 # Workers of functions/log_cursor and functions/sync to start at each secondary: as many as pushes use.
 WARM_WORKERS = 2
-READY_SECONDS = 10.0
+READY_SECONDS = 180.0
+"""Ends a start that hangs. Far more than a busy machine needs to start some twenty functions at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +317,7 @@ def _notify(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -
         },
     )
     try:
-        urllib.request.urlopen(request, timeout=30).close()  # noqa: S310
+        urllib.request.urlopen(request, timeout=READY_SECONDS).close()  # noqa: S310
     except urllib.error.HTTPError as answer:
         with answer:
             text = answer.read().decode(errors="replace")

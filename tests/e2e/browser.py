@@ -17,7 +17,7 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / ".local" / "screenshots"
@@ -121,7 +121,7 @@ class Dashboard:
         return str(self.driver.execute_script(script, selector)).strip()
 
     def shows(
-        self, *texts: str, within: str = "main", seconds: float = 20.0, meanwhile: Callable[[], Any] = int
+        self, *texts: str, within: str = "main", seconds: float = PATIENCE_S, meanwhile: Callable[[], Any] = int
     ) -> str:
         """Wait until all `texts` are read there, doing `meanwhile` again and again; all that is read there then."""
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.parts import Site
+from tests.e2e.parts import PATIENCE_S, Site
 from tests.support.terminal import on_a_terminal
 
 from geosync.cli.checks.findings import CheckFinding
@@ -39,7 +39,7 @@ class Geosync:
     def __call__(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
         """In a pipe."""
         line = self.line(site, *arguments)
-        ended = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False, input=typed)
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=typed)
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def on_a_terminal(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:

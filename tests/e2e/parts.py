@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 EVENTS = "application/vnd.docker.distribution.events.v2+json"
+PATIENCE_S = 300.0
+"""Ends a wait for what never comes. What comes on a busy machine comes sooner, so that it decides nothing."""
 _Found = TypeVar("_Found")
 _plain = TypeDeserializer().deserialize
 
@@ -99,7 +101,7 @@ class Site:
             self.about["notifications_url"] + path, data=body or None, method=method, headers=headers
         )
         try:
-            with closing(urllib.request.urlopen(request, timeout=30)) as answer:
+            with closing(urllib.request.urlopen(request, timeout=PATIENCE_S)) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -133,7 +135,7 @@ def envelope(*events: Mapping[str, Any]) -> bytes:
     return json.dumps({"events": events}).encode()
 
 
-def eventually(look: Callable[[], _Found], *, seconds: float = 40.0, what: str) -> _Found:
+def eventually(look: Callable[[], _Found], *, seconds: float = PATIENCE_S, what: str) -> _Found:
     """Look again until the look finds something true; fails after `seconds`, naming `what` was waited for."""
     end = time.monotonic() + seconds
     while not (found := look()):

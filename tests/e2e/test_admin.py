@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually
 
 
 def ask(site: Site, method: str, path: str, body: object = None, *, token: str | None = "read") -> tuple[int, Any]:  # noqa: S107 - the name of one
@@ -20,7 +20,7 @@ def ask(site: Site, method: str, path: str, body: object = None, *, token: str |
     data = json.dumps(body).encode() if body is not None else None
     request = urllib.request.Request(f"{site.about['admin_url']}{path}", data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         with error:

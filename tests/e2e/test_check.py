@@ -20,7 +20,7 @@ import requests
 from local import certificates
 from local.stack import Stack
 from tests.e2e.command import Geosync, undone
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.support.findings import problem, problems
 
 from geosync.cli.checks import endpoint, registries, wiring
@@ -100,7 +100,7 @@ def test_a_proxy_that_puts_the_token_into_requests_is_found(geosync: Geosync, pr
             headers = {"Content-Type": "application/json"}
             if every or "Authorization" in self.headers:
                 headers["Authorization"] = token
-            answer = requests.post(site.outputs["NotificationsUrl"], data=body, headers=headers, timeout=20)
+            answer = requests.post(site.outputs["NotificationsUrl"], data=body, headers=headers, timeout=PATIENCE_S)
             self.send_response(answer.status_code)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -177,7 +177,7 @@ def test_a_missing_subscription_is_found_at_both_ends(geosync: Geosync, primary:
             found = [*wiring.look_at_the_topic(first), *wiring.look_at_the_subscription(second)]
             return found if len(problems(found)) == 2 else []
 
-        found = eventually(seen, seconds=100, what="the missing subscription")
+        found = eventually(seen, what="the missing subscription")
     topic = primary.about["topic_arn"]
     assert f"PrimaryTopicArn={topic}" in (problem(found, "replication_enabled").fix or "")
     assert "subscription_failed" in (problem(found, "subscription").fix or "")

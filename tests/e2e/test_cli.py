@@ -15,7 +15,7 @@ import pytest
 from local import emulator as local_emulator
 from local.stack import Stack
 from tests.e2e.command import COMMAND, Ended, Geosync, undone
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.support.findings import problem, problems
 
 
@@ -79,7 +79,6 @@ def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(
     eventually(lambda: [item for item in site.items() if item["repository"] == repository], what="a row")
     eventually(
         lambda: not [item for item in site.items() if item["repository"] == repository and "mark" in item],
-        seconds=60,
         what="its discharge",
     )
 
@@ -96,13 +95,13 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Geosyn
         ended = run(site, "dlq", "list", "--json")
         return [one for one in json.loads(ended.output) if word in one["body"]]
 
-    (letter,) = eventually(listed, seconds=30, what="the message in the DLQ")
+    (letter,) = eventually(listed, what="the message in the DLQ")
     assert letter["kind"] == "refused"
     assert "99-" in letter["reason"]
     problem(run.check(site), "dlq_empty")
     # Replayed, poison comes back, with its reason, as another message.
     assert run(site, "dlq", "replay", letter["id"]).code == 0
-    (again,) = eventually(listed, seconds=30, what="the message back in the DLQ")
+    (again,) = eventually(listed, what="the message back in the DLQ")
     assert (again["id"] != letter["id"], again["kind"], again["reason"]) == (True, "refused", letter["reason"])
     # Discarded, it is gone, and the audit log says why.
     assert run(site, "dlq", "discard", again["id"], "--reason", f"poison {word}").code == 0
@@ -131,7 +130,9 @@ def as_user(stack: Stack) -> Callable[..., Ended]:
         }
         place = ["--stack", site.about["stack"], "--region", site.about["region"]]
         command = [str(COMMAND), *place, *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment
+        )
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return run_as

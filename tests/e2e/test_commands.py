@@ -292,14 +292,14 @@ def resync(run: Run) -> None:
     before = looked_at()
     said = run("resync", run.made.repository, "v1")
     assert f"{run.made.repository} (v1) is enqueued to be resynced at {run.site.name}" in said.replace("\n", "")
-    eventually(lambda: looked_at() > before, seconds=40, what="another look at the tag")
+    eventually(lambda: looked_at() > before, what="another look at the tag")
 
 
 @case("reverify")
 def reverify(run: Run) -> None:
     before = int(run.row().get("verified_at") or 0)
     assert "enqueued to be verified" in run("reverify", run.made.repository)
-    eventually(lambda: int(run.row().get("verified_at") or 0) > before, seconds=40, what="the verification")
+    eventually(lambda: int(run.row().get("verified_at") or 0) > before, what="the verification")
 
 
 @case("backfill start")
@@ -312,7 +312,7 @@ def backfill_start(run: Run) -> None:
         found = run.site.item("#site", "catalogue") or {}
         return int(found.get("started_at", 0)) >= asked_at or "under way" in said
 
-    eventually(begun, seconds=40, what="the comparison")
+    eventually(begun, what="the comparison")
 
 
 @case("deletes resume")
@@ -327,9 +327,7 @@ def extras_adopt(run: Run) -> None:
     with maker(run.site) as registry:
         assert digest(registry, run.made.repository, "adopted") is not None
         assert "asks the primary and removes" in run("extras", "adopt", run.made.repository, "adopted")
-        eventually(
-            lambda: digest(registry, run.made.repository, "adopted") is None, seconds=40, what="the tag to be removed"
-        )
+        eventually(lambda: digest(registry, run.made.repository, "adopted") is None, what="the tag to be removed")
 
 
 @case("dlq list")
@@ -354,9 +352,7 @@ def dlq_replay(run: Run) -> None:
     assert "1 replayed." in said
     # It cannot be read by functions/sync either, which says so: as another message.
     body = json.dumps({"version": "99", "repository": run.made.repository})
-    (again,) = eventually(
-        lambda: [one.id for one in run.letters.look() if one.body == body], seconds=40, what="the poison"
-    )
+    (again,) = eventually(lambda: [one.id for one in run.letters.look() if one.body == body], what="the poison")
     run.drop(again)
     assert again != message
 
@@ -425,7 +421,7 @@ def made(primary: Site, secondaries: list[Site], geosync: Geosync) -> Made:
             def arrived(site: Site = site) -> bool:
                 return (site.item(repository, "row") or {}).get("state") == "2"
 
-            eventually(arrived, seconds=60, what=f"the image at {site.name}")
+            eventually(arrived, what=f"the image at {site.name}")
             for tag in ("own", "adopted"):
                 registry.image(repository, tag, layers=1)
         assert geosync(site, "resync", repository).code == 0
@@ -435,7 +431,7 @@ def made(primary: Site, secondaries: list[Site], geosync: Geosync) -> Made:
         def found(sync_registry: SyncRegistry = sync_registry) -> bool:
             return bool(deletions.extras(sync_registry, repository=repository))
 
-        eventually(found, seconds=60, what=f"the extra tags at {site.name}")
+        eventually(found, what=f"the extra tags at {site.name}")
     return Made(repository, image.digest)
 
 

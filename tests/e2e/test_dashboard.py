@@ -35,7 +35,7 @@ def _a_repository(primary: Site, secondaries: list[Site]) -> None:
         rows = [site.item(repository, "row") or {} for site in secondaries]
         return all(row.get("state") == "2" for row in rows)
 
-    eventually(is_synced, seconds=40, what=f"{repository} to be synced")
+    eventually(is_synced, what=f"{repository} to be synced")
 
 
 def test_an_operator_pauses_finds_what_failed_and_why_and_resyncs_it(
@@ -64,7 +64,7 @@ def test_an_operator_pauses_finds_what_failed_and_why_and_resyncs_it(
             dashboard.go("Replication details")
             Select(dashboard.find("select[name=state]")).select_by_visible_text("Failed")
             dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
-            dashboard.shows(repository, "✕ Failed", made.blobs[0], seconds=40, meanwhile=_a_minute_of(site))
+            dashboard.shows(repository, "✕ Failed", made.blobs[0], meanwhile=_a_minute_of(site))
             assert dashboard.rows() == [repository]
             dashboard.keep_screenshot("operator-4-failed")
         dashboard.press(repository, "tbody th a")
@@ -185,7 +185,7 @@ def test_every_page_can_be_read_by_everybody(
         dashboard.go("Replication details")
         dashboard.find("input[name=prefix]").send_keys(repository + Keys.ENTER)
         dashboard.press(repository, "tbody th a")
-        dashboard.shows("Tags on both sides", "Tags, by name", seconds=40)
+        dashboard.shows("Tags on both sides", "Tags, by name")
         dashboard.is_readable(f"{name}-repository")
 
 

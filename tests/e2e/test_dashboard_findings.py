@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 from tests.e2e.browser import PHONE, Dashboard
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import digest, maker
 from tests.support.images import ImageMaker, Made
 
@@ -120,7 +120,7 @@ def _wait_for(sites: list[Site], *images: Made) -> None:
                 def is_there(there: ImageMaker = there, one: Made = one) -> bool:
                     return digest(there, one.repository, one.reference) == one.digest
 
-                eventually(is_there, seconds=60, what=f"{one.reference} at {site.name}")
+                eventually(is_there, what=f"{one.reference} at {site.name}")
 
 
 def _resume_deletes(sites: list[Site]) -> None:
@@ -128,7 +128,7 @@ def _resume_deletes(sites: list[Site]) -> None:
         token = site.about["admin_act_token"]
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         url = f"{site.about['admin_url']}/api/v4/geo/deletes/resume"
-        requests.post(url, data="{}", headers=headers, timeout=30).raise_for_status()
+        requests.post(url, data="{}", headers=headers, timeout=PATIENCE_S).raise_for_status()
 
 
 def _soon(site: Site, look: Callable[[], bool], *, what: str) -> None:
@@ -140,7 +140,7 @@ def _soon(site: Site, look: Callable[[], bool], *, what: str) -> None:
         site.invoke("reconcile")
         return False
 
-    eventually(seen, seconds=30, what=what)
+    eventually(seen, what=what)
 
 
 def _confirm(dashboard: Dashboard, button: str, answer: str) -> None:

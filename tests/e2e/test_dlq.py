@@ -14,7 +14,7 @@ from typing import Any
 
 from local.stack import Stack
 from tests.e2e.command import Geosync
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import assert_same, digest, maker
 
 from geosync.messages.geo_event import GeoEvent
@@ -80,7 +80,7 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
     assert first.stdout is not None
     assert first.stdout.readline().startswith("replayed ")
     first.send_signal(signal.SIGINT)
-    _, said = first.communicate(timeout=60)
+    _, said = first.communicate(timeout=PATIENCE_S)
     assert (first.returncode, said.strip()) == (1, "Aborted!")
 
     again = geosync(site, "dlq", "replay", "--all")
@@ -91,7 +91,7 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
             def is_home(tag: str = tag) -> bool:
                 return digest(here, repository, tag) == image.digest
 
-            eventually(is_home, seconds=60, what=f"{tag} at {site.name}")
+            eventually(is_home, what=f"{tag} at {site.name}")
             assert_same(there, here, repository, tag)
 
     def mine() -> list[DeadLetter]:
@@ -101,7 +101,7 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
         found = mine()
         return found if {one.body for one in found} == set(poison) else []
 
-    found = eventually(back, seconds=60, what="the poison in the DLQ")
+    found = eventually(back, what="the poison in the DLQ")
     assert {(one.kind, one.reason.startswith("as it was")) for one in found} == {("refused", False)}
     assert all("99-" in one.reason for one in found)
     assert max(Counter(one.body for one in found).values()) <= 2  # the one in hand may have been sent already

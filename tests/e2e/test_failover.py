@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import Unannounced
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, maker, stopped
 from tests.support.images import ImageMaker
 
@@ -23,12 +23,12 @@ COMMAND = Path(sys.executable).parent / "geosync"
 
 def geosync(state: Path, site: Site, *arguments: str, expected: int = 0, answer: str = "") -> str:
     command = [str(COMMAND), "--local", site.name, "--local-state", str(state), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, input=answer)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=answer)
     assert ended.returncode == expected, f"{arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     return ended.stdout
 
 
-def arrives(there: ImageMaker, repository: str, tag: str, wanted: str, *, seconds: float = 90) -> None:
+def arrives(there: ImageMaker, repository: str, tag: str, wanted: str, *, seconds: float = PATIENCE_S) -> None:
     def here() -> bool:
         return digest(there, repository, tag) == wanted
 
@@ -55,7 +55,7 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
     # What no notification told of is known to nobody before the next comparison.
     unknown = digest(old, unannounced.repository, unannounced.tag)
     assert unknown is not None
-    arrives(new, unannounced.repository, unannounced.tag, unknown, seconds=300)
+    arrives(new, unannounced.repository, unannounced.tag, unknown)
 
     # Before: what is pushed to Dublin is everywhere; then Frankfurt falls behind.
     everywhere = old.image("group/app", "v1")

@@ -54,13 +54,13 @@ def test_a_thousand_events_are_marked_while_every_slot_is_busy_with_a_long_copy(
         rows = [secondary.item(name, "row") or {} for name in copies]
         return [row["repository"] for row in rows if row.get("lease_expires", 0) > now]
 
-    eventually(lambda: len(held()) >= SLOTS // 2, what="the live slots to be busy", seconds=90)
+    eventually(lambda: len(held()) >= SLOTS // 2, what="the live slots to be busy")
     secondary.invoke("reconcile")  # the sweep wakes the others' workers for what waits
-    eventually(lambda: len(held()) == SLOTS, what="every slot to be busy", seconds=90)
+    eventually(lambda: len(held()) == SLOTS, what="every slot to be busy")
 
     began = int(time.time() * 1000)
     send(secondary, bursts)
-    eventually(lambda: marked(secondary, bursts) == EVENTS, what="every event to be marked", seconds=240)
+    eventually(lambda: marked(secondary, bursts) == EVENTS, what="every event to be marked")
     took = time.time() - began / 1000
     assert len(held()) == SLOTS, "the copies go on all the while"
     with maker(secondary) as there:
@@ -81,7 +81,7 @@ def test_a_thousand_events_are_marked_while_every_slot_is_busy_with_a_long_copy(
         secondary.invoke("reconcile")
         return int((secondary.item("#site", "recovery") or {}).get("sent_at", 0)) >= began
 
-    eventually(accounted, what="the heartbeat to be accounted", seconds=120)
+    eventually(accounted, what="the heartbeat to be accounted")
     assert len(held()) == SLOTS, "it did not wait for the copies"
 
 

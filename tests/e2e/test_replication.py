@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local.demo.images import MIB, Layout
 from local.demo.skopeo import Skopeo, location
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, kill_workers, maker, stopped
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import CountingProxy, Exchange, Slow, Status
@@ -63,7 +63,7 @@ def repository() -> str:
 def arrive(make: ImageMaker, readers: dict[str, ImageMaker], secondaries: list[Site]) -> Arrive:
     """Wait until a repository and its `references` are synced at the secondaries; compare those byte for byte."""
 
-    def wait(repository: str, *references: str, sites: list[Site] | None = None, seconds: float = 60.0) -> None:
+    def wait(repository: str, *references: str, sites: list[Site] | None = None, seconds: float = PATIENCE_S) -> None:
         pushed = {reference: digest(make, repository, reference) for reference in references}
         assert None not in pushed.values()
         for site in sites or secondaries:
@@ -235,8 +235,8 @@ def test_a_secondary_whose_registry_was_stopped_catches_up_and_nothing_is_lost(
         )
         eventually(lambda: len(owed(items(stopped_site, repository))) == 5, what="five owed tags")
         assert {item["state"] for name, item in items(stopped_site, repository).items() if name == "row"} == {"0"}
-    arrive(repository, *(f"v{number}" for number in range(5)), seconds=45)
-    arrive(f"{repository}/other", "v1", seconds=45)
+    arrive(repository, *(f"v{number}" for number in range(5)))
+    arrive(f"{repository}/other", "v1")
 
 
 def test_a_tag_that_is_pushed_again_and_again_ends_on_the_last_digest(
@@ -246,14 +246,14 @@ def test_a_tag_that_is_pushed_again_and_again_ends_on_the_last_digest(
     layer = make.layer(repository, 2000)
     made = [make.image(repository, "latest", layers=0, reuse=[layer]) for _ in range(REPUSHES)]
     assert digest(make, repository, "latest") == made[-1].digest
-    eventually(lambda: len(published(primary, repository)) == REPUSHES, seconds=30, what="all notifications")
+    eventually(lambda: len(published(primary, repository)) == REPUSHES, what="all notifications")
     for site in secondaries:
 
         def has_taken_all(site: Site = site) -> bool:
             return site.messages("queue_url") <= before[site.name]
 
-        eventually(has_taken_all, seconds=30, what=f"{site.name} to take all events")
-    arrive(repository, "latest", seconds=45)
+        eventually(has_taken_all, what=f"{site.name} to take all events")
+    arrive(repository, "latest")
     for site in secondaries:
         copies = [line for line in site.log("sync") if line.get("repository") == repository and "manifests_put" in line]
         assert len(copies) < REPUSHES / 2, "an event is a hint: many for one tag cost a few copies"
@@ -282,11 +282,11 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
         proxy.faults[:] = [misses("large", layers), *map(trickle, layers[1:])]
         make.image(repository, "large", layers=0, reuse=layers)
         for number, layer in enumerate(layers[:CRASHES], start=1):
-            tokens.add(eventually(holder, seconds=30, what=f"holder {number}") or "")
-            eventually(lambda: accepted(proxy, layer), seconds=30, what=f"layer {number}")  # noqa: B023
+            tokens.add(eventually(holder, what=f"holder {number}") or "")
+            eventually(lambda: accepted(proxy, layer), what=f"layer {number}")  # noqa: B023
             proxy.faults[:] = [misses("large", layers), *map(trickle, layers[number + 1 :])]  # for the next holder
             assert kill_workers(state, site, "sync")
-        arrive(repository, "large", sites=[site], seconds=60)
+        arrive(repository, "large", sites=[site])
     cut = 0
     for layer in layers:
         first, *_ = accepted(proxy, layer)

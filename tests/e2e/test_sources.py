@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.support.google import AUDIENCE, SENDER, Google, serve_google
 from tests.support.webhooks import PUSHES, WEBHOOKS, Webhook, proof, wrong_proof
 
@@ -57,7 +57,7 @@ def post(site: Site, webhook: Webhook, headers: dict[str, str], body: bytes | No
         site.about["notifications_url"], data=webhook.body if body is None else body, method="POST", headers=given
     )
     try:
-        with closing(urllib.request.urlopen(request, timeout=30)) as answer:
+        with closing(urllib.request.urlopen(request, timeout=PATIENCE_S)) as answer:
             status: int = answer.status
     except urllib.error.HTTPError as error:
         with error:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from local import stack as local_stack
 from local.emulator import make_user
 from local.stack import Stack
-from tests.e2e.parts import Site, envelope, eventually, push_event
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 
 
 def digest() -> str:
@@ -24,7 +24,7 @@ def digest() -> str:
 
 def status(url: str) -> int:
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
             code: int = answer.status
     except urllib.error.HTTPError as error:
         with error:
@@ -190,7 +190,6 @@ def test_reconcile_runs_by_itself_every_minute(primary: Site) -> None:
     # Nobody invokes the primary's reconcile in these tests: its heartbeats are the schedule's.
     eventually(
         lambda: [line for line in primary.log("notifications") if line.get("heartbeats")][len(before) :],
-        seconds=75,
         what="a heartbeat",
     )
 

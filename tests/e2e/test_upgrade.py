@@ -168,9 +168,7 @@ def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
     queues = {name: outputs[f"{name}QueueUrl"].rpartition("/")[2] for name in ("Events", "Live", "Work")}
     functions = {"Events": "log_cursor", "Live": "sync", "Work": "sync"}
     assert sources(site) == {queues[name]: site.about["functions"][one] for name, one in functions.items()}
-    eventually(
-        lambda: all(owed(site, made[name]) for name in ("owed", "flight", "waits")), what="every mark", seconds=90
-    )
+    eventually(lambda: all(owed(site, made[name]) for name in ("owed", "flight", "waits")), what="every mark")
     eventually(lambda: site.messages("queue_url") == 0, what="an events queue that is empty")
     assert site.messages("dlq_url") == 1
 
@@ -182,9 +180,8 @@ def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
         eventually(
             lambda: all(digest(there, f"{PREFIX}/{one.repository}", "v1") == one.digest for one in made.values()),
             what="everything at the secondary",
-            seconds=120,
         )
-    eventually(lambda: not any(owed(site, one) for one in made.values()), what="nothing left owed", seconds=60)
+    eventually(lambda: not any(owed(site, one) for one in made.values()), what="nothing left owed")
     assert site.messages("dlq_url") == 0
 
 

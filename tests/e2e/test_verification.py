@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.stack import Places
 from local.wiring import STORES_ON_S3
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import digest, maker
 
 COMMAND = Path(sys.executable).with_name("geosync")
@@ -32,20 +32,18 @@ def test_a_blob_that_lost_its_bytes_is_found_and_brought_again(
             site.invoke("reconcile")
             return 0
 
-        first = eventually(lambda: verified_since(0), seconds=40, what="the first verification")
+        first = eventually(lambda: verified_since(0), what="the first verification")
         assert digest(read, repository, "v1") == made.digest
         layer = _file(state, site, made.blobs[0])
         layer.unlink()
 
         reverify = [str(COMMAND), "--local", site.name, "--local-state", str(state), "reverify", repository]
-        subprocess.run(reverify, check=True, capture_output=True, timeout=60)
-        eventually(
-            lambda: layer.exists() or not site.invoke("reconcile"), seconds=40, what="the blob to be brought again"
-        )
+        subprocess.run(reverify, check=True, capture_output=True, timeout=PATIENCE_S)
+        eventually(lambda: layer.exists() or not site.invoke("reconcile"), what="the blob to be brought again")
 
         # Once more by hand: by itself it waits until the backoff is over.
         eventually(lambda: (site.item(repository, "row") or {}).get("state") == "2", what="the row to be synced")
-        subprocess.run(reverify, check=True, capture_output=True, timeout=60)
+        subprocess.run(reverify, check=True, capture_output=True, timeout=PATIENCE_S)
         eventually(lambda: verified_since(first), what="a verification after the repair")
     said = [line for line in site.log("sync") if line.get("repository") == repository]
     differing = [line["reason"] for line in said if line["message"] == "repository_differs"]
