@@ -1,0 +1,9 @@
+"""What can happen in a story: one function for each deed, with a weight. Add a fault here (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+from tests.simulation.deeds import clients, faults, operators
+from tests.simulation.story import Deed
+
+DEEDS: list[tuple[float, Deed]] = [*clients.DEEDS, *faults.DEEDS, *operators.DEEDS]
+"""Each deed with its weight."""

@@ -1,0 +1,57 @@
+"""What clients of the primary do."""
+
+from __future__ import annotations
+
+from tests.simulation.clients import make_image
+from tests.simulation.story import REPOSITORIES, TAGS, Deed, Story
+
+
+def push(story: Story) -> None:
+    """Push an image, or an index of two, under a tag or by its digest alone."""
+    random = story.random
+    repository, tag = random.choice(REPOSITORIES), random.choice((*TAGS, None))
+    images = [make_image(random, story.shared) for _ in range(random.choice((1, 1, 1, 2)))]
+    story.tell(f"push {repository}:{tag} ({len(images)})")
+    digest = story.client().push(repository, tag, images)
+    story.tell(f"pushed {repository}:{tag} {digest}")
+
+
+def push_many(story: Story) -> None:
+    """Push several images to one tag, one right after the other."""
+    random = story.random
+    repository, tag = random.choice(REPOSITORIES), random.choice(TAGS)
+    for _ in range(random.randrange(2, 5)):
+        digest = story.client().push(repository, tag, [make_image(random, story.shared)])
+        story.tell(f"pushed {repository}:{tag} {digest}")
+
+
+def retag(story: Story) -> None:
+    """Put a manifest under another tag."""
+    random = story.random
+    tags = list(story.primary.server.storage.all_tags())
+    if tags:
+        repository, _, digest = random.choice(tags)
+        tag = random.choice(TAGS)
+        story.tell(f"retag {repository}:{tag} to {digest}")
+        story.client().retag(repository, digest, tag)
+
+
+def delete_tag(story: Story) -> None:
+    """Delete a tag."""
+    tags = list(story.primary.server.storage.all_tags())
+    if tags:
+        repository, tag, _ = story.random.choice(tags)
+        story.tell(f"delete {repository}:{tag}")
+        story.client().delete(repository, tag)
+
+
+def delete_manifest(story: Story) -> None:
+    """Delete a manifest by its digest, with all its tags."""
+    tags = list(story.primary.server.storage.all_tags())
+    if tags:
+        repository, tag, digest = story.random.choice(tags)
+        story.tell(f"delete {repository}@{digest} ({tag})")
+        story.client().delete(repository, digest)
+
+
+DEEDS: list[tuple[float, Deed]] = [(8, push), (2, push_many), (2, retag), (1, delete_tag), (0.5, delete_manifest)]

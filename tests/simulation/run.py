@@ -1,0 +1,70 @@
+"""One seed: its world and its story. A violation is an error with the story in it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulation import truth
+from tests.simulation.deeds import DEEDS
+from tests.simulation.story import REST_S, Story, rules_of
+from tests.simulation.world import World
+
+
+class Violation(AssertionError):
+    """Something is not as it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A seed's end: the violation that it found, if any, and a fingerprint of all that happened."""
+
+    seed: int
+    violation: str | None
+    fingerprint: str
+    steps: int
+    simulated_s: float
+    story: tuple[str, ...]
+
+
+def run(seed: int, *, keep_story: bool = False) -> Outcome:
+    """Run one seed to its end."""
+    lines: list[str] = []
+    trace = hashlib.sha256()
+
+    def note(line: str) -> None:
+        trace.update(line.encode())
+        if keep_story:
+            lines.append(line)
+
+    world = World(seed, rules_of(seed), note=note)
+    story = Story(world, DEEDS)
+    violation = None
+    try:
+        world.run(lambda: tell(story))
+    except AssertionError as error:
+        violation = f"{type(error).__name__}: {error}"
+    return Outcome(
+        seed, violation, trace.hexdigest()[:16], world.scheduler.steps, world.scheduler.now_s, tuple(lines)
+    )
+
+
+def tell(story: Story) -> None:
+    """The story of every seed: some minutes with faults, then rest."""
+    scheduler = story.world.scheduler
+    story.go(Random(f"length {story.world.seed}").choice((2, 5, 10)))
+    story.end_faults()
+    until_s = scheduler.now_s + REST_S
+    while unrest := _unrest(story):
+        if scheduler.now_s > until_s:
+            raise Violation(f"no rest: {unrest}")
+        scheduler.sleep(60.0)
+
+
+def _unrest(story: Story) -> list[str]:
+    found = []
+    for site in story.secondaries:
+        found += [f"{site.name}: {one}" for one in truth.differences(story.primary.server.storage, site.server.storage)]
+        found += [f"{site.name}: owed {one}" for one in truth.owed(site)]
+    return found

@@ -1,0 +1,25 @@
+"""What is so, from what the fakes hold. Nothing here asks the library."""
+
+from __future__ import annotations
+
+from tests.simulation.registry.storage import Storage
+from tests.simulation.site import Site
+
+
+def differences(primary: Storage, secondary: Storage) -> list[str]:
+    """What the secondary lacks, has otherwise, or has and the primary has not."""
+    found = []
+    here = {(repository, tag): digest for repository, tag, digest in primary.all_tags()}
+    there = {(repository, tag): digest for repository, tag, digest in secondary.all_tags()}
+    for (repository, tag), digest in here.items():
+        if there.get((repository, tag)) != digest:
+            found.append(f"{repository}:{tag} is {there.get((repository, tag))} instead of {digest}")
+        elif primary.is_complete(repository, digest) and not secondary.is_complete(repository, digest):
+            found.append(f"{repository}:{tag} is not complete")
+    found += [f"{repository}:{tag} is not at the primary" for repository, tag in there if (repository, tag) not in here]
+    return found
+
+
+def owed(site: Site) -> list[str]:
+    """The references that a site's table says are owed."""
+    return [f"{key.repository} {key.item}" for key in site.table.table if key.item.startswith("owed#")]

@@ -1,0 +1,157 @@
+"""Three sites, the wires between them, and the minute that comes at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from tests.simulation.calls import Caller, Calls
+from tests.simulation.functions import Ended
+from tests.simulation.installed import installed
+from tests.simulation.mapping import Bounds, Mapping
+from tests.simulation.recording import Recorder
+from tests.simulation.registry.wire import Wire
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.site import Commons, Site, token_of
+
+MINUTE_S = 60.0
+POST_TIMEOUT_S = 0.5
+"""A registry waits so long for its notification to be answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The parameters of the sites that a seed chooses."""
+
+    comparison_s: int = 600
+    verification_s: int = 1800
+    deletes: str = "propagate"
+    deletion_delay_s: int = 0
+    breaker_share: int = 50
+    breaker_tags: int = 100
+
+
+class World:
+    """One world. Make it, then `run` what is to happen in it."""
+
+    def __init__(self, seed: int, rules: Rules, *, note: Callable[[str], None] | None = None) -> None:
+        self.seed = seed
+        self.rules = rules
+        self.random = Random(seed)
+        """Decides what the story does; the world's own chances are the scheduler's."""
+        self.scheduler = Scheduler(Random(f"order {seed}"))
+        self.calls = Calls(self.scheduler, self.scheduler.random)
+        self.recorder = Recorder(self.note, self._fault)
+        self.place = Caller("world")
+        self._note = note
+        self.commons = Commons(self.scheduler, self.scheduler.random, self.calls, self.recorder)
+        self.commons.session = self._session
+        self.wire = Wire(self.scheduler, self.scheduler.random, self.calls)
+        self.sites: dict[str, Site] = {}
+
+    def note(self, text: str) -> None:
+        """Tell a line of the story."""
+        if self._note is not None:
+            self._note(f"{self.scheduler.now_s:9.3f} {text}")
+
+    def _fault(self, text: str) -> None:
+        self.scheduler.fail(AssertionError(f"a fault in the code: {text}"))
+
+    def run(self, story: Callable[[], None]) -> None:
+        """Make the sites and let `story` happen. Raises what it raises."""
+
+        def main() -> None:
+            self._build()
+            story()
+
+        with installed(self.scheduler, Random(f"names {self.seed}"), self.wire, self.recorder):
+            self.scheduler.run(main, self.place)
+
+    # ----------------------------------------------------------------------------------------------------- the sites
+
+    def _build(self) -> None:
+        for name in ("alpha", "beta", "gamma"):
+            role = "primary" if name == "alpha" else "secondary"
+            self.sites[name] = Site(name, self.commons, {"SITE_ROLE": role, **self._parameters()})
+        for site in self.sites.values():
+            self.wire.add(site.server)
+            site.notifier.post = self._poster(site)
+            if site.role == "secondary":
+                site.parameters |= self.following(self.sites["alpha"])
+            self._start(site)
+
+    def _parameters(self) -> dict[str, str]:
+        rules = self.rules
+        return {
+            "COMPARISON_SECONDS": str(rules.comparison_s),
+            "VERIFICATION_SECONDS": str(rules.verification_s),
+            "DELETES": rules.deletes,
+            "DELETION_DELAY": str(rules.deletion_delay_s),
+            "BREAKER_SHARE": str(rules.breaker_share),
+            "BREAKER_TAGS": str(rules.breaker_tags),
+        }
+
+    @staticmethod
+    def following(primary: Site) -> dict[str, str]:
+        """The parameters of a secondary that follows `primary`."""
+        return {
+            "PRIMARY_TOPIC_ARN": primary.topic.arn,
+            "PRIMARY_REGISTRY_URL": f"https://{primary.server.host}",
+            "PRIMARY_ADMIN_URL": primary.admin_url,
+        }
+
+    def _start(self, site: Site) -> None:
+        scheduler, queues, functions = self.scheduler, site.queues, site.functions
+        Mapping(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
+        Mapping(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
+        Mapping(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
+        scheduler.spawn(
+            lambda: self._minutes(site), f"minutes {site.name}", self.place, delay_s=self.scheduler.random.random() * 60
+        )
+
+    def _minutes(self, site: Site) -> None:
+        while True:
+            site.functions["reconcile"].invoke({}, lambda ended: self._minute_ended(site, ended))
+            self.scheduler.sleep(MINUTE_S)
+
+    def _minute_ended(self, site: Site, ended: Ended) -> None:
+        if ended.crashed is not None or set(ended.answer.values()) != {"done"}:
+            self.note(f"{site.name}: minute {ended.crashed or ended.answer}")
+
+    # ------------------------------------------------------------------------------------------------- HTTP to a site
+
+    def _poster(self, site: Site) -> Callable[[str], bool]:
+        def post(body: str) -> bool:
+            ended = self._notify(site, body, POST_TIMEOUT_S)
+            return ended is not None and ended.crashed is None and ended.answer["statusCode"] == 200
+
+        return post
+
+    def _notify(self, site: Site, body: str, timeout_s: float) -> Ended | None:
+        headers = {
+            "Authorization": token_of(f"{site.name}-notification"),
+            "Content-Type": "application/vnd.docker.distribution.events.v1+json",
+        }
+        event = {"headers": headers, "body": body, "requestContext": {"requestId": "request"}}
+        return site.functions["notifications"].call(event, timeout_s)
+
+    def _session(self, _site: str) -> Any:
+        """What stands in place of requests.Session: the sites' own endpoints, and nothing else."""
+
+        def post(url: str, *, headers: dict[str, str], timeout: float, **more: Any) -> Any:
+            host = urlsplit(url).netloc.split(".")
+            site = self.sites[host[1]]
+            if host[0] == "notify":
+                ended = self._notify(site, more["data"].decode() if isinstance(more["data"], bytes) else more["data"], timeout)
+            else:
+                ended = None
+            if ended is None or ended.crashed is not None:
+                raise requests.ConnectionError(url)
+            return SimpleNamespace(status_code=ended.answer["statusCode"])
+
+        return SimpleNamespace(post=post, trust_env=False)
