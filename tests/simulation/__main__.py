@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import suppress
 
 from tests.simulation.run import run
 
@@ -18,12 +19,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int)
     arguments = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606
+        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": "layers/geosync:."})  # noqa: S606
     if arguments.seed is not None:
         outcome = run(arguments.seed, keep_story=True)
         print("\n".join(outcome.story))
         print(outcome.violation or "no violation", outcome.fingerprint)
         return
+    with suppress(OSError, AttributeError):
+        os.sched_setaffinity(0, {arguments.first % (os.cpu_count() or 1)})
     began = time.process_time()
     failed = 0
     for seed in range(arguments.first, arguments.first + arguments.seeds):

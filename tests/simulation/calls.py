@@ -10,6 +10,8 @@ from typing import TypeVar
 from tests.simulation.scheduler import Killed, Scheduler
 
 Result = TypeVar("Result")
+INSTANT = 0.85
+"""The share of calls that take no time, among those that come in dozens: a world has more seeds for it."""
 
 
 @dataclass(slots=True)
@@ -23,6 +25,11 @@ class Weather:
     slow: float = 0.0
     """The call takes up to `slowest_s`."""
     slowest_s: float = 2.0
+
+    @property
+    def is_calm(self) -> bool:
+        """No call fails or takes long."""
+        return not (self.refused or self.lost or self.slow)
 
     def calm(self) -> None:
         """End all faults."""
@@ -87,6 +94,11 @@ class Calls:
         if lot > 0.9:
             self._pass(weather)
         return result
+
+    def is_instant(self) -> bool:
+        """True for most of the calls that come in dozens: they take no time, and nobody runs between them."""
+        self._scheduler.check()
+        return self._random.random() < INSTANT
 
     def is_repeated(self, weather: Weather) -> bool:
         """True where a call whose answer was lost is sent a second time by the client itself."""

@@ -102,11 +102,12 @@ class Function:
 
         scheduler.spawn(watch, "lambda", _LAMBDA)
 
-    def call(self, event: Any, timeout_s: float) -> Ended | None:
-        """Invoke, and wait for the end; None: the caller gave up first."""
+    def call(self, event: Any, timeout_s: float, on_end: Callable[[Ended], None]) -> Ended | None:
+        """Invoke, and wait for the end; None: the caller gave up first. `on_end` is told either way."""
         over, ended = SimulatedThreads().event(), list[Ended]()
 
         def end(one: Ended) -> None:
+            on_end(one)
             ended.append(one)
             over.set()
 

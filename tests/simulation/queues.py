@@ -25,7 +25,7 @@ class Message:
 
     id: str
     body: str
-    sent_ms: int
+    sent_s: float
     attributes: Mapping[str, Any] = field(default_factory=dict)
     visible_at: float = 0.0
     received: int = 0
@@ -59,7 +59,7 @@ class Queue:
         self.messages[identifier] = Message(
             id=identifier,
             body=body,
-            sent_ms=EPOCH_MS + int(now_s * 1000),
+            sent_s=now_s,
             attributes=dict(attributes or {}),
             visible_at=now_s + self._random.random() * self.late_s,
         )
@@ -179,7 +179,7 @@ class SqsClient:
                 "ReceiptHandle": one.receipt,
                 "Body": one.body,
                 "MessageAttributes": one.attributes,
-                "Attributes": {"SentTimestamp": str(one.sent_ms)},
+                "Attributes": {"SentTimestamp": str(EPOCH_MS + int(one.sent_s * 1000))},
             }
             for one in found
         ]

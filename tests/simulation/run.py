@@ -9,11 +9,7 @@ from random import Random
 from tests.simulation import truth
 from tests.simulation.deeds import DEEDS
 from tests.simulation.story import REST_S, Story, rules_of
-from tests.simulation.world import World
-
-
-class Violation(AssertionError):
-    """Something is not as it must be."""
+from tests.simulation.world import Violation, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +56,7 @@ def tell(story: Story) -> None:
         if scheduler.now_s > until_s:
             raise Violation(f"no rest: {unrest}")
         scheduler.sleep(60.0)
+        story.judge()
 
 
 def _unrest(story: Story) -> list[str]:

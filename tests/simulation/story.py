@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.simulation.clients import Client
+from tests.simulation.invariants import look, violations
 from tests.simulation.site import Site
-from tests.simulation.world import Rules, World
+from tests.simulation.world import Rules, Violation, World
 
 Deed = Callable[["Story"], None]
 REPOSITORIES = ("group/app", "group/web", "team/db", "team/sub/tool", "solo")
@@ -43,7 +44,7 @@ class Story:
     @property
     def primary(self) -> Site:
         """The site that clients push to."""
-        return next(site for site in self.world.sites.values() if site.role == "primary")
+        return self.world.primary
 
     @property
     def secondaries(self) -> list[Site]:
@@ -80,6 +81,18 @@ class Story:
             scheduler.sleep(self.random.choice((0.05, 1.0, 10.0, 40.0)) * self.random.random())
             (deed,) = self.random.choices(deeds, weights)
             deed(self)
+            self.judge()
+
+    def judge(self) -> None:
+        """Ask each secondary what it says, and compare it with what is so. Raises Violation."""
+        world = self.world
+        if world.scheduler.failure is not None:
+            raise world.scheduler.failure
+        for site in self.secondaries:
+            view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
+            for text in violations(view):
+                world.note(f"!! {text}")
+                raise Violation(text)
 
     def end_faults(self) -> None:
         """Calm weather everywhere, from now on."""

@@ -13,15 +13,21 @@ import requests
 from tests.simulation.calls import Caller, Calls
 from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
+from tests.simulation.ledger import Ledger
 from tests.simulation.mapping import Bounds, Mapping
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
+from tests.simulation.removals import TagRules
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.site import Commons, Site, token_of
 
 MINUTE_S = 60.0
 POST_TIMEOUT_S = 0.5
 """A registry waits so long for its notification to be answered."""
+
+
+class Violation(AssertionError):
+    """Something is not as it must be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,7 @@ class World:
         self.commons.session = self._session
         self.wire = Wire(self.scheduler, self.scheduler.random, self.calls)
         self.sites: dict[str, Site] = {}
+        self.ledgers: dict[str, Ledger] = {}
 
     def note(self, text: str) -> None:
         """Tell a line of the story."""
@@ -60,7 +67,17 @@ class World:
             self._note(f"{self.scheduler.now_s:9.3f} {text}")
 
     def _fault(self, text: str) -> None:
-        self.scheduler.fail(AssertionError(f"a fault in the code: {text}"))
+        self.violated(f"a fault in the code: {text}")
+
+    def violated(self, text: str) -> None:
+        """End the world: something is not as it must be."""
+        self.note(f"!! {text}")
+        self.scheduler.fail(Violation(text))
+
+    @property
+    def primary(self) -> Site:
+        """The site that clients push to."""
+        return next(site for site in self.sites.values() if site.role == "primary")
 
     def run(self, story: Callable[[], None]) -> None:
         """Make the sites and let `story` happen. Raises what it raises."""
@@ -83,7 +100,15 @@ class World:
             site.notifier.post = self._poster(site)
             if site.role == "secondary":
                 site.parameters |= self.following(self.sites["alpha"])
+            self._watch(site)
             self._start(site)
+
+    def _watch(self, site: Site) -> None:
+        scheduler = self.scheduler
+        ledger = self.ledgers[site.name] = Ledger(site, lambda: scheduler.now_s, self.violated)
+        ledger.watch()
+        rules = TagRules(site, lambda: self.primary, lambda: scheduler.now_s, self.violated)
+        site.server.storage.on_move.append(rules.judge)
 
     def _parameters(self) -> dict[str, str]:
         rules = self.rules
@@ -138,7 +163,11 @@ class World:
             "Content-Type": "application/vnd.docker.distribution.events.v1+json",
         }
         event = {"headers": headers, "body": body, "requestContext": {"requestId": "request"}}
-        return site.functions["notifications"].call(event, timeout_s)
+        return site.functions["notifications"].call(event, timeout_s, lambda ended: self._notified(site, body, ended))
+
+    def _notified(self, site: Site, body: str, ended: Ended) -> None:
+        if ended.crashed is None and ended.answer["statusCode"] == 200 and site.role == "primary":
+            self.ledgers[site.name].take(body)
 
     def _session(self, _site: str) -> Any:
         """What stands in place of requests.Session: the sites' own endpoints, and nothing else."""
@@ -147,7 +176,7 @@ class World:
             host = urlsplit(url).netloc.split(".")
             site = self.sites[host[1]]
             if host[0] == "notify":
-                ended = self._notify(site, more["data"].decode() if isinstance(more["data"], bytes) else more["data"], timeout)
+                ended = self._notify(site, _text(more["data"]), timeout)
             else:
                 ended = None
             if ended is None or ended.crashed is not None:
@@ -155,3 +184,7 @@ class World:
             return SimpleNamespace(status_code=ended.answer["statusCode"])
 
         return SimpleNamespace(post=post, trust_env=False)
+
+
+def _text(body: bytes | str) -> str:
+    return body.decode() if isinstance(body, bytes) else body

@@ -45,12 +45,13 @@ class Asked:
 class _Upload:
     repository: str
     content: bytearray = field(default_factory=bytearray)
-    began_s: float = 0.0
+    there: frozenset[str] = frozenset()
+    """The blobs that the repository had when it began."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """A blob arrived whole by an upload that began then; `was_there`: the repository had it already at that moment."""
+    """A blob arrived whole by an upload; `was_there`: the repository had it already when the upload began."""
 
     repository: str
     digest: str
@@ -100,9 +101,6 @@ class Server:
         if kind == "blobs":
             return self._blob(asked)
         return self._referrers(asked)
-
-    def crash(self) -> None:
-        """Forget what is in memory: uploads under way are on the disk, and stay."""
 
     def _listed(self) -> list[str]:
         return [name for name, one in self.storage.repositories.items() if one.manifests or one.blobs or one.tags]
@@ -233,7 +231,7 @@ class Server:
             self.storage.repository(asked.name).blobs.add(mount)
             return Answer(201, [("Docker-Content-Digest", mount)])
         identifier = f"upload-{next(self._numbers)}"
-        self._uploads[identifier] = _Upload(asked.name, began_s=self._scheduler.now_s)
+        self._uploads[identifier] = _Upload(asked.name, there=frozenset(self.storage.repository(asked.name).blobs))
         return self._upload_answer(202, asked.name, identifier, self._uploads[identifier])
 
     def _close_upload(self, asked: Asked, upload: _Upload) -> Answer:
@@ -242,7 +240,7 @@ class Server:
         del self._uploads[asked.reference]
         if digest_of(content) != digest:
             return _error(400, "DIGEST_INVALID")
-        uploaded = Uploaded(asked.name, digest, self._has_blob(asked.name, digest))
+        uploaded = Uploaded(asked.name, digest, digest in upload.there and self._has_blob(asked.name, digest))
         self.storage.put_blob(asked.name, content)
         for listener in self.on_upload:
             listener(uploaded)

@@ -97,7 +97,8 @@ class Wire:
         parts: list[bytes] = []
         while data := body.read(BLOCK):
             parts.append(data)
-            self._scheduler.sleep(min(len(data) / BYTES_PER_S, max(seconds, 0.0)))
+            if len(data) > 100:
+                self._scheduler.sleep(min(len(data) / BYTES_PER_S, max(seconds, 0.0)))
         return b"".join(parts)
 
     def _fail(
@@ -139,7 +140,8 @@ class Wire:
 
     def pass_on(self, faults: Faults, size: int) -> None:
         """Have some bytes of a body come in; raises Broken where the connection breaks."""
-        self._scheduler.sleep(size / BYTES_PER_S)
+        if size > 100 or faults.cut:
+            self._scheduler.sleep(size / BYTES_PER_S)
         if self._random.random() < faults.cut / 4:
             raise Broken("the connection was closed in the middle of the body", sent=True)
 
