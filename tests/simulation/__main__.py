@@ -1,4 +1,4 @@
-"""`python -m tests.simulation SEEDS [--from N] [--jobs J]`: run seeds; `--seed N`: replay one, and print its story."""
+"""`make simulate`: runs seeds, several side by side, or replays one of them and prints its story."""
 
 from __future__ import annotations
 
@@ -6,36 +6,110 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
 
-from tests.simulation.run import run
+from tests.simulation.breaking import BROKEN, broken
+from tests.simulation.run import Outcome, run
+
+ROOT = Path(__file__).parents[2]
+CHUNK = 20
+"""Seeds that a process takes at a time."""
 
 
-def main() -> None:
-    """Run what the arguments ask for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation")
-    parser.add_argument("--seeds", type=int, default=100)
-    parser.add_argument("--from", type=int, default=0, dest="first")
-    parser.add_argument("--seed", type=int)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the arguments ask for."""
+
+    seeds: tuple[int, ...]
+    jobs: int
+    broken: str | None
+    stop: bool
+
+
+def main() -> int:
+    """Run what the arguments ask for. Exit code 1: a violation was found."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="so many seeds")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="beginning with this one")
+    parser.add_argument("--seed", type=int, action="append", help="this seed; if it is the only one, tell its story")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
+    parser.add_argument("--break", choices=sorted(BROKEN), dest="broken", help="without this rule of Geosync's")
+    parser.add_argument("--stop", action="store_true", help="end with the first violation")
     arguments = parser.parse_args()
-    if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": "layers/geosync:."})  # noqa: S606
-    if arguments.seed is not None:
-        outcome = run(arguments.seed, keep_story=True)
-        print("\n".join(outcome.story))
-        print(outcome.violation or "no violation", outcome.fingerprint)
-        return
-    with suppress(OSError, AttributeError):
-        os.sched_setaffinity(0, {arguments.first % (os.cpu_count() or 1)})
-    began = time.process_time()
-    failed = 0
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        outcome = run(seed)
-        if outcome.violation:
+    if arguments.seed is not None and len(arguments.seed) == 1:
+        return _tell(arguments.seed[0], arguments.broken)
+    seeds = arguments.seed or range(arguments.first, arguments.first + arguments.seeds)
+    return _run(Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop))
+
+
+def _tell(seed: int, rule: str | None) -> int:
+    with broken(rule):
+        outcome = run(seed, keep_story=True)
+    print("\n".join(outcome.story))
+    print(f"seed {seed}: {outcome.violation or 'nothing false'} (fingerprint {outcome.fingerprint})")
+    return int(outcome.violation is not None)
+
+
+def _run(wanted: Wanted) -> int:
+    began = time.monotonic()
+    done = failed = 0
+    simulated_s = cpu_s = 0.0
+    for outcome in _outcomes(wanted):
+        done += 1
+        simulated_s += outcome.simulated_s
+        cpu_s += outcome.cpu_s
+        if outcome.violation is not None:
             failed += 1
-            print(f"seed {seed}: {outcome.violation[:600]}", flush=True)
-    print(f"{arguments.seeds} seeds, {failed} failed, {(time.process_time() - began) / arguments.seeds:.3f} s each")
+            print(f"seed {outcome.seed}: {outcome.violation[:1000]}", flush=True)
+            if wanted.stop:
+                break
+        if done % 1000 == 0:
+            print(f"… {done} of {len(wanted.seeds)} seeds, {failed} failed", flush=True)
+    hours = simulated_s / 3600
+    print(
+        f"{done} seeds, {failed} failed; {hours:.1f} hours of three sites in {time.monotonic() - began:.0f} s, "
+        f"{1000 * cpu_s / max(done, 1):.0f} ms of CPU a seed"
+    )
+    return int(failed > 0)
+
+
+def _outcomes(wanted: Wanted) -> Iterator[Outcome]:
+    chunks = [(wanted.seeds[at : at + CHUNK], wanted.broken) for at in range(0, len(wanted.seeds), CHUNK)]
+    if wanted.jobs == 1:
+        for chunk in chunks:
+            yield from _run_chunk(chunk)
+        return
+    with get_context("spawn").Pool(wanted.jobs, _pin, maxtasksperchild=50) as pool:
+        for outcomes in pool.imap_unordered(_run_chunk, chunks):
+            yield from outcomes
+
+
+def _pin() -> None:
+    """Keep the process on one core: its threads run one at a time, and the baton is passed faster there."""
+    with suppress(AttributeError, OSError):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
+
+
+def _run_chunk(chunk: tuple[tuple[int, ...], str | None]) -> list[Outcome]:
+    seeds, rule = chunk
+    with broken(rule):
+        return [run(seed) for seed in seeds]
+
+
+def _with_fixed_hashes() -> None:
+    """Begin anew where the order of sets is another one each time: a seed must replay to the byte."""
+    if os.environ.get("PYTHONHASHSEED") == "0":
+        return
+    path = f"{ROOT / 'layers/geosync'}:{ROOT}"
+    environ = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path}
+    os.execve(sys.executable, [sys.executable, "-m", "tests.simulation", *sys.argv[1:]], environ)  # noqa: S606
 
 
 if __name__ == "__main__":
-    main()
+    _with_fixed_hashes()
+    sys.exit(main())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from random import Random
 
 from tests.simulation import truth
 from tests.simulation.deeds import DEEDS
+from tests.simulation.deeds.operators import put_right
 from tests.simulation.story import REST_S, Story, rules_of
 from tests.simulation.world import Violation, World
 
@@ -21,6 +23,7 @@ class Outcome:
     fingerprint: str
     steps: int
     simulated_s: float
+    cpu_s: float
     story: tuple[str, ...]
 
 
@@ -34,6 +37,7 @@ def run(seed: int, *, keep_story: bool = False) -> Outcome:
         if keep_story:
             lines.append(line)
 
+    began = time.process_time()
     world = World(seed, rules_of(seed), note=note)
     story = Story(world, DEEDS)
     violation = None
@@ -42,7 +46,13 @@ def run(seed: int, *, keep_story: bool = False) -> Outcome:
     except AssertionError as error:
         violation = f"{type(error).__name__}: {error}"
     return Outcome(
-        seed, violation, trace.hexdigest()[:16], world.scheduler.steps, world.scheduler.now_s, tuple(lines)
+        seed=seed,
+        violation=violation,
+        fingerprint=trace.hexdigest()[:16],
+        steps=world.scheduler.steps,
+        simulated_s=world.scheduler.now_s,
+        cpu_s=time.process_time() - began,
+        story=tuple(lines),
     )
 
 
@@ -55,6 +65,7 @@ def tell(story: Story) -> None:
     while unrest := _unrest(story):
         if scheduler.now_s > until_s:
             raise Violation(f"no rest: {unrest}")
+        put_right(story)
         scheduler.sleep(60.0)
         story.judge()
 

@@ -40,6 +40,7 @@ class Rules:
     deletion_delay_s: int = 0
     breaker_share: int = 50
     breaker_tags: int = 100
+    breaker_s: int = 120
 
 
 class World:
@@ -118,6 +119,7 @@ class World:
             "DELETES": rules.deletes,
             "DELETION_DELAY": str(rules.deletion_delay_s),
             "BREAKER_SHARE": str(rules.breaker_share),
+            "BREAKER_SECONDS": str(rules.breaker_s),
             "BREAKER_TAGS": str(rules.breaker_tags),
         }
 
