@@ -158,8 +158,8 @@ def numbers(view: View) -> Iterator[str]:
 
 
 def synced(view: View) -> Iterator[str]:
-    """What a site saw equal is there: of each repository in which nothing is owed, every tag that was seen."""
-    here = view.site.server.storage
+    """What a site saw equal is there: of each repository in which nothing is owed, every tag that the primary has."""
+    here, primary = view.site.server.storage, view.primary.server.storage
     for repository, items in view.site.table.partitions.items():
         row = items.get("row")
         if row is None or row.get("state") != "2" or any(name.startswith("owed#") for name in items):
@@ -168,6 +168,8 @@ def synced(view: View) -> Iterator[str]:
             if not name.startswith("tag#") or item.get("missing_since") is not None:
                 continue
             tag, digest = name.removeprefix("tag#"), item["digest"]
+            if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
+                continue  # it was deleted, and nobody has announced that
             seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
             if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s):
                 continue
