@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
+import click
 from tests.simulation.clock import SimulatedClock
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire, WireTransport
@@ -49,6 +50,7 @@ def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorde
             patch.object(secrets, "token_hex", lambda size: names.randbytes(size).hex()),
             patch.object(oci_requests, "Transport", WireTransport),
             patch.object(sync_registry, "DynamoStore", lambda client, _table, **_: client.store()),
+            patch.object(click, "echo", lambda text="", **_: recorder.note(f"says: {text}")),
             patch.object(observability, "logger", lambda: None),
             patch.object(observability.Metrics, "gauge", gauge),
         ):

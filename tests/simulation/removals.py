@@ -19,7 +19,8 @@ class TagRules:
     """Judges the moves of the tags of one site's registry."""
 
     site: Site
-    primary: Callable[[], Site]
+    primaries: Callable[[], list[Site]]
+    """The site that it follows; all others while the primary changes."""
     now_s: Callable[[], float]
     violated: Callable[[str], None]
 
@@ -41,19 +42,25 @@ class TagRules:
 
     def _ever(self, move: TagMove) -> set[str | None]:
         """What the tag ever was at any other site."""
-        moves = self.primary().server.storage.moves
-        return {one.digest for one in moves if (one.repository, one.tag) == (move.repository, move.tag)}
+        return {
+            one.digest
+            for primary in self.primaries()
+            for one in primary.server.storage.moves
+            if (one.repository, one.tag) == (move.repository, move.tag)
+        }
 
     def _values_at_primary(self, move: TagMove) -> set[str | None]:
         """What the tag was at the primary lately."""
-        value: str | None = None
         found: set[str | None] = set()
-        for one in self.primary().server.storage.moves:
-            if (one.repository, one.tag) == (move.repository, move.tag):
-                if one.at_s > self.now_s() - RACE_S:
-                    found.add(value)
-                value = one.digest
-        return found | {value}
+        for primary in self.primaries():
+            value: str | None = None
+            for one in primary.server.storage.moves:
+                if (one.repository, one.tag) == (move.repository, move.tag):
+                    if one.at_s > self.now_s() - RACE_S:
+                        found.add(value)
+                    value = one.digest
+            found.add(value)
+        return found
 
     def _is_ours(self, move: TagMove) -> bool:
         """Geosync put the tag, or saw it equal."""

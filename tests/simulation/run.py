@@ -71,8 +71,12 @@ def tell(story: Story) -> None:
 
 
 def _unrest(story: Story) -> list[str]:
+    if story.world.is_failing_over:
+        return ["the failover goes on"]
     found = []
     for site in story.secondaries:
-        found += [f"{site.name}: {one}" for one in truth.differences(story.primary.server.storage, site.server.storage)]
+        primary, secondary = story.primary.server.storage, site.server.storage
+        found += [f"{site.name}: {one}" for one in truth.differences(primary, secondary)]
+        found += [f"{site.name}: {one}" for one in truth.extras(primary, secondary, story.world.followed_s[site.name])]
         found += [f"{site.name}: owed {one}" for one in truth.owed(site)]
     return found

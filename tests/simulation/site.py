@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 from tests.simulation.calls import Caller, Calls, Weather
 from tests.simulation.event_log import DynamoClient, Log
-from tests.simulation.functions import Function
+from tests.simulation.functions import TIMEOUTS_S, Function
 from tests.simulation.queues import Queue, SqsClient
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.notifier import Notifier
@@ -63,12 +63,25 @@ class Site:
         self.server = Server(f"{name}.invalid", self.registry_place, scheduler, random)
         self.notifier = Notifier(self.server, scheduler, random)
         self._commons = commons
-        self.functions = {
-            kind: Function(
-                kind, name, scheduler, random, self.environ, self._parts, offset_ms=lambda: self.skew_ms
-            )
-            for kind in ("notifications", "log_cursor", "sync", "reconcile", "admin")
-        }
+        self._deployed: dict[str, dict[str, str]] = {}
+        self.functions = {kind: self._function(kind) for kind in TIMEOUTS_S}
+
+    def _function(self, kind: str) -> Function:
+        commons = self._commons
+        return Function(
+            kind,
+            self.name,
+            commons.scheduler,
+            commons.random,
+            lambda: self._deployed[kind],
+            self._parts,
+            offset_ms=lambda: self.skew_ms,
+        )
+
+    def deploy(self, kind: str) -> None:
+        """Give a function the environment that follows from the parameters now; warm ones are not kept."""
+        self._deployed[kind] = self.environ()
+        self.functions[kind].forget()
 
     @property
     def role(self) -> str:

@@ -48,8 +48,8 @@ class Story:
 
     @property
     def secondaries(self) -> list[Site]:
-        """The other sites."""
-        return [site for site in self.world.sites.values() if site.role == "secondary"]
+        """The sites that follow the primary."""
+        return [site for site in self.world.sites.values() if self.world.follows(site, self.primary)]
 
     def site(self) -> Site:
         """Any site."""
@@ -57,7 +57,7 @@ class Story:
 
     def secondary(self) -> Site:
         """Any secondary."""
-        return self.random.choice(self.secondaries)
+        return self.random.choice([site for site in self.world.sites.values() if site is not self.primary])
 
     def client(self) -> Client:
         """A client of the primary's registry."""

@@ -16,8 +16,15 @@ def differences(primary: Storage, secondary: Storage) -> list[str]:
             found.append(f"{repository}:{tag} is {there.get((repository, tag))} instead of {digest}")
         elif primary.is_complete(repository, digest) and not secondary.is_complete(repository, digest):
             found.append(f"{repository}:{tag} is not complete")
-    found += [f"{repository}:{tag} is not at the primary" for repository, tag in there if (repository, tag) not in here]
     return found
+
+
+def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
+    """The tags that Geosync put at the secondary after a moment, and that the primary has not."""
+    here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
+    there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
+    put = {(one.repository, one.tag) for one in secondary.moves if one.at_s > since_s and one.why.startswith("sync@")}
+    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & put)]
 
 
 def owed(site: Site) -> list[str]:

@@ -20,6 +20,7 @@ from tests.simulation.registry.wire import Wire
 from tests.simulation.removals import TagRules
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.site import Commons, Site, token_of
+from tests.simulation.stacks import Stack
 
 MINUTE_S = 60.0
 POST_TIMEOUT_S = 0.5
@@ -61,6 +62,11 @@ class World:
         self.wire = Wire(self.scheduler, self.scheduler.random, self.calls)
         self.sites: dict[str, Site] = {}
         self.ledgers: dict[str, Ledger] = {}
+        self.stacks: dict[str, Stack] = {}
+        self.is_failing_over = False
+        self.followed_s: dict[str, float] = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0}
+        """When each site's role was changed last."""
+        self._leader = "alpha"
 
     def note(self, text: str) -> None:
         """Tell a line of the story."""
@@ -77,8 +83,23 @@ class World:
 
     @property
     def primary(self) -> Site:
-        """The site that clients push to."""
-        return next(site for site in self.sites.values() if site.role == "primary")
+        """The site that clients push to: the one whose promotion was completed last."""
+        return self.sites[self._leader]
+
+    def _primaries_of(self, site: Site) -> list[Site]:
+        if self.is_failing_over:
+            return [other for other in self.sites.values() if other is not site]
+        return [self.primary]
+
+    def follows(self, site: Site, primary: Site) -> bool:
+        """A site is a secondary of `primary`, and its stack is not just being changed."""
+        is_quiet = not self.stacks[site.name].state.endswith("_IN_PROGRESS")
+        return is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+
+    def _updated(self, site: Site) -> None:
+        self.followed_s[site.name] = self.scheduler.now_s
+        if site.role == "primary":
+            self._leader = site.name
 
     def run(self, story: Callable[[], None]) -> None:
         """Make the sites and let `story` happen. Raises what it raises."""
@@ -101,14 +122,20 @@ class World:
             site.notifier.post = self._poster(site)
             if site.role == "secondary":
                 site.parameters |= self.following(self.sites["alpha"])
+            self.stacks[site.name] = self._stack(site)
+            for kind in site.functions:
+                site.deploy(kind)
             self._watch(site)
             self._start(site)
+
+    def _stack(self, site: Site) -> Stack:
+        return Stack(site, self.scheduler, self.scheduler.random, lambda: self._updated(site))
 
     def _watch(self, site: Site) -> None:
         scheduler = self.scheduler
         ledger = self.ledgers[site.name] = Ledger(site, lambda: scheduler.now_s, self.violated)
         ledger.watch()
-        rules = TagRules(site, lambda: self.primary, lambda: scheduler.now_s, self.violated)
+        rules = TagRules(site, lambda: self._primaries_of(site), lambda: scheduler.now_s, self.violated)
         site.server.storage.on_move.append(rules.judge)
 
     def _parameters(self) -> dict[str, str]:
