@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from tests.simulation.breaking import BROKEN, broken
+from tests.simulation.breaking import RULES, broken
 from tests.simulation.run import Outcome, run
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,7 @@ def main() -> int:
     parser.add_argument("--from", type=int, default=0, dest="first", help="beginning with this one")
     parser.add_argument("--seed", type=int, action="append", help="this seed; if it is the only one, tell its story")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
-    parser.add_argument("--break", choices=sorted(BROKEN), dest="broken", help="without this rule of Geosync's")
+    parser.add_argument("--break", choices=sorted(RULES), dest="broken", help="without this rule of Geosync's")
     parser.add_argument("--stop", action="store_true", help="end with the first violation")
     arguments = parser.parse_args()
     if arguments.seed is not None and len(arguments.seed) == 1:

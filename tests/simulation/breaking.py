@@ -4,13 +4,160 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
-BROKEN: dict[str, Callable[[], None]] = {}
+from boto3.dynamodb.conditions import Attr
+
+from geosync.intake import marking
+from geosync.oci.requests import Call
+from geosync.oci.scopes import push
+from geosync.oci.upload_verbs import UploadVerbs
+from geosync.operating.owed_references import OwedReference
+from geosync.recovery import point
+from geosync.sync_registry import decisions
+from geosync.sync_registry.items import Owed
+from geosync.sync_registry.site import counters
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.transitions import discharge
+from geosync.syncing.attempt import Attempt
+from geosync.syncing.reference import ReferenceSync
+
+ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
+
+Patch = Callable[[], Any]
+"""Makes what takes the rule out for as long as it is entered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule in words, what takes it out, and what the simulation then finds within `seeds` seeds."""
+
+    says: str
+    without: Patch
+    finds: str
+    """A regular expression."""
+    seeds: int
+
+
+def _instead(where: object, name: str, replacement: object) -> Patch:
+    return lambda: patch.object(where, name, replacement)
+
+
+def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
+    return max((sent_at for sent_at, _ in heartbeats), default=None)
+
+
+def _without_mark(_self: object, event: Any, _glance: object) -> tuple[str, ...]:
+    return (event.repository,)
+
+
+def _always(*_: object, **__: object) -> bool:
+    return True
+
+
+def _is_untried(one: OwedReference) -> bool:
+    return one.reference != "*" and not one.only_deleted and not one.is_here and one.failure is None
+
+
+def _believe(sync: ReferenceSync, attempt: Attempt) -> None:
+    attempt.secondary = decisions.Look(attempt.primary.digest, sync._context.clock.now_ms())
+
+
+def _begin_without_mount(verbs: UploadVerbs, repository: str, _mount: str | None, _source: str) -> Call:
+    return Call(method="POST", target=f"/v2/{repository}/blobs/uploads/", access=(push(repository),), repeatable=True)
+
+
+def _remove_at_once(owed: Owed, _primary: object, secondary: object, *_: object, **__: object) -> decisions.Step:
+    if owed.reference.kind == "tag" and secondary is None:
+        return decisions.Remove()
+    return decisions.Discharge(None)
+
+
+def _count_twice(number: int) -> Update:
+    return Update(key=_rows_added(1).key, add={name: 2 * number for name in _rows_added(1).add})
+
+
+_rows_added = counters.rows_added
+
+
+RULES: dict[str, Rule] = {
+    "accounted": Rule(
+        says="a heartbeat counts once the queue was seen empty a minute after it",
+        without=_instead(point, "accounted", _every_heartbeat_counts),
+        finds="recovery_point",
+        seeds=100,
+    ),
+    "mark": Rule(
+        says="an event is marked before its message is deleted",
+        without=_instead(marking.Marking, "mark", _without_mark),
+        finds="message lost",
+        seeds=10,
+    ),
+    "named": Rule(
+        says="what failed is named among what would be lost",
+        without=_instead(OwedReference, "is_a_push_to_come", property(_is_untried)),
+        finds="would_be_lost",
+        seeds=100,
+    ),
+    "marked again": Rule(
+        says="what was marked again meanwhile stays owed",
+        without=_instead(discharge, "is_unmarked", lambda _: ALWAYS),
+        finds="would_be_lost|synced|recovery_point|no rest",
+        seeds=100,
+    ),
+    "settle": Rule(
+        says="a look at the primary proves nothing before the settle time",
+        without=_instead(decisions, "proves_primary", _always),
+        finds="was removed, and the primary has it|would_be_lost|synced|recovery_point|no rest",
+        seeds=100,
+    ),
+    "suspect": Rule(
+        says="a look at the secondary proves nothing while a late write may land",
+        without=_instead(decisions, "proves_secondary", _always),
+        finds="synced|would_be_lost|recovery_point|no rest",
+        seeds=300,
+    ),
+    "look": Rule(
+        says="synced means seen: the secondary is looked at before a discharge",
+        without=_instead(ReferenceSync, "_look_at_secondary", _believe),
+        finds="synced|would_be_lost|recovery_point|no rest",
+        seeds=100,
+    ),
+    "mount": Rule(
+        says="a blob that is there is not uploaded",
+        without=_instead(UploadVerbs, "_begin", _begin_without_mount),
+        finds="uploaded twice",
+        seeds=30,
+    ),
+    "absent": Rule(
+        says="a tag is removed only where the primary has it not",
+        without=_instead(decisions, "_step_when_absent", _remove_at_once),
+        finds="was removed, and the primary has it",
+        seeds=100,
+    ),
+    "rows": Rule(
+        says="the number of repositories changes with the rows",
+        without=_instead(counters, "rows_added", _count_twice),
+        finds="numbers",
+        seeds=10,
+    ),
+    "sweep": Rule(
+        says="what is due and held by nobody is woken",
+        without=_instead(SyncRegistry, "due_repositories", lambda *_: []),
+        finds="no rest",
+        seeds=30,
+    ),
+}
 
 
 @contextmanager
 def broken(rule: str | None) -> Iterator[None]:
     """Run without a rule; None: with all of them."""
-    if rule is not None:
-        BROKEN[rule]()
-    yield
+    if rule is None:
+        yield
+        return
+    with RULES[rule].without():
+        yield

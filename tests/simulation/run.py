@@ -59,7 +59,8 @@ def run(seed: int, *, keep_story: bool = False) -> Outcome:
 def tell(story: Story) -> None:
     """The story of every seed: some minutes with faults, then rest."""
     scheduler = story.world.scheduler
-    story.go(Random(f"length {story.world.seed}").choice((2, 5, 10)))
+    (minutes,) = Random(f"length {story.world.seed}").choices((1, 2, 5, 12), (60, 25, 10, 5))
+    story.go(minutes)
     story.end_faults()
     until_s = scheduler.now_s + REST_S
     while unrest := _unrest(story):
