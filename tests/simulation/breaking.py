@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
@@ -15,9 +15,10 @@ from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
 from geosync.operating.owed_references import OwedReference
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.recovery import point
 from geosync.sync_registry import decisions
-from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -46,6 +47,17 @@ def _instead(where: object, name: str, replacement: object) -> Patch:
     return lambda: patch.object(where, name, replacement)
 
 
+def _with_all(*patches: Patch) -> Patch:
+    @contextmanager
+    def all_of_them() -> Iterator[None]:
+        with ExitStack() as stack:
+            for one in patches:
+                stack.enter_context(one())
+            yield
+
+    return all_of_them
+
+
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
 
@@ -70,17 +82,17 @@ def _begin_without_mount(verbs: UploadVerbs, repository: str, _mount: str | None
     return Call(method="POST", target=f"/v2/{repository}/blobs/uploads/", access=(push(repository),), repeatable=True)
 
 
-def _remove_at_once(owed: Owed, _primary: object, secondary: object, *_: object, **__: object) -> decisions.Step:
-    if owed.reference.kind == "tag" and secondary is None:
-        return decisions.Remove()
-    return decisions.Discharge(None)
+def _remove_and_write(sync: ReferenceSync, attempt: Attempt) -> None:
+    if attempt.owed.reference.kind == "tag":
+        sync._remove(attempt)
+    _write(sync, attempt)
 
 
 def _count_twice(number: int) -> Update:
     return Update(key=_rows_added(1).key, add={name: 2 * number for name in _rows_added(1).add})
 
 
-_rows_added = counters.rows_added
+_rows_added, _write = counters.rows_added, ReferenceSync._write
 
 
 RULES: dict[str, Rule] = {
@@ -126,16 +138,25 @@ RULES: dict[str, Rule] = {
         finds="synced|would_be_lost|recovery_point|no rest",
         seeds=100,
     ),
-    "mount": Rule(
+    "there": Rule(
         says="a blob that is there is not uploaded",
-        without=_instead(UploadVerbs, "_begin", _begin_without_mount),
+        without=_with_all(
+            _instead(UploadVerbs, "_begin", _begin_without_mount),
+            _instead(KnownCapabilities, "__call__", lambda *_: Capabilities(checks_blobs=False)),
+        ),
         finds="uploaded twice",
-        seeds=30,
+        seeds=10,
     ),
-    "absent": Rule(
-        says="a tag is removed only where the primary has it not",
-        without=_instead(decisions, "_step_when_absent", _remove_at_once),
-        finds="was removed, and the primary has it",
+    "overwrite": Rule(
+        says="a tag that moves is overwritten, and never removed before",
+        without=_instead(ReferenceSync, "_write", _remove_and_write),
+        finds="was removed, and",
+        seeds=20,
+    ),
+    "ours": Rule(
+        says="a tag that Geosync did not put there stays",
+        without=_instead(decisions, "is_ours", _always),
+        finds="was removed, and is not Geosync's",
         seeds=100,
     ),
     "rows": Rule(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.clients import make_image
+from tests.simulation.clients import Client, make_image
 from tests.simulation.story import REPOSITORIES, TAGS, Deed, Story
 
 
@@ -54,4 +54,18 @@ def delete_manifest(story: Story) -> None:
         story.client().delete(repository, digest)
 
 
-DEEDS: list[tuple[float, Deed]] = [(8, push), (2, push_many), (2, retag), (1, delete_tag), (0.5, delete_manifest)]
+def stranger(story: Story) -> None:
+    """Somebody pushes to a secondary's own registry a tag that it has not, and the primary has that tag for a moment."""
+    random = story.random
+    site = story.secondary()
+    repository, tag = random.choice(REPOSITORIES), random.choice((*TAGS, "local"))
+    found = site.server.storage.repositories.get(repository)
+    if story.world.is_failing_over or (found is not None and tag in found.tags):
+        return
+    story.tell(f"a stranger pushes {repository}:{tag} to {site.name}")
+    Client(site.server, story.world.scheduler, random).push(repository, tag, [make_image(random, story.shared)])
+    if random.random() < 0.5 and story.client().push(repository, tag, [make_image(random, story.shared)]):
+        story.client().delete(repository, tag)
+
+
+DEEDS: list[tuple[float, Deed]] = [(8, push), (2, push_many), (2, retag), (1, delete_tag), (0.5, delete_manifest), (0.4, stranger)]

@@ -39,7 +39,13 @@ def pause(story: Story) -> None:
     """Pause a secondary, and let it go on after a while."""
     site = story.secondary()
     act(story, f"{site.name}: pause", lambda: sync_registry(site).pause("a reason"))
-    story.later(story.random.random() * 120, lambda: act(story, f"{site.name}: resume", sync_registry(site).resume))
+    story.later(story.random.random() * 120, lambda: resume(story, site))
+
+
+def resume(story: Story, site: Site) -> None:
+    """End a pause; not that of a promotion, which a resume would end as well."""
+    if not story.world.is_failing_over:
+        act(story, f"{site.name}: resume", sync_registry(site).resume)
 
 
 def resync(story: Story) -> None:
@@ -108,7 +114,7 @@ def put_right(story: Story) -> None:
     """What operators do once the faults are over: nothing stays paused, suspended, parked or in the DLQ."""
     for site in story.secondaries:
         if "pause" in site.table.partitions.get("#site", {}):
-            act(story, f"{site.name}: resume", sync_registry(site).resume)
+            resume(story, site)
         if "suspended_at" in site.table.partitions.get("#site", {}).get("deletes", {}):
             resume_deletes_at(story, site)
         if site.queues["dlq"].messages:
