@@ -29,6 +29,10 @@ class Topic:
         """Deliver to this queue from now on."""
         self._queues[queue.arn] = queue
 
+    def delivers_to(self, queue: Queue) -> bool:
+        """The queue is subscribed."""
+        return queue.arn in self._queues
+
     def publish(self, body: str) -> None:
         """Send a message to every queue that is subscribed now."""
         for queue in self._queues.values():
