@@ -118,9 +118,7 @@ class Calls:
         if lot < 1 / 3:
             effect()
         elif lot < 2 / 3:
-            self._scheduler.spawn(
-                lambda: _quietly(effect), "late", self.beyond, delay_s=self._random.random() * late_s
-            )
+            self._scheduler.spawn(lambda: _quietly(effect), "late", self.beyond, delay_s=self._random.random() * late_s)
         self._scheduler.kill(place)
         place.on_kill()
         raise Killed

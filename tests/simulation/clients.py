@@ -99,9 +99,7 @@ class Client:
         return self._ask("PUT", f"{location}?digest={digest}", {}, blob).status == 201
 
     def _put(self, repository: str, reference: str, content: bytes, media_type: str) -> bool:
-        answer = self._ask(
-            "PUT", f"/v2/{repository}/manifests/{reference}", {"Content-Type": media_type}, content
-        )
+        answer = self._ask("PUT", f"/v2/{repository}/manifests/{reference}", {"Content-Type": media_type}, content)
         self._scheduler.sleep(answer.after_s)
         return answer.status == 201
 

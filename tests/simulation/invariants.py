@@ -28,6 +28,8 @@ class View:
     events: Ledger
     """The primary's."""
     status: Status
+    clocks_ms: int = 0
+    """What recovery points may be wrong by, as clocks differ."""
 
     @property
     def recovery_point_ms(self) -> int | None:
@@ -68,14 +70,12 @@ def recovery_point(view: View) -> Iterator[str]:
     said = view.recovery_point_ms
     if said is None:
         return
-    clocks_ms = max(view.site.skew_ms - view.primary.skew_ms, 0)
     for tag, moves in _moves_by_tag(view.primary).items():
-        before = [at for at, move in enumerate(moves) if view.at_primary_ms(move.at_s) + clocks_ms < said]
+        before = [at for at, move in enumerate(moves) if view.at_primary_ms(move.at_s) + view.clocks_ms < said]
         if not before:
             continue
-        needed = moves[before[-1]]
-        later = moves[before[-1] :]
-        if needed.digest is None or any(move.digest is None for move in later) or _is_excused(view, needed, said):
+        needed, later = moves[before[-1]], moves[before[-1] :]
+        if any(move.why != "client" or move.digest is None for move in later) or _is_excused(view, needed, said):
             continue
         here = view.site.server.storage.repositories.get(tag[0])
         digest = here.tags.get(tag[1]) if here is not None else None
@@ -89,14 +89,17 @@ def recovery_point(view: View) -> Iterator[str]:
 
 def _is_excused(view: View, move: TagMove, said: int) -> bool:
     """What the product documents: a notification that nobody has sent yet, content that went away afterwards."""
-    if any(lost_s >= move.at_s and not _was_compared_since(view, lost_s) for lost_s in view.site.server.storage.lost_at_s):
+    if any(
+        lost_s >= move.at_s and not _was_compared_since(view, lost_s) for lost_s in view.site.server.storage.lost_at_s
+    ):
         return True
     if _was_compared_since(view, move.at_s):
         return False
     taken = [
         (one.at_s, identifier)
         for identifier, one in view.events.taken.items()
-        if one.reference == (move.repository, move.tag) and one.event["target"].get("digest") == move.digest
+        if one.reference == (move.repository, move.tag)
+        and one.event["target"].get("digest") == move.digest
         and one.at_s > move.at_s - 60
     ]
     if not taken:
@@ -129,6 +132,8 @@ def would_be_lost(view: View) -> Iterator[str]:
         if (repository, tag) in named or (found is not None and found.tags.get(tag) == digest):
             continue
         last = next(move for move in reversed(storage.moves) if (move.repository, move.tag) == (repository, tag))
+        if last.why != "client":
+            continue
         events = [
             one.event["id"]
             for one in view.events.taken.values()

@@ -56,9 +56,7 @@ class QuietLogger:
         """Take a line."""
         self._recorder.line(self._site, "warning", message, extra or {}, None)
 
-    def error(
-        self, message: str, *, extra: Mapping[str, Any] | None = None, exc_info: Any = None, **_: Any
-    ) -> None:
+    def error(self, message: str, *, extra: Mapping[str, Any] | None = None, exc_info: Any = None, **_: Any) -> None:
         """Take a line."""
         error = exc_info if isinstance(exc_info, BaseException) else None
         self._recorder.line(self._site, "error", message, extra or {}, error)

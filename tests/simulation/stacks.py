@@ -144,9 +144,7 @@ class CloudFormationClient:
     ) -> None:
         """Begin to update one."""
         self._wait(StackName)
-        given = {
-            _snake(one["ParameterKey"]): one["ParameterValue"] for one in Parameters if "ParameterValue" in one
-        }
+        given = {_snake(one["ParameterKey"]): one["ParameterValue"] for one in Parameters if "ParameterValue" in one}
         self._stacks[StackName].update(given, ClientRequestToken)
 
     def get_paginator(self, _: str) -> Any:

@@ -8,6 +8,7 @@ from random import Random
 
 from tests.simulation.clients import Client
 from tests.simulation.invariants import look, violations
+from tests.simulation.registry.storage import Backup
 from tests.simulation.site import Site
 from tests.simulation.world import Rules, Violation, World
 
@@ -35,6 +36,8 @@ class Story:
     world: World
     deeds: list[tuple[float, Deed]]
     shared: list[bytes] = field(default_factory=list)
+    backups: dict[str, Backup] = field(default_factory=dict)
+    """Of each site's registry, the last."""
 
     @property
     def random(self) -> Random:
@@ -89,7 +92,11 @@ class Story:
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
         for site in self.secondaries:
+            following = site.table.partitions.get("#site", {}).get("catalogue", {}).get("following")
+            if following != self.primary.topic.arn:
+                continue  # until its next minute it speaks of its former primary
             view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
+            view.clocks_ms = world.clocks_ms
             for text in violations(view):
                 world.note(f"!! {text}")
                 raise Violation(text)

@@ -114,9 +114,7 @@ class RemoteStore:
         wanted = list(keys)
         if not wanted:
             return {}
-        return self._calls.make(
-            lambda: self._table.batch_get(wanted), self._weather, refused=_throttled, lost=_silent
-        )
+        return self._calls.make(lambda: self._table.batch_get(wanted), self._weather, refused=_throttled, lost=_silent)
 
     def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
         """Items of one partition."""

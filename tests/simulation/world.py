@@ -64,6 +64,8 @@ class World:
         self.ledgers: dict[str, Ledger] = {}
         self.stacks: dict[str, Stack] = {}
         self.is_failing_over = False
+        self.clocks_ms = 0
+        """The most that two sites' clocks differed by: recovery points are true but for so much."""
         self.followed_s: dict[str, float] = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0}
         """When each site's role was changed last."""
         self._leader = "alpha"

@@ -68,4 +68,11 @@ def stranger(story: Story) -> None:
         story.client().delete(repository, tag)
 
 
-DEEDS: list[tuple[float, Deed]] = [(8, push), (2, push_many), (2, retag), (1, delete_tag), (0.5, delete_manifest), (0.4, stranger)]
+DEEDS: list[tuple[float, Deed]] = [
+    (8, push),
+    (2, push_many),
+    (2, retag),
+    (1, delete_tag),
+    (0.5, delete_manifest),
+    (0.4, stranger),
+]

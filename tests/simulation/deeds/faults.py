@@ -110,6 +110,14 @@ def messages_twice(story: Story) -> None:
     story.later(story.random.random() * 120, end)
 
 
+def skew(story: Story) -> None:
+    """A site's clock is off, or is set right."""
+    site = story.site()
+    site.skew_ms = story.random.choice((0, 0, 1500, -1500, 12_000, -12_000))
+    story.world.clocks_ms = max(story.world.clocks_ms, 2 * abs(site.skew_ms))
+    story.tell(f"{site.name}: the clock is {site.skew_ms} ms off")
+
+
 DEEDS: list[tuple[float, Deed]] = [
     (0.6, dynamodb),
     (0.3, sqs),
@@ -120,4 +128,5 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, lose_notifications),
     (0.3, late_tags),
     (0.3, messages_twice),
+    (0.3, skew),
 ]

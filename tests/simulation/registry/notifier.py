@@ -40,9 +40,7 @@ class Notifier:
         """The events that are not posted yet."""
         return list(self._waiting)
 
-    def notify(
-        self, action: str, repository: str, tag: str | None, digest: str | None, media_type: str | None
-    ) -> None:
+    def notify(self, action: str, repository: str, tag: str | None, digest: str | None, media_type: str | None) -> None:
         """Queue one event."""
         now_ms = EPOCH_MS + int(self._scheduler.now_s * 1000) + self._server.place.skew_ms
         target = {"repository": repository, "tag": tag, "digest": digest, "mediaType": media_type}

@@ -90,7 +90,7 @@ class Server:
             return _error(404, "NOT_FOUND")
         asked = Asked(method, found["name"], found["reference"], query, headers, body)
         if method in ("POST", "PUT", "PATCH", "DELETE") and self.is_read_only:
-            return _error(405, "UNSUPPORTED") if method == "DELETE" else _error(503, "UNAVAILABLE")
+            return _error(503, "UNAVAILABLE")
         kind = found["kind"]
         if kind == "tags":
             return self._tags(asked)

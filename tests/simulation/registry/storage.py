@@ -26,6 +26,9 @@ class Repository:
     blobs: set[str] = field(default_factory=set)
 
 
+Backup = tuple[dict[str, bytes], dict[str, Repository]]
+
+
 @dataclass(frozen=True, slots=True)
 class TagMove:
     """A tag became this digest (None: it is gone) at a moment; `why` says by which deed."""
@@ -57,7 +60,7 @@ class Storage:
         self.moves: list[TagMove] = []
         self.on_move: list[Callable[[TagMove], None]] = []
         self.lost_at_s: list[float] = []
-        """When content went away by other than a request: garbage collection, a restore, an empty disk."""
+        """When content went away by other than a request: a restore, an empty disk."""
 
     def repository(self, name: str) -> Repository:
         """A repository, made if need be."""
@@ -123,7 +126,6 @@ class Storage:
             repository.blobs &= blobs
             used |= kept.keys() | blobs
         self.blobs = {digest: content for digest, content in self.blobs.items() if digest in used}
-        self.lost_at_s.append(self.now_s())
 
     def _kept(self, name: str, *, untagged: bool) -> dict[str, None]:
         repository = self.repositories[name]
@@ -137,11 +139,11 @@ class Storage:
             waiting += below(self.blobs[digest])[1]
         return kept
 
-    def snapshot(self) -> tuple[dict[str, bytes], dict[str, Repository]]:
+    def snapshot(self) -> Backup:
         """A backup."""
         return dict(self.blobs), copy.deepcopy(self.repositories)
 
-    def restore(self, backup: tuple[dict[str, bytes], dict[str, Repository]], why: str) -> None:
+    def restore(self, backup: Backup, why: str) -> None:
         """Go back to a backup."""
         before = {(name, tag): digest for name, tag, digest in self.all_tags()}
         self.blobs, self.repositories = dict(backup[0]), copy.deepcopy(backup[1])

@@ -75,9 +75,7 @@ class Wire:
         lot = self._random.random()
         if lot < faults.total:
             return self._fail(server, request, body, faults, min(timeouts.answer, left()))
-        answer = self._calls.make(
-            lambda: self._effect(server, request, body), _CALM, refused=_never, late_s=LATE_S
-        )
+        answer = self._calls.make(lambda: self._effect(server, request, body), _CALM, refused=_never, late_s=LATE_S)
         if answer.after_s:
             self._wait(answer.after_s, min(timeouts.answer, left()))
         return Answered(self, answer, faults)
@@ -101,9 +99,7 @@ class Wire:
                 self._scheduler.sleep(min(len(data) / BYTES_PER_S, max(seconds, 0.0)))
         return b"".join(parts)
 
-    def _fail(
-        self, server: Server, request: HttpRequest, body: bytes, faults: Faults, patience_s: float
-    ) -> Answered:
+    def _fail(self, server: Server, request: HttpRequest, body: bytes, faults: Faults, patience_s: float) -> Answered:
         random = self._random
         lot = random.random() * faults.total
         if lot < faults.refused:
@@ -192,7 +188,11 @@ class WireTransport:
         try:
             return self.wire.send(request, timeouts, left)
         except Broken as broken:
-            if not request.repeatable or "within" in str(broken) or (request.body and not isinstance(request.body, bytes)):
+            if (
+                not request.repeatable
+                or "within" in str(broken)
+                or (request.body and not isinstance(request.body, bytes))
+            ):
                 raise
         return self.wire.send(request, timeouts, left)
 
