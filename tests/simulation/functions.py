@@ -60,10 +60,12 @@ class Function:
     running: int = 0
     invoked: int = 0
     _idle: list[dict[str, Any]] = field(default_factory=list)
+    _version: int = 0
 
     def forget(self) -> None:
         """Have every later invocation begin anew: the function was updated."""
         self._idle.clear()
+        self._version += 1
 
     def invoke(self, event: Any, on_end: Callable[[Ended], None]) -> None:
         """Begin an invocation; `on_end` is called when it is over."""
@@ -74,7 +76,7 @@ class Function:
         if random.random() < self.kills:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)
         module = self._idle.pop() if self._idle and random.random() >= COLD else self._load()
-        timeout_s = TIMEOUTS_S[self.name]
+        version, timeout_s = self._version, TIMEOUTS_S[self.name]
         until_s = scheduler.now_s + timeout_s
         context = Context(place.name, lambda: int((until_s - scheduler.now_s) * 1000))
         over = SimulatedThreads().event()
@@ -89,7 +91,8 @@ class Function:
                 ended.append(Ended(answer))
                 if left := [name for name in scheduler.alive_at(place) if name != "handler"]:
                     scheduler.fail(Stuck(f"{place.name} ended, and its threads go on: {left}"))
-                self._idle.append(module)
+                if version == self._version:
+                    self._idle.append(module)
             over.set()
 
         def watch() -> None:

@@ -17,6 +17,10 @@ from geosync.operating.status import Status
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 
+SETTLE_S = 30.0
+"""From a notification to its tag."""
+
+
 @dataclass(slots=True)
 class View:
     """A secondary as an invariant sees it: what it says (`status`), and what is so."""
@@ -28,6 +32,7 @@ class View:
     events: Ledger
     """The primary's."""
     status: Status
+    subscribed_s: float = 0.0
     clocks_ms: int = 0
     """What recovery points may be wrong by, as clocks differ."""
 
@@ -105,6 +110,8 @@ def _is_excused(view: View, move: TagMove, said: int) -> bool:
     if not taken:
         return True
     at_s, identifier = min(taken)
+    if at_s < view.subscribed_s + SETTLE_S:
+        return True  # nobody sent it here, and the first comparison may have been too early for its tag
     return view.at_primary_ms(at_s) > said and identifier not in view.ledger.marked
 
 

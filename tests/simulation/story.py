@@ -97,6 +97,7 @@ class Story:
                 continue  # until its next minute it speaks of its former primary
             view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
             view.clocks_ms = world.clocks_ms
+            view.subscribed_s = self.primary.topic.subscribed_s.get(site.queues["events"].arn, world.scheduler.now_s)
             for text in violations(view):
                 world.note(f"!! {text}")
                 raise Violation(text)

@@ -19,7 +19,7 @@ class Topic:
         self.arn = arn
         self.late_s = 0.5
         self.twice = 0.0
-        self.under_way = 0
+        self.subscribed_s: dict[str, float] = {}
         self._scheduler = scheduler
         self._random = random
         self._calls = calls
@@ -28,6 +28,7 @@ class Topic:
     def subscribe(self, queue: Queue) -> None:
         """Deliver to this queue from now on."""
         self._queues[queue.arn] = queue
+        self.subscribed_s.setdefault(queue.arn, self._scheduler.now_s)
 
     def delivers_to(self, queue: Queue) -> bool:
         """The queue is subscribed."""
@@ -42,10 +43,8 @@ class Topic:
 
     def _deliver(self, queue: Queue, body: str) -> None:
         def arrive() -> None:
-            self.under_way -= 1
             queue.send(body)
 
-        self.under_way += 1
         self._scheduler.spawn(arrive, "sns", self._calls.beyond, delay_s=self._random.random() * self.late_s)
 
 

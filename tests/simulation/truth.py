@@ -20,11 +20,12 @@ def differences(primary: Storage, secondary: Storage) -> list[str]:
 
 
 def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
-    """The tags that Geosync put at the secondary after a moment, and that the primary has not."""
+    """The tags that Geosync put at the secondary after a moment, as they are now, and that the primary has not."""
     here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
     there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
-    put = {(one.repository, one.tag) for one in secondary.moves if one.at_s > since_s and one.why.startswith("sync@")}
-    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & put)]
+    last = {(one.repository, one.tag): one for one in secondary.moves}
+    ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
+    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & ours)]
 
 
 def owed(site: Site) -> list[str]:
