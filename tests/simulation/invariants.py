@@ -16,7 +16,6 @@ from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.sync_registry import SyncRegistry
 
-
 SETTLE_S = 30.0
 """From a notification to its tag."""
 

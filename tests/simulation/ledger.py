@@ -36,6 +36,8 @@ class Ledger:
     """One site's history. `marked` has the events whose messages were deleted from the events queue, by id."""
 
     site: Site
+    is_following: Callable[[], bool]
+    """It is a secondary, and not just becoming one: until then it drops what comes, and is compared later."""
     now_s: Callable[[], float]
     violated: Violated
     taken: dict[str, Taken] = field(default_factory=dict)
@@ -68,7 +70,7 @@ class Ledger:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
         event = json.loads(message.body)
         self.marked.setdefault(event["id"], self.now_s())
-        if self.site.role == "primary" or event.get("kind") == "heartbeat":
+        if not self.is_following() or event.get("kind") == "heartbeat":
             return
         tag, digest = event.get("tag"), event.get("digest")
         name = f"tag#{tag}" if tag is not None else f"digest#{digest}" if digest is not None else "*"

@@ -92,8 +92,7 @@ class Story:
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
         for site in self.secondaries:
-            following = site.table.partitions.get("#site", {}).get("catalogue", {}).get("following")
-            if following != self.primary.topic.arn:
+            if not world.is_settled(site):
                 continue  # until its next minute it speaks of its former primary
             view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
             view.clocks_ms = world.clocks_ms

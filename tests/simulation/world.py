@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 from tests.simulation.calls import Caller, Calls
+from tests.simulation.clock import EPOCH_MS
 from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
 from tests.simulation.ledger import Ledger
@@ -22,7 +24,11 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.site import Commons, Site, token_of
 from tests.simulation.stacks import Stack
 
+from geosync.operating.sites import report_key
+from geosync.sync_registry.sync_registry import SyncRegistry
+
 MINUTE_S = 60.0
+API_TIMEOUT_S = 29.0
 POST_TIMEOUT_S = 0.5
 """A registry waits so long for its notification to be answered."""
 
@@ -98,6 +104,11 @@ class World:
         is_quiet = not self.stacks[site.name].state.endswith("_IN_PROGRESS")
         return is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
 
+    def is_settled(self, site: Site) -> bool:
+        """A site follows the primary, and its minute has taken note of that."""
+        following = site.table.partitions.get("#site", {}).get("catalogue", {}).get("following")
+        return self.follows(site, self.primary) and following == self.primary.topic.arn
+
     def _updated(self, site: Site) -> None:
         self.followed_s[site.name] = self.scheduler.now_s
         if site.role == "primary":
@@ -129,13 +140,24 @@ class World:
                 site.deploy(kind)
             self._watch(site)
             self._start(site)
+        self._expect_reports()
 
     def _stack(self, site: Site) -> Stack:
         return Stack(site, self.scheduler, self.scheduler.random, lambda: self._updated(site))
 
+    def _expect_reports(self) -> None:
+        """Have the first primary expect the other sites; who promotes and follows does it by itself."""
+        alpha = self.sites["alpha"]
+        for site in self.sites.values():
+            if site is not alpha:
+                key = report_key(token_of(f"{site.name}-report"))
+                SyncRegistry(alpha.table).sites.add(name=site.name, url=site.admin_url, key=key, now_ms=EPOCH_MS)
+
     def _watch(self, site: Site) -> None:
         scheduler = self.scheduler
-        ledger = self.ledgers[site.name] = Ledger(site, lambda: scheduler.now_s, self.violated)
+        ledger = self.ledgers[site.name] = Ledger(
+            site, lambda: self.is_settled(site), lambda: scheduler.now_s, self.violated
+        )
         ledger.watch()
         rules = TagRules(site, lambda: self._primaries_of(site), lambda: scheduler.now_s, self.violated)
         site.server.storage.on_move.append(rules.judge)
@@ -200,16 +222,33 @@ class World:
         if ended.crashed is None and ended.answer["statusCode"] == 200 and site.role == "primary":
             self.ledgers[site.name].take(body)
 
+    def ask(self, site: Site, method: str, path: str, body: object, authorization: str) -> Ended | None:
+        """Ask a site's admin API, as API Gateway does."""
+        headers = {"Authorization": authorization, "Content-Type": "application/json"}
+        event = {
+            "httpMethod": method,
+            "path": path,
+            "resource": "/{proxy+}",
+            "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "body": json.dumps(body) if body is not None else None,
+            "isBase64Encoded": False,
+            "requestContext": {"requestId": "request", "identity": {"sourceIp": "192.0.2.1"}, "stage": "live"},
+        }
+        return site.functions["admin"].call(event, API_TIMEOUT_S, lambda _: None)
+
     def _session(self, _site: str) -> Any:
         """What stands in place of requests.Session: the sites' own endpoints, and nothing else."""
 
         def post(url: str, *, headers: dict[str, str], timeout: float, **more: Any) -> Any:
-            host = urlsplit(url).netloc.split(".")
-            site = self.sites[host[1]]
-            if host[0] == "notify":
-                ended = self._notify(site, _text(more["data"]), timeout)
+            parts = urlsplit(url)
+            kind, name, _ = parts.netloc.split(".")
+            if kind == "notify":
+                ended = self._notify(self.sites[name], _text(more["data"]), timeout)
             else:
-                ended = None
+                ended = self.ask(self.sites[name], "POST", parts.path, more["json"], headers["Authorization"])
             if ended is None or ended.crashed is not None:
                 raise requests.ConnectionError(url)
             return SimpleNamespace(status_code=ended.answer["statusCode"])
