@@ -89,7 +89,7 @@ def _remove_and_write(sync: ReferenceSync, attempt: Attempt) -> None:
 
 
 def _count_twice(number: int) -> Update:
-    return Update(key=_rows_added(1).key, add={name: 2 * number for name in _rows_added(1).add})
+    return Update(key=_rows_added(1).key, add=dict.fromkeys(_rows_added(1).add, 2 * number))
 
 
 _rows_added, _write = counters.rows_added, ReferenceSync._write

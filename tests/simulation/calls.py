@@ -1,4 +1,4 @@
-"""The fate of a call: how long it takes, whether it has an effect, whether its answer comes, whether its caller dies."""
+"""The fate of a call: how long it takes, if it has an effect, if its answer comes, if its caller dies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lambda: the real handlers of functions/, in execution environments that are kept, each invocation a place that can die."""
+"""Lambda: the real handlers of functions/, in execution environments that are kept. An invocation can be killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated world in place of the real one: time, threads, names made by chance, the wire, the table, logs, metrics.
+"""The simulated world in place of the real one: time, threads, chance, the wire, the table, logs, metrics.
 
 All of it is process-wide, so a process simulates one world at a time, and does nothing else meanwhile.
 """

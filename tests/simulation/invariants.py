@@ -84,7 +84,8 @@ def recovery_point(view: View) -> Iterator[str]:
         here = view.site.server.storage.repositories.get(tag[0])
         digest = here.tags.get(tag[1]) if here is not None else None
         if digest not in {move.digest for move in later}:
-            yield f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}, and the tag is {digest} instead of {needed.digest}"
+            pushed = f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}"
+            yield f"{pushed}, and the tag is {digest} instead of {needed.digest}"
         elif not view.site.server.storage.is_complete(tag[0], str(digest)) and view.primary.server.storage.is_complete(
             tag[0], str(digest)
         ):

@@ -1,4 +1,4 @@
-"""The simulation in a process of its own: it puts its parts in the place of the library's, and its sets in one order."""
+"""The simulation in a process of its own: it replaces parts of the library, and needs sets in one order."""
 
 from __future__ import annotations
 

@@ -195,7 +195,7 @@ class SqsClient:
 
     def get_queue_attributes(self, *, QueueUrl: str, AttributeNames: Any) -> dict[str, Any]:
         """Count, approximately."""
-        visible, hidden = self._make(lambda: self._queues[QueueUrl].counts())
+        visible, hidden = self._make(self._queues[QueueUrl].counts)
         return {
             "Attributes": {
                 "ApproximateNumberOfMessages": str(visible),

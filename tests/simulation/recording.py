@@ -13,7 +13,7 @@ from geosync.errors import GeosyncError
 
 
 class Recorder:
-    """Keeps log lines and metrics. `note` is told a line of the story, `fault` of an error that is nobody's but ours."""
+    """Keeps log lines and metrics. `note` is told a line of the story, `fault` of an error that is only ours."""
 
     def __init__(self, note: Callable[[str], None], fault: Callable[[str], None]) -> None:
         self.note = note

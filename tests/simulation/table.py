@@ -135,7 +135,7 @@ class RemoteStore:
         )
 
     def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterator[Key]:
-        """Keys of the index, read when the first is taken. One reader asks two dozen partitions: few of them take time."""
+        """Keys of the index, read when the first is taken. A reader asks two dozen shards: few of them take time."""
         if self._weather.is_calm and self._calls.is_instant():
             yield from list(self._table.due_keys(shard, until, start=start))
             return

@@ -1,4 +1,4 @@
-"""Geosync's threads, pools, locks, events and conditions, as the scheduler runs them. Same interfaces as the standard's."""
+"""Geosync's threads, pools, locks, events and conditions as the scheduler runs them, with the standard interfaces."""
 
 from __future__ import annotations
 

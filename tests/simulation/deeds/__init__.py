@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import clients, disks, failover, faults, operators
+from tests.simulation.deeds import api, clients, disks, failover, faults, operators
 from tests.simulation.story import Deed
 
-DEEDS: list[tuple[float, Deed]] = [*clients.DEEDS, *disks.DEEDS, *faults.DEEDS, *operators.DEEDS, *failover.DEEDS]
+DEEDS: list[tuple[float, Deed]] = [
+    *api.DEEDS,
+    *clients.DEEDS,
+    *disks.DEEDS,
+    *faults.DEEDS,
+    *operators.DEEDS,
+    *failover.DEEDS,
+]
 """Each deed with its weight."""

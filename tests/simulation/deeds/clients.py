@@ -55,7 +55,7 @@ def delete_manifest(story: Story) -> None:
 
 
 def stranger(story: Story) -> None:
-    """Somebody pushes to a secondary's own registry a tag that it has not, and the primary has that tag for a moment."""
+    """Somebody pushes to a secondary's registry a tag that it has not; the primary may have it for a moment."""
     random = story.random
     site = story.secondary()
     repository, tag = random.choice(REPOSITORIES), random.choice((*TAGS, "local"))

@@ -81,26 +81,18 @@ class Server:
         """Answer one request; `why` names who asks, for the history."""
         parts = urlsplit(url)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if parts.path == "/v2/":
-            return Answer(200)
         if parts.path == "/v2/_catalog":
             return self._page("repositories", sorted(self._listed()), "/v2/_catalog", query)
         found = _PATH.fullmatch(parts.path)
         if found is None:
             return _error(404, "NOT_FOUND")
-        asked = Asked(method, found["name"], found["reference"], query, headers, body)
         if method in ("POST", "PUT", "PATCH", "DELETE") and self.is_read_only:
             return _error(503, "UNAVAILABLE")
-        kind = found["kind"]
-        if kind == "tags":
-            return self._tags(asked)
-        if kind == "manifests":
+        asked = Asked(method, found["name"], found["reference"], query, headers, body)
+        if found["kind"] == "manifests":
             return self._manifest(asked, why)
-        if kind == "blobs/uploads":
-            return self._upload(asked)
-        if kind == "blobs":
-            return self._blob(asked)
-        return self._referrers(asked)
+        ways = {"tags": self._tags, "blobs": self._blob, "blobs/uploads": self._upload, "referrers": self._referrers}
+        return ways[found["kind"]](asked)
 
     def _listed(self) -> list[str]:
         return [name for name, one in self.storage.repositories.items() if one.manifests or one.blobs or one.tags]

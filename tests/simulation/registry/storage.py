@@ -51,7 +51,7 @@ def below(content: bytes) -> tuple[list[str], list[str]]:
 
 
 class Storage:
-    """The content of one registry, and the history of its tags. Every change of a tag goes through `tag` and `untag`."""
+    """The content of one registry, and the history of its tags: each change goes through `tag` and `untag`."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self.now_s = now_s

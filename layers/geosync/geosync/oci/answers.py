@@ -73,7 +73,7 @@ _SECRETS = re.compile(
 class Errors:
     """The `errors` of an answer's body.
 
-    `well_formed`: the body had that form; `empty`: there was no body; `cut`: it broke off, and nobody knows what it said.
+    `well_formed`: the body had that form; `empty`: there was no body; `cut`: it broke off, so its text is not known.
     """
 
     codes: tuple[str, ...] = ()
