@@ -118,7 +118,7 @@ def _is_excused(view: View, move: TagMove, said: int) -> bool:
 def _was_compared_since(view: View, at_s: float) -> bool:
     """A comparison that began after that moment is complete."""
     proved = view.status.proved_at
-    return proved is not None and proved > EPOCH_MS + int(at_s * 1000) + view.site.skew_ms
+    return proved is not None and proved > EPOCH_MS + int(at_s * 1000) + view.clocks_ms
 
 
 def _moves_by_tag(site: Site) -> dict[tuple[str, str], list[TagMove]]:
@@ -149,7 +149,8 @@ def would_be_lost(view: View) -> Iterator[str]:
             and one.at_s >= last.at_s - 10
         ]
         marked = [view.ledger.marked[one] for one in events if one in view.ledger.marked]
-        lost = any(lost_s > last.at_s for lost_s in here.lost_at_s)
+        # What went away since it was seen is not known before the next comparison, and not when it is announced again.
+        lost = any(not _was_compared_since(view, lost_s) for lost_s in here.lost_at_s)
         if marked and not lost:
             yield f"{repository}:{tag} is not here, its event was marked at {min(marked):.3f}, and nobody names it"
 
