@@ -69,9 +69,9 @@ class Ledger:
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
         event = json.loads(message.body)
-        self.marked.setdefault(event["id"], self.now_s())
         if not self.is_following() or event.get("kind") == "heartbeat":
             return
+        self.marked.setdefault(event["id"], self.now_s())
         tag, digest = event.get("tag"), event.get("digest")
         name = f"tag#{tag}" if tag is not None else f"digest#{digest}" if digest is not None else "*"
         key = Key(event["repository"], f"owed#{name}")

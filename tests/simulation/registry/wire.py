@@ -75,17 +75,23 @@ class Wire:
         lot = self._random.random()
         if lot < faults.total:
             return self._fail(server, request, body, faults, min(timeouts.answer, left()))
-        answer = self._calls.make(lambda: self._effect(server, request, body), _CALM, refused=_never, late_s=LATE_S)
+        effect = self._effect(server, request, body)
+        answer = self._calls.make(effect, _CALM, refused=_never, late_s=LATE_S)
         if answer.after_s:
             self._wait(answer.after_s, min(timeouts.answer, left()))
         return Answered(self, answer, faults)
 
-    def _effect(self, server: Server, request: HttpRequest, body: bytes) -> Answer:
-        if server.is_down:
-            return Answer(503)
+    def _effect(self, server: Server, request: HttpRequest, body: bytes) -> Callable[[], Answer]:
+        """What the request does at the registry, now or later, in the name of who sends it."""
         place = self._scheduler.current.place
         who = place.name if isinstance(place, Caller) else "somebody"
-        return server.answer(request.method, request.url, request.headers, body, why=who)
+
+        def effect() -> Answer:
+            if server.is_down:
+                return Answer(503)
+            return server.answer(request.method, request.url, request.headers, body, why=who)
+
+        return effect
 
     def _body(self, request: HttpRequest, seconds: float) -> bytes:
         """Read what is to be sent, as fast as the wire takes it."""
@@ -112,20 +118,19 @@ class Wire:
         has_effect = random.random() < 0.5
         if lot < faults.refused + faults.throttled + faults.errors:
             if has_effect:
-                self._effect(server, request, body)
+                self._effect(server, request, body)()
             self._scheduler.sleep(0.02)
             return Answered(self, Answer(random.choice((500, 502, 503, 504))), faults)
         if lot < faults.refused + faults.throttled + faults.errors + faults.cut:
             if has_effect:
-                self._effect(server, request, body)
+                self._effect(server, request, body)()
             self._scheduler.sleep(random.random() * 0.1)
             raise Broken("Connection reset by peer", sent=True)
         if has_effect:
             # The client waits, gives up, and the request lands later still.
             delay_s = patience_s * random.random() * 1.5
-            self._scheduler.spawn(
-                lambda: self._effect(server, request, body), "late", self._calls.beyond, delay_s=delay_s
-            )
+            effect = self._effect(server, request, body)
+            self._scheduler.spawn(effect, "late", self._calls.beyond, delay_s=delay_s)
         self._scheduler.sleep(patience_s)
         raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
 
