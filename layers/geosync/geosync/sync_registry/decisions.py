@@ -147,9 +147,11 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
 
     A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
     before it could record it is ours by `expects` alone, which goes with what is owed: so it is recorded now, with no
-    look at the primary that an event could be measured by.
+    look at the primary that an event could be measured by. So is a copy that was never proved, in place of what was
+    seen before it.
     """
-    if KEEP in owed.if_absent or owed.seen is not None or not owed.expects - {UNNAMED}:
+    known = {owed.seen.digest} if owed.seen is not None else set()
+    if KEEP in owed.if_absent or not owed.expects - known - {UNNAMED, ABSENT}:
         return Discharge(None if KEEP in owed.if_absent else owed.seen)
     if secondary is None:
         return LookAtSecondary()
@@ -157,6 +159,8 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
         return Postpone(suspect_until)
     if secondary.digest is None or not is_ours(owed, secondary.digest):
         return Discharge(None)
+    if secondary.digest in known:
+        return Discharge(owed.seen)
     return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at))
 
 
