@@ -13,7 +13,7 @@ from botocore.config import Config
 from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
-from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.comparison import ask_for_comparison, follow_nobody
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -57,7 +57,8 @@ class ReconcileSite:
         run_recorded = {"minute": partial(record_run, self.sync_registry, self.reporter)}
         if self.settings.site_role == "primary":
             posting = (self.settings, self.secrets, self.session, self.reporter)
-            return {"heartbeat": partial(post_heartbeat, *posting), **run_recorded}
+            following = {"following": partial(follow_nobody, self.sync_registry)}
+            return {"heartbeat": partial(post_heartbeat, *posting), **following, **run_recorded}
         tasks: dict[str, Task] = {
             "subscription": partial(keep_subscription, self.settings, _sns, self.reporter),
             "sweep": self._sweep,
