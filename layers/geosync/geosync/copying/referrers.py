@@ -132,7 +132,7 @@ def missing(pair: Pair, manifest: Manifest, threads: Threads = SYSTEM_THREADS) -
 
 
 def _is_index(descriptor: Descriptor) -> bool:
-    return media_types.is_index(descriptor.media_type)
+    return media_types.is_index(media_types.essence(descriptor.media_type))
 
 
 def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Callable[[], None]) -> None:

@@ -1,8 +1,8 @@
 """Manifests: exact bytes, and what they refer to.
 
 OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker image manifest v2, schema 1 and 2. A manifest is never
-written again by us: its bytes and its media type travel unchanged. What it refers to is decided descriptor by
-descriptor, by the descriptor's own media type, because a BuildKit cache lists plain blobs in `manifests[]`.
+written again by us: its bytes and its media type travel unchanged. What an index lists may be blobs, as in a BuildKit
+cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Descriptor:
 
     @property
     def is_manifest(self) -> bool:
-        """True for a manifest or an index, False for a blob."""
-        return media_types.is_manifest(self.media_type)
+        """True when its media type is a manifest's or an index's, in any case and with any parameters."""
+        return media_types.is_manifest(media_types.essence(self.media_type))
 
     def fits(self, size: int | None) -> bool:
         """Tell whether a blob of `size` bytes can be the one that it names; None: there is no blob."""
@@ -117,16 +117,24 @@ class Manifest:
         return media_types.is_index(self.media_type)
 
     @cached_property
+    def entries(self) -> tuple[Descriptor, ...]:
+        """The entries of an index, in order, each digest once; an image has none."""
+        return _unique(self._referred) if self.is_index else ()
+
+    @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests and indexes it refers to, in order, each once; the subject is not one of them.
+        """The manifests and indexes that it lists, by their media types, in order, each once.
 
         Only an index has any: the config and the layers of an image are blobs, whatever media types they have.
         """
-        return _unique(one for one in self._referred if self.is_index and one.is_manifest)
+        return tuple(one for one in self.entries if one.is_manifest)
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The blobs that must be at the destination, in order, each once; the config is one of them."""
+        """The blobs that must be at the destination, in order, each once; the config is one of them.
+
+        Those of an index are told by their media types.
+        """
         return _unique(one for one in self._blobs if not one.urls)
 
     @cached_property
@@ -136,11 +144,6 @@ class Manifest:
         Windows' base layers were left at Microsoft's for years; whoever may pushes them. Those URLs are never fetched.
         """
         return _unique(one for one in self._blobs if one.urls)
-
-    @property
-    def all_blobs(self) -> tuple[Descriptor, ...]:
-        """All blobs. Those that may be at their URLs only come first: a registry does not ask for them."""
-        return (*self.blobs_at_urls, *self.blobs)
 
     @property
     def _blobs(self) -> Iterable[Descriptor]:
