@@ -14,11 +14,15 @@ from tests.support.filled import fill
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
+from geosync.observability import Metrics
 from geosync.operating import status
+from geosync.operating.dead_letters import DeadLetters
+from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.syncing.reporting import Reporter
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -174,10 +178,7 @@ def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log)
     assert status.read(SyncRegistry(site.store)).recovery.why is None
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="{}")
     minute()
-    assert (
-        status.read(SyncRegistry(site.store)).recovery.why
-        == "the DLQ holds messages that speak of nothing that is owed"
-    )
+    assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
     site.sqs.send_message(QueueUrl=site.events_url, MessageBody="{}")
     taken = site.sqs.receive_message(QueueUrl=site.events_url)["Messages"]  # in flight: somebody has it, or has died
     minute()
@@ -188,6 +189,23 @@ def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log)
     lines = [line for line in log() if line["message"] == "recovery_point"]
     assert "why" not in lines[-1]
     assert "DLQ" in lines[-3]["why"]
+
+
+def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site: Site) -> None:
+    reporter = Reporter(logger=app.logger, metrics=Metrics("berlin"), sqs=site.sqs, dlq_url=site.dlq_url)
+    marked = [site.registry.mark("group/app", Reference.tag(f"v{number}")) for number in range(12)]
+    for owed in marked:
+        reporter.park(owed, "refused")
+        site.registry.fail(owed, "refused", parked=True)
+    site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="no JSON")
+    minute()
+    assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
+    queue = DeadLetters(site.sqs, dlq_url=site.dlq_url, events_url=site.events_url, work_url=site.work_url)
+    assert len(queue.look()) == 13
+    for owed in marked[:11]:
+        site.registry.mark("group/app", owed.reference)
+    minute()
+    assert sorted(letter.about for letter in queue.look()) == ["group/app tag#v11", "no JSON"]
 
 
 # ── the heartbeat ──

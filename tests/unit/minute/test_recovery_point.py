@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.support.letters import LetterBox, letter
 
 from geosync.comparing import catalogue
 from geosync.messages.geo_event import GeoEvent
+from geosync.messages.work import WorkMessage
 from geosync.minute import recovery as reconcile
 from geosync.operating import status
 from geosync.operating.status import Status
@@ -34,18 +36,15 @@ class StandingClock(FakeClock):
         self.slept.append(seconds)
 
 
-class Queues:
-    """The counts of the two queues, as SQS answers."""
+class Queues(LetterBox):
+    """The two queues, as SQS answers."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.waiting: Iterator[int] = itertools.repeat(0)
-        self.letters = 0
 
     def events(self) -> int:
         return next(self.waiting)
-
-    def dead_letters(self) -> int:
-        return self.letters
 
 
 class Secondary:
@@ -179,11 +178,13 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
         secondary.minute()
     before = secondary.status().recovery_point
     secondary.registry.recovery.record_refused()
-    secondary.queues.letters = 1
+    assert secondary.minute().recovery_point == before
+    assert secondary.status().recovery.why == "a message could not be marked, and is not in the DLQ yet"
+    secondary.queues.letters = [letter(1, "no JSON", kind="refused")]
     for _ in range(3):
         assert secondary.minute().recovery_point == before
-    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked"
-    secondary.queues.letters = 0
+    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    secondary.queues.letters.clear()
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert not secondary.status().refused
 
@@ -192,14 +193,51 @@ def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secon
     for _ in range(3):
         secondary.minute()
     pushed = secondary.clock.now - 30_000
-    secondary.registry.fail(secondary.owe(pushed), "schema 1 is refused", parked=True)
-    secondary.queues.letters = 1
+    for _ in range(2):  # parked, pushed again, and parked again: two letters
+        park(secondary, secondary.owe(pushed))
     for _ in range(3):
         found = secondary.minute()
     assert found.recovery_point == pushed
     assert found.recovery_point_but_parked == sent(secondary, 1)
-    secondary.queues.letters = 2  # one more than is parked: redriven, after a function that crashed before the mark
-    assert secondary.minute().recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+    assert found.recovery.why is None
+    assert len(secondary.queues.letters) == 1
+
+
+def test_a_redriven_message_stops_it_beside_any_number_of_parked_references(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    for number in range(3):
+        secondary.registry.fail(secondary.owe(0, Reference.tag(f"v{number}")), "refused", parked=True)  # no letter
+    secondary.minute()
+    before = secondary.status().recovery.sent_at
+    secondary.queues.letters.append(letter(9, '{"version":"1"}', kind="crashed"))
+    assert secondary.minute().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    assert secondary.status().recovery.sent_at == before
+
+
+def test_a_refused_message_that_was_replayed_is_forgotten_though_letters_of_references_stay(
+    secondary: Secondary,
+) -> None:
+    for _ in range(3):
+        secondary.minute()
+    park(secondary, secondary.owe(0))
+    secondary.registry.recovery.record_refused()
+    secondary.queues.letters.append(letter(9, "no JSON", kind="refused"))
+    assert secondary.minute().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    secondary.queues.letters.pop()
+    for _ in range(2):
+        found = secondary.minute()
+    assert found.recovery.why is None
+    assert not secondary.status().refused
+    assert found.recovery_point_but_parked == sent(secondary, 1)
+
+
+def park(secondary: Secondary, owed: Owed) -> None:
+    """Park a reference as a holder does: its letter first."""
+    body = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,)).to_json()
+    number = len(secondary.queues.letters) + 1
+    secondary.queues.letters.append(letter(number, body, mark=owed.mark, sent_at=secondary.clock.now + number))
+    secondary.registry.fail(owed, "schema 1 is refused", parked=True)
 
 
 def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:

@@ -7,8 +7,8 @@ accounted      = max(newest accounted heartbeat, proved_at); proved_at alone whi
 
 A heartbeat that arrived says little: a queue delivers in any order, so an event that was sent before it may still wait.
 It is *accounted* when the events queue was seen empty (nothing visible and nothing in flight) a minute or more after it
-arrived, as SQS counts are right only after a minute, and the DLQ held nothing but references that are parked. From then
-on everything that was sent before it is marked, or was. As an event's message is deleted as soon as the event is
+arrived, as SQS counts are right only after a minute, and the DLQ held nothing that could not be marked. From then on
+everything that was sent before it is marked, or was. As an event's message is deleted as soon as the event is
 marked, a queue that copies keep busy is empty again and again.
 
 None of this sees a registry that posts nothing. The next comparison does: a reference that it has to copy though nobody

@@ -44,6 +44,7 @@ from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
+from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
@@ -107,6 +108,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.cursor = Cursors(store)
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
+        self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.promotions = Promotions(store)

@@ -121,10 +121,12 @@ class RecoveryItems:
         now_ms = self._clock.now_ms()
         self._store.write(Update(key=REFUSED, set={"last_at": now_ms}, set_once={"since": now_ms}, add={"count": 1}))
 
-    def forget_refused(self, *, before: int) -> None:
-        """Forget what was refused before `before` (ms): the DLQ was seen empty then."""
+    def forget_refused(self, *, before: int) -> bool:
+        """Forget what was refused before `before` (ms): the DLQ was seen without it then. False: something since."""
         with suppress(ConditionFailed):
             self._store.write(Delete(key=REFUSED, when=Attr("last_at").lt(before)))
+            return True
+        return False
 
     def forget(self) -> None:
         """Forget the recovery point and the lost notifications: the site follows another primary."""
