@@ -23,6 +23,8 @@ class Outcome:
     """A comparison found the difference, and no notification had told of it."""
     outside: bool = False
     """This site does not, or no longer, replicate the reference: nothing was copied or removed."""
+    absent: bool = False
+    """The primary has not got it, which is proved."""
 
 
 class VerificationEnding(Enum):

@@ -337,6 +337,16 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
             return self._forgetting.forget(lease, renew=renew)
         return False
 
+    def drop(self, lease: Lease) -> bool:
+        """Let the repository go, and delete its row, if nothing is owed in it and no tag of it was ever seen equal.
+
+        `lease` must be from before the call of `due` that found nothing. False: that is not so, somebody knocked or
+        took it, or a write to its secondary may still land; then nothing was done.
+        """
+        if lease.suspect_until > self._clock.now_ms() or not self.has_nothing_of(lease.repository):
+            return False
+        return self._forgetting.drop(lease)
+
     # ------------------------------------------------------------------------------------------------------ the sweep
 
     def note_rename(self, repository: str, former: str) -> None:
