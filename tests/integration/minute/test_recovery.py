@@ -102,6 +102,24 @@ def test_an_event_that_the_comparison_overtook_is_not_lost(site: Site, make: Ima
     assert site.status().lost is None
 
 
+def test_events_that_wait_while_a_comparison_overtakes_them_are_never_lost(
+    site: Site, make: ImageMaker, repository: str
+) -> None:
+    site.secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+    compare(site, repository)
+    late = [make.image(repository, f"late-{number}", layers=1) for number in range(5)]
+    site.queue += [pushed(one) for one in late]
+    assert compare(site, repository).lost is None
+    assert [site.secondary.digest(repository, one.reference) for one in late] == [one.digest for one in late]
+    while site.queue:
+        site.deliver()
+        assert site.minute().lost is None
+    silent = make.image(repository, "silent", layers=1)
+    lost = compare(site, repository).lost
+    assert lost is not None
+    assert (lost.count, lost.reference) == (1, silent.reference), "and one that was lost is"
+
+
 def test_what_somebody_changed_at_the_secondary_is_no_lost_notification(
     site: Site, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:

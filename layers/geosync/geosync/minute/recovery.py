@@ -10,6 +10,7 @@ from dataclasses import replace
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
 from geosync.minute.letters import LetterMatcher
+from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
@@ -33,8 +34,12 @@ def account(
     *,
     settle_ms: int = COUNTS_SETTLE_MS,
     clock: Clock = SYSTEM_CLOCK,
+    tell: Tell = lambda _: None,
 ) -> Status:
-    """Note what this minute knows, and return the status with it. Raises what SQS and DynamoDB raise."""
+    """Note what this minute knows, and return the status with it; a notification found to be lost is told to `tell`.
+
+    Raises what SQS and DynamoDB raise.
+    """
     looked_at, events = _look(queues, clock)
     letters = queues.dead_letters()
     clock.sleep(BETWEEN_LOOKS_S)
@@ -43,12 +48,18 @@ def account(
     if unmarked == 0 and status.refused:
         # The count of a message that was sent a moment ago may be late.
         status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
+    why_not = _why_not(status, events, unmarked)
+    decided = decide(sync_registry, empty_at_ms=looked_at - settle_ms if why_not is None else None, tell=tell)
+    if decided.lost:
+        status = replace(status, lost=sync_registry.recovery.lost())
+    if why_not is None and decided.undecided:
+        why_not = f"the events of what a comparison found may be on their way: {decided.undecided}"
     status = replace(status, comparison=_compared(sync_registry, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)
         status = replace(status, lost=None)
-    status = _accounted(status, looked_at, _why_not(status, events, unmarked), settle_ms)
+    status = _accounted(status, looked_at, why_not, settle_ms)
     sync_registry.recovery.write(status.recovery)
     return status
 

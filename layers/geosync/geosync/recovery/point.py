@@ -12,8 +12,9 @@ everything that was sent before it is marked, or was. As an event's message is d
 marked, a queue that copies keep busy is empty again and again.
 
 None of this sees a registry that posts nothing. The next comparison does: a reference that it has to copy though nobody
-announced it is a *lost notification*. Until a later comparison is complete without one, and an event has come since,
-heartbeats prove nothing here, and the recovery point is what the comparisons prove.
+announced it is a *lost notification*, once the queue was seen empty past the find (minute/losses.py). Until a later
+comparison is complete without one, and an event has come since, heartbeats prove nothing here, and the recovery point
+is what the comparisons prove.
 
 The items are kept by sync_registry/site/recovery.py; minute/recovery.py reads and writes them every minute.
 """

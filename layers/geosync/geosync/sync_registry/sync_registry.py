@@ -52,6 +52,7 @@ from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
+from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.suspects import Suspects
@@ -116,6 +117,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
+        self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
         self.verification = VerificationItems(store)

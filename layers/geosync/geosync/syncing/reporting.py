@@ -56,8 +56,7 @@ class Reporter:
             self._logger.info("reference_synced", extra={**keys, "lag_ms": lag_ms})
             self._metrics.put({"ReferencesSynced": 1})
             if outcome.unannounced:
-                self._logger.warning("notification_lost", extra=keys)
-                self._metrics.put({"NotificationsLost": 1})
+                self._logger.info("found_by_comparison", extra=keys)
             self._metrics.put({"Lag": lag_ms}, "Milliseconds")
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
