@@ -3,103 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.clock import FakeClock
-from tests.support.letters import LetterBox, letter
+from tests.support.letters import letter
+from tests.unit.minute.secondary import MINUTE, START, V1, V2, Secondary, park, see, sent
 
 from geosync.comparing import catalogue
 from geosync.messages.geo_event import GeoEvent
-from geosync.messages.work import WorkMessage
-from geosync.minute import recovery as reconcile
-from geosync.operating import status
-from geosync.operating.status import Status
-from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
+from geosync.sync_registry.items import ABSENT, MISSING, Reference
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
-from geosync.sync_registry.site.recovery import LOST
-from geosync.sync_registry.site.suspected import Suspected
-from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
-
-MINUTE = 60_000
-START = 100 * MINUTE
-V1, V2 = Reference.tag("v1"), Reference.tag("v2")
-
-
-class StandingClock(FakeClock):
-    """Who waits takes no time: only the test moves it."""
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
-class Queues(LetterBox):
-    """The two queues, as SQS answers."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waiting: Iterator[int] = itertools.repeat(0)
-
-    def events(self) -> int:
-        return next(self.waiting)
-
-
-class Secondary:
-    """A secondary's table and its minutes; `now` is the time."""
-
-    def __init__(self) -> None:
-        self.clock = StandingClock(START)
-        self.store = MemoryStore()
-        self.queues = Queues()
-        self.registry = SyncRegistry(self.store, clock=self.clock)
-        self.sweeps = True
-        self.told: list[Suspected] = []
-
-    def minute(self) -> Status:
-        """A minute: the primary's heartbeat arrives, and functions/reconcile runs."""
-        self.clock.now += MINUTE
-        self.beat(self.clock.now - 1000)
-        return self.reconcile()
-
-    def beat(self, sent_at: int) -> None:
-        self.registry.heartbeat.record(site="primary", sent_at=sent_at, arrived_at=self.clock.now)
-
-    def reconcile(self) -> Status:
-        if self.sweeps:
-            self.registry.sweep.record(woken=0, reason=None)
-        queues: Any = self.queues
-        return reconcile.account(self.registry, queues, clock=self.clock, tell=self.told.append)
-
-    def compared(self, started_at: int, **values: Any) -> None:
-        """Write down a walk through the catalogue that was complete."""
-        times = {"started_at": started_at, "finished_at": started_at, "touched_at": started_at, "repositories": 1}
-        done = {"proved_at": started_at, "settled_at": started_at}
-        self.store.write(Update(key=catalogue_item.KEY, set=times | done | values))
-
-    def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
-        return self.registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
-
-    def status(self, most: int = 100) -> Status:
-        return status.read(self.registry, most=most, clock=self.clock)
-
-
-@pytest.fixture
-def secondary() -> Secondary:
-    """A secondary whose first comparison is complete."""
-    one = Secondary()
-    one.compared(START - 10 * MINUTE)
-    return one
-
-
-def sent(secondary: Secondary, minutes_ago: int) -> int:
-    """When the heartbeat of an earlier minute was sent."""
-    return secondary.clock.now - minutes_ago * MINUTE - 1000
 
 
 def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
@@ -236,14 +153,6 @@ def test_a_refused_message_that_was_replayed_is_forgotten_though_letters_of_refe
     assert found.recovery_point_but_parked == sent(secondary, 1)
 
 
-def park(secondary: Secondary, owed: Owed) -> None:
-    """Park a reference as a holder does: its letter first."""
-    body = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,)).to_json()
-    number = len(secondary.queues.letters) + 1
-    secondary.queues.letters.append(letter(number, body, mark=owed.mark, sent_at=secondary.clock.now + number))
-    secondary.registry.fail(owed, "schema 1 is refused", parked=True)
-
-
 def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:
     for _ in range(3):
         secondary.minute()
@@ -252,136 +161,6 @@ def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary
         secondary.owe(secondary.clock.now - number, Reference.tag(f"v{number}"))
     assert secondary.status(most=3).recovery_point == before
     assert secondary.status(most=3).open_repositories == 1
-
-
-# ── notifications that the registry lost ──
-
-
-def find(secondary: Secondary) -> None:
-    """A comparison finds V1, copies it, and discharges it as unannounced."""
-    comparison = Comparison(walk=secondary.clock.now, unannounced=True)
-    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
-    secondary.registry.suspected.record(owed)
-    secondary.store.table.pop(Key("team/app", V1.owed_key))
-    now = secondary.clock.now
-    see(secondary, "sha256:a", looked_at=now, seen_at=now, unannounced=True, suspected=True)
-
-
-def lose(secondary: Secondary) -> None:
-    """The same, and the queue was seen empty so long after that no event is on its way."""
-    find(secondary)
-    for _ in range(2):
-        secondary.minute()
-    assert secondary.status().lost is not None
-
-
-def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    lose(secondary)
-    for _ in range(3):
-        assert secondary.minute().recovery_point == START - 10 * MINUTE
-    secondary.compared(secondary.clock.now)
-    assert secondary.minute().recovery_point == secondary.clock.now - MINUTE, (
-        "no event has come since: it may still be silent"
-    )
-    secondary.registry.cursor.record(event_id="e", received_at=secondary.clock.now)
-    assert secondary.minute().recovery_point == sent(secondary, 1)
-    assert secondary.status().lost is None
-
-
-def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    lose(secondary)
-    for _ in range(2):  # delivered twice
-        secondary.registry.suspected.take_back("team/app", V1)
-    assert secondary.status().lost is None
-    assert secondary.minute().recovery_point == sent(secondary, 1)
-
-
-def test_one_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:
-    see(secondary, "sha256:a", unannounced=True)
-    lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/app", "reference": "v1"}
-    secondary.store.write(Update(key=LOST, set=lost))
-    secondary.registry.suspected.take_back("team/app", V1)
-    assert secondary.status().lost is None
-
-
-def test_an_event_that_waits_while_a_comparison_overtakes_it_is_never_lost(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    secondary.queues.waiting = itertools.repeat(1)
-    find(secondary)
-    for _ in range(5):
-        found = secondary.minute()
-        assert found.lost is None
-        assert found.recovery.why == "events wait in the queue: 1"
-    secondary.registry.suspected.take_back("team/app", V1)  # the event is marked
-    secondary.queues.waiting = itertools.repeat(0)
-    for _ in range(3):
-        assert secondary.minute().lost is None
-    assert secondary.told == []
-    assert secondary.status().recovery_point == sent(secondary, 1)
-
-
-def test_whether_one_was_lost_is_not_said_before_the_queue_was_seen_empty_past_the_find(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    before = secondary.status().recovery.sent_at
-    secondary.clock.now += MINUTE
-    find(secondary)
-    found = secondary.reconcile()
-    assert found.lost is None
-    assert found.recovery.why == "the events of what a comparison found may be on their way: 1"
-    assert secondary.status().recovery.sent_at == before
-    secondary.clock.now += MINUTE - 1
-    assert secondary.reconcile().lost is None
-    secondary.clock.now += 1
-    lost = secondary.reconcile().lost
-    assert lost is not None
-    assert (lost.count, lost.repository, lost.reference) == (1, "team/app", "v1")
-    assert [(one.repository, one.reference) for one in secondary.told] == [("team/app", V1)], "the metric agrees"
-    assert secondary.reconcile().lost == lost
-    assert len(secondary.told) == 1
-
-
-def test_while_the_dlq_holds_what_could_not_be_marked_nothing_is_said_to_be_lost(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    secondary.queues.letters = [letter(1, '{"version":"9"}', kind="refused")]
-    find(secondary)
-    for _ in range(3):
-        assert secondary.minute().lost is None
-    secondary.queues.letters.clear()
-    assert secondary.minute().lost is not None
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_a_find_that_was_marked_again_before_it_was_discharged_is_not_lost(
-    secondary: Secondary, announced: bool
-) -> None:
-    """The holder of the find died, or lost the reference to an event; what is owed is found out by the next attempt."""
-    comparison = Comparison(walk=secondary.clock.now, unannounced=True)
-    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
-    secondary.registry.suspected.record(owed)
-    secondary.registry.mark("team/app", V1, Mark(expects="sha256:a" if announced else None, pushed_at=START))
-    for _ in range(20):
-        assert secondary.minute().lost is None
-    assert secondary.told == []
-    assert secondary.status().recovery.why is None, "no suspicion stays for ever"
-
-
-def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) -> None:
-    """What the minute has not decided yet is kept when the tag is compared again."""
-    find(secondary)
-    lease = secondary.registry.acquire("team/app")
-    assert lease is not None
-    seen = secondary.registry.seen("team/app", [V1])[V1]
-    secondary.registry.record(lease, [(V1, replace(seen, looked_at=secondary.clock.now))])
-    for _ in range(2):
-        found = secondary.minute()
-    assert found.lost is not None
 
 
 # ── what makes a comparison complete ──
@@ -478,12 +257,6 @@ def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: in
         correlation_id="c",
     )
     assert event.pushed_at == pushed_at
-
-
-def see(secondary: Secondary, digest: str, **values: Any) -> None:
-    """Write down that V1 was seen equal."""
-    seen = {"digest": digest, "looked_at": START, "seen_at": START, **values}
-    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
 
 
 def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing_back(secondary: Secondary) -> None:
