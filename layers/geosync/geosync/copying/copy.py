@@ -299,6 +299,6 @@ def _unusual(manifest: Manifest) -> str | None:
     """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
     if manifest.media_type in media_types.SCHEMA1:
         return "Docker schema 1"
-    if any(isinstance(layer, dict) and layer.get("urls") for layer in manifest.document.get("layers", ())):
+    if manifest.blobs_at_urls:
         return "a layer that is only at a URL"
     return None

@@ -23,7 +23,7 @@ from geosync.errors import (
     RegistryUnavailable,
     SizeMismatch,
 )
-from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
 from geosync.oci.repository import Repository
 from geosync.sync_registry.items import EVERYTHING
 
@@ -131,7 +131,10 @@ def reads_back(repository: Repository, blob: Descriptor, check: Callable[[], Non
         with repository.open_blob(blob) as reader:
             while reader.read():
                 check()
-    except (NotFound, DigestMismatch, SizeMismatch):
+    except SizeMismatch:
+        # The manifest may name a wrong size: the digest decides.
+        return blob.size != SIZE_UNKNOWN and reads_back(repository, replace(blob, size=SIZE_UNKNOWN), check)
+    except (NotFound, DigestMismatch):
         return False
     except RegistryUnavailable as error:
         # Distribution 2.8 announces a blob that it remembers and has no bytes of: the answer breaks off at once.
