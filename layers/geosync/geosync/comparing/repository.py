@@ -74,7 +74,7 @@ class RepositoryComparison:
                 extras = extra.among(owed, candidates - walked.listed - known.names)
         self._record(self._finding(known, missing, extras, before, gone=walked.gone), before)
         discharged = context.held.discharge(owed, None)
-        return Outcome(discharged=discharged, marked_again=not discharged)
+        return Outcome(discharged=discharged, marked_again=not discharged, absent=discharged and walked.gone)
 
     def _walk(self, owed: Owed, tags: TagComparison, referrers: MissingReferrers) -> _Walked | None:
         """Compare the primary's tags behind the cursor, part by part; None when the repository was marked again."""

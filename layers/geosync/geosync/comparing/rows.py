@@ -54,7 +54,7 @@ class Rows:
             forgotten += sum(self.forget(name) for name in outside)
             for name in self._unlisted([name for name in names if name not in set(outside)], started_at_ms):
                 if self._is_gone(name):
-                    forgotten += self.forget(name)
+                    forgotten += self._drop(name)
                 else:
                     comparison = Comparison(walk=started_at_ms)
                     self._sync_registry.mark(
@@ -78,6 +78,17 @@ class Rows:
         except CorruptItem:
             return False
         return lease is not None and HeldLease(self._sync_registry, lease).forget(check=self._check)
+
+    def _drop(self, repository: str) -> bool:
+        """Delete the row of a repository of which nothing is left; False: something came in, or somebody holds it."""
+        lease = self._sync_registry.acquire(repository)
+        if lease is None:
+            return False
+        held = HeldLease(self._sync_registry, lease)
+        if held.drop():
+            return True
+        held.release()
+        return False
 
     def _unlisted(self, names: Sequence[str], started_at_ms: int) -> Iterator[str]:
         """Those of `names` that the catalogue did not list: neither owed as a whole nor worked on since it began."""

@@ -106,7 +106,8 @@ class Seen:
     """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
-    `unannounced`: it was copied because a comparison found it different, and no event has announced it since.
+    `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
+    `suspected`: and it is not decided whether its notification was lost (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
     """
 
@@ -114,6 +115,7 @@ class Seen:
     looked_at: int
     seen_at: int
     unannounced: bool = False
+    suspected: bool = False
     missing_since: int | None = None
 
     @classmethod
@@ -125,6 +127,7 @@ class Seen:
             looked_at=read.number("looked_at", 0),
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
+            suspected=read.flag("suspected"),
             missing_since=read.optional_number("missing_since"),
         )
 

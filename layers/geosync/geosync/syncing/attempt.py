@@ -56,4 +56,5 @@ class Attempt:
             digest=self.primary.digest,
             copied=self.copied,
             unannounced=discharged and self.was_never_announced,
+            absent=discharged and self.primary.digest is None,
         )

@@ -112,8 +112,8 @@ class ReferenceSync:
         if attempt.primary.digest is not None and self._may_have_referrers(owed):
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
-            self._sync_registry.recovery.record_lost(owed)
-            seen = replace(seen, unannounced=True) if seen is not None else None
+            self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
+            seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
         if seen is None and owed.reference.kind == "digest":
             self._mark_tags_of(owed)
         discharged = self._held.discharge(owed, seen)
