@@ -102,6 +102,7 @@ class Secondary:
         timing: Timing = TIMING,
         prefix: str = "",
         removals: bool = True,
+        removes_outside: bool = False,
         store: MemoryStore | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -129,11 +130,14 @@ class Secondary:
             capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
-        self._removals = removals
+        self.options = WorkOptions(removals=removals, removes_outside=removes_outside)
         self.open()
 
     def open(self) -> None:
-        """Make both functions anew, as a deployment with other settings does: they read `registries` then."""
+        """Make both functions anew, as a deployment with other settings does.
+
+        They read `registries` and `options` then.
+        """
         logger: Any = logging.getLogger("secondary")
         metrics: Any = SilentMetrics()
         sqs: Any = self.dlq
@@ -154,7 +158,7 @@ class Secondary:
         )
         refusals = Refusals("secondary", self.registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
         self.intake = Intake(context, refusals, logger=logger, metrics=metrics)
-        self.worker = Worker(place, WorkOptions(removals=self._removals), self.intake, refusals)
+        self.worker = Worker(place, self.options, self.intake, refusals)
 
     def close(self) -> None:
         self.registries.primary.close()
