@@ -239,6 +239,17 @@ def deletes_status(run: Run) -> None:
         assert run.document("deletes", "status")["breaker"]["suspended_at"] is None
 
 
+@case("selection preview")
+def selection_preview(run: Run) -> None:
+    name = run.made.repository
+    shown = run("selection", "preview", "--exclude-repositories", name, table=True)
+    assert "Would be brought: 0 tags in 0 repositories" in shown
+    assert re.search(r"Would leave the selection: \d+ tags? in 1 repository", shown), shown
+    if not run.on_a_terminal:
+        found = run.document("selection", "preview", "--exclude-repositories", name)
+        assert "v1" in found["leaving"]["repositories"][0]["names"]
+
+
 @case("extras list")
 def extras_list(run: Run) -> None:
     shown = run("extras", "list", run.made.repository, code=1, table=True)

@@ -164,6 +164,28 @@ def test_by_default_what_is_outside_stays_and_is_forgotten(
     secondary.close()
 
 
+def test_what_was_forgotten_is_reached_once_it_was_selected_again(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    images = fill(secondary, make, repository, "v1", "v2", "dev")
+    removing, secondary.options = secondary.options, replace(secondary.options, removes_outside=False)
+    select(secondary, include_tags="v*")
+    resync(secondary, repository)
+    secondary.options = removing
+    select(secondary, include_tags="v*")
+    for _ in range(2):
+        resync(secondary, repository)
+    assert here(secondary, images) == ["v1", "v2", "dev"]
+
+    select(secondary)
+    resync(secondary, repository)
+    select(secondary, include_tags="v*")
+    for _ in range(2):
+        resync(secondary, repository)
+
+    assert here(secondary, images) == ["v1", "v2"]
+
+
 def test_a_tag_that_somebody_else_put_or_wrote_over_stays(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:

@@ -34,7 +34,7 @@ class Registry(RegistryClient):
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `repositories`: where `_catalog` is not the way;
     - `make_repository`: where the first push does not make it;
-    - `delete_manifest`: where a tag goes another way;
+    - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
     - `unsupported`: manifests that it is known not to take, with the way out;
     - `refused`: the meaning of a refused manifest there.
 
@@ -44,6 +44,8 @@ class Registry(RegistryClient):
     NAME: ClassVar[str] = "plain"
     LABEL: ClassVar[str] = "this registry"
     """Its name in errors for people."""
+    DELETES: ClassVar[bool] = True
+    """Tags can be deleted through its API."""
     SECRETS: ClassVar[Mapping[str, SecretType]] = {}
     """Types of secret beside those that every registry takes (secrets.PLAIN)."""
 
