@@ -391,7 +391,7 @@ def sites_add(run: Run) -> None:
 def sites_remove(run: Run) -> None:
     expected, name = run.geosync.deployed(run.primary).sync_registry.sites, f"e2e-{run.site.name}-gone"
     expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now_ms=1)
-    assert f"expects {name} no more" in run("sites", "remove", name, at=run.primary)
+    assert f"no longer expects {name}" in run("sites", "remove", name, at=run.primary)
     assert expected.find(name) is None
 
 

@@ -33,7 +33,7 @@ export function Findings({ route, current, tell, noSync, onUnauthorized }) {
 
 function emptyText(page, filters, cursors) {
   if (page.page_info.has_next_page) return "None of these fits the filters; there are more on the next page.";
-  if (cursors.length) return "There are no more.";
+  if (cursors.length) return "This is the end of the list.";
   return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary, outside the selection or extra here, as far as comparisons have looked.";
 }
 

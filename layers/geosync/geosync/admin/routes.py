@@ -84,7 +84,7 @@ def _table(
             Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
             Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
             Operation("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
-            Operation("DELETE", f"{SITES}/<number>", sites.remove_site, "Expect a site no more", ACTS_ON_ONE),
+            Operation("DELETE", f"{SITES}/<number>", sites.remove_site, "Stop expecting a site", ACTS_ON_ONE),
             Operation(
                 "POST",
                 REPORT,
@@ -164,7 +164,7 @@ def _table(
                 "POST",
                 f"{REPOSITORY}/adopt",
                 findings.adopt,
-                "Treat extra tags (none named: all) as Geosync's own: those that the primary has not are removed",
+                "Treat extra tags (none named: all) as Geosync's own: those that the primary does not have are removed",
                 ACTS_ON_ONE,
                 202,
             ),

@@ -1,4 +1,4 @@
-"""The registry client: the verbs of the OCI distribution-spec 1.1 that replication needs, and no more."""
+"""The registry client: the verbs of the OCI distribution-spec 1.1 that replication needs, and nothing else."""
 
 from __future__ import annotations
 

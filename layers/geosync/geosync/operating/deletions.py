@@ -44,7 +44,7 @@ class Deletions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsPage:
-    """Findings by the repositories' names; there may be more after the name `after`, None: no more."""
+    """Findings by the repositories' names; there may be more after the name `after`, None: the end."""
 
     found: tuple[Finding, ...]
     after: str | None

@@ -89,7 +89,7 @@ class Registry(RegistryClient):
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
         """Return the error for a refused `manifest`; None where it is there already as it should be."""
         if manifest.media_type in SCHEMA1:
-            detail = f"{error.detail}: most registries take no Docker schema 1 any more; push the image again"
+            detail = f"{error.detail}: most registries no longer take Docker schema 1; push the image again"
             return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
         return error
 
