@@ -121,7 +121,7 @@ class Secondary:
             accesses[1],
             deadline=self.deadline,
             writes=True,
-            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout_s),
+            options=ClientOptions(tag_write_s=timing.tag_write_timeout_s),
         )
         self.registries = Registries(
             primary=reader,

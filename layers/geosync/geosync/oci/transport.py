@@ -42,12 +42,12 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, for one send to make progress, for the answer to begin, for one read of its body."""
+    """The time to connect, for one send to make progress, for the answer to begin, for one read of its body."""
 
-    connect: float = 5.0
-    send: float = 60.0
-    answer: float = 30.0
-    read: float = 30.0
+    connect_s: float = 5.0
+    send_s: float = 60.0
+    answer_s: float = 30.0
+    read_s: float = 30.0
 
 
 #: The seconds that are left, asked anew at every step of a request: no step may wait for longer.
@@ -186,7 +186,7 @@ class Transport:
         while True:
             attempts += 1
             if connection is None:
-                connection = self._connect(host, port, secure, _at_most(timeouts.connect, left))
+                connection = self._connect(host, port, secure, _at_most(timeouts.connect_s, left))
             attempt = _Attempt(connection, timeouts, left)
             done = False
             try:
@@ -275,7 +275,7 @@ class _Attempt:
         self._left = left
 
     def run(self, request: HttpRequest, target: str) -> http.client.HTTPResponse:
-        self._wait(self._timeouts.send)
+        self._wait(self._timeouts.send_s)
         head_out = False
         try:
             self._head(request, target)
@@ -290,7 +290,7 @@ class _Attempt:
                 raise _Lost(_reason(error), head_out=False) from error
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=head_out) from error
-        waited = self._wait(self._timeouts.answer)
+        waited = self._wait(self._timeouts.answer_s)
         try:
             response = self._connection.getresponse()
         except TimeoutError as error:
@@ -301,7 +301,7 @@ class _Attempt:
 
     def wait_for_body(self) -> None:
         """Bound the next read of the answer's body."""
-        self._wait(self._timeouts.read)
+        self._wait(self._timeouts.read_s)
 
     def _head(self, request: HttpRequest, target: str) -> None:
         connection, body = self._connection, request.body

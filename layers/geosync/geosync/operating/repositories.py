@@ -47,7 +47,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPage:
-    """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: it was the end.
+    """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: the end.
 
     `corrupt` are the rows among those examined that cannot be read, whatever the filter asks for.
     """

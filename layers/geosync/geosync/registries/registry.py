@@ -20,7 +20,7 @@ from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
 
-MADE_SECONDS = 60.0
+MADE_S = 60.0
 """A repository that we made is not made again for so long when a request misses it."""
 
 
@@ -129,7 +129,7 @@ class Registry(RegistryClient):
         with self._making:
             # A repository that was made a while ago and is missed now was deleted since.
             clock = self.deadline.clock
-            if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_SECONDS:
+            if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_S:
                 if not self.make_repository(repository):
                     raise error
                 self._made[repository] = clock.monotonic_s()
