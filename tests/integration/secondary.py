@@ -41,9 +41,9 @@ Access = Credentials | VendorAccess
 
 
 def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timing:
-    """Short times, in seconds, but the template's lease, which no busy machine loses: a holder soon hears of news."""
+    """Short times, in seconds, but the template's lease, which no busy machine loses, and its renewal."""
     times = Timing(settle_s=settle, suspect_s=suspect, deletion_delay_s=deletion_delay)
-    return replace(times, renewal_s=0.1, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
+    return replace(times, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
 
 
 TIMING = quick(settle=2.0, suspect=2.0)
