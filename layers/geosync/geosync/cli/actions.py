@@ -43,12 +43,12 @@ def resume(choose: Callable[[], Chosen]) -> None:
 @click.command(short_help="Make a repository, or some tags, equal to the primary's.")
 @click.argument("repository")
 @click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
-@click.option("--keep", is_flag=True, help="Tags that the primary has not stay, as extra ones.")
+@click.option("--keep", is_flag=True, help="Tags that the primary lacks, or that left the selection, stay.")
 @click.pass_obj
 def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str, ...], keep: bool) -> None:
     """Make REPOSITORY, or only the tags and digests named, equal to the primary's now.
 
-    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels deletions.
+    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels removals.
 
     A repository that this site has no row of is looked for at the primary's registry. Exit code 1 if it is not there.
     """

@@ -80,7 +80,7 @@ class Copier:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
-        source contradicts itself; NotFound, naming the blob or child, when the source has a part no more; BlobsUnknown
+        source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
         when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
         deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`

@@ -128,7 +128,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
 
 
 def _regained(status: Status) -> bool:
-    """A comparison that began after the last lost notification found no more, and an event has come since."""
+    """A comparison that began after the last lost notification found no other, and an event has come since."""
     lost, walk, cursor = status.lost, status.comparison, status.cursor
     if lost is None or walk is None or cursor is None:
         return False

@@ -44,6 +44,9 @@ ADOPT = "adopt"
 """In `if_absent`: an operator said that the secondary's tag is Geosync's, whoever put it there; it may go."""
 KEEP = "keep"
 """In `if_absent`: an operator said that the secondary's tag stays, as one that Geosync did not put there."""
+OUTSIDE = "outside"
+"""In `if_absent`: comparisons found the tag outside the site's selection; the secondary's may go, if it still is and
+the breaker allows it. For a tag inside the selection it means nothing."""
 
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
@@ -109,6 +112,7 @@ class Seen:
     `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
     `suspected`: and it is not decided whether its notification was lost (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
+    `outside_since` is when a comparison first found the tag outside the site's selection, None while it is inside.
     """
 
     digest: str
@@ -117,6 +121,7 @@ class Seen:
     unannounced: bool = False
     suspected: bool = False
     missing_since: int | None = None
+    outside_since: int | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
@@ -129,6 +134,7 @@ class Seen:
             unannounced=read.flag("unannounced"),
             suspected=read.flag("suspected"),
             missing_since=read.optional_number("missing_since"),
+            outside_since=read.optional_number("outside_since"),
         )
 
     @classmethod
@@ -161,7 +167,7 @@ class Owed:
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
     `unannounced`: that comparison found it different, and no event has spoken of it since.
     `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
-    beside what `expects` says.
+    beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
     """
 
     repository: str

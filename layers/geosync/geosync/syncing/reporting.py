@@ -49,7 +49,9 @@ class Reporter:
                 "seconds": round(copied.seconds, 3),
             }
             self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
-        if outcome.outside:
+        if outcome.removed:
+            self._logger.info("tag_outside_the_selection_removed", extra=keys)
+        elif outcome.outside:
             self._logger.info("reference_outside_the_selection", extra=keys)
         elif outcome.discharged:
             lag_ms = max(self._clock.now_ms() - owed.owed_since, 0)
