@@ -55,6 +55,8 @@ class Function:
     parts: Callable[[], Mapping[str, Any]]
     """What stands in place of boto3, requests and the logger in a new execution environment."""
     offset_ms: Callable[[], int]
+    on_crash: Callable[[str, Exception], None]
+    """Told of each error that a handler let through."""
     kills: float = 0.0
     most_calls: int = 60
     running: int = 0
@@ -86,6 +88,7 @@ class Function:
             try:
                 answer = module["handler"](event, context)
             except Exception as error:  # noqa: BLE001 - what Lambda does
+                self.on_crash(f"{place.name} crashed", error)
                 ended.append(Ended(crashed=f"{type(error).__name__}: {error}"))
             else:
                 ended.append(Ended(answer))

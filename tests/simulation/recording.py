@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import GeosyncError
+from geosync.errors import ConfigurationError, GeosyncError
 
 
 class Recorder:
@@ -32,6 +32,12 @@ class Recorder:
             trace = "".join(traceback.format_exception(error))
             self._fault(f"{site}: {name}: {trace}")
 
+    def crashed(self, site: str, what: str, error: Exception) -> None:
+        """Take an error that a handler let through; a setting that is missing is the simulation's fault."""
+        self.line(site, "error", what, {"reason": str(error)}, error)
+        if isinstance(error, ConfigurationError):
+            self._fault(f"{site}: {what}: {error}")
+
     def measure(self, site: str, values: Mapping[str, float]) -> None:
         """Take metrics."""
         for name, value in values.items():
@@ -53,8 +59,9 @@ class QuietLogger:
         self._recorder.line(self._site, "info", message, extra or {}, None)
 
     def warning(self, message: str, *, extra: Mapping[str, Any] | None = None, **_: Any) -> None:
-        """Take a line."""
-        self._recorder.line(self._site, "warning", message, extra or {}, None)
+        """Take a line; Powertools tells of a record's exception in this way."""
+        error = sys.exception() if message.startswith("Record processing exception") else None
+        self._recorder.line(self._site, "warning", message, extra or {}, error)
 
     def error(self, message: str, *, extra: Mapping[str, Any] | None = None, exc_info: Any = None, **_: Any) -> None:
         """Take a line."""

@@ -76,6 +76,7 @@ class Site:
             lambda: self._deployed[kind],
             self._parts,
             offset_ms=lambda: self.skew_ms,
+            on_crash=lambda what, error: commons.recorder.crashed(self.name, what, error),
         )
 
     def deploy(self, kind: str) -> None:

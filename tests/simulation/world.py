@@ -168,6 +168,7 @@ class World:
             "COMPARISON_SECONDS": str(rules.comparison_s),
             "VERIFICATION_SECONDS": str(rules.verification_s),
             "DELETES": rules.deletes,
+            "OUTSIDE_SELECTION": "keep",
             "DELETION_DELAY": str(rules.deletion_delay_s),
             "BREAKER_SHARE": str(rules.breaker_share),
             "BREAKER_SECONDS": str(rules.breaker_s),

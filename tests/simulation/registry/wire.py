@@ -71,14 +71,14 @@ class Wire:
         if server.is_down:
             self._scheduler.sleep(0.01)
             raise Broken("Connection refused", sent=False)
-        body = self._body(request, min(timeouts.send, left()))
+        body = self._body(request, min(timeouts.send_s, left()))
         lot = self._random.random()
         if lot < faults.total:
-            return self._fail(server, request, body, faults, min(timeouts.answer, left()))
+            return self._fail(server, request, body, faults, min(timeouts.answer_s, left()))
         effect = self._effect(server, request, body)
         answer = self._calls.make(effect, _CALM, refused=_never, late_s=LATE_S)
         if answer.after_s:
-            self._wait(answer.after_s, min(timeouts.answer, left()))
+            self._wait(answer.after_s, min(timeouts.answer_s, left()))
         return Answered(self, answer, faults)
 
     def _effect(self, server: Server, request: HttpRequest, body: bytes) -> Callable[[], Answer]:
