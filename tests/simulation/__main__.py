@@ -13,7 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.simulation.breaking import RULES, broken
-from tests.simulation.run import Outcome, run
+from tests.simulation.run import Focus, Outcome, run
 
 ROOT = Path(__file__).parents[2]
 CHUNK = 20
@@ -28,6 +28,7 @@ class Wanted:
     jobs: int
     broken: str | None
     stop: bool
+    focus: Focus
 
 
 def main() -> int:
@@ -38,17 +39,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, action="append", help="this seed; if it is the only one, tell its story")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--break", choices=sorted(RULES), dest="broken", help="without this rule of Geosync's")
+    parser.add_argument("--minutes", type=float, help="so long before the rest, instead of as long as the seed says")
     parser.add_argument("--stop", action="store_true", help="end with the first violation")
     arguments = parser.parse_args()
+    often = RULES[arguments.broken].often if arguments.broken is not None else ()
+    focus = Focus(arguments.minutes, often)
     if arguments.seed is not None and len(arguments.seed) == 1:
-        return _tell(arguments.seed[0], arguments.broken)
+        return _tell(arguments.seed[0], arguments.broken, focus)
     seeds = arguments.seed or range(arguments.first, arguments.first + arguments.seeds)
-    return _run(Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop))
+    return _run(Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop, focus))
 
 
-def _tell(seed: int, rule: str | None) -> int:
+def _tell(seed: int, rule: str | None, focus: Focus) -> int:
     with broken(rule):
-        outcome = run(seed, keep_story=True)
+        outcome = run(seed, keep_story=True, focus=focus)
     print("\n".join(outcome.story))
     print(f"seed {seed}: {outcome.violation or 'nothing false'} (fingerprint {outcome.fingerprint})")
     return int(outcome.violation is not None)
@@ -78,10 +82,10 @@ def _run(wanted: Wanted) -> int:
 
 
 def _outcomes(wanted: Wanted) -> Iterator[Outcome]:
-    chunks = [(wanted.seeds[at : at + CHUNK], wanted.broken) for at in range(0, len(wanted.seeds), CHUNK)]
+    chunks = [(wanted.seeds[at : at + CHUNK], wanted.broken, wanted.focus) for at in range(0, len(wanted.seeds), CHUNK)]
     if wanted.jobs == 1:
         for chunk in chunks:
-            yield from _run_chunk(chunk)
+            yield from _run_each(*chunk)
         return
     with get_context("spawn").Pool(wanted.jobs, _pin, maxtasksperchild=50) as pool:
         for outcomes in pool.imap_unordered(_run_chunk, chunks):
@@ -95,10 +99,14 @@ def _pin() -> None:
         os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
 
 
-def _run_chunk(chunk: tuple[tuple[int, ...], str | None]) -> list[Outcome]:
-    seeds, rule = chunk
+def _run_chunk(chunk: tuple[tuple[int, ...], str | None, Focus]) -> list[Outcome]:
+    return list(_run_each(*chunk))
+
+
+def _run_each(seeds: tuple[int, ...], rule: str | None, focus: Focus) -> Iterator[Outcome]:
     with broken(rule):
-        return [run(seed) for seed in seeds]
+        for seed in seeds:
+            yield run(seed, focus=focus)
 
 
 def _with_fixed_hashes() -> None:

@@ -41,6 +41,8 @@ class Rule:
     finds: str
     """A regular expression."""
     seeds: int
+    often: tuple[str, ...] = ()
+    """Deeds that happen more often: without them it would take more seeds."""
 
 
 def _instead(where: object, name: str, replacement: object) -> Patch:
@@ -101,6 +103,7 @@ RULES: dict[str, Rule] = {
         without=_instead(point, "accounted", _every_heartbeat_counts),
         finds="recovery_point",
         seeds=100,
+        often=("dynamodb",),
     ),
     "mark": Rule(
         says="an event is marked before its message is deleted",
@@ -113,12 +116,14 @@ RULES: dict[str, Rule] = {
         without=_instead(OwedReference, "is_a_push_to_come", property(_is_untried)),
         finds="would_be_lost",
         seeds=100,
+        often=("wire",),
     ),
     "marked again": Rule(
         says="what was marked again meanwhile stays owed",
         without=_instead(discharge, "is_unmarked", lambda _: ALWAYS),
         finds="would_be_lost|synced|recovery_point|no rest",
         seeds=100,
+        often=("push_many", "messages_twice", "late_tags", "delete_tag"),
     ),
     "settle": Rule(
         says="a look at the primary proves nothing before the settle time",
@@ -131,6 +136,7 @@ RULES: dict[str, Rule] = {
         without=_instead(decisions, "proves_secondary", _always),
         finds="synced|would_be_lost|recovery_point|no rest",
         seeds=300,
+        often=("late_writes", "push_many"),
     ),
     "look": Rule(
         says="synced means seen: the secondary is looked at before a discharge",
@@ -152,12 +158,14 @@ RULES: dict[str, Rule] = {
         without=_instead(ReferenceSync, "_write", _remove_and_write),
         finds="was removed, and",
         seeds=20,
+        often=("push_many",),
     ),
     "ours": Rule(
         says="a tag that Geosync did not put there stays",
         without=_instead(decisions, "is_ours", _always),
         finds="was removed, and is not Geosync's",
         seeds=100,
+        often=("stranger",),
     ),
     "rows": Rule(
         says="the number of repositories changes with the rows",

@@ -10,8 +10,8 @@ from tests.simulation.site import Site
 
 from geosync.sync_registry.table.changes import Key
 
-RACE_S = 80.0
-"""From the look at the primary to a removal that lands: a tag write may take 20 s, and land 50 s later."""
+RACE_S = 100.0
+"""From the look at the primary to a removal that lands: it may take 30 s, and land 50 s later."""
 
 
 @dataclass(slots=True)

@@ -15,8 +15,8 @@ from tests.simulation.world import Rules, Violation, World
 Deed = Callable[["Story"], None]
 REPOSITORIES = ("group/app", "group/web", "team/db", "team/sub/tool", "solo")
 TAGS = ("latest", "v1", "v2", "v3", "stable")
-REST_S = 4 * 3600.0
-"""After the last fault, everything is right by then: retries are an hour apart at most."""
+REST_S = 5400.0
+"""After the last fault, everything is right by then: a reference that failed all the time is tried again before."""
 
 
 def rules_of(seed: int) -> Rules:
@@ -38,6 +38,16 @@ class Story:
     shared: list[bytes] = field(default_factory=list)
     backups: dict[str, Backup] = field(default_factory=dict)
     """Of each site's registry, the last."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories of this world: in one with few of them, deeds meet more often."""
+        return REPOSITORIES[: Random(f"repositories {self.world.seed}").choice((1, 2, len(REPOSITORIES)))]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that clients use in this world."""
+        return TAGS[: Random(f"tags {self.world.seed}").choice((1, 2, len(TAGS)))]
 
     @property
     def random(self) -> Random:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.simulation.clients import Client, make_image
-from tests.simulation.story import REPOSITORIES, TAGS, Deed, Story
+from tests.simulation.story import Deed, Story
 
 
 def push(story: Story) -> None:
     """Push an image, or an index of two, under a tag or by its digest alone."""
     random = story.random
-    repository, tag = random.choice(REPOSITORIES), random.choice((*TAGS, None))
+    repository, tag = random.choice(story.repositories), random.choice((*story.tags, None))
     images = [make_image(random, story.shared) for _ in range(random.choice((1, 1, 1, 2)))]
     story.tell(f"push {repository}:{tag} ({len(images)})")
     digest = story.client().push(repository, tag, images)
@@ -19,7 +19,7 @@ def push(story: Story) -> None:
 def push_many(story: Story) -> None:
     """Push several images to one tag, one right after the other."""
     random = story.random
-    repository, tag = random.choice(REPOSITORIES), random.choice(TAGS)
+    repository, tag = random.choice(story.repositories), random.choice(story.tags)
     for _ in range(random.randrange(2, 5)):
         digest = story.client().push(repository, tag, [make_image(random, story.shared)])
         story.tell(f"pushed {repository}:{tag} {digest}")
@@ -31,7 +31,7 @@ def retag(story: Story) -> None:
     tags = list(story.primary.server.storage.all_tags())
     if tags:
         repository, _, digest = random.choice(tags)
-        tag = random.choice(TAGS)
+        tag = random.choice(story.tags)
         story.tell(f"retag {repository}:{tag} to {digest}")
         story.client().retag(repository, digest, tag)
 
@@ -58,7 +58,7 @@ def stranger(story: Story) -> None:
     """Somebody pushes to a secondary's registry a tag that it has not; the primary may have it for a moment."""
     random = story.random
     site = story.secondary()
-    repository, tag = random.choice(REPOSITORIES), random.choice((*TAGS, "local"))
+    repository, tag = random.choice(story.repositories), random.choice((*story.tags, "local"))
     found = site.server.storage.repositories.get(repository)
     if story.world.is_failing_over or (found is not None and tag in found.tags):
         return

@@ -59,6 +59,15 @@ def wire(story: Story) -> None:
     story.later(random.random() * 90, faults.calm)
 
 
+def late_writes(story: Story) -> None:
+    """Tags that are written at a secondary are not answered, and may be written long after."""
+    site = story.secondary()
+    faults = story.world.wire.faults[site.server.host]
+    faults.tag_writes = 0.5
+    story.tell(f"{site.name}: the registry is slow to take tags")
+    story.later(story.random.random() * 60, faults.calm)
+
+
 def restart(story: Story) -> None:
     """A registry restarts, and loses the notifications that it had not delivered."""
     site = story.site()
@@ -124,6 +133,7 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, sns),
     (0.6, kills),
     (0.8, wire),
+    (0.3, late_writes),
     (0.3, restart),
     (0.3, lose_notifications),
     (0.3, late_tags),

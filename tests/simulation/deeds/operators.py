@@ -7,7 +7,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError, ClientError
 from tests.simulation.calls import Caller
 from tests.simulation.site import Site
-from tests.simulation.story import REPOSITORIES, TAGS, Deed, Story
+from tests.simulation.story import Deed, Story
 
 from geosync.errors import GeosyncError
 from geosync.operating import actions, deletions
@@ -51,8 +51,8 @@ def resume(story: Story, site: Site) -> None:
 def resync(story: Story) -> None:
     """Resync a repository, or a tag of it; it may be one that is nowhere."""
     site, random = story.secondary(), story.random
-    repository = random.choice((*REPOSITORIES, "no/such"))
-    references = random.choice(((), (Reference.tag(random.choice(TAGS)),)))
+    repository = random.choice((*story.repositories, "no/such"))
+    references = random.choice(((), (Reference.tag(random.choice(story.tags)),)))
     keep = random.random() < 0.0
     url = site.queues["work"].url
     act(
@@ -83,7 +83,7 @@ def resync_all(story: Story) -> None:
 
 def verify(story: Story) -> None:
     """Have a repository verified."""
-    site, repository = story.secondary(), story.random.choice(REPOSITORIES)
+    site, repository = story.secondary(), story.random.choice(story.repositories)
     url = site.queues["work"].url
     act(story, f"{site.name}: verify {repository}", lambda: reverify(site.client("sqs"), url, repository))
 

@@ -17,7 +17,9 @@ from tests.simulation.scheduler import Killed, Scheduler
 from geosync.oci.transport import BLOCK, Broken, HttpRequest, Timeouts
 
 LATE_S = 50.0
-"""A request whose client died or gave up lands within that; the store protocol leaves it 60 s."""
+"""A request whose client died lands within that; the store protocol leaves it 60 s."""
+GIVEN_UP_S = 50.0
+"""A request whose client gave up lands within that afterwards."""
 BYTES_PER_S = 20_000.0
 
 
@@ -36,8 +38,12 @@ class Faults:
     hangs: float = 0.0
     """No answer comes; the request may land much later."""
 
+    tag_writes: float = 0.0
+    """Of the manifests that are put under a tag: no answer comes, and the write may land much later."""
+
     def calm(self) -> None:
         """End all faults."""
+        self.tag_writes = 0.0
         self.refused = self.errors = self.throttled = self.cut = self.hangs = 0.0
 
     @property
@@ -72,9 +78,11 @@ class Wire:
             self._scheduler.sleep(0.01)
             raise Broken("Connection refused", sent=False)
         body = self._body(request, min(timeouts.send_s, left()))
-        lot = self._random.random()
-        if lot < faults.total:
-            return self._fail(server, request, body, faults, min(timeouts.answer_s, left()))
+        patience_s = min(timeouts.answer_s, left())
+        if faults.tag_writes and _is_tag_write(request) and self._random.random() < faults.tag_writes:
+            return self._hang(self._effect(server, request, body), patience_s)
+        if self._random.random() < faults.total:
+            return self._fail(server, request, body, faults, patience_s)
         effect = self._effect(server, request, body)
         answer = self._calls.make(effect, _CALM, refused=_never, late_s=LATE_S)
         if answer.after_s:
@@ -126,10 +134,12 @@ class Wire:
                 self._effect(server, request, body)()
             self._scheduler.sleep(random.random() * 0.1)
             raise Broken("Connection reset by peer", sent=True)
-        if has_effect:
-            # The client waits, gives up, and the request lands later still.
-            delay_s = patience_s * random.random() * 1.5
-            effect = self._effect(server, request, body)
+        return self._hang(self._effect(server, request, body) if has_effect else None, patience_s)
+
+    def _hang(self, effect: Callable[[], Answer] | None, patience_s: float) -> Answered:
+        """Have the client wait and give up; what it asked for may happen by then, or later still."""
+        if effect is not None:
+            delay_s = self._random.random() * (patience_s + GIVEN_UP_S)
             self._scheduler.spawn(effect, "late", self._calls.beyond, delay_s=delay_s)
         self._scheduler.sleep(patience_s)
         raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
@@ -206,6 +216,10 @@ class WireTransport:
 
 
 _CALM = Weather()
+
+
+def _is_tag_write(request: HttpRequest) -> bool:
+    return request.method == "PUT" and "/manifests/" in request.url and "/manifests/sha256:" not in request.url
 
 
 def _never() -> Exception:
