@@ -76,7 +76,12 @@ class Marking:
         sync_registry.mark(
             event.repository,
             reference,
-            Mark(expects=event.expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
+            Mark(
+                expects=event.expects,
+                correlation_id=event.correlation_id,
+                pushed_at=event.pushed_at,
+                keeps_superseded=self._context.selection.superseded_images,
+            ),
         )
         return (event.repository,)
 

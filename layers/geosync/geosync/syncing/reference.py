@@ -114,9 +114,10 @@ class ReferenceSync:
         if attempt.was_never_announced:
             self._sync_registry.recovery.record_lost(owed)
             seen = replace(seen, unannounced=True) if seen is not None else None
-        if seen is None and owed.reference.kind == "digest":
+        if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
-        discharged = self._held.discharge(owed, seen)
+        superseded = decisions.superseded(owed, seen) if self._context.selection.superseded_images else frozenset()
+        discharged = self._held.discharge(owed, seen, superseded=superseded)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _may_have_referrers(self, owed: Owed) -> bool:
@@ -138,8 +139,14 @@ class ReferenceSync:
         return MISSING in owed.if_absent and self._context.removals.breaker.state().suspended
 
     def _depends_on_the_manifest(self, owed: Owed) -> bool:
-        """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag."""
-        return self._context.selection.restricts_tags and owed.reference.kind == "digest"
+        """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag.
+
+        One that was pushed under a tag is replicated with it.
+        """
+        if owed.reference.kind != "digest" or not self._context.selection.restricts_tags:
+            return False
+        tag = owed.pushed_as
+        return tag is None or not self._context.selection.has_tag(owed.repository, tag)
 
     def _leave(self, attempt: Attempt) -> Outcome:
         """Forget a reference that is outside the selection: what is at the secondary stays as it is."""
