@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from geosync.settings import Role
 
@@ -30,3 +31,5 @@ class ReconcileSettings:
     """Between two walks through the primary's catalogue; 0: the first one only."""
     verification_seconds: float = 7 * 86_400
     """Between two verifications of a repository; 0: none but those that somebody asks for."""
+    superseded_images: Literal["replicate", "skip"] = "replicate"
+    """Of which images the recovery point speaks: the status says it."""
