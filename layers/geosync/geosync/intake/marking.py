@@ -107,7 +107,12 @@ class Marking:
             self._context.sync_registry.mark(
                 name,
                 Reference.whole(),
-                Mark(expects=expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
+                Mark(
+                    expects=expects,
+                    correlation_id=event.correlation_id,
+                    pushed_at=event.pushed_at,
+                    renamed_to=new if name == old else None,
+                ),
             )
             if name == new:
                 self._context.sync_registry.note_rename(new, old)

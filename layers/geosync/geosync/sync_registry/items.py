@@ -188,6 +188,8 @@ class Owed:
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None
+    renamed_to: str | None = None
+    """The name under which the primary has the whole repository now."""
 
     @property
     def worked_on(self) -> bool:
@@ -234,6 +236,7 @@ class Owed:
             seen=seen,
             named=named,
             pushed_as=read.optional_text("pushed_as"),
+            renamed_to=read.optional_text("renamed_to"),
         )
 
 

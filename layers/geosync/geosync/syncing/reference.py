@@ -136,7 +136,7 @@ class ReferenceSync:
 
     def _is_suspended(self, owed: Owed) -> bool:
         """The breaker is on, and decides about a removal."""
-        return MISSING in owed.if_absent and self._context.removals.breaker.state().suspended
+        return MISSING in owed.if_absent and self._context.removals.breaker.state().stops
 
     def _depends_on_the_manifest(self, owed: Owed) -> bool:
         """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag.

@@ -46,6 +46,7 @@ class Mark:
 
     `pushed_as` is the tag under which a manifest by digest was pushed (see Owed). `keeps_superseded`: digests that the
     item of a tag does not hold become owed by themselves. It is False where superseded images are skipped.
+    `renamed_to` is the new name of a whole repository that is marked under its former one.
     """
 
     expects: str | None = None
@@ -57,6 +58,7 @@ class Mark:
     since: int | None = None
     pushed_as: str | None = None
     keeps_superseded: bool = True
+    renamed_to: str | None = None
 
 
 ASKED = Mark()
@@ -115,6 +117,8 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
         told["correlation_id"] = said.correlation_id
     if said.pushed_as is not None:
         told["pushed_as"] = said.pushed_as
+    if said.renamed_to is not None:
+        told["renamed_to"] = said.renamed_to
     if primary is not None:
         told["primary"] = primary
     if said.comparison is not None:
