@@ -77,7 +77,7 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        status = account(self.sync_registry, self.queues)
+        status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
         self.reporter.recovery_point(status)
         if status.deletes.doubted_at is not None:
             decide_about_deletes(self.sync_registry, self.queues, self.reporter)

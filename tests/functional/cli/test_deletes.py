@@ -32,7 +32,12 @@ def sent(site: Site) -> list[WorkMessage]:
 
 def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoStore) -> None:
     assert "not suspended" in secondary.run("deletes", "status").output
-    Breaker(store, Limits(), SYSTEM_CLOCK).count_missing("group/app", new=3, missing=3, of=4)
+    breaker = Breaker(store, Limits(), SYSTEM_CLOCK)
+    breaker.count_missing("group/app", new=3, missing=3, of=4)
+    doubted = secondary.run("deletes", "status")
+    assert doubted.exit_code == 0
+    assert "No delete by comparison now" in doubted.output
+    breaker.suspend(breaker.state(), breaker.state().doubt or "")
     names = ("v1", "v2", "v3")
     note(store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), of=4, missing=3, missing_names=names))
 
@@ -46,10 +51,25 @@ def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoSt
     document = json.loads(secondary.run("deletes", "status", "--json").output)
     assert (document["breaker"]["found"], document["missing"][0]["missing"], document["more"]) == (3, 3, False)
 
-    assert "removes what was found missing" in secondary.run("deletes", "resume").output
+    assert "removes what was found until now" in secondary.run("deletes", "resume").output
     assert secondary.run("deletes", "status").exit_code == 0
     assert Breaker(store, Limits(), SYSTEM_CLOCK).state().accepted_at > 0
     assert "nothing was suspended" in secondary.run("deletes", "resume").output
+
+
+def test_tags_outside_the_selection_are_told_with_those_that_are_missing(secondary: Site, store: DynamoStore) -> None:
+    now_ms = SYSTEM_CLOCK.now_ms()
+    note(store, Finding(repository="group/app", found_at=now_ms, of=4, outside=2, outside_names=("dev", "old")))
+    note(store, Finding(repository="group/extra", found_at=now_ms, extra=1, extra_names=("own",)))
+
+    answer = secondary.run("deletes", "status")
+
+    assert answer.exit_code == 0
+    (line,) = [line for line in answer.output.splitlines() if line.startswith("group/")]
+    assert line.split()[:4] == ["group/app", "0", "2", "6"]
+    assert line.endswith("dev, old")
+    (found,) = json.loads(secondary.run("deletes", "status", "--json").output)["missing"]
+    assert (found["outside"], found["outside_names"]) == (2, ["dev", "old"])
 
 
 def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) -> None:

@@ -23,4 +23,5 @@ class AdminSettings:
     act_secret_arn: str
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
+    outside_selection: Literal["keep", "remove"]
     superseded_images: Literal["replicate", "skip"] = "replicate"

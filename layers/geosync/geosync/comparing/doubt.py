@@ -9,6 +9,7 @@ of that, or gone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.recovery.point import COUNTS_SETTLE_MS
@@ -29,17 +30,17 @@ def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, cl
     state = breaker.state()
     if state.doubted_at is None or clock.now_ms() < state.doubted_at + COUNTS_SETTLE_MS or events_waiting():
         return state
-    found = 0
-    for finding in sync_registry.findings.missing(limit=breaker.limits.tags + 1):
+    counted = replace(state, found=0)
+    for finding in sync_registry.findings.going(limit=breaker.limits.tags + 1):
         missing, of = _missing(sync_registry, finding.repository, accepted_at=state.accepted_at)
-        found += missing
+        counted = replace(counted, found=counted.found + missing)
         reason = breaker.too_many(finding.repository, missing=missing, of=of)
-        if reason is None and found > breaker.limits.tags:
-            reason = breaker.too_many_in_all(found, finding.repository)
+        if reason is None and missing:
+            reason = breaker.too_many_in_all(counted, finding.repository)
         if reason is not None:
             breaker.suspend(state, reason)
             return breaker.state()
-    breaker.dismiss(state, found=found)
+    breaker.dismiss(state, found=counted.found)
     return breaker.state()
 
 

@@ -9,6 +9,7 @@ from geosync.observability import Metrics
 from geosync.operating.status import Status
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.suspected import Suspected
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -73,6 +74,12 @@ class MinuteReporter:
         if point is not None:
             self._metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
         self._metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
+
+    def notification_lost(self, lost: Suspected) -> None:
+        """A comparison found and copied what no notification told of."""
+        keys = {"repository": lost.repository, "reference": lost.reference.seen_key, "found_at": lost.at}
+        self._logger.warning("notification_lost", extra=keys)
+        self._metrics.put({"NotificationsLost": 1})
 
     def report_posted(self) -> None:
         """The primary's admin API took the status."""

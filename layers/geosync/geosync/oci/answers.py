@@ -6,9 +6,10 @@ OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +32,11 @@ from geosync.oci.transport import Broken, HttpAnswer
 #: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
 MAX_DETAIL = 200
+#: A body may name a code for each of its 600,000 entries. They go into the text of an error, which goes into a row.
+MAX_CODES = 8
+MAX_CODE = 64
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
-MAX_RETRY_AFTER_SECONDS = 3600.0
+MAX_RETRY_AFTER_S = 3600.0
 
 _BLOCK = 64 * 1024
 
@@ -71,7 +75,10 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """The `errors` of an answer's body. `well_formed`: the body had that form; `empty`: there was no body."""
+    """The `errors` of an answer's body: the first MAX_CODES codes, and the first message.
+
+    `well_formed`: the body had that form; `empty`: there was no body.
+    """
 
     codes: tuple[str, ...] = ()
     detail: str = ""
@@ -113,7 +120,8 @@ def parse_errors(body: bytes) -> Errors:
     if not body.strip():
         return Errors(empty=True)
     entries = _entries(body)
-    codes = tuple(code[:64] for one in entries if isinstance(code := one.get("code"), str))
+    named = (redact(code[:MAX_CODE]) for one in entries if isinstance(code := one.get("code"), str))
+    codes = tuple(itertools.islice(_distinct(named), MAX_CODES))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
     missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
@@ -129,6 +137,15 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
+def _distinct(texts: Iterable[str]) -> Iterator[str]:
+    """Each text once, in its order."""
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
+
+
 def redact(text: str) -> str:
     """Return a registry's words on one line, cut to 200 characters, without anything that could be a secret."""
     line = " ".join("".join(one if one.isprintable() else " " for one in text[: MAX_DETAIL * 10]).split())
@@ -142,16 +159,18 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
     if not text:
         return None
     if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_SECONDS)
+        return min(float(text), MAX_RETRY_AFTER_S)
     try:
         at = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
-    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_S)
 
 
-def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:
-    """Return the error for a status and codes; `seconds` is the Retry-After."""
+def classify(
+    registry: str, request: str, status: int, errors: Errors, retry_after_s: float | None = None
+) -> RegistryError:
+    """Return the error for a status and codes; `retry_after_s` is the Retry-After."""
     # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
     if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
@@ -160,7 +179,7 @@ def classify(registry: str, request: str, status: int, errors: Errors, seconds: 
         kind = RegistryUnavailable if status >= 500 else Refused
     if issubclass(kind, RegistryUnavailable):
         return RegistryUnavailable(
-            registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=seconds
+            registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s
         )
     return kind(registry, request, status=status, codes=errors.codes, detail=errors.detail)
 

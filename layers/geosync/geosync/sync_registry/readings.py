@@ -126,6 +126,12 @@ class Readings(TableAccess):
         owed = self._store.batch_get(keys) if keys else {}
         return {keys[key] for key, item in owed.items() if ABSENT in item.get("expects", ())}
 
+    def owed_named(self, named: Iterable[tuple[str, Reference]]) -> dict[tuple[str, Reference], Owed | None]:
+        """Read those of the references named, each with its repository, that are owed; None: it cannot be read."""
+        keys = {Key(repository, reference.owed_key): (repository, reference) for repository, reference in named}
+        found = self._store.batch_get(keys) if keys else {}
+        return {keys[key]: self._readable(item) for key, item in found.items()}
+
     def owed_whole(self, repositories: Iterable[str]) -> set[str]:
         """Those of `repositories` that are owed as a whole."""
         keys = [Key(repository, Reference.whole().owed_key) for repository in repositories]

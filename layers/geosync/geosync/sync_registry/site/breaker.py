@@ -1,14 +1,15 @@
-"""The breaker: when so much is missing at the primary that the primary is the one to be doubted.
+"""The breaker: when so much is to go that the primary, or the selection, is the one to be doubted.
 
-A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup.
-So what comparisons find missing is counted. The same holds for the tags of a repository whose deletion or rename was
-announced as a whole: nobody named them. Deletes by comparison are suspended when that is more than `share` of a
-repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reason. They
-go on when an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
+A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup,
+nor a selection that was narrowed on purpose from a pattern with a typing error. So what comparisons find missing at the
+primary, or outside the selection, is counted. Deletes by comparison are suspended when that is more than `share` of a
+repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reasons.
+They go on when an operator says that what was found is to go (`accepted_at`), or when what was found is back.
 
-What was deleted on purpose may still be announced by an event that waits in the queue. So too many are a doubt first
-(`doubted_at`). Nothing is removed by comparison from then on. The doubt is decided once everything that was sent before
-it is marked (comparing/doubt.py): then deletes are suspended, or go on.
+The tags of a repository whose deletion or rename was announced as a whole count as missing: nobody named them. A tag
+that an event names does not count. Such an event may still wait in the queue when a comparison misses its tag. So too
+many missing tags are a doubt first (`doubted_at`), and nothing is removed by comparison from then on. The doubt is
+decided once everything that was sent before it is marked (comparing/doubt.py): then deletes are suspended, or go on.
 
 A tag is removed by comparison only in the second comparison that misses it, `window_s` after the first. By then
 everything that went missing with it has been counted.
@@ -23,12 +24,15 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.timing import ms
 
 KEY = Key(SITE, "deletes")
-STOPS = ("suspended_at", "reason", "doubted_at", "doubt")
+_REASON, _OUTSIDE_REASON = _REASONS = ("reason", "outside_reason")
+"""Attributes: the first reason of each kind, as an operator who says that deletes may go on speaks of both."""
+_STOPS = ("suspended_at", *_REASONS, "doubted_at", "doubt")
+_NOTHING_FOUND = {"found": 0, "found_outside": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +46,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The breaker as its item says; times in milliseconds. `found` tags went missing since `window_started_at`.
+    """The breaker as its item says; times in milliseconds.
 
-    `doubted_at` and `doubt` say since when and why so much is missing that it is to be decided; `doubts` counts them.
+    Since `window_started_at`, `found` tags went missing and `found_outside` left the selection. `doubted_at` and
+    `doubt` say since when and why so much is missing that it is to be decided; `doubts` counts them.
     """
 
     suspended_at: int | None = None
@@ -54,6 +59,7 @@ class State:
     doubts: int = 0
     accepted_at: int = 0
     found: int = 0
+    found_outside: int = 0
     window_started_at: int = 0
 
     @property
@@ -70,14 +76,16 @@ class State:
     def from_item(cls, item: Item | None) -> State:
         """Read the item; none: nothing was ever found missing."""
         item = item or {}
+        reasons = [item[name] for name in _REASONS if name in item]
         return cls(
             suspended_at=item.get("suspended_at"),
-            reason=item.get("reason"),
+            reason="; ".join(reasons) or None,
             doubted_at=item.get("doubted_at"),
             doubt=item.get("doubt"),
             doubts=int(item.get("doubts", 0)),
             accepted_at=int(item.get("accepted_at", 0)),
             found=int(item.get("found", 0)),
+            found_outside=int(item.get("found_outside", 0)),
             window_started_at=int(item.get("window_started_at", 0)),
         )
 
@@ -99,9 +107,9 @@ class Breaker:
         return State.from_item(self._store.get(KEY))
 
     def resume(self) -> bool:
-        """Accept what comparisons found missing until now as gone for good: the next comparison removes it.
+        """Accept that what comparisons found missing or outside until now is to go: the next comparison removes it.
 
-        What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
+        What is found later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
         was = self.state().stops
@@ -109,8 +117,8 @@ class Breaker:
         self._store.write(
             Update(
                 key=KEY,
-                set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
-                remove=STOPS,
+                set={"accepted_at": now_ms, **_NOTHING_FOUND, "window_started_at": now_ms},
+                remove=_STOPS,
             )
         )
         return was
@@ -121,11 +129,10 @@ class Breaker:
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
         """
         now_ms = self._clock.now_ms()
-        found = self._count(new, now_ms)
-        if (reason := self.too_many(repository, missing=missing, of=of)) is not None:
-            self._doubt(reason, now_ms)
-        elif found > self.limits.tags:
-            self._doubt(self.too_many_in_all(found, repository), now_ms)
+        state = self._count("found", new, now_ms)
+        reason = self.too_many(repository, missing=missing, of=of) or self.too_many_in_all(state, repository)
+        if reason is not None:
+            self._store.write(Update(key=KEY, set_once={"doubted_at": now_ms, "doubt": reason}, add={"doubts": 1}))
 
     def too_many(self, repository: str, *, missing: int, of: int) -> str | None:
         """The reason why `missing` of a repository's `of` tags are too many; None: they are not."""
@@ -133,16 +140,14 @@ class Breaker:
             return None
         return f"{missing} of the {of} tags of {repository} are missing at the primary"
 
-    def too_many_in_all(self, found: int, last: str) -> str:
-        """The reason why `found` tags of the site, the last of them in the repository `last`, are too many."""
-        return f"{found} tags were found missing at the primary within {self.limits.window_s:g} s, last in {last}"
+    def too_many_in_all(self, state: State, last: str) -> str | None:
+        """The reason why what `state` counts is too much, `last` being the last repository that added to it."""
+        return self._said(state, last) if self._are_too_many(state) else None
 
     def suspend(self, doubted: State, reason: str) -> None:
         """Decide the doubt that `doubted` says: deletes by comparison are suspended. The first reason is kept."""
         at_ms = doubted.doubted_at or self._clock.now_ms()
-        self._store.write(
-            Update(key=KEY, set_once={"suspended_at": at_ms, "reason": reason}, remove=("doubted_at", "doubt"))
-        )
+        self._suspend(_REASON, reason, at_ms, remove=("doubted_at", "doubt"))
 
     def dismiss(self, doubted: State, *, found: int) -> None:
         """Decide the doubt that `doubted` says: `found` tags are missing, and deletes go on. Not if it was renewed."""
@@ -156,38 +161,68 @@ class Breaker:
                 )
             )
 
-    def may_remove(self, missing_since: int, state: State) -> bool:
-        """True when a tag that is missing for at least the second time may be removed."""
+    def count_outside(self, repository: str, *, new: int, outside: int, of: int) -> None:
+        """Count `new` tags that a comparison finds outside the selection for the first time, before they are recorded.
+
+        `outside` of the repository's `of` tags have left the selection by now, without those that were accepted.
+        """
+        now_ms = self._clock.now_ms()
+        state = self._count("found_outside", new, now_ms)
+        if outside > self.limits.share * of:
+            said = f"{outside} of the {of} tags of {repository} are outside the selection"
+            self._suspend(_OUTSIDE_REASON, said, now_ms)
+        elif self._are_too_many(state):
+            self._suspend(_OUTSIDE_REASON, self._said(state, repository), now_ms)
+
+    def may_remove(self, since: int, state: State) -> bool:
+        """True when a tag that is missing, or outside, for at least the second time (first at `since`) may be removed.
+
+        Times are in milliseconds.
+        """
         if state.stops:
             return False
-        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window_s) <= self._clock.now_ms()
+        return since <= state.accepted_at or since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def resume_if_back(self) -> None:
-        """Lift the suspension when what is still missing is no reason for one: a repository has its tags again."""
+        """Lift the suspension when what would still go is no reason for one: a repository has its tags again."""
         state = self.state()
         if not state.stops:
             return
-        left = Findings(self._store).missing(limit=self.limits.tags + 1)
-        too_many = sum(one.missing for one in left) > self.limits.tags
-        if not too_many and all(one.missing <= self.limits.share * one.of for one in left):
+        left = Findings(self._store).going(limit=self.limits.tags + 1)
+        too_many = sum(one.goes for one in left) > self.limits.tags
+        if not too_many and not any(self._is_beyond(one) for one in left):
             self._store.write(
                 Update(
                     key=KEY,
-                    set={"found": 0, "window_started_at": self._clock.now_ms()},
-                    remove=STOPS,
+                    set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
+                    remove=_STOPS,
                 )
             )
 
-    def _count(self, new: int, now_ms: int) -> int:
-        """Add to the window's count, or begin a new window; returns the count."""
+    def _is_beyond(self, found: Finding) -> bool:
+        """More than the share of a repository's tags are missing, or are outside the selection."""
+        share = self.limits.share
+        return found.missing > share * found.of or found.outside > share * (found.of + found.outside)
+
+    def _are_too_many(self, state: State) -> bool:
+        return state.found + state.found_outside > self.limits.tags
+
+    def _said(self, state: State, repository: str) -> str:
+        """The reason that the number of tags is, `repository` being the last that added to it."""
+        what = [(state.found, "missing at the primary"), (state.found_outside, "outside the selection")]
+        told = " and ".join(f"{number} tags were found {where}" for number, where in what if number)
+        return f"{told} within {self.limits.window_s:g} s, last in {repository}"
+
+    def _count(self, name: str, new: int, now_ms: int) -> State:
+        """Add to the window's count `name`, or begin a new window; returns the breaker with its counts."""
         in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window_s))
         with suppress(ConditionFailed):
-            return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
-        begun = Update(key=KEY, set={"found": new, "window_started_at": now_ms}, when=~in_window)
+            return State.from_item(self._store.write(Update(key=KEY, add={name: new}, when=in_window)))
+        begun = Update(key=KEY, set={**_NOTHING_FOUND, name: new, "window_started_at": now_ms}, when=~in_window)
         with suppress(ConditionFailed):
-            return State.from_item(self._store.write(begun)).found
-        return State.from_item(self._store.write(Update(key=KEY, add={"found": new}))).found
+            return State.from_item(self._store.write(begun))
+        return State.from_item(self._store.write(Update(key=KEY, add={name: new})))
 
-    def _doubt(self, reason: str, now_ms: int) -> None:
-        """Have nothing removed by comparison until it is decided; the first reason is kept."""
-        self._store.write(Update(key=KEY, set_once={"doubted_at": now_ms, "doubt": reason}, add={"doubts": 1}))
+    def _suspend(self, kind: str, reason: str, at_ms: int, *, remove: tuple[str, ...] = ()) -> None:
+        """Suspend deletes by comparison; the first reason of each kind is kept."""
+        self._store.write(Update(key=KEY, set_once={"suspended_at": at_ms, kind: reason}, remove=remove))
