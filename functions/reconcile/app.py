@@ -14,6 +14,7 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -44,7 +45,7 @@ class ReconcileSite:
         self.settings = read(ReconcileSettings, os.environ)
         self.reporter = MinuteReporter(logger, observability.Metrics(self.settings.site_name))
         dynamodb = boto3.client("dynamodb", config=AWS_CALLS)
-        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table)
+        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table, limits=self.settings.limits)
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.queues = Queues(sqs=self.sqs, events_url=self.settings.events_queue_url, dlq_url=self.settings.dlq_url)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
@@ -76,7 +77,10 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        self.reporter.recovery_point(account(self.sync_registry, self.queues, tell=self.reporter.notification_lost))
+        status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
+        self.reporter.recovery_point(status)
+        if status.deletes.doubted_at is not None:
+            decide_about_deletes(self.sync_registry, self.queues, self.reporter)
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)

@@ -84,6 +84,7 @@ def document(site: StackSite, found: Status, letters: int, events: int, limit: i
         "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
         "events_waiting": events,
         "recovery_point": found.recovery_point,
+        "superseded_images": _superseded_images(site),
         "recovery_point_but_parked": found.recovery_point_but_parked,
         "recovery_point_stands_because": found.recovery.why,
         "proved_at": found.proved_at,
@@ -131,7 +132,16 @@ def lines(site: StackSite, found: Status, letters: int, events: int) -> list[Lin
         said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
         said += _recovery_point(found)
+        if _superseded_images(site) == "skip":
+            newest = (
+                "of a tag that was pushed again before it was copied, this is the newest push (SupersededImages=skip)"
+            )
+            said.append(("", newest))
     return said
+
+
+def _superseded_images(site: StackSite) -> str:
+    return site.parameters.get("SupersededImages", "replicate")
 
 
 def _backlog(found: Status) -> Iterator[Line]:

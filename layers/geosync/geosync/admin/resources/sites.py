@@ -70,6 +70,11 @@ class GeoSiteStatus(BaseModel):
     recovery_point_at: str | None = Field(
         default=None, description="Everything pushed before this moment is at this site and was seen there."
     )
+    superseded_images: Literal["replicate", "skip"] | None = Field(
+        default=None,
+        description="skip: the recovery point speaks of the newest push of each tag alone (SupersededImages); "
+        "null: not known.",
+    )
     recovery_point_but_parked_at: str | None = Field(default=None, description="The same but for what is parked.")
     recovery_point_stands_because: str | None = Field(
         default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."
@@ -219,7 +224,7 @@ def _own_status(site: AdminSite, own: Status) -> GeoSiteStatus:
         queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
         last_event=site.events.last(now_ms=own.at) if site.is_primary else None,
     )
-    return _status(report, OWN_ID, site.name)
+    return _status({**report, "superseded_images": site.settings.superseded_images}, OWN_ID, site.name)
 
 
 def _others(site: AdminSite, own: Status) -> list[GeoSite]:
