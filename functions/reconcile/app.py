@@ -14,6 +14,7 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.counts import recount
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -64,6 +65,7 @@ class ReconcileSite:
             "comparison": partial(ask_for_comparison, *asking),
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
+            "counts": partial(recount, self.sync_registry, self.reporter),
             **run_recorded,
         }
         if self.settings.primary_admin_url is not None:

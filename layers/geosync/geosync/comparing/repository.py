@@ -58,7 +58,7 @@ class RepositoryComparison:
         before = self._sync_registry.findings.get(owed.repository)
         from_the_beginning = owed.cursor is None
         with self._threads.pool(PARALLELISM, name="whole") as pool:
-            marker = Marker(self._sync_registry, pool)
+            marker = Marker(self._sync_registry, context.held, pool)
             listing = list_digests(context.pair, context.clock)
             tags = TagComparison(context, marker, pool, listing)
             walked = self._walk(owed, tags, MissingReferrers(context, marker, pool))

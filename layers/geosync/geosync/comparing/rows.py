@@ -72,9 +72,10 @@ class Rows:
         known of it.
         """
         try:
-            if self._sync_registry.row(repository) is None and not self._sync_registry.owed(repository, limit=1):
+            row = self._sync_registry.row(repository)
+            if row is None and not self._sync_registry.owed(repository, limit=1):
                 return False
-            lease = self._sync_registry.acquire(repository)
+            lease = self._sync_registry.acquire(repository, believed=row)
         except CorruptItem:
             return False
         return lease is not None and HeldLease(self._sync_registry, lease).forget(check=self._check)

@@ -11,18 +11,17 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
+from geosync.operating.stalled import why_stalled
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
-from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.catalogue import Pace, Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""
 BETWEEN_LOOKS_S = 0.5
 """Also between the look that found it empty and the reading of what is owed: the index follows its table."""
-SWEEP_LATE_MS = 5 * 60_000
-"""Time since the last sweep after which nothing is accounted."""
 
 
 def account(
@@ -44,7 +43,7 @@ def account(
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)
         status = replace(status, lost=None)
-    status = _accounted(status, looked_at, _why_not(status, events, letters), settle_ms)
+    status = _accounted(status, looked_at, why_stalled(status, events=events, letters=letters), settle_ms)
     sync_registry.recovery.write(status.recovery)
     return status
 
@@ -77,19 +76,6 @@ def _look(queues: Queues, clock: Clock) -> tuple[int, int]:
     return looked_at, events
 
 
-def _why_not(status: Status, events: int, letters: int) -> str | None:
-    """The reason why no heartbeat can be accounted now; None when those that arrived early enough can."""
-    if status.last_sweep is None or status.at - status.last_sweep.at > SWEEP_LATE_MS:
-        return "the sweep does not run"
-    if events:
-        return f"events wait in the queue: {events}"
-    if letters and status.refused:
-        return "the DLQ holds messages that could not be marked"
-    if letters > len(status.parked) and not status.more_parked:
-        return "the DLQ holds messages that speak of nothing that is owed"
-    return None
-
-
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
@@ -100,7 +86,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     listed_all = done.compared >= walk.repositories
     clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
     noted = sync_registry.catalogue.note_progress(
-        walk, done.compared + done.settled, clean=clean, parked=bool(left), now_ms=status.at
+        walk, Pace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )
     return noted or walk
 

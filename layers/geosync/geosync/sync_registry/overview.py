@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import Item
-from geosync.sync_registry.site import breaker, catalogue, counters, cursor, heartbeat, holds, minute, recovery, sweep
+from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, holds, minute, recovery, sweep
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
@@ -29,7 +29,6 @@ _ITEMS = (
     minute.KEY,
     sweep.KEY,
     breaker.KEY,
-    counters.ROWS,
 )
 
 
@@ -64,8 +63,6 @@ class SiteItems:
     last_minute: int | None
     last_sweep: LastSweep | None
     deletes: State
-    rows: int
-    """The number of rows: repositories that ever had something owed."""
 
 
 class Overview:
@@ -88,7 +85,6 @@ class Overview:
             last_minute=minute.last_minute(found.get(minute.KEY)),
             last_sweep=LastSweep.from_item(found.get(sweep.KEY)),
             deletes=State.from_item(found.get(breaker.KEY)),
-            rows=whole_number(found.get(counters.ROWS), "value"),
         )
 
     def pause(self) -> Pause | None:

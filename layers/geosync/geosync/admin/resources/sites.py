@@ -11,13 +11,13 @@ from geosync.admin.common import AnswerModel, Done, Id, RequestModel, SiteName
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import GateRefusal
 from geosync.admin.http import HttpRefusal
+from geosync.admin.resources.state import Backfill
 from geosync.admin.site import AdminSite
 from geosync.operating import sites, status
-from geosync.operating.moments import moment
-from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.moments import moment, parsed_moment
+from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import MOST_SITES, OWN_ID, KnownSite, SiteReport
-from geosync.verifying.counts import verification_counts_of
 
 SITES = "/api/v4/geo_sites"
 PRIMARY_ID = OWN_ID + 1
@@ -36,10 +36,17 @@ class GeoSite(AnswerModel):
     added_at: str | None = Field(description="When this site was told of it; null of itself.")
 
 
-class GeoSiteStatus(BaseModel):
-    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last.
+class ReportedComparison(Backfill):
+    """How far a site's latest comparison is."""
 
-    Counts are null where they are not known: at a site that never reported, or of a backlog too long to be counted.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class GeoSiteStatus(BaseModel):
+    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last; all of it of one moment.
+
+    Counts are null where they are not known: at a site that never reported, at a primary what only secondaries have,
+    and after an update of a site until its rows were counted.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # a site of a newer version may say more
@@ -51,10 +58,22 @@ class GeoSiteStatus(BaseModel):
     health: str = Field(description="What is wrong, or Healthy.")
     health_status: Literal["Healthy", "Unhealthy"]
     container_repositories_replication_enabled: bool
-    container_repositories_count: int | None = None
+    container_repositories_count: int | None = Field(
+        default=None,
+        description="Repositories of the primary that the site replicates; at a primary all of them, as its sites saw.",
+    )
+    primary_repositories_count: int | None = Field(
+        default=None, description="All names in the primary's catalogue, whoever replicates them."
+    )
+    primary_repositories_counted_at: str | None = Field(
+        default=None, description="When the comparison began that counted them."
+    )
     container_repositories_registry_count: int | None = None
-    container_repositories_synced_count: int | None = None
-    container_repositories_failed_count: int | None = None
+    container_repositories_synced_count: int | None = Field(default=None, description="Rows in state synced.")
+    container_repositories_failed_count: int | None = Field(default=None, description="Rows in state failed.")
+    container_repositories_comparing_count: int | None = Field(
+        default=None, description="Repositories that the comparison under way has still to look at."
+    )
     container_repositories_synced_in_percentage: str | None = None
     container_repositories_verification_total_count: int | None = None
     container_repositories_verified_count: int | None = None
@@ -86,7 +105,15 @@ class GeoSiteStatus(BaseModel):
     failed_references_count: int | None = None
     parked_references_count: int | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")
-    lag_seconds: int | None = Field(default=None, description="For how long the oldest reference is owed.")
+    oldest_owed_seconds: int | None = Field(
+        default=None, description="For how long the oldest reference is owed, of those read; 0: nothing is."
+    )
+    lag_measured_count: int | None = Field(
+        default=None, description="Pushes of the last hour whose lag, from push to synced, was measured."
+    )
+    lag_median_seconds: float | None = Field(default=None, description="Half of them took at most this.")
+    lag_p99_seconds: float | None = Field(default=None, description="99 of 100 of them took at most this.")
+    comparison: ReportedComparison | None = Field(default=None, description="The latest comparison; null: none yet.")
     dead_letters_count: int | None = None
     events_waiting_count: int | None = None
     paused_since: str | None = None
@@ -215,11 +242,23 @@ def _own_status(site: AdminSite, own: Status) -> GeoSiteStatus:
         own,
         name=site.name,
         role=site.settings.site_role,
-        verified=verification_counts_of(site.sync_registry.counters.read()),
         queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+        catalogue=_counted_catalogue(site) if site.is_primary else None,
         last_event=site.events.last(now_ms=own.at) if site.is_primary else None,
     )
     return _status(report, OWN_ID, site.name)
+
+
+def _counted_catalogue(site: AdminSite) -> CountedCatalogue | None:
+    """The primary's repositories as the latest comparison of one of its sites saw them; None: no site told of one."""
+    told = [json.loads(report.status) for report in site.sync_registry.sites.reports().values()]
+    counted = [
+        CountedCatalogue(repositories=number, at=parsed_moment(at))
+        for said in told
+        if isinstance(number := said.get("primary_repositories_count"), int)
+        and isinstance(at := said.get("primary_repositories_counted_at"), str)
+    ]
+    return max(counted, key=lambda one: one.at, default=None)
 
 
 def _others(site: AdminSite, own: Status) -> list[GeoSite]:
@@ -259,6 +298,8 @@ def _told(known: KnownSite, report: SiteReport | None, now_ms: int) -> GeoSiteSt
         return _status(_silent(problem, now_ms), known.id, known.name)
     said: dict[str, Any] = json.loads(report.status)
     said["reported_at"] = moment(report.arrived_at)
+    if "lag_seconds" in said:  # the former name, which sites of the previous version send
+        said.setdefault("oldest_owed_seconds", said["lag_seconds"])
     said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
     if report.is_late(now_ms):
         minutes = (now_ms - report.arrived_at) // 60_000
