@@ -8,7 +8,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.counts import verification_counts
 
-from geosync.sync_registry.items import ROW, Counted, Reference, Row, Seen
+from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
@@ -94,7 +94,7 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
         day=NOW // DAY_MS,
         spent=12,
         retry_count=0,
-        counted=Counted(),
+        counted=Counted(state=SYNCED),
     )
     site.store.write(transitions.keep(moved, NOW + 5))
     read = Round.of(site.item, phase="tags")
@@ -207,7 +207,7 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
                         day=0,
                         spent=0,
                         retry_count=0,
-                        counted=Counted(),
+                        counted=Counted(state=SYNCED),
                         leased=leased,
                     ),
                     NOW,
@@ -229,7 +229,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
         day=0,
         spent=0,
         retry_count=0,
-        counted=Counted(),
+        counted=Counted(state=SYNCED),
         leased=True,
     )
     site.store.transact(transitions.succeed(held, "equal", now_ms=NOW, due=NOW + 1000))

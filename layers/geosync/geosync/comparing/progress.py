@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from geosync.sync_registry.site import walks
-from geosync.sync_registry.site.catalogue import Pace, Walk
+from geosync.sync_registry.site.catalogue import Walk, WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 MEASURED_MS = 60_000
@@ -32,7 +32,7 @@ class Progress:
     tags: int
     found: int
     settled: int
-    paces: tuple[Pace, ...] = ()
+    paces: tuple[WalkPace, ...] = ()
     """How far it was in the last minutes, the oldest first."""
 
     @property

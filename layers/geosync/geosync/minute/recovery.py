@@ -15,7 +15,7 @@ from geosync.operating.stalled import why_stalled
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
-from geosync.sync_registry.site.catalogue import Pace, Walk
+from geosync.sync_registry.site.catalogue import Walk, WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 LOOKS = 4
@@ -86,7 +86,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     listed_all = done.compared >= walk.repositories
     clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
     noted = sync_registry.catalogue.note_progress(
-        walk, Pace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
+        walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )
     return noted or walk
 

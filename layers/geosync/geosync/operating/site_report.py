@@ -73,7 +73,7 @@ def _counted_here(status: Status) -> CountedCatalogue | None:
 
 
 def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
-    """What only a secondary has: what is owed, its recovery point, its comparison. A primary's are not known (null)."""
+    """Fields that only a secondary has: what is owed, its recovery point, its comparison. A primary's are null."""
     lost, why = status.would_be_lost, why_stalled(status, events=queued.events_waiting, letters=queued.dead_letters)
     return {
         "recovery_point_at": optional_moment(status.recovery_point),

@@ -210,7 +210,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """What is counted beside what is owed: the sums of the rows' counters, the comparison, the lags."""
+    """Numbers that are read beside what is owed: the sums of the rows' counters, the comparison, the lags."""
 
     sums: Mapping[str, int] | None = None
     progress: Progress | None = None

@@ -237,7 +237,7 @@ VERIFICATION_FAILED, VERIFICATION_DISABLED = "3", "4"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What the site's counters count a row as; None: as nothing.
+    """The values that the site's counters count a row as; None: as nothing.
 
     `state` is SYNCED or FAILED, `verification` how its last verification ended (site/counters.py). A row that is in
     state SYNCED or FAILED counts as that. One that was knocked at since counts as what it was, until it is let go.
@@ -290,7 +290,7 @@ class Row:
 
     @property
     def counted(self) -> Counted:
-        """What the site's counters count it as."""
+        """The values that the site's counters count it as."""
         return Counted(state=self.state_counted, verification=self.verification_counted)
 
     def leased(self, now_ms: int) -> bool:

@@ -186,7 +186,7 @@ def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
 
 
 def _moving(items: Mapping[Key, Item]) -> Mapping[str, int]:
-    """What the rows are beyond what they are counted as; a row without an id is not counted yet."""
+    """The states of rows beyond those that they are counted as; a row without an id is not counted yet."""
     moving: Counter[str] = Counter()
     for key, item in items.items():
         if key.item == ROW:

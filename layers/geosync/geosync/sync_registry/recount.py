@@ -35,7 +35,7 @@ NAMES = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recounted:
-    """What one run did: `rows` read, `strays` counted anew as what they are, and by how much counters were `wrong`."""
+    """The work of one run: `rows` read, `strays` counted as what they are, and by how much counters were `wrong`."""
 
     rows: int = 0
     strays: int = 0
@@ -136,7 +136,7 @@ class Recount:
 
 
 def _counted(item: Item) -> Counted:
-    """What a row is counted as, whatever else in it cannot be read."""
+    """The values that a row is counted as, whatever else in it cannot be read."""
     state, verification = item.get("state_counted"), item.get("verification_counted")
     return Counted(
         state=state if isinstance(state, str) else None,

@@ -46,7 +46,7 @@ class LagRecorder:
                 self._bins.update(bins)
 
     def _taken(self) -> Counter[int]:
-        """What is to be written now; nobody else writes it."""
+        """The lags that are to be written now; nobody else writes them."""
         with self._lock:
             now_s = self._clock.monotonic_s()
             if not self._bins or (self._written_at is not None and now_s - self._written_at < EVERY_S):

@@ -37,7 +37,7 @@ class GeoSite(AnswerModel):
 
 
 class ReportedComparison(Backfill):
-    """How far a site's latest comparison is."""
+    """Progress of a site's latest comparison."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 

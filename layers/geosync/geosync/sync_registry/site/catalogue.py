@@ -42,8 +42,8 @@ PACES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """How much was compared, and how much settled, at the moment `at` (ms)."""
+class WalkPace:
+    """The numbers that were compared, and settled, until the moment `at` (ms)."""
 
     at: int
     compared: int
@@ -67,7 +67,7 @@ class Walk:
     moved_at: int | None = None
     moved: int = 0
     asked_for: bool = False
-    paces: tuple[Pace, ...] = ()
+    paces: tuple[WalkPace, ...] = ()
     named: int | None = None
     counted: int | None = None
     counted_at: int | None = None
@@ -101,10 +101,12 @@ class Walk:
         )
 
 
-def _paces(kept: object) -> tuple[Pace, ...]:
+def _paces(kept: object) -> tuple[WalkPace, ...]:
     """Read what is kept of the pace; what is no pace is left out."""
     triples = [one for one in kept if isinstance(one, list) and len(one) == 3] if isinstance(kept, list) else []
-    return tuple(Pace(at=int(at), compared=int(compared), settled=int(settled)) for at, compared, settled in triples)
+    return tuple(
+        WalkPace(at=int(at), compared=int(compared), settled=int(settled)) for at, compared, settled in triples
+    )
 
 
 def walk_of(item: Item | None) -> Walk | None:
@@ -177,7 +179,7 @@ class CatalogueItem:
         counted = {"counted": walk.named, "counted_at": walk.started_at} if walk.named is not None else {}
         return self._note(walk, {"touched_at": now_ms, "finished_at": now_ms, **counted})
 
-    def note_progress(self, walk: Walk, pace: Pace, *, clean: bool, parked: bool = False) -> Walk | None:
+    def note_progress(self, walk: Walk, pace: WalkPace, *, clean: bool, parked: bool = False) -> Walk | None:
         """Note how much is done for a finished walk, and whether nothing that it made owed is left (`clean`).
 
         `parked`: something is left, but parked. The walk is complete when it was clean for CLEAN_FOR_MS: the index of

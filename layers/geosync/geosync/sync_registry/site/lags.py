@@ -62,7 +62,7 @@ NO_LAGS = Lags()
 
 
 def _at_most(bins: Mapping[int, int], measured: int, percent: int) -> int:
-    """What `percent` of 100 took at most (ms)."""
+    """The time that `percent` of 100 took at most (ms)."""
     rank, seen = math.ceil(measured * percent / 100), 0
     for number in sorted(bins):
         seen += bins[number]

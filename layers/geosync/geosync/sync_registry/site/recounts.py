@@ -1,4 +1,4 @@
-"""How far the last recount of the rows got: the item `#site`/`recount`.
+"""The last recount of the rows, and what is left of it: the item `#site`/`recount`.
 
 It has `at`, when the last whole recount ended (ms), `rows`, how many rows there were, and `left`, the numbers of the
 counters that the one under way has still to count.
