@@ -26,6 +26,7 @@ from geosync.minute.subscription import keep_subscription
 from geosync.minute.sweep import sweep
 from geosync.minute.tasks import Task, run
 from geosync.minute.verification import ask_for_due_verifications
+from geosync.operating.rows_report import next_page, page_fields
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -82,7 +83,11 @@ class ReconcileSite:
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)
-        post_report(self.settings, self.secrets, self.session, status, now_ms=SYSTEM_CLOCK.now_ms())
+        now_ms = SYSTEM_CLOCK.now_ms()
+        page = next_page(self.sync_registry, now_ms=now_ms)
+        report = {**status, "rows_page": page_fields(page)}
+        post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
+        self.sync_registry.rows_reported.record(page.following)
         self.reporter.report_posted()
 
 

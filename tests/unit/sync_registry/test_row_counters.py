@@ -294,7 +294,7 @@ def test_a_row_that_changes_during_its_recount_is_counted_in_the_next(
 ) -> None:
     site.synced("group/app")
     original = site.store.batch_get
-    pushed = []
+    pushed: list[str] = []
 
     def read(keys: Any) -> Any:
         keys = list(keys)

@@ -9,6 +9,8 @@ from geosync.sync_registry.site import walks
 from geosync.sync_registry.site.catalogue import Walk, WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
 
+LATELY_MS = 10 * 60_000
+"""The longest time that a pace is made from."""
 MEASURED_MS = 60_000
 """The shortest time from which a pace is made."""
 WORTH_AN_ESTIMATE = 10
@@ -69,9 +71,10 @@ class Progress:
         """
         if self.complete or self.state == "settling":
             return 0.0
-        if not self.listed or not self.paces or self.at - self.paces[0].at < MEASURED_MS:
+        first = next((one for one in self.paces if self.at - one.at <= LATELY_MS), None)
+        if not self.listed or first is None or self.at - first.at < MEASURED_MS:
             return None
-        first, seconds = self.paces[0], (self.at - self.paces[0].at) / 1000
+        seconds = (self.at - first.at) / 1000
         repositories = _left_s(self.compared, self.repositories, self.compared - first.compared, seconds)
         tags = _left_s(self.settled, self.found, self.settled - first.settled, seconds)
         return max(repositories, tags) if repositories is not None and tags is not None else None

@@ -13,10 +13,13 @@ from geosync.admin.gate import GateRefusal
 from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.state import Backfill
 from geosync.admin.site import AdminSite
+from geosync.errors import MalformedMessage
 from geosync.operating import sites, status
 from geosync.operating.moments import moment, parsed_moment
+from geosync.operating.rows_report import read_page
 from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.status import Status
+from geosync.sync_registry.site.reported_rows import ReportedPage
 from geosync.sync_registry.site.sites import MOST_SITES, OWN_ID, KnownSite, SiteReport
 
 SITES = "/api/v4/geo_sites"
@@ -202,6 +205,7 @@ class SiteRoutes:
         if known is None:
             raise _unknown(site, number)
         site.sync_registry.sites.remove(known.name)
+        site.sync_registry.reported_rows.forget(known.name)
         return Done(message=f"{known.name} is expected no more")
 
     def take_report(self, asked: StatusReport) -> Done:
@@ -212,7 +216,10 @@ class SiteRoutes:
             message = f"this is not the report token of a site {asked.site} that is expected here"
             raise GateRefusal(401, message, "wrong_report_token")
         site.must_be_primary("a report")
+        page = _rows_page(asked)
         kept = site.sync_registry.sites.record(_checked(asked, now_ms=site.clock.now_ms()))
+        if kept and page is not None:
+            site.sync_registry.reported_rows.put(asked.site, page)
         return Done(message="taken" if kept else "a newer one is here already")
 
     def _read_status(self) -> Status:
@@ -320,6 +327,17 @@ def _silent(problem: str, now_ms: int) -> dict[str, Any]:
         "container_repositories_replication_enabled": False,
         "updated_at": moment(now_ms),
     }
+
+
+def _rows_page(asked: StatusReport) -> ReportedPage | None:
+    """Take the page of rows out of a report; None: the site is of a version that sends none."""
+    fields = asked.status.pop("rows_page", None)
+    if fields is None:
+        return None
+    try:
+        return read_page(fields, at_ms=asked.sent_at)
+    except MalformedMessage as error:
+        raise HttpRefusal(400, f"status: {error}") from None
 
 
 def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:

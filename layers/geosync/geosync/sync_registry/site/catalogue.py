@@ -11,7 +11,7 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
     settled_at               ms; the same, where nothing but parked references may be left
     clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
     moved_at, moved          ms; when something was last done for the walk, and how much it was then
-    paces                    [ms, compared, settled] of the last minutes, the oldest first
+    paces                    [ms, compared, settled] of the last minutes in which it moved, the oldest first
     named                    how many names the catalogue had, those that are not selected included
     counted, counted_at      the same of the last walk that came to the end, and when it began (ms)
     asked_for                set when somebody wants the next walk now
@@ -38,7 +38,7 @@ _TROUBLE = ("failure", "not_before")
 
 
 PACES = 5
-"""Minutes of which the pace of a walk is kept."""
+"""Minutes in which it moved, of which the pace of a walk is kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +187,11 @@ class CatalogueItem:
         now, None when another one began meanwhile.
         """
         now_ms, done = pace.at, pace.compared + pace.settled
-        paces = [[one.at, one.compared, one.settled] for one in (*walk.paces[1 - PACES :], pace)]
-        values: dict[str, Any] = {"paces": paces} if not walk.complete else {}
+        values: dict[str, Any] = {}
         gone: tuple[str, ...] = ()
         if done != walk.moved or walk.moved_at is None:
-            values |= {"moved": done, "moved_at": now_ms}
+            paces = [[one.at, one.compared, one.settled] for one in (*walk.paces[1 - PACES :], pace)]
+            values = {"moved": done, "moved_at": now_ms, "paces": paces}
         if not clean:
             gone = ("clean_since",)
         elif walk.clean_since is None:

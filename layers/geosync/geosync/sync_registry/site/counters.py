@@ -103,11 +103,10 @@ def broken(items: Mapping[Key, Item]) -> list[int]:
 
 
 def _can_be(item: Item) -> bool:
-    values = {name: item.get(name, 0) for name in (*NAMES, "changes")}
-    if not all(isinstance(value, int) and value >= 0 for value in values.values()):
+    if not all(isinstance(item.get(name, 0), int) and item.get(name, 0) >= 0 for name in (*NAMES, "changes")):
         return False
-    states, verifications = (sum(values[name] for name in names.values()) for names in (_STATES, _VERIFICATIONS))
-    return max(states, verifications) <= int(values["rows"])
+    parts = (sum(whole_number(item, name) for name in names.values()) for names in (_STATES, _VERIFICATIONS))
+    return max(parts) <= whole_number(item, "rows")
 
 
 class Counters:
