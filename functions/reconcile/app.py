@@ -79,7 +79,7 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        self.reporter.recovery_point(account(self.sync_registry, self.queues))
+        self.reporter.recovery_point(account(self.sync_registry, self.queues, tell=self.reporter.notification_lost))
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)

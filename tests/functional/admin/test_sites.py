@@ -164,7 +164,7 @@ def test_a_site_that_is_added_again_keeps_its_id_and_gets_the_new_address(primar
 def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     report(ask, STATUS)
-    assert ask.act(f"{ALL}/2", method="DELETE").message == "oregon is expected no more"
+    assert ask.act(f"{ALL}/2", method="DELETE").message == "oregon is no longer expected"
     assert len(ask("GET", ALL).json) == 1
     assert report(ask, STATUS).status == 401
     again = ask.act(f"{ALL}/2", method="DELETE")

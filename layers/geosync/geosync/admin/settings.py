@@ -23,3 +23,4 @@ class AdminSettings:
     act_secret_arn: str
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
+    outside_selection: Literal["keep", "remove"]

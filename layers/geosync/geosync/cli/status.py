@@ -23,7 +23,7 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import status as site_status
 from geosync.operating.owed_references import OwedReference
-from geosync.operating.stalled import SWEEP_LATE_MS, why_stalled
+from geosync.operating.stalled import SWEEP_LATE_MS, why_stalled_now
 from geosync.operating.status import Status
 
 
@@ -87,7 +87,7 @@ def document(site: StackSite, found: Status, letters: int, events: int, limit: i
         "events_waiting": events,
         "recovery_point": found.recovery_point,
         "recovery_point_but_parked": found.recovery_point_but_parked,
-        "recovery_point_stands_because": why_stalled(found, events=events, letters=letters),
+        "recovery_point_stands_because": why_stalled_now(found, events=events, letters=letters),
         "proved_at": found.proved_at,
         "notifications_lost": asdict(found.lost) if found.lost is not None else None,
         "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
@@ -135,7 +135,7 @@ def lines(site: StackSite, found: Status, letters: int, events: int) -> list[Lin
         said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
         said.append(("lag", _lag(found)))
-        said += _recovery_point(found, why_stalled(found, events=events, letters=letters))
+        said += _recovery_point(found, why_stalled_now(found, events=events, letters=letters))
     return said
 
 

@@ -9,9 +9,11 @@ from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
+from geosync.minute.letters import LetterMatcher
+from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
-from geosync.operating.stalled import why_stalled
+from geosync.operating.stalled import why_stalled, why_undecided
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
@@ -30,20 +32,32 @@ def account(
     *,
     settle_ms: int = COUNTS_SETTLE_MS,
     clock: Clock = SYSTEM_CLOCK,
+    tell: Tell = lambda _: None,
 ) -> Status:
-    """Note what this minute knows, and return the status with it. Raises what SQS and DynamoDB raise."""
+    """Note what this minute knows, and return the status with it; a notification found to be lost is told to `tell`.
+
+    Raises what SQS and DynamoDB raise.
+    """
     looked_at, events = _look(queues, clock)
     letters = queues.dead_letters()
     clock.sleep(BETWEEN_LOOKS_S)
-    if not letters:
-        sync_registry.recovery.forget_refused(before=looked_at)
     status = site_status.read(sync_registry, counts=False, clock=clock)
+    unmarked = _unmarked(sync_registry, queues, status, letters=letters)
+    if unmarked == 0 and status.refused:
+        # The count of a message that was sent a moment ago may be late.
+        status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
+    why_not = why_stalled(status, events=events, unmarked=unmarked)
+    decided = decide(sync_registry, empty_at_ms=looked_at - settle_ms if why_not is None else None, tell=tell)
+    if decided.lost:
+        status = replace(status, lost=sync_registry.recovery.lost())
+    why_not = why_not or why_undecided(decided.undecided)
+    status = replace(status, recovery=replace(status.recovery, undecided=decided.undecided))
     status = replace(status, comparison=_compared(sync_registry, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)
         status = replace(status, lost=None)
-    status = _accounted(status, looked_at, why_stalled(status, events=events, letters=letters), settle_ms)
+    status = _accounted(status, looked_at, why_not, settle_ms)
     sync_registry.recovery.write(status.recovery)
     return status
 
@@ -76,6 +90,13 @@ def _look(queues: Queues, clock: Clock) -> tuple[int, int]:
     return looked_at, events
 
 
+def _unmarked(sync_registry: SyncRegistry, queues: Queues, status: Status, *, letters: int) -> int | None:
+    """The number of messages in the DLQ that could not be marked; None while not all of them can be seen."""
+    matcher = LetterMatcher(sync_registry, queues)
+    look = matcher.match(letters, len(status.parked), anew=status.refused, now_ms=status.at)
+    return look.unmarked if look is not None else None
+
+
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
@@ -92,7 +113,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
 
 
 def _regained(status: Status) -> bool:
-    """A comparison that began after the last lost notification found no more, and an event has come since."""
+    """A comparison that began after the last lost notification found no other, and an event has come since."""
     lost, walk, cursor = status.lost, status.comparison, status.cursor
     if lost is None or walk is None or cursor is None:
         return False

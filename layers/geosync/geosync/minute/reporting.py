@@ -9,6 +9,7 @@ from geosync.observability import Metrics
 from geosync.operating.status import Status
 from geosync.sync_registry.recount import Recounted
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.suspected import Suspected
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -74,6 +75,12 @@ class MinuteReporter:
             self._logger.warning("counters_mended", extra={**keys, "wrong": dict(recounted.wrong)})
         else:
             self._logger.info("rows_counted", extra=keys)
+
+    def notification_lost(self, lost: Suspected) -> None:
+        """A comparison found and copied what no notification told of."""
+        keys = {"repository": lost.repository, "reference": lost.reference.seen_key, "found_at": lost.at}
+        self._logger.warning("notification_lost", extra=keys)
+        self._metrics.put({"NotificationsLost": 1})
 
     def report_posted(self) -> None:
         """The primary's admin API took the status."""

@@ -9,7 +9,7 @@ from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.moments import optional_moment
-from geosync.operating.stalled import why_stalled
+from geosync.operating.stalled import why_stalled_now
 from geosync.operating.status import Status
 from geosync.settings import Role
 
@@ -74,7 +74,7 @@ def _counted_here(status: Status) -> CountedCatalogue | None:
 
 def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
     """Fields that only a secondary has: what is owed, its recovery point, its comparison. A primary's are null."""
-    lost, why = status.would_be_lost, why_stalled(status, events=queued.events_waiting, letters=queued.dead_letters)
+    lost, why = status.would_be_lost, why_stalled_now(status, events=queued.events_waiting, letters=queued.dead_letters)
     return {
         "recovery_point_at": optional_moment(status.recovery_point),
         "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),

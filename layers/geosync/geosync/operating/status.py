@@ -22,6 +22,7 @@ from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
+from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -63,6 +64,8 @@ class Status:
     last_sweep: LastSweep | None
     deletes: breaker.State = breaker.NEVER
     """The breaker of deletes by comparison."""
+    letters: LettersLook | None = None
+    """The last look into the DLQ; None: nobody has looked yet."""
     rows: RowCounts | None = None
     """The rows by their states; None: the rows of the previous version are not counted yet, or nobody asked."""
     progress: Progress | None = None
@@ -202,6 +205,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         refused=site.has_refused,
         last_sweep=site.last_sweep,
         deletes=site.deletes,
+        letters=site.letters,
         rows=counted.rows(found.moving),
         progress=counted.progress,
         lags=counted.lags,

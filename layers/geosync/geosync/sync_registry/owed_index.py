@@ -95,6 +95,13 @@ class OwedIndex:
         keys = [key for shard in SHARDS for key in islice(self._store.due_keys(shard, until, start=now_ms), most)]
         return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now_ms)
 
+    def parked(self) -> int:
+        """The number of parked references: a query for each thousand of them."""
+        parked = (
+            key for shard in OWED_SHARDS for key in self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS)
+        )
+        return sum(map(_is_owed, parked))
+
     def names(self, *, most: int) -> list[str] | None:
         """The repositories with anything owed or a lease, by name; None: the index has more than `most` keys."""
         keys = self._first(OWED_SHARDS, most + 1)

@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from boto3.dynamodb.conditions import Attr
-
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, LeaseLost
 from geosync.sync_registry import decisions
@@ -30,7 +28,6 @@ from geosync.sync_registry.items import (
     ROW,
     STARTED,
     SYNCED,
-    Counted,
     Lease,
     Owed,
     Reference,
@@ -38,11 +35,12 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.marking import Marks
+from geosync.sync_registry.numbering import number
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.recount import Recount
-from geosync.sync_registry.site import counters, findings, listing
+from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -51,6 +49,7 @@ from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats
 from geosync.sync_registry.site.lags import LagItems
+from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
@@ -60,6 +59,7 @@ from geosync.sync_registry.site.reporting_rows import RowsReported
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
+from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.suspects import Suspects
@@ -117,6 +117,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
         self.lags = LagItems(store)
+        self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.promotions = Promotions(store)
@@ -127,6 +128,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
+        self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
         self.verification = VerificationItems(store)
@@ -213,26 +215,8 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 if believed is None or believed.lease_token != token:
                     continue
                 row = believed
-            return row if row.id is not None else replace(row, id=self._number(repository))
+            return row if row.id is not None else replace(row, id=number(self._store, repository))
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
-
-    def _number(self, repository: str) -> int | None:
-        """Give a new row its id, from the site's counter, count it and list it (see `listing`).
-
-        None: what fails here is made up for next time. A holder that dies between the two leaves a gap in the ids; the
-        number of rows and their list stay true.
-        """
-        number = self.counters.next_row_id()
-        row = Update(
-            key=Key(repository, ROW),
-            set={"id": number, "container_repository_id": number},
-            when=Attr("id").not_exists() & Attr("created_at").exists(),
-        )
-        with suppress(TransactionFailed, Contended):
-            added = counters.moved(repository, Counted(), Counted(), rows=1)
-            self._store.transact([row, *added, *listing.entries(repository, number)])
-            return number
-        return None
 
     # ------------------------------------------------------------------------------------------------ under the lease
 
@@ -372,6 +356,16 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 return False
             return self._forgetting.forget(lease, renew=renew)
         return False
+
+    def drop(self, lease: Lease) -> bool:
+        """Let the repository go, and delete its row, if nothing is owed in it and no tag of it was ever seen equal.
+
+        `lease` must be from before the call of `due` that found nothing. False: that is not so, somebody knocked or
+        took it, or a write to its secondary may still land; then nothing was done.
+        """
+        if lease.suspect_until > self._clock.now_ms() or not self.has_nothing_of(lease.repository):
+            return False
+        return self._forgetting.drop(lease)
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 

@@ -206,7 +206,7 @@ class SiteRoutes:
             raise _unknown(site, number)
         site.sync_registry.sites.remove(known.name)
         site.sync_registry.reported_rows.forget(known.name)
-        return Done(message=f"{known.name} is expected no more")
+        return Done(message=f"{known.name} is no longer expected")
 
     def take_report(self, asked: StatusReport) -> Done:
         """Keep the report of a site that is expected, unless a newer one is here."""

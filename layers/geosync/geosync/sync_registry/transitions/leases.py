@@ -25,7 +25,7 @@ from geosync.sync_registry.items import (
     Row,
 )
 from geosync.sync_registry.site import counters
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
@@ -227,6 +227,15 @@ def _synced(lease: Lease, now_ms: int, when: ConditionBase) -> Update:
         remove=(*HELD, "retry_at", *gone),
         when=when & _is_counted(lease),
     )
+
+
+def drop(lease: Lease) -> Delete:
+    """Let the repository go without a row: nothing is owed in it, and nothing of it was ever seen equal.
+
+    `lease` is from before that was read. A mark that was written since is followed by a knock: either it moved the row,
+    or it finds none and makes another.
+    """
+    return Delete(key=Key(lease.repository, ROW), when=is_mine(lease) & _is_unmoved(lease))
 
 
 def _failed(failed: Sequence[Owed]) -> dict[str, Any]:
