@@ -4,7 +4,7 @@ Kept in the partition `#site`:
 
     recovery   sent_at, at: the accounted heartbeat, and when it was accounted; heartbeats: those that wait for it, as
                [sent_at, arrived_at]; point, point_but_parked: the recovery point as last known; why: what keeps
-               heartbeats from being accounted
+               heartbeats from being accounted; undecided: finds of which it is not known yet whether they were lost
     lost       count, first_at, last_at, found_in, reference: notifications known to be lost; the latest
     refused    since, last_at, count: messages that could not be marked, and are in the DLQ
 """
