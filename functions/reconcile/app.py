@@ -14,6 +14,7 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
@@ -26,6 +27,7 @@ from geosync.minute.subscription import keep_subscription
 from geosync.minute.sweep import sweep
 from geosync.minute.tasks import Task, run
 from geosync.minute.verification import ask_for_due_verifications
+from geosync.operating.rows_report import next_page, page_fields
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -65,6 +67,7 @@ class ReconcileSite:
             "comparison": partial(ask_for_comparison, *asking),
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
+            "counts": partial(recount, self.sync_registry, self.reporter),
             **run_recorded,
         }
         if self.settings.primary_admin_url is not None:
@@ -84,7 +87,11 @@ class ReconcileSite:
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)
-        post_report(self.settings, self.secrets, self.session, status, now_ms=SYSTEM_CLOCK.now_ms())
+        now_ms = SYSTEM_CLOCK.now_ms()
+        page = next_page(self.sync_registry, now_ms=now_ms)
+        report = {**status, "rows_page": page_fields(page)}
+        post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
+        self.sync_registry.rows_reported.record(page.following)
         self.reporter.report_posted()
 
 
