@@ -14,6 +14,8 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.comparison import ask_for_comparison, follow_nobody
+from geosync.minute.counts import recount
+from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -25,6 +27,7 @@ from geosync.minute.subscription import keep_subscription
 from geosync.minute.sweep import sweep
 from geosync.minute.tasks import Task, run
 from geosync.minute.verification import ask_for_due_verifications
+from geosync.operating.rows_report import next_page, page_fields
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -44,7 +47,7 @@ class ReconcileSite:
         self.settings = read(ReconcileSettings, os.environ)
         self.reporter = MinuteReporter(logger, observability.Metrics(self.settings.site_name))
         dynamodb = boto3.client("dynamodb", config=AWS_CALLS)
-        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table)
+        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table, limits=self.settings.limits)
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.queues = Queues(sqs=self.sqs, events_url=self.settings.events_queue_url, dlq_url=self.settings.dlq_url)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
@@ -65,6 +68,7 @@ class ReconcileSite:
             "comparison": partial(ask_for_comparison, *asking),
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
+            "counts": partial(recount, self.sync_registry, self.reporter),
             **run_recorded,
         }
         if self.settings.primary_admin_url is not None:
@@ -77,11 +81,18 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        self.reporter.recovery_point(account(self.sync_registry, self.queues, tell=self.reporter.notification_lost))
+        status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
+        self.reporter.recovery_point(status)
+        if status.deletes.doubted_at is not None:
+            decide_about_deletes(self.sync_registry, self.queues, self.reporter)
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)
-        post_report(self.settings, self.secrets, self.session, status, now_ms=SYSTEM_CLOCK.now_ms())
+        now_ms = SYSTEM_CLOCK.now_ms()
+        page = next_page(self.sync_registry, now_ms=now_ms)
+        report = {**status, "rows_page": page_fields(page)}
+        post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
+        self.sync_registry.rows_reported.record(page.following)
         self.reporter.report_posted()
 
 

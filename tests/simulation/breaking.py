@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -90,11 +90,13 @@ def _remove_and_write(sync: ReferenceSync, attempt: Attempt) -> None:
     _write(sync, attempt)
 
 
-def _count_twice(number: int) -> Update:
-    return Update(key=_rows_added(1).key, add=dict.fromkeys(_rows_added(1).add, 2 * number))
+def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
+    return [
+        replace(one, add={name: 2 * number for name, number in one.add.items()}) for one in _moved(*arguments, **more)
+    ]
 
 
-_rows_added, _write = counters.rows_added, ReferenceSync._write
+_moved, _write = counters.moved, ReferenceSync._write
 
 
 RULES: dict[str, Rule] = {
@@ -169,7 +171,7 @@ RULES: dict[str, Rule] = {
     ),
     "rows": Rule(
         says="the number of repositories changes with the rows",
-        without=_instead(counters, "rows_added", _count_twice),
+        without=_instead(counters, "moved", _count_twice),
         finds="numbers",
         seeds=10,
     ),

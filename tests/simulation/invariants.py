@@ -156,18 +156,22 @@ def would_be_lost(view: View) -> Iterator[str]:
 
 
 def numbers(view: View) -> Iterator[str]:
-    """No number is negative, and the counts are those of the table."""
-    status = view.status
-    rows = sum(key.item == "row" for key in view.site.table.table)
-    if view.is_settled and status.repositories != sum(
-        key.item == "row" and "id" in item for key, item in view.site.table.table.items()
+    """The counts are those of the table, once the index of what is owed has followed."""
+    said = view.status.rows
+    if not view.is_settled or said is None:
+        return
+    rows = [item for key, item in view.site.table.table.items() if key.item == "row" and "id" in item]
+    states = [item.get("state") for item in rows]
+    for name, number, there in (
+        ("repositories", said.rows, len(rows)),
+        ("synced", said.synced, states.count("2")),
+        ("failed", said.failed, states.count("3")),
     ):
-        yield f"{status.repositories} repositories are said, {rows} are there"
-    owed = {key for key in view.site.table.table if key.item.startswith("owed#")}
-    if view.is_settled and len(status.references) != len(owed):
-        yield f"{len(status.references)} references are said to be owed, {len(owed)} are"
-    if not 0 <= status.failed_repositories <= max(status.open_repositories, 0):
-        yield f"{status.failed_repositories} failed of {status.open_repositories} open"
+        if number != there:
+            yield f"{name}: {number} are said, {there} are there"
+    owed = sum(key.item.startswith("owed#") for key in view.site.table.table)
+    if len(view.status.references) != owed:
+        yield f"owed: {len(view.status.references)} are said, {owed} are there"
 
 
 def synced(view: View) -> Iterator[str]:

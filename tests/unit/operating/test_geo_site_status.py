@@ -9,11 +9,10 @@ from geosync.messages.event_log import LastEvent
 from geosync.operating import status
 from geosync.operating.geo_site_status import UNHEALTHY_AFTER_MS, geo_site_status, percentage
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site import minute
+from geosync.sync_registry.site import counters, minute
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.verifying.counts import VerificationCounts
 
 NOW = 1_700_000_000_000
 # The reference lists these fields of GitLab's status for container repositories, and no others are added.
@@ -53,6 +52,7 @@ def store() -> MemoryStore:
         if number == 0:
             (owed,) = registry.owed("group/app-0")
             registry.fail(owed, "500")
+            assert registry.finish(lease)
         elif number == 1:
             registry.release(lease)
         else:
@@ -69,13 +69,15 @@ def read(store: MemoryStore, now: int = NOW) -> status.Status:
 
 
 def test_it_has_gitlab_s_fields_and_counts_repositories(store: MemoryStore) -> None:
-    fields = geo_site_status(read(store), role="secondary", verification=VerificationCounts(total=2, verified=1))
+    key = counters.key(counters.number_of("group/app-2"))
+    store.write(Update(key=key, add={"verified": 1}))
+    fields = geo_site_status(read(store), role="secondary")
     assert set(fields) == FIELDS
     assert fields["container_repositories_registry_count"] == 4
     assert fields["container_repositories_synced_count"] == 2
     assert fields["container_repositories_failed_count"] == 1
     assert fields["container_repositories_synced_in_percentage"] == "50.00%"
-    assert fields["container_repositories_verified_in_percentage"] == "50.00%"
+    assert fields["container_repositories_verified_in_percentage"] == "25.00%"
     assert fields["healthy"] is True
     assert fields["last_successful_status_check_timestamp"] == NOW // 1000 - 1
     assert fields["updated_at"] == "2023-11-14T22:13:20.000000Z"

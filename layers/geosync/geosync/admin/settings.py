@@ -24,3 +24,4 @@ class AdminSettings:
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
+    superseded_images: Literal["replicate", "skip"] = "replicate"

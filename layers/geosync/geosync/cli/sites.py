@@ -102,6 +102,7 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
         click.echo(f"{site.name} does not expect {plain(name)}", err=True)
         raise SystemExit(1)
     site.sync_registry.sites.remove(name)
+    site.sync_registry.reported_rows.forget(name)
     click.echo(f"{site.name} no longer expects {name}.")
 
 

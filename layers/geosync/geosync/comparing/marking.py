@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 
+from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
@@ -13,19 +14,21 @@ from geosync.sync_registry.transitions.marks import Comparison, Mark
 class Marker:
     """Marks references of one repository, several side by side in `pool`."""
 
-    def __init__(self, sync_registry: SyncRegistry, pool: Executor) -> None:
+    def __init__(self, sync_registry: SyncRegistry, held: HeldLease, pool: Executor) -> None:
         self._sync_registry = sync_registry
+        self._held = held
         self._pool = pool
 
-    def mark_different(self, owed: Owed, references: Mapping[Reference, int | None]) -> None:
+    def mark_different(self, owed: Owed, references: Mapping[Reference, int | None], *, announced: bool = True) -> None:
         """Mark what a comparison found different.
 
         Each comes with the last moment (ms) at which it is known to have been equal; None: nothing is known. After the
-        first complete comparison, every difference is one that no notification announced.
+        first complete comparison, every difference is one that no notification announced, of what should have been
+        `announced`.
         """
         comparison = None
         if owed.walk is not None:
-            comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
+            comparison = Comparison(walk=owed.walk, unannounced=announced and owed.pushed_at > 0)
 
         def mark(reference: Reference) -> None:
             self._sync_registry.mark(
@@ -54,6 +57,9 @@ class Marker:
         self._for_each(mark, references)
 
     def _for_each(self, mark: Callable[[Reference], None], references: Iterable[Reference]) -> None:
+        references = list(references)
+        if references:
+            self._held.owe()
         for _ in self._pool.map(mark, references):
             pass
 

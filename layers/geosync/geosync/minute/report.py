@@ -14,7 +14,6 @@ from geosync.operating import status as site_status
 from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
-from geosync.verifying.counts import verification_counts
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -26,13 +25,13 @@ TIMEOUT_S = 5.0
 
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
     """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
-    return site_report(
+    report = site_report(
         site_status.read(sync_registry),
         name=settings.site_name,
         role=settings.site_role,
-        verified=verification_counts(sync_registry),
         queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
+    return {**report, "superseded_images": settings.superseded_images}
 
 
 def post_report(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
 from geosync.operating.status import Status
+from geosync.sync_registry.recount import Recounted
+from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.suspected import Suspected
 
@@ -53,6 +55,13 @@ class MinuteReporter:
             "comparison_asked_for", extra={"last_started_at": last.started_at if last is not None else None}
         )
 
+    def deletes_decided(self, state: breaker.State) -> None:
+        """So much was missing that it was doubted, and now it is decided whether deletes go on."""
+        if state.suspended:
+            self._logger.error("deletes_suspended", extra={"reason": state.reason})
+        else:
+            self._logger.info("deletes_go_on", extra={"missing": state.found})
+
     def verifications_asked_for(self, repositories: int) -> None:
         """Repositories were due for their verification."""
         self._logger.info("verifications_asked_for", extra={"repositories": repositories})
@@ -66,6 +75,14 @@ class MinuteReporter:
         if point is not None:
             self._metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
         self._metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
+
+    def recounted(self, recounted: Recounted) -> None:
+        """Some rows were counted one by one; counters that were wrong are right now."""
+        keys = {"rows": recounted.rows, "rows_counted_anew": recounted.strays}
+        if recounted.wrong:
+            self._logger.warning("counters_mended", extra={**keys, "wrong": dict(recounted.wrong)})
+        else:
+            self._logger.info("rows_counted", extra=keys)
 
     def notification_lost(self, lost: Suspected) -> None:
         """A comparison found and copied what no notification told of."""

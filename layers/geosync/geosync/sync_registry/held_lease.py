@@ -8,7 +8,7 @@ from types import TracebackType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
-from geosync.sync_registry.items import Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
@@ -64,15 +64,29 @@ class HeldLease:
             with self._lock:
                 self._renewed()
 
+    def owe(self) -> None:
+        """Note that something is owed in the repository, before it is marked or worked on; one write, at most once.
+
+        A row that was synced when its holder began is synced while the holder only looks again. Raises LeaseLost.
+        """
+        if self._lease.state != SYNCED:
+            return
+        with self._lock:
+            if self._lease.state == SYNCED:
+                self._lease = self._sync_registry.owe(self._lease)
+
     # ------------------------------------------------------------------------------------------- what was worked off
 
     def count_deaths(self, left: Sequence[Owed], failure: str) -> list[Owed]:
         """Count a failed attempt for what the last holder left when it vanished. Raises LeaseLost."""
         return self._sync_registry.count_deaths(self._lease, left, failure)
 
-    def discharge(self, owed: Owed, seen: Seen | None) -> bool:
-        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost."""
-        return self._sync_registry.discharge(self._lease, owed, seen)
+    def discharge(self, owed: Owed, seen: Seen | None, *, superseded: frozenset[str] = frozenset()) -> bool:
+        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
+
+        Digests of earlier pushes of the tag (`superseded`) become owed by themselves.
+        """
+        return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded)
 
     def record(self, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw of what nobody owes; returns those recorded. Raises LeaseLost."""

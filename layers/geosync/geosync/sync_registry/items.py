@@ -19,7 +19,7 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -168,6 +168,10 @@ class Owed:
     `unannounced`: that comparison found it different, and no event has spoken of it since.
     `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
     beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
+
+    `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
+    of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
+    the tag overtook it; None for one that was pushed by digest.
     """
 
     repository: str
@@ -191,6 +195,10 @@ class Owed:
     deaths: int = 0
     """Holders that vanished while they worked on it, since it was last marked."""
     seen: Seen | None = None
+    named: frozenset[str] = frozenset()
+    pushed_as: str | None = None
+    renamed_to: str | None = None
+    """The name under which the primary has the whole repository now."""
 
     @property
     def worked_on(self) -> bool:
@@ -204,6 +212,7 @@ class Owed:
         Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
         neither what that one's events said nor how far its tags were compared.
         """
+        named = named_in(item)
         if primary is not None and item.get("primary", primary) != primary:
             item = {name: value for name, value in item.items() if name not in ("expects", "if_absent", "cursor")}
         read = AttributeReader(item)
@@ -234,7 +243,18 @@ class Owed:
             if_absent=read.texts("if_absent"),
             deaths=read.number("deaths", 0),
             seen=seen,
+            named=named,
+            pushed_as=read.optional_text("pushed_as"),
+            renamed_to=read.optional_text("renamed_to"),
         )
+
+
+def named_in(item: Item) -> frozenset[str]:
+    """The digests that pushes named in an owed item, under whichever primary, as far as it can be read."""
+    expects = item.get("expects")
+    if not isinstance(expects, frozenset):
+        return frozenset()
+    return frozenset(one for one in expects if isinstance(one, str)) - {ABSENT, UNNAMED}
 
 
 PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"
@@ -245,12 +265,24 @@ VERIFICATION_FAILED, VERIFICATION_DISABLED = "3", "4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The values that the site's counters count a row as; None: as nothing.
+
+    `state` is SYNCED or FAILED, `verification` how its last verification ended (site/counters.py). A row that is in
+    state SYNCED or FAILED counts as that. One that was knocked at since counts as what it was, until it is let go.
+    """
+
+    state: str | None = None
+    verification: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `verification_counted` says as
-    what the site's counters count it (verifying/counts.py).
+    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `state_counted` and
+    `verification_counted` say what the site's counters count it as (site/counters.py).
     """
 
     repository: str
@@ -272,6 +304,7 @@ class Row:
     verification_checksum: str | None = None
     verification_checksum_mismatched: str | None = None
     checksum_mismatch: bool = False
+    state_counted: str | None = None
     verification_counted: str | None = None
     revision: int = 0
     lease_token: str | None = None
@@ -283,6 +316,11 @@ class Row:
     """The keys (`Reference.seen_key`) that the lease's holder last said it is working on."""
     deaths: int = 0
     """Holders in a row that vanished with their lease; 0 once one has let the repository go."""
+
+    @property
+    def counted(self) -> Counted:
+        """The values that the site's counters count it as."""
+        return Counted(state=self.state_counted, verification=self.verification_counted)
 
     def leased(self, now_ms: int) -> bool:
         """Somebody holds the repository at `now_ms`."""
@@ -315,6 +353,7 @@ class Row:
             verification_checksum=read.optional_text("verification_checksum"),
             verification_checksum_mismatched=read.optional_text("verification_checksum_mismatched"),
             checksum_mismatch=read.flag("checksum_mismatch"),
+            state_counted=read.optional_text("state_counted"),
             verification_counted=read.optional_text("verification_counted"),
             revision=read.number("revision", 0),
             lease_token=token,
@@ -332,7 +371,8 @@ class Lease:
 
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
-    `suspect_until`. `counted` is the row's `verification_counted`, which stays what it is under a lease.
+    `suspect_until`. `state` and `counted` are the row's as of the last write under the lease: a knock may have changed
+    the state since. `listed`: the row has its id, so that the site's counters count it.
     """
 
     repository: str
@@ -341,7 +381,9 @@ class Lease:
     suspect_until: int
     renewed_at: float
     expires: int
-    counted: str | None = None
+    state: str = STARTED
+    counted: Counted = field(default_factory=Counted)
+    listed: bool = False
     renamed_from: str | None = None
     working_on: frozenset[str] = frozenset()
     """The keys of the references that the last holder was working on when it vanished; empty where none did."""

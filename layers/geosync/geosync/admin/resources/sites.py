@@ -11,13 +11,16 @@ from geosync.admin.common import AnswerModel, Done, Id, RequestModel, SiteName
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import GateRefusal
 from geosync.admin.http import HttpRefusal
+from geosync.admin.resources.state import Backfill
 from geosync.admin.site import AdminSite
+from geosync.errors import MalformedMessage
 from geosync.operating import sites, status
-from geosync.operating.moments import moment
-from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.moments import moment, parsed_moment
+from geosync.operating.rows_report import read_page
+from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.status import Status
+from geosync.sync_registry.site.reported_rows import ReportedPage
 from geosync.sync_registry.site.sites import MOST_SITES, OWN_ID, KnownSite, SiteReport
-from geosync.verifying.counts import verification_counts_of
 
 SITES = "/api/v4/geo_sites"
 PRIMARY_ID = OWN_ID + 1
@@ -36,10 +39,17 @@ class GeoSite(AnswerModel):
     added_at: str | None = Field(description="When this site was told of it; null of itself.")
 
 
-class GeoSiteStatus(BaseModel):
-    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last.
+class ReportedComparison(Backfill):
+    """Progress of a site's latest comparison."""
 
-    Counts are null where they are not known: at a site that never reported, or of a backlog too long to be counted.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class GeoSiteStatus(BaseModel):
+    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last; all of it of one moment.
+
+    Counts are null where they are not known: at a site that never reported, at a primary what only secondaries have,
+    and after an update of a site until its rows were counted.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # a site of a newer version may say more
@@ -51,10 +61,22 @@ class GeoSiteStatus(BaseModel):
     health: str = Field(description="What is wrong, or Healthy.")
     health_status: Literal["Healthy", "Unhealthy"]
     container_repositories_replication_enabled: bool
-    container_repositories_count: int | None = None
+    container_repositories_count: int | None = Field(
+        default=None,
+        description="Repositories of the primary that the site replicates; at a primary all of them, as its sites saw.",
+    )
+    primary_repositories_count: int | None = Field(
+        default=None, description="All names in the primary's catalogue, whoever replicates them."
+    )
+    primary_repositories_counted_at: str | None = Field(
+        default=None, description="When the comparison began that counted them."
+    )
     container_repositories_registry_count: int | None = None
-    container_repositories_synced_count: int | None = None
-    container_repositories_failed_count: int | None = None
+    container_repositories_synced_count: int | None = Field(default=None, description="Rows in state synced.")
+    container_repositories_failed_count: int | None = Field(default=None, description="Rows in state failed.")
+    container_repositories_comparing_count: int | None = Field(
+        default=None, description="Repositories that the comparison under way has still to look at."
+    )
     container_repositories_synced_in_percentage: str | None = None
     container_repositories_verification_total_count: int | None = None
     container_repositories_verified_count: int | None = None
@@ -69,6 +91,11 @@ class GeoSiteStatus(BaseModel):
     last_successful_status_check_timestamp: int | None = None
     recovery_point_at: str | None = Field(
         default=None, description="Everything pushed before this moment is at this site and was seen there."
+    )
+    superseded_images: Literal["replicate", "skip"] | None = Field(
+        default=None,
+        description="skip: the recovery point speaks of the newest push of each tag alone (SupersededImages); "
+        "null: not known.",
     )
     recovery_point_but_parked_at: str | None = Field(default=None, description="The same but for what is parked.")
     recovery_point_stands_because: str | None = Field(
@@ -86,7 +113,15 @@ class GeoSiteStatus(BaseModel):
     failed_references_count: int | None = None
     parked_references_count: int | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")
-    lag_seconds: int | None = Field(default=None, description="For how long the oldest reference is owed.")
+    oldest_owed_seconds: int | None = Field(
+        default=None, description="For how long the oldest reference is owed, of those read; 0: nothing is."
+    )
+    lag_measured_count: int | None = Field(
+        default=None, description="Pushes of the last hour whose lag, from push to synced, was measured."
+    )
+    lag_median_seconds: float | None = Field(default=None, description="Half of them took at most this.")
+    lag_p99_seconds: float | None = Field(default=None, description="99 of 100 of them took at most this.")
+    comparison: ReportedComparison | None = Field(default=None, description="The latest comparison; null: none yet.")
     dead_letters_count: int | None = None
     events_waiting_count: int | None = None
     paused_since: str | None = None
@@ -175,6 +210,7 @@ class SiteRoutes:
         if known is None:
             raise _unknown(site, number)
         site.sync_registry.sites.remove(known.name)
+        site.sync_registry.reported_rows.forget(known.name)
         return Done(message=f"{known.name} is no longer expected")
 
     def take_report(self, asked: StatusReport) -> Done:
@@ -185,7 +221,10 @@ class SiteRoutes:
             message = f"this is not the report token of a site {asked.site} that is expected here"
             raise GateRefusal(401, message, "wrong_report_token")
         site.must_be_primary("a report")
+        page = _rows_page(asked)
         kept = site.sync_registry.sites.record(_checked(asked, now_ms=site.clock.now_ms()))
+        if kept and page is not None:
+            site.sync_registry.reported_rows.put(asked.site, page)
         return Done(message="taken" if kept else "a newer one is here already")
 
     def _read_status(self) -> Status:
@@ -215,11 +254,23 @@ def _own_status(site: AdminSite, own: Status) -> GeoSiteStatus:
         own,
         name=site.name,
         role=site.settings.site_role,
-        verified=verification_counts_of(site.sync_registry.counters.read()),
         queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+        catalogue=_counted_catalogue(site) if site.is_primary else None,
         last_event=site.events.last(now_ms=own.at) if site.is_primary else None,
     )
-    return _status(report, OWN_ID, site.name)
+    return _status({**report, "superseded_images": site.settings.superseded_images}, OWN_ID, site.name)
+
+
+def _counted_catalogue(site: AdminSite) -> CountedCatalogue | None:
+    """The primary's repositories as the latest comparison of one of its sites saw them; None: no site told of one."""
+    told = [json.loads(report.status) for report in site.sync_registry.sites.reports().values()]
+    counted = [
+        CountedCatalogue(repositories=number, at=parsed_moment(at))
+        for said in told
+        if isinstance(number := said.get("primary_repositories_count"), int)
+        and isinstance(at := said.get("primary_repositories_counted_at"), str)
+    ]
+    return max(counted, key=lambda one: one.at, default=None)
 
 
 def _others(site: AdminSite, own: Status) -> list[GeoSite]:
@@ -259,6 +310,8 @@ def _told(known: KnownSite, report: SiteReport | None, now_ms: int) -> GeoSiteSt
         return _status(_silent(problem, now_ms), known.id, known.name)
     said: dict[str, Any] = json.loads(report.status)
     said["reported_at"] = moment(report.arrived_at)
+    if "lag_seconds" in said:  # the former name, which sites of the previous version send
+        said.setdefault("oldest_owed_seconds", said["lag_seconds"])
     said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
     if report.is_late(now_ms):
         minutes = (now_ms - report.arrived_at) // 60_000
@@ -279,6 +332,17 @@ def _silent(problem: str, now_ms: int) -> dict[str, Any]:
         "container_repositories_replication_enabled": False,
         "updated_at": moment(now_ms),
     }
+
+
+def _rows_page(asked: StatusReport) -> ReportedPage | None:
+    """Take the page of rows out of a report; None: the site is of a version that sends none."""
+    fields = asked.status.pop("rows_page", None)
+    if fields is None:
+        return None
+    try:
+        return read_page(fields, at_ms=asked.sent_at)
+    except MalformedMessage as error:
+        raise HttpRefusal(400, f"status: {error}") from None
 
 
 def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:
