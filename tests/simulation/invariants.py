@@ -10,6 +10,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.registry.storage import TagMove
 from tests.simulation.site import Site
 from tests.simulation.table import LAG_S
+from tests.simulation.truth import missing_digests
 
 from geosync.clock import Clock
 from geosync.operating import status as site_status
@@ -197,7 +198,18 @@ def synced(view: View) -> Iterator[str]:
                 yield f"{repository}:{tag} is synced, and {digest} is not complete"
 
 
-INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, numbers, synced)
+def digests(view: View) -> Iterator[str]:
+    """A pushed manifest whose event was marked is at the secondary, or is named among what would be lost."""
+    if view.status.more_owed or not view.is_settled:
+        return
+    named = {(one.repository, one.reference) for one in view.status.would_be_lost}
+    for identifier, repository, digest in missing_digests(view.events, view.ledger):
+        target = view.events.taken[identifier].event["target"]
+        if (repository, digest) not in named and (repository, target.get("tag")) not in named:
+            yield f"{repository}@{digest} is not here, its event was marked, and nobody names it"
+
+
+INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, digests, numbers, synced)
 
 
 def violations(view: View) -> Iterator[str]:

@@ -97,5 +97,8 @@ def _unrest(story: Story) -> list[str]:
         primary, secondary = story.primary.server.storage, site.server.storage
         found += [f"{site.name}: {one}" for one in truth.differences(primary, secondary)]
         found += [f"{site.name}: {one}" for one in truth.extras(primary, secondary, story.world.followed_s[site.name])]
+        ledgers = story.world.ledgers
+        missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
+        found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
         found += [f"{site.name}: owed {one}" for one in truth.owed(site)]
     return found

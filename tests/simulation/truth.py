@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.simulation.ledger import Ledger
 from tests.simulation.registry.storage import Storage
 from tests.simulation.site import Site
 
@@ -26,6 +27,25 @@ def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
     last = {(one.repository, one.tag): one for one in secondary.moves}
     ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
     return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & ours)]
+
+
+def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
+    """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
+
+    Each with the event's id and its repository.
+    """
+    primary, here = events.site.server.storage, secondary.site.server.storage
+    if here.lost_at_s or here.has_dropped_untagged:
+        return []
+    found = []
+    for identifier in secondary.marked:
+        taken = events.taken.get(identifier)
+        if taken is None or taken.event["action"] != "push":
+            continue
+        repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
+        if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
+            found.append((identifier, repository, digest))
+    return found
 
 
 def owed(site: Site) -> list[str]:

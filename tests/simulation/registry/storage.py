@@ -61,6 +61,8 @@ class Storage:
         self.on_move: list[Callable[[TagMove], None]] = []
         self.lost_at_s: list[float] = []
         """When content went away by other than a request: a restore, an empty disk."""
+        self.has_dropped_untagged = False
+        """Garbage collection took manifests without a tag."""
 
     def repository(self, name: str) -> Repository:
         """A repository, made if need be."""
@@ -117,6 +119,7 @@ class Storage:
 
     def collect_garbage(self, *, untagged: bool) -> None:
         """Remove what nothing refers to; with `untagged`, manifests that no tag leads to as well."""
+        self.has_dropped_untagged |= untagged
         used: set[str] = set()
         for name, repository in self.repositories.items():
             kept = self._kept(name, untagged=untagged)
