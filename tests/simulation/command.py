@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,8 @@ class Wanted:
     jobs: int
     broken: str | None
     stop: bool
+    finds: str
+    """A regular expression: the first violation of which a run that stops ends with."""
     focus: Focus
 
 
@@ -37,14 +40,16 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--break", choices=sorted(RULES), dest="broken", help="without this rule of Geosync's")
     parser.add_argument("--minutes", type=float, help="so long before the rest, instead of as long as the seed says")
-    parser.add_argument("--stop", action="store_true", help="end with the first violation")
+    parser.add_argument("--stop", action="store_true", help="end with the first violation (of a broken rule)")
     arguments = parser.parse_args()
-    often = RULES[arguments.broken].often if arguments.broken is not None else ()
-    focus = Focus(arguments.minutes, often)
+    rule = RULES.get(arguments.broken)
+    focus = Focus(arguments.minutes, rule.often if rule is not None else ())
     if arguments.seed is not None and len(arguments.seed) == 1:
         return _tell(arguments.seed[0], arguments.broken, focus)
     seeds = arguments.seed or range(arguments.first, arguments.first + arguments.seeds)
-    return _run(Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop, focus))
+    return _run(
+        Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop, rule.finds if rule else "", focus)
+    )
 
 
 def _tell(seed: int, rule: str | None, focus: Focus) -> int:
@@ -66,7 +71,7 @@ def _run(wanted: Wanted) -> int:
         if outcome.violation is not None:
             failed += 1
             print(f"seed {outcome.seed}: {outcome.violation[:1000]}", flush=True)
-            if wanted.stop:
+            if wanted.stop and re.search(wanted.finds, outcome.violation):
                 break
         if done % 1000 == 0:
             print(f"… {done} of {len(wanted.seeds)} seeds, {failed} failed", flush=True)

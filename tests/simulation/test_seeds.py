@@ -27,6 +27,6 @@ def test_nothing_is_false_in_fresh_seeds() -> None:
 
 
 def test_a_seed_replays_to_the_byte() -> None:
-    once, again = simulate("--seed", "8"), simulate("--seed", "8")
+    once, again = simulate("--minutes", "3", "--seed", "8"), simulate("--minutes", "3", "--seed", "8")
     assert once.output == again.output
     assert len(once.output.splitlines()) > 100

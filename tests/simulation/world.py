@@ -111,6 +111,7 @@ class World:
 
     def _updated(self, site: Site) -> None:
         self.followed_s[site.name] = self.scheduler.now_s
+        self.ledgers[site.name].marked.clear()  # what it was told by its former primary counts no more
         if site.role == "primary":
             self._leader = site.name
 
