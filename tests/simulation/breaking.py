@@ -10,7 +10,9 @@ from unittest.mock import patch
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import Clock
 from geosync.intake import marking
+from geosync.minute import recovery
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
@@ -64,6 +66,10 @@ def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
 
 
+def _see_an_empty_queue(_queues: object, clock: Clock) -> tuple[int, int]:
+    return clock.now_ms(), 0
+
+
 def _without_mark(_self: object, event: Any, _glance: object) -> tuple[str, ...]:
     return (event.repository,)
 
@@ -102,10 +108,12 @@ _moved, _write = counters.moved, ReferenceSync._write
 RULES: dict[str, Rule] = {
     "accounted": Rule(
         says="a heartbeat counts once the queue was seen empty a minute after it",
-        without=_instead(point, "accounted", _every_heartbeat_counts),
+        without=_with_all(
+            _instead(point, "accounted", _every_heartbeat_counts), _instead(recovery, "_look", _see_an_empty_queue)
+        ),
         finds="recovery_point",
         seeds=100,
-        often=("dynamodb",),
+        often=("dynamodb", "late_events"),
     ),
     "mark": Rule(
         says="an event is marked before its message is deleted",

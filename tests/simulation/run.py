@@ -77,6 +77,7 @@ def run(seed: int, *, keep_story: bool = False, focus: Focus = EVERYTHING) -> Ou
 def tell(story: Story, minutes: float | None) -> None:
     """The story of every seed: some minutes with faults, then rest."""
     scheduler = story.world.scheduler
+    story.world.on_minute = story.judge_site
     (drawn,) = Random(f"length {story.world.seed}").choices((1, 2, 5, 12), (60, 25, 10, 5))
     story.go(drawn if minutes is None else minutes)
     story.end_faults()

@@ -11,13 +11,16 @@ from tests.simulation.calls import Calls, Weather
 from tests.simulation.queues import Queue
 from tests.simulation.scheduler import Scheduler
 
+AT_ONCE_S, LATE_S = 0.5, 10.0
+"""The longest that a delivery takes, and that it takes in bad times: with the lag of the queues' counts, a minute."""
+
 
 class Topic:
     """One topic. `late_s`: the longest that a delivery takes; `twice`: the share of those that are repeated."""
 
     def __init__(self, arn: str, scheduler: Scheduler, random: Random, calls: Calls) -> None:
         self.arn = arn
-        self.late_s = 0.5
+        self.late_s = AT_ONCE_S
         self.twice = 0.0
         self.subscribed_s: dict[str, float] = {}
         self._scheduler = scheduler

@@ -69,6 +69,8 @@ class World:
         self.sites: dict[str, Site] = {}
         self.ledgers: dict[str, Ledger] = {}
         self.stacks: dict[str, Stack] = {}
+        self.on_minute: Callable[[Site], None] = lambda _: None
+        """Told of each minute that ended."""
         self.is_failing_over = False
         self.clocks_ms = 0
         """The most that two sites' clocks differed by: recovery points are true but for so much."""
@@ -202,6 +204,7 @@ class World:
     def _minute_ended(self, site: Site, ended: Ended) -> None:
         if ended.crashed is not None or set(ended.answer.values()) != {"done"}:
             self.note(f"{site.name}: minute {ended.crashed or ended.answer}")
+        self.on_minute(site)
 
     # ------------------------------------------------------------------------------------------------- HTTP to a site
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.simulation.calls import Weather
 from tests.simulation.site import Site
 from tests.simulation.story import Deed, Story
+from tests.simulation.topics import AT_ONCE_S, LATE_S
 
 
 def _weather(story: Story, service: str, weather: Weather) -> None:
@@ -119,6 +120,18 @@ def messages_twice(story: Story) -> None:
     story.later(story.random.random() * 120, end)
 
 
+def late_events(story: Story) -> None:
+    """The primary's topic delivers late, and in another order."""
+    topic = story.primary.topic
+    topic.late_s = LATE_S
+    story.tell("the topic delivers late")
+
+    def end() -> None:
+        topic.late_s = AT_ONCE_S
+
+    story.later(story.random.random() * 120, end)
+
+
 def skew(story: Story) -> None:
     """A site's clock is off, or is set right."""
     site = story.site()
@@ -138,5 +151,6 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, lose_notifications),
     (0.3, late_tags),
     (0.3, messages_twice),
+    (0.3, late_events),
     (0.3, skew),
 ]
