@@ -52,7 +52,18 @@ def logged() -> set[str]:
         if isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS and call.args:
             name = texts(call.args[0])
             found |= {one for one in name if re.fullmatch(r"[a-z_]+", one)}
-    tasks = ("subscription", "heartbeat", "sweep", "comparison", "verification", "recovery", "minute", "report")
+    tasks = (
+        "subscription",
+        "heartbeat",
+        "sweep",
+        "comparison",
+        "verification",
+        "recovery",
+        "clock",
+        "minute",
+        "health",
+        "report",
+    )
     return found | {f"{task}_failed" for task in tasks}
 
 

@@ -40,7 +40,7 @@ def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
 
 
 def _is_late(report: SiteReport | None, now_ms: int) -> bool:
-    return report is None or report.is_late(now_ms)
+    return sites.silence(report, now_ms=now_ms) is not None
 
 
 def _document(site: KnownSite, report: SiteReport | None, now_ms: int) -> dict[str, object]:

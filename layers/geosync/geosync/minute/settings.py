@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.settings import Role
+from geosync.operating.site_facts import FactSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileSettings:
+class ReconcileSettings(FactSettings):
     """Environment of functions/reconcile (keys: the names in upper case)."""
 
-    site_name: str
-    site_role: Role
     sync_table: str
     work_queue_url: str
     events_queue_arn: str

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.messages.event_log import LastEvent
 from geosync.operating.geo_site_status import geo_site_status
+from geosync.operating.health import health_of, signs_of
 from geosync.operating.moments import optional_moment
+from geosync.operating.recovery_point import why_not_known
+from geosync.operating.site_facts import SiteFacts
 from geosync.operating.status import Status
-from geosync.settings import Role
 from geosync.verifying.counts import VerificationCounts
 
 MOST_NAMED = 20
@@ -25,22 +28,29 @@ class QueuedMessages:
 
 def site_report(
     status: Status,
+    facts: SiteFacts,
     *,
-    name: str,
-    role: Role,
     verified: VerificationCounts,
     queued: QueuedMessages,
+    silent: Iterable[str] = (),
     last_event: LastEvent | None = None,
 ) -> dict[str, object]:
-    """The fields of admin.resources.sites.GeoSiteStatus but the id, from a status that `status.read` returned."""
+    """The fields of admin.resources.sites.GeoSiteStatus but the id, from a status that `status.read` returned.
+
+    `silent`: as in health.PrimarySigns. `last_event` is the newest of the event log, which only a primary has.
+    """
     oldest, lost = status.oldest, status.would_be_lost
+    health = health_of(signs_of(facts, status, dead_letters=queued.dead_letters, silent=silent))
+    if not facts.is_primary:
+        last_event = _last_event_here(status, queued)
     return {
-        **geo_site_status(status, role=role, verification=verified, last_event=last_event),
-        "name": name,
-        "primary": role == "primary",
+        **geo_site_status(status, facts, health, verification=verified, last_event=last_event),
+        "name": facts.name,
+        "primary": facts.is_primary,
         "recovery_point_at": optional_moment(status.recovery_point),
         "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
         "recovery_point_stands_because": status.recovery.why,
+        "recovery_point_unknown_because": _why_not_known(status, facts),
         "proved_at": optional_moment(status.proved_at),
         "notifications_lost_count": status.lost.count if status.lost is not None else 0,
         "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
@@ -59,3 +69,18 @@ def site_report(
         "deletes_suspended_because": status.deletes.reason,
         "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
     }
+
+
+def _why_not_known(status: Status, facts: SiteFacts) -> str | None:
+    return why_not_known(status) if status.recovery_point is None and not facts.is_primary else None
+
+
+def _last_event_here(status: Status, queued: QueuedMessages) -> LastEvent | None:
+    """The primary's newest event as a secondary knows it: the last that it processed, unless others wait.
+
+    None while events wait: how new the newest of them is, is not known here.
+    """
+    cursor = status.cursor
+    if cursor is None or queued.events_waiting:
+        return None
+    return LastEvent(id=cursor.id, received_at=cursor.received_at)

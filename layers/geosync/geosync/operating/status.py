@@ -17,7 +17,7 @@ from geosync.sync_registry.owed_index import OwedItems
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.cursor import EventCursor
-from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
@@ -25,6 +25,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""
+HOLD_ENDED_S = 120.0
+"""Time after the end of a hold for which nobody knows whether the registry answers: the sweep tries it in a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,10 @@ class Status:
     last_sweep: LastSweep | None
     deletes: breaker.State = breaker.NEVER
     """The breaker of deletes by comparison."""
+    ended_holds: tuple[Hold, ...] = ()
+    """Holds that ran out a moment ago, without an answer of their registry since."""
+    posted_heartbeat: PostedHeartbeat | None = None
+    """At a primary: the last heartbeat that its own endpoint took."""
 
     @property
     def on_primary(self) -> int:
@@ -152,6 +158,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
     found = sync_registry.owed_index.read(most=most, now_ms=now_ms)
     references = sorted(map(OwedReference.of, found.items), key=by_age)
     tally = _tally(sync_registry, found, references, counts=counts, now_ms=now_ms)
+    holds = sync_registry.holds(ended_s=HOLD_ENDED_S)
     return Status(
         at=now_ms,
         owed=tuple(reference for reference in references if not reference.parked),
@@ -161,7 +168,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         worked_on=tally.worked_on,
         repositories=site.rows,
         pause=site.pause,
-        holds=tuple(sync_registry.holds()),
+        holds=tuple(hold for hold in holds if hold.until > now_ms),
         heartbeat=site.heartbeat,
         comparison=site.comparison,
         cursor=site.cursor,
@@ -173,6 +180,8 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         refused=site.has_refused,
         last_sweep=site.last_sweep,
         deletes=site.deletes,
+        ended_holds=tuple(hold for hold in holds if hold.until <= now_ms),
+        posted_heartbeat=site.posted_heartbeat,
     )
 
 

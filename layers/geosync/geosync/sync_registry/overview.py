@@ -12,7 +12,7 @@ from geosync.sync_registry.site import breaker, catalogue, counters, cursor, hea
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
-from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.table.attributes import whole_number
@@ -21,6 +21,7 @@ from geosync.sync_registry.table.changes import ConditionFailed, Delete, Store
 _ITEMS = (
     holds.PAUSE,
     heartbeat.KEY,
+    heartbeat.POSTED,
     catalogue.KEY,
     cursor.KEY,
     recovery.RECOVERY,
@@ -66,6 +67,8 @@ class SiteItems:
     deletes: State
     rows: int
     """The number of rows: repositories that ever had something owed."""
+    posted_heartbeat: PostedHeartbeat | None = None
+    """At a primary: the last heartbeat that its own endpoint took."""
 
 
 class Overview:
@@ -89,6 +92,7 @@ class Overview:
             last_sweep=LastSweep.from_item(found.get(sweep.KEY)),
             deletes=State.from_item(found.get(breaker.KEY)),
             rows=whole_number(found.get(counters.ROWS), "value"),
+            posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
         )
 
     def pause(self) -> Pause | None:

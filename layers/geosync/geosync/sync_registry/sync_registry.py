@@ -43,7 +43,7 @@ from geosync.sync_registry.site.catalogue import CatalogueItem
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
-from geosync.sync_registry.site.heartbeat import Heartbeats
+from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
@@ -52,6 +52,7 @@ from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
 from geosync.sync_registry.site.sweep import Sweeps
+from geosync.sync_registry.site.told import ToldSites
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.suspects import Suspects
 from geosync.sync_registry.switches import Switches
@@ -107,6 +108,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.cursor = Cursors(store)
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
+        self.posted_heartbeat = PostedHeartbeats(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.promotions = Promotions(store)
@@ -116,6 +118,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.sites = KnownSites(store)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
+        self.told = ToldSites(store)
         self.verification = VerificationItems(store)
         self.walks = Walks(store, clock)
         self._forgetting = Forgetting(store)

@@ -1,31 +1,57 @@
-"""The sites and their status. A primary also shows the sites that it was told to expect, by their reports."""
+"""The sites and their status, as the API shows them: their models, and what makes them of what this site knows.
+
+A primary knows the sites that it was told to expect, by their reports. A secondary knows what the primary told of them
+in its answer to the last report, and the primary by its heartbeats.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
-from geosync.admin.common import AnswerModel, Done, Id, RequestModel, SiteName
-from geosync.admin.current import CurrentRequest
-from geosync.admin.gate import GateRefusal
+from geosync.admin.common import AnswerModel, RequestModel, SiteName
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.operating import sites, status
 from geosync.operating.moments import moment
 from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.operating.status import Status
-from geosync.sync_registry.site.sites import MOST_SITES, OWN_ID, KnownSite, SiteReport
+from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
+from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.verifying.counts import verification_counts_of
 
 SITES = "/api/v4/geo_sites"
-PRIMARY_ID = OWN_ID + 1
-"""At a secondary: the primary, by its heartbeats."""
+
+
+class SiteLinks(AnswerModel):
+    """The addresses of a site at the API that answers."""
+
+    self: str
+    status: str
+
+
+class StatusLinks(AnswerModel):
+    """The addresses of a status at the API that answers."""
+
+    self: str
+    site: str
+
+
+class Namespace(AnswerModel):
+    """A namespace that a site replicates with its descendants."""
+
+    full_path: str
 
 
 class GeoSite(AnswerModel):
-    """A site. `current` is the one that answers; `enabled` is false while it is paused (null: not known here)."""
+    """A site. `current` is the one that answers; `enabled` is false while it is paused (null: not known here).
+
+    The id is the same at every site, and stays when another one becomes the primary.
+    """
 
     id: int
     name: str
@@ -33,7 +59,8 @@ class GeoSite(AnswerModel):
     primary: bool
     current: bool
     enabled: bool | None
-    added_at: str | None = Field(description="When this site was told of it; null of itself.")
+    added_at: str | None = Field(description="When this site was told to expect it; null of others.")
+    links: SiteLinks = Field(alias="_links")
 
 
 class GeoSiteStatus(BaseModel):
@@ -47,10 +74,13 @@ class GeoSiteStatus(BaseModel):
     geo_node_id: int
     name: str
     primary: bool
-    healthy: bool
-    health: str = Field(description="What is wrong, or Healthy.")
-    health_status: Literal["Healthy", "Unhealthy"]
-    container_repositories_replication_enabled: bool
+    healthy: bool = Field(description="True for health_status Healthy alone.")
+    health: str = Field(description="What is wrong, the worst first, or Healthy.")
+    health_status: Literal["Healthy", "Degraded", "Unhealthy", "Unknown"] = Field(
+        description="Unknown: the site that answers has nothing by which to judge it."
+    )
+    health_reasons: list[str] = Field(default=[], description="What is wrong, one by one.")
+    container_repositories_replication_enabled: bool | None
     container_repositories_count: int | None = None
     container_repositories_registry_count: int | None = None
     container_repositories_synced_count: int | None = None
@@ -62,9 +92,15 @@ class GeoSiteStatus(BaseModel):
     container_repositories_verified_in_percentage: str | None = None
     container_repositories_checksummed_count: int | None = None
     container_repositories_checksum_failed_count: int | None = None
-    last_event_id: str | None = None
+    container_repositories_checksum_total_count: int | None = None
+    container_repositories_oldest_unsynced_time: int | None = Field(
+        default=None, description="Since when the oldest reference is owed (seconds); null: nothing is, or not known."
+    )
+    last_event_id: int | None = Field(
+        default=None, description="The primary's newest event; at a secondary null while events wait in its queue."
+    )
     last_event_timestamp: int | None = None
-    cursor_last_event_id: str | None = None
+    cursor_last_event_id: int | None = Field(default=None, description="The last event that a secondary processed.")
     cursor_last_event_timestamp: int | None = None
     last_successful_status_check_timestamp: int | None = None
     recovery_point_at: str | None = Field(
@@ -74,6 +110,7 @@ class GeoSiteStatus(BaseModel):
     recovery_point_stands_because: str | None = Field(
         default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."
     )
+    recovery_point_unknown_because: str | None = Field(default=None, description="Why there is no recovery point.")
     proved_at: str | None = Field(
         default=None, description="When the last comparison of everything began: it covers lost notifications, too."
     )
@@ -95,8 +132,29 @@ class GeoSiteStatus(BaseModel):
     deletes_suspended_since: str | None = Field(default=None, description="Of deletes by comparison; null: they go on.")
     deletes_suspended_because: str | None = None
     last_heartbeat_at: str | None = None
+    version: str | None = None
+    revision: str | None = Field(default=None, description="Sites with the same revision run the same code.")
+    selective_sync_type: str | None = Field(
+        default=None, description="namespaces or tags: what restricts what it replicates; null: nothing does."
+    )
+    namespaces: list[Namespace] = Field(default=[], description="Namespaces that it replicates with their descendants.")
     reported_at: str | None = Field(default=None, description="When its report arrived; null of the site that answers.")
     updated_at: str
+    links: StatusLinks | None = Field(default=None, alias="_links")
+
+    @field_validator("last_event_id", "cursor_last_event_id", mode="before")
+    @classmethod
+    def _read_event_id(cls, value: object) -> object:
+        """Read a number; the texts that a site of the version before reports say nothing to whoever reckons."""
+        return None if isinstance(value, str) and not value.isdecimal() else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_degraded(cls, said: Any) -> Any:
+        """Read the third word, which a report has apart (minute/report.py)."""
+        if isinstance(said, dict) and said.get("degraded") is True and said.get("health_status") == "Unhealthy":
+            return {**said, "health_status": "Degraded"}
+        return said
 
 
 class SiteToAdd(RequestModel):
@@ -118,190 +176,193 @@ class StatusReport(RequestModel):
     status: dict[str, Any]
 
 
-class SiteRoutes:
-    """Shows the sites, has a primary expect them, and takes their reports."""
+class OtherSite(AnswerModel):
+    """Another site, as a primary tells a secondary of it; `status` as in GeoSiteStatus, without `would_be_lost`."""
 
-    def __init__(self, site: AdminSite, current: CurrentRequest) -> None:
+    name: str
+    url: str | None
+    primary: bool
+    status: dict[str, Any]
+
+
+class ReportTaken(AnswerModel):
+    """The answer to a report: the other sites, which the one that reports shows under the same ids."""
+
+    message: str
+    sites: list[OtherSite]
+
+
+class SiteViews:
+    """The sites that one site knows, for one request to the API at the address `base`; read when they are asked for."""
+
+    def __init__(self, site: AdminSite, base: str) -> None:
         self._site = site
-        self._current = current
+        self._base = f"{base}{SITES}"
+        self._now_ms = site.clock.now_ms()
 
-    def list_sites(self) -> list[GeoSite]:
-        """The sites that this one knows, itself first."""
-        own = self._read_status()
-        return [_own(self._site, own), *_others(self._site, own)]
+    def sites(self) -> list[GeoSite]:
+        """The sites, the one that answers first."""
+        enabled = self._read.pause is None
+        own = self._shown(self._site.name, url=None, primary=self._site.is_primary, current=True, enabled=enabled)
+        return [own, *self._others()]
 
-    def list_statuses(self) -> list[GeoSiteStatus]:
-        """The status of each site, of this one first."""
-        return [_own_status(self._site, self._read_status()), *_reported(self._site)]
+    def statuses(self) -> list[GeoSiteStatus]:
+        """The status of each site, in the same order."""
+        return [self.own_status(), *self._statuses_of_others()]
 
-    def show_site(self, number: Id) -> GeoSite:
-        """One site by its id."""
-        return self._one(number)
+    def status_of(self, number: int) -> GeoSiteStatus | None:
+        """The status of a site by its id, None for one that is not known here."""
+        if number == site_id(self._site.name):
+            return self.own_status()
+        return next((one for one in self._statuses_of_others() if one.geo_node_id == number), None)
 
-    def show_status(self, number: Id) -> GeoSiteStatus:
-        """The status of one site by its id."""
-        if number == OWN_ID:
-            return _own_status(self._site, self._read_status())
-        if not self._site.is_primary:
-            shown = self._one(number)
-            text = f"{self._site.name} does not know the status of {shown.name}: ask its own API"
-            raise HttpRefusal(404, text)
-        found = next((one for one in _reported(self._site) if one.geo_node_id == number), None)
-        if found is None:
-            raise _unknown(self._site, number)
-        return found
-
-    def add_site(self, asked: SiteToAdd) -> GeoSite:
-        """Expect a site, or change the address and the key of one that is expected."""
-        site = self._site
-        site.must_be_primary("to expect sites")
-        if asked.name == site.name:
-            raise HttpRefusal(409, f"{site.name} is this site itself, which need not be added")
-        expected = site.sync_registry.sites.all()
-        if len(expected) >= MOST_SITES and asked.name not in {one.name for one in expected}:
-            raise HttpRefusal(409, f"{MOST_SITES} sites are expected already: remove one first")
-        known = site.sync_registry.sites.add(
-            name=asked.name, url=asked.url, key=asked.report_key, now_ms=site.clock.now_ms()
+    def own_status(self) -> GeoSiteStatus:
+        """The status of the site that answers."""
+        site, read = self._site, self._read
+        report = site_report(
+            read,
+            site.settings.facts,
+            verified=verification_counts_of(site.sync_registry.counters.read()),
+            queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms) if site.is_primary else (),
+            last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
         )
-        return _shown(known, None)
+        return self._status(report, site.name)
 
-    def remove_site(self, number: Id) -> Done:
-        """Stop expecting a site."""
-        site = self._site
-        site.must_be_primary("to expect sites")
-        if number == OWN_ID:
-            raise HttpRefusal(409, f"{site.name} is this site itself, which cannot be removed")
-        known = next((one for one in site.sync_registry.sites.all() if one.id == number), None)
-        if known is None:
-            raise _unknown(site, number)
-        site.sync_registry.sites.remove(known.name)
-        return Done(message=f"{known.name} is expected no more")
+    def to_tell(self) -> list[OtherSite]:
+        """The sites, as a primary tells the others of them: without the names of what would be lost."""
+        urls = {one.name: one.url for one in self._expected}
+        left_out = {"links", "would_be_lost", "geo_node_id", "name", "primary"}
+        return [
+            OtherSite(
+                name=one.name, url=urls.get(one.name), primary=one.primary, status=one.model_dump(exclude=left_out)
+            )
+            for one in self.statuses()
+            if one.primary or one.name in urls
+        ]
 
-    def take_report(self, asked: StatusReport) -> Done:
-        """Keep the report of a site that is expected, unless a newer one is here."""
-        site = self._site
-        known = site.sync_registry.sites.find(asked.site)
-        if not sites.may_report(known, self._current.bearer or ""):
-            message = f"this is not the report token of a site {asked.site} that is expected here"
-            raise GateRefusal(401, message, "wrong_report_token")
-        site.must_be_primary("a report")
-        kept = site.sync_registry.sites.record(_checked(asked, now_ms=site.clock.now_ms()))
-        return Done(message="taken" if kept else "a newer one is here already")
+    # ------------------------------------------------------------------------------------------- what this site knows
 
-    def _read_status(self) -> Status:
+    @cached_property
+    def _read(self) -> Status:
         return status.read(self._site.sync_registry, clock=self._site.clock)
 
-    def _one(self, number: int) -> GeoSite:
-        found = next((one for one in self.list_sites() if one.id == number), None)
-        if found is None:
-            raise _unknown(self._site, number)
-        return found
+    @cached_property
+    def _expected(self) -> list[KnownSite]:
+        return self._site.sync_registry.sites.all() if self._site.is_primary else []
+
+    @cached_property
+    def _reports(self) -> dict[str, SiteReport]:
+        return self._site.sync_registry.sites.reports()
+
+    @cached_property
+    def _told(self) -> Told:
+        return self._site.sync_registry.told.read()
+
+    def _told_sites(self) -> Iterator[ToldSite]:
+        """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats."""
+        expected = {self._site.name, *(one.name for one in self._expected)}
+        beat = self._read.heartbeat if not self._site.is_primary else None
+        told = [one for one in self._told.sites if one.name not in expected]
+        if beat is not None and beat.site not in {*expected, *(one.name for one in told)}:
+            yield ToldSite(name=beat.site, url=None, primary=True)
+        for one in told:
+            primary = one.primary if beat is None else one.name == beat.site
+            yield ToldSite(name=one.name, url=one.url, primary=primary and not self._site.is_primary, status=one.status)
+
+    def _others(self) -> Iterator[GeoSite]:
+        enabled = {
+            one.name: one.container_repositories_replication_enabled if one.reported_at else None
+            for one in self._statuses_of_others()
+        }
+        for known in self._expected:
+            yield self._shown(
+                known.name, url=known.url, primary=False, enabled=enabled[known.name], added_at=known.added_at
+            )
+        for told in self._told_sites():
+            yield self._shown(told.name, url=told.url, primary=told.primary, enabled=enabled[told.name])
+
+    def _statuses_of_others(self) -> Iterator[GeoSiteStatus]:
+        for known in self._expected:
+            yield self._reported(known.name, self._reports.get(known.name))
+        for told in self._told_sites():
+            yield self._as_told(told)
+
+    def _reported(self, name: str, report: SiteReport | None) -> GeoSiteStatus:
+        """The status by the site's last report. A late or silent site is unhealthy, whatever it said."""
+        if report is None:
+            text = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+        said: dict[str, Any] = json.loads(report.status)
+        said["reported_at"] = moment(report.arrived_at)
+        said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
+        why = sites.silence(report, now_ms=self._now_ms)
+        return self._readable(said | _unhealthy(f"This site {why}") if why is not None else said, name)
+
+    def _as_told(self, told: ToldSite) -> GeoSiteStatus:
+        """The status as the primary told of it; one that was told of long ago is unhealthy, whatever it was."""
+        name = told.name
+        if self._site.is_primary:
+            text = "This site does not report to this one: geosync follow, there"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+        if not told.status:
+            text = "Its status is not known here: ask its own API"
+            return self._status({**_judged("Unknown", text, self._now_ms), "primary": told.primary}, name)
+        said = {**told.status, "primary": told.primary}
+        said["reported_at"] = said.get("reported_at") or moment(self._told.at)
+        minutes = (self._now_ms - self._told.at) // 60_000
+        if minutes * 60 >= LATE_SECONDS:
+            said |= _unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
+        return self._readable(said, name)
+
+    def _readable(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+        try:
+            return self._status(said, name)
+        except HttpRefusal:
+            # Kept by another version of this site.
+            text = "This version cannot read the site's report"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+
+    # ----------------------------------------------------------------------------------------------------- as answered
+
+    def _shown(self, name: str, *, url: str | None, primary: bool, enabled: bool | None, **more: Any) -> GeoSite:
+        address = f"{self._base}/{site_id(name)}"
+        added_at = more.get("added_at")
+        return GeoSite(
+            id=site_id(name),
+            name=name,
+            url=url,
+            primary=primary,
+            current=bool(more.get("current")),
+            enabled=enabled,
+            added_at=moment(added_at) if added_at is not None else None,
+            _links=SiteLinks(self=address, status=f"{address}/status"),
+        )
+
+    def _status(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+        address = f"{self._base}/{site_id(name)}"
+        return read_status({**said, "_links": {"self": f"{address}/status", "site": address}}, name)
 
 
-def _own(site: AdminSite, own: Status) -> GeoSite:
-    return GeoSite(
-        id=OWN_ID,
-        name=site.name,
-        url=None,
-        primary=site.is_primary,
-        current=True,
-        enabled=own.pause is None,
-        added_at=None,
-    )
-
-
-def _own_status(site: AdminSite, own: Status) -> GeoSiteStatus:
-    report = site_report(
-        own,
-        name=site.name,
-        role=site.settings.site_role,
-        verified=verification_counts_of(site.sync_registry.counters.read()),
-        queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
-        last_event=site.events.last(now_ms=own.at) if site.is_primary else None,
-    )
-    return _status(report, OWN_ID, site.name)
-
-
-def _others(site: AdminSite, own: Status) -> list[GeoSite]:
-    """At the primary the sites that are expected; at a secondary its primary, once a heartbeat told of it."""
-    if site.is_primary:
-        told = {one.geo_node_id: one for one in _reported(site)}
-        return [_shown(one, told.get(one.id)) for one in site.sync_registry.sites.all()]
-    if own.heartbeat is None:
-        return []
-    name = own.heartbeat.site
-    return [GeoSite(id=PRIMARY_ID, name=name, url=None, primary=True, current=False, enabled=None, added_at=None)]
-
-
-def _shown(known: KnownSite, told: GeoSiteStatus | None) -> GeoSite:
-    return GeoSite(
-        id=known.id,
-        name=known.name,
-        url=known.url,
-        primary=False,
-        current=False,
-        enabled=told.container_repositories_replication_enabled if told is not None and told.reported_at else None,
-        added_at=moment(known.added_at),
-    )
-
-
-def _reported(site: AdminSite) -> list[GeoSiteStatus]:
-    """At a primary: the last report of each expected site. A late or silent site is unhealthy, whatever it said."""
-    if not site.is_primary:
-        return []
-    found, now_ms = site.sync_registry.sites.reports(), site.clock.now_ms()
-    return [_told(known, found.get(known.name), now_ms) for known in site.sync_registry.sites.all()]
-
-
-def _told(known: KnownSite, report: SiteReport | None, now_ms: int) -> GeoSiteStatus:
-    if report is None:
-        problem = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
-        return _status(_silent(problem, now_ms), known.id, known.name)
-    said: dict[str, Any] = json.loads(report.status)
-    said["reported_at"] = moment(report.arrived_at)
-    said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
-    if report.is_late(now_ms):
-        minutes = (now_ms - report.arrived_at) // 60_000
-        health = f"This site has not reported for {minutes} minutes"
-        said |= {"healthy": False, "health_status": "Unhealthy", "health": health}
-    try:
-        return _status(said, known.id, known.name)
-    except HttpRefusal:
-        # Kept by another version of this site.
-        return _status(_silent("This version cannot read the site's report", now_ms), known.id, known.name)
-
-
-def _silent(problem: str, now_ms: int) -> dict[str, Any]:
-    return {
-        "healthy": False,
-        "health": problem,
-        "health_status": "Unhealthy",
-        "container_repositories_replication_enabled": False,
-        "updated_at": moment(now_ms),
-    }
-
-
-def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:
-    """The report to keep: one whose time can be right, that can be shown, and that is not too large."""
-    if asked.sent_at > now_ms + sites.AHEAD_SECONDS * 1000:
-        ahead_s = (asked.sent_at - now_ms) // 1000
-        raise HttpRefusal(400, f"sent_at is {ahead_s} s in the future: is the site's clock right?")
-    _status(asked.status, OWN_ID, asked.site)
-    text = json.dumps(asked.status, separators=(",", ":"))
-    if len(text) > sites.MOST_REPORT_BYTES:
-        raise HttpRefusal(413, f"a status has at most {sites.MOST_REPORT_BYTES} bytes")
-    return SiteReport(site=asked.site, sent_at=asked.sent_at, arrived_at=now_ms, status=text)
-
-
-def _status(said: dict[str, Any], number: int, name: str) -> GeoSiteStatus:
+def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
     """Read a status; raises HttpRefusal. A site that reports is a secondary: it says neither its name nor its role."""
     try:
-        return GeoSiteStatus.model_validate({"primary": False, **said, "geo_node_id": number, "name": name})
+        return GeoSiteStatus.model_validate({"primary": False, **said, "geo_node_id": site_id(name), "name": name})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise HttpRefusal(400, f"status: {where}: {first['msg']}") from None
 
 
-def _unknown(site: AdminSite, number: int) -> HttpRefusal:
-    return HttpRefusal(404, f"{site.name} knows no site with the id {number}: GET {SITES} lists them")
+def _unhealthy(problem: str) -> dict[str, Any]:
+    return {"healthy": False, "health_status": "Unhealthy", "health": problem, "health_reasons": [problem]}
+
+
+def _judged(word: str, problem: str, now_ms: int) -> dict[str, Any]:
+    """A status of which nothing is known but this."""
+    return {
+        **_unhealthy(problem),
+        "health_status": word,
+        "container_repositories_replication_enabled": None,
+        "updated_at": moment(now_ms),
+    }
