@@ -39,7 +39,7 @@ def judge_primary(
     signs = PrimarySigns(
         at=now_ms,
         last_minute=now_ms,
-        posted=sync_registry.overview.read().posted_heartbeat,
+        posted=sync_registry.posted_heartbeat.read(),
         dead_letters=queues.dead_letters(),
         silent=silent_sites(sync_registry.sites.all(), sync_registry.sites.reports(), now_ms=now_ms),
     )

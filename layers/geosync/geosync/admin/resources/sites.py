@@ -294,7 +294,7 @@ class SiteViews:
             text = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
             return self._status(_judged("Unhealthy", text, self._now_ms), name)
         said: dict[str, Any] = json.loads(report.status)
-        said["reported_at"] = moment(report.arrived_at)
+        said |= {"primary": False, "reported_at": moment(report.arrived_at)}  # who reports here is a secondary
         said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
         why = sites.silence(report, now_ms=self._now_ms)
         return self._readable(said | _unhealthy(f"This site {why}") if why is not None else said, name)
@@ -345,7 +345,7 @@ class SiteViews:
 
 
 def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
-    """Read a status; raises HttpRefusal. A site that reports is a secondary: it says neither its name nor its role."""
+    """Read a status; raises HttpRefusal. Its name is `name`, whatever it says itself."""
     try:
         return GeoSiteStatus.model_validate({"primary": False, **said, "geo_node_id": site_id(name), "name": name})
     except ValidationError as error:

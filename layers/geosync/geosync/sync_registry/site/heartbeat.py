@@ -86,6 +86,10 @@ class PostedHeartbeats:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def read(self) -> PostedHeartbeat | None:
+        """Read what became of it; None when none was ever posted."""
+        return PostedHeartbeat.from_item(self._store.get(POSTED))
+
     def record(self, *, at: int) -> None:
         """Record that the endpoint took one at `at` (ms)."""
         self._store.write(Update(key=POSTED, set={"at": at}, remove=("failure",)))
