@@ -209,7 +209,10 @@ def test_a_moment_in_the_future_is_said_and_proves_nothing(well: Status, wrong: 
 
 
 def test_clocks_that_differ_a_little_are_no_fault(well: Status) -> None:
-    little = {"last_minute": START + AHEAD_MS, "heartbeat": replace(BEAT, sent_at=START + AHEAD_MS - 500)}
+    little: dict[str, Any] = {
+        "last_minute": START + AHEAD_MS,
+        "heartbeat": replace(BEAT, sent_at=START + AHEAD_MS - 500),
+    }
     assert judged(replace(well, **little)) == Health()
 
 

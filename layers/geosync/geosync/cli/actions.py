@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from geosync.cli.arguments import check_repository
+from geosync.cli.audit import audited
 from geosync.cli.output import plain
 from geosync.cli.site import Chosen
 from geosync.errors import MalformedMessage
@@ -21,7 +22,8 @@ def pause(choose: Callable[[], Chosen], reason: str) -> None:
     """Stop syncing; what is pushed meanwhile is marked and done after resume. REASON is shown by status."""
     site = choose().site()
     site.must_be_secondary("pause")
-    site.sync_registry.pause(reason)
+    with audited(site, "pause", reason):
+        site.sync_registry.pause(reason)
     click.echo(f"{site.name} is paused; what is being copied now is finished. geosync resume goes on.")
 
 
@@ -34,7 +36,8 @@ def resume(choose: Callable[[], Chosen]) -> None:
     if not site.sync_registry.is_paused():
         click.echo(f"{site.name} is not paused.")
         return
-    site.sync_registry.resume()
+    with audited(site, "resume"):
+        site.sync_registry.resume()
     click.echo(f"{site.name} goes on: the sweep finds what is due within a minute.")
 
 
@@ -52,7 +55,8 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     wanted = [_reference(text) for text in references]
     site = choose().site()
     site.must_be_secondary("resync")
-    actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
+    with audited(site, "resync", repository, *references, *(["--keep"] if keep else [])):
+        actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
     what = ", ".join(map(str, wanted)) or "whole"
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")
 
