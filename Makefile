@@ -63,7 +63,7 @@ WORKERS = $(shell expr $$(nproc) + 1)
 test-fast: setup
 	rm -rf .local/aws-actions
 	$(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
-		tests/integration tests/functional tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
+		tests/integration tests/functional tests/hostile tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
 ## test-shuffled: run the unit and functional tests in another order each time (PYTEST='--order 4711': in that one again)

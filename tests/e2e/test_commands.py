@@ -361,7 +361,7 @@ def dlq_replay(run: Run) -> None:
 def dlq_discard(run: Run) -> None:
     message = run.poison()
     assert f"discarded {message}" in run("dlq", "discard", message, "--reason", "made by a test")
-    assert f"audit-discarded-{message}" in {one["id"] for one in run.site.items("events_table")}
+    assert f"audit#discarded-{message}" in {one["id"] for one in run.site.items("events_table")}
 
 
 @case("sites add")

@@ -64,9 +64,10 @@ class ScriptedServer:
     script: Script
     requests: list[Request] = field(default_factory=list)
     broken: Callable[[Request], None] = lambda request: None
+    address: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._listener = socket.create_server((self.address, 0), backlog=64)
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -77,7 +78,7 @@ class ScriptedServer:
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"{self.address}:{self._listener.getsockname()[1]}"
 
     @property
     def url(self) -> str:

@@ -35,8 +35,8 @@ _SECRETS = (
     ),
     # a header, or a field of an object, in the writing of HTTP, JSON or Python ("invalid token: expired" is no field)
     re.compile(
-        r"(?i)((?:authorization[\"'\\]*|[\"'](?:password|secret|private_key|(?:\w+_)?token)\\?[\"'])\s*:\s*[\[\"'\\ ]*"
-        r"(?:b\\?['\"])?(?:(?:basic|bearer)\s+)?)([^\"'\\\],\s}]+)"
+        r"(?i)((?:authorization[\"'\\]*+|[\"'](?:password|secret|private_key|(?:\w+_)?token)\\?[\"'])\s*+:[\s\[\"'\\]*+"
+        r"(?:b\\?['\"])?(?:(?:basic|bearer)\s++)?)([^\"'\\\],\s}]+)"
     ),
     # credentials after their scheme; what has neither capital, digit nor `=` in it is a word ("Basic authentication")
     re.compile(

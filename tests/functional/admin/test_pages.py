@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.functional.admin.parts import READ, ROOT, Ask
+from functions.admin import app
+from tests.functional.admin.parts import ACT, READ, ROOT, Ask
 
 from geosync.admin.pages import MEDIA_TYPES
 
@@ -61,6 +62,16 @@ def test_an_unchanged_file_is_not_sent_again(ask: Ask) -> None:
 )
 def test_nothing_else_is_served(ask: Ask, path: str) -> None:
     assert ask("GET", path, token=None).status == 404
+
+
+def test_the_path_of_somebody_unknown_is_matched_with_no_route(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A router's patterns take a path's length squared."""
+    monkeypatch.setattr(app.api()._app, "resolve", lambda *_: pytest.fail("the routes were asked"))
+
+    assert ask("GET", "/" + "-/" * 200, token=None).status == 404
+    long = "/" + "-/" * 300
+    for method, token in (("GET", None), ("GET", READ), ("POST", ACT)):
+        assert ask(method, long, {} if method == "POST" else None, token=token).status == 414
 
 
 def test_no_page_answers_where_the_api_is_and_no_page_takes_a_post(ask: Ask) -> None:

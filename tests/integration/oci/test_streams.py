@@ -302,7 +302,8 @@ def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(s
     server, client = serve(lambda _: reply)
     with socket_timeouts() as timeouts, pytest.raises(OutcomeUnknown):
         client.put_manifest("a/b", "v1", MANIFEST)
-    assert timeouts[-1] == pytest.approx(QUICK.answer)
+    assert timeouts[-1] is not None
+    assert 0 < timeouts[-1] <= QUICK.answer
     assert len(server.requests) == 1
 
 

@@ -211,7 +211,7 @@ def test_a_rename_without_two_names_keeps_what_it_has_in_the_log(names: object) 
     assert outcome.reason == "rename"
 
 
-@pytest.mark.parametrize("bad_id", [None, 7, "", "a b", "x" * 129, "é", "a\n", {"id": 1}])
+@pytest.mark.parametrize("bad_id", [None, 7, "", "a b", "x" * 129, "é", "a\n", {"id": 1}, "audit-1", "audit#1"])
 def test_an_odd_id_is_replaced(bad_id: object) -> None:
     event = push() | {"id": bad_id, "request": {"id": bad_id}}
     outcome = only(event)

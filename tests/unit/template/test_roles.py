@@ -100,13 +100,18 @@ def test_the_admin_function_reads_its_own_tokens_and_no_other_secret() -> None:
 def test_the_admin_function_changes_no_event_and_deletes_nothing_of_a_repository() -> None:
     by_name = {statement["Sid"]: statement for statement in statements(ROLES["AdminFunction"])}
     assert by_name["WriteTheAuditLog"]["Condition"] == {
-        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["audit-*"]}
+        "ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["audit#*"]}
     }
     assert by_name["DeleteItemsOfTheSite"]["Condition"] == {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [SITE]}
     }
     deleting = [name for name, one in by_name.items() if "dynamodb:DeleteItem" in as_list(one["Action"])]
     assert deleting == ["DeleteItemsOfTheSite"]
+
+
+def test_who_names_events_overwrites_no_record_of_what_operators_did() -> None:
+    (writing,) = [one for one in statements(ROLES["NotificationsFunction"]) if one["Sid"] == "WriteTheEventLog"]
+    assert writing["Condition"] == {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["audit#*", "audit-*"]}}
 
 
 def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:

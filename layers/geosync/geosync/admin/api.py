@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+NO_ROUTE = f"there is no such route: GET {OPENAPI} describes them"
 FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -116,7 +117,11 @@ class AdminApi:
 
     def _route(self, event: dict[str, Any], caller: Caller | None, context: LambdaContext) -> dict[str, Any]:
         """The answer of the API; an action of a caller's is written down before it is taken, and when it ended."""
-        if caller is None or event.get("httpMethod") == "GET":
+        is_a_look = event.get("httpMethod") == "GET"
+        if caller is None and is_a_look:
+            # What needs no caller is a file, and there is none: nobody unknown has a path matched with the routes.
+            return answer(404, NO_ROUTE)
+        if caller is None or is_a_look:
             return self._app.resolve(event, context)
         entry = self._site.audit.begin(
             caller.name, self._current.action, source=self._current.source, detail=str(event.get("body") or "")
@@ -185,7 +190,7 @@ def _no_json(_error: RequestUnsupportedContentType) -> Response[Any]:
 
 
 def _not_found(_error: NotFoundError) -> Response[Any]:
-    return _problem(404, f"there is no such route: GET {OPENAPI} describes them")
+    return _problem(404, NO_ROUTE)
 
 
 def _with_headers(found: dict[str, Any]) -> dict[str, Any]:

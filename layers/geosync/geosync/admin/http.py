@@ -11,6 +11,10 @@ MOST_BODY = 64 * 1024
 """Characters of a body: the largest that makes sense names 500 digests, in 37 KiB."""
 
 
+MOST_PATH = 512
+"""Characters of a path: the longest route has 80."""
+
+
 class HttpRefusal(Exception):
     """The request is not carried out: `status` is the answer's, the text says why and what would be right."""
 
@@ -26,8 +30,8 @@ def header(event: dict[str, Any], name: str) -> str | None:
 
 
 def action(event: dict[str, Any]) -> str:
-    """Method and path, as logs name a request."""
-    return f"{event.get('httpMethod')} {event.get('path')}"
+    """Method and path, as logs name a request; of a path that is too long, its beginning."""
+    return f"{event.get('httpMethod')} {str(event.get('path'))[:MOST_PATH]}"
 
 
 def source(event: dict[str, Any]) -> str:
@@ -50,8 +54,11 @@ def base(event: dict[str, Any]) -> str:
 def with_text(event: dict[str, Any]) -> dict[str, Any]:
     """The request with its body as text.
 
-    Raises HttpRefusal: 413 for a body that is too large, 415 for another media type, 400 for a body that is not JSON.
+    Raises HttpRefusal: 414 for a path that is longer than any of ours, 413 for a body that is too large, 415 for
+    another media type, 400 for a body that is not JSON.
     """
+    if len(str(event.get("path"))) > MOST_PATH:
+        raise HttpRefusal(414, f"a path has at most {MOST_PATH} characters")
     body = event.get("body") or ""
     if len(body) > MOST_BODY:
         raise HttpRefusal(413, f"a body has at most {MOST_BODY} characters")

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 INDEX = "recent"
 AUDIT = "audit#"
 """Before the hour of what an operator did: the same index, other partitions."""
+AUDIT_ID = "audit#"
+"""Before the id of what an operator did. No event's id has a `#` (notifications/judge.py), so none overwrites one."""
 HOURS = 48
 """Hours that a page, or the look for the newest event, goes back through, a query each."""
 HOUR_MS = 3_600_000

@@ -28,7 +28,8 @@ from geosync.notifications.outcomes import Dropped, Outcome, Unusable, UnusableB
 from geosync.oci.media_types import essence, is_manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
 
-_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+# No `#`: ids with one are the audit log's, which has the same table. Records of earlier versions are `audit-…`.
+_ID = re.compile(r"(?!audit-)[A-Za-z0-9._:/+=-]{1,128}")
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,12})?(Z|[+-]\d\d:\d\d)", re.ASCII)
 # docker-registry calls every blob application/octet-stream; other registries give the type of the blob's descriptor.
 _BLOB = re.compile(

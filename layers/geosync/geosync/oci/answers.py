@@ -6,9 +6,10 @@ OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
 from __future__ import annotations
 
 import email.utils
+import itertools
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,9 @@ from geosync.oci.transport import Broken, HttpAnswer
 #: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
 MAX_DETAIL = 200
+#: A body may name a code for each of its 600,000 entries. They go into the text of an error, which goes into a row.
+MAX_CODES = 8
+MAX_CODE = 64
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_SECONDS = 3600.0
 
@@ -71,7 +75,10 @@ _SECRETS = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errors:
-    """The `errors` of an answer's body. `well_formed`: the body had that form; `empty`: there was no body."""
+    """The `errors` of an answer's body: the first MAX_CODES codes, and the first message.
+
+    `well_formed`: the body had that form; `empty`: there was no body.
+    """
 
     codes: tuple[str, ...] = ()
     detail: str = ""
@@ -113,7 +120,8 @@ def parse_errors(body: bytes) -> Errors:
     if not body.strip():
         return Errors(empty=True)
     entries = _entries(body)
-    codes = tuple(code[:64] for one in entries if isinstance(code := one.get("code"), str))
+    named = (redact(code[:MAX_CODE]) for one in entries if isinstance(code := one.get("code"), str))
+    codes = tuple(itertools.islice(_distinct(named), MAX_CODES))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
     missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
@@ -127,6 +135,15 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
     except (ValueError, RecursionError, TypeError, KeyError):
         return []
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _distinct(texts: Iterable[str]) -> Iterator[str]:
+    """Each text once, in its order."""
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen:
+            seen.add(text)
+            yield text
 
 
 def redact(text: str) -> str:

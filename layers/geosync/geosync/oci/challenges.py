@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from geosync.oci.transport import HttpAnswer
 
-_CHALLENGE = re.compile(r"\s*([A-Za-z][A-Za-z0-9._-]*)(?:\s+|$)")
-_PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+MOST_CHARACTERS = 8192
+"""Of one header: a challenge takes some 200, and each of several is looked at again after every comma."""
+# What a repeat took it never gives back (`*+`): a header costs its length, whatever a registry writes into it.
+_CHALLENGE = re.compile(r"\s*+([A-Za-z][A-Za-z0-9._-]*+)(?:\s++|$)")
+_PARAMETER = re.compile(r'\s*+(?:,\s*+)?([A-Za-z0-9_-]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s,"]++))')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ def best_of(challenges: Iterable[Challenge]) -> Challenge | None:
 def parse_challenges(values: Iterable[str]) -> list[Challenge]:
     """Parse WWW-Authenticate headers, leaving out what cannot be parsed. One header may hold several challenges."""
     challenges: list[Challenge] = []
-    for value in values:
+    for value in (whole[:MOST_CHARACTERS] for whole in values):
         position = 0
         while position < len(value):
             named = _CHALLENGE.match(value, position)

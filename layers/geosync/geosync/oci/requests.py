@@ -75,7 +75,12 @@ class Requester:
         self._clock = deadline.clock
         self._origin = _origin(self.base)
         self._timeouts = options.timeouts
-        self._transport = Transport(ca_bundle=options.ca_bundle, connections=options.connections, clock=deadline.clock)
+        self._transport = Transport(
+            ca_bundle=options.ca_bundle,
+            connections=options.connections,
+            home=urlsplit(self.base).hostname,
+            clock=deadline.clock,
+        )
         self._throttle = Throttle(deadline.clock, options.threads)
         self._authorizer = Authorizer(
             self.base, credentials, self._transport, deadline, writes=writes, threads=options.threads
@@ -90,8 +95,9 @@ class Requester:
 
         Raises RegistryUnavailable where it is no URL, or would leave https for http.
         """
-        url = urljoin(base or self.base, reference)
+        url = ""
         try:
+            url = urljoin(base or self.base, reference)
             scheme, host, _ = _origin(url)
         except ValueError:
             scheme, host = "", ""
@@ -217,6 +223,9 @@ class Requester:
             answer.close()
             hops += 1
             url = self.resolve(location, url)
+            if call.body is not None and not self.is_own(url):
+                # Nobody but the registry is given what was meant for it.
+                raise RegistryUnavailable(self.name, self.label(call), detail="it sends a body on to another host")
 
     def _once(self, call: Call, url: str, authorization: str | None, budget: Deadline) -> HttpAnswer:
         self.deadline.check()

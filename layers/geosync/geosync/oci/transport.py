@@ -15,19 +15,24 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
+from geosync.oci import addresses, wire
 from geosync.oci.idle_connections import IdleConnections
+from geosync.oci.wire import Left, Step
 
 #: Bytes per read and per send of a streamed body. 128 MiB from one registry on loopback to another took 0.22 s of CPU
 #: in blocks of 16 KiB, 0.17 at 64, 0.15 from 256 KiB on; larger ones only make the memory of many blobs larger.
 BLOCK = 256 * 1024
 
-# A body that was not wanted is read to the end up to this size, so that its connection can be used again.
+# A body that was not wanted is read to the end up to this size, and for so long, so that its connection can be used
+# again.
 _WORTH_DRAINING = 64 * 1024
+_DRAINING_S = 1.0
+_LENGTH_DIGITS = 19
 
 
 class Body(Protocol):
@@ -42,16 +47,15 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, for one send to make progress, for the answer to begin, for one read of its body."""
+    """Seconds: to connect to one address, to send a block, for the answer's headers, for one read of its body.
+
+    A send and a read go on for longer while bytes move at wire.LEAST_BYTES_PER_S or faster.
+    """
 
     connect: float = 5.0
     send: float = 60.0
     answer: float = 30.0
     read: float = 30.0
-
-
-#: The seconds that are left, asked anew at every step of a request: no step may wait for longer.
-Left = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +92,14 @@ class HttpAnswer:
         response: http.client.HTTPResponse,
         connection: http.client.HTTPConnection,
         pool: IdleConnections,
-        wait: Callable[[], None],
+        step: Callable[[int], None],
     ) -> None:
         self.status: int = response.status
         self.headers: Message = response.headers
         self._response = response
         self._connection: http.client.HTTPConnection | None = connection
         self._pool = pool
-        self._wait = wait
+        self._step = step
         if response.isclosed():
             self._release()
 
@@ -108,14 +112,14 @@ class HttpAnswer:
     def length(self) -> int | None:
         """The Content-Length, None when there is none that makes sense."""
         text = (self.header("Content-Length") or "").strip()
-        return int(text) if text.isascii() and text.isdigit() else None
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the body, b"" at its end; raises Broken when the connection breaks before it."""
         if self._response.isclosed():
             return b""
         try:
-            self._wait()
+            self._step(size)
             data = self._response.read(size)
         except (OSError, http.client.HTTPException) as error:
             self.close()
@@ -136,6 +140,7 @@ class HttpAnswer:
         left = self._response.length
         try:
             if left is not None and left <= _WORTH_DRAINING:
+                self._step(0)
                 self._response.read()
         except (OSError, http.client.HTTPException):
             pass
@@ -160,10 +165,20 @@ class Transport:
     """Connections to the hosts that one registry leads to (itself, its token service, its storage). Thread-safe.
 
     `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. At most `connections`
-    idle ones are kept per host; more can be in use at once. Raises ConfigurationError when the bundle cannot be read.
+    idle ones are kept per host; more can be in use at once. `home` is the host that an operator named, which may lead
+    to others; without one an operator named them all (addresses.py). Raises ConfigurationError when the bundle cannot
+    be read.
     """
 
-    def __init__(self, *, ca_bundle: str | None = None, connections: int = 16, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        *,
+        ca_bundle: str | None = None,
+        connections: int = 16,
+        home: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._home = home
         self._ca_bundle = ca_bundle
         self._connections = connections
         self._clock = clock
@@ -186,8 +201,8 @@ class Transport:
         while True:
             attempts += 1
             if connection is None:
-                connection = self._connect(host, port, secure, _at_most(timeouts.connect, left))
-            attempt = _Attempt(connection, timeouts, left)
+                connection = self._connect(host, port, secure, timeouts, left)
+            attempt = _Attempt(connection, timeouts, left, self._clock)
             done = False
             try:
                 response = attempt.run(request, target)
@@ -199,7 +214,7 @@ class Transport:
                 if not done:
                     connection.close()
             if done:
-                return HttpAnswer(response, connection, pool, attempt.wait_for_body)
+                return HttpAnswer(response, connection, pool, attempt.begin_reading)
             connection, kept = None, False
 
     def close(self) -> None:
@@ -220,16 +235,24 @@ class Transport:
         target = url[start:].partition("#")[0] if start >= 0 else "/"
         return target, pool, secure, (host, port)
 
-    def _connect(self, host: str, port: int, secure: bool, seconds: float) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection
-        if secure:
-            connection = http.client.HTTPSConnection(host, port, timeout=seconds, context=self._context())
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=seconds)
+    def _connect(
+        self, host: str, port: int, secure: bool, timeouts: Timeouts, left: Left
+    ) -> http.client.HTTPConnection:
+        """Open a connection. Raises Broken."""
+        connection = http.client.HTTPSConnection(host, port) if secure else http.client.HTTPConnection(host, port)
+        plain: socket.socket | None = None
         try:
-            connection.connect()
-        except (OSError, UnicodeError) as error:
-            connection.close()
+            plain = addresses.connect(
+                host, port, home=self._home, clock=self._clock, seconds=timeouts.connect, left=left
+            )
+            if secure:
+                plain.settimeout(Step(self._clock, timeouts.connect, left).left_s())
+                connection.sock = self._context().wrap_socket(plain, server_hostname=host)
+            else:
+                connection.sock = wire.stepwise(plain)
+        except (OSError, UnicodeError, ValueError) as error:
+            if plain is not None:
+                plain.close()
             raise Broken(_reason(error), sent=False) from error
         return connection
 
@@ -237,6 +260,7 @@ class Transport:
         with self._lock:
             if self._tls is None:
                 context = ssl.create_default_context()
+                context.sslsocket_class = wire.TlsWire
                 if self._ca_bundle is not None:
                     _trust(context, self._ca_bundle)
                 self._tls = context
@@ -268,14 +292,17 @@ class _Lost(Exception):
 class _Attempt:
     """One sending of one request, on one connection."""
 
-    def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left) -> None:
+    def __init__(
+        self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._connection = connection
-        self._wire: socket.socket = connection.sock
+        # http.client forgets it when the other side says that it will close; the body is still to be read then.
+        self._wire: Any = connection.sock
         self._timeouts = timeouts
         self._left = left
+        self._clock = clock
 
     def run(self, request: HttpRequest, target: str) -> http.client.HTTPResponse:
-        self._wait(self._timeouts.send)
         head_out = False
         try:
             self._head(request, target)
@@ -290,7 +317,9 @@ class _Attempt:
                 raise _Lost(_reason(error), head_out=False) from error
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=head_out) from error
-        waited = self._wait(self._timeouts.answer)
+        # Interim answers and headers are part of it, however many there are and however slowly they come.
+        self._begin(self._timeouts.answer)
+        waited = min(self._timeouts.answer, max(self._left(), 0.0))
         try:
             response = self._connection.getresponse()
         except TimeoutError as error:
@@ -299,9 +328,15 @@ class _Attempt:
             raise _Lost(_reason(error), head_out=True) from error
         return response
 
-    def wait_for_body(self) -> None:
-        """Bound the next read of the answer's body."""
-        self._wait(self._timeouts.read)
+    def begin_reading(self, size: int) -> None:
+        """Bound the next read of `size` bytes of the answer's body; with 0, the last one, of what nobody wants."""
+        if size:
+            self._begin(self._timeouts.read, size)
+        else:
+            self._begin(_DRAINING_S)
+
+    def _begin(self, seconds: float, size: float = 0) -> None:
+        self._wire.step = Step(self._clock, seconds, self._left, size=size)
 
     def _head(self, request: HttpRequest, target: str) -> None:
         connection, body = self._connection, request.body
@@ -312,22 +347,14 @@ class _Attempt:
             connection.putheader("Content-Length", str(len(body)))
         elif request.method in ("POST", "PUT", "PATCH"):
             connection.putheader("Content-Length", "0")
+        self._begin(self._timeouts.send, len(body) if isinstance(body, bytes) else 0)
         connection.endheaders(body if isinstance(body, bytes) else None)
 
     def _stream(self, body: Body) -> None:
         # `read` raises GeosyncErrors only: an OSError of the source would be taken for one of the destination.
         while data := body.read(BLOCK):
+            self._begin(self._timeouts.send, len(data))
             self._connection.send(data)
-
-    def _wait(self, seconds: float) -> float:
-        bounded = _at_most(seconds, self._left)
-        self._wire.settimeout(bounded)
-        return bounded
-
-
-def _at_most(seconds: float, left: Left) -> float:
-    """Return a time-out above 0: http.client takes 0 for not to wait at all, which is another error."""
-    return max(min(seconds, left()), 0.001)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.messages.event_log import AUDIT, hour_of
+from geosync.messages.event_log import AUDIT, AUDIT_ID, hour_of
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -55,7 +55,7 @@ class Audit:
 
     def begin(self, who: str, action: str, *, source: str, detail: str) -> AuditEntry:
         """Write down an action before it is taken. If this raises botocore's errors, the action must not be taken."""
-        entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
+        entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action=action, who=who)
         self._put(entry, "begun", source=source, detail=detail)
         return entry
 
@@ -68,12 +68,12 @@ class Audit:
     def refused(self, who: str | None, action: str, *, status: int, source: str, reason: str) -> None:
         """Write down an action that was refused; `who` is None for a caller that nobody knows."""
         if who is not None:
-            entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action=action, who=who)
+            entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action=action, who=who)
             self._log(entry, "refused", status, reason=reason)
             self._put(entry, "refused", source=source, detail=reason, status=status)
             return
         minute, method = self._clock.now_ms() // 60_000, action.partition(" ")[0][:10]
-        entry = AuditEntry(id=f"audit-refused-{minute}-{method}", action=method, who=UNKNOWN)
+        entry = AuditEntry(id=f"{AUDIT_ID}refused-{minute}-{method}", action=method, who=UNKNOWN)
         self._log(entry, "refused", status, reason=reason, path=action[:MOST_DETAIL])
         update = (
             "SET #hour = :hour, received_at = :at, expire_at = :expire, #action = :action, who = :who, "
@@ -84,13 +84,13 @@ class Audit:
 
     def signed_in(self, who: str, *, source: str) -> None:
         """Write down that a session is opened. If this raises botocore's errors, the session must not be opened."""
-        entry = AuditEntry(id=f"audit-{uuid.uuid4().hex}", action="sign in", who=who)
+        entry = AuditEntry(id=f"{AUDIT_ID}{uuid.uuid4().hex}", action="sign in", who=who)
         self._log(entry, "done", 200)
         self._put(entry, "done", source=source, detail="", status=200)
 
     def discarded(self, who: str, *, message: str, body: str, reason: str) -> None:
         """Keep a message that is given up. If this raises botocore's errors, the message must not be deleted."""
-        entry = AuditEntry(id=f"audit-discarded-{message}", action=f"discard {message}", who=who)
+        entry = AuditEntry(id=f"{AUDIT_ID}discarded-{message}", action=f"discard {message}", who=who)
         kept = body.encode()[:MOST_DISCARDED].decode(errors="ignore")
         self._logger.info("dead_letter_discarded", extra={"message_id": message, "who": entry.who, "reason": reason})
         self._put(entry, "done", source="", detail=reason, body=kept)

@@ -1,0 +1,75 @@
+"""The addresses that a host's name stands for, and those to which nobody but the operator may lead a request.
+
+A realm, a redirect, the location of an upload, a link: a registry names hosts, and a name may stand for this machine or
+for its metadata service. So the name is resolved here, and a connection is opened to the very address that was judged.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from geosync.clock import Clock
+from geosync.oci.wire import Left, Step
+
+MOST_ADDRESSES = 8
+"""Addresses of one name that are tried."""
+
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        # Of Azure's and Alibaba's hosts, and AWS's over IPv6. Most others, AWS's for containers too, are link-local.
+        ("168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd00:ec2::23"),
+    )
+)
+
+
+class ForbiddenAddress(OSError):
+    """A registry led to a host whose addresses nobody may be led to. Only Transport sees it."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "it leads to a loopback, link-local or metadata address: not connected to")
+
+
+def is_forbidden(address: str) -> bool:
+    """Tell whether a registry must not lead to an IP address: loopback, link-local, metadata, or none of one host's."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    one = mapped or found
+    return one.is_loopback or one.is_link_local or one.is_unspecified or one.is_multicast or one in _METADATA
+
+
+def connect(host: str, port: int, *, home: str | None, clock: Clock, seconds: float, left: Left) -> socket.socket:
+    """Connect to the first address of `host` that answers, each within `seconds`.
+
+    `home` is the host that an operator named: what its own name stands for is never forbidden. None: an operator named
+    `host` itself. Raises OSError, ForbiddenAddress when none may be connected to; UnicodeError for what is no name.
+    """
+    found = list(dict.fromkeys(_addresses(host, port)))
+    allowed = found
+    if home is not None and host != home:
+        allowed = [one for one in found if not is_forbidden(one[1][0])]
+        if len(allowed) < len(found):
+            own = {one[1][0] for one in _addresses(home, port)}
+            allowed = [one for one in found if one in allowed or one[1][0] in own]
+    if not allowed:
+        raise ForbiddenAddress
+    failure: OSError | None = None
+    for family, address in allowed[:MOST_ADDRESSES]:
+        wire = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            wire.settimeout(Step(clock, seconds, left).left_s())
+            wire.connect(address)
+            wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            wire.close()
+            failure = error
+        else:
+            return wire
+    raise failure or ForbiddenAddress
+
+
+def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, tuple[str, int]]]:
+    """The addresses of a name. Raises socket.gaierror, UnicodeError."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]  # type: ignore[misc]
