@@ -36,7 +36,7 @@ def forget_the_future(sync_registry: SyncRegistry, status: Status, reporter: Min
 
 
 def _up_to(known: Recovery, latest: int) -> Recovery:
-    """What is known of the recovery point without what lies after `latest` (ms)."""
+    """The recovery point as it is known, without moments after `latest` (ms)."""
 
     def kept(moment: int | None) -> int | None:
         return moment if moment is None or moment <= latest else None

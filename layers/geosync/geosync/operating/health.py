@@ -127,7 +127,7 @@ def _minute(signs: SecondarySigns | PrimarySigns) -> Iterator[str]:
 
 
 def _of_primary(signs: PrimarySigns) -> Iterator[str]:
-    """Whether the site's own endpoint takes heartbeats: it then takes notifications, too."""
+    """Judge the site's own endpoint: one that takes heartbeats takes notifications, too."""
     posted = signs.posted
     why = f": {posted.failure}" if posted is not None and posted.failure is not None else ""
     if posted is None or posted.at is None:

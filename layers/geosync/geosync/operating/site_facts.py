@@ -10,7 +10,7 @@ from geosync.settings import Role
 RECOVERY_POINT_LATE_S = 900
 """The age that RecoveryPointAlarmSeconds has where nobody chose another."""
 SelectiveSync = Literal["", "namespaces", "tags"]
-"""What restricts the selection: patterns for repositories, those for tags alone, or nothing."""
+"""The restriction of a selection: patterns for repositories, those for tags alone, or none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class SiteFacts:
 
     @property
     def selective_sync_type(self) -> str | None:
-        """What restricts what this site replicates; None: nothing does, or it is the primary."""
+        """The restriction of what this site replicates; None: there is none, or it is the primary."""
         return None if self.is_primary else self.selective_sync or None
 
     @property
