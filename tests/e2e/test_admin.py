@@ -51,12 +51,8 @@ def test_the_primary_shows_what_the_secondaries_report(primary: Site, secondarie
         _, others = ask(site, "GET", "/api/v4/geo_sites/status")
         assert {status["name"]: status["geo_node_id"] for status in others} == shown
         code, status = ask(site, "GET", f"/api/v4/geo_sites/{shown[primary.name]}/status")
-        assert (code, status["name"], status["primary"], status["health_status"] in STATES) == (
-            200,
-            primary.name,
-            True,
-            True,
-        )
+        assert (code, status["name"], status["primary"]) == (200, primary.name, True)
+        assert status["health_status"] in STATES
 
 
 STATES = {"Healthy", "Degraded", "Unhealthy"}

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,15 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
         "frankfurt": "primary",
         "oregon": "secondary",
     }
-    for site in (oregon, dublin, frankfurt):
+    frankfurt.invoke("reconcile")  # its heartbeat
+
+    def shows_who_is_who(site: Site) -> bool:
         _, known = ask(site, "GET", "/api/v4/geo_sites")
-        assert {one["name"]: one["id"] for one in known} == ids
-        assert [one["name"] for one in known if one["primary"]] == ["frankfurt"]
+        primaries = [one["name"] for one in known if one["primary"]]
+        return primaries == ["frankfurt"] and {one["name"]: one["id"] for one in known} == ids
+
+    for site in (frankfurt, oregon, dublin):
+        eventually(partial(shows_who_is_who, site), what=f"the new primary at {site.name}")
     # What was done is written down where it was done.
     done = [
         (entry["action"], entry["outcome"])
