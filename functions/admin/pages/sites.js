@@ -110,7 +110,7 @@ function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: numb
   if (!number && !more) return null;
   return html`<details class="lost"><summary>If the primary were gone now, ${more ? "more than " : ""}${plural(number ?? names.length, "push", "pushes")} would be lost</summary>
     <ul>${names.map((name) => html`<li key=${name}><bdi><code>${name}</code></bdi></li>`)}</ul>
-    ${(number > names.length || more) && html`<p class="dim">These are the oldest ${count(names.length)}.</p>`}</details>`;
+    ${(number > names.length || more) && html`<p class="dim">${names.length ? `These are the oldest ${count(names.length)}.` : "The dashboard of that site names them."}</p>`}</details>`;
 }
 
 function whyUnknown(s) {

@@ -194,6 +194,14 @@ def test_a_site_that_reports_is_told_of_the_others(primary: Site, ask: Ask) -> N
     assert "group/secret" not in json.dumps(frankfurt)
 
 
+def test_the_reports_of_a_minute_cost_one_look_at_the_primary(primary: Site, ask: Ask, calls: Calls) -> None:
+    ask.act(ALL, OREGON)
+    report(ask, STATUS)
+    calls.made()
+    report(ask, STATUS)
+    assert calls.made() == {"GetItem": 1, "UpdateItem": 1}
+
+
 def test_a_report_of_the_version_before_is_shown(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     assert report(ask, STATUS | {"cursor_last_event_id": "0f8fad5b-d9cb", "last_event_id": None}).status == 202

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from typing import Any
@@ -168,6 +169,11 @@ def test_the_worst_comes_first(well: Status) -> None:
     assert health.fields()["health"] == (
         "no heartbeat of the primary has arrived yet; 1 message is in the dead-letter queue; the site is paused"
     )
+
+
+def test_many_long_reasons_stay_far_below_what_a_report_may_have() -> None:
+    fields = Health(unhealthy=("x" * 1000,) * 60).fields()
+    assert (len(json.dumps(fields)) < 8 * 1024, fields["health_status"]) == (True, "Unhealthy")
 
 
 def test_the_age_from_which_a_recovery_point_is_late_is_the_alarm_s(well: Status) -> None:

@@ -19,12 +19,15 @@ from typing import Literal
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.site_facts import SiteFacts
 from geosync.operating.status import Status
+from geosync.sync_registry.failures import cut
 from geosync.sync_registry.site.heartbeat import AHEAD_MS, PostedHeartbeat
 
 MINUTE_LATE_MS = 5 * 60_000
 """Time since functions/reconcile last ran after which it counts as not running: that of MinuteAlarm (GitLab: 1 h)."""
 HEARTBEAT_LATE_MS = 3 * 60_000
 """Time without a heartbeat after which the way from the primary counts as closed: one comes every minute."""
+MOST_REASONS = 10
+"""Reasons that are shown: a report has at most 16 KiB (operating/sites.py)."""
 HealthStatus = Literal["Healthy", "Degraded", "Unhealthy"]
 
 
@@ -84,12 +87,13 @@ class Health:
         return 2 if self.unhealthy else 1 if self.degraded else 0
 
     def fields(self) -> dict[str, object]:
-        """The state under GitLab's names, and its reasons one by one."""
+        """The state under GitLab's names, and its reasons one by one: the first MOST_REASONS, none of them long."""
+        reasons = [cut(reason) for reason in self.reasons[:MOST_REASONS]]
         return {
-            "health": "; ".join(self.reasons) or "Healthy",
+            "health": "; ".join(reasons) or "Healthy",
             "healthy": not self.reasons,
             "health_status": self.status,
-            "health_reasons": list(self.reasons),
+            "health_reasons": reasons,
         }
 
 
