@@ -8,6 +8,7 @@ from geosync.admin.common import Done, Id
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import GateRefusal
 from geosync.admin.http import HttpRefusal
+from geosync.admin.resources.site_views import SiteViews, read_status
 from geosync.admin.resources.sites import (
     SITES,
     GeoSite,
@@ -15,9 +16,7 @@ from geosync.admin.resources.sites import (
     OtherSite,
     ReportTaken,
     SiteToAdd,
-    SiteViews,
     StatusReport,
-    read_status,
 )
 from geosync.admin.site import AdminSite
 from geosync.errors import SiteRefused
