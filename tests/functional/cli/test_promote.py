@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner, Result
-from tests.functional.cli.conftest import Site
+from tests.functional.cli.conftest import REGION, Site
 from tests.functional.cli.test_failover import CloudFormation, becomes, cloudformation, follow, refused
 
 from geosync.cli.main import main
@@ -98,3 +98,11 @@ def test_a_promotion_whose_list_cannot_be_read_is_done_all_the_same(
     document = json.loads(answer.stdout)
     assert (answer.exit_code, document["promoted"]) == (1, True)
     assert "frankfurt is the primary, but what it lacks could not be shown" in answer.stderr
+
+
+def test_following_that_is_interrupted_is_2_too(secondary: Site, cloudformation: CloudFormation) -> None:
+    interrupted: Any = KeyboardInterrupt()
+    cloudformation.error = interrupted
+    answer = follow(secondary, "--yes")
+    assert (answer.exit_code, "run the same command again" in answer.stderr) == (2, True)
+    assert [one["outcome"] for one in secondary.audit() if one["detail"].endswith(REGION)] == ["failed"]

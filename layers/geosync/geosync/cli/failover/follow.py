@@ -10,7 +10,7 @@ import click
 from geosync.cli.audit import audited
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
-from geosync.cli.output import age
+from geosync.cli.output import CANNOT_TELL, age
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.cli.sites import key_of
 from geosync.errors import ConfigurationError
@@ -60,12 +60,16 @@ def follow(
     sites.refuse_twin(known, leader.name, wanted)
     if not yes:
         _ask(site, leader)
-    with audited(site, "follow", primary):
-        # The new primary shows this site from now on; without harm if the update does not come about.
-        with audited(leader, "follow", primary, f"by {site.name}"):
-            sites.expect(known, leader.name, wanted)
-        quiet_update(site, f"following {leader.name}", changes, say=True)
-        site.sync_registry.promotions.forget()
+    try:
+        with audited(site, "follow", primary):
+            # The new primary shows this site from now on; without harm if the update does not come about.
+            with audited(leader, "follow", primary, f"by {site.name}"):
+                sites.expect(known, leader.name, wanted)
+            quiet_update(site, f"following {leader.name}", changes, say=True)
+            site.sync_registry.promotions.forget()
+    except KeyboardInterrupt:
+        click.echo("Interrupted: run the same command again.", err=True)
+        raise SystemExit(CANNOT_TELL) from None
     # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
     _tell(site, leader)
