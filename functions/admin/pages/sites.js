@@ -41,7 +41,7 @@ function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh
     </div>
     ${status ? html`
       <${Reasons} status=${status} />
-      ${status.health_status === "Unknown" ? "" : site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
+      ${status.health_status === "Unknown" ? "" : site.primary && !site.current ? html`<p class="dim">Its own dashboard shows the rest.</p>` : site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
       ${backfill && html`<${Backfill} backfill=${backfill} />`}
       ${failing && html`<${Failing} page=${failing} />`}
       ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`

@@ -13,11 +13,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from geosync import __version__
 from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.sites import SITES, GeoSite, GeoSiteStatus, OtherSite, SiteLinks
 from geosync.admin.site import AdminSite
 from geosync.operating import sites, status
+from geosync.operating.health import PrimarySigns, health_of
 from geosync.operating.moments import moment
+from geosync.operating.revision import revision
 from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
@@ -63,16 +66,39 @@ class SiteViews:
         return self._status(report, site.name)
 
     def to_tell(self) -> list[OtherSite]:
-        """The sites, as a primary tells the others of them: without the names of what would be lost."""
+        """The sites, as a primary tells the others of them: without the names of what would be lost.
+
+        Of itself it tells its health and its version: whoever reports waits for the answer, and the rest takes many
+        reads.
+        """
         urls = {one.name: one.url for one in self._expected}
+        statuses = [self._own_briefly(), *(self._reported(name, self._reports.get(name)) for name in urls)]
         left_out = {"links", "would_be_lost", "geo_node_id", "name", "primary"}
         return [
             OtherSite(
                 name=one.name, url=urls.get(one.name), primary=one.primary, status=one.model_dump(exclude=left_out)
             )
-            for one in self.statuses()
-            if one.primary or one.name in urls
+            for one in statuses
         ]
+
+    def _own_briefly(self) -> GeoSiteStatus:
+        site, items = self._site, self._site.sync_registry.overview.read()
+        signs = PrimarySigns(
+            at=self._now_ms,
+            last_minute=items.last_minute,
+            posted=items.posted_heartbeat,
+            dead_letters=site.letters.count(),
+            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms),
+        )
+        known = {
+            **health_of(signs).fields(),
+            "primary": True,
+            "container_repositories_replication_enabled": True,
+            "version": __version__,
+            "revision": revision(),
+            "updated_at": moment(self._now_ms),
+        }
+        return self._status(known, site.name)
 
     # ------------------------------------------------------------------------------------------- what this site knows
 
