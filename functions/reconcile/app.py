@@ -89,7 +89,7 @@ class ReconcileSite:
 
     def _account(self) -> None:
         self._status = None
-        self._status = account(self.sync_registry, self.queues)
+        self._status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
         self.reporter.recovery_point(self._status)
 
     def _forget_the_future(self) -> None:

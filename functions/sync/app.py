@@ -82,6 +82,7 @@ class SyncSite:
         )
         options = WorkOptions(
             removals=settings.deletes == "propagate",
+            removes_outside=settings.outside_selection == "remove",
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
         )

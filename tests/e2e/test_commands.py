@@ -240,6 +240,17 @@ def deletes_status(run: Run) -> None:
         assert run.document("deletes", "status")["breaker"]["suspended_at"] is None
 
 
+@case("selection preview")
+def selection_preview(run: Run) -> None:
+    name = run.made.repository
+    shown = run("selection", "preview", "--exclude-repositories", name, table=True)
+    assert "Would be brought: 0 tags in 0 repositories" in shown
+    assert re.search(r"Would leave the selection: \d+ tags? in 1 repository", shown), shown
+    if not run.on_a_terminal:
+        found = run.document("selection", "preview", "--exclude-repositories", name)
+        assert "v1" in found["leaving"]["repositories"][0]["names"]
+
+
 @case("extras list")
 def extras_list(run: Run) -> None:
     shown = run("extras", "list", run.made.repository, code=1, table=True)
@@ -381,7 +392,7 @@ def sites_add(run: Run) -> None:
 def sites_remove(run: Run) -> None:
     expected, name = run.geosync.deployed(run.primary).sync_registry.sites, f"e2e-{run.site.name}-gone"
     expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now_ms=1)
-    assert f"expects {name} no more" in run("sites", "remove", name, at=run.primary)
+    assert f"no longer expects {name}" in run("sites", "remove", name, at=run.primary)
     assert expected.find(name) is None
 
 

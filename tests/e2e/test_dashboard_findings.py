@@ -71,7 +71,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
 
         dashboard.go("Missing and extra")
         _confirm(dashboard, "Resume deletes", "Resume deletes")
-        dashboard.shows("the next comparison removes what was found missing until now", "✓ On")
+        dashboard.shows("the next comparison removes what was found until now", "✓ On")
         dashboard.press(repository, "tbody th a")
         dashboard.press(f"Resync {repository}")
         _soon(site, lambda: digest(here, repository, "v3") is None, what="the missing tag to go")

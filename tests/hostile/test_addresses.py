@@ -139,7 +139,7 @@ def test_a_registry_leads_nobody_to_another_loopback_address(
             return Reply(body=b'{"tags": []}', headers=[("Link", f'<{elsewhere.url}/v2/a/b/tags/list>; rel="next"')])
         return Reply(status=307, headers=[("Location", f"{elsewhere.url}/blob")])
 
-    with pytest.raises(RegistryUnavailable, match="loopback, link-local or metadata|at another host"):
+    with pytest.raises(RegistryUnavailable, match=r"loopback, link-local or metadata|at another host"):
         WAYS[way](lead(script), elsewhere.url)
     assert elsewhere.requests == []
 

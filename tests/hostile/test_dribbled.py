@@ -49,7 +49,7 @@ def client_of(url: str, clock: Clock, *, deadline_s: float, tag_write_s: float =
     deadline = Deadline(clock)
     deadline.set(deadline_s)
     # The time-outs are no help: only the deadline is in the way.
-    options = ClientOptions(timeouts=Timeouts(answer=1e6, read=1e6, send=1e6), tag_write_seconds=tag_write_s)
+    options = ClientOptions(timeouts=Timeouts(answer_s=1e6, read_s=1e6, send_s=1e6), tag_write_s=tag_write_s)
     client = RegistryClient(url, Anonymous(), deadline=deadline, writes=True, options=options)
     yield client
     client.close()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.integration.secondary import HasUrl, Secondary, quick
+from tests.support.letters import LetterBox
 
 from geosync.clock import Clock
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.work import CatalogueMessage
 from geosync.minute import recovery
 from geosync.operating import status
+from geosync.operating.dead_letters import DeadLetter, Sifted
 
 WALK = CatalogueMessage().to_json()
 TIMING = replace(quick(settle=0.05, suspect=0.1), polls_s=(0.02,))
@@ -47,6 +49,13 @@ class Site:
     def dead_letters(self) -> int:
         return len(self.secondary.dlq.messages)
 
+    def sift(self, unneeded: Callable[[Sequence[DeadLetter]], Collection[DeadLetter]], *, most: int) -> Sifted:
+        messages = {f"m-{number}": one for number, one in enumerate(self.secondary.dlq.messages)}
+        box = LetterBox([_letter(id_, message) for id_, message in messages.items()])
+        sifted = box.sift(unneeded, most=most)
+        self.secondary.dlq.messages = [messages[one.id] for one in box.letters]
+        return sifted
+
     def beat(self) -> None:
         self.queue.append(Heartbeat(id="b", site="primary", sent_at=now(), received_at=now()))
 
@@ -61,6 +70,19 @@ class Site:
 
     def status(self) -> status.Status:
         return status.read(self.secondary.registry)
+
+
+def _letter(id_: str, message: dict[str, Any]) -> DeadLetter:
+    given = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    return DeadLetter(
+        id=id_,
+        kind=given["kind"],
+        reason=given["reason"],
+        sent_at=int(id_.partition("-")[2]),
+        body=message["MessageBody"],
+        receipt="r",
+        mark=given.get("mark"),
+    )
 
 
 @contextmanager

@@ -41,9 +41,9 @@ Access = Credentials | VendorAccess
 
 
 def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timing:
-    """Short times, in seconds, but the template's lease, which no busy machine loses: a holder soon hears of news."""
+    """Short times, in seconds, but the template's lease, which no busy machine loses, and its renewal."""
     times = Timing(settle_s=settle, suspect_s=suspect, deletion_delay_s=deletion_delay)
-    return replace(times, renewal_s=0.1, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
+    return replace(times, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
 
 
 TIMING = quick(settle=2.0, suspect=2.0)
@@ -102,6 +102,7 @@ class Secondary:
         timing: Timing = TIMING,
         prefix: str = "",
         removals: bool = True,
+        removes_outside: bool = False,
         store: MemoryStore | None = None,
         limits: Limits = LIMITS,
     ) -> None:
@@ -120,7 +121,7 @@ class Secondary:
             accesses[1],
             deadline=self.deadline,
             writes=True,
-            options=ClientOptions(tag_write_seconds=timing.tag_write_timeout_s),
+            options=ClientOptions(tag_write_s=timing.tag_write_timeout_s),
         )
         self.registries = Registries(
             primary=reader,
@@ -129,11 +130,14 @@ class Secondary:
             capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
             prefix=prefix,
         )
-        self._removals = removals
+        self.options = WorkOptions(removals=removals, removes_outside=removes_outside)
         self.open()
 
     def open(self) -> None:
-        """Make both functions anew, as a deployment with other settings does: they read `registries` then."""
+        """Make both functions anew, as a deployment with other settings does.
+
+        They read `registries` and `options` then.
+        """
         logger: Any = logging.getLogger("secondary")
         metrics: Any = SilentMetrics()
         sqs: Any = self.dlq
@@ -154,7 +158,7 @@ class Secondary:
         )
         refusals = Refusals("secondary", self.registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
         self.intake = Intake(context, refusals, logger=logger, metrics=metrics)
-        self.worker = Worker(place, WorkOptions(removals=self._removals), self.intake, refusals)
+        self.worker = Worker(place, self.options, self.intake, refusals)
 
     def close(self) -> None:
         self.registries.primary.close()

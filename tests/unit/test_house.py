@@ -28,7 +28,7 @@ WORLD = {
 """What reads the time, waits or starts a thread, under the one module that may."""
 UNDER_A_LEASE = {
     *("renew", "suspect", "may_write_tag", "discharge", "record", "record_finding", "note_missing_on_primary"),
-    *("count_deaths", "forget", "finish", "release", "uploads.take", "uploads.kept"),
+    *("count_deaths", "drop", "forget", "finish", "release", "uploads.take", "uploads.kept"),
 }
 """Methods of SyncRegistry that only HeldLease calls."""
 MOST_PARTS = 6

@@ -34,7 +34,7 @@ const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
 // A page may be empty before the end: it covers a stretch of time.
 function emptyText(page, cursors, otherwise) {
   if (page.page_info.has_next_page) return page.message ? otherwise : "None in this stretch of time; there may be more on the next page.";
-  return cursors.length ? "There are no more." : otherwise;
+  return cursors.length ? "This is the end of the list." : otherwise;
 }
 
 const EVENT_COLUMNS = [

@@ -1,5 +1,5 @@
-// What comparisons found besides: tags that are missing at the primary, and tags here that Geosync did not put here. And whether
-// deletes by comparison go on, or are suspended because so much is missing that the primary is the one to be doubted.
+// What comparisons found besides: tags that are missing at the primary or left the selection, and tags here that Geosync did
+// not put here. And whether deletes by comparison go on, or are suspended because so much is to go that somebody has to look.
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
@@ -10,7 +10,7 @@ import { count, plural } from "./words.js";
 
 const PER_PAGE = 20;
 const NAMES_SHOWN = 5;
-const SELECTS = [["kind", "With tags that are", { missing: "Missing at the primary", extra: "Extra here" }]];
+const SELECTS = [["kind", "With tags that are", { missing: "Missing at the primary", outside: "Outside the selection", extra: "Extra here" }]];
 
 export function Findings({ route, current, tell, noSync, onUnauthorized }) {
   const [filters, change] = useFilters(route, ["kind", "prefix"]);
@@ -33,8 +33,8 @@ export function Findings({ route, current, tell, noSync, onUnauthorized }) {
 
 function emptyText(page, filters, cursors) {
   if (page.page_info.has_next_page) return "None of these fits the filters; there are more on the next page.";
-  if (cursors.length) return "There are no more.";
-  return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary and nothing is extra here, as far as comparisons have looked.";
+  if (cursors.length) return "This is the end of the list.";
+  return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary, outside the selection or extra here, as far as comparisons have looked.";
 }
 
 function Deletes({ deletes, old, tell, why, refresh }) {
@@ -45,14 +45,16 @@ function Deletes({ deletes, old, tell, why, refresh }) {
     refresh();
   };
   const resume = () =>
-    setAsk({ title: "Is all of it gone for good?", text: "The next comparison removes from this site the tags that were found missing at the primary until now. Images that only this site has are then lost.", action: "Resume deletes" });
-  const [state, text] = deletes.policy === "keep" ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : ["succeeded", "On"];
+    setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes" });
+  const off = deletes.policy === "keep" && deletes.outside_selection === "keep";
+  const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
     <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
-    ${deletes.policy === "keep" && html`<p class="dim">This site removes nothing (<code>Deletes=keep</code>): tags that are missing at the primary stay here.</p>`}
+    ${deletes.policy === "keep" && html`<p class="dim">Tags that are missing at the primary stay here (<code>Deletes=keep</code>).</p>`}
+    ${deletes.outside_selection === "remove" && html`<p class="dim">Tags that left the selection are removed here (<code>OutsideSelection=remove</code>).</p>`}
     ${deletes.suspended
       ? html`<p class="problem">${deletes.reason}, since <${Age} at=${deletes.suspended_at} />.</p>
-        <p>Was all of it deleted on purpose? Then resume. If not, mend the primary: once its tags are back, deletes go on by themselves.</p>
+        <p>Is all of it to go? Then resume. If not, mend the primary, or the selection: once the tags are back, deletes go on by themselves.</p>
         <div class="buttons"><${ActionButton} class="danger" why=${why} tell=${tell} busy=${busy} onClick=${resume}>Resume deletes<//></div>`
       : deletes.policy === "propagate" && html`<p class="dim">If a second comparison still misses a tag at the primary, the tag is removed here. An extra tag is never removed unless you adopt it.</p>`}
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />
@@ -62,14 +64,15 @@ function Deletes({ deletes, old, tell, why, refresh }) {
 const columns = (deletes, tell, why, refresh) => [
   ["Container repository", (found) => html`<${RepositoryLink} row=${found} />${found.gone && html`<span class="failure">The primary does not know it at all</span>`}`, "name"],
   ["Missing at the primary", (found) => html`<${Names} number=${found.missing_count} names=${found.missing} of=${` of ${plural(found.tags_count, "tag", "tags")}`} />`],
+  ["Outside the selection", (found) => html`<${Names} number=${found.outside_count} names=${found.outside} of="" />`],
   ["Extra here", (found) => html`<${Names} number=${found.extra_count} names=${found.extra} of="" />`],
   ["Found", (found) => html`<${Age} at=${found.found_at} />`],
   ["Actions", (found) => html`<div class="buttons">
-    ${found.missing_count > 0 && html`<${Act} kind="keep" found=${found} tell=${tell} why=${why} refresh=${refresh} />`}
+    ${found.missing_count + found.outside_count > 0 && html`<${Act} kind="keep" found=${found} tell=${tell} why=${why} refresh=${refresh} />`}
     ${found.extra_count > 0 && html`<${Act} kind="adopt" found=${found} tell=${tell} why=${why ?? noAdoption(deletes)} refresh=${refresh} />`}</div>`, "actions"],
 ];
 
-const noAdoption = (deletes) => (deletes?.policy === "keep" ? "This site removes nothing (Deletes=keep): there is nothing to adopt for" : null);
+const noAdoption = (deletes) => (deletes?.policy === "keep" ? "This site removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for" : null);
 
 // How many tags, and which: the first few at once, the others on demand. Of very many only the first are known by name.
 function Names({ number, names, of }) {
@@ -85,8 +88,8 @@ function Names({ number, names, of }) {
 const WORDS = {
   keep: {
     title: "Keep",
-    all: (found) => `Keep the missing tags of ${found.name}`,
-    question: (what) => `${what} will not be removed here, although the primary no longer has it. From then on it counts as extra.`,
+    all: (found) => `Keep the missing and outside tags of ${found.name}`,
+    question: (what) => `${what} will not be removed here, although the primary or the selection no longer has it. From then on it counts as not put here by Geosync.`,
   },
   adopt: {
     title: "Adopt",
@@ -102,8 +105,8 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
   const words = WORDS[kind];
   const unknown = found.id === null ? "This container repository has no id yet: its first sync gives it one" : null;
   const label = tag === null ? words.all(found) : `${words.title} ${tag} of ${found.name}`;
-  const number = kind === "keep" ? found.missing_count : found.extra_count;
-  const what = tag === null ? `The ${kind === "keep" ? "missing" : "extra"} tags of ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
+  const number = kind === "keep" ? found.missing_count + found.outside_count : found.extra_count;
+  const what = tag === null ? `The ${kind === "keep" ? "missing and outside" : "extra"} tags of ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
   const send = async () => {
     await run(async () => (await act(`api/v4/geo/container_repositories/${found.id}/${kind}`, { tags: tag === null ? [] : [tag] })).message);
     refresh();
@@ -117,12 +120,13 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
 export function FoundIn({ found, tell, why, refresh }) {
   const rows = [
     ...found.missing.map((tag) => ({ tag, kind: "keep", text: "Missing at the primary" })),
+    ...found.outside.map((tag) => ({ tag, kind: "keep", text: "Outside the selection" })),
     ...found.extra.map((tag) => ({ tag, kind: "adopt", text: "Extra here" })),
   ];
   if (rows.length === 0) return null;
-  const number = found.missing_count + found.extra_count;
+  const number = found.missing_count + found.outside_count + found.extra_count;
   return html`<h2>Missing and extra</h2>
-    <${Table} caption=${`${rows.length < number ? `${count(rows.length)} of ${plural(number, "tag", "tags")}` : "Tags"} that only this site has, by the latest comparison`} rows=${rows} keyOf=${(row) => `${row.kind} ${row.tag}`} columns=${[
+    <${Table} caption=${`${rows.length < number ? `${count(rows.length)} of ${plural(number, "tag", "tags")}` : "Tags"} that a comparison would not bring, by the latest one`} rows=${rows} keyOf=${(row) => `${row.kind} ${row.tag}`} columns=${[
       ["Tag", (row) => html`<bdi><code>${row.tag}</code></bdi>`, "name"],
       ["Found", (row) => html`<${Badge} state="pending" text=${row.text} /> <span class="dim"><${Age} at=${found.found_at} /></span>`],
       ["Actions", (row) => html`<div class="buttons"><${Act} kind=${row.kind} found=${found} tag=${row.tag} tell=${tell} why=${why} refresh=${refresh} /></div>`, "actions"],

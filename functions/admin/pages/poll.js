@@ -25,7 +25,7 @@ export function usePoll(path, seconds, onUnauthorized) {
     const ask = async () => {
       clearTimeout(timer);
       if (document.hidden) return;
-      // A try takes the place of one that is under way: that one may hang on a network which is no more.
+      // A try takes the place of one that is under way: that one may hang on a network that is gone.
       current?.abort();
       const mine = new AbortController();
       current = mine;

@@ -31,7 +31,7 @@ export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
 
 function emptyText(page, filters, cursors) {
   if (page.page_info.has_next_page) return `None of these ${page.examined} rows fits the filters; there are more on the next page.`;
-  if (cursors.length) return "There are no more.";
+  if (cursors.length) return "This is the end of the list.";
   return filters.size ? "No container repository fits the filters." : "There is no container repository yet.";
 }
 

@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "EVENTS_TABLE": EVENTS_TABLE,
     "EVENT_RETENTION_DAYS": "30",
     "DELETES": "propagate",
+    "OUTSIDE_SELECTION": "keep",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

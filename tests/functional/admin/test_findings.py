@@ -42,19 +42,22 @@ def test_findings_can_be_asked_for_by_what_they_are(site: Site, ask: Ask) -> Non
     only_missing = Finding(repository="group/b", found_at=1, of=2, missing=2, missing_names=("v1", "v2"), gone=True)
     only_extra = Finding(repository="group/c", found_at=1, extra=1, extra_names=("mine",))
     path = found(site, "group/a")
-    for one in (only_missing, only_extra):
+    only_outside = Finding(repository="group/d", found_at=1, outside=1, outside_names=("dev",))
+    for one in (only_missing, only_extra, only_outside):
         site.synced(one.repository, v1=A)
         note_finding(site.store, one, None)
 
     def names(**query: str) -> list[str]:
         return [one["name"] for one in ask("GET", FINDINGS, query=query).json["nodes"]]
 
-    assert names() == ["group/a", "group/b", "group/c"]
+    assert names() == ["group/a", "group/b", "group/c", "group/d"]
     assert names(kind="missing") == ["group/a", "group/b"]
+    assert names(kind="outside") == ["group/d"]
     assert names(kind="extra") == ["group/a", "group/c"]
     assert names(kind="extra", prefix="group/b") == []
     assert ask("GET", FINDINGS, query={"kind": "both"}).status == 400
     nodes = ask("GET", FINDINGS).json["nodes"]
+    assert (nodes[3]["outside"], nodes[3]["outside_count"], nodes[3]["missing_count"]) == (["dev"], 1, 0)
     assert [one["id"] for one in nodes] == [site.id_of(one["name"]) for one in nodes]
     assert path.endswith(f"/{nodes[0]['id']}")
 
@@ -128,7 +131,7 @@ def test_where_nothing_is_removed_nothing_is_adopted(site: Site, ask: Ask, monke
 
 def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask: Ask) -> None:
     assert ask("GET", "/api/v4/geo/deletes").json == {
-        "policy": "propagate", "suspended": False, "suspended_at": None, "reason": None
+        "policy": "propagate", "outside_selection": "keep", "suspended": False, "suspended_at": None, "reason": None
     }  # fmt: skip
     values: dict[str, Any] = {"suspended_at": 1_700_000_000_000, "reason": "half of group/a is missing"}
     site.store.write(Update(key=breaker.KEY, set=values))

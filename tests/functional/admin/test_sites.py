@@ -114,7 +114,7 @@ def test_after_a_promotion_the_sites_keep_their_ids(site: Site, ask: Ask, monkey
     assert (status["healthy"], "geosync follow" in status["health"]) == (False, True)
     ask.act(ALL, OREGON)  # as geosync follow does at the new primary
     assert {one["name"]: one["id"] for one in ask("GET", ALL).json} == before
-    assert ask.act(f"{ALL}/{DUBLIN_ID}", method="DELETE").message == "dublin is expected no more"
+    assert ask.act(f"{ALL}/{DUBLIN_ID}", method="DELETE").message == "dublin is no longer expected"
     assert {one["name"] for one in ask("GET", ALL).json} == {"berlin", "oregon"}
 
 
@@ -313,7 +313,7 @@ def test_a_site_that_the_version_before_added_has_the_same_id_as_everywhere(prim
 def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     report(ask, STATUS)
-    assert ask.act(f"{ALL}/{OREGON_ID}", method="DELETE").message == "oregon is expected no more"
+    assert ask.act(f"{ALL}/{OREGON_ID}", method="DELETE").message == "oregon is no longer expected"
     assert len(ask("GET", ALL).json) == 1
     assert report(ask, STATUS).status == 401
     again = ask.act(f"{ALL}/{OREGON_ID}", method="DELETE")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
+from tests.support.scripted import Reply, Script, ScriptedServer
 
+from geosync.cli.site import StackSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.operating.dead_letters import DeadLetters
@@ -122,6 +125,44 @@ def test_resync_sends_what_functions_sync_reads(secondary: Site) -> None:
         (Reference.tag("v1"), Reference.digest(digest)),
         (Reference.whole(),),
     }
+
+
+def primary_registry(secondary: Site, stacks: dict[str, StackSite], script: Script) -> ScriptedServer:
+    """Have the secondary's parameters name a registry that answers so."""
+    server = ScriptedServer(script)
+    stack = stacks[secondary.stack]
+    parameters = {**stack.parameters, "PrimaryRegistryUrl": server.url}
+    stacks[secondary.stack] = replace(stack, parameters=parameters)
+    return server
+
+
+def test_resync_of_what_is_not_at_the_primary_says_so_and_sends_nothing(
+    secondary: Site, stacks: dict[str, StackSite]
+) -> None:
+    unknown = b'{"errors":[{"code":"NAME_UNKNOWN","message":"repository name not known to registry"}]}'
+    answer = Reply(status=404, headers=[("Content-Type", "application/json")], body=unknown)
+    with primary_registry(secondary, stacks, lambda _: answer) as server:
+        found = secondary.run("resync", "no/such")
+        assert (found.exit_code, found.output) == (
+            1,
+            "no/such is not at the primary, and frankfurt has no row of it: nothing to resync\n",
+        )
+        assert [one.path for one in server.requests] == ["/v2/no/such/tags/list"]
+        assert secondary.bodies("WorkQueueUrl") == []
+        # What this site knows is not asked about: that it is gone from the primary is what a resync is to settle.
+        assert secondary.registry.acquire("group/app") is not None
+        assert secondary.run("resync", "group/app").exit_code == 0
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [200, 401, 500])
+def test_resync_of_what_the_primary_has_or_cannot_be_asked_about_is_enqueued(
+    secondary: Site, stacks: dict[str, StackSite], status: int
+) -> None:
+    answer = Reply(status=status, headers=[("Content-Type", "application/json")], body=b'{"tags":[]}')
+    with primary_registry(secondary, stacks, lambda _: answer):
+        assert secondary.run("resync", "new/app").exit_code == 0
+        assert [body["repository"] for body in secondary.bodies("WorkQueueUrl")] == ["new/app"]
 
 
 @pytest.mark.parametrize("arguments", [["Group/App"], ["group/app", "not a tag"], ["../app"]])

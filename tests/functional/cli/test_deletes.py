@@ -46,10 +46,25 @@ def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoSt
     document = json.loads(secondary.run("deletes", "status", "--json").output)
     assert (document["breaker"]["found"], document["missing"][0]["missing"], document["more"]) == (3, 3, False)
 
-    assert "removes what was found missing" in secondary.run("deletes", "resume").output
+    assert "removes what was found until now" in secondary.run("deletes", "resume").output
     assert secondary.run("deletes", "status").exit_code == 0
     assert Breaker(store, Limits(), SYSTEM_CLOCK).state().accepted_at > 0
     assert "nothing was suspended" in secondary.run("deletes", "resume").output
+
+
+def test_tags_outside_the_selection_are_told_with_those_that_are_missing(secondary: Site, store: DynamoStore) -> None:
+    now_ms = SYSTEM_CLOCK.now_ms()
+    note(store, Finding(repository="group/app", found_at=now_ms, of=4, outside=2, outside_names=("dev", "old")))
+    note(store, Finding(repository="group/extra", found_at=now_ms, extra=1, extra_names=("own",)))
+
+    answer = secondary.run("deletes", "status")
+
+    assert answer.exit_code == 0
+    (line,) = [line for line in answer.output.splitlines() if line.startswith("group/")]
+    assert line.split()[:4] == ["group/app", "0", "2", "6"]
+    assert line.endswith("dev, old")
+    (found,) = json.loads(secondary.run("deletes", "status", "--json").output)["missing"]
+    assert (found["outside"], found["outside_names"]) == (2, ["dev", "old"])
 
 
 def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) -> None:

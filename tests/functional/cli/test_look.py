@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -95,10 +96,12 @@ def test_a_repository_without_a_row_or_with_an_impossible_name(secondary: Site) 
 def event_log(secondary: Site, events_table: str) -> Any:
     dynamodb = boto3.client("dynamodb", region_name=REGION)
 
-    def put(hour: str = "", **texts: str) -> None:
+    def put(hour: str = "", *, claims: dict[str, str] | None = None, **texts: str) -> None:
         now = SYSTEM_CLOCK.now_ms()
-        item = {name: {"S": text} for name, text in texts.items()}
+        item: dict[str, Any] = {name: {"S": text} for name, text in texts.items()}
         item |= {"hour": {"S": hour + hour_of(now)}, "received_at": {"N": str(now)}}
+        if claims is not None:
+            item["claims"] = {"M": {name: {"S": text} for name, text in claims.items()}}
         dynamodb.put_item(TableName=events_table, Item=item)
 
     return put
@@ -118,6 +121,16 @@ def test_events_and_what_operators_did_are_listed_apart(
     assert "pause" not in answer.output
     assert "POST /pause" in secondary.run("events", "--audit").output
     assert [one["id"] for one in json.loads(secondary.run("events", "--json").output)] == ["e1"]
+
+
+def test_an_event_that_could_not_be_used_is_shown_with_what_it_said_and_why(secondary: Site, event_log: Any) -> None:
+    """Distribution's own test envelope has such a digest (notifications/event_test.go)."""
+    claims = {"action": "push", "repository": "library/test", "tag": "latest", "digest": "sha256:0123[red]"}
+    event_log(id="e1", outcome="unusable", reason="bad_digest", claims=claims)
+    event_log(id="e2", outcome="unusable", reason="bad_repository", claims={"action": "push"})
+    shown = secondary.run("events").output
+    assert re.search(r"push\s+library/test\s+latest\s+unusable, bad_digest: sha256:0123\[red\]\s+e1", shown), shown
+    assert "unusable, bad_repository" in shown
 
 
 def test_the_events_of_one_repository_are_listed_and_where_there_are_none_it_is_said(

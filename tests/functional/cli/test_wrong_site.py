@@ -23,6 +23,7 @@ SECONDARY = {
     "backfill start": (),
     "deletes status": (),
     "deletes resume": (),
+    "selection preview": (),
     "extras list": (),
     "extras adopt": ("group/app", "v1"),
     "promote": ("--yes",),

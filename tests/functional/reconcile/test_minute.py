@@ -10,15 +10,21 @@ from typing import Any
 import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
+from tests.support.clock import FakeClock
 from tests.support.filled import fill
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
+from geosync.observability import Metrics
 from geosync.operating import status
+from geosync.operating.dead_letters import DeadLetters
+from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.marks import Comparison, Mark
+from geosync.syncing.reporting import Reporter
 from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
@@ -174,10 +180,7 @@ def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log)
     assert status.read(SyncRegistry(site.store)).recovery.why is None
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="{}")
     minute()
-    assert (
-        status.read(SyncRegistry(site.store)).recovery.why
-        == "the DLQ holds messages that speak of nothing that is owed"
-    )
+    assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
     site.sqs.send_message(QueueUrl=site.events_url, MessageBody="{}")
     taken = site.sqs.receive_message(QueueUrl=site.events_url)["Messages"]  # in flight: somebody has it, or has died
     minute()
@@ -188,6 +191,42 @@ def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log)
     lines = [line for line in log() if line["message"] == "recovery_point"]
     assert "why" not in lines[-1]
     assert "DLQ" in lines[-3]["why"]
+
+
+def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site: Site) -> None:
+    reporter = Reporter(logger=app.logger, metrics=Metrics("berlin"), sqs=site.sqs, dlq_url=site.dlq_url)
+    marked = [site.registry.mark("group/app", Reference.tag(f"v{number}")) for number in range(12)]
+    for owed in marked:
+        reporter.park(owed, "refused")
+        site.registry.fail(owed, "refused", parked=True)
+    site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="no JSON")
+    minute()
+    assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
+    queue = DeadLetters(site.sqs, dlq_url=site.dlq_url, events_url=site.events_url, work_url=site.work_url)
+    assert len(queue.look()) == 13
+    for owed in marked[:11]:
+        site.registry.mark("group/app", owed.reference)
+    minute()
+    assert sorted(letter.about for letter in queue.look()) == ["group/app tag#v11", "no JSON"]
+
+
+def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, log: Log) -> None:
+    earlier = SyncRegistry(site.store, clock=FakeClock(SYSTEM_CLOCK.now_ms() - 5 * 60_000))
+    owed = earlier.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=1, unannounced=True)))
+    lease = earlier.acquire("group/app")
+    assert lease is not None
+    earlier.suspected.record(owed)
+    seen = Seen(digest="sha256:a", looked_at=1, seen_at=1, unannounced=True, suspected=True)
+    assert earlier.discharge(lease, owed, seen)
+    for _ in range(2):
+        minute()
+    lost = status.read(SyncRegistry(site.store)).lost
+    assert lost is not None
+    assert (lost.count, lost.repository, lost.reference) == (1, "group/app", "v1")
+    (line,) = [line for line in log() if line["message"] == "notification_lost"]
+    assert (line["repository"], line["reference"]) == ("group/app", "tag#v1")
+    site.registry.suspected.take_back("group/app", Reference.tag("v1"))
+    assert status.read(SyncRegistry(site.store)).lost is None
 
 
 # ── the heartbeat ──

@@ -6,6 +6,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.noted import note_finding
 
+from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
@@ -46,6 +47,42 @@ def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeCl
     assert counted.state().suspended_at == since, "the first reason is kept"
 
 
+def test_tags_outside_the_selection_are_counted_with_those_that_are_missing(counted: Breaker) -> None:
+    counted.count_missing("a", new=3, missing=3, of=10)
+    counted.count_outside("b", new=2, outside=2, of=10)
+    assert not counted.state().suspended
+    counted.count_outside("c", new=1, outside=1, of=10)
+    assert counted.state().reason == (
+        "3 tags were found missing at the primary and 3 tags were found outside the selection within 60 s, last in c"
+    )
+
+
+def test_each_kind_has_its_first_reason_and_an_operator_accepts_both(counted: Breaker) -> None:
+    counted.count_outside("a", new=3, outside=3, of=4)
+    counted.count_outside("b", new=1, outside=1, of=1)
+    counted.count_missing("c", new=1, missing=1, of=1)
+    state = counted.state()
+    outside = "3 of the 4 tags of a are outside the selection"
+    assert state.reason == f"1 of the 1 tags of c are missing at the primary; {outside}"
+    assert (state.found, state.found_outside) == (1, 4)
+
+    assert counted.resume()
+
+    state = counted.state()
+    assert (state.suspended, state.reason, state.found, state.found_outside) == (False, None, 0, 0)
+
+
+def test_a_suspension_stays_while_too_much_is_outside(counted: Breaker, store: Store) -> None:
+    counted.count_outside("a", new=3, outside=3, of=5)
+    three = Finding(repository="a", found_at=1, of=2, outside=3)
+    note_finding(store, three, None)
+    counted.resume_if_back()
+    assert counted.state().suspended
+    note_finding(store, Finding(repository="a", found_at=1, of=3, outside=2), three)
+    counted.resume_if_back()
+    assert not counted.state().suspended
+
+
 def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
     counted: Breaker, store: Store, clock: FakeClock
 ) -> None:
@@ -73,7 +110,7 @@ def test_a_suspension_is_lifted_when_few_enough_are_missing(counted: Breaker, st
     note_finding(store, finding("c", 0), finding("c", 3))
     counted.resume_if_back()
     assert not counted.state().suspended
-    assert [one.repository for one in Findings(store).missing(limit=9)] == ["a", "b"]
+    assert [one.repository for one in Findings(store).going(limit=9)] == ["a", "b"]
 
 
 def test_a_repository_is_forgotten_whole_and_no_other(
@@ -91,7 +128,9 @@ def test_a_repository_is_forgotten_whole_and_no_other(
         note_finding(store, finding(name, 1), None)
     selection = Selection.parse(exclude_repositories="group/app")
 
-    walked = Rows(sync_registry, selection, check=lambda: None).walk(0, settled_at_ms=0)
+    walked = Rows(sync_registry, selection, Removals(breaker=sync_registry.breaker), check=lambda: None).walk(
+        0, settled_at_ms=0
+    )
 
     assert walked.forgotten == 1
     assert Listing(store).names(limit=9) == ["group/app2"]

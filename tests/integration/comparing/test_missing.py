@@ -161,7 +161,7 @@ def test_a_primary_on_an_empty_disk_takes_nothing_with_it_and_it_shows_why(
     state = secondary.registry.breaker.state()
     assert state.suspended
     assert state.reason == f"1 of the 1 tags of {repositories[0]} are missing at the primary"
-    assert [one.missing for one in secondary.registry.findings.missing(limit=9)] == [1, 2, 3]
+    assert [one.missing for one in secondary.registry.findings.going(limit=9)] == [1, 2, 3]
     assert all(one.gone for one in secondary.registry.findings.page(limit=9))
 
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 from local.registries import RegistrySpec
 from tests.integration.conftest import Place, StartRegistry
-from tests.integration.secondary import Secondary, pushed, quick
-from tests.support.images import ImageMaker
+from tests.integration.secondary import Secondary, event, pushed, quick
+from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status
 
 from geosync.comparing import rows
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
-from geosync.sync_registry.items import SITE, SYNCED, Reference
+from geosync.sync_registry.items import SITE, SYNCED, Lease, Reference
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 
@@ -57,7 +57,7 @@ def left_of(secondary: Secondary, repository: str) -> list[Key]:
 
 
 def counted(secondary: Secondary) -> int:
-    return int(secondary.store.table[Key(SITE, "counter#rows")]["value"])
+    return int(secondary.store.table.get(Key(SITE, "counter#rows"), {"value": 0})["value"])
 
 
 def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_secondary(
@@ -167,3 +167,79 @@ def test_a_repository_is_never_gone_because_a_listing_failed(
     assert not secondary.row(repository).missing_on_primary
     assert secondary.registry.findings.get(repository) is None
     assert secondary.digest(repository, "v1") == made.digest
+
+
+# ── repositories that are nowhere ──
+
+
+def asked_for(repository: str, *references: Reference) -> str:
+    wanted = references or (Reference.whole(),)
+    return WorkMessage(repository=repository, reason="resync", references=wanted).to_json()
+
+
+@pytest.mark.parametrize("reference", [Reference.whole(), Reference.tag("v1"), Reference.digest(f"sha256:{'0' * 64}")])
+def test_a_resync_of_a_repository_that_is_nowhere_leaves_no_row(
+    secondary: Secondary, repository: str, reference: Reference
+) -> None:
+    secondary.receive(asked_for(repository, reference))
+    secondary.sweep_until(lambda: not secondary.owed(repository))
+    assert left_of(secondary, repository) == []
+    assert counted(secondary) == 0
+
+
+def test_a_notification_of_a_repository_that_is_nowhere_leaves_no_row(secondary: Secondary, repository: str) -> None:
+    other = f"{repository}-other"
+    digest = f"sha256:{'1' * 64}"
+    secondary.receive(event("created", repository, tag="v1", digest=digest), event("deleted", other, tag="v1"))
+    secondary.sweep_until(lambda: not secondary.owed(repository) and not secondary.owed(other))
+    for name in (repository, other):
+        assert left_of(secondary, name) == []
+    assert counted(secondary) == 0
+
+
+def test_a_row_stays_while_either_registry_knows_the_repository(
+    secondary: Secondary, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    make.image(repository, "v1", layers=1)
+    secondary.receive(event("deleted", repository, tag="v9"), asked_for(f"{repository}-here"))
+    with second_registry.maker(seed=7) as vandal:
+        vandal.image(f"{repository}-there", "v1", layers=1)
+    secondary.receive(asked_for(f"{repository}-there"))
+    secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
+    assert secondary.row(repository).state == SYNCED
+    there = secondary.registry.findings.get(f"{repository}-there")
+    assert there is not None
+    assert there.extra == 1
+    assert counted(secondary) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 500])
+def test_a_repository_is_never_nowhere_because_a_listing_failed(
+    secondary: Secondary, repository: str, status: int
+) -> None:
+    secondary.primary_proxy.add(Status(status=status, kind="tags", times=1000))
+    secondary.receive(event("deleted", repository, tag="v1"))
+    secondary.sweep_until(lambda: not secondary.owed(repository))
+    assert counted(secondary) == 1
+
+
+def test_a_push_that_comes_while_the_row_would_go_is_not_lost(
+    secondary: Secondary, make: ImageMaker, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row goes only if nobody knocked since nothing was due: here an event is marked just before it would."""
+    drop = secondary.registry._forgetting.drop
+    pushes: list[Made] = []
+
+    def push_first(lease: Lease) -> bool:
+        if not pushes:
+            pushes.append(make.image(repository, "v1", layers=1))
+            secondary.intake.take([pushed(pushes[0]).to_json()])
+        return drop(lease)
+
+    monkeypatch.setattr(secondary.registry._forgetting, "drop", push_first)
+    secondary.receive(asked_for(repository))
+    secondary.sweep_until(lambda: not secondary.owed(repository))
+    (made,) = pushes
+    assert secondary.digest(repository, "v1") == made.digest
+    assert secondary.row(repository).state == SYNCED
+    assert counted(secondary) == 1

@@ -51,12 +51,6 @@ def served(answer: Callable[[Made], Status]) -> Callable[[ImageMaker, str], Bad]
     return push
 
 
-def with_a_layer_of_another_size(make: ImageMaker, repository: str) -> Bad:
-    """An image whose manifest is exact but for the size of its layer."""
-    lying = {**make.layer(repository, 2000), "size": 2001}
-    return make.image(repository, "bad", layers=0, reuse=[lying]), []
-
-
 def looped(make: ImageMaker, repository: str) -> Bad:
     """An index that lists an index that lists the first: such digests cannot be found, so one of the two lies."""
     first = index(OTHER)
@@ -88,7 +82,6 @@ CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
     "a manifest that is no JSON": (served(lambda made: manifest(b"<html>")), "manifest"),
     "a layer of other bytes": (served(lambda made: layer(made, b"x" * size_of_the_layer(made))), "hash"),
     "a layer that is longer than it says": (served(lambda made: layer(made, b"x" * 90_000)), "bytes"),
-    "a size that lies": (with_a_layer_of_another_size, "2001"),
     "a descriptor loop": (looped, "hashes to"),
     "an index that is nested too deep": (nested_too_deep, f"nested deeper than {MAX_DEPTH}"),
 }

@@ -17,6 +17,7 @@ from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Status as Answer
 
 from geosync.messages.geo_event import GeoEvent
+from geosync.sync_registry.items import Reference
 
 STEPS = 100
 
@@ -101,6 +102,24 @@ def test_an_event_that_the_comparison_overtook_is_not_lost(site: Site, make: Ima
     assert site.status().lost is None
 
 
+def test_events_that_wait_while_a_comparison_overtakes_them_are_never_lost(
+    site: Site, make: ImageMaker, repository: str
+) -> None:
+    site.secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+    compare(site, repository)
+    late = [make.image(repository, f"late-{number}", layers=1) for number in range(5)]
+    site.queue += [pushed(one) for one in late]
+    assert compare(site, repository).lost is None
+    assert [site.secondary.digest(repository, one.reference) for one in late] == [one.digest for one in late]
+    while site.queue:
+        site.deliver()
+        assert site.minute().lost is None
+    silent = make.image(repository, "silent", layers=1)
+    lost = compare(site, repository).lost
+    assert lost is not None
+    assert (lost.count, lost.reference) == (1, silent.reference), "and one that was lost is"
+
+
 def test_what_somebody_changed_at_the_secondary_is_no_lost_notification(
     site: Site, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
@@ -131,6 +150,36 @@ def test_a_comparison_that_found_what_cannot_be_copied_proves_nothing_but_of_the
     site.secondary.sweep_until(lambda: len(site.secondary.owed(repository)) == 1)
     assert site.minute().would_be_lost == (parked,)
     assert len(site.secondary.dlq.messages) == 1
+
+
+def test_a_reference_that_is_parked_twice_holds_nothing_else_back_and_leaves_no_letter_when_mended(
+    site: Site, make: ImageMaker, repository: str
+) -> None:
+    compare(site, repository)
+    refuses = Answer(status=400, kind="tag", method="PUT", times=99)
+    site.secondary.secondary_proxy.add(refuses)
+    for _ in range(2):
+        site.secondary.receive(pushed(make.image(repository, "v1", layers=1)))
+        site.secondary.sweep_until(lambda: [one.parked for one in site.secondary.owed(repository)] == [True])
+    assert len(site.secondary.dlq.messages) == 2
+    for _ in range(2):
+        before = now()
+        site.beat()
+        site.deliver()
+        found = site.minute()
+        assert found.recovery.why is None
+        assert (found.recovery_point_but_parked or 0) >= before, "heartbeats are accounted"
+        assert (found.recovery_point or 0) < before
+        assert len(site.secondary.dlq.messages) == 1
+
+    site.secondary.secondary_proxy.faults.clear()
+    site.secondary.registry.mark(repository, Reference.tag("v1"))
+    site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
+    assert site.minute().recovery.why is None
+    assert not site.secondary.dlq.messages
+    site.beat()
+    site.deliver()
+    assert (site.minute().recovery_point or 0) > before
 
 
 class Load:

@@ -34,7 +34,7 @@ from geosync.oci.uploads import Upload
 DATA = bytes(range(256)) * 4000
 DIGEST = "sha256:" + hashlib.sha256(DATA).hexdigest()
 BLOB = Descriptor(media_type="application/octet-stream", digest=DIGEST, size=len(DATA))
-QUICK = Timeouts(connect=1, send=1, answer=0.3, read=0.3)
+QUICK = Timeouts(connect_s=1, send_s=1, answer_s=0.3, read_s=0.3)
 
 Serve = Callable[[Script], tuple[ScriptedServer, RegistryClient]]
 
@@ -57,7 +57,7 @@ def serve(deadline: Deadline) -> Iterator[Serve]:
             Anonymous(),
             deadline=deadline,
             writes=True,
-            options=ClientOptions(timeouts=QUICK, tag_write_seconds=0.4),
+            options=ClientOptions(timeouts=QUICK, tag_write_s=0.4),
         )
         made.append((server, client))
         return made[-1]
@@ -303,15 +303,13 @@ def test_a_tag_write_without_an_answer_has_an_unknown_outcome_and_is_sent_once(s
     with socket_timeouts() as timeouts, pytest.raises(OutcomeUnknown):
         client.put_manifest("a/b", "v1", MANIFEST)
     assert timeouts[-1] is not None
-    assert 0 < timeouts[-1] <= QUICK.answer
+    assert 0 < timeouts[-1] <= QUICK.answer_s
     assert len(server.requests) == 1
 
 
 def test_the_time_of_a_tag_write_is_bounded_whatever_the_answers_time_out(deadline: Deadline) -> None:
     with ScriptedServer(lambda _: Reply(hang=True)) as server:
-        client = RegistryClient(
-            server.url, Anonymous(), deadline=deadline, options=ClientOptions(tag_write_seconds=0.2)
-        )
+        client = RegistryClient(server.url, Anonymous(), deadline=deadline, options=ClientOptions(tag_write_s=0.2))
         with socket_timeouts() as timeouts, pytest.raises(OutcomeUnknown):
             client.put_manifest("a/b", "v1", MANIFEST)
         assert timeouts
@@ -459,7 +457,7 @@ def test_connections_are_used_again(serve: Serve) -> None:
 def test_a_connection_that_idled_for_long_is_not_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server, client = serve(lambda _: Reply())
     client.ping()
-    monkeypatch.setattr("geosync.oci.idle_connections.MAX_IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("geosync.oci.idle_connections.MAX_IDLE_S", 0.01)
     time.sleep(0.02)
     client.ping()
     assert [one.connection for one in server.requests] == [1, 2]

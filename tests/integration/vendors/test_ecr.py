@@ -159,7 +159,7 @@ def test_a_token_is_asked_for_once_and_again_half_an_hour_before_it_ends(ecr: Ec
 def test_tokens_that_end_in_the_middle_of_a_copy_are_replaced(
     secondary: Secondary, ecr: EcrDouble, make: ImageMaker, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("geosync.oci.account.FRESH_SECONDS", 0.0)
+    monkeypatch.setattr("geosync.oci.account.FRESH_S", 0.0)
     secondary.receive(pushed(make.image(repository, "v0", layers=1)))
     made = make.index(repository, "multi", children=2, layers=2)
     secondary.secondary_proxy.add(Call(method="POST", kind="uploads", nth=3, before=ecr.expire_tokens))

@@ -22,7 +22,7 @@ from geosync.errors import RegistryUnavailable
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
-from geosync.oci.throttle import GROWTH_SECONDS
+from geosync.oci.throttle import GROWTH_S
 from geosync.pair.registries import PARALLELISM
 
 IN_SECONDS: Callable[[float], str] = lambda seconds: str(round(seconds))  # noqa: E731
@@ -99,7 +99,7 @@ def test_a_copy_into_a_registry_that_throttles_ends_without_a_hold_at_its_pace(
         # It finds its pace by halves, and tries one more at a time now and then. All at a time would be refused again
         # after each pause: 3 of some 50 requests would get through between two of them.
         halves = math.ceil(math.log2(PARALLELISM / 3))
-        assert len(double.refused_in_a_pause) <= halves + (time.monotonic() - started) // GROWTH_SECONDS
+        assert len(double.refused_in_a_pause) <= halves + (time.monotonic() - started) // GROWTH_S
         secondary.close()
 
 

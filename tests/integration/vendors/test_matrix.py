@@ -48,7 +48,7 @@ FORMATS: dict[str, Callable[[ImageMaker, str], list[Made]]] = {
 }
 #: What a vendor does not take, and what is said of it then. Everything else is copied, either way.
 UNSUPPORTED = {
-    ("plain", "schema1"): "most registries take no Docker schema 1 any more",  # Distribution 3
+    ("plain", "schema1"): "most registries no longer take Docker schema 1",  # Distribution 3
     ("ecr", "cache-a"): "Amazon ECR takes no index of blobs",
     ("gitlab", "artifact"): "add it to the media types",
     ("gitlab", "schema1"): "GitLab's registry takes no schema 1 manifests",

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from geosync.errors import BlobsUnknown, NotFound, Refused
+from geosync.errors import BlobsUnknown, NotFound, Refused, RegistryUnavailable
 from geosync.oci import media_types
 from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
@@ -121,20 +121,28 @@ class FakeRegistry(RegistryClient):
 
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         self._request("HEAD manifest", reference)
+        self._refuse_a_blob(reference)
         found = self._find(reference)
         return Descriptor.parse(descriptor_of(found)) if found else None
 
     def get_manifest(self, repository: str, reference: str) -> Manifest | None:
         self._request("GET manifest", reference)
+        self._refuse_a_blob(reference)
         return self._find(reference)
+
+    def _refuse_a_blob(self, reference: str) -> None:
+        """Distribution 2.8 finds a blob that is asked for as a manifest, and cannot read it."""
+        if reference in self.blobs and reference not in self.manifests:
+            raise RegistryUnavailable(self.name, f"GET {reference}", status=500, codes=("UNKNOWN",))
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
         self._request("PUT manifest", reference)
         missing = []
+        there = self.blobs.keys() | (self.manifests.keys() if manifest.is_index else set())
         if self.checks_blobs:
-            missing += [blob.digest for blob in manifest.blobs if blob.digest not in self.blobs]
+            missing += [blob.digest for blob in manifest.blobs if blob.digest not in there]
         if self.checks_children:
-            missing += [child.digest for child in manifest.children if child.digest not in self.manifests]
+            missing += [child.digest for child in manifest.children if child.digest not in there]
         if missing:
             raise BlobsUnknown(self.name, f"PUT /v2/{repository}/manifests/{reference}", missing)
         self.manifests[manifest.digest] = manifest

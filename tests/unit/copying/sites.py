@@ -44,9 +44,14 @@ class Site:
     def is_whole(self, manifest: Manifest) -> bool:
         if self.destination.manifests.get(manifest.digest) != manifest:
             return False
-        if any(blob.digest not in self.destination.blobs for blob in manifest.blobs):
-            return False
-        return all(self.is_whole(self.source.manifests[child.digest]) for child in manifest.children)
+        if manifest.is_index:
+            return all(self._is_there(entry.digest) for entry in manifest.entries)
+        return all(blob.digest in self.destination.blobs for blob in manifest.blobs)
+
+    def _is_there(self, digest: str) -> bool:
+        """An index's entry is at the destination as what it is at the source."""
+        child = self.source.manifests.get(digest)
+        return self.is_whole(child) if child is not None else digest in self.destination.blobs
 
 
 def layers(count: int, start: int = 0) -> list[bytes]:

@@ -3,100 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.support.clock import FakeClock
+from tests.support.letters import letter
+from tests.unit.minute.secondary import MINUTE, START, V1, V2, Secondary, park, see, sent
 
 from geosync.comparing import catalogue
 from geosync.messages.geo_event import GeoEvent
-from geosync.minute import recovery as reconcile
-from geosync.operating import status
-from geosync.operating.status import Status
-from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference
+from geosync.sync_registry.items import ABSENT, MISSING, Reference
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import walks
-from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
-
-MINUTE = 60_000
-START = 100 * MINUTE
-V1, V2 = Reference.tag("v1"), Reference.tag("v2")
-
-
-class StandingClock(FakeClock):
-    """Who waits takes no time: only the test moves it."""
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
-class Queues:
-    """The counts of the two queues, as SQS answers."""
-
-    def __init__(self) -> None:
-        self.waiting: Iterator[int] = itertools.repeat(0)
-        self.letters = 0
-
-    def events(self) -> int:
-        return next(self.waiting)
-
-    def dead_letters(self) -> int:
-        return self.letters
-
-
-class Secondary:
-    """A secondary's table and its minutes; `now` is the time."""
-
-    def __init__(self) -> None:
-        self.clock = StandingClock(START)
-        self.store = MemoryStore()
-        self.queues = Queues()
-        self.registry = SyncRegistry(self.store, clock=self.clock)
-        self.sweeps = True
-
-    def minute(self) -> Status:
-        """A minute: the primary's heartbeat arrives, and functions/reconcile runs."""
-        self.clock.now += MINUTE
-        self.beat(self.clock.now - 1000)
-        return self.reconcile()
-
-    def beat(self, sent_at: int) -> None:
-        self.registry.heartbeat.record(site="primary", sent_at=sent_at, arrived_at=self.clock.now)
-
-    def reconcile(self) -> Status:
-        if self.sweeps:
-            self.registry.sweep.record(woken=0, reason=None)
-        queues: Any = self.queues
-        return reconcile.account(self.registry, queues, clock=self.clock)
-
-    def compared(self, started_at: int, **values: Any) -> None:
-        """Write down a walk through the catalogue that was complete."""
-        times = {"started_at": started_at, "finished_at": started_at, "touched_at": started_at, "repositories": 1}
-        done = {"proved_at": started_at, "settled_at": started_at}
-        self.store.write(Update(key=catalogue_item.KEY, set=times | done | values))
-
-    def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
-        return self.registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
-
-    def status(self, most: int = 100) -> Status:
-        return status.read(self.registry, most=most, clock=self.clock)
-
-
-@pytest.fixture
-def secondary() -> Secondary:
-    """A secondary whose first comparison is complete."""
-    one = Secondary()
-    one.compared(START - 10 * MINUTE)
-    return one
-
-
-def sent(secondary: Secondary, minutes_ago: int) -> int:
-    """When the heartbeat of an earlier minute was sent."""
-    return secondary.clock.now - minutes_ago * MINUTE - 1000
 
 
 def test_it_follows_the_heartbeats_a_minute_behind(secondary: Secondary) -> None:
@@ -179,11 +99,13 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
         secondary.minute()
     before = secondary.status().recovery_point
     secondary.registry.recovery.record_refused()
-    secondary.queues.letters = 1
+    assert secondary.minute().recovery_point == before
+    assert secondary.status().recovery.why == "a message could not be marked, and is not in the DLQ yet"
+    secondary.queues.letters = [letter(1, "no JSON", kind="refused")]
     for _ in range(3):
         assert secondary.minute().recovery_point == before
-    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked"
-    secondary.queues.letters = 0
+    assert secondary.status().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    secondary.queues.letters.clear()
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert not secondary.status().refused
 
@@ -192,14 +114,43 @@ def test_a_parked_reference_stops_it_but_not_that_of_the_others(secondary: Secon
     for _ in range(3):
         secondary.minute()
     pushed = secondary.clock.now - 30_000
-    secondary.registry.fail(secondary.owe(pushed), "schema 1 is refused", parked=True)
-    secondary.queues.letters = 1
+    for _ in range(2):  # parked, pushed again, and parked again: two letters
+        park(secondary, secondary.owe(pushed))
     for _ in range(3):
         found = secondary.minute()
     assert found.recovery_point == pushed
     assert found.recovery_point_but_parked == sent(secondary, 1)
-    secondary.queues.letters = 2  # one more than is parked: redriven, after a function that crashed before the mark
-    assert secondary.minute().recovery.why == "the DLQ holds messages that speak of nothing that is owed"
+    assert found.recovery.why is None
+    assert len(secondary.queues.letters) == 1
+
+
+def test_a_redriven_message_stops_it_beside_any_number_of_parked_references(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    for number in range(3):
+        secondary.registry.fail(secondary.owe(0, Reference.tag(f"v{number}")), "refused", parked=True)  # no letter
+    secondary.minute()
+    before = secondary.status().recovery.sent_at
+    secondary.queues.letters.append(letter(9, '{"version":"1"}', kind="crashed"))
+    assert secondary.minute().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    assert secondary.status().recovery.sent_at == before
+
+
+def test_a_refused_message_that_was_replayed_is_forgotten_though_letters_of_references_stay(
+    secondary: Secondary,
+) -> None:
+    for _ in range(3):
+        secondary.minute()
+    park(secondary, secondary.owe(0))
+    secondary.registry.recovery.record_refused()
+    secondary.queues.letters.append(letter(9, "no JSON", kind="refused"))
+    assert secondary.minute().recovery.why == "the DLQ holds messages that could not be marked: 1"
+    secondary.queues.letters.pop()
+    for _ in range(2):
+        found = secondary.minute()
+    assert found.recovery.why is None
+    assert not secondary.status().refused
+    assert found.recovery_point_but_parked == sent(secondary, 1)
 
 
 def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary) -> None:
@@ -210,42 +161,6 @@ def test_with_more_owed_than_is_read_it_is_what_it_last_was(secondary: Secondary
         secondary.owe(secondary.clock.now - number, Reference.tag(f"v{number}"))
     assert secondary.status(most=3).recovery_point == before
     assert secondary.status(most=3).open_repositories == 1
-
-
-# ── notifications that the registry lost ──
-
-
-def lose(secondary: Secondary) -> None:
-    owed = secondary.owe(secondary.clock.now, comparison=Comparison(walk=secondary.clock.now, unannounced=True))
-    secondary.registry.recovery.record_lost(owed)
-    secondary.store.table.pop(next(key for key in secondary.store.table if key.item == "owed#tag#v1"))
-
-
-def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    lose(secondary)
-    for _ in range(3):
-        assert secondary.minute().recovery_point == START - 10 * MINUTE
-    secondary.compared(secondary.clock.now)
-    assert secondary.minute().recovery_point == secondary.clock.now - MINUTE, (
-        "no event has come since: it may still be silent"
-    )
-    secondary.registry.cursor.record(event_id="e", received_at=secondary.clock.now)
-    assert secondary.minute().recovery_point == sent(secondary, 1)
-    assert secondary.status().lost is None
-
-
-def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
-    for _ in range(3):
-        secondary.minute()
-    lose(secondary)
-    seen = {"digest": "sha256:a", "looked_at": secondary.clock.now, "seen_at": secondary.clock.now, "unannounced": True}
-    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
-    for _ in range(2):  # delivered twice
-        secondary.registry.recovery.take_back_lost("team/app", V1)
-    assert secondary.status().lost is None
-    assert secondary.minute().recovery_point == sent(secondary, 1)
 
 
 # ── what makes a comparison complete ──
@@ -342,12 +257,6 @@ def test_a_push_is_as_old_as_anybody_says(occurred_at: str | None, pushed_at: in
         correlation_id="c",
     )
     assert event.pushed_at == pushed_at
-
-
-def see(secondary: Secondary, digest: str, **values: Any) -> None:
-    """Write down that V1 was seen equal."""
-    seen = {"digest": digest, "looked_at": START, "seen_at": START, **values}
-    secondary.store.write(Update(key=Key("team/app", V1.seen_key), set=seen))
 
 
 def test_what_is_announced_again_though_it_is_here_is_not_lost_and_holds_nothing_back(secondary: Secondary) -> None:

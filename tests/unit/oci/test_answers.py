@@ -23,7 +23,7 @@ from geosync.errors import (
 )
 from geosync.oci.answers import (
     MAX_DETAIL,
-    MAX_RETRY_AFTER_SECONDS,
+    MAX_RETRY_AFTER_S,
     Errors,
     broken,
     classify,
@@ -110,7 +110,7 @@ def test_retry_after_reaches_the_error() -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0.0), ("120", 120.0), ("  5 ", 5.0), (str(10**30), MAX_RETRY_AFTER_SECONDS)],
+    [("0", 0.0), ("120", 120.0), ("  5 ", 5.0), (str(10**30), MAX_RETRY_AFTER_S)],
 )
 def test_retry_after_in_seconds(text: str, seconds: float) -> None:
     assert retry_after(text) == seconds
@@ -121,7 +121,7 @@ def test_retry_after_as_a_date() -> None:
     assert soon is not None
     assert 57 <= soon <= 61
     assert retry_after(email.utils.formatdate(time.time() - 60, usegmt=True)) == 0.0
-    assert retry_after("Fri, 31 Dec 9999 23:59:59 GMT") == MAX_RETRY_AFTER_SECONDS
+    assert retry_after("Fri, 31 Dec 9999 23:59:59 GMT") == MAX_RETRY_AFTER_S
 
 
 @pytest.mark.parametrize("text", [None, "", "soon", "-5", "1.5", "Fri, 99 Xyz 2026 00:00:00 GMT", "١٢"])
@@ -132,7 +132,7 @@ def test_a_retry_after_that_makes_no_sense_is_none(text: str | None) -> None:
 @given(st.text(max_size=60))
 def test_retry_after_takes_any_text(text: str) -> None:
     seconds = retry_after(text)
-    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_SECONDS
+    assert seconds is None or 0 <= seconds <= MAX_RETRY_AFTER_S
 
 
 @given(st.binary(max_size=200))

@@ -85,7 +85,7 @@ def test_the_digest_is_appended_to_the_query_that_is_there_and_nothing_is_encode
 
 
 def test_an_upload_that_could_outlive_its_token_gets_a_new_one() -> None:
-    key = RegistryKey(private_key=signing_pair().private_key, issuer="geo", service="registry", lifetime=105)
+    key = RegistryKey(private_key=signing_pair().private_key, issuer="geo", service="registry", lifetime_s=105)
     clock = MovedClock()
     authorizer = Authorizer("https://registry", key, Transport(), Deadline(clock), writes=True)
     access = (push("app"),)

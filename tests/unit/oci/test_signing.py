@@ -57,7 +57,7 @@ def test_the_key_id_is_libtrusts() -> None:
 
 def test_the_claims_are_what_a_registry_checks(pair: KeyPair) -> None:
     before = int(time.time())
-    token = Signer(credentials(pair, lifetime=120)).sign([{"type": "repository", "name": "a/b", "actions": ["pull"]}])
+    token = Signer(credentials(pair, lifetime_s=120)).sign([{"type": "repository", "name": "a/b", "actions": ["pull"]}])
     key = load_pem_private_key(pair.private_key.encode(), None).public_key()
     claims = jwt.decode(token, key, algorithms=["RS256"], audience="container_registry", issuer="geo")  # type: ignore[arg-type]
     assert claims["aud"] == "container_registry"

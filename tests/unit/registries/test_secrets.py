@@ -29,7 +29,7 @@ def test_each_type_is_read() -> None:
     ).credentials == Basic(username="u", password="p", realm_hosts=("auth.example.com",))
     assert parse(
         {"type": "registry_key", "private_key": "k", "issuer": "i", "service": "s", "lifetime": 60, "certificate": PEM}
-    ).credentials == RegistryKey(private_key="k", issuer="i", service="s", lifetime=60.0, certificate=PEM)
+    ).credentials == RegistryKey(private_key="k", issuer="i", service="s", lifetime_s=60.0, certificate=PEM)
 
 
 def test_the_type_may_be_told_by_the_keys() -> None:
@@ -40,7 +40,7 @@ def test_the_type_may_be_told_by_the_keys() -> None:
 def test_what_may_be_left_out_has_a_default() -> None:
     read = parse({"type": "registry_key", "private_key": "k", "issuer": "i", "service": "s"})
     assert isinstance(read.credentials, RegistryKey)
-    assert read.credentials.lifetime == 300.0
+    assert read.credentials.lifetime_s == 300.0
     assert read.credentials.certificate is None
     assert read.ca_bundle is None
 

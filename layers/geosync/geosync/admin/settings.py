@@ -21,3 +21,4 @@ class AdminSettings(FactSettings):
     act_secret_arn: str
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
+    outside_selection: Literal["keep", "remove"]

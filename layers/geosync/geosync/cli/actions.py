@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.audit import audited
-from geosync.cli.output import plain
-from geosync.cli.site import Chosen
+from geosync.cli.checks import registries
+from geosync.cli.output import SOMETHING_WRONG, plain
+from geosync.cli.site import Chosen, StackSite
 from geosync.errors import MalformedMessage
 from geosync.operating import actions
 from geosync.sync_registry.items import Reference
@@ -44,21 +46,40 @@ def resume(choose: Callable[[], Chosen]) -> None:
 @click.command(short_help="Make a repository, or some tags, equal to the primary's.")
 @click.argument("repository")
 @click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
-@click.option("--keep", is_flag=True, help="Tags that the primary has not stay, as extra ones.")
+@click.option("--keep", is_flag=True, help="Tags that the primary lacks, or that left the selection, stay.")
 @click.pass_obj
 def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str, ...], keep: bool) -> None:
     """Make REPOSITORY, or only the tags and digests named, equal to the primary's now.
 
-    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels deletions.
+    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels removals.
+
+    A repository that this site has no row of is looked for at the primary's registry. Exit code 1 if it is not there.
     """
     check_repository(repository)
     wanted = [_reference(text) for text in references]
     site = choose().site()
     site.must_be_secondary("resync")
+    if _is_nowhere(site, repository):
+        click.echo(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync", err=True)
+        raise SystemExit(SOMETHING_WRONG)
     with audited(site, "resync", repository, *references, *(["--keep"] if keep else [])):
         actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
     what = ", ".join(map(str, wanted)) or "whole"
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")
+
+
+def _is_nowhere(site: StackSite, repository: str) -> bool:
+    """True when this site never heard of a repository, and the primary's registry says that it has none.
+
+    Where the primary's registry cannot be asked from here, functions/sync asks it: a repository that is nowhere has no
+    row then.
+    """
+    if site.sync_registry.listing.ids([repository]):
+        return False
+    try:
+        return registries.primary_knows(site, repository) is False
+    except (BotoCoreError, ClientError):
+        return False
 
 
 def _reference(text: str) -> Reference:

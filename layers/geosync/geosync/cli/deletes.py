@@ -1,4 +1,4 @@
-"""`geosync deletes status` and `resume`: tags that comparisons miss at the primary, and whether they may be deleted."""
+"""`geosync deletes status` and `resume`: tags that comparisons would remove here, and whether they may."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from geosync.operating import deletions
 from geosync.operating.deletions import Deletions
 from geosync.sync_registry.site.findings import Finding
 
+NAMES = 10
+"""Tags of a repository that are named."""
+
 
 @click.group()
 def deletes() -> None:
-    """See and steer deletes that nobody announced."""
+    """See and steer what comparisons remove."""
 
 
 @deletes.command(name="status", short_help="Show whether deletes by comparison are suspended.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
 def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
-    """Show whether deletes by comparison are suspended, and which tags are missing at the primary.
+    """Show whether deletes by comparison are suspended, and which tags are missing, or outside the selection.
 
     Exit code 1 while they are suspended.
     """
@@ -38,39 +41,40 @@ def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
     raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
 
 
-@deletes.command(name="resume", short_help="Say that what is missing at the primary is gone.")
+@deletes.command(name="resume", short_help="Say that what was found missing or outside is to go.")
 @click.pass_obj
 def deletes_resume(choose: Callable[[], Chosen]) -> None:
-    """Accept that what is missing at the primary is gone for good: the next comparison removes it here.
+    """Accept that what is missing at the primary, or outside the selection, is to go: the next comparison removes it.
 
-    What goes missing later is counted anew.
+    What is found later is counted anew.
     """
     site = choose().site()
     site.must_be_secondary("deletes")
     with audited(site, "deletes resume"):
         was_suspended = deletions.resume(site.sync_registry)
     if was_suspended:
-        click.echo(f"{site.name}: the next comparison removes what was found missing until now.")
+        click.echo(f"{site.name}: the next comparison removes what was found until now.")
     else:
-        click.echo(f"{site.name}: nothing was suspended. What was found missing until now needs no second comparison.")
+        click.echo(f"{site.name}: nothing was suspended. What was found until now needs no second comparison.")
 
 
 def _show(found: Deletions, now_ms: int) -> None:
     state = found.breaker
     if state.suspended:
         click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now_ms)}: {state.reason}")
-        click.echo("Is all of this gone for good? geosync deletes resume. If not, mend the primary.")
+        click.echo("Is all of this to go? geosync deletes resume. If not, mend the primary, or the selection.")
     else:
         click.echo("Deletes by comparison are not suspended.")
     if found.missing:
-        columns = ("repository", "missing", "of", "found", "tags")
+        columns = ("repository", "missing", "outside", "of", "found", "tags")
         console().print(table(columns, (_row(one, now_ms) for one in found.missing)))
     if found.more:
         click.echo(f"… and in more than these {len(found.missing)} repositories.")
 
 
 def _row(found: Finding, now_ms: int) -> tuple[object, ...]:
-    names = ", ".join(found.missing_names[:10]) + (" …" if found.missing > 10 else "")
+    names = ", ".join((*found.missing_names, *found.outside_names)[:NAMES]) + (" …" if found.goes > NAMES else "")
     missing = plain(found.missing, "red" if found.gone else "")
     where = f"{found.repository} (gone)" if found.gone else found.repository
-    return (where, missing, found.of, f"{age(found.found_at, now_ms)} ago", names)
+    of = found.of + found.outside
+    return (where, missing, found.outside, of, f"{age(found.found_at, now_ms)} ago", names)

@@ -31,7 +31,9 @@ def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
     letters = queue.look()
     in_hand = not letters and queue.count()
     if as_document:
-        as_json([{name: value for name, value in asdict(one).items() if name != "receipt"} for one in letters])
+        as_json(
+            [{name: value for name, value in asdict(one).items() if name not in ("receipt", "mark")} for one in letters]
+        )
     elif letters:
         rows = ((one.id, one.kind, plain(one.about), plain(one.reason)) for one in letters)
         console().print(table(("id", "kind", "about", "reason"), rows))

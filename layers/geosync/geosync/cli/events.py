@@ -99,11 +99,22 @@ def _show(entries: _Entries, wanted: _Wanted) -> None:
     names = (
         ("action", "who", "outcome", "detail") if wanted.is_audit else ("event_name", "repository", "tag", "outcome")
     )
+    shown = entries.found if wanted.is_audit else map(_with_claims, entries.found)
     rows = (
-        (age(int(entry["received_at"]), entries.at), *(entry.get(name) or "" for name in names), entry["id"])
-        for entry in entries.found
+        (age(int(entry["received_at"]), entries.at), *(plain(entry.get(name) or "") for name in names), entry["id"])
+        for entry in shown
     )
     console().print(table(("ago", *names, "id"), rows))
+
+
+def _with_claims(entry: dict[str, Any]) -> dict[str, Any]:
+    """An event as it is shown; of one that could not be used what its sender said of it, and the reason."""
+    claims = entry.get("claims")
+    if entry.get("outcome") != "unusable" or not isinstance(claims, dict):
+        return entry
+    said = {"event_name": claims.get("action"), "repository": claims.get("repository"), "tag": claims.get("tag")}
+    about = f": {claims['digest']}" if entry.get("reason") == "bad_digest" and "digest" in claims else ""
+    return {**entry, **said, "outcome": f"unusable, {entry.get('reason')}{about}"}
 
 
 def _say_nothing(site: StackSite, entries: _Entries, wanted: _Wanted) -> None:

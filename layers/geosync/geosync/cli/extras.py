@@ -55,7 +55,9 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
     site = choose().site()
     site.must_be_secondary("extras")
     if site.parameters.get("Deletes") == "keep":
-        raise click.ClickException(f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
+        raise click.ClickException(
+            f"{site.name} removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for"
+        )
     with audited(site, "extras adopt", repository, *tags):
         deletions.adopt(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
     click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")

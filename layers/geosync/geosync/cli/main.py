@@ -28,6 +28,7 @@ from geosync.cli.failover.promote import promote
 from geosync.cli.output import CANNOT_TELL
 from geosync.cli.repositories import repositories, show
 from geosync.cli.reverify import reverify
+from geosync.cli.selection import selection
 from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
 from geosync.cli.status import status
@@ -117,6 +118,7 @@ for command in (
     backfill,
     deletes,
     extras,
+    selection,
     dlq,
     sites_group,
     repositories,

@@ -101,7 +101,7 @@ def _check(name: str, url: str, report_key: str | None) -> None:
 @click.argument("name")
 @click.pass_obj
 def remove(choose: Callable[[], Chosen], name: str) -> None:
-    """Have the primary expect the site NAME no more. Exit code 1 when it did not."""
+    """Have the primary stop expecting the site NAME. Exit code 1 when it did not expect it."""
     site = _primary(choose)
     told = {one.name for one in site.sync_registry.told.read().sites}
     if name not in told and site.sync_registry.sites.find(name) is None:
@@ -110,7 +110,7 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
     with audited(site, "sites remove", name):
         site.sync_registry.sites.remove(name)
         site.sync_registry.told.forget(name)
-    click.echo(f"{site.name} expects {name} no more.")
+    click.echo(f"{site.name} no longer expects {name}.")
 
 
 @sites_group.command(short_help="Print the digest of this site's report token.")

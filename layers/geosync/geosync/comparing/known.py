@@ -1,4 +1,4 @@
-"""The tags of a repository that were seen equal once, and those of them that the primary did not list now."""
+"""The tags of a repository that were seen equal once: which the primary did not list now, which are outside."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from geosync.comparing.context import ComparisonContext
-from geosync.comparing.marking import Marker
 from geosync.sync_registry.items import Owed, Reference, Seen
 
 SEEN_PAGE = 500
@@ -15,36 +14,39 @@ SEEN_PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownTags:
-    """The tags of a repository that were seen equal once, and those of them that the primary did not list now."""
+    """The tags of a repository that were seen equal once.
+
+    `names` are those in the selection, `unlisted` those of them that the primary did not list now. `outside` are those
+    that left the selection.
+    """
 
     names: frozenset[str]
     unlisted: Sequence[tuple[Reference, Seen]]
+    outside: Sequence[tuple[Reference, Seen]]
 
     @property
     def total(self) -> int:
-        """The number of known tags."""
+        """The number of known tags in the selection."""
         return len(self.names)
 
 
-def read_known(
-    context: ComparisonContext, marker: Marker, owed: Owed, listed: Container[str], *, complete: bool
-) -> KnownTags:
-    """Read the known tags; one that is not selected any more is marked, to be forgotten.
+def read_known(context: ComparisonContext, owed: Owed, listed: Container[str], *, complete: bool) -> KnownTags:
+    """Read the known tags.
 
     `complete`: the listing was read from its beginning. When it was resumed, `listed` lacks its earlier pages. Then
     whatever was not looked at since the repository was marked counts as not listed.
     """
     names: set[str] = set()
     unlisted: list[tuple[Reference, Seen]] = []
+    outside: list[tuple[Reference, Seen]] = []
     after = ""
     while page := context.sync_registry.seen_tags(owed.repository, limit=SEEN_PAGE, after=after):
-        left = {one for one, _ in page if not context.selection.has(owed.repository, one)}
-        marker.mark(owed, left)
         for reference, seen in page:
-            if reference in left:
+            if not context.selection.has(owed.repository, reference):
+                outside.append((reference, seen))
                 continue
             names.add(reference.value)
             if reference.value not in listed and (complete or seen.looked_at < owed.marked_at):
                 unlisted.append((reference, seen))
         after = page[-1][0].seen_key
-    return KnownTags(names=frozenset(names), unlisted=unlisted)
+    return KnownTags(names=frozenset(names), unlisted=unlisted, outside=outside)

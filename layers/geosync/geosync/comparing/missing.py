@@ -23,10 +23,15 @@ LOOKED_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """May comparisons remove tags? Not under the policy `keep` (`allowed` False), nor while the breaker is on."""
+    """May comparisons remove tags? Not while the breaker is on.
+
+    `allowed`: those that are missing at the primary (False: the policy Deletes=keep). `outside`: those that left the
+    selection (True: the policy OutsideSelection=remove).
+    """
 
     breaker: Breaker
     allowed: bool = True
+    outside: bool = False
 
 
 class MissingTags:
@@ -82,7 +87,7 @@ class MissingTags:
             if gone and self._removals.allowed:
                 counted = before + len(missing)
                 self._removals.breaker.count_missing(owed.repository, new=len(gone), missing=counted, of=total)
-            noted = [(one, replace(seen, missing_since=looked_at)) for one, seen in gone]
+            noted = [(one, replace(seen, missing_since=looked_at, outside_since=None)) for one, seen in gone]
             self._context.held.record(noted)
         return missing
 

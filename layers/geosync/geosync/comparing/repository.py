@@ -4,7 +4,8 @@ Nothing is copied here. Each page of the primary's tags is compared with what th
 never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
 failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves
 behind each part of a page, so that the next invocation goes on where this one stopped. Then come the tags that the
-primary no longer has (missing.py), and those that Geosync never put here (extra.py).
+primary no longer has (missing.py), those that left the selection (outside.py), and those that Geosync never put here
+(extra.py). Of a repository that is outside the selection altogether, the primary is asked nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from geosync.comparing.known import KnownTags, read_known
 from geosync.comparing.marking import Marker
 from geosync.comparing.missing import MissingTags, Removals
 from geosync.comparing.missing_referrers import MissingReferrers
+from geosync.comparing.outside import OutsideTags
 from geosync.comparing.tags import TagComparison, list_digests, parts_of
 from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound
@@ -56,6 +58,8 @@ class RepositoryComparison:
         """
         context = self._context
         before = self._sync_registry.findings.get(owed.repository)
+        if not context.selection.has_repository(owed.repository):
+            return self._sync_outside(owed, before)
         from_the_beginning = owed.cursor is None
         with self._threads.pool(PARALLELISM, name="whole") as pool:
             marker = Marker(self._sync_registry, pool)
@@ -67,14 +71,31 @@ class RepositoryComparison:
             owed = walked.owed
             extra = ExtraTags(context, marker)
             candidates = extra.candidates(listing)
-            known = read_known(context, marker, owed, walked.listed, complete=from_the_beginning)
+            known = read_known(context, owed, walked.listed, complete=from_the_beginning)
             missing = MissingTags(context, marker, pool, self._removals).settle(owed, known)
+            outside = OutsideTags(context, marker, self._removals).settle(owed, known.outside, inside=known.total)
             extras = None
             if candidates is not None:
                 extras = extra.among(owed, candidates - walked.listed - known.names)
-        self._record(self._finding(known, missing, extras, before, gone=walked.gone), before)
-        discharged = context.held.discharge(owed, None)
-        return Outcome(discharged=discharged, marked_again=not discharged)
+        found = self._finding(known, missing, outside, extras=extras, before=before, gone=walked.gone)
+        return self._end(owed, found, before, absent=walked.gone)
+
+    def _sync_outside(self, owed: Owed, before: Finding | None) -> Outcome:
+        """See to the tags of a repository that left the selection altogether."""
+        context = self._context
+        with self._threads.pool(PARALLELISM, name="whole") as pool:
+            tags = OutsideTags(context, Marker(self._sync_registry, pool), self._removals)
+            known = read_known(context, owed, (), complete=True)
+            tags.mark_parked(owed)
+            outside = tags.settle(owed, known.outside, inside=0)
+        gone = before is not None and before.gone  # as it was last seen
+        found = self._finding(known, [], outside, extras=set(), before=before, gone=gone)
+        return self._end(owed, found, before)
+
+    def _end(self, owed: Owed, found: Finding, before: Finding | None, *, absent: bool = False) -> Outcome:
+        self._record(found, before)
+        discharged = self._context.held.discharge(owed, None)
+        return Outcome(discharged=discharged, marked_again=not discharged, absent=discharged and absent)
 
     def _walk(self, owed: Owed, tags: TagComparison, referrers: MissingReferrers) -> _Walked | None:
         """Compare the primary's tags behind the cursor, part by part; None when the repository was marked again."""
@@ -108,7 +129,14 @@ class RepositoryComparison:
         return [one for one in part if self._context.selection.has_tag(repository, one.tag)]
 
     def _finding(
-        self, known: KnownTags, missing: list[str], extras: set[str] | None, before: Finding | None, *, gone: bool
+        self,
+        known: KnownTags,
+        missing: list[str],
+        outside: list[str],
+        *,
+        extras: set[str] | None,
+        before: Finding | None,
+        gone: bool,
     ) -> Finding:
         """Sum up what was found. `extras` None: they could not be listed, so that what was found `before` stays."""
         if extras is None:
@@ -123,6 +151,8 @@ class RepositoryComparison:
             missing_names=tuple(missing[:MOST_NAMES]),
             extra=extra,
             extra_names=names,
+            outside=len(outside),
+            outside_names=tuple(outside[:MOST_NAMES]),
             gone=gone,
         )
 
@@ -132,5 +162,5 @@ class RepositoryComparison:
         if found.gone != (before is not None and before.gone):
             held.note_missing_on_primary(missing=found.gone)
         held.record_finding(found, before)
-        if before is not None and found.missing < before.missing:
+        if before is not None and (found.missing < before.missing or found.outside < before.outside):
             self._removals.breaker.resume_if_back()

@@ -3,7 +3,8 @@
 After the catalogue the walk goes through the site's own list of rows, page by page behind a cursor:
 
 - a repository that the site no longer replicates is forgotten, with its row and everything owed or seen in it. What is
-  at the secondary stays as it is;
+  at the secondary stays as it is. Under the policy OutsideSelection=remove it is compared first (outside.py), and
+  forgotten once no tag of ours is left there;
 - one that the catalogue did not list is compared like the others: only a fresh 404 for its tags says that it is gone
   (`missing_on_primary`). Once nothing of it is left here, it is forgotten, too.
 """
@@ -11,8 +12,10 @@ After the catalogue the walk goes through the site's own list of rows, page by p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from geosync.comparing.missing import Removals
 from geosync.errors import CorruptItem
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
@@ -26,18 +29,25 @@ PAGE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WalkedRows:
-    """The repositories that a walk through the rows forgot, and those it marked that the catalogue did not list."""
+    """The repositories that a walk through the rows forgot, and those it marked.
+
+    `unlisted` are those that the catalogue did not list, `outside` those that left the selection.
+    """
 
     forgotten: int = 0
     unlisted: int = 0
+    outside: int = 0
 
 
 class Rows:
     """Goes through a site's rows. `check` is called between pages, and may raise OutOfTime."""
 
-    def __init__(self, sync_registry: SyncRegistry, selection: Selection, *, check: Callable[[], None]) -> None:
+    def __init__(
+        self, sync_registry: SyncRegistry, selection: Selection, removals: Removals, *, check: Callable[[], None]
+    ) -> None:
         self._sync_registry = sync_registry
         self._selection = selection
+        self._removals = removals
         self._check = check
 
     def walk(self, started_at_ms: int, *, settled_at_ms: int) -> WalkedRows:
@@ -47,14 +57,19 @@ class Rows:
         from there.
         """
         after = self._sync_registry.rows_walk.cursor(started_at_ms)
-        forgotten = unlisted = 0
+        forgotten = unlisted = outside = 0
         while names := self._sync_registry.listing.names(after=after, limit=PAGE):
             self._check()
-            outside = [name for name in names if not self._selection.has_repository(name)]
-            forgotten += sum(self.forget(name) for name in outside)
-            for name in self._unlisted([name for name in names if name not in set(outside)], started_at_ms):
+            left = [name for name in names if not self._selection.has_repository(name)]
+            to_compare = self._to_compare(left)
+            forgotten += sum(self.forget(name) for name in left if name not in to_compare)
+            for name in to_compare:
+                # None of those that the walk counts.
+                self._sync_registry.mark(name, Reference.whole())
+            outside += len(to_compare)
+            for name in self._unlisted([name for name in names if name not in set(left)], started_at_ms):
                 if self._is_gone(name):
-                    forgotten += self.forget(name)
+                    forgotten += self._drop(name)
                 else:
                     comparison = Comparison(walk=started_at_ms)
                     self._sync_registry.mark(
@@ -63,7 +78,13 @@ class Rows:
                     unlisted += 1
             after = names[-1]
             self._sync_registry.rows_walk.advance(started_at_ms, after)
-        return WalkedRows(forgotten=forgotten, unlisted=unlisted)
+        return WalkedRows(forgotten=forgotten, unlisted=unlisted, outside=outside)
+
+    def has_ours(self, repository: str) -> bool:
+        """True if tags may go that Geosync put at the secondary, and there are any in `repository`, or may be."""
+        if not self._removals.outside:
+            return False
+        return bool(self._sync_registry.seen_tags(repository, limit=1) or self._sync_registry.owed(repository, limit=1))
 
     def forget(self, repository: str) -> bool:
         """Delete everything that the sync registry has of a repository; False: not now, the next walk tries again.
@@ -77,7 +98,30 @@ class Rows:
             lease = self._sync_registry.acquire(repository)
         except CorruptItem:
             return False
-        return lease is not None and HeldLease(self._sync_registry, lease).forget(check=self._check)
+        if lease is None or not HeldLease(self._sync_registry, lease).forget(check=self._check):
+            return False
+        self._removals.breaker.resume_if_back()  # its tags outside were a reason of a suspension, perhaps
+        return True
+
+    def _to_compare(self, left: Sequence[str]) -> set[str]:
+        """Those of `left`, which left the selection, that have tags to be removed; a corrupt one is left alone."""
+        found = set()
+        for name in left:
+            with suppress(CorruptItem):
+                if self.has_ours(name):
+                    found.add(name)
+        return found
+
+    def _drop(self, repository: str) -> bool:
+        """Delete the row of a repository of which nothing is left; False: something came in, or somebody holds it."""
+        lease = self._sync_registry.acquire(repository)
+        if lease is None:
+            return False
+        held = HeldLease(self._sync_registry, lease)
+        if held.drop():
+            return True
+        held.release()
+        return False
 
     def _unlisted(self, names: Sequence[str], started_at_ms: int) -> Iterator[str]:
         """Those of `names` that the catalogue did not list: neither owed as a whole nor worked on since it began."""

@@ -104,7 +104,8 @@ class TagComparison:
 
         def look(one: tuple[Reference, Seen]) -> tuple[str, Compared | None]:
             reference, before = one
-            return reference.value, self._look(reference.value, listed[reference.value], before, asked_at)
+            found = self._look(reference.value, listed[reference.value], before, asked_at)
+            return reference.value, _as_announced(found, before)
 
         looked = {tag: found for tag, found in self._pool.map(look, known.items()) if found is not None}
         different = self._different(owed, listed, known, self._record(looked))
@@ -154,3 +155,11 @@ class TagComparison:
         if not proves_secondary(Look(there.digest, seen_at), self._context.held.lease.suspect_until):
             return here
         return replace(here, seen=Seen(digest=here.digest, looked_at=looked_at, seen_at=seen_at))
+
+
+def _as_announced(found: Compared | None, before: Seen) -> Compared | None:
+    """Keep what is known of the announcement of a digest that was seen `before`: a look announces nothing."""
+    if found is None or found.seen is None or found.seen.digest != before.digest:
+        return found
+    seen = replace(found.seen, unannounced=before.unannounced, suspected=before.suspected)
+    return replace(found, seen=seen)

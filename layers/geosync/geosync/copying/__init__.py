@@ -4,6 +4,7 @@
 route.py       one pair, with what a holder knows of the way between its two repositories
 copy.py        the copy: PUT the manifest, bring what the registry names missing, PUT it again
 graph.py       which parts wait for which: in flight, done, loops, bounds. No I/O
+kinds.py       what is below a manifest: the primary decides what an index's entry is
 workers.py     the threads: small things first, no task ever waits for another
 blobs.py       one blob: found, mounted, or streamed
 chunks.py      a layer that does not fit into one request; uploads.py the layers that are under way

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
@@ -22,6 +23,7 @@ from geosync.errors import (
     Refused,
     RegistryError,
     RegistryUnavailable,
+    SizeMismatch,
     TooLarge,
     Unauthorized,
 )
@@ -83,12 +85,22 @@ class BlobMover:
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
         closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
-        longer has it, DigestMismatch or SizeMismatch when the source's bytes are not the blob's, TooLarge when the
-        destination takes no such blob, LayerUnfinished when a layer had most of this invocation and is no further, and
-        what the second attempt raised.
+        longer has it, DigestMismatch or SizeMismatch when the source's bytes are not the blob's (a manifest that names
+        another size is no reason), TooLarge when the destination takes no such blob, LayerUnfinished when a layer had
+        most of this invocation and is no further, and what the second attempt raised.
         """
         if blob.urls and self._source.head_blob(blob.digest) is None:
             return None
+        try:
+            return self._bring(blob, stopped)
+        except SizeMismatch:
+            # The digest decides what the blob is. A registry takes a manifest whatever size it says.
+            size = self._source.head_blob(blob.digest)
+            if size is None or blob.fits(size):
+                raise
+            return self._bring(replace(blob, size=size), stopped)
+
+    def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         limits = self._registry.upload_limits
         if limits.max_blob is not None and blob.size > limits.max_blob:
             raise TooLarge(

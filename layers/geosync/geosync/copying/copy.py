@@ -28,9 +28,10 @@ from types import TracebackType
 from geosync.copying import referrers
 from geosync.copying.blobs import BlobMover, Stopped
 from geosync.copying.graph import CopyRun, Graph, Part
+from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
 from geosync.copying.route import Route
 from geosync.copying.workers import Workers
-from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryUnavailable
+from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
@@ -68,6 +69,7 @@ class Copier:
         self._destination = route.destination
         self._before_tag_write = before_tag_write
         self._mover = BlobMover(route)
+        self._kinds = Kinds(route.source)
         self._graph = Graph()
         self._workers = Workers(
             most=route.parallelism, most_heavy=min(HEAVY_PARALLELISM, route.parallelism), threads=route.threads
@@ -78,7 +80,7 @@ class Copier:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
-        source contradicts itself; NotFound, naming the blob or child, when the source has a part no more; BlobsUnknown
+        source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
         when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
         deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
@@ -161,22 +163,44 @@ class Copier:
         except BaseException as error:  # noqa: BLE001 - a thread's edge: as with a future, the waiting caller raises it
             self._graph.fail(part, error)
 
+    def _turned(self, part: Part, error: RegistryError) -> bool:
+        """Bring an index's entry as the other kind, where that is how the primary has it; False if it is not."""
+        if not may_be_of_another_kind(error) or not self._graph.may_turn(part):
+            return False
+        if not self._kinds.turns(part.descriptor, is_manifest=part.is_manifest):
+            return False
+        if (go_on := self._graph.turn(part)) is not None:
+            self._start(go_on)
+        return True
+
     def _bring_blob(self, part: Part) -> None:
-        self._finish(part, self._mover.bring(part.descriptor, lambda: part.stopped))
+        try:
+            moved = self._mover.bring(part.descriptor, lambda: part.stopped)
+        except NotFound as error:
+            if not self._turned(part, error):
+                raise
+        else:
+            self._finish(part, moved)
 
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
         if manifest is None:
-            if not self._route.capabilities.checks_children and self._is_there(part.digest):
-                self._finish(part, None)
+            try:
+                if not self._route.capabilities.checks_children and self._is_there(part.digest):
+                    self._finish(part, None)
+                    return
+                manifest = self._fetch(part.digest)
+            except RegistryError as error:
+                if not self._turned(part, error):
+                    raise
                 return
-            manifest = self._fetch(part.digest)
             self._graph.hold(part, manifest)
         elif self._put_asks(manifest):
-            if not self._wait_for(part, (), manifest.blobs_at_urls):
+            if not self._wait_for(part, (), self._kinds.parts(manifest).blobs_at_urls):
                 self._put(part, manifest)
             return
-        if not self._wait_for(part, manifest.children, manifest.all_blobs):
+        below = self._kinds.parts(manifest)
+        if not self._wait_for(part, below.manifests, below.all_blobs):
             self._put(part, manifest)
 
     def _put_asks(self, manifest: Manifest) -> bool:
@@ -186,9 +210,10 @@ class Copier:
         specification, is a document like any other.
         """
         habits = self._route.capabilities
+        below = self._kinds.parts(manifest)
         if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
-            return not manifest.blobs
-        return (habits.checks_children or not manifest.children) and (habits.checks_blobs or not manifest.blobs)
+            return not below.blobs
+        return (habits.checks_children or not below.manifests) and (habits.checks_blobs or not below.blobs)
 
     def _is_there(self, digest: str) -> bool:
         return self._destination.head_manifest(digest) is not None
@@ -218,7 +243,7 @@ class Copier:
         except BlobsUnknown as answer:
             if part.puts >= MAX_PUTS:
                 raise
-            if self._wait_for(part, *_named(answer, manifest)):
+            if self._wait_for(part, *_named(answer, self._kinds.parts(manifest))):
                 return
             # All of it was brought in this run: another reference's copy can have been a moment ahead, but only once.
             if part.puts > 1:
@@ -251,14 +276,14 @@ def _wait_for_end(run: CopyRun) -> None:
         raise run.error
 
 
-def _named(answer: BlobsUnknown, manifest: Manifest) -> tuple[list[Descriptor], list[Descriptor]]:
-    """Return the children and the blobs of `manifest` that a registry named missing; all when it named none.
+def _named(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Return the manifests and the blobs of `below` that a registry named missing; all when it named none.
 
     Raises Refused when it wants something that cannot be brought.
     """
     missing = set(answer.missing)
-    children = [child for child in manifest.children if not missing or child.digest in missing]
-    blobs = [blob for blob in manifest.blobs if not missing or blob.digest in missing]
+    children = [child for child in below.manifests if not missing or child.digest in missing]
+    blobs = [blob for blob in below.blobs if not missing or blob.digest in missing]
     if not children and not blobs:
         raise Refused(
             answer.registry,
@@ -274,6 +299,6 @@ def _unusual(manifest: Manifest) -> str | None:
     """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
     if manifest.media_type in media_types.SCHEMA1:
         return "Docker schema 1"
-    if any(isinstance(layer, dict) and layer.get("urls") for layer in manifest.document.get("layers", ())):
+    if manifest.blobs_at_urls:
         return "a layer that is only at a URL"
     return None

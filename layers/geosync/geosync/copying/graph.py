@@ -185,7 +185,39 @@ class Graph:
                 _end(run, None)
             for above in part.needed_by:
                 above.pending -= 1
-            return [above for above in part.needed_by if above.pending == 0 and not above.stopped]
+            return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
+
+    def may_turn(self, part: Part) -> bool:
+        """Tell whether `part` may be of the other kind: only indexes ask for it."""
+        with self._lock:
+            above = [one.manifest for one in part.needed_by]
+            return bool(above) and not part.subject_of and all(one is not None and one.is_index for one in above)
+
+    def turn(self, part: Part) -> Part | None:
+        """Have `part` brought as the other kind: a blob as a manifest, or a manifest as a blob.
+
+        Returns the part to be started by the caller; None when somebody is at it, or nobody wants it any more. Raises
+        MalformedManifest on a loop.
+        """
+        with self._lock:
+            if part.stopped:
+                return None
+            other_key = (part.digest, not part.is_manifest)
+            other = self._shared.get(other_key)
+            if other is not None and any(_reaches(other, above) for above in part.needed_by):
+                raise MalformedManifest(f"{part.digest} contains itself")
+            if self._shared.get(part.key) is part:
+                del self._shared[part.key]
+            part.key = other_key
+            if other is None:
+                self._shared[other_key] = part
+                return part
+            for above in part.needed_by:
+                above.needs[above.needs.index(part)] = other
+            other.needed_by += part.needed_by
+            _join(other, part.runs)
+            self._live.discard(part)
+            return None
 
     def fail(self, part: Part, error: BaseException) -> None:
         """Give up `part`: every run that wants it ends with `error`, and what only they wanted stops."""

@@ -20,9 +20,13 @@ class Outcome:
     digest: str | None = None
     copied: CopyResult | None = None
     unannounced: bool = False
-    """A comparison found the difference, and no notification had told of it."""
+    """A comparison found the difference, and no notification had told of it yet."""
     outside: bool = False
-    """This site does not, or no longer, replicate the reference: nothing was copied or removed."""
+    """This site does not, or no longer, replicate the reference: nothing was copied."""
+    removed: bool = False
+    """A tag outside the selection was removed at the secondary."""
+    absent: bool = False
+    """The primary has not got it, which is proved."""
 
 
 class VerificationEnding(Enum):

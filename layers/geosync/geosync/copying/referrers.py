@@ -132,7 +132,7 @@ def missing(pair: Pair, manifest: Manifest, threads: Threads = SYSTEM_THREADS) -
 
 
 def _is_index(descriptor: Descriptor) -> bool:
-    return media_types.is_index(descriptor.media_type)
+    return media_types.is_index(media_types.essence(descriptor.media_type))
 
 
 def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Callable[[], None]) -> None:
@@ -159,7 +159,10 @@ def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Calla
         raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and is not an index")
     if current is not None and manifest.digest in {listed.digest for listed in current.children}:
         return
-    document["manifests"] = [*document["manifests"], _entry(manifest)]
+    listed = document.get("manifests")
+    if not isinstance(listed, list):
+        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and has no list")
+    document["manifests"] = [*listed, _entry(manifest)]
     content = json.dumps(document, separators=(",", ":")).encode()
     before_tag_write()
     pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))

@@ -12,16 +12,18 @@ from dataclasses import replace
 
 from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
+from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.route import Route
 from geosync.errors import (
     BrokenAtDestination,
     DigestMismatch,
     MalformedManifest,
     NotFound,
+    RegistryError,
     RegistryUnavailable,
     SizeMismatch,
 )
-from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
 from geosync.oci.repository import Repository
 from geosync.sync_registry.items import EVERYTHING
 
@@ -38,6 +40,7 @@ class Repairer:
         self._route = replace(route, mount_from=None)
         self._source = route.source
         self._destination = route.destination
+        self._kinds = Kinds(route.source)
         self._check = check
 
     def repair(self, manifest: Manifest, distrust: frozenset[str]) -> None:
@@ -48,7 +51,7 @@ class Repairer:
         destination keeps what it has, and what the registries raise.
         """
         below = list(self._below(manifest))
-        blobs = {blob.digest: blob for one in (*below, manifest) for blob in one.all_blobs}
+        blobs = {blob.digest: blob for one in (*below, manifest) for blob in self._kinds.parts(one).all_blobs}
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
         mover = BlobMover(self._route, distrusted=wanted)
         with self._route.threads.pool(PARALLELISM, name="repair") as pool:
@@ -64,7 +67,7 @@ class Repairer:
     def _below(self, manifest: Manifest) -> Iterator[Manifest]:
         """The manifests below `manifest`, each once, the deepest first; bounded as in a copy."""
         found: dict[str, Manifest] = {}
-        level = list(manifest.children)
+        level = self._listed(manifest)
         for _ in range(MAX_DEPTH):
             following: list[Descriptor] = []
             for descriptor in level:
@@ -73,17 +76,33 @@ class Repairer:
                 if len(found) >= MAX_PARTS:
                     raise MalformedManifest(f"{manifest.digest}: more than {MAX_PARTS} manifests under one reference")
                 self._check()
-                found[descriptor.digest] = child = self._fetch(descriptor.digest)
-                following += child.children
+                child = self._fetch(descriptor)
+                if child is not None:
+                    found[descriptor.digest] = child
+                    following += self._listed(child)
             if not following:
                 return reversed(found.values())
             level = following
         raise MalformedManifest(f"{manifest.digest}: nested deeper than {MAX_DEPTH}")
 
-    def _fetch(self, digest: str) -> Manifest:
-        child = self._source.get_manifest(digest)
-        if child is None:
-            request = f"GET /v2/{self._source.name}/manifests/{digest}"
+    def _listed(self, manifest: Manifest) -> list[Descriptor]:
+        """The manifests that an index lists. Here each of its blobs is looked for at the source: it may be one."""
+        for entry in self._kinds.parts(manifest).blobs if manifest.is_index else ():
+            self._check()
+            if self._source.head_blob(entry.digest) is None:
+                self._kinds.turns(entry, is_manifest=False)
+        return list(self._kinds.parts(manifest).manifests)
+
+    def _fetch(self, entry: Descriptor) -> Manifest | None:
+        """The source's manifest of an index's entry, None where that is a blob. Raises NotFound if it is neither."""
+        try:
+            child = self._source.get_manifest(entry.digest)
+        except RegistryError as error:
+            if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
+                return None
+            raise
+        if child is None and not self._kinds.turns(entry, is_manifest=True):
+            request = f"GET /v2/{self._source.name}/manifests/{entry.digest}"
             raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
         return child
 
@@ -112,7 +131,10 @@ def reads_back(repository: Repository, blob: Descriptor, check: Callable[[], Non
         with repository.open_blob(blob) as reader:
             while reader.read():
                 check()
-    except (NotFound, DigestMismatch, SizeMismatch):
+    except SizeMismatch:
+        # The manifest may name a wrong size: the digest decides.
+        return blob.size != SIZE_UNKNOWN and reads_back(repository, replace(blob, size=SIZE_UNKNOWN), check)
+    except (NotFound, DigestMismatch):
         return False
     except RegistryUnavailable as error:
         # Distribution 2.8 announces a blob that it remembers and has no bytes of: the answer breaks off at once.

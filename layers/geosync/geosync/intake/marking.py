@@ -66,7 +66,7 @@ class Marking:
             return ()
         sync_registry = self._context.sync_registry
         if glance.seen is not None and glance.seen.unannounced and event.pushed_at <= glance.seen.looked_at:
-            sync_registry.recovery.take_back_lost(event.repository, reference)
+            sync_registry.suspected.take_back(event.repository, reference)
         digest = event.digest if event.event_name != "deleted" else None
         if sync_registry.is_already_seen(glance, digest, event.received_at):
             keys = {"repository": event.repository, "reference": reference.seen_key, "event": event.id}

@@ -31,7 +31,7 @@ Scope = Literal["all", "failed"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkMessage:
-    """Wake `repository`; `references` are marked before, with what an operator said of tags that the primary has not.
+    """Wake `repository`; `references` are marked before, with what an operator said of tags that the primary lacks.
 
     `if_absent` is ADOPT or KEEP (see Owed); for the reference `*` it goes for every tag that is extra, or missing.
     """

@@ -26,6 +26,7 @@ def ask_for_comparison(
 ) -> None:
     """Note which primary the site follows, and send one message when a walk should begin or go on."""
     if sync_registry.catalogue.follow(settings.primary_topic_arn or ""):
+        sync_registry.suspected.forget()
         reporter.primary_changed(settings.primary_topic_arn)
     walk = sync_registry.catalogue.latest()
     if not is_due(walk, now_ms=clock.now_ms(), every_s=settings.comparison_seconds):

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
+from geosync.minute.letters import LetterMatcher
+from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
@@ -21,6 +23,7 @@ LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""
 BETWEEN_LOOKS_S = 0.5
 """Also between the look that found it empty and the reading of what is owed: the index follows its table."""
+REFUSED_JUST_NOW = "a message could not be marked, and is not in the DLQ yet"
 SWEEP_LATE_MS = 5 * 60_000
 """Time since the last sweep after which nothing is accounted."""
 
@@ -31,20 +34,32 @@ def account(
     *,
     settle_ms: int = COUNTS_SETTLE_MS,
     clock: Clock = SYSTEM_CLOCK,
+    tell: Tell = lambda _: None,
 ) -> Status:
-    """Note what this minute knows, and return the status with it. Raises what SQS and DynamoDB raise."""
+    """Note what this minute knows, and return the status with it; a notification found to be lost is told to `tell`.
+
+    Raises what SQS and DynamoDB raise.
+    """
     looked_at, events = _look(queues, clock)
     letters = queues.dead_letters()
     clock.sleep(BETWEEN_LOOKS_S)
-    if not letters:
-        sync_registry.recovery.forget_refused(before=looked_at)
     status = site_status.read(sync_registry, counts=False, clock=clock)
+    unmarked = _unmarked(sync_registry, queues, status, letters=letters)
+    if unmarked == 0 and status.refused:
+        # The count of a message that was sent a moment ago may be late.
+        status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
+    why_not = _why_not(status, events, unmarked)
+    decided = decide(sync_registry, empty_at_ms=looked_at - settle_ms if why_not is None else None, tell=tell)
+    if decided.lost:
+        status = replace(status, lost=sync_registry.recovery.lost())
+    if why_not is None and decided.undecided:
+        why_not = f"the events of what a comparison found may be on their way: {decided.undecided}"
     status = replace(status, comparison=_compared(sync_registry, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)
         status = replace(status, lost=None)
-    status = _accounted(status, looked_at, _why_not(status, events, letters), settle_ms)
+    status = _accounted(status, looked_at, why_not, settle_ms)
     sync_registry.recovery.write(status.recovery)
     return status
 
@@ -77,16 +92,23 @@ def _look(queues: Queues, clock: Clock) -> tuple[int, int]:
     return looked_at, events
 
 
-def _why_not(status: Status, events: int, letters: int) -> str | None:
+def _unmarked(sync_registry: SyncRegistry, queues: Queues, status: Status, *, letters: int) -> int | None:
+    """The number of messages in the DLQ that could not be marked; None while not all of them can be seen."""
+    matcher = LetterMatcher(sync_registry, queues)
+    look = matcher.match(letters, len(status.parked), anew=status.refused, now_ms=status.at)
+    return look.unmarked if look is not None else None
+
+
+def _why_not(status: Status, events: int, unmarked: int | None) -> str | None:
     """The reason why no heartbeat can be accounted now; None when those that arrived early enough can."""
     if status.last_sweep is None or status.at - status.last_sweep.at > SWEEP_LATE_MS:
         return "the sweep does not run"
     if events:
         return f"events wait in the queue: {events}"
-    if letters and status.refused:
-        return "the DLQ holds messages that could not be marked"
-    if letters > len(status.parked) and not status.more_parked:
-        return "the DLQ holds messages that speak of nothing that is owed"
+    if unmarked is None:
+        return "the DLQ could not be looked through"
+    if unmarked or status.refused:
+        return f"the DLQ holds messages that could not be marked: {unmarked}" if unmarked else REFUSED_JUST_NOW
     return None
 
 
@@ -106,7 +128,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
 
 
 def _regained(status: Status) -> bool:
-    """A comparison that began after the last lost notification found no more, and an event has come since."""
+    """A comparison that began after the last lost notification found no other, and an event has come since."""
     lost, walk, cursor = status.lost, status.comparison, status.cursor
     if lost is None or walk is None or cursor is None:
         return False

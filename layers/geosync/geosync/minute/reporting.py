@@ -10,6 +10,7 @@ from geosync.observability import Metrics
 from geosync.operating.health import Health
 from geosync.operating.status import Status
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.suspected import Suspected
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -77,6 +78,12 @@ class MinuteReporter:
     def clock_set_back(self, forgotten: Sequence[str]) -> None:
         """Moments in the future were found, and what rests on them is forgotten."""
         self._logger.warning("clock_set_back", extra={"forgotten": list(forgotten)})
+
+    def notification_lost(self, lost: Suspected) -> None:
+        """A comparison found and copied what no notification told of."""
+        keys = {"repository": lost.repository, "reference": lost.reference.seen_key, "found_at": lost.at}
+        self._logger.warning("notification_lost", extra=keys)
+        self._metrics.put({"NotificationsLost": 1})
 
     def report_posted(self) -> None:
         """The primary's admin API took the status."""

@@ -138,7 +138,7 @@ class SiteSource:
         return self._authorization.check(token), self._parse_with_token
 
     def _parse_with_token(self, delivery: Delivery) -> list[Claim]:
-        """Read what came with the token: the site's own heartbeats, and the source's format where it shows no more."""
+        """Read what came with the token: the site's heartbeats, or the source's format if that has no other proof."""
         if heartbeat.is_envelope_of_heartbeats(delivery.document):
             return distribution.parse(delivery)
         if self._source.come_otherwise is not None:

@@ -9,7 +9,7 @@ from geosync.oci.deadline import Deadline
 from geosync.threads import Threads
 
 #: A lent account that is younger has not ended.
-FRESH_SECONDS = 60.0
+FRESH_S = 60.0
 
 
 class RegistryAccount:
@@ -53,7 +53,7 @@ class RegistryAccount:
             return False
         with self._borrowing:
             if self._loan is not None and used == basic_header(self._loan):
-                if self._now_s() - self._borrowed_at_s < FRESH_SECONDS:
+                if self._now_s() - self._borrowed_at_s < FRESH_S:
                     return False
                 self._loan = None
         return True

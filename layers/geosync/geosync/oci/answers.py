@@ -36,7 +36,7 @@ MAX_DETAIL = 200
 MAX_CODES = 8
 MAX_CODE = 64
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
-MAX_RETRY_AFTER_SECONDS = 3600.0
+MAX_RETRY_AFTER_S = 3600.0
 
 _BLOCK = 64 * 1024
 
@@ -159,16 +159,18 @@ def retry_after(value: str | None, clock: Clock = SYSTEM_CLOCK) -> float | None:
     if not text:
         return None
     if text.isascii() and text.isdigit():
-        return min(float(text), MAX_RETRY_AFTER_SECONDS)
+        return min(float(text), MAX_RETRY_AFTER_S)
     try:
         at = email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, OverflowError, TypeError):
         return None
-    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max(at - clock.now_ms() / 1000, 0.0), MAX_RETRY_AFTER_S)
 
 
-def classify(registry: str, request: str, status: int, errors: Errors, seconds: float | None = None) -> RegistryError:
-    """Return the error for a status and codes; `seconds` is the Retry-After."""
+def classify(
+    registry: str, request: str, status: int, errors: Errors, retry_after_s: float | None = None
+) -> RegistryError:
+    """Return the error for a status and codes; `retry_after_s` is the Retry-After."""
     # With a foreign layer that it refuses in the same manifest, Distribution 2.8 answers 500 instead of 400.
     if errors.missing and status in (400, 404, 500):
         return BlobsUnknown(registry, request, errors.missing)
@@ -177,7 +179,7 @@ def classify(registry: str, request: str, status: int, errors: Errors, seconds: 
         kind = RegistryUnavailable if status >= 500 else Refused
     if issubclass(kind, RegistryUnavailable):
         return RegistryUnavailable(
-            registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=seconds
+            registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s
         )
     return kind(registry, request, status=status, codes=errors.codes, detail=errors.detail)
 

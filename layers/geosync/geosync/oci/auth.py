@@ -52,15 +52,15 @@ class Authorizer:
         self._tokens = TokenCache(deadline, threads)
         self._service = TokenService(self._name, self._account, transport, deadline, check=self._check)
 
-    def header(self, access: Scopes, lasting: float = 0.0) -> str | None:
+    def header(self, access: Scopes, lasting_s: float = 0.0) -> str | None:
         """Return the Authorization for a request, None while nothing is known of what the registry wants.
 
-        It should be good for `lasting` seconds more. May ask the token service or a lender; raises Unauthorized,
+        It should be good for `lasting_s` seconds more. May ask the token service or a lender; raises Unauthorized,
         RegistryUnavailable, OutOfTime.
         """
         wanted = scopes.widened(access, writes=self._writes)
         if self._signer is not None:
-            return f"Bearer {self._tokens.text(wanted, self._signer.token, lasting)}"
+            return f"Bearer {self._tokens.text(wanted, self._signer.token, lasting_s)}"
         challenge = self._challenge
         if challenge is None:
             return None
@@ -70,7 +70,7 @@ class Authorizer:
         def fetch(access: Scopes) -> Token:
             return self._service.fetch(challenge, access)
 
-        return f"Bearer {self._tokens.text(wanted, fetch, lasting)}"
+        return f"Bearer {self._tokens.text(wanted, fetch, lasting_s)}"
 
     def learn(self, access: Scopes, answer: HttpAnswer, used: str | None) -> bool:
         """Take in a 401; True when the same request may succeed with what `header` gives now.

@@ -1,4 +1,4 @@
-"""The registry client: the verbs of the OCI distribution-spec 1.1 that replication needs, and no more."""
+"""The registry client: the verbs of the OCI distribution-spec 1.1 that replication needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class RegistryClient(UploadVerbs):
         self.deadline = deadline
         """The end of this invocation, as every request here sees it."""
         self._timeouts = options.timeouts
-        self._tag_write_seconds = options.tag_write_seconds
+        self._tag_write_s = options.tag_write_s
         self._has_referrers = True
 
     def __repr__(self) -> str:
@@ -126,7 +126,7 @@ class RegistryClient(UploadVerbs):
             access=(scopes.push(repository),),
             headers={"Content-Type": manifest.media_type},
             body=manifest.content,
-            seconds=None if by_digest else self._tag_write_seconds,
+            bound_s=None if by_digest else self._tag_write_s,
             write=True,
             # By digest it can only ever write the same thing; a tag may have moved when a second one arrives.
             repeatable=by_digest,

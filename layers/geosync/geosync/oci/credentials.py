@@ -29,7 +29,7 @@ class RegistryKey:
     """A key whose tokens the registry trusts: we sign our own, so that nobody has to be asked.
 
     `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names,
-    `lifetime` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
+    `lifetime_s` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
     registry's rootcertbundle holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by
     its `kid` alone.
     """
@@ -37,7 +37,7 @@ class RegistryKey:
     private_key: str = field(repr=False)
     issuer: str
     service: str
-    lifetime: float = 300.0
+    lifetime_s: float = 300.0
     certificate: str | None = field(default=None, repr=False)
 
 

@@ -25,10 +25,10 @@ class Deadline:
         self._at = math.inf
         self._given = math.inf
 
-    def set(self, seconds_from_now: float) -> None:
-        """Put the deadline `seconds_from_now` seconds ahead (the caller has taken its margin off already)."""
-        self._at = self.clock.monotonic_s() + seconds_from_now
-        self._given = seconds_from_now
+    def set(self, left_s: float) -> None:
+        """Put the deadline `left_s` seconds ahead (the caller has taken its margin off already)."""
+        self._at = self.clock.monotonic_s() + left_s
+        self._given = left_s
 
     def clear(self) -> None:
         """Have no deadline, as outside of an invocation."""

@@ -12,7 +12,7 @@ from geosync.clock import Clock
 #: A kept connection that idled longer is not used again: servers and the boxes before them close idle ones (AWS's load
 #: balancers after 60 s, nginx after 75, some after 15), and a write must not find that out. On the wall clock, because
 #: the monotonic one may stand still while an execution environment is frozen.
-MAX_IDLE_SECONDS = 10.0
+MAX_IDLE_S = 10.0
 
 
 class IdleConnections:
@@ -33,7 +33,7 @@ class IdleConnections:
                     return None
                 since_ms, connection = self._idle.pop()
             idle_ms = self._clock.now_ms() - since_ms
-            if 0 <= idle_ms <= MAX_IDLE_SECONDS * 1000 and not _is_readable(connection):
+            if 0 <= idle_ms <= MAX_IDLE_S * 1000 and not _is_readable(connection):
                 return connection
             connection.close()
 

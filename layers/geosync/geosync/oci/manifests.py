@@ -1,23 +1,25 @@
 """Manifests: exact bytes, and what they refer to.
 
 OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker image manifest v2, schema 1 and 2. A manifest is never
-written again by us: its bytes and its media type travel unchanged. What it refers to is decided descriptor by
-descriptor, by the descriptor's own media type, because a BuildKit cache lists plain blobs in `manifests[]`.
+written again by us: its bytes and its media type travel unchanged. What an index lists may be blobs, as in a BuildKit
+cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from geosync.errors import DigestMismatch, MalformedManifest, TooLarge
 from geosync.oci import media_types
+from geosync.oci.documents import field, has_field, read_object
 from geosync.oci.references import is_digest
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -28,7 +30,8 @@ SIZE_UNKNOWN = -1
 class Descriptor:
     """A reference in a manifest, with what the manifest says of its target (image-spec, "Content Descriptors").
 
-    `size` is in bytes; SIZE_UNKNOWN (-1) for the layers of schema 1, which has none.
+    `size` is in bytes, as the manifest says; it may be wrong, and is 0 where it says none. SIZE_UNKNOWN (-1) for the
+    layers of schema 1, which has none.
     """
 
     media_type: str
@@ -36,12 +39,12 @@ class Descriptor:
     size: int
     urls: tuple[str, ...] = ()
     artifact_type: str | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     @property
     def is_manifest(self) -> bool:
-        """True for a manifest or an index, False for a blob."""
-        return media_types.is_manifest(self.media_type)
+        """True when its media type is a manifest's or an index's, in any case and with any parameters."""
+        return media_types.is_manifest(media_types.essence(self.media_type))
 
     def fits(self, size: int | None) -> bool:
         """Tell whether a blob of `size` bytes can be the one that it names; None: there is no blob."""
@@ -52,18 +55,18 @@ class Descriptor:
         """Read a descriptor from parsed JSON; raises MalformedManifest."""
         if not isinstance(value, dict):
             raise MalformedManifest("a descriptor is not an object")
-        media_type, digest = value.get("mediaType", ""), value.get("digest")
-        if not isinstance(media_type, str):
+        media_type, digest = field(value, "mediaType"), field(value, "digest")
+        if not isinstance(media_type, str | None):
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
             raise MalformedManifest("a descriptor has no digest of a known form")
-        artifact_type = value.get("artifactType")
-        annotations = value.get("annotations")
+        artifact_type = field(value, "artifactType")
+        annotations = field(value, "annotations")
         return cls(
-            media_type=media_type,
+            media_type=media_type or "",
             digest=digest,
-            size=_size(value.get("size"), digest),
-            urls=_urls(value.get("urls"), digest),
+            size=_size(field(value, "size")),
+            urls=_urls(field(value, "urls"), digest),
             artifact_type=artifact_type if isinstance(artifact_type, str) else None,
             annotations=_strings(annotations) if isinstance(annotations, dict) else {},
         )
@@ -78,7 +81,7 @@ class Manifest:
 
     media_type: str
     digest: str
-    content: bytes = field(repr=False)
+    content: bytes = dataclasses.field(repr=False)
 
     @classmethod
     def read(cls, content: bytes, content_type: str | None, expected: str | None = None) -> Manifest:
@@ -91,7 +94,7 @@ class Manifest:
             raise TooLarge(f"a manifest of {len(content)} bytes; at most {MAX_MANIFEST_BYTES} are taken")
         media_type = media_types.essence(content_type)
         if not media_types.is_manifest(media_type):
-            media_type = _media_type_of(_parse(content), media_type)
+            media_type = _media_type_of(read_object(content), media_type)
         digest = digest_of(content, media_type, expected.partition(":")[0] if expected else "sha256")
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the manifest hashes to {digest}, not to {expected}")
@@ -100,15 +103,12 @@ class Manifest:
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The parsed JSON object; raises MalformedManifest, also when it contradicts its own media type."""
-        document = _parse(self.content)
-        stated = document.get("mediaType")
+        document = read_object(self.content)
+        stated = field(document, "mediaType")
         if self.media_type in media_types.SCHEMA1:
             return document
         if isinstance(stated, str) and media_types.is_manifest(stated) and stated != self.media_type:
             raise MalformedManifest(f"served as {self.media_type}, but says that it is {stated}")
-        # image-spec, "Image Manifest": a document that is both at once means different things to different clients.
-        if "manifests" in document and ("layers" in document or "config" in document):
-            raise MalformedManifest("both an index and an image manifest")
         return document
 
     @property
@@ -117,16 +117,24 @@ class Manifest:
         return media_types.is_index(self.media_type)
 
     @cached_property
+    def entries(self) -> tuple[Descriptor, ...]:
+        """The entries of an index, in order, each digest once; an image has none."""
+        return _unique(self._referred) if self.is_index else ()
+
+    @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests and indexes it refers to, in order, each once; the subject is not one of them.
+        """The manifests and indexes that it lists, by their media types, in order, each once.
 
         Only an index has any: the config and the layers of an image are blobs, whatever media types they have.
         """
-        return _unique(one for one in self._referred if self.is_index and one.is_manifest)
+        return tuple(one for one in self.entries if one.is_manifest)
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """The blobs that must be at the destination, in order, each once; the config is one of them."""
+        """The blobs that must be at the destination, in order, each once; the config is one of them.
+
+        Those of an index are told by their media types.
+        """
         return _unique(one for one in self._blobs if not one.urls)
 
     @cached_property
@@ -138,19 +146,22 @@ class Manifest:
         return _unique(one for one in self._blobs if one.urls)
 
     @property
-    def all_blobs(self) -> tuple[Descriptor, ...]:
-        """All blobs. Those that may be at their URLs only come first: a registry does not ask for them."""
-        return (*self.blobs_at_urls, *self.blobs)
-
-    @property
     def _blobs(self) -> Iterable[Descriptor]:
         return (one for one in self._referred if not (self.is_index and one.is_manifest))
 
     @cached_property
     def subject(self) -> Descriptor | None:
-        """The manifest that this one refers to as a signature or an attestation does (image-spec, `subject`)."""
-        value = self.document.get("subject")
-        return None if value is None else Descriptor.parse(value)
+        """The manifest that this one refers to as a signature or an attestation does (image-spec, `subject`).
+
+        None also where it cannot be read.
+        """
+        value = field(self.document, "subject")
+        if value is None:
+            return None
+        try:
+            return Descriptor.parse(value)
+        except MalformedManifest:
+            return None  # to registries that know no subject it is a field like any other
 
     @cached_property
     def _referred(self) -> tuple[Descriptor, ...]:
@@ -161,13 +172,13 @@ class Manifest:
         if self.is_index:
             # A document that says it is an index and has no list of manifests would "copy" without its content.
             # Go writes an empty list as null.
-            listed.extend(_list(document, "manifests", required="manifests" not in document))
+            listed.extend(_list(document, "manifests", required=not has_field(document, "manifests")))
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             listed.extend(_list(document, "blobs"))
         else:
-            if "config" not in document:
+            if not has_field(document, "config"):
                 raise MalformedManifest("an image manifest without config")
-            listed.append(document["config"])
+            listed.append(field(document, "config"))
             listed.extend(_list(document, "layers"))
         return tuple(Descriptor.parse(value) for value in listed)
 
@@ -184,7 +195,7 @@ def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str
 
 
 def _schema1_payload(content: bytes) -> bytes:
-    signatures = _parse(content).get("signatures")
+    signatures = field(read_object(content), "signatures")
     if not signatures:
         return content
     try:
@@ -199,7 +210,7 @@ def _schema1_payload(content: bytes) -> bytes:
 
 def _schema1_layers(document: Mapping[str, Any]) -> Iterable[Descriptor]:
     for layer in _list(document, "fsLayers", required=True):
-        digest = layer.get("blobSum") if isinstance(layer, dict) else None
+        digest = field(layer, "blobSum") if isinstance(layer, dict) else None
         if not isinstance(digest, str) or not is_digest(digest):
             raise MalformedManifest("an fsLayer without a blobSum")
         yield Descriptor(media_type=media_types.DOCKER_LAYER_GZIP, digest=digest, size=SIZE_UNKNOWN)
@@ -207,30 +218,20 @@ def _schema1_layers(document: Mapping[str, Any]) -> Iterable[Descriptor]:
 
 def _media_type_of(document: Mapping[str, Any], served: str) -> str:
     """Tell a manifest's media type by its content: its own word first, then its shape. `served` is the header's."""
-    stated = document.get("mediaType")
+    stated = field(document, "mediaType")
     if isinstance(stated, str) and media_types.is_manifest(stated):
         return stated
-    if document.get("schemaVersion") == 1:
-        return media_types.DOCKER_SCHEMA1_SIGNED if document.get("signatures") else media_types.DOCKER_SCHEMA1
-    if "manifests" in document:
+    if field(document, "schemaVersion") == 1:
+        return media_types.DOCKER_SCHEMA1_SIGNED if field(document, "signatures") else media_types.DOCKER_SCHEMA1
+    if has_field(document, "manifests"):
         return media_types.OCI_INDEX
-    if "config" in document or "layers" in document:
+    if has_field(document, "config") or has_field(document, "layers"):
         return media_types.OCI_MANIFEST
     raise MalformedManifest(f"not a manifest of any known media type: {str(stated or served or 'none')[:100]}")
 
 
-def _parse(content: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise MalformedManifest("the manifest is not JSON") from error
-    if not isinstance(document, dict):
-        raise MalformedManifest("the manifest is not a JSON object")
-    return document
-
-
 def _list(document: Mapping[str, Any], key: str, *, required: bool = False) -> list[Any]:
-    value = document.get(key)
+    value = field(document, key)
     if value is None and not required:
         return []
     if not isinstance(value, list):
@@ -245,10 +246,9 @@ def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     return tuple(first.values())
 
 
-def _size(value: object, digest: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise MalformedManifest(f"the descriptor of {digest} has no size")
-    return value
+def _size(value: object) -> int:
+    """The size that a descriptor says, 0 where it says none: the digest decides what the blob is, and so its size."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def _urls(value: object, digest: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from geosync.oci.transport import Timeouts
 from geosync.threads import SYSTEM_THREADS, Threads
 
 #: Every write of a tag ends by then, or counts as one of unknown outcome: the store protocol's times are built on it.
-TAG_WRITE_SECONDS = 20.0
+TAG_WRITE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class ClientOptions:
     connections: int = 16
     """Idle connections that are kept per host; more can be in use at once."""
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 - frozen
-    tag_write_seconds: float = TAG_WRITE_SECONDS
+    tag_write_s: float = TAG_WRITE_S
     """A manifest's PUT under a tag takes no longer, a token request included."""
     threads: Threads = SYSTEM_THREADS
     """They make what the client's callers wait for: a turn at the registry, another thread's token."""

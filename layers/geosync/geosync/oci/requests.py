@@ -14,7 +14,7 @@ from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
-from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_SECONDS, PAUSES_S, NoTurn, Throttle
+from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Throttle
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_REDIRECTS = 5
@@ -35,13 +35,13 @@ class Call:
     body: bytes | Body | None = field(default=None, repr=False)
     timeouts: Timeouts | None = None
     """Those of the client where there are none of its own."""
-    seconds: float | None = None
+    bound_s: float | None = None
     """A bound on the whole call, a token request and a second sending included."""
     write: bool = False
     """A break after sending, or a 500, 502 or 504, leaves the outcome open."""
     repeatable: bool = False
     """It may be sent once more over a broken connection."""
-    lasting: float = 0.0
+    lasting_s: float = 0.0
     """The token should be good for so many seconds yet."""
     shown: str | None = None
     """The text by which errors name it, where its path must not be shown."""
@@ -125,15 +125,15 @@ class Requester:
         Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
         """
         budget = Deadline(self._clock)
-        if call.seconds is not None:
-            budget.set(call.seconds)
+        if call.bound_s is not None:
+            budget.set(call.bound_s)
         url = self.resolve(call.target)
         # Credentials are for the registry alone: an upload may have been given a location elsewhere.
         if not self.is_own(url):
             return self._follow(call, url, None, budget)
         refused = throttled = 0
         while True:
-            authorization = self._authorizer.header(call.access, call.lasting)
+            authorization = self._authorizer.header(call.access, call.lasting_s)
             answer = self._follow(call, url, authorization, budget)
             if answer.status == 429 and call.replayable:
                 throttled += 1
@@ -264,7 +264,7 @@ class Requester:
         wanted = retry_after(answer.header("Retry-After"), self._clock)
         if wanted is None:
             return PAUSES_S[times - 1]
-        return wanted if wanted <= PATIENCE_SECONDS else None
+        return wanted if wanted <= PATIENCE_S else None
 
     def _takes_credentials(self, url: str, hops: int) -> bool:
         """Tell whether Authorization goes along: to the registry's own API only.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 # A registry whose clock is behind must not see a token from the future.
-_NOT_BEFORE_SECONDS = 5
+_NOT_BEFORE_S = 5
 
 
 class Signer:
@@ -50,7 +50,7 @@ class Signer:
         listed: list[dict[str, object]] = [
             {"type": kind, "name": name, "actions": list(actions)} for kind, name, actions in access
         ]
-        return Token.issued(self.sign(listed), begun, self._credentials.lifetime)
+        return Token.issued(self.sign(listed), begun, self._credentials.lifetime_s)
 
     def sign(self, access: list[dict[str, object]]) -> str:
         """Return the text of a token for `access`: objects of type, name and actions."""
@@ -59,8 +59,8 @@ class Signer:
             "iss": self._credentials.issuer,
             "aud": self._credentials.service,
             "iat": now,
-            "nbf": now - _NOT_BEFORE_SECONDS,
-            "exp": now + int(self._credentials.lifetime),
+            "nbf": now - _NOT_BEFORE_S,
+            "exp": now + int(self._credentials.lifetime_s),
             "jti": str(uuid.uuid4()),
             "access": access,
         }

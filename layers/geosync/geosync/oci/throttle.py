@@ -1,7 +1,7 @@
 """A bound on the requests that are in flight at one registry: none until it answers 429, then fewer at a time.
 
 A registry that throttles is asked again after the pause that it wants, by half as many requests at a time. One more at
-a time is allowed for each GROWTH_SECONDS without another 429. A pause of more than PATIENCE_SECONDS is not waited for
+a time is allowed for each GROWTH_S without another 429. A pause of more than PATIENCE_S is not waited for
 here: it puts the registry on hold for all functions (sync_registry/site/holds.py).
 """
 
@@ -14,9 +14,9 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import RegistryError, RegistryUnavailable
 from geosync.threads import SYSTEM_THREADS, Threads
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_S = 5.0
 """The longest pause that is waited for within a request: the shortest hold of a registry is as long."""
-GROWTH_SECONDS = 10.0
+GROWTH_S = 10.0
 """Slow beside a pause: to find out that one more is too many costs everybody a pause."""
 PAUSES_S = (0.2, 0.5, 1.0)
 """Seconds of patience with a 429 that does not say how long; there is one try more than pauses."""
@@ -29,7 +29,7 @@ def is_short_throttle(error: RegistryError) -> bool:
     """Tell whether it is a 429 whose pause is short enough to wait for (a stream has to be begun anew then)."""
     if not isinstance(error, RegistryUnavailable) or error.status != 429:
         return False
-    return error.retry_after is None or error.retry_after <= PATIENCE_SECONDS
+    return error.retry_after is None or error.retry_after <= PATIENCE_S
 
 
 class NoTurn(Exception):
@@ -96,7 +96,7 @@ class Throttle:
 
     def _answered_well(self) -> None:
         now = self._clock.monotonic_s()
-        if self._most is None or now - self._grew_at < GROWTH_SECONDS:
+        if self._most is None or now - self._grew_at < GROWTH_S:
             return
         self._grew_at = now
         self._most += 1

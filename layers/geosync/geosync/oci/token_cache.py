@@ -11,7 +11,7 @@ from geosync.oci.scopes import Scopes
 from geosync.threads import Threads
 
 #: A token is renewed this long before it expires.
-RENEWAL_SECONDS = 5.0
+RENEWAL_S = 5.0
 
 # From this many on, a new token has the expired ones dropped: a site may have ten thousand repositories.
 _MAX_TOKENS = 1000
@@ -26,14 +26,14 @@ class Token:
     life_s: float
 
     @classmethod
-    def issued(cls, text: str, at: float, lifetime: float) -> Token:
+    def issued(cls, text: str, at_s: float, lifetime_s: float) -> Token:
         """Return a token to renew 5 s before its end, or at its half when its life is very short."""
-        life_s = max(lifetime - RENEWAL_SECONDS, lifetime / 2)
-        return cls(text, at + life_s, life_s)
+        life_s = max(lifetime_s - RENEWAL_S, lifetime_s / 2)
+        return cls(text, at_s + life_s, life_s)
 
-    def lasts(self, seconds: float, now: float) -> bool:
+    def lasts(self, lasting_s: float, now_s: float) -> bool:
         """True where it is good for so many seconds yet; half of its life is enough where more is asked for."""
-        return now + min(seconds, self.life_s / 2) < self.renew_at_s
+        return now_s + min(lasting_s, self.life_s / 2) < self.renew_at_s
 
 
 class TokenCache:
@@ -49,18 +49,18 @@ class TokenCache:
         self._making: dict[Scopes, threading.Condition] = {}
         self._lock = threading.Lock()
 
-    def text(self, access: Scopes, make: Callable[[Scopes], Token], lasting: float) -> str:
-        """Return a token that is good for `lasting` seconds more, one that `make` makes where none is kept.
+    def text(self, access: Scopes, make: Callable[[Scopes], Token], lasting_s: float) -> str:
+        """Return a token that is good for `lasting_s` seconds more, one that `make` makes where none is kept.
 
         Raises the errors of `make`, and OutOfTime.
         """
-        token = self._kept(access, lasting)
+        token = self._kept(access, lasting_s)
         if token is None:
             with self._lock:
                 # A condition, not a bare lock: it is held while the token service is asked.
                 making = self._making.setdefault(access, self._threads.condition())
             with making:
-                token = self._kept(access, lasting)
+                token = self._kept(access, lasting_s)
                 if token is None:
                     self._deadline.check()
                     token = make(access)
@@ -74,9 +74,9 @@ class TokenCache:
             if token is not None and used == f"Bearer {token.text}":
                 del self._tokens[access]
 
-    def _kept(self, access: Scopes, lasting: float) -> Token | None:
+    def _kept(self, access: Scopes, lasting_s: float) -> Token | None:
         token = self._tokens.get(access)
-        return token if token is not None and token.lasts(lasting, self._now_s()) else None
+        return token if token is not None and token.lasts(lasting_s, self._now_s()) else None
 
     def _keep(self, access: Scopes, token: Token) -> None:
         with self._lock:

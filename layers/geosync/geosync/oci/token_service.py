@@ -21,9 +21,9 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 
 MAX_TOKEN_BYTES = 64 * 1024
 #: The life of a token whose service does not say it (its specification).
-DEFAULT_LIFETIME_SECONDS = 60.0
+DEFAULT_LIFETIME_S = 60.0
 
-_TIMEOUTS = Timeouts(connect=5, send=10, answer=10, read=10)
+_TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
 
 class TokenService:
@@ -144,4 +144,4 @@ def _lifetime(stated: object, token: str, begun: float) -> float:
     if isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0:
         return stated
     ends = expires_at(token)
-    return ends - begun if ends is not None and ends > begun else DEFAULT_LIFETIME_SECONDS
+    return ends - begun if ends is not None and ends > begun else DEFAULT_LIFETIME_S

@@ -47,15 +47,15 @@ class Body(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect to one address, to send a block, for the answer's headers, for one read of its body.
+    """The time to connect to one address, to send a block, for the answer's headers, for one read of its body.
 
     A send and a read go on for longer while bytes move at wire.LEAST_BYTES_PER_S or faster.
     """
 
-    connect: float = 5.0
-    send: float = 60.0
-    answer: float = 30.0
-    read: float = 30.0
+    connect_s: float = 5.0
+    send_s: float = 60.0
+    answer_s: float = 30.0
+    read_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,10 +243,10 @@ class Transport:
         plain: socket.socket | None = None
         try:
             plain = addresses.connect(
-                host, port, home=self._home, clock=self._clock, seconds=timeouts.connect, left=left
+                host, port, home=self._home, clock=self._clock, seconds=timeouts.connect_s, left=left
             )
             if secure:
-                plain.settimeout(Step(self._clock, timeouts.connect, left).left_s())
+                plain.settimeout(Step(self._clock, timeouts.connect_s, left).left_s())
                 connection.sock = self._context().wrap_socket(plain, server_hostname=host)
             else:
                 connection.sock = wire.stepwise(plain)
@@ -318,8 +318,8 @@ class _Attempt:
         except (OSError, http.client.HTTPException) as error:
             raise _Lost(_reason(error), head_out=head_out) from error
         # Interim answers and headers are part of it, however many there are and however slowly they come.
-        self._begin(self._timeouts.answer)
-        waited = min(self._timeouts.answer, max(self._left(), 0.0))
+        self._begin(self._timeouts.answer_s)
+        waited = min(self._timeouts.answer_s, max(self._left(), 0.0))
         try:
             response = self._connection.getresponse()
         except TimeoutError as error:
@@ -331,7 +331,7 @@ class _Attempt:
     def begin_reading(self, size: int) -> None:
         """Bound the next read of `size` bytes of the answer's body; with 0, the last one, of what nobody wants."""
         if size:
-            self._begin(self._timeouts.read, size)
+            self._begin(self._timeouts.read_s, size)
         else:
             self._begin(_DRAINING_S)
 
@@ -347,13 +347,13 @@ class _Attempt:
             connection.putheader("Content-Length", str(len(body)))
         elif request.method in ("POST", "PUT", "PATCH"):
             connection.putheader("Content-Length", "0")
-        self._begin(self._timeouts.send, len(body) if isinstance(body, bytes) else 0)
+        self._begin(self._timeouts.send_s, len(body) if isinstance(body, bytes) else 0)
         connection.endheaders(body if isinstance(body, bytes) else None)
 
     def _stream(self, body: Body) -> None:
         # `read` raises GeosyncErrors only: an OSError of the source would be taken for one of the destination.
         while data := body.read(BLOCK):
-            self._begin(self._timeouts.send, len(data))
+            self._begin(self._timeouts.send_s, len(data))
             self._connection.send(data)
 
 

@@ -74,7 +74,7 @@ class UploadVerbs:
             headers={"Content-Type": _OCTETS, "Content-Range": f"{offset}-{offset + size - 1}"},
             body=body,
             timeouts=closing_timeout(self._timeouts, size),
-            lasting=could_take(size),
+            lasting_s=could_take(size),
             shown=f"PATCH /v2/{upload.repository}/blobs/uploads/… ({offset}-{offset + size - 1})",
         )
         answer = self._requests.send(call)
@@ -164,7 +164,7 @@ class UploadVerbs:
             body=body,
             timeouts=closing_timeout(self._timeouts, size),
             write=True,
-            lasting=could_take(len(body)),
+            lasting_s=could_take(len(body)),
             shown=f"PUT /v2/{upload.repository}/blobs/uploads/… ({digest})",
         )
         answer = self._requests.send(call)

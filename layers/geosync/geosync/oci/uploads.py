@@ -60,7 +60,7 @@ def closing_timeout(timeouts: Timeouts, size: int) -> Timeouts:
 
     30 s for a config, 46 s for 128 MiB, 286 s for 2 GiB; the deadline cuts all of them.
     """
-    return replace(timeouts, answer=timeouts.answer + size / COMMIT_BYTES_PER_SECOND)
+    return replace(timeouts, answer_s=timeouts.answer_s + size / COMMIT_BYTES_PER_SECOND)
 
 
 def could_take(size: int) -> float:

@@ -44,7 +44,7 @@ def resync(
 ) -> None:
     """Have references (none: the whole repository) marked and made equal to the primary's now.
 
-    With `keep` a tag that the primary has no more stays here.
+    With `keep` a tag that the primary no longer has, or that left the selection, stays here.
     """
     send_resync(sqs, work_url, repository, references, if_absent=KEEP if keep else None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,10 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """One message of the DLQ. `sent_at` is in milliseconds; `receipt` deletes the message while it is out of sight."""
+    """One message of the DLQ. `sent_at` is in milliseconds; `receipt` deletes the message while it is out of sight.
+
+    `mark` is the mark of the reference that was parked; None in messages of other kinds, and of earlier versions.
+    """
 
     id: str
     kind: str
@@ -40,6 +43,7 @@ class DeadLetter:
     sent_at: int
     body: str
     receipt: str = field(repr=False)
+    mark: str | None = field(default=None, repr=False)
 
     @property
     def about(self) -> str:
@@ -69,14 +73,20 @@ class Handled:
     failure: str | None = None
 
 
-class DeadLetters:
-    """One site's DLQ, and the queues that its messages came from (by URL)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sifted:
+    """The outcome of `sift`: the messages that are left, and how many were deleted."""
 
-    def __init__(self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str) -> None:
+    left: tuple[DeadLetter, ...]
+    removed: int
+
+
+class DeadLetterQueue:
+    """One site's DLQ, to be looked through."""
+
+    def __init__(self, sqs: SQSClient, *, dlq_url: str) -> None:
         self._sqs = sqs
         self._dlq_url = dlq_url
-        self._events_url = events_url
-        self._work_url = work_url
 
     def count(self) -> int:
         """About how many messages it holds, in flight or not."""
@@ -96,6 +106,70 @@ class DeadLetters:
     def find(self, id_: str) -> DeadLetter | None:
         """One message by its id; None: not here, or in somebody's hands at this moment."""
         return next((letter for letter in self.look() if letter.id == id_), None)
+
+    def sift(self, unneeded: Callable[[Sequence[DeadLetter]], Collection[DeadLetter]], *, most: int) -> Sifted:
+        """Look through at most `most` messages (and MOST), and delete those that `unneeded` names of them.
+
+        Raises what SQS raises, and what `unneeded` raises.
+        """
+        letters: list[DeadLetter] = []
+        gone: set[str] = set()
+        try:
+            letters.extend(self._receive(min(most, MOST)))
+            for letter in unneeded(letters):
+                self._delete(letter)
+                gone.add(letter.id)
+        finally:
+            self._give_back(letter for letter in letters if letter.id not in gone)
+        left = tuple(letter for letter in letters if letter.id not in gone)
+        return Sifted(left=left, removed=len(gone))
+
+    def _receive(self, most: int) -> Generator[DeadLetter, None, None]:
+        """Yield the messages, at most `most`, each once; they are out of sight until they are deleted or given back."""
+        known: set[str] = set()
+        while len(known) < most:
+            answer = self._sqs.receive_message(
+                QueueUrl=self._dlq_url,
+                MaxNumberOfMessages=min(10, most - len(known)),
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["SentTimestamp"],
+                VisibilityTimeout=LOOK_SECONDS,
+                WaitTimeSeconds=WAIT_SECONDS,
+            )
+            letters = [_letter(message) for message in answer.get("Messages", [])]
+            fresh = [letter for letter in letters if letter.id not in known]
+            if not fresh:
+                return
+            known.update(letter.id for letter in fresh)
+            yield from self._one_by_one(deque(fresh))
+
+    def _one_by_one(self, waiting: deque[DeadLetter]) -> Generator[DeadLetter, None, None]:
+        """Yield the messages received; whoever has enough before the end has the rest given back."""
+        try:
+            while waiting:
+                yield waiting.popleft()
+        finally:
+            self._give_back(waiting)
+
+    def _delete(self, letter: DeadLetter) -> None:
+        self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)
+
+    def _give_back(self, letters: Iterable[DeadLetter]) -> None:
+        """Let others see the messages again. Should that fail, they are seen again after LOOK_SECONDS."""
+        with suppress(BotoCoreError, ClientError):
+            for letter in letters:
+                self._sqs.change_message_visibility(
+                    QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                )
+
+
+class DeadLetters(DeadLetterQueue):
+    """One site's DLQ, and the queues that its messages came from (by URL)."""
+
+    def __init__(self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str) -> None:
+        super().__init__(sqs, dlq_url=dlq_url)
+        self._events_url = events_url
+        self._work_url = work_url
 
     def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
         """Send messages back to the queue that they came from (None: all), and yield the outcome of each.
@@ -164,44 +238,6 @@ class DeadLetters:
         finally:
             self._give_back(others)
 
-    def _receive(self, most: int) -> Generator[DeadLetter, None, None]:
-        """Yield the messages, at most `most`, each once; they are out of sight until they are deleted or given back."""
-        known: set[str] = set()
-        while len(known) < most:
-            answer = self._sqs.receive_message(
-                QueueUrl=self._dlq_url,
-                MaxNumberOfMessages=min(10, most - len(known)),
-                MessageAttributeNames=["All"],
-                MessageSystemAttributeNames=["SentTimestamp"],
-                VisibilityTimeout=LOOK_SECONDS,
-                WaitTimeSeconds=WAIT_SECONDS,
-            )
-            letters = [_letter(message) for message in answer.get("Messages", [])]
-            fresh = [letter for letter in letters if letter.id not in known]
-            if not fresh:
-                return
-            known.update(letter.id for letter in fresh)
-            yield from self._one_by_one(deque(fresh))
-
-    def _one_by_one(self, waiting: deque[DeadLetter]) -> Generator[DeadLetter, None, None]:
-        """Yield the messages received; whoever has enough before the end has the rest given back."""
-        try:
-            while waiting:
-                yield waiting.popleft()
-        finally:
-            self._give_back(waiting)
-
-    def _delete(self, letter: DeadLetter) -> None:
-        self._sqs.delete_message(QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt)
-
-    def _give_back(self, letters: Iterable[DeadLetter]) -> None:
-        """Let others see the messages again. Should that fail, they are seen again after LOOK_SECONDS."""
-        with suppress(BotoCoreError, ClientError):
-            for letter in letters:
-                self._sqs.change_message_visibility(
-                    QueueUrl=self._dlq_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-                )
-
 
 def _letter(message: Any) -> DeadLetter:
     attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
@@ -212,4 +248,5 @@ def _letter(message: Any) -> DeadLetter:
         sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)),
         body=message["Body"],
         receipt=message["ReceiptHandle"],
+        mark=attributes.get("mark"),
     )

@@ -1,4 +1,6 @@
-"""Tags that the primary does not have: missing ones, extra ones, the breaker, and what an operator decides about them.
+"""Tags here that a comparison would not bring: missing at the primary, outside the selection, extra; and the breaker.
+
+What an operator decides about them is sent from here, too.
 
 The command line and the admin API both go this way. Each action can be done twice, and by two operators at once,
 without harm.
@@ -25,12 +27,15 @@ MOST = 100
 """Repositories that are read."""
 EXAMINED = 500
 """Findings that one page reads at most."""
-Kind = Literal["missing", "extra"]
+Kind = Literal["missing", "outside", "extra"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletions:
-    """The breaker, and the repositories with tags that are missing at the primary; `more`: there are more of them."""
+    """The breaker, and the repositories with tags that are missing at the primary, or outside the selection.
+
+    `more`: there are more of them.
+    """
 
     breaker: State
     missing: tuple[Finding, ...]
@@ -39,22 +44,22 @@ class Deletions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingsPage:
-    """Findings by the repositories' names; there may be more after the name `after`, None: no more."""
+    """Findings by the repositories' names; there may be more after the name `after`, None: the end."""
 
     found: tuple[Finding, ...]
     after: str | None
 
 
 def read(sync_registry: SyncRegistry, *, most: int = MOST) -> Deletions:
-    """Read whether deletes by comparison are suspended, and the tags found missing in at most `most` repositories."""
-    found = list(islice((one for one in _walk(sync_registry) if one.missing), most + 1))
+    """Read whether deletes by comparison are suspended, and the tags that are to go in at most `most` repositories."""
+    found = list(islice((one for one in _walk(sync_registry) if one.goes), most + 1))
     return Deletions(breaker=sync_registry.breaker.state(), missing=tuple(found[:most]), more=len(found) > most)
 
 
 def page(
     sync_registry: SyncRegistry, *, limit: int, kind: Kind | None = None, prefix: str = "", after: str = ""
 ) -> FindingsPage:
-    """The next at most `limit` findings after the repository `after`: with missing tags, with extra ones, or any."""
+    """The next at most `limit` findings after the repository `after`: with tags of one kind, or any."""
     taken: list[Finding] = []
     last = after
     step = limit + 1 if kind is None else None
@@ -62,7 +67,8 @@ def page(
         if len(taken) == limit or examined == EXAMINED:
             return FindingsPage(found=tuple(taken), after=last)
         last = one.repository
-        if {"missing": one.missing, "extra": one.extra, None: not one.is_nothing}[kind]:
+        wanted = {"missing": one.missing, "outside": one.outside, "extra": one.extra, None: not one.is_nothing}
+        if wanted[kind]:
             taken.append(one)
     return FindingsPage(found=tuple(taken), after=None)
 
@@ -97,14 +103,17 @@ def adopt(
 
 
 def keep(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, repository: str, tags: Sequence[str] = ()) -> None:
-    """Cancel the deletion of tags (none named: of all that are missing): they stay, as extra ones."""
+    """Cancel the removal of tags (none named: of all that are missing, or outside the selection): they stay.
+
+    From then on they are tags that Geosync did not put there.
+    """
     send_resync(sqs, work_url, repository, [*map(Reference.tag, tags)], if_absent=KEEP)
     sync_registry.findings.speak_of(repository, tags)
 
 
 def resume(sync_registry: SyncRegistry) -> bool:
-    """Accept what comparisons found missing until now as gone for good: the next comparison removes it here.
+    """Accept that what comparisons found missing, or outside, until now is to go: the next comparison removes it here.
 
-    False: nothing was suspended; what was found missing is accepted all the same.
+    False: nothing was suspended; what was found is accepted all the same.
     """
     return sync_registry.breaker.resume()

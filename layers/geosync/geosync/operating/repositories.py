@@ -47,7 +47,7 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPage:
-    """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: no more.
+    """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: the end.
 
     `corrupt` are the rows among those examined that cannot be read, whatever the filter asks for.
     """
@@ -181,7 +181,7 @@ class TagState:
 def tags(
     sync_registry: SyncRegistry, repository: str, *, limit: int, after: str = ""
 ) -> tuple[tuple[TagState, ...], str | None]:
-    """The next at most `limit` tags after the tag `after`, by name, and after which there may be more (None: no more).
+    """The next at most `limit` tags after the tag `after`, by name, and after which there may be more (None: the end).
 
     Raises CorruptItem.
     """

@@ -1,6 +1,6 @@
 """The habits of a destination where the specification leaves it a choice, asked once for each registry and kept.
 
-distribution-spec 1.1, "Pushing Manifests", lets a registry accept a manifest whose blobs or children it has not, and
+distribution-spec 1.1, "Pushing Manifests", lets a registry accept a manifest whose blobs or children it lacks, and
 "Mounting a blob from another repository" lets it answer 202 where it could mount. A copy is cheapest where neither
 happens, and wrong if it takes the first for granted.
 """

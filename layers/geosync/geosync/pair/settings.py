@@ -62,6 +62,7 @@ class SyncSettings(SelectionSettings):
     primary_topic_arn: str | None = None
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
+    outside_selection: Literal["keep", "remove"] = "keep"
     deletion_delay: float = 0
     breaker_share: float = 50
     breaker_tags: int = 100

@@ -112,6 +112,6 @@ class SiteRegistries:
             writes=writes,
             options=ClientOptions(
                 connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
-                tag_write_seconds=self._settings.timing.tag_write_timeout_s,
+                tag_write_s=self._settings.timing.tag_write_timeout_s,
             ),
         )

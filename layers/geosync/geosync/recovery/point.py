@@ -7,13 +7,14 @@ accounted      = max(newest accounted heartbeat, proved_at); proved_at alone whi
 
 A heartbeat that arrived says little: a queue delivers in any order, so an event that was sent before it may still wait.
 It is *accounted* when the events queue was seen empty (nothing visible and nothing in flight) a minute or more after it
-arrived, as SQS counts are right only after a minute, and the DLQ held nothing but references that are parked. From then
-on everything that was sent before it is marked, or was. As an event's message is deleted as soon as the event is
+arrived, as SQS counts are right only after a minute, and the DLQ held nothing that could not be marked. From then on
+everything that was sent before it is marked, or was. As an event's message is deleted as soon as the event is
 marked, a queue that copies keep busy is empty again and again.
 
 None of this sees a registry that posts nothing. The next comparison does: a reference that it has to copy though nobody
-announced it is a *lost notification*. Until a later comparison is complete without one, and an event has come since,
-heartbeats prove nothing here, and the recovery point is what the comparisons prove.
+announced it is a *lost notification*, once the queue was seen empty past the find (minute/losses.py). Until a later
+comparison is complete without one, and an event has come since, heartbeats prove nothing here, and the recovery point
+is what the comparisons prove.
 
 The items are kept by sync_registry/site/recovery.py; minute/recovery.py reads and writes them every minute.
 """

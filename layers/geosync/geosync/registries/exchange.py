@@ -18,9 +18,9 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 
 MAX_ANSWER_BYTES = 64 * 1024
 #: A loan is given back so long before it ends, or at its half where that is later.
-EARLY_SECONDS = 300.0
+EARLY_S = 300.0
 
-_TIMEOUTS = Timeouts(connect=5, send=10, answer=10, read=10)
+_TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
 
 class Exchange:
@@ -97,7 +97,7 @@ def secure(url: str, key: str, registry_url: str) -> str:
 
 def renewal(begun: float, ends: float) -> float:
     """Return the moment to ask for the next (seconds since the epoch) if this one was asked for at `begun`."""
-    return max(ends - EARLY_SECONDS, begun + (ends - begun) / 2)
+    return max(ends - EARLY_S, begun + (ends - begun) / 2)
 
 
 def lifetime(document: Mapping[str, Any], default: float) -> float:

@@ -20,7 +20,7 @@ from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.uploads import Upload
 from geosync.registries.secrets import SecretType, VendorAccess
 
-MADE_SECONDS = 60.0
+MADE_S = 60.0
 """A repository that we made is not made again for so long when a request misses it."""
 
 
@@ -34,7 +34,7 @@ class Registry(RegistryClient):
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `repositories`: where `_catalog` is not the way;
     - `make_repository`: where the first push does not make it;
-    - `delete_manifest`: where a tag goes another way;
+    - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
     - `unsupported`: manifests that it is known not to take, with the way out;
     - `refused`: the meaning of a refused manifest there.
 
@@ -44,6 +44,8 @@ class Registry(RegistryClient):
     NAME: ClassVar[str] = "plain"
     LABEL: ClassVar[str] = "this registry"
     """Its name in errors for people."""
+    DELETES: ClassVar[bool] = True
+    """Tags can be deleted through its API."""
     SECRETS: ClassVar[Mapping[str, SecretType]] = {}
     """Types of secret beside those that every registry takes (secrets.PLAIN)."""
 
@@ -87,7 +89,7 @@ class Registry(RegistryClient):
     def refused(self, repository: str, reference: str, manifest: Manifest, error: Refused) -> Refused | None:  # noqa: ARG002
         """Return the error for a refused `manifest`; None where it is there already as it should be."""
         if manifest.media_type in SCHEMA1:
-            detail = f"{error.detail}: most registries take no Docker schema 1 any more; push the image again"
+            detail = f"{error.detail}: most registries no longer take Docker schema 1; push the image again"
             return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
         return error
 
@@ -127,7 +129,7 @@ class Registry(RegistryClient):
         with self._making:
             # A repository that was made a while ago and is missed now was deleted since.
             clock = self.deadline.clock
-            if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_SECONDS:
+            if clock.monotonic_s() - self._made.get(repository, -math.inf) > MADE_S:
                 if not self.make_repository(repository):
                     raise error
                 self._made[repository] = clock.monotonic_s()

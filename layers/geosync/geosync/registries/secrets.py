@@ -20,9 +20,9 @@ from typing import Any
 from geosync.errors import ConfigurationError
 from geosync.oci.credentials import Anonymous, Basic, Credentials, RegistryKey
 
-DEFAULT_LIFETIME_SECONDS = 300.0
-MIN_LIFETIME_SECONDS = 30.0
-MAX_LIFETIME_SECONDS = 3600.0
+DEFAULT_LIFETIME_S = 300.0
+MIN_LIFETIME_S = 30.0
+MAX_LIFETIME_S = 3600.0
 
 _COMMON = frozenset({"type", "ca_bundle"})
 
@@ -170,9 +170,7 @@ def _registry_key(reader: SecretReader) -> RegistryKey:
         private_key=reader.text("private_key"),
         issuer=reader.text("issuer"),
         service=reader.text("service"),
-        lifetime=reader.seconds(
-            "lifetime", default=DEFAULT_LIFETIME_SECONDS, least=MIN_LIFETIME_SECONDS, most=MAX_LIFETIME_SECONDS
-        ),
+        lifetime_s=reader.seconds("lifetime", default=DEFAULT_LIFETIME_S, least=MIN_LIFETIME_S, most=MAX_LIFETIME_S),
         certificate=reader.optional_pem("certificate"),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from geosync.clock import Clock
+from geosync.errors import CorruptItem
 from geosync.sync_registry.items import Item, Owed, Seen
 from geosync.sync_registry.table.changes import Store, Update
 from geosync.sync_registry.timing import Timing
@@ -27,6 +28,13 @@ class TableAccess:
 
     def _owed(self, item: Item, seen: Seen | None = None) -> Owed:
         return Owed.from_item(item, seen, primary=self._primary)
+
+    def _readable(self, item: Item) -> Owed | None:
+        """The owed reference of an item, None where it cannot be read: `due` parks it, and says why."""
+        try:
+            return self._owed(item)
+        except CorruptItem:
+            return None
 
     def _written(self, change: Update) -> Item:
         item = self._store.write(change)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geosync.errors import CorruptItem, LeaseLost
+from geosync.errors import LeaseLost
 from geosync.sync_registry.access import TableAccess
-from geosync.sync_registry.items import ROW, Item, Lease, Owed, Reference
+from geosync.sync_registry.items import ROW, Lease, Owed, Reference
 from geosync.sync_registry.table.changes import Key, TransactionFailed, Update
 from geosync.sync_registry.transitions import attempts, leases
 
@@ -29,12 +29,6 @@ class Deaths(TableAccess):
         found = self._store.batch_get(keys) if keys else {}
         owed = [self._readable(found[key]) for key in keys if key in found]
         return [one for one in owed if one is not None and not one.parked]
-
-    def _readable(self, item: Item) -> Owed | None:
-        try:
-            return self._owed(item)
-        except CorruptItem:
-            return None  # `due` parks it, and says why
 
     def count_deaths(self, lease: Lease, left: Sequence[Owed], failure: str) -> list[Owed]:
         """Count a failed attempt for each of `left`, and forget that anybody was working on them: one transaction.

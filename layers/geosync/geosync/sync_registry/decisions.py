@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, UNNAMED, Owed, Seen
+from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, OUTSIDE, UNNAMED, Owed, Seen
 from geosync.sync_registry.timing import Timing, ms
 
 
@@ -142,8 +142,37 @@ def _step_when_absent(  # noqa: PLR0913 - those of next_step
     return Discharge(None) if proves_secondary(secondary, suspect_until) else Postpone(suspect_until)
 
 
+def step_outside(
+    owed: Owed,
+    secondary: Look | None,
+    *,
+    suspect_until: int,
+    writes: int = 0,
+    removes: bool = False,
+    suspended: bool = False,
+) -> Step:
+    """Decide what a holder does next with a reference that the site's selection does not have.
+
+    The primary is not asked: whatever it has, this site does not replicate it. `removes` is True under the policy
+    `remove`; without it the reference is forgotten, and what is at the secondary stays. The other arguments are those
+    of `next_step`.
+
+    A tag is removed only where comparisons said OUTSIDE, and where the secondary shows a digest that Geosync put there
+    or saw equal: a tag that somebody wrote over stays, and is forgotten. A manifest is left to garbage collection.
+    """
+    if not removes or owed.reference.kind != "tag" or KEEP in owed.if_absent:
+        return Discharge(None)
+    if OUTSIDE not in owed.if_absent or suspended:
+        return _stay(owed, secondary, suspect_until)
+    if secondary is None:
+        return LookAtSecondary()
+    if secondary.digest is not None and _shows_ours(owed, secondary.digest):
+        return _write_again(Remove(), Look(None, secondary.at), secondary, suspect_until, writes)
+    return Discharge(None) if proves_secondary(secondary, suspect_until) else Postpone(suspect_until)
+
+
 def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
-    """`next_step` when the primary no longer has the tag and nothing may be removed: remember whether it is ours.
+    """Remember whether a tag is ours that is gone, from the primary or the selection, while nothing may be removed.
 
     A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
     before it could record it is ours by `expects` alone, which goes with what is owed: so it is recorded now, with no
@@ -227,6 +256,11 @@ def is_ours(owed: Owed, digest: str) -> bool:
     adopted it.
     """
     return owed.seen is not None or digest in owed.expects or ADOPT in owed.if_absent
+
+
+def _shows_ours(owed: Owed, digest: str) -> bool:
+    """The very digest is Geosync's: it was seen equal, or an event named it for the tag."""
+    return digest in owed.expects or (owed.seen is not None and owed.seen.digest == digest)
 
 
 def may_remove(owed: Owed, *, suspended: bool) -> bool:

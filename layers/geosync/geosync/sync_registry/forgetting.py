@@ -12,6 +12,7 @@ from geosync.errors import LeaseLost
 from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Lease, Row
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed
+from geosync.sync_registry.transitions import leases
 from geosync.sync_registry.transitions.leases import is_mine
 from geosync.sync_registry.uploads import UPLOAD_PREFIX
 
@@ -37,7 +38,14 @@ class Forgetting:
         for keys in self._keys(lease.repository):
             lease = renew(lease)
             self._delete(lease, keys)
-        return self._delete_row(lease)
+        return self._delete_row(Delete(key=Key(lease.repository, ROW), when=is_mine(lease)))
+
+    def drop(self, lease: Lease) -> bool:
+        """Delete the row of a repository in which nothing is owed, and let it go; `lease` is from before that was read.
+
+        False: something came in since, or somebody took the repository.
+        """
+        return self._delete_row(leases.drop(lease))
 
     def _keys(self, repository: str) -> Iterator[list[Key]]:
         """The keys of what a repository has beside its row, as many at a time as fit into a transaction."""
@@ -54,21 +62,22 @@ class Forgetting:
         except TransactionFailed:
             raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
 
-    def _delete_row(self, lease: Lease) -> bool:
-        """Delete the row and its two entries in the list, and take it off the count. False: somebody took it."""
-        item = self._store.get(Key(lease.repository, ROW))
+    def _delete_row(self, change: Delete) -> bool:
+        """Delete the row and its two entries in the list, and take it off the count. False: `change` does not hold."""
+        repository = change.key.repository
+        item = self._store.get(change.key)
         if item is None:
             return False
         row = Row.from_item(item)
-        entries = listing.entries(lease.repository, row.id) if row.id is not None else []
+        entries = listing.entries(repository, row.id) if row.id is not None else []
         with suppress(TransactionFailed):
             self._store.transact(
                 [
-                    Delete(key=Key(lease.repository, ROW), when=is_mine(lease)),
+                    change,
                     *(Delete(key=entry.key) for entry in entries),
                     *([counters.rows_added(-1)] if entries else []),
-                    *counters.moved(lease.repository, row.verification_counted, None),
-                    Delete(key=findings.key(lease.repository)),
+                    *counters.moved(repository, row.verification_counted, None),
+                    Delete(key=findings.key(repository)),
                 ]
             )
             return True

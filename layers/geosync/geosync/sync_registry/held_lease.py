@@ -125,6 +125,17 @@ class HeldLease:
                 self._renewed()  # somebody knocked: with the revision from before, no later try could succeed
             return finished
 
+    def drop(self, lease: Lease | None = None) -> bool:
+        """Let the repository go without a row, as there is nothing of it; False: it is held still, as it was.
+
+        `lease` as for `finish`.
+        """
+        with self._lock:
+            dropped = self._sync_registry.drop(lease or self._lease)
+            if dropped:
+                self._closed.set()
+            return dropped
+
     def release(self, leaving: Sequence[KeptUpload] = ()) -> None:
         """Let the repository go with work left in it: the sweep wakes the next. It is not renewed any more.
 

@@ -44,6 +44,9 @@ ADOPT = "adopt"
 """In `if_absent`: an operator said that the secondary's tag is Geosync's, whoever put it there; it may go."""
 KEEP = "keep"
 """In `if_absent`: an operator said that the secondary's tag stays, as one that Geosync did not put there."""
+OUTSIDE = "outside"
+"""In `if_absent`: comparisons found the tag outside the site's selection; the secondary's may go, if it still is and
+the breaker allows it. For a tag inside the selection it means nothing."""
 
 EVERYTHING = "*"
 """In `distrust`: too many to name."""
@@ -106,15 +109,19 @@ class Seen:
     """A reference as it was when it was discharged: the item `tag#v1` or `digest#sha256:…`.
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
-    `unannounced`: it was copied because a comparison found it different, and no event has announced it since.
+    `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
+    `suspected`: and it is not decided whether its notification was lost (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
+    `outside_since` is when a comparison first found the tag outside the site's selection, None while it is inside.
     """
 
     digest: str
     looked_at: int
     seen_at: int
     unannounced: bool = False
+    suspected: bool = False
     missing_since: int | None = None
+    outside_since: int | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
@@ -125,7 +132,9 @@ class Seen:
             looked_at=read.number("looked_at", 0),
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
+            suspected=read.flag("suspected"),
             missing_since=read.optional_number("missing_since"),
+            outside_since=read.optional_number("outside_since"),
         )
 
     @classmethod
@@ -158,7 +167,7 @@ class Owed:
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
     `unannounced`: that comparison found it different, and no event has spoken of it since.
     `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
-    beside what `expects` says.
+    beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
     """
 
     repository: str

@@ -89,6 +89,13 @@ class OwedIndex:
         """All repositories in which a reference has failed: a query for each thousand of them."""
         return self._repositories(FAILED_SHARDS)
 
+    def parked(self) -> int:
+        """The number of parked references: a query for each thousand of them."""
+        parked = (
+            key for shard in OWED_SHARDS for key in self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS)
+        )
+        return sum(map(_is_owed, parked))
+
     def untried_repositories(self) -> set[str]:
         """All repositories with a reference that has not failed: a query for each thousand of them."""
         return self._repositories(SHARDS)

@@ -120,6 +120,12 @@ class Readings(TableAccess):
         keys = {Key(repository, reference.owed_key): reference for reference in references}
         return {keys[key] for key in self._store.batch_get(keys)} if keys else set()
 
+    def owed_named(self, named: Iterable[tuple[str, Reference]]) -> dict[tuple[str, Reference], Owed | None]:
+        """Read those of the references named, each with its repository, that are owed; None: it cannot be read."""
+        keys = {Key(repository, reference.owed_key): (repository, reference) for repository, reference in named}
+        found = self._store.batch_get(keys) if keys else {}
+        return {keys[key]: self._readable(item) for key, item in found.items()}
+
     def owed_whole(self, repositories: Iterable[str]) -> set[str]:
         """Those of `repositories` that are owed as a whole."""
         keys = [Key(repository, Reference.whole().owed_key) for repository in repositories]

@@ -5,7 +5,7 @@ does not keep a push that failed once waiting for days. Among the longest due th
 repository of each in turn, so that one with thousands of due repositories delays itself only.
 
 The choice reads keys only, and the rows of the repositories that it is about to name; ten thousand references that are
-due in one repository hold up no more than the others in its shard, and those no longer than their keys take to read.
+due in one repository hold up only the others in its shard, and those no longer than their keys take to read.
 """
 
 from __future__ import annotations

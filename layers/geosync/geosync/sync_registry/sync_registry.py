@@ -44,6 +44,7 @@ from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
+from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
@@ -51,6 +52,7 @@ from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
+from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.told import ToldSites
 from geosync.sync_registry.site.walks import Walks
@@ -109,6 +111,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
         self.posted_heartbeat = PostedHeartbeats(store)
+        self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.promotions = Promotions(store)
@@ -116,6 +119,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
+        self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
         self.told = ToldSites(store)
@@ -337,6 +341,16 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 return False
             return self._forgetting.forget(lease, renew=renew)
         return False
+
+    def drop(self, lease: Lease) -> bool:
+        """Let the repository go, and delete its row, if nothing is owed in it and no tag of it was ever seen equal.
+
+        `lease` must be from before the call of `due` that found nothing. False: that is not so, somebody knocked or
+        took it, or a write to its secondary may still land; then nothing was done.
+        """
+        if lease.suspect_until > self._clock.now_ms() or not self.has_nothing_of(lease.repository):
+            return False
+        return self._forgetting.drop(lease)
 
     # ------------------------------------------------------------------------------------------------------ the sweep
 

@@ -12,11 +12,15 @@ from geosync.sync_registry.items import Owed
 class Attempt:
     """All that is known of one reference in one attempt."""
 
-    def __init__(self, owed: Owed) -> None:
+    def __init__(self, owed: Owed, *, outside: bool = False) -> None:
         self.owed = owed
+        self.outside = outside
+        """The selection does not have it by its name: the primary is not asked, and counts as having none."""
         self.reference = owed.reference.value
         self.primary: Look
-        self.is_looking = True
+        if outside:
+            self.primary = Look(None, 0)
+        self.is_looking = not outside
         """The primary was asked, and has not answered yet."""
         self.secondary: Look | None = None
         self.manifest: Manifest | None = None
@@ -56,4 +60,5 @@ class Attempt:
             digest=self.primary.digest,
             copied=self.copied,
             unannounced=discharged and self.was_never_announced,
+            absent=discharged and self.primary.digest is None,
         )

@@ -29,6 +29,7 @@ from geosync.sync_registry.items import Lease, Owed, Reference
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import HolderContext, Invocation
 from geosync.syncing.ending import Ending, Halt
+from geosync.syncing.nowhere import Nowhere
 from geosync.syncing.reference import ReferenceSync
 from geosync.syncing.settle import TABLE_ERRORS, Settler
 
@@ -70,6 +71,7 @@ class Holder:
         route = self._route(pair, capabilities)
         self._copier = Copier(route, before_tag_write=self._held.check_tag_write)
         attempt = self._attempt(route)
+        self._nowhere = Nowhere(pair, self._held)
         with (
             self._held,
             self._copier,
@@ -162,7 +164,7 @@ class Holder:
                 self._collect()
             elif later_s is not None:
                 self._wait(min(later_s, max(deadline.left(), 0)))
-            elif self._held.finish(lease, self._uploads.left()):
+            elif self._nowhere.drop(lease) or self._held.finish(lease, self._uploads.left()):
                 self._halt.end(Ending.FINISHED)
             else:
                 self._backlog.ask_again()
@@ -198,6 +200,7 @@ class Holder:
         for owed, future in [one for one in self._in_flight.values() if one[1].done()]:
             del self._in_flight[owed.reference]
             self._settler.settle(owed, future)
+            self._nowhere.note_ended(future)
         self._held.work_on(self._named(), at_once=False)
 
     def _named(self, *more: Reference) -> frozenset[str]:

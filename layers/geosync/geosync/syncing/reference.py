@@ -19,7 +19,7 @@ from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, Second
 from geosync.pair.deletes import TagRemover
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
-from geosync.sync_registry.items import ABSENT, MISSING, Owed, Reference, Seen
+from geosync.sync_registry.items import ABSENT, MISSING, OUTSIDE, Owed, Reference, Seen
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.attempt import Attempt
 from geosync.syncing.context import HolderContext
@@ -52,7 +52,8 @@ class ReferenceSync:
         Raises what the registries and the copier raise, after a tag write of unknown outcome was recorded; OutOfTime;
         LeaseLost; SecondaryDisagrees.
         """
-        attempt = Attempt(owed)
+        outside = not self._context.selection.has(owed.repository, owed.reference)
+        attempt = Attempt(owed, outside=outside)
         self._under_way[owed.reference] = attempt
         try:
             return self._sync(attempt)
@@ -61,7 +62,7 @@ class ReferenceSync:
 
     def _sync(self, attempt: Attempt) -> Outcome:
         if not self._begin(attempt):
-            return self._leave(attempt)
+            return self._leave(attempt, None)
         while True:
             match self._next_step(attempt):
                 case decisions.LookAtSecondary():
@@ -80,13 +81,16 @@ class ReferenceSync:
                 case decisions.Fail(reason):
                     raise SecondaryDisagrees(reason)
                 case decisions.Discharge(seen):
-                    return self._discharge(attempt, seen)
+                    return self._leave(attempt, seen) if attempt.outside else self._discharge(attempt, seen)
 
     def _begin(self, attempt: Attempt) -> bool:
-        """Look at the primary for the first time; False for a reference that is outside the selection."""
+        """Look at the primary for the first time, unless the selection does not have the reference by its name.
+
+        False: its manifest says that it is outside.
+        """
         owed = attempt.owed
-        if not self._context.selection.has(owed.repository, owed.reference):
-            return False
+        if attempt.outside:
+            return True
         # After an event the manifest itself is asked for: it tells the digest as well, and is wanted next. Anything
         # else (backfill, resync, a second attempt) is most likely equal already: two HEADs tell.
         depends = self._depends_on_the_manifest(owed)
@@ -94,6 +98,8 @@ class ReferenceSync:
         return not depends or attempt.manifest is None or attempt.manifest.subject is not None
 
     def _next_step(self, attempt: Attempt) -> decisions.Step:
+        if attempt.outside:
+            return self._next_step_outside(attempt)
         return decisions.next_step(
             attempt.owed,
             attempt.primary,
@@ -106,14 +112,25 @@ class ReferenceSync:
             suspended=attempt.primary.digest is None and self._is_suspended(attempt.owed),
         )
 
+    def _next_step_outside(self, attempt: Attempt) -> decisions.Step:
+        removals = self._context.removals
+        return decisions.step_outside(
+            attempt.owed,
+            attempt.secondary,
+            suspect_until=self._held.lease.suspect_until,
+            writes=attempt.writes,
+            removes=removals.outside,
+            suspended=OUTSIDE in attempt.owed.if_absent and removals.breaker.state().suspended,
+        )
+
     def _discharge(self, attempt: Attempt, seen: Seen | None) -> Outcome:
         """Bring and mark what follows from what was proved, then pay."""
         owed = attempt.owed
         if attempt.primary.digest is not None and self._may_have_referrers(owed):
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
-            self._sync_registry.recovery.record_lost(owed)
-            seen = replace(seen, unannounced=True) if seen is not None else None
+            self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
+            seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
         if seen is None and owed.reference.kind == "digest":
             self._mark_tags_of(owed)
         discharged = self._held.discharge(owed, seen)
@@ -141,10 +158,12 @@ class ReferenceSync:
         """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag."""
         return self._context.selection.restricts_tags and owed.reference.kind == "digest"
 
-    def _leave(self, attempt: Attempt) -> Outcome:
-        """Forget a reference that is outside the selection: what is at the secondary stays as it is."""
-        discharged = self._held.discharge(attempt.owed, None)
-        return Outcome(discharged=discharged, marked_again=not discharged, outside=True)
+    def _leave(self, attempt: Attempt, seen: Seen | None) -> Outcome:
+        """Pay a reference that is outside the selection; `seen` None: it is forgotten."""
+        discharged = self._held.discharge(attempt.owed, seen)
+        return Outcome(
+            discharged=discharged, marked_again=not discharged, outside=True, removed=discharged and attempt.writes > 0
+        )
 
     def _look_at_primary(self, attempt: Attempt, *, whole: bool) -> None:
         at = self._context.clock.now_ms()

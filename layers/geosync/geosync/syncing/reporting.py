@@ -49,15 +49,16 @@ class Reporter:
                 "seconds": round(copied.seconds, 3),
             }
             self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
-        if outcome.outside:
+        if outcome.removed:
+            self._logger.info("tag_outside_the_selection_removed", extra=keys)
+        elif outcome.outside:
             self._logger.info("reference_outside_the_selection", extra=keys)
         elif outcome.discharged:
             lag_ms = max(self._clock.now_ms() - owed.owed_since, 0)
             self._logger.info("reference_synced", extra={**keys, "lag_ms": lag_ms})
             self._metrics.put({"ReferencesSynced": 1})
             if outcome.unannounced:
-                self._logger.warning("notification_lost", extra=keys)
-                self._metrics.put({"NotificationsLost": 1})
+                self._logger.info("found_by_comparison", extra=keys)
             self._metrics.put({"Lag": lag_ms}, "Milliseconds")
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
@@ -101,10 +102,13 @@ class Reporter:
         self._metrics.put({"RepositoriesVerified": int(verified), "RepositoriesDiffering": int(failed)})
 
     def park(self, owed: Owed, reason: str) -> None:
-        """Put a message into the DLQ that marks the reference anew when it is sent to the work queue."""
+        """Put a message into the DLQ that marks the reference anew when it is sent to the work queue.
+
+        It says for which mark it stands: once the reference is marked again it is not needed (minute/letters.py).
+        """
         message = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,))
         Queue(self._sqs, self._dlq_url).send_body(
-            message.to_json(), {"kind": "parked", "reason": reason[:REASON_LENGTH]}
+            message.to_json(), {"kind": "parked", "reason": reason[:REASON_LENGTH], "mark": owed.mark}
         )
 
 

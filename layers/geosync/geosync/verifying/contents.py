@@ -10,7 +10,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
-from geosync.errors import ContentError, MalformedManifest
+from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.errors import ContentError, MalformedManifest, RegistryError
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.pair.pair import Pair
 from geosync.verifying.asking import Asking
@@ -37,6 +38,7 @@ class Below:
 class _Looked:
     """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong."""
 
+    kinds: Kinds
     nodes: Mapping[str, Manifest]
     missing: set[str]
     lost: set[str]
@@ -51,9 +53,10 @@ class _Looked:
         ahead = [root]
         while ahead:
             one = ahead.pop()
-            blobs.update(blob.digest for blob in one.all_blobs if blob.digest in self.lost)
-            found.update((blob.digest, blob) for blob in one.blobs if blob.digest in self.found)
-            for child in one.children:
+            parts = self.kinds.parts(one)
+            blobs.update(blob.digest for blob in parts.all_blobs if blob.digest in self.lost)
+            found.update((blob.digest, blob) for blob in parts.blobs if blob.digest in self.found)
+            for child in parts.manifests:
                 if child.digest in self.missing:
                     manifests.add(child.digest)
                 elif child.digest in self.nodes and child.digest not in seen:
@@ -69,14 +72,15 @@ class _Looked:
 class Contents:
     """Looks below manifests of one repository. For one thread; its requests run in `pool`.
 
-    The primary is asked as well for a blob that has `urls` and is not at the secondary: where the primary does not have
-    it either, nothing is missing.
+    The primary is asked about what is not at the secondary as it was looked for. A blob that has `urls` and is at
+    neither is not missing. An index's entry may be of the other kind (`copying/kinds.py`); it is then looked for so.
     """
 
     def __init__(self, pair: Pair, asking: Asking, pool: Executor) -> None:
         self._pair = pair
         self._asking = asking
         self._pool = pool
+        self._kinds = Kinds(pair.primary, ask=asking.ask)
         self._manifests: set[str] = set()
         self._blobs: set[str] = set()
 
@@ -89,12 +93,24 @@ class Contents:
 
         Raises MalformedManifest for one that cannot be read, or is larger than a copy could be, and RegistryError.
         """
-        nodes, missing = self._descend(manifests)
-        found, lost = self._look_for_blobs(nodes.values())
-        looked = _Looked(nodes=nodes, missing=missing, lost=lost, found=found)
+        looked = self._look(manifests)
+        while self._turn(looked):
+            looked = self._look(manifests)
         result = {one.digest: looked.below(one) for one in manifests}
         self._remember(looked)
         return result
+
+    def _look(self, manifests: Sequence[Manifest]) -> _Looked:
+        nodes, missing = self._descend(manifests)
+        found, lost = self._look_for_blobs(nodes.values())
+        return _Looked(kinds=self._kinds, nodes=nodes, missing=missing, lost=lost, found=found)
+
+    def _turn(self, looked: _Looked) -> bool:
+        """Ask the primary about entries of indexes that are missing; True when any is of the other kind there."""
+        entries = {entry.digest: entry for one in looked.nodes.values() for entry in one.entries}
+        missing = [(entries[one], True) for one in looked.missing if one in entries]
+        missing += [(entries[one], False) for one in looked.lost if one in entries]
+        return any(list(self._pool.map(lambda one: self._kinds.turns(one[0], is_manifest=one[1]), missing)))
 
     def forget(self) -> None:
         """Look at everything again: something that was found is wrong."""
@@ -108,6 +124,15 @@ class Contents:
         except ContentError:
             return None
 
+    def _entry(self, entry: Descriptor) -> Manifest | None:
+        """The secondary's manifest of an index's entry, None where it is not there or is a blob."""
+        try:
+            return self.manifest(entry.digest)
+        except RegistryError as error:
+            if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
+                return None
+            raise
+
     def _descend(self, manifests: Iterable[Manifest]) -> tuple[dict[str, Manifest], set[str]]:
         """Get the manifests below `manifests`, level by level: all that there are by digest, and the missing ones.
 
@@ -117,17 +142,17 @@ class Contents:
         missing: set[str] = set()
         level = list(nodes.values())
         for depth in range(MAX_DEPTH + 1):
-            wanted = dict.fromkeys(
-                child.digest
+            wanted = {
+                child.digest: child
                 for one in level
-                for child in one.children
+                for child in self._kinds.parts(one).manifests
                 if child.digest not in nodes and child.digest not in missing and child.digest not in self._manifests
-            )
+            }
             if not wanted:
                 break
             if depth == MAX_DEPTH or len(nodes) + len(wanted) > MAX_PARTS:
                 raise MalformedManifest(f"nested deeper than {MAX_DEPTH}, or more than {MAX_PARTS} manifests")
-            found = dict(zip(wanted, self._pool.map(self.manifest, wanted), strict=True))
+            found = dict(zip(wanted, self._pool.map(self._entry, wanted.values()), strict=True))
             missing.update(digest for digest, one in found.items() if one is None)
             level = [one for one in found.values() if one is not None]
             nodes.update({one.digest: one for one in level})
@@ -135,7 +160,12 @@ class Contents:
 
     def _look_for_blobs(self, manifests: Iterable[Manifest]) -> tuple[set[str], set[str]]:
         """Look for the blobs of `manifests` that were not found yet: the digests of those found, and of the others."""
-        blobs = {blob.digest: blob for one in manifests for blob in one.all_blobs if blob.digest not in self._blobs}
+        blobs = {
+            blob.digest: blob
+            for one in manifests
+            for blob in self._kinds.parts(one).all_blobs
+            if blob.digest not in self._blobs
+        }
         there = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
         found = {digest for digest, is_there in there.items() if is_there}
         return found, there.keys() - found
@@ -144,7 +174,10 @@ class Contents:
         size = self._asking.ask(lambda: self._pair.secondary.head_blob(blob.digest))
         if size is None and blob.urls:
             return self._asking.ask(lambda: self._pair.primary.head_blob(blob.digest)) is None
-        return blob.fits(size)
+        if blob.fits(size) or size is None:
+            return size is not None
+        # Another size than the manifest names: it may name a wrong one, and what the primary has decides.
+        return self._asking.ask(lambda: self._pair.primary.head_blob(blob.digest)) == size
 
     def _remember(self, looked: _Looked) -> None:
         """Remember what is good, so that nothing else that refers to it has it looked at again in this run."""

@@ -1,10 +1,11 @@
-"""A catalogue message has the primary's catalogue walked; a repository that left the selection is forgotten."""
+"""A catalogue message has the primary's catalogue walked; what is asked of a repository outside the selection."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 from geosync.comparing.catalogue import Catalogue
+from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
 from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.pair.registries import Registries
@@ -15,9 +16,10 @@ from geosync.working.workplace import Workplace
 class ComparisonWork:
     """Compares the site with its primary, as far as the time of the invocation goes."""
 
-    def __init__(self, place: Workplace, readiness: Readiness) -> None:
+    def __init__(self, place: Workplace, readiness: Readiness, removals: Removals) -> None:
         self._place = place
         self._readiness = readiness
+        self._removals = removals
 
     def walk(self) -> None:
         """Backfill and comparison. What keeps it from its end is in the log and its item; reconcile has it go on."""
@@ -44,6 +46,10 @@ class ComparisonWork:
         else:
             place.logger.info("catalogue_walked", extra={"repositories": walk.repositories})
 
+    def has_ours(self, registries: Registries, repository: str) -> bool:
+        """True if tags outside the selection may go, and `repository`, which is outside, may have some of ours."""
+        return self._rows(registries).has_ours(repository)
+
     def forget(self, registries: Registries, repository: str) -> None:
         """Forget a repository that this site no longer replicates."""
         with suppress(OutOfTime):
@@ -52,4 +58,4 @@ class ComparisonWork:
 
     def _rows(self, registries: Registries) -> Rows:
         place = self._place
-        return Rows(place.sync_registry, registries.selection, check=place.deadline.check)
+        return Rows(place.sync_registry, registries.selection, self._removals, check=place.deadline.check)

@@ -50,7 +50,10 @@ class Worker:
         self._intake = intake
         self._refusals = refusals
         self._readiness = Readiness(place)
-        self._comparison = ComparisonWork(place, self._readiness)
+        self._removals = Removals(
+            breaker=place.sync_registry.breaker, allowed=options.removals, outside=options.removes_outside
+        )
+        self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
 
     def receive(self, body: str) -> bool:
@@ -104,10 +107,12 @@ class Worker:
                 self._after_the_mark(lambda: self._verification.verify(repository, asked=asked))
 
     def _work(self, message: WorkMessage) -> None:
-        if self._is_outside(message.repository, Reference.whole()):
+        if self._is_outside(message.repository, Reference.whole()) and not self._has_ours(message.repository):
             self._after_the_mark(lambda: self._forget(message.repository))
             return
-        references = [one for one in message.references if not self._is_outside(message.repository, one)]
+        references = message.references
+        if not self._removals.outside:
+            references = tuple(one for one in references if not self._is_outside(message.repository, one))
         for reference in references:
             if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
             self._place.sync_registry.mark(message.repository, reference, Mark(if_absent=if_absent))
@@ -126,6 +131,10 @@ class Worker:
         keys = {"repository": repository, "reference": str(reference)}
         self._place.logger.info("outside_the_selection", extra=keys)
         return True
+
+    def _has_ours(self, repository: str) -> bool:
+        """True if a repository outside the selection has tags that may go, or may have some."""
+        return self._comparison.has_ours(self._place.registries.get(), repository)
 
     def _forget(self, repository: str) -> None:
         self._comparison.forget(self._place.registries.get(), repository)
@@ -152,7 +161,7 @@ class Worker:
         invocation = Invocation(
             sync_registry=place.sync_registry,
             registries=place.registries.get(),
-            removals=Removals(breaker=place.sync_registry.breaker, allowed=self._options.removals),
+            removals=self._removals,
             reporter=place.reporter,
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,

@@ -46,10 +46,12 @@ class Workplace:
 class WorkOptions:
     """The bounds and the manner of a site's work.
 
-    `removals`: whether tags are removed at all. `parallelism`: references of one repository that are worked on at a
+    `removals`: whether tags are removed that the primary no longer has. `removes_outside`: whether tags are removed
+    that left the selection. `parallelism`: references of one repository that are worked on at a
     time. `verification`: what it may cost.
     """
 
     removals: bool = True
+    removes_outside: bool = False
     parallelism: int = 4
     verification: Bounds = field(default_factory=Bounds)

@@ -1,4 +1,4 @@
-"""Findings of comparisons, tags missing at the primary or extra here: see, adopt, keep, let deletes go on."""
+"""Findings of comparisons, tags missing at the primary, outside the selection or extra: see, adopt, keep, go on."""
 
 from __future__ import annotations
 
@@ -31,22 +31,26 @@ from geosync.sync_registry.site.findings import Finding
 
 MOST_NAMED = 5
 """Tags that the message of an action names."""
-WantedKind = Annotated[Kind | None, Query(description="Only those with missing, or with extra tags.")]
+WantedKind = Annotated[Kind | None, Query(description="Only those with tags of this kind.")]
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
 
 
 class FindingModel(AnswerModel):
-    """The findings of the last comparison of a repository: tags missing at the primary, and extra ones here.
+    """The findings of the last comparison of a repository: tags missing, outside the selection, or extra.
 
     Without those that an operator adopted or kept since.
     """
 
     id: int | None = Field(description="The container repository's, for adopt and keep.")
     name: str
-    found_at: str | None = Field(description="null: nothing is missing or extra.")
-    tags_count: int = Field(description="Tags that Geosync put here, or saw equal.")
+    found_at: str | None = Field(description="null: nothing is missing, outside or extra.")
+    tags_count: int = Field(description="Tags in the selection that Geosync put here, or saw equal.")
     missing_count: int
     missing: list[str] = Field(description="At most 50 of them.")
+    outside_count: int = Field(
+        description="Tags that Geosync put here, or saw equal, and that left the selection. 0 where they stay."
+    )
+    outside: list[str] = Field(description="At most 50 of them.")
     extra_count: int
     extra: list[str] = Field(description="At most 50 of them.")
     gone: bool = Field(description="The primary does not know the repository at all.")
@@ -59,9 +63,14 @@ class TagsOf(RequestModel):
 
 
 class Deletes(AnswerModel):
-    """The breaker: suspended when so much is missing at the primary that the primary is the one to be doubted."""
+    """The breaker: suspended when so much is to go that the primary, or the selection, is the one to be doubted."""
 
-    policy: Literal["propagate", "keep"] = Field(description="keep: this site removes nothing (the parameter Deletes).")
+    policy: Literal["propagate", "keep"] = Field(
+        description="keep: this site removes no tag that the primary no longer has (the parameter Deletes)."
+    )
+    outside_selection: Literal["keep", "remove"] = Field(
+        description="remove: this site removes its tags that left the selection (the parameter OutsideSelection)."
+    )
     suspended: bool
     suspended_at: str | None
     reason: str | None
@@ -97,37 +106,40 @@ class FindingRoutes:
         site = self._site
         site.must_be_secondary("adopt")
         if site.settings.deletes == "keep":
-            raise HttpRefusal(409, f"{site.name} removes nothing (Deletes=keep): there is nothing to adopt for")
+            raise HttpRefusal(
+                409, f"{site.name} removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for"
+            )
         name = site.repository(number)
         deletions.adopt(site.sync_registry, site.sqs, site.settings.work_queue_url, name, _tags(asked))
         what = _named(asked) or "what is extra"
         return Enqueued(message=f"{site.name} asks the primary for {what} of {name}, and removes what it does not have")
 
     def keep(self, number: Id, asked: TagsOf) -> Enqueued:
-        """Cancel the deletion of tags."""
+        """Cancel the removal of tags."""
         site = self._site
         site.must_be_secondary("keep")
         name = site.repository(number)
         deletions.keep(site.sync_registry, site.sqs, site.settings.work_queue_url, name, _tags(asked))
-        return Enqueued(message=f"{_named(asked) or 'What is missing'} of {name} stays at {site.name}")
+        return Enqueued(message=f"{_named(asked) or 'What is missing or outside'} of {name} stays at {site.name}")
 
     def show_deletes(self) -> Deletes:
         """The breaker."""
         state = self._site.sync_registry.breaker.state()
         return Deletes(
             policy=self._site.settings.deletes,
+            outside_selection=self._site.settings.outside_selection,
             suspended=state.suspended,
             suspended_at=optional_moment(state.suspended_at),
             reason=state.reason,
         )
 
     def resume_deletes(self) -> Done:
-        """Accept what is missing as gone for good."""
+        """Accept that what is missing, or outside the selection, is to go."""
         site = self._site
         site.must_be_secondary("deletes resume")
         if deletions.resume(site.sync_registry):
-            return Done(message=f"{site.name}: the next comparison removes what was found missing until now")
-        return Done(message=f"{site.name}: nothing was suspended; what was found missing needs no second comparison")
+            return Done(message=f"{site.name}: the next comparison removes what was found until now")
+        return Done(message=f"{site.name}: nothing was suspended; what was found needs no second comparison")
 
 
 def _tags(asked: TagsOf) -> list[str]:
@@ -150,6 +162,8 @@ def _finding(found: Finding, number: int | None) -> FindingModel:
         tags_count=found.of,
         missing_count=found.missing,
         missing=list(found.missing_names),
+        outside_count=found.outside,
+        outside=list(found.outside_names),
         extra_count=found.extra,
         extra=list(found.extra_names),
         gone=found.gone,

@@ -105,7 +105,7 @@ class TagModel(AnswerModel):
     secondary_digest: str | None
     looked_at: str | None = Field(description="When the primary was last asked for it.")
     seen_at: str | None = Field(description="When it was last seen here.")
-    missing_since: str | None = Field(description="When a comparison first found that the primary has it no more.")
+    missing_since: str | None = Field(description="When a comparison first found that the primary no longer has it.")
     owed_since: str | None
     lag_seconds: int
     attempts: int
@@ -168,7 +168,7 @@ class RepositoryRoutes:
         name = self._site.repository(number)
         detail = repositories.detail(self._site.sync_registry, name, clock=self._site.clock)
         if detail is None:
-            raise HttpRefusal(404, f"{name} has no row any more")
+            raise HttpRefusal(404, f"{name} no longer has a row")
         return _detail(detail)
 
     def list_tags(self, number: Id, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[TagModel]:

@@ -80,7 +80,7 @@ class SiteRoutes:
             raise _unknown(site, number)
         site.sync_registry.sites.remove(known.name)
         site.sync_registry.told.forget(known.name)
-        return Done(message=f"{known.name} is expected no more")
+        return Done(message=f"{known.name} is no longer expected")
 
     def take_report(self, asked: StatusReport) -> ReportTaken:
         """Keep the report of a site that is expected, unless a newer one is here, and tell it of the other sites."""

@@ -16,7 +16,7 @@ from geosync.registries.vendors import AUTO, find
 
 MOST_SECONDS = 30.0
 """Distribution takes a token that is up to 60 s early or late (its Leeway); AWS a signature that is 300 s off."""
-TIMEOUTS = Timeouts(connect=5.0, send=5.0, answer=10.0, read=10.0)
+TIMEOUTS = Timeouts(connect_s=5.0, send_s=5.0, answer_s=10.0, read_s=10.0)
 
 
 def look(site: StackSite) -> Iterator[CheckFinding]:

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
 from geosync.cli.site import StackSite
-from geosync.errors import ConfigurationError, Denied, NotFound, RegistryError, RegistryUnavailable, Unauthorized
+from geosync.errors import (
+    ConfigurationError,
+    Denied,
+    NotFound,
+    OutOfTime,
+    RegistryError,
+    RegistryUnavailable,
+    Unauthorized,
+)
 from geosync.oci.credentials import Anonymous, Borrowed, RegistryKey
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_repository
@@ -33,6 +41,33 @@ def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFindin
         yield problem("primary_registry", "PrimaryRegistryUrl is empty", fix)
         return
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
+
+
+def primary_knows(site: StackSite, repository: str) -> bool | None:
+    """Ask the primary's registry whether it has a repository; None: it cannot be asked from here.
+
+    Raises what Secrets Manager raises.
+    """
+    url = site.parameters.get("PrimaryRegistryUrl")
+    if not url:
+        return None
+    deadline = Deadline()
+    deadline.set(SECONDS)
+    secret = secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", ""))
+    vendor = site.parameters.get("PrimaryRegistryVendor", AUTO)
+    try:
+        client = open_registry(url, secret, vendor=vendor, deadline=deadline, writes=False)
+    except ConfigurationError:
+        return None
+    try:
+        next(client.tags(repository), [])
+    except NotFound:
+        return False
+    except (RegistryError, OutOfTime):
+        return None
+    finally:
+        client.close()
+    return True
 
 
 def _look(

@@ -39,7 +39,7 @@ SCOPE = "https://containerregistry.azure.net/.default"
 #: The user's name that says that the password is a refresh token (AAD-OAuth.md, "Authenticating docker").
 NULL_USER = "00000000-0000-0000-0000-000000000000"
 #: The life of a refresh token that does not say it; Azure's say three hours.
-REFRESH_TOKEN_SECONDS = 3600.0
+REFRESH_TOKEN_S = 3600.0
 PAGE_SIZE = 100
 
 _MIB = 1024 * 1024
@@ -135,7 +135,7 @@ class Acr(Registry):
         ).get("refresh_token")
         if not isinstance(refresh, str):
             raise self._exchange.missing(exchange_url, "refresh_token")
-        ends = expires_at(refresh) or begun + REFRESH_TOKEN_SECONDS
+        ends = expires_at(refresh) or begun + REFRESH_TOKEN_S
         return Loan(username=NULL_USER, password=refresh, renew_at_s=renewal(begun, ends), is_refresh_token=True)
 
     def close(self) -> None:

@@ -22,11 +22,11 @@ from geosync.threads import SYSTEM_THREADS, Threads
 if TYPE_CHECKING:
     from mypy_boto3_ecr import ECRClient
 
-RENEWAL_SECONDS = 30 * 60.0
+RENEWAL_S = 30 * 60.0
 """A token lasts 12 hours (GetAuthorizationToken); it is renewed so long before, so that no upload outlives it."""
-SESSION_MARGIN_SECONDS = 300.0
+SESSION_MARGIN_S = 300.0
 """A role's session is renewed so long before its end."""
-SESSION_SECONDS = 3600
+SESSION_S = 3600
 # Twice 2 + 5 s at most: a delete ends within the 20 s that the store protocol gives a tag write.
 CALLS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 
@@ -90,7 +90,7 @@ class EcrAccount:
             raise RegistryUnavailable(self._name, action, detail="it gave no token")
         data = given[0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        return Loan(username=username, password=password, renew_at_s=_seconds(data["expiresAt"]) - RENEWAL_SECONDS)
+        return Loan(username=username, password=password, renew_at_s=_seconds(data["expiresAt"]) - RENEWAL_S)
 
     def ecr(self) -> ECRClient:
         """The client, made anew when a role's session is about to end. Use it within `asking`."""
@@ -123,7 +123,7 @@ class EcrAccount:
         given: dict[str, Any] = {"ExternalId": self._external_id} if self._external_id else {}
         with self.asking("sts:AssumeRole"):
             lent = session.client("sts", config=CALLS).assume_role(
-                RoleArn=self._role_arn, RoleSessionName="geosync", DurationSeconds=SESSION_SECONDS, **given
+                RoleArn=self._role_arn, RoleSessionName="geosync", DurationSeconds=SESSION_S, **given
             )["Credentials"]
         client = session.client(
             "ecr",
@@ -132,7 +132,7 @@ class EcrAccount:
             aws_secret_access_key=lent["SecretAccessKey"],
             aws_session_token=lent["SessionToken"],
         )
-        return client, _seconds(lent["Expiration"]) - SESSION_MARGIN_SECONDS
+        return client, _seconds(lent["Expiration"]) - SESSION_MARGIN_S
 
     def _meant(self, action: str, error: ClientError) -> Denied | RegistryUnavailable | NotFound | Refused:
         code = error.response.get("Error", {}).get("Code", "")

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from geosync.clock import Clock
 from geosync.errors import ContentError, NotFound, Refused, RegistryUnavailable, TooLarge
-from geosync.oci.answers import MAX_RETRY_AFTER_SECONDS, Errors, broken, classify, read_bounded, redact, retry_after
+from geosync.oci.answers import MAX_RETRY_AFTER_S, Errors, broken, classify, read_bounded, redact, retry_after
 from geosync.oci.deadline import Deadline
 from geosync.oci.links import next_page
 from geosync.oci.listings import MAX_PAGE_BYTES
@@ -25,10 +25,10 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 PAGE_SIZE = 100
 """The most that the API gives a page."""
 API_VERSION = "2022-11-28"
-UNSAID_PAUSE_SECONDS = 60.0
+UNSAID_PAUSE_S = 60.0
 """The pause after a 429 that does not name one ("Exceeding the rate limit": at least one minute)."""
 
-_TIMEOUTS = Timeouts(connect=5, send=10, answer=30, read=30)
+_TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=30, read_s=30)
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _CHECK = (
     "check that the registry's secret has a personal access token (classic) with read:packages, authorized for the "
@@ -156,7 +156,7 @@ class GitHubPackages:
             pause = _until(answer.header("X-RateLimit-Reset"), self._deadline.clock)
         said = self._said(answer, request)
         if answer.status == 429 or (answer.status == 403 and pause is not None):
-            wanted = UNSAID_PAUSE_SECONDS if pause is None else pause
+            wanted = UNSAID_PAUSE_S if pause is None else pause
             raise RegistryUnavailable(self.name, request, status=answer.status, detail=said, retry_after=wanted)
         check = _CHECK if answer.status in (401, 403, 404) else ""
         detail = ": ".join(one for one in (said, check) if one)
@@ -175,4 +175,4 @@ def _until(reset: str | None, clock: Clock) -> float | None:
     if reset is None or not (reset.isascii() and reset.isdigit()):
         return None
     # A second more, as the header has no fraction.
-    return min(max(int(reset) - clock.now_ms() / 1000 + 1, 0.0), MAX_RETRY_AFTER_SECONDS)
+    return min(max(int(reset) - clock.now_ms() / 1000 + 1, 0.0), MAX_RETRY_AFTER_S)

@@ -18,7 +18,7 @@ from geosync.registries.exchange import Exchange, lifetime, renewal, secure
 from geosync.registries.secrets import SecretReader, VendorAccess
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
-TOKEN_SECONDS = 3600.0
+TOKEN_S = 3600.0
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"  # noqa: S105 - names of the protocol
 ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105
@@ -74,7 +74,7 @@ class ServiceAccount(VendorAccess):
             {"grant_type": JWT_BEARER, "assertion": assertion},
             check="check that the service account is enabled, and that its key is not deleted",
         )
-        return _token(exchange, self.token_uri, answer.get("access_token"), begun, lifetime(answer, TOKEN_SECONDS))
+        return _token(exchange, self.token_uri, answer.get("access_token"), begun, lifetime(answer, TOKEN_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +126,12 @@ class ExternalAccount(VendorAccess):
             },
             check="check the workload identity pool's provider (audience) and that it takes this AWS account and role",
         )
-        federated, seconds = answer.get("access_token"), lifetime(answer, TOKEN_SECONDS)
+        federated, seconds = answer.get("access_token"), lifetime(answer, TOKEN_S)
         if self.impersonation_url is None or not isinstance(federated, str):
             return _token(exchange, self.token_url, federated, begun, seconds)
         answer = exchange.document(
             self.impersonation_url,
-            {"scope": [SCOPE], "lifetime": f"{TOKEN_SECONDS:.0f}s"},
+            {"scope": [SCOPE], "lifetime": f"{TOKEN_S:.0f}s"},
             bearer=federated,
             check="check that the pool's identity has roles/iam.workloadIdentityUser on the service account",
         )
@@ -170,5 +170,5 @@ def _until(text: object, begun: float) -> float:
     try:
         seconds = datetime.fromisoformat(str(text)).timestamp() - begun
     except ValueError:
-        return TOKEN_SECONDS
-    return seconds if seconds > 0 else TOKEN_SECONDS
+        return TOKEN_S
+    return seconds if seconds > 0 else TOKEN_S

@@ -1,9 +1,10 @@
-"""The breaker: when so much is missing at the primary that the primary is the one to be doubted.
+"""The breaker: when so much is to go that the primary, or the selection, is the one to be doubted.
 
-A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup.
-So what comparisons find missing is counted. Deletes by comparison are suspended when that is more than `share` of a
-repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reason. They
-go on when an operator says that what was found is gone for good (`accepted_at`), or when what was found is back.
+A comparison cannot tell deleted tags from a primary that came up on an empty disk or was restored from an old backup,
+nor a selection that was narrowed on purpose from a pattern with a typing error. So what comparisons find missing at the
+primary, or outside the selection, is counted. Deletes by comparison are suspended when that is more than `share` of a
+repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reasons.
+They go on when an operator says that what was found is to go (`accepted_at`), or when what was found is back.
 
 A tag is removed by comparison only in the second comparison that misses it, `window_s` after the first. By then
 everything that went missing with it has been counted.
@@ -18,11 +19,14 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site.findings import Findings
+from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
 from geosync.sync_registry.timing import ms
 
 KEY = Key(SITE, "deletes")
+_REASON, _OUTSIDE_REASON = _REASONS = ("reason", "outside_reason")
+"""Attributes: the first reason of each kind, as an operator who says that deletes may go on speaks of both."""
+_NOTHING_FOUND = {"found": 0, "found_outside": 0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +40,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """The breaker as its item says; times in milliseconds. `found` tags went missing since `window_started_at`."""
+    """The breaker as its item says; times in milliseconds.
+
+    Since `window_started_at`, `found` tags went missing and `found_outside` left the selection.
+    """
 
     suspended_at: int | None = None
     reason: str | None = None
     accepted_at: int = 0
     found: int = 0
+    found_outside: int = 0
     window_started_at: int = 0
 
     @property
@@ -53,11 +61,13 @@ class State:
     def from_item(cls, item: Item | None) -> State:
         """Read the item; none: nothing was ever found missing."""
         item = item or {}
+        reasons = [item[name] for name in _REASONS if name in item]
         return cls(
             suspended_at=item.get("suspended_at"),
-            reason=item.get("reason"),
+            reason="; ".join(reasons) or None,
             accepted_at=int(item.get("accepted_at", 0)),
             found=int(item.get("found", 0)),
+            found_outside=int(item.get("found_outside", 0)),
             window_started_at=int(item.get("window_started_at", 0)),
         )
 
@@ -79,9 +89,9 @@ class Breaker:
         return State.from_item(self._store.get(KEY))
 
     def resume(self) -> bool:
-        """Accept what comparisons found missing until now as gone for good: the next comparison removes it.
+        """Accept that what comparisons found missing or outside until now is to go: the next comparison removes it.
 
-        What is found missing later is counted anew. False: nothing was suspended; what was found is accepted all the
+        What is found later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
         was = self.state().suspended
@@ -89,8 +99,8 @@ class Breaker:
         self._store.write(
             Update(
                 key=KEY,
-                set={"accepted_at": now_ms, "found": 0, "window_started_at": now_ms},
-                remove=("suspended_at", "reason"),
+                set={"accepted_at": now_ms, **_NOTHING_FOUND, "window_started_at": now_ms},
+                remove=("suspended_at", *_REASONS),
             )
         )
         return was
@@ -101,45 +111,74 @@ class Breaker:
         `missing` of the repository's `of` tags are missing by now, without those that were accepted.
         """
         now_ms = self._clock.now_ms()
-        found = self._count(new, now_ms)
+        state = self._count("found", new, now_ms)
         if missing > self.limits.share * of:
-            self._suspend(f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
-        elif found > self.limits.tags:
-            within = f"within {self.limits.window_s:g} s"
-            self._suspend(f"{found} tags were found missing at the primary {within}, last in {repository}", now_ms)
+            self._suspend(_REASON, f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
+        elif self._are_too_many(state):
+            self._suspend(_REASON, self._said(state, repository), now_ms)
 
-    def may_remove(self, missing_since: int, state: State) -> bool:
-        """True when a tag that is missing for at least the second time may be removed."""
+    def count_outside(self, repository: str, *, new: int, outside: int, of: int) -> None:
+        """Count `new` tags that a comparison finds outside the selection for the first time, before they are recorded.
+
+        `outside` of the repository's `of` tags have left the selection by now, without those that were accepted.
+        """
+        now_ms = self._clock.now_ms()
+        state = self._count("found_outside", new, now_ms)
+        if outside > self.limits.share * of:
+            said = f"{outside} of the {of} tags of {repository} are outside the selection"
+            self._suspend(_OUTSIDE_REASON, said, now_ms)
+        elif self._are_too_many(state):
+            self._suspend(_OUTSIDE_REASON, self._said(state, repository), now_ms)
+
+    def may_remove(self, since: int, state: State) -> bool:
+        """True when a tag that is missing, or outside, for at least the second time (first at `since`) may be removed.
+
+        Times are in milliseconds.
+        """
         if state.suspended:
             return False
-        return missing_since <= state.accepted_at or missing_since + ms(self.limits.window_s) <= self._clock.now_ms()
+        return since <= state.accepted_at or since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def resume_if_back(self) -> None:
-        """Lift the suspension when what is still missing is no reason for one: a repository has its tags again."""
+        """Lift the suspension when what would still go is no reason for one: a repository has its tags again."""
         state = self.state()
         if not state.suspended:
             return
-        left = Findings(self._store).missing(limit=self.limits.tags + 1)
-        too_many = sum(one.missing for one in left) > self.limits.tags
-        if not too_many and all(one.missing <= self.limits.share * one.of for one in left):
+        left = Findings(self._store).going(limit=self.limits.tags + 1)
+        too_many = sum(one.goes for one in left) > self.limits.tags
+        if not too_many and not any(self._is_beyond(one) for one in left):
             self._store.write(
                 Update(
                     key=KEY,
-                    set={"found": 0, "window_started_at": self._clock.now_ms()},
-                    remove=("suspended_at", "reason"),
+                    set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
+                    remove=("suspended_at", *_REASONS),
                 )
             )
 
-    def _count(self, new: int, now_ms: int) -> int:
-        """Add to the window's count, or begin a new window; returns the count."""
+    def _is_beyond(self, found: Finding) -> bool:
+        """More than the share of a repository's tags are missing, or are outside the selection."""
+        share = self.limits.share
+        return found.missing > share * found.of or found.outside > share * (found.of + found.outside)
+
+    def _are_too_many(self, state: State) -> bool:
+        return state.found + state.found_outside > self.limits.tags
+
+    def _said(self, state: State, repository: str) -> str:
+        """The reason that the number of tags is, `repository` being the last that added to it."""
+        what = [(state.found, "missing at the primary"), (state.found_outside, "outside the selection")]
+        told = " and ".join(f"{number} tags were found {where}" for number, where in what if number)
+        return f"{told} within {self.limits.window_s:g} s, last in {repository}"
+
+    def _count(self, name: str, new: int, now_ms: int) -> State:
+        """Add to the window's count `name`, or begin a new window; returns the breaker with its counts."""
         in_window = Attr("window_started_at").gt(now_ms - ms(self.limits.window_s))
         with suppress(ConditionFailed):
-            return State.from_item(self._store.write(Update(key=KEY, add={"found": new}, when=in_window))).found
-        begun = Update(key=KEY, set={"found": new, "window_started_at": now_ms}, when=~in_window)
+            return State.from_item(self._store.write(Update(key=KEY, add={name: new}, when=in_window)))
+        begun = Update(key=KEY, set={**_NOTHING_FOUND, name: new, "window_started_at": now_ms}, when=~in_window)
         with suppress(ConditionFailed):
-            return State.from_item(self._store.write(begun)).found
-        return State.from_item(self._store.write(Update(key=KEY, add={"found": new}))).found
+            return State.from_item(self._store.write(begun))
+        return State.from_item(self._store.write(Update(key=KEY, add={name: new})))
 
-    def _suspend(self, reason: str, now_ms: int) -> None:
-        """Suspend deletes by comparison; the first reason is kept."""
-        self._store.write(Update(key=KEY, set_once={"suspended_at": now_ms, "reason": reason}))
+    def _suspend(self, kind: str, reason: str, now_ms: int) -> None:
+        """Suspend deletes by comparison; the first reason of each kind is kept."""
+        self._store.write(Update(key=KEY, set_once={"suspended_at": now_ms, kind: reason}))

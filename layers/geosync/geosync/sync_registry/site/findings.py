@@ -3,9 +3,10 @@
 One item for each repository that has any, `name#<repository>` in the partition `#findings`, written by the comparison
 of that repository under its lease and gone when there is nothing to tell. Names are bounded, numbers are not:
 
-    of                       tags that Geosync put there or saw equal
+    of                       selected tags that Geosync put there or saw equal
     missing, missing_names   those that the primary no longer has (they stay for now)
     extra, extra_names       tags at the secondary that Geosync never put there and the primary lacks
+    outside, outside_names   tags that Geosync put there or saw equal and that left the selection, where these go
     gone                     the primary does not know the repository at all
     found_at                 ms
     spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
@@ -42,13 +43,20 @@ class Finding:
     missing_names: tuple[str, ...] = ()
     extra: int = 0
     extra_names: tuple[str, ...] = ()
+    outside: int = 0
+    outside_names: tuple[str, ...] = ()
     gone: bool = False
     spoken_of: tuple[str, ...] = ()
 
     @property
     def is_nothing(self) -> bool:
         """True when there is nothing to tell."""
-        return not (self.missing or self.extra or self.gone)
+        return not (self.missing or self.extra or self.outside or self.gone)
+
+    @property
+    def goes(self) -> int:
+        """Tags that comparisons remove, as far as the breaker allows it."""
+        return self.missing + self.outside
 
     @classmethod
     def from_item(cls, item: Item) -> Finding:
@@ -61,6 +69,8 @@ class Finding:
             missing_names=tuple(item.get("missing_names", ())),
             extra=int(item.get("extra", 0)),
             extra_names=tuple(item.get("extra_names", ())),
+            outside=int(item.get("outside", 0)),
+            outside_names=tuple(item.get("outside_names", ())),
             gone=bool(item.get("gone", False)),
             spoken_of=tuple(sorted(item.get("spoken_of", ()))),
         )
@@ -69,12 +79,15 @@ class Finding:
         """The finding without the tags that an operator has spoken of."""
         missing = tuple(name for name in self.missing_names if name not in self.spoken_of)
         extra = tuple(name for name in self.extra_names if name not in self.spoken_of)
+        outside = tuple(name for name in self.outside_names if name not in self.spoken_of)
         return replace(
             self,
             missing=self.missing - len(self.missing_names) + len(missing),
             missing_names=missing,
             extra=self.extra - len(self.extra_names) + len(extra),
             extra_names=extra,
+            outside=self.outside - len(self.outside_names) + len(outside),
+            outside_names=outside,
         )
 
 
@@ -96,6 +109,8 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
         "missing_names": list(finding.missing_names),
         "extra": finding.extra,
         "extra_names": list(finding.extra_names),
+        "outside": finding.outside,
+        "outside_names": list(finding.outside_names),
         "gone": finding.gone,
     }
     return Update(key=key(finding.repository), set=values, remove=("spoken_of",))
@@ -123,9 +138,9 @@ class Findings:
             yield from read
             after = read[-1].repository
 
-    def missing(self, *, limit: int) -> list[Finding]:
-        """The first findings with missing tags, at most `limit`."""
-        return list(islice((one for one in self.walk() if one.missing), limit))
+    def going(self, *, limit: int) -> list[Finding]:
+        """The first findings with tags that are missing or outside the selection, at most `limit`."""
+        return list(islice((one for one in self.walk() if one.goes), limit))
 
     def speak_of(self, repository: str, tags: Iterable[str]) -> None:
         """Note that an operator adopted or kept these tags: they are no longer told.
@@ -133,8 +148,10 @@ class Findings:
         What becomes of them takes a moment, and the next comparison may be a day away; it then tells what is the case.
         """
         found = self.get(repository)
-        named = frozenset(tags) & {*found.missing_names, *found.extra_names} if found is not None else frozenset()
-        if found is not None and named:
+        if found is None:
+            return
+        named = frozenset(tags) & {*found.missing_names, *found.extra_names, *found.outside_names}
+        if named:
             with suppress(ConditionFailed):  # compared anew meanwhile
                 self._store.write(
                     Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))

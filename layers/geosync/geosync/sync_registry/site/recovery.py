@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
-from geosync.sync_registry.items import SITE, Item, Owed, Reference
+from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 RECOVERY, LOST, REFUSED = Key(SITE, "recovery"), Key(SITE, "lost"), Key(SITE, "refused")
@@ -97,19 +97,9 @@ class RecoveryItems:
         kept = {name: value for name, value in values.items() if value is not None}
         self._store.write(Update(key=RECOVERY, set=kept, remove=tuple(values.keys() - kept.keys())))
 
-    def record_lost(self, owed: Owed) -> None:
-        """Count a notification that did not come: a comparison found `owed` different, and it had to be copied."""
-        now_ms = self._clock.now_ms()
-        values = {"last_at": now_ms, "found_in": owed.repository, "reference": str(owed.reference)}
-        self._store.write(Update(key=LOST, set=values, set_once={"first_at": now_ms}, add={"count": 1}))
-
-    def take_back_lost(self, repository: str, reference: Reference) -> None:
-        """Take back one that was counted as lost: it was only slower than the comparison."""
-        unmarked = Attr("unannounced").exists()
-        with suppress(ConditionFailed):
-            key = Key(repository, reference.seen_key)
-            self._store.write(Update(key=key, remove=("unannounced",), when=unmarked))
-            self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0)))
+    def lost(self) -> Lost | None:
+        """Read the notifications known to be lost, None when there are none (suspected.py counts them)."""
+        return Lost.from_item(self._store.get(LOST))
 
     def forget_lost(self, known: Lost) -> None:
         """Forget the lost notifications that `known` counts, unless more were lost meanwhile."""
@@ -121,15 +111,12 @@ class RecoveryItems:
         now_ms = self._clock.now_ms()
         self._store.write(Update(key=REFUSED, set={"last_at": now_ms}, set_once={"since": now_ms}, add={"count": 1}))
 
-    def forget_refused(self, *, before: int) -> None:
-        """Forget what was refused before `before` (ms): the DLQ was seen empty then."""
+    def forget_refused(self, *, before: int) -> bool:
+        """Forget what was refused before `before` (ms): the DLQ was seen without it then. False: something since."""
         with suppress(ConditionFailed):
             self._store.write(Delete(key=REFUSED, when=Attr("last_at").lt(before)))
-
-    def forget(self) -> None:
-        """Forget the recovery point and the lost notifications: the site follows another primary."""
-        for key in (RECOVERY, LOST):
-            self._store.write(Delete(key=key))
+            return True
+        return False
 
 
 def _number(item: Item, name: str) -> int | None:

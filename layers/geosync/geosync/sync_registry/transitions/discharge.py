@@ -60,6 +60,11 @@ def _seen(
         values["primary"] = primary
     if reference.kind == "digest":
         values["expire_at"] = now_ms // 1000 + DIGEST_MEMORY_S
-    noted = {"unannounced": seen.unannounced or None, "missing_since": seen.missing_since}
+    noted = {
+        "unannounced": seen.unannounced or None,
+        "suspected": seen.suspected or None,
+        "missing_since": seen.missing_since,
+        "outside_since": seen.outside_since,
+    }
     values |= {name: value for name, value in noted.items() if value is not None}
     return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))

@@ -23,7 +23,7 @@ from geosync.sync_registry.items import (
     Reference,
     Row,
 )
-from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 
@@ -195,6 +195,15 @@ def finish(lease: Lease, remaining: Remaining, *, now_ms: int) -> Update:
         return _let_go(lease, {"state": PENDING}, gone, when)
     values = _failed(remaining.failed)
     return _let_go(lease, values, gone if "retry_at" in values else ("retry_at", *gone), when)
+
+
+def drop(lease: Lease) -> Delete:
+    """Let the repository go without a row: nothing is owed in it, and nothing of it was ever seen equal.
+
+    `lease` is from before that was read. A mark that was written since is followed by a knock: either it moved the row,
+    or it finds none and makes another.
+    """
+    return Delete(key=Key(lease.repository, ROW), when=is_mine(lease) & _is_unmoved(lease))
 
 
 def _failed(failed: Sequence[Owed]) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Mark:
 
 
 ASKED = Mark()
-"""Somebody asked for the sync, and says no more."""
+"""Somebody asked for the sync, and nothing else is known."""
 
 
 def mark(

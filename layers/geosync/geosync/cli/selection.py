@@ -1,0 +1,210 @@
+"""`geosync selection preview`: what a change of the patterns would bring to a site, and what it would remove."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.cli.checks.registries import secret_of
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, as_json, console, plain, table
+from geosync.cli.site import Chosen, StackSite
+from geosync.errors import GeosyncError
+from geosync.oci.deadline import Deadline
+from geosync.operating import selection_preview
+from geosync.operating.selection_preview import PreviewBounds, RepositoryTags, SelectionChange
+from geosync.pair.selection import Selection
+from geosync.registries.opening import open_registry
+from geosync.registries.vendors import AUTO, find
+from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+PARAMETERS = {
+    "include_repositories": "IncludeRepositories",
+    "exclude_repositories": "ExcludeRepositories",
+    "include_tags": "IncludeTags",
+    "exclude_tags": "ExcludeTags",
+}
+"""The settings of a selection, and the stack's parameters that give them."""
+LONGEST = 700
+"""Characters that the template takes in one of them."""
+ASKED_FOR_S = 120.0
+"""Seconds for the requests to the primary's registry."""
+NAMES = 10
+"""Tags of a repository that are shown."""
+
+
+@click.group()
+def selection() -> None:
+    """See what a site replicates, and what a change of its patterns would do."""
+
+
+@selection.command(short_help="Show what other patterns would bring, and remove. Changes nothing.")
+@click.option("--include-repositories", metavar="PATTERNS", help='Instead of IncludeRepositories; "" for all.')
+@click.option("--exclude-repositories", metavar="PATTERNS", help='Instead of ExcludeRepositories; "" for none.')
+@click.option("--include-tags", metavar="PATTERNS", help='Instead of IncludeTags; "" for all.')
+@click.option("--exclude-tags", metavar="PATTERNS", help='Instead of ExcludeTags; "" for none.')
+@click.option(
+    "--outside-selection",
+    type=click.Choice(["keep", "remove"]),
+    help="Instead of OutsideSelection: what becomes of tags here that leave the selection.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=200,
+    show_default=True,
+    help="Repositories whose tags are read, on each side.",
+)
+@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@click.pass_obj
+def preview(
+    choose: Callable[[], Chosen],
+    /,
+    *,
+    outside_selection: str | None,
+    limit: int,
+    as_document: bool,
+    **patterns: str | None,
+) -> None:
+    """Show what the site would bring, and remove or forget, with other patterns. Nothing is changed.
+
+    An option that is not given leaves the parameter of the stack as it is. Without options: what the present selection
+    has outside. The primary's registry is asked from here, with the site's secret; the stack is not updated.
+
+    Exit code 2 where the primary's registry cannot be asked: then only what would leave is shown.
+    """
+    for name, text in patterns.items():
+        if text is not None and len(text) > LONGEST:
+            raise click.BadParameter(f"more than {LONGEST} characters", param_hint=f"--{name.replace('_', '-')}")
+    site = choose().site()
+    site.must_be_secondary("selection preview")
+    shown = _Preview(site, patterns, outside_selection, PreviewBounds(repositories=limit))
+    if as_document:
+        as_json(shown.document())
+    else:
+        shown.print()
+    raise SystemExit(CANNOT_TELL if shown.brought is None else NOTHING_OWED)
+
+
+class _Preview:
+    """Both sides of a change, read from the primary's registry and the site's table."""
+
+    def __init__(
+        self, site: StackSite, patterns: Mapping[str, str | None], policy: str | None, bounds: PreviewBounds
+    ) -> None:
+        self.site = site
+        self.bounds = bounds
+        self.policy = policy or site.parameters.get("OutsideSelection", "keep")
+        now = {name: site.parameters.get(parameter, "") for name, parameter in PARAMETERS.items()}
+        self.wanted = now | {name: text for name, text in patterns.items() if text is not None}
+        before, after = Selection.parse(**now), Selection.parse(**self.wanted)
+        self.why_not: str | None = None
+        self.brought = self._ask(before, after)
+        self.leaving = selection_preview.leaving(_sync_registry(site), after, bounds)
+        self.local = find(site.parameters["LocalRegistryUrl"], site.parameters.get("LocalRegistryVendor", AUTO))
+        self.suspends: str | None = None
+        if self.policy == "remove":
+            self.suspends = selection_preview.reason_to_suspend(self.leaving, _limits(site))
+
+    def _ask(self, before: Selection, after: Selection) -> SelectionChange | None:
+        """Ask what would come; None where the primary's registry cannot tell."""
+        site = self.site
+        deadline = Deadline(site.clock)
+        deadline.set(ASKED_FOR_S)
+        try:
+            primary = open_registry(
+                site.parameters.get("PrimaryRegistryUrl", ""),
+                secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", "")),
+                vendor=site.parameters.get("PrimaryRegistryVendor", AUTO),
+                deadline=deadline,
+            )
+            try:
+                return selection_preview.brought(primary, before, after, self.bounds)
+            finally:
+                primary.close()
+        except (GeosyncError, BotoCoreError, ClientError) as error:
+            self.why_not = str(error)
+            return None
+
+    def document(self) -> dict[str, Any]:
+        """The preview for programs; `brought` is null where the primary's registry cannot be asked."""
+        return {
+            "selection": self.wanted,
+            "outside_selection": self.policy,
+            "brought": _document(self.brought) if self.brought is not None else None,
+            "brought_not_known": self.why_not,
+            "leaving": _document(self.leaving),
+            "removed": self.policy == "remove" and self.local.DELETES,
+            "suspends": self.suspends,
+        }
+
+    def print(self) -> None:
+        """Show the preview to people."""
+        out = console()
+        for name, parameter in PARAMETERS.items():
+            out.print(plain(f"{parameter}: {self.wanted[name] or ('(all)' if 'include' in name else '(none)')}"))
+        out.print()
+        if self.brought is None:
+            out.print(plain(f"What would be brought is not known: {self.why_not}", "yellow"))
+        else:
+            self._show("Would be brought", self.brought)
+        self._show("Would be removed" if self.policy == "remove" else "Would leave the selection", self.leaving)
+        if self.policy == "keep" and self.leaving.repositories:
+            out.print(plain("They stay here, and Geosync forgets that it put them here (OutsideSelection=keep)."))
+        if self.policy == "remove" and not self.local.DELETES:
+            said = f"{self.local.LABEL} deletes nothing through its API: each removal would be parked."
+            out.print(plain(said, "yellow"))
+        if self.suspends is not None:
+            out.print(plain(f"Deletes by comparison would be suspended: {self.suspends}.", "yellow"))
+            out.print(plain("They go on when somebody says so: geosync deletes resume."))
+        out.print(plain("Nothing was changed.", "dim"))
+
+    @staticmethod
+    def _show(what: str, change: SelectionChange) -> None:
+        number = len(change.repositories)
+        tags = _number(change.tags, change.has_more, "tag" if change.tags == 1 else "tags")
+        where = _number(number, change.more, "repository" if number == 1 else "repositories")
+        click.echo(f"{what}: {tags} in {where}")
+        if change.repositories:
+            rows = (_row(one) for one in change.repositories)
+            console().print(table(("repository", "tags", "names"), rows))
+
+
+def _sync_registry(site: StackSite) -> SyncRegistry:
+    """The site's sync registry as functions/sync reads it: what was seen under another primary counts for nothing."""
+    primary = site.parameters.get("PrimaryTopicArn") or None
+    return SyncRegistry.open(
+        site.client("dynamodb"), site.outputs["SyncRegistryTable"], primary=primary, clock=site.clock
+    )
+
+
+def _limits(site: StackSite) -> Limits:
+    default = Limits()
+    share = site.parameters.get("BreakerShare")
+    return Limits(
+        share=float(share) / 100 if share is not None else default.share,
+        tags=int(site.parameters.get("BreakerTags", default.tags)),
+    )
+
+
+def _document(change: SelectionChange) -> dict[str, Any]:
+    return {
+        "tags": change.tags,
+        "more": change.has_more,
+        "more_repositories": change.more,
+        "repositories": [asdict(one) for one in change.repositories],
+    }
+
+
+def _number(number: int, more: bool, what: str) -> str:
+    """Write a number; where not all could be looked at, it is the least that there is."""
+    return f"{'at least ' if more else ''}{number} {what}".rstrip()
+
+
+def _row(one: RepositoryTags) -> tuple[object, ...]:
+    names = ", ".join(one.names[:NAMES]) + (" …" if one.tags > NAMES or one.more else "")
+    return (one.repository, _number(one.tags, one.more, ""), names)

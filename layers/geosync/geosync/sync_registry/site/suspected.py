@@ -1,0 +1,143 @@
+"""Notifications that may be lost: a comparison copied what nobody had announced, and its event may yet be on its way.
+
+An item for each reference in the partition `#suspected`, written before the reference is discharged:
+
+    found#group/app#tag#v1   found_in, reference: the reference; at: when it was found (ms)
+
+The reference's own item says `unannounced` and, until it is decided, `suspected`. The minute decides, once the events
+queue was seen empty after the find: what is unannounced still was lost, and is counted in the item `lost`, in one
+transaction with the end of the suspicion. An event that comes takes the suspicion back, and nothing was ever counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.clock import Clock
+from geosync.errors import Contended
+from geosync.sync_registry.items import Item, Owed, Reference
+from geosync.sync_registry.site.recovery import LOST
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, TransactionFailed, Update
+
+PARTITION, PREFIX = "#suspected", "found#"
+INVOCATION_MS = 15 * 60_000
+"""Length of an invocation: what it suspected is discharged by then, or never will be by it."""
+BATCH = 500
+"""Suspicions that are deleted at a time when all of them go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspected:
+    """A notification that may be lost: of the reference, which a comparison found at `at` (ms)."""
+
+    repository: str
+    reference: Reference
+    at: int
+
+    @property
+    def key(self) -> Key:
+        """The key of its item."""
+        return Key(PARTITION, f"{PREFIX}{self.repository}#{self.reference.seen_key}")
+
+
+class LossVerdict(Enum):
+    """The end of a suspicion, or its going on."""
+
+    LOST = "lost"
+    CAME = "came"
+    """The event is here: it is marked, or was."""
+    OPEN = "open"
+    """It is about to be discharged."""
+
+
+class SuspectedLosses:
+    """The notifications that may be lost."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def record(self, owed: Owed) -> None:
+        """Suspect a notification: a comparison found `owed` different, and it had to be copied."""
+        one = Suspected(repository=owed.repository, reference=owed.reference, at=self._clock.now_ms())
+        values = {"found_in": one.repository, "reference": one.reference.seen_key, "at": one.at}
+        self._store.write(Update(key=one.key, set=values))
+
+    def read(self, *, limit: int) -> list[Suspected]:
+        """Read at most `limit` suspicions."""
+        return list(_readable(self._store.items(PARTITION, PREFIX, limit=limit)))
+
+    def verdicts(self, suspected: Sequence[Suspected]) -> Mapping[Suspected, LossVerdict]:
+        """Tell what became of each, by what is owed and what was seen now. One read for a hundred items."""
+        keys = [
+            Key(one.repository, key) for one in suspected for key in (one.reference.owed_key, one.reference.seen_key)
+        ]
+        found = self._store.batch_get(keys) if keys else {}
+        now_ms = self._clock.now_ms()
+        return {one: _verdict(one, found, now_ms) for one in suspected}
+
+    def end(self, one: Suspected, *, lost: bool) -> bool:
+        """End a suspicion; `lost`: and count it, unless its event comes at this very moment. False: it goes on."""
+        changes = [
+            Delete(key=one.key, when=Attr("at").eq(one.at)),
+            *(_counted(one, self._clock.now_ms()) if lost else ()),
+        ]
+        with suppress(TransactionFailed, Contended):
+            self._store.transact(changes)
+            return True
+        return False
+
+    def take_back(self, repository: str, reference: Reference) -> None:
+        """Take back a find whose event came after all; one that was counted as lost is counted no more."""
+        key = Key(repository, reference.seen_key)
+        unannounced, suspected = Attr("unannounced").exists(), Attr("suspected")
+        with suppress(ConditionFailed):
+            self._store.write(
+                Update(key=key, remove=("unannounced", "suspected"), when=unannounced & suspected.exists())
+            )
+            return
+        with suppress(ConditionFailed):
+            self._store.write(Update(key=key, remove=("unannounced",), when=unannounced & suspected.not_exists()))
+            self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0)))
+
+    def forget(self) -> None:
+        """Forget all of them: the site follows another primary."""
+        while items := self._store.items(PARTITION, PREFIX, limit=BATCH):
+            for item in items:
+                self._store.write(Delete(key=Key(PARTITION, str(item["item"]))))
+
+
+def _readable(items: Sequence[Item]) -> Iterator[Suspected]:
+    for item in items:
+        reference = Reference.from_key(str(item.get("reference")))
+        if reference is not None:
+            yield Suspected(repository=str(item.get("found_in")), reference=reference, at=whole_number(item, "at"))
+
+
+def _verdict(one: Suspected, found: Mapping[Key, Item], now_ms: int) -> LossVerdict:
+    owed = found.get(Key(one.repository, one.reference.owed_key), {})
+    seen = found.get(Key(one.repository, one.reference.seen_key), {})
+    if owed.get("expects"):
+        return LossVerdict.CAME
+    if seen.get("suspected"):
+        return LossVerdict.LOST
+    # Where it was marked again before it was discharged, the next attempt suspects it again if it has to.
+    return LossVerdict.OPEN if owed and now_ms - one.at < INVOCATION_MS else LossVerdict.CAME
+
+
+def _counted(one: Suspected, now_ms: int) -> tuple[Update, Update]:
+    last = {"last_at": now_ms, "found_in": one.repository, "reference": str(one.reference)}
+    return (
+        Update(
+            key=Key(one.repository, one.reference.seen_key),
+            remove=("suspected",),
+            when=Attr("unannounced").exists() & Attr("suspected").exists(),
+        ),
+        Update(key=LOST, set=last, set_once={"first_at": now_ms}, add={"count": 1}),
+    )

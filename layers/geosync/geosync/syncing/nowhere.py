@@ -1,0 +1,53 @@
+"""A repository that neither registry knows has no row: a typo in a resync, a notification of what was never there.
+
+That is asked only where all that a holder was asked for is absent at the primary, so that no push costs a request more.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+from geosync.copying.outcome import Outcome
+from geosync.errors import NotFound, RegistryError
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
+from geosync.sync_registry.held_lease import HeldLease
+from geosync.sync_registry.items import Lease
+
+
+class Nowhere:
+    """Notices that the repository of one holder is nowhere. For its main thread."""
+
+    def __init__(self, pair: Pair, held: HeldLease) -> None:
+        self._pair = pair
+        self._held = held
+        self._all_absent: bool | None = None
+        """Whether all that was discharged was absent; None: nothing was discharged since that was last asked."""
+
+    def note_ended(self, attempt: Future[Outcome]) -> None:
+        """Note an attempt that has ended, in whatever way; one that did not discharge says nothing."""
+        if attempt.exception() is None and attempt.result().discharged:
+            self._all_absent = attempt.result().absent and self._all_absent is not False
+
+    def drop(self, lease: Lease) -> bool:
+        """Let the repository go without a row if there is nothing of it anywhere. False: it is held still.
+
+        `lease` must be from before the call of `due` that found nothing. Raises what DynamoDB raises, and OutOfTime.
+        """
+        if not self._all_absent:
+            return False
+        self._all_absent = None
+        if _knows(self._pair.primary) or _knows(self._pair.secondary):
+            return False
+        return self._held.drop(lease)
+
+
+def _knows(repository: Repository) -> bool:
+    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it."""
+    try:
+        next(repository.tags(), [])
+    except NotFound:
+        return False
+    except RegistryError:
+        return True
+    return True

@@ -1,0 +1,34 @@
+"""A dead-letter queue in memory, as functions/reconcile counts it and looks through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from geosync.operating.dead_letters import DeadLetter, Sifted
+
+
+class LetterBox:
+    """Letters in a list; `in_hand` of them are in somebody's hands."""
+
+    def __init__(self, letters: list[DeadLetter] | None = None) -> None:
+        self.letters = letters if letters is not None else []
+        self.in_hand = 0
+        self.looks = 0
+
+    def dead_letters(self) -> int:
+        return len(self.letters)
+
+    def sift(self, unneeded: Callable[[Sequence[DeadLetter]], Collection[DeadLetter]], *, most: int) -> Sifted:
+        self.looks += 1
+        seen = self.letters[: max(min(most, len(self.letters)) - self.in_hand, 0)]
+        gone = {letter.id for letter in unneeded(seen)}
+        self.letters = [letter for letter in self.letters if letter.id not in gone]
+        return Sifted(left=tuple(letter for letter in seen if letter.id not in gone), removed=len(gone))
+
+
+def letter(
+    number: int, body: str, *, kind: str = "parked", mark: str | None = None, sent_at: int | None = None
+) -> DeadLetter:
+    """A letter; the higher its number, the later it was sent, unless that is said."""
+    at = number if sent_at is None else sent_at
+    return DeadLetter(id=f"m-{number}", kind=kind, reason="why", sent_at=at, body=body, receipt="r", mark=mark)

@@ -1,0 +1,146 @@
+"""What an index lists is what the primary has under its digest, whatever media type the index names."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tests.unit.copying.fakes import descriptor_of
+from tests.unit.copying.sites import Site, layers
+
+from geosync.clock import SYSTEM_CLOCK
+from geosync.copying.repair import Repairer
+from geosync.copying.route import Route
+from geosync.errors import NotFound
+from geosync.oci import media_types
+from geosync.oci.manifests import Manifest
+from geosync.sync_registry.items import EVERYTHING
+from geosync.verifying.asking import Asking
+from geosync.verifying.contents import Below, Contents
+
+MEDIA_TYPES = [
+    "application/vnd.example+json",
+    "",
+    f"{media_types.OCI_MANIFEST}; charset=utf-8",
+    "Application/VND.OCI.image.manifest.v1+JSON",
+    media_types.OCI_LAYER_GZIP,
+]
+HABITS = [{}, {"checks_children": False}, {"checks_blobs": False}, {"checks_blobs": False, "checks_children": False}]
+
+
+def index_of(site: Site, *entries: dict[str, Any]) -> Manifest:
+    return site.source.add({"mediaType": media_types.OCI_INDEX, "manifests": list(entries)})
+
+
+def manifest_called(site: Site, media_type: str) -> Manifest:
+    child = site.source.add_image(*layers(2), config=media_type.encode() or b"none")
+    return index_of(site, {**descriptor_of(child), "mediaType": media_type})
+
+
+def blob_called_a_manifest(site: Site) -> Manifest:
+    return index_of(site, {**site.source.add_blob(b"blob"), "mediaType": media_types.OCI_MANIFEST})
+
+
+def look(site: Site, manifest: Manifest) -> Below:
+    """Verify what is below a manifest at the destination."""
+    with ThreadPoolExecutor(2) as pool:
+        contents = Contents(site.pair, Asking(0, 1000, SYSTEM_CLOCK), pool)
+        return contents.look([manifest])[manifest.digest]
+
+
+@pytest.mark.parametrize("habits", HABITS, ids=str)
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_a_manifest_of_any_media_type_is_copied_and_is_whole(media_type: str, habits: dict[str, bool]) -> None:
+    site = Site(**habits)
+    index = manifest_called(site, media_type)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert site.is_whole(index)
+    assert not look(site, index).bad
+
+
+@pytest.mark.parametrize("habits", HABITS, ids=str)
+def test_a_blob_that_is_called_a_manifest_is_copied_and_is_whole(habits: dict[str, bool]) -> None:
+    site = Site(**habits)
+    index = blob_called_a_manifest(site)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert site.is_whole(index)
+    assert not look(site, index).bad
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+def test_what_is_missing_below_a_manifest_of_any_media_type_is_found_and_repaired(site: Site, media_type: str) -> None:
+    index = manifest_called(site, media_type)
+    (entry,) = index.entries
+    child = site.source.manifests[entry.digest]
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    lost = child.blobs[-1].digest
+    del site.destination.blobs[lost]
+    assert look(site, index).blobs == {lost}
+    del site.destination.manifests[child.digest]
+    assert look(site, index).manifests == {child.digest}
+    Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset({EVERYTHING}))
+    assert site.is_whole(index)
+    assert not look(site, index).bad
+
+
+def test_a_blob_that_is_called_a_manifest_is_missed_and_repaired_as_a_blob(site: Site) -> None:
+    index = blob_called_a_manifest(site)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    (entry,) = index.entries
+    del site.destination.blobs[entry.digest]
+    below = look(site, index)
+    assert below.blobs == {entry.digest}
+    assert not below.manifests
+    Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset({entry.digest}))
+    assert site.is_whole(index)
+
+
+def test_one_digest_may_be_listed_as_both_kinds(site: Site) -> None:
+    child = site.source.add_image(*layers(1))
+    both = [{**descriptor_of(child), "mediaType": name} for name in (MEDIA_TYPES[0], media_types.OCI_MANIFEST)]
+    one, other = index_of(site, both[0]), index_of(site, both[1])
+    outer = index_of(site, descriptor_of(one), descriptor_of(other))
+    with site.copier(parallelism=4) as copier:
+        copier.copy(outer, "v1")
+    assert site.is_whole(outer)
+    assert site.source.count("GET manifest") <= 4
+
+
+def test_the_layer_of_an_image_is_never_taken_for_a_manifest(site: Site) -> None:
+    child = site.source.add_image(*layers(1))
+    document = {
+        "mediaType": media_types.OCI_MANIFEST,
+        "config": {**site.source.add_blob(b"config"), "mediaType": media_types.OCI_CONFIG},
+        "layers": [descriptor_of(child)],
+    }
+    image = site.source.add(document)
+    with site.copier() as copier, pytest.raises(NotFound):
+        copier.copy(image, "v1")
+    assert child.digest not in site.destination.manifests
+
+
+@pytest.mark.parametrize("media_type", [media_types.OCI_MANIFEST, "application/vnd.example+json"])
+def test_what_the_primary_has_neither_way_is_not_found(site: Site, media_type: str) -> None:
+    child = site.source.add_image(*layers(1))
+    index = index_of(site, {**descriptor_of(child), "mediaType": media_type})
+    del site.source.manifests[child.digest]
+    with site.copier() as copier, pytest.raises(NotFound):
+        copier.copy(index, "v1")
+    with pytest.raises(NotFound):
+        Repairer(Route(pair=site.pair), check=lambda: None).repair(index, frozenset())
+
+
+def test_a_cache_that_lost_a_blob_has_lost_a_blob(site: Site) -> None:
+    cache = index_of(site, site.source.add_blob(b"layer"), site.source.add_blob(b"other"))
+    with site.copier() as copier:
+        copier.copy(cache, "cache")
+    lost = cache.entries[0].digest
+    del site.destination.blobs[lost]
+    assert look(site, cache).blobs == {lost}
+    Repairer(Route(pair=site.pair), check=lambda: None).repair(cache, frozenset())
+    assert site.is_whole(cache)

@@ -1,0 +1,141 @@
+"""Notifications that may be lost: what is decided, when, and what takes it back."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from tests.support.letters import letter
+from tests.unit.minute.secondary import MINUTE, START, V1, Secondary, see, sent
+
+from geosync.sync_registry.site.recovery import LOST
+from geosync.sync_registry.table.changes import Key, Update
+from geosync.sync_registry.transitions.marks import Comparison, Mark
+
+
+def find(secondary: Secondary) -> None:
+    """A comparison finds V1, copies it, and discharges it as unannounced."""
+    comparison = Comparison(walk=secondary.clock.now, unannounced=True)
+    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
+    secondary.registry.suspected.record(owed)
+    secondary.store.table.pop(Key("team/app", V1.owed_key))
+    now = secondary.clock.now
+    see(secondary, "sha256:a", looked_at=now, seen_at=now, unannounced=True, suspected=True)
+
+
+def lose(secondary: Secondary) -> None:
+    """The same, and the queue was seen empty so long after that no event is on its way."""
+    find(secondary)
+    for _ in range(2):
+        secondary.minute()
+    assert secondary.status().lost is not None
+
+
+def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    for _ in range(3):
+        assert secondary.minute().recovery_point == START - 10 * MINUTE
+    secondary.compared(secondary.clock.now)
+    assert secondary.minute().recovery_point == secondary.clock.now - MINUTE, (
+        "no event has come since: it may still be silent"
+    )
+    secondary.registry.cursor.record(event_id="e", received_at=secondary.clock.now)
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().lost is None
+
+
+def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    for _ in range(2):  # delivered twice
+        secondary.registry.suspected.take_back("team/app", V1)
+    assert secondary.status().lost is None
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def test_one_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:
+    see(secondary, "sha256:a", unannounced=True)
+    lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/app", "reference": "v1"}
+    secondary.store.write(Update(key=LOST, set=lost))
+    secondary.registry.suspected.take_back("team/app", V1)
+    assert secondary.status().lost is None
+
+
+def test_an_event_that_waits_while_a_comparison_overtakes_it_is_never_lost(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    secondary.queues.waiting = itertools.repeat(1)
+    find(secondary)
+    for _ in range(5):
+        found = secondary.minute()
+        assert found.lost is None
+        assert found.recovery.why == "events wait in the queue: 1"
+    secondary.registry.suspected.take_back("team/app", V1)  # the event is marked
+    secondary.queues.waiting = itertools.repeat(0)
+    for _ in range(3):
+        assert secondary.minute().lost is None
+    assert secondary.told == []
+    assert secondary.status().recovery_point == sent(secondary, 1)
+
+
+def test_whether_one_was_lost_is_not_said_before_the_queue_was_seen_empty_past_the_find(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    before = secondary.status().recovery.sent_at
+    secondary.clock.now += MINUTE
+    find(secondary)
+    found = secondary.reconcile()
+    assert found.lost is None
+    assert found.recovery.why == "the events of what a comparison found may be on their way: 1"
+    assert secondary.status().recovery.sent_at == before
+    secondary.clock.now += MINUTE - 1
+    assert secondary.reconcile().lost is None
+    secondary.clock.now += 1
+    lost = secondary.reconcile().lost
+    assert lost is not None
+    assert (lost.count, lost.repository, lost.reference) == (1, "team/app", "v1")
+    assert [(one.repository, one.reference) for one in secondary.told] == [("team/app", V1)], "the metric agrees"
+    assert secondary.reconcile().lost == lost
+    assert len(secondary.told) == 1
+
+
+def test_while_the_dlq_holds_what_could_not_be_marked_nothing_is_said_to_be_lost(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    secondary.queues.letters = [letter(1, '{"version":"9"}', kind="refused")]
+    find(secondary)
+    for _ in range(3):
+        assert secondary.minute().lost is None
+    secondary.queues.letters.clear()
+    assert secondary.minute().lost is not None
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_find_that_was_marked_again_before_it_was_discharged_is_not_lost(
+    secondary: Secondary, announced: bool
+) -> None:
+    """The holder of the find died, or lost the reference to an event; what is owed is found out by the next attempt."""
+    comparison = Comparison(walk=secondary.clock.now, unannounced=True)
+    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
+    secondary.registry.suspected.record(owed)
+    secondary.registry.mark("team/app", V1, Mark(expects="sha256:a" if announced else None, pushed_at=START))
+    for _ in range(20):
+        assert secondary.minute().lost is None
+    assert secondary.told == []
+    assert secondary.status().recovery.why is None, "no suspicion stays for ever"
+
+
+def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) -> None:
+    """What the minute has not decided yet is kept when the tag is compared again."""
+    find(secondary)
+    lease = secondary.registry.acquire("team/app")
+    assert lease is not None
+    seen = secondary.registry.seen("team/app", [V1])[V1]
+    secondary.registry.record(lease, [(V1, replace(seen, looked_at=secondary.clock.now))])
+    for _ in range(2):
+        found = secondary.minute()
+    assert found.lost is not None

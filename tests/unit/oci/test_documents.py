@@ -1,0 +1,99 @@
+"""JSON as Go's decoder takes it: whatever stands in a manifest's other fields, what it refers to is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geosync.errors import MalformedManifest
+from geosync.oci import media_types
+from geosync.oci.documents import MOST_NESTED, READ_DEPTH, field, read_object
+from geosync.oci.manifests import Manifest
+
+DIGEST = "sha256:" + "a" * 64
+LAYER = {"mediaType": media_types.OCI_LAYER_GZIP, "digest": DIGEST, "size": 5}
+
+
+def nested(depth: int, bracket: str = "[") -> str:
+    if bracket == "[":
+        return "[" * depth + "]" * depth
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+ODD: list[bytes] = [
+    b'"caf\xe9"',
+    b'"\xff\xfe\x00"'.replace(b"\x00", b""),
+    b"9" * 5000,
+    b"-" + b"9" * 5000,
+    b"1e99999",
+    nested(5000).encode(),
+    nested(5000, "{").encode(),
+    b"[" + b",".join([nested(900).encode(), b'"]}[{"', nested(2000, "{").encode()]) + b"]",
+    rb'"\ud800 \" ] } \\"',
+]
+"""Values that Go's decoder skips where no field wants them."""
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value[:12]))
+def test_what_no_field_wants_may_be_anything(value: bytes) -> None:
+    layers = json.dumps([LAYER]).encode()
+    content = b'{"before":' + value + b',"config":' + json.dumps(LAYER).encode() + b',"layers":' + layers
+    read = Manifest.read(content + b',"after":' + value + b"}", media_types.OCI_MANIFEST)
+    assert [one.digest for one in read.blobs] == [DIGEST]
+
+
+def test_a_key_names_its_field_in_any_case_and_the_last_one_counts() -> None:
+    other = {"Digest": "sha256:" + "b" * 64, "SIZE": 7, "MEDIATYPE": media_types.OCI_CONFIG}
+    content = json.dumps({"config": LAYER, "Layers": [LAYER], "LAYERS": [], "Config": other}).encode()
+    read = Manifest.read(content, media_types.OCI_MANIFEST)
+    assert [(one.digest, one.size, one.media_type) for one in read.blobs] == [
+        (other["Digest"], 7, media_types.OCI_CONFIG)
+    ]
+
+
+def test_a_key_that_comes_again_is_the_last_one() -> None:
+    assert field(read_object(b'{"layers":1,"Layers":2,"layers":3}'), "layers") == 3
+    assert field(read_object(b'{"layers":1,"layers":3,"Layers":2}'), "layers") == 2
+    assert field(read_object(b'{"layers":1,"Layers":null}'), "layers") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b"\xef\xbb\xbf{}", b'{"a":1}x', b"{'a':1}", b'{"a":01}'])
+def test_what_no_decoder_takes_is_malformed(content: bytes) -> None:
+    with pytest.raises(MalformedManifest):
+        read_object(content)
+
+
+@pytest.mark.parametrize("bracket", ["[", "{"])
+def test_nesting_without_end_is_malformed(bracket: str) -> None:
+    assert read_object(b'{"a":' + nested(MOST_NESTED - 1, bracket).encode() + b"}")
+    with pytest.raises(MalformedManifest):
+        read_object(b'{"a":' + nested(MOST_NESTED + 1, bracket).encode() + b"}")
+    with pytest.raises(MalformedManifest):
+        read_object(b'{"a":' + bracket.encode() * 100_000)
+
+
+_NUMBER = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+_LEAF = st.none() | st.booleans() | _NUMBER | st.text(max_size=8)
+_KEY = st.text(max_size=5).filter(lambda key: key.casefold() not in ("config", "layers", "mediatype"))
+_ANY = st.recursive(
+    _LEAF,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEY, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(fields=st.dictionaries(_KEY, _ANY, max_size=4), wrap=st.sampled_from([0, 1, READ_DEPTH, 3000]), last=st.data())
+def test_any_fields_beside_leave_what_is_referred_to(fields: dict[str, Any], wrap: int, last: st.DataObject) -> None:
+    names = last.draw(st.permutations([*fields, "config", "layers"]))
+    values = {**fields, "config": LAYER, "layers": [{**LAYER, "annotations": fields}]}
+    texts = []
+    for name in names:
+        text = json.dumps(values[name], ensure_ascii=last.draw(st.booleans()))
+        texts.append(json.dumps(name) + ":" + ("[" * wrap + text + "]" * wrap if name in fields else text))
+    content = ("{" + ",".join(texts) + "}").encode("utf-8", errors="surrogatepass")
+    read = Manifest.read(content, media_types.OCI_MANIFEST)
+    assert [one.digest for one in read.blobs] == [DIGEST]
