@@ -15,6 +15,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.clock import forget_the_future
 from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
@@ -47,7 +48,7 @@ class ReconcileSite:
         self.settings = read(ReconcileSettings, os.environ)
         self.reporter = MinuteReporter(logger, observability.Metrics(self.settings.site_name))
         dynamodb = boto3.client("dynamodb", config=AWS_CALLS)
-        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table)
+        self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table, limits=self.settings.limits)
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.queues = Queues(sqs=self.sqs, events_url=self.settings.events_queue_url, dlq_url=self.settings.dlq_url)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
@@ -91,6 +92,8 @@ class ReconcileSite:
         self._status = None
         self._status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
         self.reporter.recovery_point(self._status)
+        if self._status.deletes.doubted_at is not None:
+            decide_about_deletes(self.sync_registry, self.queues, self.reporter)
 
     def _forget_the_future(self) -> None:
         if self._status is not None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
+from geosync.comparing import doubt
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext
 from geosync.intake.refusals import Refusals
@@ -26,6 +27,7 @@ from geosync.pair.capabilities import Capabilities
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.registries import Registries
+from geosync.recovery.point import COUNTS_SETTLE_MS
 from geosync.registries.registry import Registry
 from geosync.registries.secrets import VendorAccess
 from geosync.sync_registry.items import PARKED_DUE_MS, Owed, Row
@@ -222,6 +224,11 @@ class Secondary:
                 name: value - ms(seconds) if isinstance(value, int) and FIRST_TIME < value < PARKED_DUE_MS else value
                 for name, value in item.items()
             }
+
+    def decide_about_deletes(self) -> None:
+        """What functions/reconcile does once the events queue was seen empty a minute after the last comparison."""
+        self.have_passed(COUNTS_SETTLE_MS / 1000)
+        doubt.decide(self.registry, lambda: 0)
 
     def row(self, repository: str) -> Row:
         row = self.registry.row(repository)

@@ -47,11 +47,12 @@ function Deletes({ deletes, old, tell, why, refresh }) {
   const resume = () =>
     setAsk({ title: "Is all of it to go?", text: "The next comparison removes from this site the tags that were found missing at the primary, or outside the selection, until now. Images that only this site has are then lost.", action: "Resume deletes" });
   const off = deletes.policy === "keep" && deletes.outside_selection === "keep";
-  const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : ["succeeded", "On"];
+  const [state, text] = off ? ["disabled", "Off"] : deletes.suspended ? ["failed", "Suspended"] : deletes.doubted_at ? ["pending", "Waiting"] : ["succeeded", "On"];
   return html`<div class=${old ? "old" : ""}><section class="card" aria-labelledby="deletes">
     <div class="head"><h2 id="deletes">Deletes by comparison</h2> <${Badge} state=${state} text=${text} /></div>
     ${deletes.policy === "keep" && html`<p class="dim">Tags that are missing at the primary stay here (<code>Deletes=keep</code>).</p>`}
     ${deletes.outside_selection === "remove" && html`<p class="dim">Tags that left the selection are removed here (<code>OutsideSelection=remove</code>).</p>`}
+    ${deletes.doubted_at && !deletes.suspended && html`<p class="problem">${deletes.doubt}, since <${Age} at=${deletes.doubted_at} />. Nothing is removed by comparison until all events are processed: then it is clear whether somebody announced it.</p>`}
     ${deletes.suspended
       ? html`<p class="problem">${deletes.reason}, since <${Age} at=${deletes.suspended_at} />.</p>
         <p>Is all of it to go? Then resume. If not, mend the primary, or the selection: once the tags are back, deletes go on by themselves.</p>

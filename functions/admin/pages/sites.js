@@ -97,6 +97,7 @@ function SecondaryFacts({ status, isCurrent }) {
       ["Dead letters", html`<${DeadLetterCount} number=${s.dead_letters_count} own=${isCurrent} />`, s.dead_letters_count ? "bad" : ""],
       ["Last heartbeat", html`<${Age} at=${s.last_heartbeat_at} otherwise="none yet" />`],
       ["Proved by comparison", html`<${Age} at=${s.proved_at} otherwise="not yet" />`],
+      s.superseded_images === "skip" && ["Superseded images", "skipped: of a tag that was pushed again before it was copied, the recovery point speaks of the newest push", "wide"],
       s.reported_at !== null && ["Reported", html`<${Age} at=${s.reported_at} />`],
       s.notifications_lost_count > 0 && ["Notifications lost", count(s.notifications_lost_count), "bad"],
       s.deletes_suspended_since !== null && ["Deletes suspended since", html`<${Age} at=${s.deletes_suspended_since} />: ${s.deletes_suspended_because}${isCurrent && html` <a href="#/findings?kind=missing">Missing tags</a>`}`, "bad wide"],

@@ -131,8 +131,14 @@ def test_where_nothing_is_removed_nothing_is_adopted(site: Site, ask: Ask, monke
 
 def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask: Ask) -> None:
     assert ask("GET", "/api/v4/geo/deletes").json == {
-        "policy": "propagate", "outside_selection": "keep", "suspended": False, "suspended_at": None, "reason": None
+        "policy": "propagate", "outside_selection": "keep", "suspended": False, "suspended_at": None, "reason": None,
+        "doubted_at": None, "doubt": None
     }  # fmt: skip
+    site.store.write(Update(key=breaker.KEY, set={"doubted_at": 1_700_000_000_000, "doubt": "all of group/a"}))
+    shown = ask("GET", "/api/v4/geo/deletes").json
+    assert (shown["suspended"], shown["doubt"], shown["doubted_at"][:4]) == (False, "all of group/a", "2023")
+    assert ask.act("/api/v4/geo/deletes/resume").status == 200
+    assert ask("GET", "/api/v4/geo/deletes").json["doubt"] is None
     values: dict[str, Any] = {"suspended_at": 1_700_000_000_000, "reason": "half of group/a is missing"}
     site.store.write(Update(key=breaker.KEY, set=values))
     shown = ask("GET", "/api/v4/geo/deletes").json

@@ -32,7 +32,12 @@ def sent(site: Site) -> list[WorkMessage]:
 
 def test_suspended_deletes_are_told_and_resumed(secondary: Site, store: DynamoStore) -> None:
     assert "not suspended" in secondary.run("deletes", "status").output
-    Breaker(store, Limits(), SYSTEM_CLOCK).count_missing("group/app", new=3, missing=3, of=4)
+    breaker = Breaker(store, Limits(), SYSTEM_CLOCK)
+    breaker.count_missing("group/app", new=3, missing=3, of=4)
+    doubted = secondary.run("deletes", "status")
+    assert doubted.exit_code == 0
+    assert "No delete by comparison now" in doubted.output
+    breaker.suspend(breaker.state(), breaker.state().doubt or "")
     names = ("v1", "v2", "v3")
     note(store, Finding(repository="group/app", found_at=SYSTEM_CLOCK.now_ms(), of=4, missing=3, missing_names=names))
 

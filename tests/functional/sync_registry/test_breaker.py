@@ -29,22 +29,41 @@ def finding(repository: str, missing: int, of: int = 10) -> Finding:
 
 def test_a_share_of_a_repository_suspends(counted: Breaker) -> None:
     counted.count_missing("app", new=2, missing=2, of=4)
-    assert not counted.state().suspended
+    assert not counted.state().stops
     counted.count_missing("app", new=1, missing=3, of=4)
-    assert counted.state().reason == "3 of the 4 tags of app are missing at the primary"
+    doubted = counted.state()
+    assert doubted.doubt == "3 of the 4 tags of app are missing at the primary"
+    assert doubted.stops
+    assert not doubted.suspended, "it is to be decided first"
+    counted.suspend(doubted, doubted.doubt)
+    assert (counted.state().reason, counted.state().doubted_at) == (doubted.doubt, None)
+
+
+def test_a_doubt_that_was_renewed_is_not_dismissed(counted: Breaker) -> None:
+    counted.count_missing("app", new=3, missing=3, of=4)
+    doubted = counted.state()
+    counted.count_missing("other", new=3, missing=3, of=4)
+    counted.dismiss(doubted, found=0)
+    assert counted.state().stops
+    counted.dismiss(counted.state(), found=2)
+    assert (counted.state().stops, counted.state().found) == (False, 2)
+    counted.count_missing("app", new=4, missing=1, of=10)
+    assert counted.state().stops, "what is missing counts on"
 
 
 def test_the_site_s_number_is_that_of_one_window(counted: Breaker, clock: FakeClock) -> None:
     counted.count_missing("a", new=3, missing=3, of=10)
     clock.pass_(61)
     counted.count_missing("b", new=3, missing=3, of=10)
-    assert not counted.state().suspended
+    assert not counted.state().stops
     counted.count_missing("c", new=3, missing=3, of=10)
-    assert counted.state().reason == "6 tags were found missing at the primary within 60 s, last in c"
-    since = counted.state().suspended_at
+    assert counted.state().doubt == "6 tags were found missing at the primary within 60 s, last in c"
+    since = counted.state().doubted_at
     clock.pass_(1)
     counted.count_missing("d", new=9, missing=9, of=10)
-    assert counted.state().suspended_at == since, "the first reason is kept"
+    assert counted.state().doubted_at == since, "the first reason is kept"
+    counted.suspend(counted.state(), "why")
+    assert counted.state().suspended_at == since
 
 
 def test_tags_outside_the_selection_are_counted_with_those_that_are_missing(counted: Breaker) -> None:
@@ -100,6 +119,7 @@ def test_what_is_missing_may_go_after_the_window_or_when_it_was_accepted(
 
 def test_a_suspension_is_lifted_when_few_enough_are_missing(counted: Breaker, store: Store) -> None:
     counted.count_missing("a", new=6, missing=6, of=6)
+    counted.suspend(counted.state(), "why")
     for one in (finding("a", 6, 6), finding("b", 2), finding("c", 3)):
         note_finding(store, one, None)
     counted.resume_if_back()

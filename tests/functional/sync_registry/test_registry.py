@@ -10,10 +10,12 @@ from tests.functional.sync_registry.conftest import Make
 from tests.support.clock import START, FakeClock
 
 from geosync.errors import CorruptItem, LeaseLost
+from geosync.sync_registry.decisions import superseded
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store, Update
+from geosync.sync_registry.transitions.discharge import Payment
 from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "project/app"
@@ -58,19 +60,124 @@ def test_a_push_from_its_event_to_synced(sync_registry: SyncRegistry, clock: Fak
     assert sync_registry.due_repositories() == []
 
 
-def test_a_hundred_events_of_one_tag_are_one_item_with_a_bounded_set(
+def test_a_hundred_events_of_one_tag_are_its_item_with_a_bounded_set_and_an_item_for_each_further_digest(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    for number in range(100):
+    digests = {f"sha256:{number:064x}" for number in range(100)}
+    for digest in sorted(digests):
         clock.pass_(0.01)
-        last = sync_registry.mark(REPOSITORY, V1, Mark(expects=f"sha256:{number:064x}"))
+        last = sync_registry.mark(REPOSITORY, V1, Mark(expects=digest))
 
-    (owed,) = sync_registry.due(REPOSITORY)
-    assert owed == last
+    owed, *others = sync_registry.due(REPOSITORY)
+    assert owed == last, "the newest goes first"
     assert owed.owed_since == START + 10
     assert owed.marked_at == START + 1000
-    assert len(owed.expects) <= 17
+    assert len(owed.expects) == 17
     assert UNNAMED in owed.expects
+    assert owed.named | {other.reference.value for other in others} == digests
+    assert len(others) == 100 - 16
+    assert {(other.due, other.pushed_at, other.pushed_as) for other in others} == {(START + 10, START + 10, "v1")}
+
+
+def test_a_deletion_is_kept_in_a_full_item(sync_registry: SyncRegistry) -> None:
+    for number in range(20):
+        sync_registry.mark(REPOSITORY, V1, Mark(expects=f"sha256:{number:064x}"))
+    assert ABSENT in sync_registry.mark(REPOSITORY, V1, Mark(expects=ABSENT)).expects
+
+
+def test_a_full_item_keeps_no_digest_where_superseded_images_are_skipped(sync_registry: SyncRegistry) -> None:
+    for number in range(20):
+        said = Mark(expects=f"sha256:{number:064x}", keeps_superseded=False)
+        sync_registry.mark(REPOSITORY, V1, said)
+    assert [owed.reference for owed in sync_registry.due(REPOSITORY)] == [V1]
+
+
+def test_what_a_discharge_leaves_owed_is_owed_in_the_same_transaction(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    """As old as the tag's first mark, for the recovery point and in the order of work; marked now."""
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A, pushed_at=START - 5, correlation_id="c-1"))
+    clock.pass_(1)
+    owed = sync_registry.mark(REPOSITORY, V1, Mark(expects=B, pushed_at=START + 900))
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    clock.pass_(1)
+
+    assert sync_registry.discharge(lease, owed, seen(B, START), superseded=superseded(owed, seen(B, START)))
+
+    (left,) = sync_registry.due(REPOSITORY)
+    assert (left.reference, left.pushed_as) == (Reference.digest(A), "v1")
+    assert left.expects == {A}
+    assert (left.pushed_at, left.owed_since, left.due, left.marked_at) == (START - 5, START, START, START + 2000)
+    assert left.correlation_id == "c-1"
+
+
+def test_a_discharge_that_is_refused_leaves_nothing_owed(sync_registry: SyncRegistry) -> None:
+    owed = sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    again = sync_registry.mark(REPOSITORY, V1, Mark(expects=B))
+
+    assert not sync_registry.discharge(lease, owed, seen(B, START), superseded=frozenset({A}))
+
+    assert sync_registry.due(REPOSITORY) == [again]
+
+
+def test_what_is_left_owed_is_marked_anew_where_it_is_owed_already(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    """So that a look from before it was named again discharges nothing; the earlier push of the two is kept."""
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    clock.pass_(1)
+    before = sync_registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=ABSENT, pushed_at=START + 1000))
+    owed = sync_registry.mark(REPOSITORY, V1, Mark(expects=A, pushed_at=START))
+
+    assert sync_registry.discharge(lease, owed, seen(B, START), superseded=frozenset({A}))
+
+    assert not sync_registry.discharge(lease, before, None)
+    (left,) = sync_registry.due(REPOSITORY)
+    assert left.expects == {A, ABSENT}
+    assert left.pushed_at == START
+
+
+def test_a_digest_that_two_tags_leave_owed_and_one_that_is_paid_beside_them_are_no_conflict(
+    store: Store, sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    digest = sync_registry.mark(REPOSITORY, Reference.digest(A), Mark(expects=A, pushed_at=START + 3))
+    later = sync_registry.mark(REPOSITORY, V1, Mark(expects=A, pushed_at=START + 2))
+    earlier = sync_registry.mark(REPOSITORY, V2, Mark(expects=A, pushed_at=START + 1))
+    payments = [
+        Payment(later, seen(B, START), frozenset({A})),
+        Payment(earlier, seen(B, START), frozenset({A})),
+        Payment(digest, seen(A, START)),
+    ]
+
+    discharges = Discharges(store, clock, None, names=lambda: "another mark")
+    assert discharges.pay(lease, payments) == {V1, V2}
+
+    (left,) = sync_registry.due(REPOSITORY)
+    assert (left.reference, left.pushed_at) == (Reference.digest(A), START + 1)
+
+
+def test_many_discharges_that_leave_much_owed_take_as_many_transactions_as_they_need(
+    store: Store, sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    lease = sync_registry.acquire(REPOSITORY)
+    assert lease is not None
+    payments = []
+    for number in range(40):
+        owed = sync_registry.mark(REPOSITORY, Reference.tag(f"t{number:02}"), Mark(expects=A))
+        left = frozenset(f"sha256:{16 * number + one:064x}" for one in range(16))
+        payments.append(Payment(owed, seen(A, START), left))
+
+    names = iter(range(1000))
+    discharges = Discharges(store, clock, None, names=lambda: f"mark {next(names)}")
+
+    assert len(discharges.pay(lease, payments)) == 40
+    assert len(sync_registry.due(REPOSITORY, 1000)) == 40 * 16
 
 
 def test_a_knock_while_somebody_holds_it_is_seen_by_the_holder(sync_registry: SyncRegistry) -> None:
@@ -202,7 +309,8 @@ def test_many_are_discharged_at_once_but_for_those_marked_again(
     for reference in references[:3]:
         sync_registry.mark(REPOSITORY, reference, Mark(expects=B))
 
-    done = Discharges(store, FakeClock(), None).pay(lease, [(one, seen(A, START)) for one in owed])
+    discharges = Discharges(store, FakeClock(), None, names=lambda: "a mark")
+    done = discharges.pay(lease, [Payment(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])
     assert {one.reference for one in sync_registry.due(REPOSITORY)} == set(references[:3])
@@ -534,8 +642,19 @@ def test_a_mark_heals_what_cannot_be_added_to(sync_registry: SyncRegistry, store
 
     sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
 
-    (owed,) = sync_registry.due(REPOSITORY)
-    assert owed.expects == {UNNAMED}
+    owed = {one.reference: one.expects for one in sync_registry.due(REPOSITORY)}
+    assert owed == {V1: {UNNAMED}, Reference.digest(A): {A}}
+
+
+def test_a_mark_of_what_cannot_be_read_keeps_the_digests_that_can(sync_registry: SyncRegistry, store: Store) -> None:
+    key = Key(REPOSITORY, V1.owed_key)
+    store.write(Update(key=key, set={"expects": frozenset({A}), "due": START, "marked_at": "noon"}))
+
+    sync_registry.mark(REPOSITORY, V1, Mark(if_absent=frozenset({"missing"}), distrust=frozenset({B})))
+    store.write(Update(key=key, set={"expects": frozenset({A}), "attempts": "many", "pushed_at": "noon"}))
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=B))
+
+    assert {one.reference for one in sync_registry.due(REPOSITORY)} == {V1, *map(Reference.digest, (A, B))}
 
 
 def test_what_was_never_tried_is_woken_before_what_failed(

@@ -140,6 +140,7 @@ def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
     assert secondary.row(repository).missing_on_primary
     assert not secondary.row(stays.repository).missing_on_primary
     assert secondary.digest(repository, "v1") == made.digest
+    secondary.decide_about_deletes()
     assert secondary.registry.breaker.state().suspended
 
     secondary.registry.breaker.resume()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -59,7 +60,48 @@ def test_the_new_name_is_mounted_from_the_old_one_and_the_old_one_goes(
     assert secondary.digest(f"{former}/part/two", "v2") is None
     assert secondary.digest(sibling.repository, "v1") == sibling.digest
     assert secondary.row(former).missing_on_primary
-    assert not secondary.registry.breaker.state().suspended
+    assert secondary.registry.breaker.state().doubts == 0
+
+
+def test_a_rename_of_a_group_removes_nothing_where_the_primary_is_empty(
+    secondary: Secondary, primary: Place, make: ImageMaker, repository: str
+) -> None:
+    """The primary has nothing under the new name either: the tags are counted as those that a comparison misses."""
+    images = [make.image(f"{repository}/old/{name}", "v1", layers=1) for name in ("a", "b", "c/d")]
+    secondary.receive(*map(pushed, images))
+    shutil.rmtree(next(primary.registry.folder.rglob("docker")))
+
+    secondary.receive(renamed(f"{repository}/old", f"{repository}/new"))
+    settle(secondary)
+    secondary.decide_about_deletes()
+
+    assert [secondary.digest(one.repository, "v1") for one in images] == [one.digest for one in images]
+    state = secondary.registry.breaker.state()
+    assert state.suspended
+    assert "1 of the 1 tags of" in str(state.reason)
+    assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
+
+
+def test_tags_that_the_renamed_repository_has_not_at_the_primary_are_missing_and_stay(
+    secondary: Secondary, primary: Place, make: ImageMaker, repository: str
+) -> None:
+    """The primary was restored from a backup that knows the new name with one of its three tags."""
+    former, current = f"{repository}/old", f"{repository}/new"
+    images = [make.image(former, tag, layers=1) for tag in ("v1", "v2", "v3")]
+    secondary.receive(*map(pushed, images))
+    for one in images[1:]:
+        make.delete(one)
+    folder = next(primary.registry.folder.rglob(f"repositories/{former}"))
+    folder.rename(folder.parent / "new")
+
+    secondary.receive(renamed(former, current))
+    settle(secondary)
+
+    assert secondary.digest(former, "v1") is None
+    assert [secondary.digest(former, one.reference) for one in images[1:]] == [one.digest for one in images[1:]]
+    finding = secondary.registry.findings.get(former)
+    assert finding is not None
+    assert finding.missing_names == ("v2", "v3")
 
 
 def test_a_rename_that_the_primary_does_not_bear_out_removes_nothing(

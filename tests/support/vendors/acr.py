@@ -19,6 +19,7 @@ TENANT, CLIENT = "409520d4-8100-4d1d-ad47-72432ddcc120", "11111111-2222-3333-444
 NULL_USER = "00000000-0000-0000-0000-000000000000"
 BODY_LIMIT = 20_000_000
 _LISTING = re.compile(r"/acr/v1/(?P<name>.+)/_tags")
+_MANIFESTS = re.compile(r"/acr/v1/(?P<name>.+)/_manifests")
 _TAG = re.compile(r"/acr/v1/(?P<name>.+)/_tags/(?P<tag>[^/]+)")
 
 
@@ -131,8 +132,8 @@ class AcrDouble(TokenDouble):
         return self.document({"access_token": token})
 
     def needed(self, request: Request) -> tuple[tuple[str, str], frozenset[str]] | None:
-        # REST, "Tag - Get List" asks for metadata_read, "Tag - Delete" for delete.
-        if (found := _LISTING.fullmatch(request.path)) is not None:
+        # REST, "Tag - Get List" and "Manifests - Get List" ask for metadata_read, "Tag - Delete" for delete.
+        if (found := _LISTING.fullmatch(request.path) or _MANIFESTS.fullmatch(request.path)) is not None:
             return ("repository", found["name"]), frozenset({"metadata_read"})
         if (found := _TAG.fullmatch(request.path)) is not None:
             return ("repository", found["name"]), frozenset({"delete"})
@@ -144,6 +145,8 @@ class AcrDouble(TokenDouble):
             digests = self.digests(found["name"])
             listed: list[dict[str, Any]] = [{"name": tag, "digest": digests[tag], "signed": False} for tag in names]
             return self.document({"registry": self.host, "imageName": found["name"], "tags": listed or None}, *link)
+        if (found := _MANIFESTS.fullmatch(request.path)) is not None:
+            return self._manifests(found["name"], request)
         if (found := _TAG.fullmatch(request.path)) is not None and request.method == "DELETE":
             self.untag(found["name"], found["tag"])
             return Reply(status=202)
@@ -151,6 +154,21 @@ class AcrDouble(TokenDouble):
             self.break_rule("a manifest is deleted by digest, a tag by /acr/v1/<name>/_tags/<tag>")  # REST
             return self.error(405, "UNSUPPORTED")
         return super().let_in(request)
+
+    def _manifests(self, name: str, request: Request) -> Reply:
+        # REST, "Manifests - Get List": `n`, `last` (a digest) and Link; `tags` is left out where there are none.
+        query = {key: values[0] for key, values in self.query(request).items()}
+        tags: dict[str, list[str]] = {digest: [] for digest in self.without_tags(name)}
+        for tag, digest in self.digests(name).items():
+            tags.setdefault(digest, []).append(tag)
+        left = [digest for digest in sorted(tags) if digest > query.get("last", "")]
+        shown = left[: min(int(query.get("n", self.page)), self.page)]
+        path = f"/acr/v1/{name}/_manifests?n={self.page}"
+        more = [("Link", f'<{path}&last={shown[-1]}>; rel="next"')] if len(left) > len(shown) else []
+        listed = [
+            {"digest": digest, "imageSize": 1, **({"tags": tags[digest]} if tags[digest] else {})} for digest in shown
+        ]
+        return self.document({"registry": self.host, "imageName": name, "manifests": listed or None}, *more)
 
 
 def _oauth_error(status: int, error: str, description: str) -> Reply:

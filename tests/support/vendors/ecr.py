@@ -314,6 +314,13 @@ class EcrDouble(VendorDouble):
         repository = self.repositories.get(asked["repositoryName"])
         if repository is None:
             return self._exception("RepositoryNotFoundException", "does not exist")
+        status = asked.get("filter", {}).get("tagStatus")
+        if status == "UNTAGGED":
+            # guide, "Lifecycle policies": the images that an index refers to have no tags of their own.
+            page, more = self._page(sorted(repository.images.keys() - set(repository.tags.values())), asked)
+            return self._result({"imageIds": [{"imageDigest": digest} for digest in page], **more})
+        if status != "TAGGED":
+            self.break_rule(f"tagStatus {status}: images of the other kind are listed among those")
         tags = sorted(repository.tags, key=lambda tag: hashlib.sha256(tag.encode()).digest())
         page, more = self._page(tags, asked)
         listed = [{"imageTag": tag, "imageDigest": repository.tags[tag]} for tag in page]

@@ -232,6 +232,8 @@ class GarDouble(TokenDouble):
         manifests: dict[str, Any] = {}
         for tag, digest in digests.items():
             manifests.setdefault(digest, {"tag": [], "mediaType": "", "imageSizeBytes": "0"})["tag"].append(tag)
+        for digest in self.without_tags(name):
+            manifests[digest] = {"tag": [], "mediaType": "", "imageSizeBytes": "0"}
         names, link = self.page_of(name, request, f"/v2/{name}/tags/list")
         return self.document({"name": name, "tags": names, "manifest": manifests, "child": []}, *link)
 

@@ -26,7 +26,7 @@ class GhcrDouble(TokenDouble):
         self.pat = f"ghp_{secrets.token_hex(18)}"
         self.may = {"pull", "push"}
         super().__init__(registry, token_seconds=token_seconds)
-        self.api = GitHubApi(registry, "octocat", self.pat, self.break_rule)
+        self.api = GitHubApi(registry, "octocat", self.pat, self)
 
     @property
     def secret(self) -> str:

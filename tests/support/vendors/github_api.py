@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import requests
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.double import StrictServer
+from tests.support.vendors.tokens import TokenDouble
 
 Kind = Literal["Organization", "User"]
 _TYPES = {"npm", "maven", "rubygems", "docker", "nuget", "container"}
@@ -26,7 +27,7 @@ class GitHubApi(StrictServer):
     `limited` holds an answer for each of the next requests, beside the others; `scopes` are the token's.
     """
 
-    def __init__(self, registry: str, username: str, pat: str, broken: Callable[[str], None]) -> None:
+    def __init__(self, registry: str, username: str, pat: str, double: TokenDouble) -> None:
         self.username = username
         self.accounts: dict[str, Kind] = {username: "User"}
         self.scopes = {"read:packages"}
@@ -37,7 +38,7 @@ class GitHubApi(StrictServer):
         """Called with what is asked for, before it is answered."""
         self._registry = registry
         self._pat = pat
-        self._broken = broken
+        self._double = double
         super().__init__()
 
     @property
@@ -47,7 +48,7 @@ class GitHubApi(StrictServer):
 
     def break_rule(self, rule: str) -> None:
         """Note it where the registry's double does."""
-        self._broken(rule)
+        self._double.break_rule(rule)
 
     def limit(self, status: int, **headers: str) -> None:
         """Refuse the next request for the rate's sake; `headers` with underscores for hyphens."""
@@ -67,10 +68,12 @@ class GitHubApi(StrictServer):
             return self._said(403, "You need at least read:packages scope to list packages.")  # packages
         parts = urlsplit(request.target)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if query.get("package_type") not in _TYPES:
-            self.break_rule("package_type is required, and one of six")  # packages: 400
         if not 1 <= int(query.get("per_page", "30")) <= 100:
             self.break_rule("per_page is 100 at most")  # packages
+        if parts.path.endswith("/versions"):
+            return self._versions(parts.path, query)
+        if query.get("package_type") not in _TYPES:
+            self.break_rule("package_type is required, and one of six")  # packages: 400
         login = self._account(parts.path)
         return self._said(404, "Not Found") if login is None else self._page(login, query)
 
@@ -123,6 +126,29 @@ class GitHubApi(StrictServer):
             pages = [*others, *([("next", number + 1), ("last", last)] if more else [])]
             headers.append(("Link", ", ".join(f'<{address}{page}>; rel="{relation}"' for relation, page in pages)))
         return Reply(headers=headers, body=json.dumps(shown).encode())
+
+    def _versions(self, path: str, query: dict[str, str]) -> Reply:
+        # packages, "List package versions for a package owned by an organization": by number of page, the name encoded.
+        account, _, encoded = path.removesuffix("/versions").rpartition("/container/")
+        login = self._account(account)
+        if login is None or "/" in encoded or unquote(encoded) not in self._packages(login):
+            return self._said(404, "Package not found.")
+        name = f"{login.lower()}/{unquote(encoded)}"
+        tags: dict[str, list[str]] = {}
+        for tag, digest in self._double.digests(name).items():
+            tags.setdefault(digest, []).append(tag)
+        digests = [*tags, *self._double.without_tags(name)]
+        size, number = int(query.get("per_page", "30")), int(query.get("page", "1"))
+        listed = [self._version(digest, tags.get(digest, [])) for digest in digests]
+        headers = [("Content-Type", "application/json; charset=utf-8")]
+        if number * size < len(listed):
+            following = f"{self.url}{path}?per_page={size}&page={number + 1}"
+            headers.append(("Link", f'<{following}>; rel="next"'))
+        return Reply(headers=headers, body=json.dumps(listed[(number - 1) * size : number * size]).encode())
+
+    @staticmethod
+    def _version(digest: str, tags: list[str]) -> dict[str, object]:
+        return {"id": 1, "name": digest, "metadata": {"package_type": "container", "container": {"tags": tags}}}
 
     def _packages(self, login: str) -> list[str]:
         names: list[str] = []

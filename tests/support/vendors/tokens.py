@@ -57,6 +57,8 @@ class TokenDouble(VendorDouble):
         self.tokens: dict[str, Given] = {}
         self.asked: list[str] = []
         """The token service's requests: method and grant."""
+        self.untagged: dict[str, list[str]] = {}
+        """The manifests of each repository that may have no tag: the registry behind does not tell."""
         self._untagged: set[tuple[str, str]] = set()
         self._state = threading.RLock()
         self._storage = ScriptedServer(self._store)
@@ -149,6 +151,10 @@ class TokenDouble(VendorDouble):
             if answer.status_code == 200:
                 found[tag] = answer.headers["Docker-Content-Digest"]
         return found
+
+    def without_tags(self, name: str) -> list[str]:
+        """The manifests of a repository that `untagged` names and that no tag names now."""
+        return [digest for digest in self.untagged.get(name, ()) if digest not in self.digests(name).values()]
 
     def untag(self, name: str, tag: str) -> None:
         """Take a tag away, which the registry behind cannot."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from botocore.exceptions import ClientError
 
 from geosync.cli.checks.findings import CheckFinding, exit_code, looks, ok, problem, skipped, unknown
-from geosync.cli.output import age, count, plain
+from geosync.cli.output import age, as_json, count, plain
 from geosync.cli.site import StackName
 from geosync.errors import ConfigurationError
 
@@ -22,6 +24,14 @@ def test_an_age_is_in_the_largest_unit_that_counts_to_two(seconds: int, said: st
 def test_a_count_says_when_there_are_more() -> None:
     assert count(1, False, "message") == "1 message"
     assert count(1000, True, "message") == "more than 1000 messages"
+
+
+def test_a_document_holds_no_command_to_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    as_json({"name": "a\x1b[2J\x9b31m\u202eé"})
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert "\x1b" not in printed
+    assert json.loads(printed) == {"name": "a\x1b[2J\x9b31m\u202eé"}
 
 
 def test_text_from_outside_is_neither_markup_nor_a_command_to_the_terminal() -> None:

@@ -1,6 +1,6 @@
 """A site that follows another primary: what it saw and expected under the former one counts for nothing."""
 
-from geosync.sync_registry.decisions import Discharge, Look, next_step
+from geosync.sync_registry.decisions import Discharge, Look, next_step, superseded
 from geosync.sync_registry.items import ABSENT, MISSING, Lease, Owed, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
@@ -29,8 +29,13 @@ def see(registry: SyncRegistry, reference: Reference, digest: str) -> None:
 
 
 def only_owed(registry: SyncRegistry) -> Owed:
-    (owed,) = registry.due("group/app")
+    """The tag's item; what its pushes named may be owed beside it."""
+    (owed,) = [one for one in registry.due("group/app") if one.reference.kind != "digest"]
     return owed
+
+
+def digests_owed(registry: SyncRegistry) -> set[str]:
+    return {one.reference.value for one in registry.due("group/app") if one.reference.kind == "digest"}
 
 
 def test_a_tag_that_was_seen_under_another_primary_was_never_seen_under_this_one() -> None:
@@ -74,6 +79,24 @@ def test_an_event_of_this_primary_is_not_mixed_with_those_of_another() -> None:
     new.mark("group/app", TAG, Mark(expects=B))
     assert only_owed(new).expects == {B}
     assert only_owed(site(store, "old")).expects == frozenset()
+
+
+def test_a_digest_that_another_primary_s_push_named_stays_owed_when_the_tag_is_marked_again() -> None:
+    """That push was accepted. This primary may have the manifest, and is asked for it by its digest."""
+    store = MemoryStore()
+    site(store, "old").mark("group/app", TAG, Mark(expects=A))
+    new = site(store, "new")
+    new.mark("group/app", TAG)
+    assert digests_owed(new) == {A}
+
+
+def test_a_digest_that_another_primary_s_push_named_stays_owed_when_the_tag_is_discharged() -> None:
+    store = MemoryStore()
+    site(store, "old").mark("group/app", TAG, Mark(expects=A))
+    new = site(store, "new")
+    owed = only_owed(new)
+    assert superseded(owed, Seen(digest=B, looked_at=1, seen_at=1)) == {A}
+    assert superseded(owed, Seen(digest=A, looked_at=1, seen_at=1)) == frozenset()
 
 
 def test_what_somebody_asks_for_who_follows_nobody_takes_nothing_away() -> None:

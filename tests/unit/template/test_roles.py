@@ -171,8 +171,16 @@ def test_only_queues_follow_the_topic() -> None:
         if statement.get("Effect") == "Allow"
     ]
     assert [statement["Action"] for statement in allowing] == ["sns:Subscribe"]
-    assert allowing[0]["Condition"] == {"StringEquals": {"sns:Protocol": "sqs"}}
+    condition = allowing[0]["Condition"]
+    assert condition["StringEquals"] == {"sns:Protocol": "sqs"}
+    assert condition["StringLike"]["sns:Endpoint"]["Fn::If"][2] == {"Fn::Sub": "arn:*:sqs:*:${AWS::AccountId}:*"}
     assert allowing[0]["Principal"]["AWS"]["Fn::If"][2] == {"Ref": "AWS::AccountId"}
+
+
+def test_a_site_subscribes_its_own_queue_and_nothing_else() -> None:
+    (following,) = [one for one in statements(ROLES["ReconcileFunction"]) if one["Sid"] == "FollowThePrimary"]
+    own = {"Fn::GetAtt": ["EventsQueue", "Arn"]}
+    assert following["Condition"] == {"StringEqualsIfExists": {"sns:Protocol": "sqs", "sns:Endpoint": own}}
 
 
 def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:

@@ -22,3 +22,4 @@ class AdminSettings(FactSettings):
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
+    superseded_images: Literal["replicate", "skip"] = "replicate"

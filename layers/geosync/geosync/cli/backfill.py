@@ -171,7 +171,7 @@ def _line_by_line(site: StackSite, *, as_document: bool) -> BackfillState:
         if isinstance(seen, FailedLook):
             click.echo(_failed(seen), err=True)
         else:
-            click.echo(json.dumps(document(seen), ensure_ascii=False) if as_document else line(seen))
+            click.echo(json.dumps(document(seen)) if as_document else line(seen))
 
     return look_again(lambda: look(site), until=lambda one: one.complete, show=show, clock=site.clock)
 

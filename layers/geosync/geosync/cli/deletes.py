@@ -63,6 +63,11 @@ def _show(found: Deletions, now_ms: int) -> None:
     if state.suspended:
         click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now_ms)}: {state.reason}")
         click.echo("Is all of this to go? geosync deletes resume. If not, mend the primary, or the selection.")
+    elif state.doubted_at is not None:
+        click.echo(f"No delete by comparison now, since {age(state.doubted_at, now_ms)}: {state.doubt}")
+        click.echo(
+            "Once all events are processed, it is decided whether deletes are suspended or somebody announced it."
+        )
     else:
         click.echo("Deletes by comparison are not suspended.")
     if found.missing:

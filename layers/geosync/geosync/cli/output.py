@@ -31,8 +31,8 @@ def plain(text: object, style: str = "") -> Text:
 
 
 def as_json(document: Any) -> None:
-    """Print one JSON document; times in it are integer milliseconds since the epoch."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    """Print one JSON document, in ASCII: no terminal takes a part of it for a command. Times are integer ms."""
+    click.echo(json.dumps(document, indent=2))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

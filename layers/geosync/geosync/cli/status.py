@@ -101,6 +101,7 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
         "events_waiting": queued.events_waiting,
         "recovery_point": found.recovery_point,
+        "superseded_images": _superseded_images(site),
         "recovery_point_but_parked": found.recovery_point_but_parked,
         "recovery_point_stands_because": found.recovery.why,
         "proved_at": found.proved_at,
@@ -150,6 +151,11 @@ def lines(site: StackSite, found: Status, queued: QueuedMessages, health: Health
         said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
         said += _recovery_point(found)
+        if _superseded_images(site) == "skip":
+            newest = (
+                "of a tag that was pushed again before it was copied, this is the newest push (SupersededImages=skip)"
+            )
+            said.append(("", newest))
     return said
 
 
@@ -158,6 +164,10 @@ def _health(health: Health) -> Iterator[Line]:
     yield ("health", plain(health.status, _HEALTH_STYLES[health.status]))
     yield from (("", plain(reason, "red")) for reason in health.unhealthy)
     yield from (("", plain(reason, "yellow")) for reason in health.degraded)
+
+
+def _superseded_images(site: StackSite) -> str:
+    return site.parameters.get("SupersededImages", "replicate")
 
 
 def _backlog(found: Status) -> Iterator[Line]:

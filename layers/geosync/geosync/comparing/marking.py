@@ -17,15 +17,16 @@ class Marker:
         self._sync_registry = sync_registry
         self._pool = pool
 
-    def mark_different(self, owed: Owed, references: Mapping[Reference, int | None]) -> None:
+    def mark_different(self, owed: Owed, references: Mapping[Reference, int | None], *, announced: bool = True) -> None:
         """Mark what a comparison found different.
 
         Each comes with the last moment (ms) at which it is known to have been equal; None: nothing is known. After the
-        first complete comparison, every difference is one that no notification announced.
+        first complete comparison, every difference is one that no notification announced, of what should have been
+        `announced`.
         """
         comparison = None
         if owed.walk is not None:
-            comparison = Comparison(walk=owed.walk, unannounced=owed.pushed_at > 0)
+            comparison = Comparison(walk=owed.walk, unannounced=announced and owed.pushed_at > 0)
 
         def mark(reference: Reference) -> None:
             self._sync_registry.mark(

@@ -3,6 +3,10 @@
 A listing is no proof that a tag is gone: each is asked for by name. What the primary does not know is noted with the
 time (`missing_since`), counted by the breaker, and stays. The next comparison that misses it, a window later, marks it
 (MISSING). Then it is looked at once more after the settle time, and removed if the breaker is not on.
+
+A tag whose deletion an event announced is left to that event. An event that named the repository alone named no tag. So
+its tags are counted in the same way, and go at once unless they are too many: then they stay, until an operator accepts
+that. Of a repository that was renamed, the tags that the primary has under the new name are not missing: they go.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from dataclasses import dataclass, replace
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.known import KnownTags
 from geosync.comparing.marking import Marker
+from geosync.oci.repository import Repository
 from geosync.sync_registry.items import ABSENT, KEEP, MISSING, Owed, Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker
 
@@ -48,42 +53,56 @@ class MissingTags:
 
         Raises RegistryError when the primary does not answer for a tag.
         """
-        if not known.unlisted:
+        unlisted = self._unannounced(owed, known)
+        if not unlisted:
             return []
-        breaker = self._removals.breaker
-        state = breaker.state()
-        if KEEP in owed.if_absent or (ABSENT in owed.expects and not state.suspended):
-            self._mark_each(owed, known)
+        if KEEP in owed.if_absent:
+            self._marker.mark(owed, [one for one, _ in unlisted], if_absent=frozenset({KEEP}))
             return []
-        again = [(one, seen.missing_since) for one, seen in known.unlisted if seen.missing_since is not None]
-        first = [(one, seen) for one, seen in known.unlisted if seen.missing_since is None]
-        accepted = sum(since <= state.accepted_at for _, since in again)
-        missing = [reference.value for reference, _ in again]
-        missing += self._note(owed, first, known.total, before=len(missing) - accepted)
-        if self._removals.allowed:
-            state = breaker.state() if first else state
+        breaker, state = self._removals.breaker, self._removals.breaker.state()
+        again = [(one, seen.missing_since) for one, seen in unlisted if seen.missing_since is not None]
+        first = [(one, seen) for one, seen in unlisted if seen.missing_since is None]
+        still = sum(since > state.accepted_at for _, since in again)
+        missing = [one for one, _ in again]
+        missing += self._note(owed, first, known.total, before=still)
+        if self._removals.allowed and missing:
+            if still:
+                breaker.count_missing(owed.repository, new=0, missing=still + len(missing) - len(again), of=known.total)
+            state = breaker.state()
+            if ABSENT in owed.expects and not state.stops:
+                self._marker.mark(owed, missing, expects=ABSENT)
+                return []
             removable = [one for one, since in again if breaker.may_remove(since, state)]
             self._marker.mark(owed, removable, if_absent=frozenset({MISSING}))
-        return sorted(missing)
+        return sorted(one.value for one in missing)
 
-    def _mark_each(self, owed: Owed, known: KnownTags) -> None:
-        """Have each tag proved for itself: an operator spoke of the whole repository, or its deletion was announced."""
-        unlisted = [one for one, _ in known.unlisted]
-        if KEEP in owed.if_absent:
-            self._marker.mark(owed, unlisted, if_absent=frozenset({KEEP}))
-        else:
-            self._marker.mark(owed, unlisted, expects=ABSENT)
+    def _unannounced(self, owed: Owed, known: KnownTags) -> list[tuple[Reference, Seen]]:
+        """The unlisted tags but those of which an event told, and those that are under the new name (they are marked).
 
-    def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, before: int) -> list[str]:
-        """Note those of `tags` that are missing for the first time, counted by the breaker first; returns their names.
+        A tag is left to its event also where that waits to be worked off.
+        """
+        if not known.unlisted:
+            return []
+        told = self._context.sync_registry.told_deleted(owed.repository, [one for one, _ in known.unlisted])
+        left = [(one, seen) for one, seen in known.unlisted if one not in told]
+        if owed.renamed_to is None or KEEP in owed.if_absent:
+            return left
+        current = Repository(self._context.pair.primary.client, owed.renamed_to)
+        heads = self._pool.map(lambda one: current.head_manifest(one[0].value), left)
+        moved = {one for (one, _), head in zip(left, heads, strict=True) if head is not None}
+        self._marker.mark(owed, moved, expects=ABSENT)
+        return [(one, seen) for one, seen in left if one not in moved]
+
+    def _note(self, owed: Owed, tags: Sequence[tuple[Reference, Seen]], total: int, *, before: int) -> list[Reference]:
+        """Note those of `tags` that are missing for the first time, counted by the breaker first; returns them.
 
         `before` of the repository's `total` tags were missing already, without those that an operator accepted.
         """
-        missing: list[str] = []
+        missing: list[Reference] = []
         for part in _parts(tags):
             looked_at = self._context.clock.now_ms()
             gone = self._gone(owed, part)
-            missing += [reference.value for reference, _ in gone]
+            missing += [reference for reference, _ in gone]
             if gone and self._removals.allowed:
                 counted = before + len(missing)
                 self._removals.breaker.count_missing(owed.repository, new=len(gone), missing=counted, of=total)

@@ -3,9 +3,10 @@
 Nothing is copied here. Each page of the primary's tags is compared with what the secondary has (tags.py). What was
 never seen equal, or is not equal now, becomes an owed reference, which the holder works off like any other: tried,
 failed and counted one by one. So does what refers to an image and has no tag (missing_referrers.py). The cursor moves
-behind each part of a page, so that the next invocation goes on where this one stopped. Then come the tags that the
-primary no longer has (missing.py), those that left the selection (outside.py), and those that Geosync never put here
-(extra.py). Of a repository that is outside the selection altogether, the primary is asked nothing.
+behind each part of a page, so that the next invocation goes on where this one stopped. Then come images without a tag,
+where the primary's registry lists them (untagged.py), the tags that the primary no longer has (missing.py), those that
+left the selection (outside.py), and those that Geosync never put here (extra.py). Of a repository that is outside the
+selection altogether, the primary is asked nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from geosync.comparing.missing import MissingTags, Removals
 from geosync.comparing.missing_referrers import MissingReferrers
 from geosync.comparing.outside import OutsideTags
 from geosync.comparing.tags import TagComparison, list_digests, parts_of
+from geosync.comparing.untagged import UntaggedImages
 from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound
 from geosync.oci.listings import ListedTag
@@ -69,6 +71,10 @@ class RepositoryComparison:
             if walked is None:
                 return Outcome(discharged=False, marked_again=True)
             owed = walked.owed
+            if not walked.gone:
+                untagged = UntaggedImages(context, marker, pool).compare(owed)
+                if untagged:
+                    self._sync_registry.walks.count_page(owed, tags=0, found=untagged)
             extra = ExtraTags(context, marker)
             candidates = extra.candidates(listing)
             known = read_known(context, owed, walked.listed, complete=from_the_beginning)

@@ -6,13 +6,14 @@ is one reference being copied. A part knows every run that wants it, so that it 
 stops when the last one has failed.
 
 Manifests come from outside, so the graph is bounded: MAX_DEPTH, MAX_PARTS and MAX_MANIFEST_BYTES for one run, and an
-edge that would close a loop is refused (digests make loops impossible, but only for those who check digests).
+edge that would close a loop is refused (digests make loops impossible, but only for those who check digests). What
+an image costs here grows with its edges, not with their square.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from geosync.errors import MalformedManifest, TooLarge
@@ -148,6 +149,8 @@ class Graph:
                 return []
             wanted = {key: descriptor for key, descriptor in wanted.items() if key not in self._done}
             self._check(part, wanted)
+            shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
+            _deepen(shared, below=(part,))
             fresh = []
             for key, descriptor in wanted.items():
                 below = self._shared.get(key)
@@ -204,8 +207,8 @@ class Graph:
                 return None
             other_key = (part.digest, not part.is_manifest)
             other = self._shared.get(other_key)
-            if other is not None and any(_reaches(other, above) for above in part.needed_by):
-                raise MalformedManifest(f"{part.digest} contains itself")
+            if other is not None:
+                _deepen([other], below=frozenset(part.needed_by))
             if self._shared.get(part.key) is part:
                 del self._shared[part.key]
             part.key = other_key
@@ -235,9 +238,8 @@ class Graph:
             raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
         if part.owner.parts + len(wanted) > MAX_PARTS:
             raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
-        for key in wanted:
-            if key == part.key or ((below := self._shared.get(key)) is not None and _reaches(below, part)):
-                raise MalformedManifest(f"{key[0]} contains itself")
+        if part.key in wanted:
+            raise MalformedManifest(f"{part.digest} contains itself")
 
     def _add(self, part: Part) -> None:
         self._live.add(part)
@@ -276,15 +278,22 @@ def _join(part: Part, runs: set[CopyRun]) -> None:
             _join(below, runs)
 
 
-def _reaches(start: Part, target: Part) -> bool:
-    """True if `start` waits for `target`, directly or through others."""
-    seen: set[Part] = set()
-    ahead = [start]
+def _deepen(parts: Iterable[Part], *, below: Collection[Part]) -> None:
+    """Have `parts` be deeper than everything in `below`, which is to wait for them, and so on for what they wait for.
+
+    Raises MalformedManifest where one of `below` is reached, which would be a loop, or where something would be deeper
+    than MAX_DEPTH. What is deep enough is not looked at again, so a part is put deeper at most MAX_DEPTH times, and an
+    image costs its edges, however they are laid. To look below each edge for a loop took the square of them.
+    """
+    least = 1 + max((part.depth for part in below), default=0)
+    ahead = [(part, least) for part in parts]
     while ahead:
-        part = ahead.pop()
-        if part is target:
-            return True
-        if part not in seen:
-            seen.add(part)
-            ahead.extend(part.needs)
-    return False
+        part, least = ahead.pop()
+        if part.depth >= least:
+            continue
+        if part in below:
+            raise MalformedManifest(f"{part.digest} contains itself")
+        if least > MAX_DEPTH:
+            raise MalformedManifest(f"{part.digest}: nested deeper than {MAX_DEPTH}")
+        part.depth = least
+        ahead.extend((one, least + 1) for one in part.needs)

@@ -76,7 +76,12 @@ class Marking:
         sync_registry.mark(
             event.repository,
             reference,
-            Mark(expects=event.expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
+            Mark(
+                expects=event.expects,
+                correlation_id=event.correlation_id,
+                pushed_at=event.pushed_at,
+                keeps_superseded=self._context.selection.superseded_images,
+            ),
         )
         return (event.repository,)
 
@@ -102,7 +107,12 @@ class Marking:
             self._context.sync_registry.mark(
                 name,
                 Reference.whole(),
-                Mark(expects=expects, correlation_id=event.correlation_id, pushed_at=event.pushed_at),
+                Mark(
+                    expects=expects,
+                    correlation_id=event.correlation_id,
+                    pushed_at=event.pushed_at,
+                    renamed_to=new if name == old else None,
+                ),
             )
             if name == new:
                 self._context.sync_registry.note_rename(new, old)

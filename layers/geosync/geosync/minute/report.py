@@ -36,12 +36,13 @@ MOST_TOLD_BYTES = 1024 * 1024
 
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
     """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
-    return site_report(
+    report = site_report(
         site_status.read(sync_registry),
         settings.facts,
         verified=verification_counts(sync_registry),
         queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
+    return {**report, "superseded_images": settings.superseded_images}
 
 
 def post_report(

@@ -9,6 +9,7 @@ from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
 from geosync.operating.health import Health
 from geosync.operating.status import Status
+from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.suspected import Suspected
 
@@ -54,6 +55,13 @@ class MinuteReporter:
         self._logger.info(
             "comparison_asked_for", extra={"last_started_at": last.started_at if last is not None else None}
         )
+
+    def deletes_decided(self, state: breaker.State) -> None:
+        """So much was missing that it was doubted, and now it is decided whether deletes go on."""
+        if state.suspended:
+            self._logger.error("deletes_suspended", extra={"reason": state.reason})
+        else:
+            self._logger.info("deletes_go_on", extra={"missing": state.found})
 
     def verifications_asked_for(self, repositories: int) -> None:
         """Repositories were due for their verification."""

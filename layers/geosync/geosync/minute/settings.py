@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from geosync.operating.site_facts import FactSettings
+from geosync.sync_registry.site.breaker import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +30,13 @@ class ReconcileSettings(FactSettings):
     """Between two walks through the primary's catalogue; 0: the first one only."""
     verification_seconds: float = 7 * 86_400
     """Between two verifications of a repository; 0: none but those that somebody asks for."""
+    breaker_share: float = 50
+    breaker_tags: int = 100
+    breaker_seconds: float = 3600
+    superseded_images: Literal["replicate", "skip"] = "replicate"
+    """Of which images the recovery point speaks: the status says it."""
+
+    @property
+    def limits(self) -> Limits:
+        """From when on deletes by comparison are suspended."""
+        return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)

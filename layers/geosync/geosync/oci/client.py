@@ -223,6 +223,13 @@ class RegistryClient(UploadVerbs):
         for page in self.tags(repository, last=last):
             yield [ListedTag(tag, None) for tag in page]
 
+    def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:  # noqa: ARG002 - the plain answer
+        """The manifests that no tag names, page by page, with the children of an index where they are listed so.
+
+        None where the registry lists none: the specification knows no such listing.
+        """
+        return None
+
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).
 

@@ -39,6 +39,13 @@ def listed_tags(entries: object) -> list[ListedTag]:
     ]
 
 
+def untagged(entries: object) -> list[str]:
+    """Read from the objects of a vendor's listing, each with a `digest` and its `tags`, the digests that have none."""
+    objects = [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+    named = [one.get("digest") for one in objects if not one.get("tags")]
+    return [one for one in named if isinstance(one, str) and is_digest(one)]
+
+
 class NoReferrersApi(Exception):
     """The listing of referrers was answered with a 404; `by_name`: with an OCI error, so that the API may be there.
 

@@ -73,6 +73,10 @@ class Repository:
         """The tags, page by page, with their digests where the registry's listing has them."""
         return self.client.tags_with_digests(self.name, last=last)
 
+    def untagged_digests(self) -> Iterator[list[str]] | None:
+        """The manifests that no tag names, page by page; None where the registry lists none."""
+        return self.client.untagged_digests(self.name)
+
     def referrers(self, digest: str) -> list[Descriptor] | None:
         """The referrers of a digest; None where the registry has no referrers API."""
         return self.client.referrers(self.name, digest)

@@ -15,7 +15,8 @@ status) asks here, by name alone, so that the answer is the same everywhere:
 - a tag that belongs to a digest by its name (`sha256-<hex>`, `sha256-<hex>.sig`: see copying/referrers.py) is out
   only if a pattern excludes it, as no pattern for versions would include it: signatures come with what they sign;
 - a manifest by digest is selected with its repository. Where tag patterns are set, it is copied for itself only if it
-  refers to another one (`subject`); anything else comes as a child of the tag that needs it, or is not needed.
+  refers to another one (`subject`), or was pushed under a selected tag that a later push overtook (`pushed_as`);
+  anything else comes as a child of the tag that needs it, or is not needed.
 """
 
 from __future__ import annotations
@@ -71,6 +72,8 @@ class Selection:
     exclude_repositories: Patterns = Patterns()
     include_tags: Patterns = Patterns()
     exclude_tags: Patterns = Patterns()
+    superseded_images: bool = True
+    """Manifests that no tag names any more are replicated, too: each digest that a push of a tag named."""
 
     @classmethod
     def parse(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from geosync.pair.selection import Selection
@@ -33,16 +33,18 @@ class SelectionSettings:
     exclude_repositories: str = ""
     include_tags: str = ""
     exclude_tags: str = ""
+    superseded_images: Literal["replicate", "skip"] = "replicate"
 
     @property
     def selection(self) -> Selection:
         """The selection of this site; raises ConfigurationError naming the pattern that is wrong."""
-        return Selection.parse(
+        patterns = Selection.parse(
             include_repositories=self.include_repositories,
             exclude_repositories=self.exclude_repositories,
             include_tags=self.include_tags,
             exclude_tags=self.exclude_tags,
         )
+        return replace(patterns, superseded_images=self.superseded_images == "replicate")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ class Registry(RegistryClient):
     - `NAME`, `LABEL`, `recognises`: its names, and the hosts by which it is known without being named;
     - `SECRETS` and `_credentials`: types of secret of its own, and the credentials that are made of them;
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
+    - `untagged_digests`: a listing of the manifests that no tag names;
     - `repositories`: where `_catalog` is not the way;
     - `make_repository`: where the first push does not make it;
     - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;

@@ -276,6 +276,17 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
     return MISSING in owed.if_absent and not suspended
 
 
+def superseded(owed: Owed, seen: Seen | None) -> frozenset[str]:
+    """The digests of earlier pushes that a tag leaves owed when it is discharged as `seen`.
+
+    A later push overtook them before the tag was looked at, or the tag is gone. Whoever pulls by digest needs them all
+    the same, so each is looked at by itself. Of a tag that was not overtaken there are none.
+    """
+    if owed.reference.kind != "tag":
+        return frozenset()
+    return owed.named - {seen.digest if seen is not None else None}
+
+
 def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:
     """A tag may be written or removed under a lease renewed at `renewed_at_s` (both monotonic seconds)."""
     return now_s - renewed_at_s <= timing.stale_renewal_s

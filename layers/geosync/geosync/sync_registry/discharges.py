@@ -7,47 +7,101 @@ same time. So whoever comes first carries out, in one transaction, what the othe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from geosync.clock import Clock
-from geosync.errors import Contended, GeosyncError, LeaseLost
-from geosync.sync_registry.items import Lease, Owed, Reference, Seen
-from geosync.sync_registry.table.changes import Change, Store, TransactionFailed
+from geosync.errors import ConditionFailed, Contended, GeosyncError, LeaseLost
+from geosync.sync_registry.access import ATTEMPTS
+from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.table.changes import Change, Store, TransactionFailed, Update
 from geosync.sync_registry.transitions import discharge
+from geosync.sync_registry.transitions.discharge import Payment
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PER_TRANSACTION = 30
 """References in one transaction: two items each and the row's, of the 100 that DynamoDB allows."""
+MOST_CHANGES = 96
+"""Changes in one transaction beside the row's, with what payments leave owed. At most three are of a payment itself:
+its two items, and the counter of the comparison that found it."""
 
-Payment: TypeAlias = tuple[Owed, Seen | None]
 Entry = TypeVar("Entry")
 
 
-def transact_under(
-    store: Store, lease: Lease, entries: Sequence[Entry], build: Callable[[Sequence[Entry]], list[Change]]
-) -> list[Entry]:
-    """Carry out `build(entries)`, PER_TRANSACTION at a time, leaving out those whose own condition does not hold.
+def by_number(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
+    """Yield `entries`, PER_TRANSACTION at a time."""
+    for start in range(0, len(entries), PER_TRANSACTION):
+        yield entries[start : start + PER_TRANSACTION]
 
-    `build` gives the lease's check, then two changes for each entry. Returns the entries that were carried out. Raises
-    LeaseLost and Contended; what was carried out before stays so.
+
+def transact_under(
+    store: Store, lease: Lease, parts: Iterable[Sequence[Entry]], build: Callable[[Sequence[Entry]], list[Change]]
+) -> list[Entry]:
+    """Carry out `build` of each of `parts`, leaving out the entries whose own condition does not hold.
+
+    `build` gives the lease's check, two changes for each entry, then changes that mark what the entries leave owed, if
+    any: those fail where a later push is owed than the one to mark, which is written first. Returns the entries that
+    were carried out. Raises LeaseLost and Contended; what was carried out before stays so.
     """
     done: list[Entry] = []
-    for start in range(0, len(entries), PER_TRANSACTION):
-        chunk = list(entries[start : start + PER_TRANSACTION])
-        while chunk:
-            try:
-                store.transact(build(chunk))
-            except TransactionFailed as refused:
-                if 0 in refused.failed:
-                    raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
-                out = {(position - 1) // 2 for position in refused.failed}
-                chunk = [entry for position, entry in enumerate(chunk) if position not in out]
-            else:
-                done += chunk
-                break
+    for part in parts:
+        done += _transact(store, lease, part, build)
     return done
+
+
+def _transact(
+    store: Store, lease: Lease, part: Sequence[Entry], build: Callable[[Sequence[Entry]], list[Change]]
+) -> Sequence[Entry]:
+    for _ in range(len(part) + ATTEMPTS):
+        if not part:
+            return part
+        changes = build(part)
+        try:
+            store.transact(changes)
+        except TransactionFailed as refused:
+            if 0 in refused.failed:
+                raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            out = {(position - 1) // 2 for position in refused.failed}
+            for position in refused.failed:
+                if position > 2 * len(part):
+                    _keep_earlier_push(store, changes[position])
+            part = [entry for position, entry in enumerate(part) if position not in out]
+        else:
+            return part
+    raise Contended(f"{lease.repository}: what a discharge leaves owed changed {ATTEMPTS} times")
+
+
+def _keep_earlier_push(store: Store, mark: Change) -> None:
+    """Write the earlier push of a digest into its owed item, so that `mark` holds."""
+    assert isinstance(mark, Update), "what is left owed is marked"  # noqa: S101
+    assert mark.when is not None, "only a condition fails"  # noqa: S101
+    with suppress(ConditionFailed):
+        store.write(Update(key=mark.key, set={"pushed_at": mark.set_once["pushed_at"]}, when=~mark.when))
+
+
+def payable(payments: Sequence[tuple[Entry, Payment]]) -> Iterator[Sequence[tuple[Entry, Payment]]]:
+    """Yield `payments` in parts that fit into a transaction each, which changes no item twice.
+
+    A digest that is paid and one that is left owed may be the same: they come one after the other.
+    """
+    part: list[tuple[Entry, Payment]] = []
+    paid: set[str] = set()
+    left: set[str] = set()
+    for entry in payments:
+        payment = entry[1]
+        key, more = payment.owed.reference.value, payment.superseded
+        is_full = len(part) == PER_TRANSACTION or 3 * (len(part) + 1) + len(left | more) > MOST_CHANGES
+        if part and (is_full or key in left or not paid.isdisjoint(more)):
+            yield part
+            part, paid, left = [], set(), set()
+        part.append(entry)
+        paid.add(key)
+        left |= more
+    if part:
+        yield part
 
 
 @dataclass(slots=True, eq=False)
@@ -63,11 +117,18 @@ class Discharges:
     """Carries out discharges. Thread-safe."""
 
     def __init__(
-        self, store: Store, clock: Clock, primary: str | None = None, threads: Threads = SYSTEM_THREADS
+        self,
+        store: Store,
+        clock: Clock,
+        primary: str | None = None,
+        threads: Threads = SYSTEM_THREADS,
+        *,
+        names: Callable[[], str],
     ) -> None:
         self._store = store
         self._clock = clock
         self._primary = primary
+        self._names = names
         self._queue: list[_Request] = []
         self._queue_lock = threading.Lock()
         self._turn = threads.condition()  # held during a request to the table
@@ -92,8 +153,9 @@ class Discharges:
         error: GeosyncError | None = Contended(f"{lease.repository}: another thread's discharge broke off")
         try:
             todo = [(request, payment) for request in served for payment in request.payments]
-            for request, (owed, _) in transact_under(self._store, lease, todo, lambda some: self._changes(lease, some)):
-                request.paid.add(owed.reference)
+            build = partial(self._changes, lease)
+            for request, payment in transact_under(self._store, lease, payable(todo), build):
+                request.paid.add(payment.owed.reference)
             error = None
         except (LeaseLost, Contended) as raised:
             error = raised
@@ -104,4 +166,5 @@ class Discharges:
 
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
-        return discharge.discharge(lease, payments, now_ms=self._clock.now_ms(), primary=self._primary)
+        now_ms = self._clock.now_ms()
+        return discharge.discharge(lease, payments, now_ms=now_ms, primary=self._primary, names=self._names)

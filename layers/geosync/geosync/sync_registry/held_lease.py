@@ -70,9 +70,12 @@ class HeldLease:
         """Count a failed attempt for what the last holder left when it vanished. Raises LeaseLost."""
         return self._sync_registry.count_deaths(self._lease, left, failure)
 
-    def discharge(self, owed: Owed, seen: Seen | None) -> bool:
-        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost."""
-        return self._sync_registry.discharge(self._lease, owed, seen)
+    def discharge(self, owed: Owed, seen: Seen | None, *, superseded: frozenset[str] = frozenset()) -> bool:
+        """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
+
+        Digests of earlier pushes of the tag (`superseded`) become owed by themselves.
+        """
+        return self._sync_registry.discharge(self._lease, owed, seen, superseded=superseded)
 
     def record(self, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw of what nobody owes; returns those recorded. Raises LeaseLost."""

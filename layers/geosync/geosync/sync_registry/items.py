@@ -168,6 +168,10 @@ class Owed:
     `unannounced`: that comparison found it different, and no event has spoken of it since.
     `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
     beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
+
+    `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
+    of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
+    the tag overtook it; None for one that was pushed by digest.
     """
 
     repository: str
@@ -191,6 +195,10 @@ class Owed:
     deaths: int = 0
     """Holders that vanished while they worked on it, since it was last marked."""
     seen: Seen | None = None
+    named: frozenset[str] = frozenset()
+    pushed_as: str | None = None
+    renamed_to: str | None = None
+    """The name under which the primary has the whole repository now."""
 
     @property
     def worked_on(self) -> bool:
@@ -204,6 +212,7 @@ class Owed:
         Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
         neither what that one's events said nor how far its tags were compared.
         """
+        named = named_in(item)
         if primary is not None and item.get("primary", primary) != primary:
             item = {name: value for name, value in item.items() if name not in ("expects", "if_absent", "cursor")}
         read = AttributeReader(item)
@@ -234,7 +243,18 @@ class Owed:
             if_absent=read.texts("if_absent"),
             deaths=read.number("deaths", 0),
             seen=seen,
+            named=named,
+            pushed_as=read.optional_text("pushed_as"),
+            renamed_to=read.optional_text("renamed_to"),
         )
+
+
+def named_in(item: Item) -> frozenset[str]:
+    """The digests that pushes named in an owed item, under whichever primary, as far as it can be read."""
+    expects = item.get("expects")
+    if not isinstance(expects, frozenset):
+        return frozenset()
+    return frozenset(one for one in expects if isinstance(one, str)) - {ABSENT, UNNAMED}
 
 
 PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.access import ATTEMPTS, TableAccess
-from geosync.sync_registry.items import UNNAMED, Owed, Reference
-from geosync.sync_registry.table.changes import ConditionFailed, Update
+from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference, named_in
+from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.marks import ASKED, Mark
 
@@ -34,20 +34,45 @@ class Marks(TableAccess):
         return owed
 
     def _marked(self, build: Callable[[Mark], Update], said: Mark) -> Owed:
-        """Carry out a mark: as it was said, or less exactly where the item that is there does not take that."""
+        """Carry out a mark: as it was said, or less exactly where the item that is there does not take that.
+
+        Digests that the item of a tag loses by that, or does not take, are marked by themselves before.
+        """
         change = build(said)
         for _ in range(ATTEMPTS):
             try:
                 return self._owed(self._written(change))
             except ConditionFailed as failed:
-                former = failed.item.get("primary") if failed.item is not None else None
+                item = failed.item or {}
+                former = item.get("primary")
                 if former is not None and former != self._primary:
+                    self._mark_apart(change.key, said, named_in(item), item)
                     change = marks.under_another(build(said), former)
                 elif said.since is not None:
                     said = replace(said, since=None)
                     change = build(said)
                 else:
+                    self._mark_apart(change.key, said, _digests(said), item)
                     change = build(replace(said, expects=UNNAMED))
             except CorruptItem:
+                item = self._store.get(change.key) or {}
+                self._mark_apart(change.key, said, named_in(item) | _digests(said), item)
                 return self._owed(self._written(marks.afresh(build(replace(said, expects=UNNAMED)))))
         raise Contended(f"{change.key}: it changed {ATTEMPTS} times while it was to be marked")
+
+    def _mark_apart(self, key: Key, said: Mark, digests: Iterable[str], item: Item) -> None:
+        """Mark by themselves what pushes of a tag named, as old as the tag's `item` says."""
+        reference = Reference.from_key(key.item)
+        if reference is None or reference.kind != "tag" or not said.keeps_superseded:
+            return
+        now_ms = self._clock.now_ms()
+        known = {name: item[name] for name in ("owed_since", "pushed_at") if isinstance(item.get(name), int)}
+        since = min(known.get("owed_since", now_ms), now_ms)
+        pushed_at = min(known.get("pushed_at", since), since if said.pushed_at is None else said.pushed_at)
+        for digest in digests:
+            apart = Mark(expects=digest, pushed_at=pushed_at, since=since, pushed_as=reference.value)
+            self.mark(key.repository, Reference.digest(digest), replace(apart, correlation_id=said.correlation_id))
+
+
+def _digests(said: Mark) -> frozenset[str]:
+    return frozenset({said.expects} if said.expects is not None else ()) - {ABSENT, UNNAMED}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from geosync.errors import CorruptItem
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import TableAccess
-from geosync.sync_registry.items import OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
+from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
 from geosync.sync_registry.site.holds import PAUSE, Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories
 from geosync.sync_registry.table.changes import Key
@@ -119,6 +119,12 @@ class Readings(TableAccess):
         """Those of `references` that are owed."""
         keys = {Key(repository, reference.owed_key): reference for reference in references}
         return {keys[key] for key in self._store.batch_get(keys)} if keys else set()
+
+    def told_deleted(self, repository: str, references: Iterable[Reference]) -> set[Reference]:
+        """Those of `references` that are owed because an event said that they were deleted."""
+        keys = {Key(repository, reference.owed_key): reference for reference in references}
+        owed = self._store.batch_get(keys) if keys else {}
+        return {keys[key] for key, item in owed.items() if ABSENT in item.get("expects", ())}
 
     def owed_named(self, named: Iterable[tuple[str, Reference]]) -> dict[tuple[str, Reference], Owed | None]:
         """Read those of the references named, each with its repository, that are owed; None: it cannot be read."""

@@ -21,7 +21,7 @@ from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
 from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.deaths import Deaths
-from geosync.sync_registry.discharges import Discharges, transact_under
+from geosync.sync_registry.discharges import Discharges, by_number, transact_under
 from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
     OWED_PREFIX,
@@ -62,6 +62,7 @@ from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, 
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
+from geosync.sync_registry.transitions.discharge import Payment
 from geosync.sync_registry.uploads import KeptUpload, UploadItems
 from geosync.sync_registry.verification_items import VerificationItems
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -97,7 +98,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         names: Callable[[], str] = unique,
     ) -> None:
         super().__init__(store, primary=primary, timing=timing or Timing(), clock=clock, names=names)
-        self._discharges = Discharges(store, clock, primary, threads)
+        self._discharges = Discharges(store, clock, primary, threads, names=names)
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
         self.browsing = Browsing(store)
@@ -254,12 +255,15 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         except ConditionFailed as failed:
             raise LeaseLost(f"{failed.repository}: another holder has the repository") from None
 
-    def discharge(self, lease: Lease, owed: Owed, seen: Seen | None) -> bool:
+    def discharge(
+        self, lease: Lease, owed: Owed, seen: Seen | None, *, superseded: frozenset[str] = frozenset()
+    ) -> bool:
         """Pay what is owed and record what was seen (None: gone). False: marked again meanwhile. Raises LeaseLost.
 
-        Threads that discharge at the same time share a transaction.
+        Digests of earlier pushes of the tag (`superseded`) become owed by themselves in the same transaction. Threads
+        that discharge at the same time share a transaction.
         """
-        return bool(self._discharges.pay(lease, [(owed, seen)]))
+        return bool(self._discharges.pay(lease, [Payment(owed, seen, superseded)]))
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
@@ -267,7 +271,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
             return discharge.record(lease, some, now_ms=self._clock.now_ms(), primary=self._primary)
 
-        return {reference for reference, _ in transact_under(self._store, lease, seen, build)}
+        return {reference for reference, _ in transact_under(self._store, lease, by_number(seen), build)}
 
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
         """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""

@@ -120,7 +120,7 @@ class ReferenceSync:
             suspect_until=self._held.lease.suspect_until,
             writes=attempt.writes,
             removes=removals.outside,
-            suspended=OUTSIDE in attempt.owed.if_absent and removals.breaker.state().suspended,
+            suspended=OUTSIDE in attempt.owed.if_absent and removals.breaker.state().stops,
         )
 
     def _discharge(self, attempt: Attempt, seen: Seen | None) -> Outcome:
@@ -131,9 +131,10 @@ class ReferenceSync:
         if attempt.was_never_announced:
             self._sync_registry.suspected.record(owed)  # first: the minute looks whether it was discharged so
             seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
-        if seen is None and owed.reference.kind == "digest":
+        if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
-        discharged = self._held.discharge(owed, seen)
+        superseded = decisions.superseded(owed, seen) if self._context.selection.superseded_images else frozenset()
+        discharged = self._held.discharge(owed, seen, superseded=superseded)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
     def _may_have_referrers(self, owed: Owed) -> bool:
@@ -152,11 +153,17 @@ class ReferenceSync:
 
     def _is_suspended(self, owed: Owed) -> bool:
         """The breaker is on, and decides about a removal."""
-        return MISSING in owed.if_absent and self._context.removals.breaker.state().suspended
+        return MISSING in owed.if_absent and self._context.removals.breaker.state().stops
 
     def _depends_on_the_manifest(self, owed: Owed) -> bool:
-        """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag."""
-        return self._context.selection.restricts_tags and owed.reference.kind == "digest"
+        """Only the manifest tells if the reference is replicated: some tags are not, and this one has no tag.
+
+        One that was pushed under a tag is replicated with it.
+        """
+        if owed.reference.kind != "digest" or not self._context.selection.restricts_tags:
+            return False
+        tag = owed.pushed_as
+        return tag is None or not self._context.selection.has_tag(owed.repository, tag)
 
     def _leave(self, attempt: Attempt, seen: Seen | None) -> Outcome:
         """Pay a reference that is outside the selection; `seen` None: it is forgotten."""

@@ -16,7 +16,7 @@ def _aged(moment: int, oldest: int = OLDEST) -> int:
 
 def older(state: State) -> State:
     """The state one tick later: everything else is one tick older. Late writes past their time never land."""
-    row, owed, seen = state.table
+    row, owed, seen, digests = state.table
     if row is not None:
         # Nothing is looked at before NOW any more, so that any suspicion that is over is as good as one until NOW.
         lease_expires = None if row[3] is None else _aged(row[3], LATE + 1)
@@ -24,7 +24,12 @@ def older(state: State) -> State:
         due = row[5] and (row[5] if lease_expires is None else lease_expires)
         row = (*row[:3], lease_expires, max(row[4] - 1, NOW), due, *row[6:])
     return state._replace(
-        table=Table(row, tuple(map(_owed_aged, owed)), tuple(map(_seen_aged, seen))),
+        table=Table(
+            row,
+            tuple(map(_owed_aged, owed)),
+            tuple(map(_seen_aged, seen)),
+            tuple((digest, *_owed_aged(tuple(values))) for digest, *values in digests),
+        ),
         pending=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.pending),
         late=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.late if deadline > NOW),
         events=tuple((tag, digest, _aged(received_at)) for tag, digest, received_at in state.events),
@@ -92,7 +97,9 @@ def _renamed(table: Table, workers: tuple[Worker, ...]) -> tuple[Table, tuple[Wo
     token = table.row[2] if table.row is not None else None
     renamed = tuple(_renamed_worker(worker, token, marks, ranks) for worker in workers)
     row = table.row and (table.row[0], ranks[table.row[1]], token and HELD, *table.row[3:])
-    return Table(row, tuple(one and (marks[one[0]], *one[1:]) for one in table.owed), table.seen), renamed
+    owed = tuple(one and (marks[one[0]], *one[1:]) for one in table.owed)
+    digests = tuple((digest, marks[mark], *values) for digest, mark, *values in table.digests)
+    return Table(row, owed, table.seen, digests), renamed
 
 
 def _mark_names(table: Table, workers: tuple[Worker, ...]) -> dict[str, str]:
@@ -101,6 +108,8 @@ def _mark_names(table: Table, workers: tuple[Worker, ...]) -> dict[str, str]:
     for owed in table.owed:
         if owed is not None:
             marks.setdefault(owed[0], f"m{len(marks)}")
+    for _, mark, *_ in table.digests:
+        marks.setdefault(mark, f"m{len(marks)}")
     for worker in workers:
         if worker.owed is not None:
             marks.setdefault(worker.owed[1], f"m{len(marks)}")

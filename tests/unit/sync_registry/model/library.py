@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.unit.sync_registry.model.world import LONG_AGO, NO_DEATH, NOW, PAUSE,
 
 from geosync.clock import Clock
 from geosync.errors import LeaseLost
+from geosync.sync_registry import decisions
 from geosync.sync_registry.items import (
     ABSENT,
     ADOPT,
@@ -20,6 +21,7 @@ from geosync.sync_registry.items import (
     PARKED_DUE_MS,
     ROW,
     SYNCED,
+    UNNAMED,
     Lease,
     Owed,
     Reference,
@@ -29,7 +31,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, failed_shard, verification_shard
-from geosync.sync_registry.transitions import leases
+from geosync.sync_registry.transitions import leases, marks
 from geosync.sync_registry.transitions.marks import Mark
 
 
@@ -42,6 +44,8 @@ def _items(table: Table) -> list[dict[str, Any]]:
         if seen is not None:
             item = {"digest": seen[0], "looked_at": seen[1], "seen_at": seen[1]}
             items.append({"repository": REPOSITORY, "item": _reference(tag).seen_key, **item})
+    for digest, *values in table.digests:
+        items.append({"repository": REPOSITORY, "item": _reference(digest).owed_key, **_owed_item(tuple(values))})
     return items
 
 
@@ -82,7 +86,7 @@ def _table(store: MemoryStore, tags: int, poison: bool) -> Table:
     seen: list[Any] = []
     for tag in range(tags):
         item = store.get(Key(REPOSITORY, _reference(tag).owed_key))
-        owed.append(item and (item["mark"], _said(item), item["marked_at"], _due(item), _tried(item)))
+        owed.append(item and _owed_values(item))
         item = store.get(Key(REPOSITORY, _reference(tag).seen_key))
         seen.append(item and (item["digest"], item["looked_at"]))
     return Table(
@@ -98,11 +102,20 @@ def _table(store: MemoryStore, tags: int, poison: bool) -> Table:
         ),
         tuple(owed),
         tuple(seen),
+        tuple(
+            (str(item["item"]).removeprefix(DIGESTS), *_owed_values(item))
+            for item in store.items(REPOSITORY, DIGESTS, limit=9)
+        ),
     )
 
 
+DIGESTS = "owed#digest#"
 SAID = frozenset({MISSING, ADOPT, KEEP})
 """What `if_absent` holds; in a state it stands in one set with what is expected."""
+
+
+def _owed_values(item: Any) -> tuple[Any, ...]:
+    return (item["mark"], _said(item), item["marked_at"], _due(item), _tried(item))
 
 
 def _said(item: Any) -> frozenset[str]:
@@ -130,8 +143,9 @@ def keys(tags: Iterable[int]) -> frozenset[str]:
     return frozenset(_reference(tag).seen_key for tag in tags)
 
 
-def _reference(tag: int) -> Reference:
-    return Reference.tag(f"v{tag}")
+def _reference(tag: int | str) -> Reference:
+    """The reference of a tag's number, or of a digest."""
+    return Reference.tag(f"v{tag}") if isinstance(tag, int) else Reference.digest(tag)
 
 
 class _StandingClock(Clock):
@@ -153,13 +167,25 @@ class Library:
     def __init__(self, scenario: Scenario) -> None:
         self.timing = scenario.timing
         self.poison = scenario.poison
+        self.superseded = scenario.superseded
+        self.most_expected = scenario.most_expected
         self.call = lru_cache(maxsize=None)(self._call)
 
     def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
         store = MemoryStore(_items(table))
         registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
-        result = getattr(self, f"_{name}")(registry, store, *args)
+        with self._room():
+            result = getattr(self, f"_{name}")(registry, store, *args)
         return _table(store, len(table.owed), self.poison), result
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Let the item of a tag take as many digests as the scenario says."""
+        before, marks.MOST_EXPECTED = marks.MOST_EXPECTED, self.most_expected
+        try:
+            yield
+        finally:
+            marks.MOST_EXPECTED = before
 
     def _is_already_seen(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str, received_at: int) -> bool:
         glance = registry.look(REPOSITORY, _reference(tag))
@@ -171,7 +197,8 @@ class Library:
         if_absent = frozenset({asks} if asks is not None else ())
         compared = digest is None and asks in (None, MISSING)
         since = LONG_AGO if compared else None
-        registry.mark(REPOSITORY, _reference(tag), Mark(expects=digest, if_absent=if_absent, since=since))
+        said = Mark(expects=digest, if_absent=if_absent, since=since, keeps_superseded=self.superseded)
+        registry.mark(REPOSITORY, _reference(tag), said)
 
     def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
         return self._plain_lease(registry.knock(REPOSITORY))
@@ -228,8 +255,10 @@ class Library:
         self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
     ) -> bool | None:
         what = None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1])
+        paid = as_owed(owed)
+        superseded = decisions.superseded(paid, what) if self.superseded else frozenset()
         with suppress(LeaseLost):
-            return registry.discharge(_lease(lease), as_owed(owed), what)
+            return registry.discharge(_lease(lease), paid, what, superseded=superseded)
         return None
 
     def _release(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
@@ -277,11 +306,12 @@ def as_owed(owed: tuple[Any, ...]) -> Owed:
         expects=said - SAID,
         if_absent=said & SAID,
         marked_at=marked_at,
-        owed_since=marked_at,
+        owed_since=LONG_AGO,
         due=due,
         attempts=attempts,
         deaths=deaths,
         seen=None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1]),
+        named=said - SAID - {ABSENT, UNNAMED},
     )
 
 
@@ -290,4 +320,5 @@ def _plain_owed(owed: Owed) -> tuple[Any, ...]:
     said = owed.expects | owed.if_absent
     tried = (owed.attempts, owed.deaths)
     due = PARKED_DUE_MS if owed.parked else owed.due
-    return (int(owed.reference.value[1:]), owed.mark, said, owed.marked_at, due, tried, seen)
+    tag = int(owed.reference.value[1:]) if owed.reference.kind == "tag" else owed.reference.value
+    return (tag, owed.mark, said, owed.marked_at, due, tried, seen)

@@ -19,6 +19,8 @@ class Properties(TakeOvers):
         if self.scenario.poison:
             self._check_deaths(state)
         self._check_equal(state)
+        if self.scenario.superseded:
+            self._check_named(state)
         if not (self.scenario.crashes or self.scenario.stalls or self.scenario.poison):
             self._check_unaided(state)
 
@@ -40,13 +42,25 @@ class Properties(TakeOvers):
             if seen != there:
                 raise Violation(f"nothing is owed, and v{tag} was seen as {seen}, is {there}")
 
+    def _check_named(self, state: State) -> None:
+        """Each digest that an accepted push named is owed, or here, or the primary does not have it."""
+        announced = {(tag, digest) for tag, digest, *_ in (*state.events, *state.pending)}
+        by_digest = {digest for digest, *_ in state.table.digests}
+        for tag, digest in self.scenario.pushes[: state.pushed]:
+            owed = state.table.owed[tag]
+            is_owed = digest in by_digest or (owed is not None and digest in owed[1])
+            if digest in state.here or digest not in state.kept or is_owed or (tag, digest) in announced:
+                continue
+            raise Violation(f"a push named {digest}, it is at the primary, neither owed nor at the secondary")
+
     def _check_unaided(self, state: State) -> None:
         """While nobody dies, the row is true, and nothing waits for the sweep."""
         table = state.table
         knocking = any(worker.phase in ("marked", "unmarked", "woken") for worker in state.workers)
-        if table.row is not None and table.row[0] == SYNCED and any(table.owed) and not knocking:
+        owed = (*table.owed, *(tuple(values) for _, *values in table.digests))
+        if table.row is not None and table.row[0] == SYNCED and any(owed) and not knocking:
             raise Violation("the row says synced and something is owed")
-        if state.workers == (IDLE,) * len(state.workers) and any(map(_is_fresh, table.owed)):
+        if state.workers == (IDLE,) * len(state.workers) and any(map(_is_fresh, owed)):
             raise Violation("something was marked, and only the sweep would find it")
 
     def _may_stay(self, state: State, here: str | None, seen: str | None) -> bool:
@@ -61,6 +75,8 @@ class Properties(TakeOvers):
         waits = any(_is_fresh(owed) and owed[1] - SAID for owed in state.table.owed if owed is not None)
         if not taken[2] - SAID and waits:
             raise Violation("a push waits for what a comparison found")
+        if isinstance(taken[0], str) and _is_fresh(taken[1:]) and waits:
+            raise Violation("a push waits for one that it overtook")
 
     def _check_removal(self, state: State, worker: Worker) -> None:
         assert worker.owed is not None
@@ -89,12 +105,12 @@ class Properties(TakeOvers):
             end, owed = FAILED, owed[1:]
         return (
             state.pushed == len(self.scenario.pushes)
-            and not (state.pending or state.events or state.late or any(owed))
+            and not (state.pending or state.events or state.late or any(owed) or state.table.digests)
             and all(worker.phase == "idle" for worker in state.workers)
             and (row is None or (row[0] == end and row[2] is None))
         )
 
 
 def _is_fresh(owed: tuple[Any, ...] | None) -> bool:
-    """Whether it is owed, and nobody worked on it since it was marked."""
+    """Whether it is owed, and nobody worked on it since it was marked. `owed` begins with the mark."""
     return owed is not None and owed[3] <= owed[2]

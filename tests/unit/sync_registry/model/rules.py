@@ -212,7 +212,36 @@ def marked_and_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(marks, "mark", changed)
 
 
+def left_as_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what a discharge leaves owed be due since the discharge."""
+    original = marks.becomes_owed
+
+    def changed(*args: Any, **kwargs: Any) -> Update:
+        change = original(*args, **kwargs)
+        return replace(change, set={**change.set, "due": kwargs["now_ms"]})
+
+    monkeypatch.setattr(marks, "becomes_owed", changed)
+
+
 RULES = (
+    Rule(
+        name="discharge: what a later push overtook becomes owed by itself",
+        patch=instead(decisions, "superseded", lambda owed, seen: frozenset()),
+        scenario="overtaken",
+        violation="a push named",
+    ),
+    Rule(
+        name="discharge: what it leaves owed is due since the tag is",
+        patch=left_as_of_now,
+        scenario="overtaken under two tags",
+        violation="a push waits for one that it overtook",
+    ),
+    Rule(
+        name="mark: a digest that the tag's item does not take is marked by itself",
+        patch=instead(SyncRegistry, "_mark_apart", lambda registry, key, said, digests, item: None),
+        scenario="overtaken in a full item",
+        violation="a push named",
+    ),
     Rule(
         name="primary: exact, or settled",
         patch=instead(decisions, "proves_primary", never_waits),

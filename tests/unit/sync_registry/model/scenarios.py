@@ -170,6 +170,68 @@ _SCENARIOS = (
         stalls=1,
         split=False,
     ),
+    # Every digest that a push named counts, also when a later push of the tag overtook it.
+    Scenario(
+        name="overtaken",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C")),
+        workers=1,
+        superseded=True,
+    ),
+    Scenario(
+        name="overtaken, and two work",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C")),
+        write_delay=0,
+        superseded=True,
+    ),
+    # The digest that was overtaken is pushed again under another tag.
+    Scenario(
+        name="overtaken under two tags",
+        primary=("A", "A"),
+        secondary=("A", "A"),
+        pushes=((0, "B"), (0, "A"), (1, "B")),
+        write_delay=0,
+        workers=1,
+        superseded=True,
+        split=False,
+    ),
+    # The tag is deleted after the push, and its manifest with it, and it is pushed again.
+    Scenario(
+        name="overtaken by a deletion",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, None), (0, "B"), (0, "A")),
+        write_delay=0,
+        workers=1,
+        superseded=True,
+        collects=True,
+        split=False,
+    ),
+    # The tag's item takes one digest only.
+    Scenario(
+        name="overtaken in a full item",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C"), (0, "D")),
+        write_delay=0,
+        workers=1,
+        superseded=True,
+        most_expected=1,
+        split=False,
+    ),
+    Scenario(
+        name="overtaken, and a worker dies",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C")),
+        write_delay=0,
+        superseded=True,
+        crashes=1,
+        split=False,
+    ),
     # Everything at once, over one push.
     Scenario(
         name="a worker stalls, one dies, no answer",

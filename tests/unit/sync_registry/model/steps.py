@@ -59,6 +59,8 @@ def initial(scenario: Scenario) -> State:
         unknowns=scenario.unknowns,
         stalls=scenario.stalls,
         died=(0,) * tags if scenario.poison else (),
+        kept=frozenset(filter(None, scenario.primary)) if scenario.superseded else frozenset(),
+        here=frozenset(filter(None, scenario.secondary)) if scenario.superseded else frozenset(),
     )
 
 
@@ -100,11 +102,8 @@ class World(Properties):
         yield from self._primary(state)
         yield from self._tick(state)
         for position, (tag, digest, _) in enumerate(state.late):
-            secondary = _set(state.secondary, tag, digest)
-            yield (
-                f"late write of {digest} lands",
-                state._replace(late=_without(state.late, position), secondary=secondary),
-            )
+            after = self._landed(state._replace(late=_without(state.late, position)), tag, digest)
+            yield f"late write of {digest} lands", after
         tried: set[Worker] = set()
         for index, worker in enumerate(state.workers):
             if worker in tried:
@@ -130,11 +129,37 @@ class World(Properties):
             if scenario.write_delay:
                 after = after._replace(pending=_add(after.pending, (tag, digest, NOW + scenario.write_delay)))
             else:
-                after = after._replace(primary=_set(after.primary, tag, digest))
+                after = self._written(after, tag, digest)
             yield f"push of {digest} to v{tag} sends its event", after
         for position, (tag, digest, _) in enumerate(state.pending):
-            after = state._replace(pending=_without(state.pending, position), primary=_set(state.primary, tag, digest))
+            after = self._written(state._replace(pending=_without(state.pending, position)), tag, digest)
             yield f"push of {digest} to v{tag} is written", after
+
+    def _written(self, state: State, tag: int, digest: str | None) -> State:
+        """The state once the primary has `digest` under a tag, or (None) the tag is deleted."""
+        before, kept = state.primary[tag], state.kept
+        if self.scenario.superseded:
+            kept = kept | {digest} if digest is not None else kept
+            kept = kept - {before} if digest is None and before is not None and self.scenario.collects else kept
+        return state._replace(primary=_set(state.primary, tag, digest), kept=kept)
+
+    def _landed(self, state: State, reference: int | str, digest: str | None) -> State:
+        """The state once a write has landed at the secondary: of a tag, or of a manifest by digest."""
+        if digest is not None and self.scenario.superseded:
+            state = state._replace(here=state.here | {digest})
+        if isinstance(reference, str):
+            return state
+        return state._replace(secondary=_set(state.secondary, reference, digest))
+
+    def _at_primary(self, state: State, reference: int | str) -> str | None:
+        if isinstance(reference, str):
+            return reference if reference in state.kept else None
+        return state.primary[reference]
+
+    def _at_secondary(self, state: State, reference: int | str) -> str | None:
+        if isinstance(reference, str):
+            return reference if reference in state.here else None
+        return state.secondary[reference]
 
     def _tick(self, state: State) -> Iterator[Successor]:
         deadlines = [deadline for *_, deadline in state.pending]
@@ -257,7 +282,7 @@ class World(Properties):
         if self.scenario.poison and worker.owed[0] == 0:
             yield f"worker {index} dies over v0", self._dead(state, index, worker)
             return
-        primary = (state.primary[worker.owed[0]], NOW)
+        primary = (self._at_primary(state, worker.owed[0]), NOW)
         after = self._decided(worker._replace(primary=primary, owed=self._near(worker.owed)), None)
         yield f"worker {index} sees {primary[0]} at the primary: {after.phase}", self._with(state, index, after)
 
@@ -271,7 +296,7 @@ class World(Properties):
 
     def _look(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         assert worker.owed is not None
-        secondary = (state.secondary[worker.owed[0]], NOW)
+        secondary = (self._at_secondary(state, worker.owed[0]), NOW)
         after = self._decided(worker, secondary)
         yield f"worker {index} sees {secondary[0]} at the secondary: {after.phase}", self._with(state, index, after)
 
@@ -327,7 +352,7 @@ class World(Properties):
                 self._with(after, index, worker._replace(phase="unknown", more=None)),
             )
         answered = self._decided(worker._replace(writes=worker.writes + 1), None)
-        after = self._with(state._replace(secondary=_set(state.secondary, tag, digest)), index, answered)
+        after = self._with(self._landed(state, tag, digest), index, answered)
         yield f"worker {index} is answered: {digest} at the secondary", after
 
     def _unknown(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:

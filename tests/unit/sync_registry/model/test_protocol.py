@@ -6,6 +6,10 @@ the secondary's tag is the primary's, and recorded as that; a tag that Geosync d
 one that an announced push is about to write; a row says synced only if nothing is owed; what an event marked is worked
 on without the sweep unless something died; and from every state everything can still become synced.
 
+Of superseded digests: each that an accepted push named is owed, at the secondary, or not at the primary; and a tag is
+taken before what was overtaken. A holder works on one reference at a time here, in the library on a few side by side:
+that a digest which is left owed while somebody looks at it is marked anew is tested with the transitions.
+
 Of deaths: where every holder dies that works on one tag, that tag can still be parked from every state, and the other
 synced. All deaths over a tag but the first are counted, so that there is no endless chain. No more deaths are counted
 for a tag than holders died over it since its mark, so that what nobody worked on is never parked. A row that nobody

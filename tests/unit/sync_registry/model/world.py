@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.transitions.marks import MOST_EXPECTED
 
 NOW = 10_000
 OLDEST = 2
@@ -59,6 +60,12 @@ class Scenario:
     """Whether one function marks and knocks, and another works once its wake arrives."""
     poison: bool = False
     """Whether every holder dies that works on the first tag, before it writes anything, and deaths are counted."""
+    superseded: bool = False
+    """Whether every digest counts that a push named, also once a later push of the tag overtook it."""
+    collects: bool = False
+    """Whether the primary's manifest goes with its tag."""
+    most_expected: int = MOST_EXPECTED
+    """Digests that the item of a tag takes."""
     split: bool = True
     """Whether other things happen between a mark and its knock."""
     workers: int = 2
@@ -103,6 +110,8 @@ class Table(NamedTuple):
     """for each tag (mark, expects with if_absent, marked_at, due, (attempts, deaths))"""
     seen: tuple[tuple[Any, ...] | None, ...]
     """for each tag (digest, looked_at)"""
+    digests: tuple[tuple[Any, ...], ...] = ()
+    """what is owed by digest: (digest, mark, expects, marked_at, due, (attempts, deaths))"""
 
 
 class Worker(NamedTuple):
@@ -112,8 +121,8 @@ class Worker(NamedTuple):
     lease: tuple[Any, ...] | None = None
     """(token, revision, suspect_until, expires, tags that a vanished holder worked on, whether one vanished)"""
     owed: tuple[Any, ...] | None = None
-    """(tag, mark, expects with if_absent, marked_at, due, (attempts, deaths), seen), read before the look at the
-    primary; bereaved and count: what the holder that vanished left behind"""
+    """(tag or digest, mark, expects with if_absent, marked_at, due, (attempts, deaths), seen), read before the look at
+    the primary; bereaved and count: what the holder that vanished left behind"""
     primary: tuple[Any, ...] | None = None
     """(digest, at)"""
     writes: int = 0
@@ -139,7 +148,7 @@ class State(NamedTuple):
     """(tag, digest or ABSENT, received_at)"""
     secondary: tuple[str | None, ...]
     late: tuple[tuple[int, str | None, int], ...]
-    """tag writes that nobody waits for: (tag, digest, deadline)"""
+    """writes that nobody waits for: (tag or digest, digest, deadline)"""
     table: Table
     workers: tuple[Worker, ...]
     asked: int
@@ -149,6 +158,10 @@ class State(NamedTuple):
     stalls: int
     died: tuple[int, ...] = ()
     """With a tag that kills: for each tag the holders that died having worked on it since it was marked."""
+    kept: frozenset[str] = frozenset()
+    """Where superseded digests count: the manifests that the primary has."""
+    here: frozenset[str] = frozenset()
+    """Likewise those that the secondary has."""
 
 
 class Violation(Exception):

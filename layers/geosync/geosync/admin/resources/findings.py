@@ -74,6 +74,11 @@ class Deletes(AnswerModel):
     suspended: bool
     suspended_at: str | None
     reason: str | None
+    doubted_at: str | None = Field(
+        default=None,
+        description="Since then nothing is removed by comparison, and it is to be decided; null: no doubt.",
+    )
+    doubt: str | None = Field(default=None, description="What is too much, unless events announced it.")
 
 
 class FindingRoutes:
@@ -131,6 +136,8 @@ class FindingRoutes:
             suspended=state.suspended,
             suspended_at=optional_moment(state.suspended_at),
             reason=state.reason,
+            doubted_at=optional_moment(state.doubted_at),
+            doubt=state.doubt,
         )
 
     def resume_deletes(self) -> Done:

@@ -63,7 +63,7 @@ class SiteViews:
             silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms) if site.is_primary else (),
             last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
         )
-        return self._status(report, site.name)
+        return self._status({**report, "superseded_images": site.settings.superseded_images}, site.name)
 
     def to_tell(self) -> list[OtherSite]:
         """The sites, as a primary tells the others of them: without the names of what would be lost.

@@ -90,6 +90,11 @@ class GeoSiteStatus(BaseModel):
     recovery_point_at: str | None = Field(
         default=None, description="Everything pushed before this moment is at this site and was seen there."
     )
+    superseded_images: Literal["replicate", "skip"] | None = Field(
+        default=None,
+        description="skip: the recovery point speaks of the newest push of each tag alone (SupersededImages); "
+        "null: not known.",
+    )
     recovery_point_but_parked_at: str | None = Field(default=None, description="The same but for what is parked.")
     recovery_point_stands_because: str | None = Field(
         default=None, description="What keeps heartbeats from moving the recovery point; null: nothing does."

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from geosync.errors import Unauthorized
 from geosync.oci.credentials import Borrowed, Credentials, Loan
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import ListedTag, listed_tags
+from geosync.oci.listings import ListedTag, listed_tags, untagged
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_repository, is_digest, is_tag
 from geosync.oci.signing import expires_at
@@ -159,6 +160,20 @@ class Acr(Registry):
         yield listed_tags(first.get("tags"))
         for page in pages:
             yield listed_tags(page.get("tags"))
+
+    def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:
+        """The manifests without a tag (`/acr/v1/<name>/_manifests`, "Manifests - Get List").
+
+        It asks for `metadata_read`; None for an account that may only read content.
+        """
+        check_repository(repository)
+        path = f"/acr/v1/{repository}/_manifests?n={PAGE_SIZE}"
+        pages = self.documents(path, (("repository", repository, ("metadata_read",)),))
+        try:
+            first = next(pages, {})
+        except Unauthorized:
+            return None
+        return (untagged(page.get("manifests")) for page in chain([first], pages))
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Remove a tag alone ("Tag - Delete": untag; a manifest without tags stays), or a digest with all its tags."""

@@ -33,7 +33,8 @@ from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 from geosync.registries.vendors.ecr_account import EcrAccount, Place
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecr.type_defs import CreateRepositoryRequestTypeDef
+    from mypy_boto3_ecr.literals import TagStatusType
+    from mypy_boto3_ecr.type_defs import CreateRepositoryRequestTypeDef, ImageIdentifierTypeDef
 
 PAGE_SIZE = 1000
 """The most that ListImages and DescribeRepositories give at a time."""
@@ -129,6 +130,16 @@ class Ecr(Registry):
 
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:  # noqa: ARG002
         """Yield the tags with their digests (ListImages), 1000 at a time, in ECR's order: always from the beginning."""
+        for page in self._images(repository, "TAGGED"):
+            listed = [(one.get("imageTag", ""), one.get("imageDigest")) for one in page]
+            yield [ListedTag(tag, digest) for tag, digest in listed if is_tag(tag)]
+
+    def untagged_digests(self, repository: str) -> Iterator[list[str]]:
+        """Yield the images without a tag (ListImages), 1000 at a time; the children of an index are among them."""
+        for page in self._images(repository, "UNTAGGED"):
+            yield [digest for one in page if is_digest(digest := one.get("imageDigest", ""))]
+
+    def _images(self, repository: str, status: TagStatusType) -> Iterator[list[ImageIdentifierTypeDef]]:
         with self._account.asking("ecr:ListImages"):
             pages = (
                 self._account.ecr()
@@ -136,14 +147,13 @@ class Ecr(Registry):
                 .paginate(
                     registryId=self._account.place.account,
                     repositoryName=repository,
-                    filter={"tagStatus": "TAGGED"},
+                    filter={"tagStatus": status},
                     PaginationConfig={"PageSize": PAGE_SIZE},
                 )
             )
             for page in pages:
                 self.deadline.check()
-                listed = [(one.get("imageTag", ""), one.get("imageDigest")) for one in page["imageIds"]]
-                yield [ListedTag(tag, digest) for tag, digest in listed if is_tag(tag)]
+                yield page["imageIds"]
 
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories after `last`, sorted (DescribeRepositories has an order of its own)."""

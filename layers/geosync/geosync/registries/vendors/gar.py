@@ -12,7 +12,7 @@ works with the user names that Google knows (`_json_key_base64`, `oauth2accessto
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from geosync.errors import NotFound, Refused
@@ -82,13 +82,24 @@ class Gar(Registry):
 
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:
         """Yield the tags with their digests: each page of `tags/list` has a map of manifests that names their tags."""
-        check_repository(repository)
-        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last is not None else "")
-        for page in self.documents(path, (pull(repository),)):
+        for page in self._listing(repository, last):
             digests = _digests(page.get("manifest"))
             listed = page.get("tags")
             names = [one for one in listed if isinstance(one, str)] if isinstance(listed, list) else []
             yield [ListedTag(tag, digests.get(tag)) for tag in names if is_tag(tag)]
+
+    def untagged_digests(self, repository: str) -> Iterator[list[str]]:
+        """Yield the manifests without a tag: the same map has them (google/go-containerregistry, `gcrane gc`)."""
+        told: set[str] = set()
+        for page in self._listing(repository, None):
+            found = _untagged(page.get("manifest")) - told
+            told |= found
+            yield sorted(found)
+
+    def _listing(self, repository: str, last: str | None) -> Iterator[dict[str, Any]]:
+        check_repository(repository)
+        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last is not None else "")
+        return self.documents(path, (pull(repository),))
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Delete a tag, or a digest after every tag on it: with tags it is refused (GOOGLE_MANIFEST_DANGLING_TAG)."""
@@ -126,4 +137,14 @@ def _digests(manifests: object) -> dict[str, str]:
         if is_digest(digest) and isinstance(about, dict) and isinstance(about.get("tag"), list)
         for tag in about["tag"]
         if isinstance(tag, str)
+    }
+
+
+def _untagged(manifests: object) -> set[str]:
+    if not isinstance(manifests, dict):
+        return set()
+    return {
+        digest
+        for digest, about in manifests.items()
+        if is_digest(digest) and isinstance(about, dict) and not about.get("tag")
     }

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import urlsplit
 
-from geosync.errors import ConfigurationError, Refused
+from geosync.errors import ConfigurationError, NotFound, Refused
 from geosync.oci.credentials import Basic, Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
@@ -129,6 +129,20 @@ class Ghcr(Registry):
             names = sorted(name for name in self._packages.containers(owner) if tuple(name.split("/", 1)) > done)
             for start in range(0, len(names), PAGE_SIZE):
                 yield names[start : start + PAGE_SIZE]
+
+    def untagged_digests(self, repository: str) -> Iterator[list[str]] | None:
+        """The versions of a package without a tag, with the children of an index.
+
+        None where the secret names no token for the packages API, or that one does not know the package.
+        """
+        check_repository(repository)
+        if self._packages is None:
+            return None
+        owner, _, package = repository.partition("/")
+        try:
+            return self._packages.untagged(owner, package)
+        except NotFound:
+            return None
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Raise Refused, without a request: the registry answers every DELETE with 405 UNSUPPORTED."""

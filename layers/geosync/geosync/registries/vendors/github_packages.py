@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -18,7 +19,7 @@ from geosync.oci.answers import MAX_RETRY_AFTER_S, Errors, broken, classify, rea
 from geosync.oci.deadline import Deadline
 from geosync.oci.links import next_page
 from geosync.oci.listings import MAX_PAGE_BYTES
-from geosync.oci.references import is_repository
+from geosync.oci.references import is_digest, is_repository
 from geosync.oci.requests import MAX_REDIRECTS, USER_AGENT
 from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
@@ -61,6 +62,25 @@ class GitHubPackages:
             # An account is one or the other: a user is no organization.
             return list(self._names(f"/users/{quote(owner, safe='')}/packages", owner))
 
+    def untagged(self, owner: str, package: str) -> Iterator[list[str]]:
+        """Yield the digests of a container's versions that no tag names, one request for each 100 versions.
+
+        "List package versions for a package owned by an organization" (by a user, by the authenticated user). The first
+        page is asked for at once. Raises as `containers`; NotFound: there is no such package, or not for this token.
+        """
+        name = quote(package, safe="")
+        if owner.lower() == self._username:
+            pages = self._pages(f"/user/packages/container/{name}/versions")
+            first = next(pages, [])
+        else:
+            try:
+                pages = self._pages(f"/orgs/{quote(owner, safe='')}/packages/container/{name}/versions")
+                first = next(pages, [])
+            except NotFound:
+                pages = self._pages(f"/users/{quote(owner, safe='')}/packages/container/{name}/versions")
+                first = next(pages, [])
+        return (list(_untagged(page)) for page in chain([first], pages))
+
     def close(self) -> None:
         """Close the idle connection."""
         self._transport.close()
@@ -83,7 +103,8 @@ class GitHubPackages:
 
         (octokit/core.js 695: the listing of an organization's packages without a Link.)
         """
-        first = f"{self._base}{path}?package_type=container&per_page={PAGE_SIZE}"
+        kind = "" if path.endswith("/versions") else "package_type=container&"
+        first = f"{self._base}{path}?{kind}per_page={PAGE_SIZE}"
         url, seen = first, set[str]()
         while url not in seen:
             seen.add(url)
@@ -168,6 +189,17 @@ class GitHubPackages:
         except (ValueError, RecursionError, AttributeError, TooLarge):
             return ""
         return redact(message) if isinstance(message, str) else ""
+
+
+def _untagged(versions: list[dict[str, Any]]) -> Iterator[str]:
+    """The digests of versions that no tag names: `{"name": "sha256:…", "metadata": {"container": {"tags": []}}}`."""
+    for one in versions:
+        metadata = one.get("metadata")
+        container = metadata.get("container") if isinstance(metadata, dict) else None
+        tags = container.get("tags") if isinstance(container, dict) else None
+        digest = one.get("name")
+        if tags == [] and isinstance(digest, str) and is_digest(digest):
+            yield digest
 
 
 def _until(reset: str | None, clock: Clock) -> float | None:

@@ -6,6 +6,11 @@ primary, or outside the selection, is counted. Deletes by comparison are suspend
 repository's tags, or more than `tags` of a site's within `window_s`: one item, `#site`/`deletes`, with its reasons.
 They go on when an operator says that what was found is to go (`accepted_at`), or when what was found is back.
 
+The tags of a repository whose deletion or rename was announced as a whole count as missing: nobody named them. A tag
+that an event names does not count. Such an event may still wait in the queue when a comparison misses its tag. So too
+many missing tags are a doubt first (`doubted_at`), and nothing is removed by comparison from then on. The doubt is
+decided once everything that was sent before it is marked (comparing/doubt.py): then deletes are suspended, or go on.
+
 A tag is removed by comparison only in the second comparison that misses it, `window_s` after the first. By then
 everything that went missing with it has been counted.
 """
@@ -26,6 +31,7 @@ from geosync.sync_registry.timing import ms
 KEY = Key(SITE, "deletes")
 _REASON, _OUTSIDE_REASON = _REASONS = ("reason", "outside_reason")
 """Attributes: the first reason of each kind, as an operator who says that deletes may go on speaks of both."""
+_STOPS = ("suspended_at", *_REASONS, "doubted_at", "doubt")
 _NOTHING_FOUND = {"found": 0, "found_outside": 0}
 
 
@@ -42,11 +48,15 @@ class Limits:
 class State:
     """The breaker as its item says; times in milliseconds.
 
-    Since `window_started_at`, `found` tags went missing and `found_outside` left the selection.
+    Since `window_started_at`, `found` tags went missing and `found_outside` left the selection. `doubted_at` and
+    `doubt` say since when and why so much is missing that it is to be decided; `doubts` counts them.
     """
 
     suspended_at: int | None = None
     reason: str | None = None
+    doubted_at: int | None = None
+    doubt: str | None = None
+    doubts: int = 0
     accepted_at: int = 0
     found: int = 0
     found_outside: int = 0
@@ -57,6 +67,11 @@ class State:
         """Deletes by comparison are suspended."""
         return self.suspended_at is not None
 
+    @property
+    def stops(self) -> bool:
+        """Nothing may be removed by comparison now: deletes are suspended, or it is to be decided if they are."""
+        return self.suspended or self.doubted_at is not None
+
     @classmethod
     def from_item(cls, item: Item | None) -> State:
         """Read the item; none: nothing was ever found missing."""
@@ -65,6 +80,9 @@ class State:
         return cls(
             suspended_at=item.get("suspended_at"),
             reason="; ".join(reasons) or None,
+            doubted_at=item.get("doubted_at"),
+            doubt=item.get("doubt"),
+            doubts=int(item.get("doubts", 0)),
             accepted_at=int(item.get("accepted_at", 0)),
             found=int(item.get("found", 0)),
             found_outside=int(item.get("found_outside", 0)),
@@ -94,13 +112,13 @@ class Breaker:
         What is found later is counted anew. False: nothing was suspended; what was found is accepted all the
         same.
         """
-        was = self.state().suspended
+        was = self.state().stops
         now_ms = self._clock.now_ms()
         self._store.write(
             Update(
                 key=KEY,
                 set={"accepted_at": now_ms, **_NOTHING_FOUND, "window_started_at": now_ms},
-                remove=("suspended_at", *_REASONS),
+                remove=_STOPS,
             )
         )
         return was
@@ -112,10 +130,36 @@ class Breaker:
         """
         now_ms = self._clock.now_ms()
         state = self._count("found", new, now_ms)
-        if missing > self.limits.share * of:
-            self._suspend(_REASON, f"{missing} of the {of} tags of {repository} are missing at the primary", now_ms)
-        elif self._are_too_many(state):
-            self._suspend(_REASON, self._said(state, repository), now_ms)
+        reason = self.too_many(repository, missing=missing, of=of) or self.too_many_in_all(state, repository)
+        if reason is not None:
+            self._store.write(Update(key=KEY, set_once={"doubted_at": now_ms, "doubt": reason}, add={"doubts": 1}))
+
+    def too_many(self, repository: str, *, missing: int, of: int) -> str | None:
+        """The reason why `missing` of a repository's `of` tags are too many; None: they are not."""
+        if missing <= self.limits.share * of:
+            return None
+        return f"{missing} of the {of} tags of {repository} are missing at the primary"
+
+    def too_many_in_all(self, state: State, last: str) -> str | None:
+        """The reason why what `state` counts is too much, `last` being the last repository that added to it."""
+        return self._said(state, last) if self._are_too_many(state) else None
+
+    def suspend(self, doubted: State, reason: str) -> None:
+        """Decide the doubt that `doubted` says: deletes by comparison are suspended. The first reason is kept."""
+        at_ms = doubted.doubted_at or self._clock.now_ms()
+        self._suspend(_REASON, reason, at_ms, remove=("doubted_at", "doubt"))
+
+    def dismiss(self, doubted: State, *, found: int) -> None:
+        """Decide the doubt that `doubted` says: `found` tags are missing, and deletes go on. Not if it was renewed."""
+        with suppress(ConditionFailed):
+            self._store.write(
+                Update(
+                    key=KEY,
+                    set={"found": found},
+                    remove=("doubted_at", "doubt"),
+                    when=Attr("doubts").eq(doubted.doubts),
+                )
+            )
 
     def count_outside(self, repository: str, *, new: int, outside: int, of: int) -> None:
         """Count `new` tags that a comparison finds outside the selection for the first time, before they are recorded.
@@ -135,14 +179,14 @@ class Breaker:
 
         Times are in milliseconds.
         """
-        if state.suspended:
+        if state.stops:
             return False
         return since <= state.accepted_at or since + ms(self.limits.window_s) <= self._clock.now_ms()
 
     def resume_if_back(self) -> None:
         """Lift the suspension when what would still go is no reason for one: a repository has its tags again."""
         state = self.state()
-        if not state.suspended:
+        if not state.stops:
             return
         left = Findings(self._store).going(limit=self.limits.tags + 1)
         too_many = sum(one.goes for one in left) > self.limits.tags
@@ -151,7 +195,7 @@ class Breaker:
                 Update(
                     key=KEY,
                     set={**_NOTHING_FOUND, "window_started_at": self._clock.now_ms()},
-                    remove=("suspended_at", *_REASONS),
+                    remove=_STOPS,
                 )
             )
 
@@ -179,6 +223,6 @@ class Breaker:
             return State.from_item(self._store.write(begun))
         return State.from_item(self._store.write(Update(key=KEY, add={name: new})))
 
-    def _suspend(self, kind: str, reason: str, now_ms: int) -> None:
+    def _suspend(self, kind: str, reason: str, at_ms: int, *, remove: tuple[str, ...] = ()) -> None:
         """Suspend deletes by comparison; the first reason of each kind is kept."""
-        self._store.write(Update(key=KEY, set_once={"suspended_at": now_ms, kind: reason}))
+        self._store.write(Update(key=KEY, set_once={"suspended_at": at_ms, kind: reason}, remove=remove))

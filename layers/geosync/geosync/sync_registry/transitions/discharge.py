@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site import walks
 from geosync.sync_registry.table.changes import Change, Check, Delete, Key, Update
+from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.attempts import is_unmarked
 from geosync.sync_registry.transitions.leases import UNVERIFIED, is_mine
 
@@ -17,25 +18,50 @@ DIGEST_MEMORY_S = 30 * 86_400
 """Seconds for which a discharged reference by digest is remembered (TTL `expire_at`)."""
 
 
+class Payment(NamedTuple):
+    """A reference that is paid, with what was `seen` of it (None: gone).
+
+    `superseded` are digests of earlier pushes of a tag, which the payment leaves owed by themselves.
+    """
+
+    owed: Owed
+    seen: Seen | None
+    superseded: frozenset[str] = frozenset()
+
+
 def discharge(
-    lease: Lease, references: Sequence[tuple[Owed, Seen | None]], *, now_ms: int, primary: str | None = None
+    lease: Lease,
+    references: Sequence[Payment],
+    *,
+    now_ms: int,
+    primary: str | None = None,
+    names: Callable[[], str],
 ) -> list[Change]:
     """The transaction that pays what is owed: first the lease, then for each reference its owed and its seen item.
 
-    `primary` is the one under which it was seen.
+    `primary` is the one under which it was seen; `names` gives a new name for each mark.
 
-    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. What
-    comes after them are the counters of the comparisons that found them, without a condition.
+    The positions matter to whoever reads a TransactionFailed: 0 is the lease, 1 + 2i the mark of reference i. After
+    them come what the references leave owed (see marks.becomes_owed), and the counters of the comparisons that found
+    them, without a condition.
     """
     row = Key(lease.repository, ROW)
-    if any(owed.reference.kind != "repository" for owed, _ in references):
+    if any(one.owed.reference.kind != "repository" for one in references):
         changes: list[Change] = [Update(key=row, remove=UNVERIFIED, when=is_mine(lease))]
     else:
         changes = [Check(key=row, when=is_mine(lease))]
-    for owed, seen in references:
+    for owed, seen, _ in references:
         changes.append(Delete(key=Key(owed.repository, owed.reference.owed_key), when=is_unmarked(owed)))
         changes.append(_seen(owed.repository, owed.reference, seen, now_ms, primary))
-    return changes + walks.discharged((owed for owed, _ in references), now_ms=now_ms)
+    left = {digest: owed for owed, _, superseded in sorted(references, key=_youngest_first) for digest in superseded}
+    for digest, tag in left.items():
+        changes.append(marks.becomes_owed(tag, digest, name=names(), now_ms=now_ms, primary=primary))
+    return changes + walks.discharged((one.owed for one in references), now_ms=now_ms)
+
+
+def _youngest_first(payment: Payment) -> int:
+    """The order in which the earliest push of a digest that several tags name counts: it overwrites the others."""
+    return -payment.owed.pushed_at
 
 
 def record(

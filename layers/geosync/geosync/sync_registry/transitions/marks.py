@@ -13,14 +13,14 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from geosync.sync_registry.items import UNNAMED, Owed, Reference
+from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.shards import due_shard
 
 UNDER_A_PRIMARY = ("expects", "if_absent")
 """Fields of an owed reference that mean nothing under another primary."""
 MOST_EXPECTED = 16
-"""Digests kept in `expects`: two are enough to be never exact, more only help to know our own tags again."""
+"""Digests kept in `expects`. Two are enough to be never exact; a further one becomes owed by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,12 @@ class Mark:
 
     `distrust` is what verification found missing or wrong below the reference. `if_absent` is what may become of the
     secondary's tag (see Owed). `comparison` found the reference different. `since` (ms) is when the whole repository
-    was marked with which it becomes owed: whatever is marked later goes before it.
+    was marked with which it becomes owed, or the tag of which it is an earlier push: whatever is marked later goes
+    before it.
+
+    `pushed_as` is the tag under which a manifest by digest was pushed (see Owed). `keeps_superseded`: digests that the
+    item of a tag does not hold become owed by themselves. It is False where superseded images are skipped.
+    `renamed_to` is the new name of a whole repository that is marked under its former one.
     """
 
     expects: str | None = None
@@ -51,6 +56,9 @@ class Mark:
     pushed_at: int | None = None
     comparison: Comparison | None = None
     since: int | None = None
+    pushed_as: str | None = None
+    keeps_superseded: bool = True
+    renamed_to: str | None = None
 
 
 ASKED = Mark()
@@ -66,9 +74,9 @@ def mark(
     discharge, so that a late event of a deletion does not undo what an operator said. With `said.since`, that is its
     `due`: as a holder takes the newest first, every push since then goes before it.
 
-    The condition fails in three cases. `expects` holds MOST_EXPECTED digests: mark again with UNNAMED. The item was
-    marked under another primary than `primary` (None: by somebody who follows none): then `under_another`. A push that
-    came after `since` would lose its place: mark again without `since`.
+    The condition fails in three cases. `expects` holds MOST_EXPECTED digests: mark the new one by itself, then again
+    with UNNAMED. The item was marked under another primary than `primary` (None: by somebody who follows none): then
+    `under_another`. A push that came after `since` would lose its place: mark again without `since`.
 
     `pushed_at` is kept from the mark that made it owed; whoever brings an earlier one writes `pushed_before` as well.
     """
@@ -107,6 +115,10 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
     told: dict[str, Any] = {}
     if said.correlation_id:
         told["correlation_id"] = said.correlation_id
+    if said.pushed_as is not None:
+        told["pushed_as"] = said.pushed_as
+    if said.renamed_to is not None:
+        told["renamed_to"] = said.renamed_to
     if primary is not None:
         told["primary"] = primary
     if said.comparison is not None:
@@ -119,7 +131,7 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
 def _fits(said: Mark, due: int, primary: str | None) -> ConditionBase | None:
     """The condition of a mark: the item that is there takes it in this form."""
     conditions: list[ConditionBase] = []
-    if said.expects is not None and said.expects != UNNAMED:
+    if said.expects not in (None, ABSENT, UNNAMED):
         conditions.append(Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED))
     if primary is not None:
         conditions.append(Attr("primary").not_exists() | Attr("primary").eq(primary))
@@ -133,8 +145,30 @@ def _is_behind(due: int) -> ConditionBase:
     return Attr("mark").not_exists() | Attr("due").lte(due) | Attr("failure").exists()
 
 
+def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str | None = None) -> Update:
+    """Mark the digest of an earlier push of `tag`, in the transaction that discharges the tag.
+
+    It is due since the tag's first mark, so that the tag goes first. Its push is the earliest that the tag stands for:
+    which of them it was is not known. It names the tag, by which it is selected (pair/selection.py).
+
+    The condition fails only where the digest is owed because of a later push than that: then `pushed_before` first.
+    """
+    said = Mark(
+        expects=digest,
+        correlation_id=tag.correlation_id,
+        pushed_at=tag.pushed_at,
+        since=tag.owed_since,
+        pushed_as=tag.reference.value,
+    )
+    change = mark(tag.repository, Reference.digest(digest), said, name=name, now_ms=now_ms, primary=primary)
+    return replace(change, when=Attr("pushed_at").not_exists() | Attr("pushed_at").lte(tag.pushed_at))
+
+
 def under_another(mark: Update, primary: str) -> Update:
-    """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now."""
+    """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now.
+
+    The digests that it named are marked by themselves first: a push that was accepted stays owed.
+    """
     anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
     return replace(
         mark,
@@ -152,7 +186,10 @@ def pushed_before(owed: Owed, pushed_at: int) -> Update:
 
 
 def afresh(broken: Update) -> Update:
-    """The same mark over an item that cannot be read or added to: nothing is kept of what it was."""
+    """The same mark over an item that cannot be read or added to: nothing is kept of what it was.
+
+    The digests that it named are marked by themselves first, as far as they can be read (`named_in`).
+    """
     values = {"correlation_id": None, "walk": None, **broken.set, **broken.set_once, "expects": frozenset({UNNAMED})}
     gone = [name for name, value in values.items() if value is None]
     kept = {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,56 @@
+"""The decision of the breaker's doubt: deletes by comparison are suspended, or go on.
+
+A comparison may overtake the events of the deletions that it finds. So the doubt waits until everything that was sent
+before it is marked: until the events queue is seen empty, a minute later or more, as an SQS queue's counts are right
+only then. Meanwhile nothing is removed by comparison. Then it is counted anew: what an event announced is owed because
+of that, or gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.recovery.point import COUNTS_SETTLE_MS
+from geosync.sync_registry.site.breaker import State
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+SEEN_PAGE = 500
+"""Tags read at a time that were seen once."""
+
+
+def decide(sync_registry: SyncRegistry, events_waiting: Callable[[], int], *, clock: Clock = SYSTEM_CLOCK) -> State:
+    """Suspend deletes by comparison, or let them go on, where it is time to decide; returns the breaker as it is then.
+
+    `events_waiting` counts the events in the queue; it is asked where there is a doubt. That costs a query for each 500
+    tags of the repositories that miss some; without a doubt there is one read.
+    """
+    breaker = sync_registry.breaker
+    state = breaker.state()
+    if state.doubted_at is None or clock.now_ms() < state.doubted_at + COUNTS_SETTLE_MS or events_waiting():
+        return state
+    counted = replace(state, found=0)
+    for finding in sync_registry.findings.going(limit=breaker.limits.tags + 1):
+        missing, of = _missing(sync_registry, finding.repository, accepted_at=state.accepted_at)
+        counted = replace(counted, found=counted.found + missing)
+        reason = breaker.too_many(finding.repository, missing=missing, of=of)
+        if reason is None and missing:
+            reason = breaker.too_many_in_all(counted, finding.repository)
+        if reason is not None:
+            breaker.suspend(state, reason)
+            return breaker.state()
+    breaker.dismiss(state, found=counted.found)
+    return breaker.state()
+
+
+def _missing(sync_registry: SyncRegistry, repository: str, *, accepted_at: int) -> tuple[int, int]:
+    """The tags of a repository that are missing and were neither announced nor accepted; and all that are known."""
+    missing = of = 0
+    after = ""
+    while page := sync_registry.seen_tags(repository, limit=SEEN_PAGE, after=after):
+        gone = [one for one, seen in page if seen.missing_since is not None and seen.missing_since > accepted_at]
+        missing += len(gone) - len(sync_registry.told_deleted(repository, gone))
+        of += len(page)
+        after = page[-1][0].seen_key
+    return missing, of
