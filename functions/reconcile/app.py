@@ -15,6 +15,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.clock import forget_the_future
 from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
@@ -28,6 +29,7 @@ from geosync.minute.subscription import keep_subscription
 from geosync.minute.sweep import sweep
 from geosync.minute.tasks import Task, run
 from geosync.minute.verification import ask_for_due_verifications
+from geosync.operating.rows_report import next_page, page_fields
 from geosync.operating.status import Status
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -76,6 +78,7 @@ class ReconcileSite:
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
             "clock": self._forget_the_future,
+            "counts": partial(recount, self.sync_registry, self.reporter),
             **run_recorded,
             "health": self._judge,
         }
@@ -104,7 +107,11 @@ class ReconcileSite:
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)
-        told = post_report(self.settings, self.secrets, self.session, status, now_ms=SYSTEM_CLOCK.now_ms())
+        now_ms = SYSTEM_CLOCK.now_ms()
+        page = next_page(self.sync_registry, now_ms=now_ms)
+        report = {**status, "rows_page": page_fields(page)}
+        told = post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
+        self.sync_registry.rows_reported.record(page.following)
         self.reporter.report_posted()
         if told is not None:
             self.sync_registry.told.record(told)

@@ -25,6 +25,7 @@ from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.syncing.lags import LagRecorder
 from geosync.syncing.reporting import Reporter
 from geosync.working.worker import Worker
 from geosync.working.workplace import WorkOptions, Workplace
@@ -77,7 +78,13 @@ class SyncSite:
                 deadline=self.deadline,
             ),
             deadline=self.deadline,
-            reporter=Reporter(logger=logger, metrics=self.metrics, sqs=self.sqs, dlq_url=settings.dlq_url),
+            reporter=Reporter(
+                logger=logger,
+                metrics=self.metrics,
+                sqs=self.sqs,
+                dlq_url=settings.dlq_url,
+                lags=LagRecorder(self.sync_registry.lags),
+            ),
             logger=logger,
         )
         options = WorkOptions(

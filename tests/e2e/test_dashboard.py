@@ -212,7 +212,7 @@ def test_the_primary_shows_every_site(at_the_primary: Dashboard, secondaries: li
     at_the_primary.is_readable("primary-geo-events-refused")
     assert all("400" in one for one in at_the_primary.complaints())
     at_the_primary.press("Replication details", "header nav a")
-    at_the_primary.shows("is the primary")
+    at_the_primary.shows("What each site has, as it reported it")
 
 
 def test_all_of_it_goes_by_keyboard(dashboard: Dashboard) -> None:

@@ -21,7 +21,7 @@ const KINDS = { good: "✓", bad: "✕", warn: "!", busy: "↻", waiting: "…",
 const KIND_OF = {
   synced: "good", succeeded: "good", Healthy: "good", finished: "good", accepted: "good", done: "good",
   failed: "bad", Unhealthy: "bad", Degraded: "warn", unusable: "bad", refused: "bad",
-  started: "busy", running: "busy",
+  started: "busy", running: "busy", settling: "busy",
   disabled: "off", not_begun: "off",
 };
 

@@ -10,14 +10,16 @@ import { plural, STATES, VERIFICATION_STATES } from "./words.js";
 const PER_PAGE = 20;
 const SELECTS = [["state", "Replication", STATES], ["verification_state", "Verification", VERIFICATION_STATES]];
 
-export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
+export function Repositories(context) {
+  // Which list it is, is not known before the sites are.
+  if (!context.current) return html`<div class="title"><${Heading}>Replication details<//></div><p class="dim">Loading…</p>`;
+  return context.current.primary ? html`<${AtSites} ...${context} />` : html`<${Rows} ...${context} />`;
+}
+
+function Rows({ route, tell, noSync, onUnauthorized }) {
   const [filters, change] = useFilters(route, ["state", "verification_state", "prefix"]);
   const [page, pages] = usePages(`api/v4/geo/container_repositories?${filters}`, PER_PAGE, 5, onUnauthorized);
 
-  if (current?.primary) {
-    return html`<div class="title"><${Heading}>Replication details<//></div>
-      <p class="empty">${current.name} is the primary. Each secondary's own dashboard shows its replication. The <a href="#/sites">Geo sites</a> lead there.</p>`;
-  }
   const rows = page.data?.nodes ?? [];
   return html`
     <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
@@ -28,6 +30,28 @@ export function Repositories({ route, current, tell, noSync, onUnauthorized }) {
       empty=${emptyText(page.data, filters, pages.cursors)} columns=${columns(tell, noSync, page.refresh)} />
     <${Pager} info=${page.data.page_info} ...${pages} what="container repositories" /></div>`}`;
 }
+
+// At the primary: its repositories, and what each of its sites said that it has of them.
+function AtSites({ route, onUnauthorized }) {
+  const [filters, change] = useFilters(route, ["prefix"]);
+  const [page, pages] = usePages(`api/v4/geo/primary_repositories?${filters}`, PER_PAGE, 10, onUnauthorized);
+  const rows = page.data?.nodes ?? [];
+  return html`
+    <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
+    <p class="dim">What each site has, as it reported it. Each site's own dashboard shows more, and acts: the <a href="#/sites">Geo sites</a> lead there.</p>
+    <${Filters} label="Container repositories" selects=${[]} filters=${filters} change=${change} />
+    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="Container repositories, by name" rows=${rows} keyOf=${(row) => row.name}
+      empty=${pages.cursors.length ? "There are no more." : filters.size ? "No container repository that a site reported fits the filter." : "No site has reported a container repository yet."}
+      columns=${[["Container repository", (row) => html`<bdi class="repository">${row.name}</bdi>`, "name"], ...siteColumns(rows)]} />
+    <${Pager} info=${page.data.page_info} ...${pages} what="container repositories" /></div>`}`;
+}
+
+const siteColumns = (rows) => (rows[0]?.sites ?? []).map(({ site }) => [site, (row) => {
+  const at = row.sites.find((one) => one.site === site);
+  if (!at || at.known === null) return html`<span class="dim">Not reported yet</span>`;
+  return html`${at.known ? html`<${Badge} state=${at.state} text=${STATES[at.state]} />` : html`<span class="failure">Not there</span>`}
+    <span class="dim">As of <${Age} at=${at.reported_at} /></span>`;
+}]);
 
 function emptyText(page, filters, cursors) {
   if (page.page_info.has_next_page) return `None of these ${page.examined} rows fits the filters; there are more on the next page.`;

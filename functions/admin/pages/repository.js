@@ -48,7 +48,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
 function facts(row) {
   return [
     ["Owed", html`${row.more_owed ? "more than " : ""}${count(row.owed_count)}${row.failed_count ? ` (${count(row.failed_count)} failed)` : ""}`, row.failed_count ? "bad" : ""],
-    ["Lag", row.lag_seconds ? duration(row.lag_seconds) : "none"],
+    ["Oldest owed for", row.lag_seconds ? duration(row.lag_seconds) : "nothing is owed"],
     ["Last synced", html`<${Age} at=${row.last_synced_at} />`],
     ["Failed tries", count(row.retry_count)],
     row.retry_at !== null && ["Next try", html`<${Due} at=${row.retry_at} />`],

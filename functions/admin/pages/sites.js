@@ -11,7 +11,6 @@ const FAILING_SHOWN = 5;
 export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
   const statuses = usePoll("api/v4/geo_sites/status", 10, onUnauthorized);
   const isSecondary = current && !current.primary;
-  const backfill = usePoll(isSecondary ? "api/v4/geo/backfill" : null, 10, onUnauthorized);
   const failing = usePoll(
     isSecondary ? `api/v4/geo/container_repositories?state=failed&per_page=${FAILING_SHOWN}` : null, 10, onUnauthorized,
   );
@@ -22,13 +21,13 @@ export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
     <div class=${statuses.error ? "sites old" : "sites"}>${known.map((site) => {
       const status = statuses.data?.find((one) => one.geo_node_id === site.id);
       return html`<${Site} key=${site.id} site=${site} status=${status} isLoaded=${statuses.data !== null}
-        backfill=${site.current ? backfill.data : null} failing=${site.current ? failing.data : null}
+        failing=${site.current ? failing.data : null}
         tell=${tell} noSync=${noSync} refresh=${refresh} />`;
     })}</div>
     ${current?.primary && known.length === 1 && html`<p class="notice">This primary expects no other site. To have it expect one, run <code>geosync sites add</code>.</p>`}`;
 }
 
-function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh }) {
+function Site({ site, status, isLoaded, failing, tell, noSync, refresh }) {
   const id = `site-${site.id}`;
   return html`<section class="card" aria-labelledby=${id}>
     <div class="head">
@@ -42,7 +41,7 @@ function Site({ site, status, isLoaded, backfill, failing, tell, noSync, refresh
     ${status ? html`
       <${Reasons} status=${status} />
       ${status.health_status === "Unknown" ? "" : site.primary && !site.current ? html`<p class="dim">Its own dashboard shows the rest.</p>` : site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
-      ${backfill && html`<${Backfill} backfill=${backfill} />`}
+      ${status.health_status !== "Unknown" && !site.primary && (site.current || status.comparison) && html`<${Comparison} comparison=${status.comparison} />`}
       ${failing && html`<${Failing} page=${failing} />`}
       ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`
     : html`<p class="dim">${isLoaded ? "This site does not know its status: its own dashboard shows it." : "Loading…"}</p>`}
@@ -66,6 +65,8 @@ function PrimaryFacts({ status }) {
       <strong><${Age} at=${last ? last * 1000 : null} otherwise="none in two days" /></strong>
       <span class="dim">Each push to this site's registry becomes a geo event, which the secondaries process.</span></p>
     <${Facts} of=${[
+      ["Container repositories", html`${count(status.container_repositories_count)}${status.primary_repositories_counted_at &&
+        html` <span class="dim">as a site's comparison saw them <${Age} at=${status.primary_repositories_counted_at} /></span>`}`],
       ["Events waiting", count(status.events_waiting_count)],
       ["Dead letters", html`<${DeadLetterCount} number=${status.dead_letters_count} />`, status.dead_letters_count ? "bad" : ""],
     ]} />`;
@@ -89,7 +90,8 @@ function SecondaryFacts({ status, isCurrent }) {
       ["Container repositories", count(s.container_repositories_registry_count)],
       ["Failed", count(s.container_repositories_failed_count), s.container_repositories_failed_count ? "bad" : ""],
       ["Verification failed", count(s.container_repositories_verification_failed_count), s.container_repositories_verification_failed_count ? "bad" : ""],
-      ["Lag", s.lag_seconds === null ? "not known" : s.lag_seconds ? duration(s.lag_seconds) : "none"],
+      ["Lag, from push to synced", lag(s)],
+      ["Oldest owed for", s.oldest_owed_seconds === null ? "not known" : s.oldest_owed_seconds ? duration(s.oldest_owed_seconds) : "nothing is owed"],
       ["Owed references", html`${s.more_owed ? "more than " : ""}${count(s.owed_references_count)}`],
       s.failed_references_count > 0 && ["Failed references", count(s.failed_references_count), "bad"],
       s.parked_references_count > 0 && ["Parked references", count(s.parked_references_count), "bad"],
@@ -105,6 +107,15 @@ function SecondaryFacts({ status, isCurrent }) {
       s.registries_on_hold.length > 0 && ["Registries on hold", s.registries_on_hold.join("; "), "bad wide"],
     ]} />`;
 }
+
+// The lag of the last hour's pushes; of a site of the version before it is not known.
+function lag(s) {
+  if (s.lag_measured_count === null) return "not known";
+  if (s.lag_median_seconds === null) return "nothing measured in the last hour";
+  return `half within ${short(s.lag_median_seconds)}, 99 % within ${short(s.lag_p99_seconds)}`;
+}
+
+const short = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
 
 // What would be lost if the primary were gone now: by name, the oldest first.
 function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: number, more_owed: more } }) {
@@ -129,15 +140,17 @@ function Percentage({ name, text, of: [some, all] }) {
   </div>`;
 }
 
-const WALK = { not_begun: "Not begun", running: "Running", finished: "Finished", failed: "Failed" };
+const WALK = { not_begun: "Not begun", running: "Running", settling: "Settling", finished: "Finished", failed: "Failed" };
 
-function Backfill({ backfill }) {
-  const b = backfill;
+// The latest comparison, as of the same moment as everything else in the card.
+function Comparison({ comparison }) {
+  const b = comparison ?? { state: "not_begun" };
   if (b.state === "not_begun") return html`<h3>Backfill and comparison</h3><p><${Badge} state=${b.state} text=${WALK[b.state]} /> It begins within a minute.</p>`;
   const left = b.seconds_left >= 1 ? ` About ${duration(b.seconds_left)} left.` : "";
   return html`<h3>Backfill and comparison</h3>
     <p><${Badge} state=${b.state} text=${WALK[b.state]} /> ${" "}Begun <${Age} at=${b.started_at} />${b.finished_at ? html`, ended <${Age} at=${b.finished_at} />` : ""}. ${plural(b.tags, "tag", "tags")} compared, ${count(b.found)} of them different.
       ${b.state === "running" ? left : ""}
+      ${b.state === "settling" ? " All of it is compared and copied; the next minutes look once more that nothing is left." : ""}
       ${b.state === "running" && b.last !== null && !b.listed ? html` The catalogue is read up to <bdi><code>${b.last}</code></bdi>.` : ""}</p>
     ${b.state !== "finished" && html`<div class="meters walk">
       <${Progress} name="Repositories compared" done=${b.compared} of=${b.repositories} more=${!b.listed} />

@@ -52,7 +52,8 @@ def test_the_read_token_only_looks(site: Site, ask: Ask) -> None:
             continue
         answer = ask(method.upper(), path, {} if method == "post" else None, token=READ)
         if method == "get":
-            assert answer.status in (200, 404), (path, answer.text)
+            expected = (409,) if path.endswith("/primary_repositories") else (200, 404)  # this site is a secondary
+            assert answer.status in expected, (path, answer.text)
         else:
             assert (answer.status, "use the act token" in answer.message) == (403, True), path
     assert not site.registry.is_paused()

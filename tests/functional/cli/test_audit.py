@@ -38,7 +38,7 @@ BY_ITSELF = {"dlq discard", "promote", "follow"}
 """What has tests of its own: here, and of `dlq discard` in test_commands.py."""
 LOOKS = {
     *("status", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
-    *("repositories", "show", "events"),
+    *("repositories", "show", "events", "selection preview"),
 }
 
 

@@ -10,6 +10,7 @@ from tests.functional.cli.conftest import REGION, Site
 
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.operating import sites
+from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
 from geosync.sync_registry.site.sites import KnownSites, SiteReport, site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 
@@ -103,3 +104,27 @@ def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
 def test_what_is_no_other_site_is_not_expected(primary: Site, arguments: tuple[Any, ...]) -> None:
     assert primary.run("sites", *arguments).exit_code == 2
     assert known_sites(primary).all() == []
+
+
+def test_a_primary_lists_its_repositories_and_what_each_site_has(primary: Site) -> None:
+    assert "No site has reported" in primary.run("repositories").output
+    primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    rows = tuple(
+        ReportedRow(name=name, state=state, verification_state="2") for name, state in (("a/x", "2"), ("b/y", "3"))
+    )
+    primary.registry.reported_rows.put("oregon", ReportedPage(after="", until="~", at=now(), rows=rows))
+    primary.run("sites", "add", "seoul", URL, "--report-key", KEY)
+    shown = primary.run("repositories")
+    assert shown.exit_code == 1, "one has failed"
+    assert ("synced" in shown.output, "failed" in shown.output, "not reported yet" in shown.output) == (True,) * 3
+    document = primary.run("repositories", "a/", "--json")
+    (found,) = json.loads(document.output)["repositories"]
+    assert document.exit_code == 0
+    assert found["name"] == "a/x"
+    assert [(one["site"], one["known"], one["state"]) for one in found["sites"]] == [
+        ("oregon", True, "synced"),
+        ("seoul", None, None),
+    ]
+    assert primary.run("repositories", "--state", "failed").exit_code == 2
+    primary.run("sites", "remove", "oregon")
+    assert "No site has reported" in primary.run("repositories").output

@@ -13,7 +13,6 @@ from geosync.sync_registry.site import breaker
 from geosync.sync_registry.table.changes import Key
 
 SECONDARY = {
-    "repositories": (),
     "show": ("group/app",),
     "pause": (),
     "resume": (),
@@ -35,7 +34,17 @@ PRIMARY = {
     "sites remove": ("oregon",),
 }
 """What only a primary can."""
-EVERYWHERE = {"status", "check", "events", "dlq list", "dlq replay", "dlq discard", "sites key", "follow"}
+EVERYWHERE = {
+    "status",
+    "repositories",
+    "check",
+    "events",
+    "dlq list",
+    "dlq replay",
+    "dlq discard",
+    "sites key",
+    "follow",
+}
 
 
 def commands(group: click.Group, before: str = "") -> Iterator[str]:

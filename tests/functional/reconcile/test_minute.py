@@ -316,7 +316,7 @@ def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytes
     aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
     ended = minute()
     assert ended.pop("subscription") == "ConfigurationError"
-    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "clock", "minute", "health"}
+    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "clock", "counts", "minute", "health"}
     assert set(ended.values()) == {"done"}
 
 
@@ -325,7 +325,7 @@ def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None
     ended = minute()
     assert ended.pop("subscription") == "done"
     assert {ended.pop("clock"), ended.pop("health")} == {"done"}  # they have nothing to judge by, and say so
-    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "minute"}
+    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "counts", "minute"}
     assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
 

@@ -95,6 +95,28 @@ def test_statuses_that_are_too_long_together_are_left_out(site: Site, primary: E
     assert (len(told.sites), {len(one.status) for one in told.sites}) == (40, {0})
 
 
+def test_a_report_brings_the_rows_page_after_page(
+    site: Site, primary: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("geosync.operating.rows_report.MOST_ROWS", 2)
+    for number in range(3):
+        site.registry.knock(f"group/app-{number}", take=False)
+    for _ in range(3):
+        assert minute()["report"] == "done"
+    pages = [body["status"]["rows_page"] for _, body in primary.posted]
+    assert [[row[0] for row in page["rows"]] for page in pages] == [
+        ["group/app-0", "group/app-1"],
+        ["group/app-2"],
+        ["group/app-0", "group/app-1"],
+    ]
+    primary.status = 500
+    minute()
+    primary.status = 202
+    minute()
+    pages = [body["status"]["rows_page"] for _, body in primary.posted]
+    assert pages[-1]["after"] == pages[-2]["after"] == "group/app-1", "a page that was not taken is sent again"
+
+
 @pytest.mark.parametrize("status", [200, 302, 401, 404, 500])
 def test_a_report_that_is_not_taken_is_told_of_without_the_token(
     site: Site, primary: Endpoint, log: Log, status: int

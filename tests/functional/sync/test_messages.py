@@ -10,13 +10,13 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from functions.sync import app
 from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
+from tests.support.counts import verification_counts
 
 from geosync.errors import Unauthorized
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.reference import ReferenceSync
 from geosync.verifying.checksum import checksum
-from geosync.verifying.counts import verification_counts
 from geosync.working.worker import ENOUGH_S
 
 Log = Callable[[], list[dict[str, Any]]]

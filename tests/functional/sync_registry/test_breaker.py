@@ -10,12 +10,13 @@ from geosync.comparing.missing import Removals
 from geosync.comparing.rows import Rows
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
-from geosync.sync_registry.items import SITE, Reference, Seen
+from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.counters import Counters, RowCounts
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Key, Store
+from geosync.sync_registry.table.changes import Store
 
 
 @pytest.fixture
@@ -159,4 +160,4 @@ def test_a_repository_is_forgotten_whole_and_no_other(
     assert not sync_registry.seen_tags("group/app", limit=9)
     assert len(sync_registry.owed("group/app2")) == len(sync_registry.seen_tags("group/app2", limit=9)) == 5
     assert [one.repository for one in Findings(store).page(limit=9)] == ["group/app2"]
-    assert (store.get(Key(SITE, "counter#rows")) or {})["value"] == 1
+    assert Counters(store).read() == RowCounts(rows=1)

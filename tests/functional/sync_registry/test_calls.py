@@ -53,7 +53,9 @@ def dynamodb(client: Any, clock: FakeClock) -> tuple[SyncRegistry, Calls]:
 
 def test_requests_of_a_push_from_its_event_to_synced(dynamodb: tuple[SyncRegistry, Calls]) -> None:
     sync_registry, calls = dynamodb
-    sync_registry.knock(REPOSITORY, take=False)  # the row is there already
+    before = sync_registry.knock(REPOSITORY)  # the row is there already, and synced
+    assert before is not None
+    assert sync_registry.finish(before)
     calls.made()
 
     glance = sync_registry.look(REPOSITORY, V1, holds=["primary:5000", "secondary:5000"])
@@ -117,14 +119,14 @@ def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
     for number in range(3):
         assert sync_registry.acquire(f"group/app-{number}") is not None
     calls.made()
-    # Each of 16 partitions, what is parked in it, and the holds; the site's items, and what is owed by the hundred.
+    # Each of 16 partitions, what is parked in it, and the holds; the site's items, the counters of the rows, the lags,
+    # and what is owed by the hundred.
     assert status.read(sync_registry, clock=sync_registry._clock).worked_on == 3
-    assert calls.made() == {"Query": 33, "BatchGetItem": 5}
-    # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed; the
-    # repositories that are open or failed are in 8 partitions each.
+    assert calls.made() == {"Query": 33, "BatchGetItem": 3 + 4}
+    # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed.
     found = status.read(sync_registry, most=100, clock=sync_registry._clock)
-    assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 100)
-    assert calls.made() == {"Query": 33 + 16 + 8, "BatchGetItem": 1 + 1 + 1}
+    assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 3)
+    assert calls.made() == {"Query": 33 + 8, "BatchGetItem": 3 + 1 + 1}
     # The minute reads without those.
     assert status.read(sync_registry, most=100, counts=False, clock=sync_registry._clock).more_owed
     assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1}

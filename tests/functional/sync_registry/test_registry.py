@@ -12,7 +12,8 @@ from tests.support.clock import START, FakeClock
 from geosync.errors import CorruptItem, LeaseLost
 from geosync.sync_registry.decisions import superseded
 from geosync.sync_registry.discharges import Discharges
-from geosync.sync_registry.items import ABSENT, SITE, UNNAMED, Reference, Seen
+from geosync.sync_registry.items import ABSENT, UNNAMED, Reference, Seen
+from geosync.sync_registry.site.counters import Counters, RowCounts
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.transitions.discharge import Payment
@@ -563,9 +564,7 @@ def test_ids_count_up_per_site_and_rows_are_counted(sync_registry: SyncRegistry,
         sync_registry.knock(f"project/{number}")
 
     assert [row.id for number in range(3) if (row := sync_registry.row(f"project/{number}"))] == [1, 2, 3]
-    counted = store.get(Key(SITE, "counter#rows"))
-    assert counted is not None
-    assert counted["value"] == 3
+    assert Counters(store).read() == RowCounts(rows=3)
 
 
 def test_pause_is_seen_at_a_glance(sync_registry: SyncRegistry) -> None:

@@ -17,7 +17,7 @@ from geosync.comparing import rows
 from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
-from geosync.sync_registry.items import SITE, SYNCED, Lease, Reference
+from geosync.sync_registry.items import SYNCED, Lease, Reference
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.table.changes import Key
 
@@ -57,7 +57,9 @@ def left_of(secondary: Secondary, repository: str) -> list[Key]:
 
 
 def counted(secondary: Secondary) -> int:
-    return int(secondary.store.table.get(Key(SITE, "counter#rows"), {"value": 0})["value"])
+    rows = secondary.registry.counters.read()
+    assert rows is not None
+    return rows.rows
 
 
 def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_secondary(

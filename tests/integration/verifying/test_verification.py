@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import Place
 from tests.integration.secondary import Secondary, pushed
 from tests.integration.verifying.conftest import TIMING, Breakable
+from tests.support.counts import verification_counts
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call, Status
 
@@ -19,7 +20,6 @@ from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.transitions.verification import MISMATCH
 from geosync.verifying.checksum import checksum
 from geosync.verifying.choose import MOST
-from geosync.verifying.counts import verification_counts
 
 SETTLED = TIMING.settle_s + 0.05
 

@@ -60,6 +60,7 @@ def logged() -> set[str]:
         "verification",
         "recovery",
         "clock",
+        "counts",
         "minute",
         "health",
         "report",

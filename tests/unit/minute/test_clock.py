@@ -15,6 +15,7 @@ from geosync.minute.reporting import MinuteReporter
 from geosync.operating import status
 from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.site_facts import SiteFacts
+from geosync.sync_registry.site.catalogue import WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
@@ -57,7 +58,7 @@ class Minutes:
         notes = self.registry.catalogue
         walk = notes.note_finished(notes.begin(now_ms=self.clock.now), now_ms=self.clock.now)
         for _ in range(2):
-            walk = notes.note_progress(walk, 0, clean=True, now_ms=self.clock.now) or walk
+            walk = notes.note_progress(walk, WalkPace(at=self.clock.now, compared=0, settled=0), clean=True) or walk
             self.clock.now += MINUTE
 
     def run(self) -> Health:

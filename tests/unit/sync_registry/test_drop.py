@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from tests.support.clock import FakeClock
 
-from geosync.sync_registry.items import SITE, Lease, Reference, Seen
+from geosync.sync_registry.items import Lease, Reference, Seen
+from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore
 
 APP, V1 = "no/such", Reference.tag("v1")
@@ -36,7 +36,9 @@ def lease(registry: SyncRegistry) -> Lease:
 
 
 def rows(store: MemoryStore) -> int:
-    return int(store.table[Key(SITE, "counter#rows")]["value"])
+    rows = Counters(store).read()
+    assert rows is not None
+    return rows.rows
 
 
 def test_it_goes_with_its_entries_and_its_count(registry: SyncRegistry, store: MemoryStore, lease: Lease) -> None:

@@ -31,7 +31,9 @@ def store() -> MemoryStore:
     row |= {"retry_count": 2, "retry_at": NOW, "last_sync_failure": "500", "created_at": NOW - 9000, "revision": 4}
     failed = owed("failed", attempts=2, failure="500", failed_at=NOW - 10)
     parked = owed("parked", attempts=1, failure="schema 1", parked=True, due=PARKED_DUE_MS)
-    return MemoryStore([row, owed("fresh"), failed, parked])
+    listed = {"repository": "#rows", "item": f"name#{REPOSITORY}", "id": 7}
+    counted = {"repository": "#site", "item": "counter#rows", "value": 1}
+    return MemoryStore([row, listed, counted, owed("fresh"), failed, parked])
 
 
 def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> None:
@@ -53,7 +55,10 @@ def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
         {"fresh", "failed"},
         ["parked"],
     )
-    assert (shown.open_repositories, shown.failed_repositories) == (1, 1)
+    assert (shown.repositories, shown.open_repositories, shown.failed_repositories) == (None, None, None)
+    assert registry.recount.go_on() is not None
+    shown = status.read(registry, clock=FakeClock(NOW))
+    assert (shown.repositories, shown.open_repositories, shown.failed_repositories) == (1, 1, 1)
     lease = registry.acquire(REPOSITORY)
     assert lease is not None
     for one in registry.due(REPOSITORY):

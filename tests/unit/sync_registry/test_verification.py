@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.support.counts import verification_counts
 
-from geosync.sync_registry.items import ROW, Reference, Row, Seen
+from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import ConditionFailed, Key, TransactionFailed
@@ -16,7 +17,6 @@ from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS, MISMATCH, Round
-from geosync.verifying.counts import verification_counts
 
 REPOSITORY = "group/app"
 NOW = 1_800_000_000_000
@@ -94,7 +94,7 @@ def test_where_a_round_is_and_what_it_spent_is_kept(site: Site) -> None:
         day=NOW // DAY_MS,
         spent=12,
         retry_count=0,
-        counted=None,
+        counted=Counted(state=SYNCED),
     )
     site.store.write(transitions.keep(moved, NOW + 5))
     read = Round.of(site.item, phase="tags")
@@ -207,7 +207,7 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
                         day=0,
                         spent=0,
                         retry_count=0,
-                        counted=None,
+                        counted=Counted(state=SYNCED),
                         leased=leased,
                     ),
                     NOW,
@@ -229,7 +229,7 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
         day=0,
         spent=0,
         retry_count=0,
-        counted=None,
+        counted=Counted(state=SYNCED),
         leased=True,
     )
     site.store.transact(transitions.succeed(held, "equal", now_ms=NOW, due=NOW + 1000))
@@ -263,4 +263,7 @@ def test_a_row_of_an_older_version_can_be_asked_for_and_joins(site: Site) -> Non
     at = Round.of(site.store.write(transitions.start(site.item, now_ms=NOW)) or {}, phase="tags")
     site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + DAY_MS))
     assert site.item["due_shard"] == verification_shard(REPOSITORY)
-    assert counters.moved(REPOSITORY, counters.VERIFIED, counters.VERIFIED) == []
+    assert (
+        counters.moved(REPOSITORY, Counted(verification=counters.VERIFIED), Counted(verification=counters.VERIFIED))
+        == []
+    )

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from geosync.sync_registry.items import ROW, Reference
+from tests.support.counts import verification_counts
+
+from geosync.sync_registry.items import ROW, Counted, Reference
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.verifying.counts import VerificationCounts, verification_counts
+from geosync.verifying.counts import VerificationCounts
 
 REPOSITORY = "group/app"
 
 
 def counted(store: MemoryStore, before: str | None, after: str | None) -> None:
-    store.transact(counters.moved(REPOSITORY, before, after))
+    store.transact(counters.moved(REPOSITORY, Counted(verification=before), Counted(verification=after)))
 
 
 def test_a_row_is_counted_once_wherever_it_goes() -> None:
     store = MemoryStore()
-    store.write(Update(key=Key("#site", "counter#rows"), add={"value": 3}))
+    store.transact(counters.moved(REPOSITORY, Counted(), Counted(), rows=3))
 
     counted(store, None, counters.VERIFIED)
     expected = {"total": 3, "verified": 1, "failed": 0, "checksummed": 1, "checksum_failed": 0}
@@ -29,7 +31,8 @@ def test_a_row_is_counted_once_wherever_it_goes() -> None:
     assert verification_counts(SyncRegistry(store)) == VerificationCounts(
         total=3, verified=0, failed=1, checksummed=0, checksum_failed=1
     )
-    assert counters.moved(REPOSITORY, counters.FAILED, counters.FAILED) == []
+    failed = Counted(verification=counters.FAILED)
+    assert counters.moved(REPOSITORY, failed, failed) == []
 
 
 def test_a_verified_row_whose_sync_fails_is_not_counted_any_more() -> None:

@@ -15,6 +15,7 @@ from geosync.admin.http import JSON
 from geosync.admin.resources.dead_letters import LETTERS, DeadLetterRoutes
 from geosync.admin.resources.events import EventRoutes
 from geosync.admin.resources.findings import FindingRoutes
+from geosync.admin.resources.primary_repositories import PrimaryRepositoryRoutes
 from geosync.admin.resources.repositories import RepositoryRoutes
 from geosync.admin.resources.session import SessionRoutes
 from geosync.admin.resources.site_routes import SiteRoutes
@@ -144,6 +145,19 @@ def _table(
                 "Verify everything that is synced, or everything whose verification failed",
                 ACTS,
                 202,
+            ),
+        ),
+    )
+    primary_repositories = PrimaryRepositoryRoutes(site)
+    yield (
+        "the primary's container repositories",
+        (
+            Operation(
+                "GET",
+                f"{GEO}/primary_repositories",
+                primary_repositories.list_repositories,
+                "At the primary: its container repositories, and what each site has of them",
+                (400, 409),
             ),
         ),
     )

@@ -190,16 +190,20 @@ def _news(found: BackfillState) -> object:
 
 def document(found: BackfillState) -> dict[str, Any]:
     """The progress for programs, null where nothing is known, and what keeps it from going on."""
-    far = found.progress
-    rates = {"rate": far.rate, "tag_rate": far.tag_rate, "seconds_left": far.seconds_left} if far is not None else {}
     return {
-        "progress": asdict(far) | rates if far is not None else None,
+        "progress": progress_document(found.progress) if found.progress is not None else None,
         "asked_for": found.asked_for,
         "paused": asdict(found.pause) if found.pause is not None else None,
         "holds": [asdict(hold) for hold in found.holds],
         "failure": found.walk.failure if found.walk is not None else None,
         "stands_since": found.stands_since,
     }
+
+
+def progress_document(far: Progress) -> dict[str, Any]:
+    """The progress of a comparison for programs."""
+    rates = {"rate": far.rate, "tag_rate": far.tag_rate, "seconds_left": far.seconds_left, "state": far.state}
+    return {name: value for name, value in asdict(far).items() if name != "paces"} | rates
 
 
 def line(found: BackfillState) -> str:

@@ -12,17 +12,18 @@ from rich.console import Console
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
+from geosync.cli.repositories_at_sites import show_at_sites
 from geosync.cli.site import Chosen, StackSite
+from geosync.cli.states import STATE_NAMES, STATES, VERIFICATION_NAMES, VERIFICATION_STATES
 from geosync.operating import repositories as found_repositories
 from geosync.operating.repositories import RowDetail, RowFilter, TagState
 from geosync.sync_registry.items import FAILED, Row
 
-STATES = {"pending": "0", "started": "1", "synced": "2", "failed": "3"}
-VERIFICATION_STATES = {"pending": "0", "started": "1", "succeeded": "2", "failed": "3", "disabled": "4"}
-_STATE_NAMES = {number: name for name, number in STATES.items()}
-_VERIFICATION_NAMES = {number: name for name, number in VERIFICATION_STATES.items()}
 _INTERNAL = frozenset(
-    {"revision", "lease_token", "lease_expires", "suspect_until", "verification_counted", "working_on", "deaths"}
+    {
+        *("revision", "lease_token", "lease_expires", "suspect_until", "working_on", "deaths"),
+        *("state_counted", "verification_counted"),
+    }
 )
 """Fields that the protocol keeps in a row beside the console's."""
 _TIMES = frozenset({"retry_at", "last_synced_at", "created_at", "verified_at", "verification_retry_at"})
@@ -46,14 +47,21 @@ def repositories(
     limit: int,
     as_document: bool,
 ) -> None:
-    """List the container repositories whose names begin with PREFIX. Exit code 1 if one of those shown has failed."""
+    """List the container repositories whose names begin with PREFIX. Exit code 1 if one of those shown has failed.
+
+    At the primary: what each of its sites has of them, as the sites reported it.
+    """
     wanted = RowFilter(
         prefix=prefix,
         state=STATES[state] if state else None,
         verification_state=VERIFICATION_STATES[verification_state] if verification_state else None,
     )
     site = choose().site()
-    site.must_be_secondary("repositories")
+    if site.is_primary:
+        if not wanted.is_anything:
+            raise click.UsageError("--state and --verification-state are for a secondary: its rows have one state each")
+        show_at_sites(site, prefix=prefix, limit=limit, as_document=as_document)
+        return
     rows, more = _read(site, wanted, limit)
     if as_document:
         as_json({"repositories": [_console_fields(row) for row in rows], "more": more})
@@ -133,8 +141,8 @@ def _row(row: Row, now_ms: int) -> tuple[object, ...]:
     return (
         row.id if row.id is not None else "",
         row.repository,
-        _STATE_NAMES[row.state],
-        _VERIFICATION_NAMES[row.verification_state],
+        STATE_NAMES[row.state],
+        VERIFICATION_NAMES[row.verification_state],
         f"{age(row.last_synced_at, now_ms)} ago" if row.last_synced_at is not None else "never",
         plain(failure, "red"),
     )
@@ -164,7 +172,7 @@ def _print_row(out: Console, row: Row) -> None:
     names = [one.name for one in fields(row) if one.name not in _INTERNAL | {"repository"}]
     for name in names:
         out.print(plain(f"  {name}: {_ruby(name, getattr(row, name))}{'' if name == names[-1] else ','}"))
-    out.print(plain(f"> {_STATE_NAMES[row.state]}, verification {_VERIFICATION_NAMES[row.verification_state]}"))
+    out.print(plain(f"> {STATE_NAMES[row.state]}, verification {VERIFICATION_NAMES[row.verification_state]}"))
 
 
 def _ruby(name: str, value: object) -> str:

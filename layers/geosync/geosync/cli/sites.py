@@ -110,6 +110,7 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
     with audited(site, "sites remove", name):
         site.sync_registry.sites.remove(name)
         site.sync_registry.told.forget(name)
+        site.sync_registry.reported_rows.forget(name)
     click.echo(f"{site.name} no longer expects {name}.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from geosync.cli.backfill import progress_document
 from geosync.cli.output import (
     NOTHING_OWED,
     SOMETHING_WRONG,
@@ -20,13 +21,13 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, StackSite
-from geosync.minute.recovery import SWEEP_LATE_MS
 from geosync.operating import status as site_status
 from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.site_report import QueuedMessages
 from geosync.operating.sites import silent_sites
+from geosync.operating.stalled import SWEEP_LATE_MS, why_stalled_now
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import site_id
 
@@ -87,7 +88,8 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "region": site.region,
         "at": found.at,
         "repositories": found.repositories,
-        "owed": len(found.owed),
+        "synced_repositories": found.rows.synced if found.rows is not None else None,
+        "owed": sum(not one.is_a_look for one in found.owed),
         "more_owed": found.more_owed,
         "parked": len(found.parked),
         "more_parked": found.more_parked,
@@ -103,7 +105,9 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "recovery_point": found.recovery_point,
         "superseded_images": _superseded_images(site),
         "recovery_point_but_parked": found.recovery_point_but_parked,
-        "recovery_point_stands_because": found.recovery.why,
+        "recovery_point_stands_because": why_stalled_now(
+            found, events=queued.events_waiting, letters=queued.dead_letters
+        ),
         "proved_at": found.proved_at,
         "notifications_lost": asdict(found.lost) if found.lost is not None else None,
         "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
@@ -113,6 +117,8 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "open_repositories": found.open_repositories,
         "failed_repositories": found.failed_repositories,
         "comparison": asdict(found.comparison) if found.comparison is not None else None,
+        "progress": progress_document(found.progress) if found.progress is not None else None,
+        "lag": asdict(found.lags),
     }
 
 
@@ -150,7 +156,8 @@ def lines(site: StackSite, found: Status, queued: QueuedMessages, health: Health
         said.append(("events", _events(found, events)))
         said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
-        said += _recovery_point(found)
+        said.append(("lag", _lag(found)))
+        said += _recovery_point(found, why_stalled_now(found, events=events, letters=letters))
         if _superseded_images(site) == "skip":
             newest = (
                 "of a tag that was pushed again before it was copied, this is the newest push (SupersededImages=skip)"
@@ -175,7 +182,7 @@ def _backlog(found: Status) -> Iterator[Line]:
     if found.parked:
         parked = count(len(found.parked), found.more_parked, "reference")
         yield ("parked", plain(f"{parked}: geosync resync, or a new push, tries again", "red"))
-    yield ("repositories", f"{found.repositories}, {found.worked_on} being worked on")
+    yield ("repositories", _repositories(found))
 
 
 def _stopped(found: Status) -> Iterator[Line]:
@@ -191,6 +198,21 @@ def _stopped(found: Status) -> Iterator[Line]:
         yield ("deletes", plain(why, "red"))
 
 
+def _repositories(found: Status) -> object:
+    if found.rows is None:
+        return plain("not counted yet: the next minutes count what the previous version wrote", "yellow")
+    failed = f", {found.rows.failed} failed" if found.rows.failed else ""
+    return f"{found.rows.rows}, {found.rows.synced} synced{failed}, {found.worked_on} being worked on"
+
+
+def _lag(found: Status) -> str:
+    lags = found.lags
+    if lags.median_ms is None or lags.p99_ms is None:
+        return "from push to synced: nothing measured in the last hour"
+    half, most = lags.median_ms / 1000, lags.p99_ms / 1000
+    return f"from push to synced: half within {half:.1f} s, 99 % within {most:.1f} s ({lags.measured} of the last hour)"
+
+
 def _owed(found: Status) -> object:
     oldest = found.oldest
     if oldest is None:
@@ -198,9 +220,8 @@ def _owed(found: Status) -> object:
     # With more than were read, an older one may be among the others.
     prefix = "since at least" if found.more_owed or found.more_parked else "the oldest for"
     failed = f", {found.failed} failed" if found.failed else ""
-    return (
-        f"{count(len(found.owed), found.more_owed, 'reference')}{failed}, {prefix} {age(oldest.owed_since, found.at)}"
-    )
+    owed = count(sum(not one.is_a_look for one in found.owed), found.more_owed, "reference")
+    return f"{owed}{failed}, {prefix} {age(oldest.owed_since, found.at)}"
 
 
 def _heartbeat(found: Status) -> object:
@@ -215,9 +236,13 @@ def _comparison(found: Status) -> object:
         return plain("no comparison has begun yet", "yellow")
     if walk.failure is not None:
         return plain(f"the primary's catalogue cannot be read: {walk.failure}", "red")
-    how_far = "in all" if walk.finished_at is not None else "so far"
-    begun = f"begun {age(walk.started_at, found.at)} ago, repositories {how_far}: {walk.repositories}"
-    return f"{begun}, complete" if walk.proved_at == walk.started_at else f"{begun}, see geosync backfill"
+    begun, far = f"begun {age(walk.started_at, found.at)} ago", found.progress
+    if far is None or far.complete:
+        proved = ", complete" if walk.proved_at == walk.started_at else ", complete but for what is parked"
+        return f"{begun}, repositories in all: {walk.repositories}{proved}"
+    so_far = "" if far.listed else " so far"
+    compared = f"{begun}, {far.state}, {far.compared} of {far.repositories} repositories compared{so_far}"
+    return f"{compared}, {far.settled} of {far.found} different tags copied" if far.found else compared
 
 
 def _events(found: Status, events: int) -> object:
@@ -235,7 +260,7 @@ def _sweep(found: Status) -> object:
     return plain(f"last run {ago}: owed references are not tried again", "red") if late else ago
 
 
-def _recovery_point(found: Status) -> Iterator[Line]:
+def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
     """The sentence that the product exists for, its exceptions, and what keeps it from moving."""
     point, others = found.recovery_point, found.recovery_point_but_parked
     if point is not None:
@@ -244,8 +269,8 @@ def _recovery_point(found: Status) -> Iterator[Line]:
         yield ("recovery point", plain(f"not known: {why_not_known(found)}", "yellow"))
     if others is not None and others != point:
         yield ("", f"without the parked references, everything pushed before {moment(others)} is here")
-    if found.recovery.why is not None:
-        yield ("", plain(f"stalled, heartbeats do not move it: {found.recovery.why}", "yellow"))
+    if stalled is not None:
+        yield ("", plain(f"stalled, heartbeats do not move it: {stalled}", "yellow"))
     if found.lost is not None:
         last = f"{found.lost.repository}:{found.lost.reference}"
         lost = count(found.lost.count, False, "notification")

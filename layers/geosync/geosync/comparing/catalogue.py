@@ -85,12 +85,7 @@ class Catalogue:
             for page in self._primary.repositories(last=walk.last):
                 selected = [name for name in page if self._selection.has_repository(name)]
                 self._mark(walk, selected)
-                walk = self._notes.note_page(
-                    walk,
-                    last=page[-1] if page else None,
-                    repositories=len(selected),
-                    now_ms=self._clock.now_ms(),
-                )
+                walk = self._notes.note_page(walk, page, selected=len(selected), now_ms=self._clock.now_ms())
             self._rows.walk(walk.started_at, settled_at_ms=walk.settled_at or 0)
         except OutOfTime:
             self._notes.note_out_of_time(walk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 
+from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
@@ -13,8 +14,9 @@ from geosync.sync_registry.transitions.marks import Comparison, Mark
 class Marker:
     """Marks references of one repository, several side by side in `pool`."""
 
-    def __init__(self, sync_registry: SyncRegistry, pool: Executor) -> None:
+    def __init__(self, sync_registry: SyncRegistry, held: HeldLease, pool: Executor) -> None:
         self._sync_registry = sync_registry
+        self._held = held
         self._pool = pool
 
     def mark_different(self, owed: Owed, references: Mapping[Reference, int | None], *, announced: bool = True) -> None:
@@ -55,6 +57,9 @@ class Marker:
         self._for_each(mark, references)
 
     def _for_each(self, mark: Callable[[Reference], None], references: Iterable[Reference]) -> None:
+        references = list(references)
+        if references:
+            self._held.owe()
         for _ in self._pool.map(mark, references):
             pass
 

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from geosync.sync_registry.site import walks
-from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.catalogue import Walk, WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
+
+LATELY_MS = 10 * 60_000
+"""The longest time that a pace is made from."""
+MEASURED_MS = 60_000
+"""The shortest time from which a pace is made."""
+WORTH_AN_ESTIMATE = 10
+"""One of so many must be done before the time left is estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,19 @@ class Progress:
     tags: int
     found: int
     settled: int
+    paces: tuple[WalkPace, ...] = ()
+    """How far it was in the last minutes, the oldest first."""
+
+    @property
+    def state(self) -> Literal["running", "settling", "finished"]:
+        """Settling: all of it is compared and copied, and the minute's second look that nothing is left is to come."""
+        if self.complete:
+            return "finished"
+        return "settling" if self.listed and not self._left_over else "running"
+
+    @property
+    def _left_over(self) -> int:
+        return max(self.repositories - self.compared, 0) + max(self.found - self.settled, 0)
 
     @property
     def seconds(self) -> float:
@@ -44,13 +65,28 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """The time left at this rate; None while that cannot be said: not all is listed, or nothing is done."""
-        if self.complete:
+        """The time left at the pace of the last minutes, which is not that of the whole: it waits, and it speeds up.
+
+        None while that cannot be said: not all is listed, nothing was seen for a minute, or less than a tenth is done.
+        """
+        if self.complete or self.state == "settling":
             return 0.0
-        repositories, tags = max(self.repositories - self.compared, 0), max(self.found - self.settled, 0)
-        if not self.listed or (repositories and not self.compared) or (tags and not self.settled):
+        first = next((one for one in self.paces if self.at - one.at <= LATELY_MS), None)
+        if not self.listed or first is None or self.at - first.at < MEASURED_MS:
             return None
-        return max(repositories / self.rate if repositories else 0.0, tags / self.tag_rate if tags else 0.0)
+        seconds = (self.at - first.at) / 1000
+        repositories = _left_s(self.compared, self.repositories, self.compared - first.compared, seconds)
+        tags = _left_s(self.settled, self.found, self.settled - first.settled, seconds)
+        return max(repositories, tags) if repositories is not None and tags is not None else None
+
+
+def _left_s(done: int, total: int, lately: int, seconds: float) -> float | None:
+    """The time until all is done where `lately` were in `seconds`; None: it cannot be said."""
+    if done >= total:
+        return 0.0
+    if lately <= 0 or done * WORTH_AN_ESTIMATE < total:
+        return None
+    return (total - done) * seconds / lately
 
 
 def progress_of(sync_registry: SyncRegistry, walk: Walk, *, now_ms: int) -> Progress:
@@ -67,4 +103,5 @@ def progress_of(sync_registry: SyncRegistry, walk: Walk, *, now_ms: int) -> Prog
         tags=counts[walks.TAGS],
         found=counts[walks.FOUND],
         settled=counts[walks.SETTLED],
+        paces=walk.paces,
     )

@@ -64,7 +64,7 @@ class RepositoryComparison:
             return self._sync_outside(owed, before)
         from_the_beginning = owed.cursor is None
         with self._threads.pool(PARALLELISM, name="whole") as pool:
-            marker = Marker(self._sync_registry, pool)
+            marker = Marker(self._sync_registry, context.held, pool)
             listing = list_digests(context.pair, context.clock)
             tags = TagComparison(context, marker, pool, listing)
             walked = self._walk(owed, tags, MissingReferrers(context, marker, pool))
@@ -90,7 +90,7 @@ class RepositoryComparison:
         """See to the tags of a repository that left the selection altogether."""
         context = self._context
         with self._threads.pool(PARALLELISM, name="whole") as pool:
-            tags = OutsideTags(context, Marker(self._sync_registry, pool), self._removals)
+            tags = OutsideTags(context, Marker(self._sync_registry, context.held, pool), self._removals)
             known = read_known(context, owed, (), complete=True)
             tags.mark_parked(owed)
             outside = tags.settle(owed, known.outside, inside=0)

@@ -93,9 +93,10 @@ class Rows:
         known of it.
         """
         try:
-            if self._sync_registry.row(repository) is None and not self._sync_registry.owed(repository, limit=1):
+            row = self._sync_registry.row(repository)
+            if row is None and not self._sync_registry.owed(repository, limit=1):
                 return False
-            lease = self._sync_registry.acquire(repository)
+            lease = self._sync_registry.acquire(repository, believed=row)
         except CorruptItem:
             return False
         if lease is None or not HeldLease(self._sync_registry, lease).forget(check=self._check):
@@ -114,7 +115,7 @@ class Rows:
 
     def _drop(self, repository: str) -> bool:
         """Delete the row of a repository of which nothing is left; False: something came in, or somebody holds it."""
-        lease = self._sync_registry.acquire(repository)
+        lease = self._sync_registry.acquire(repository, believed=self._sync_registry.row(repository))
         if lease is None:
             return False
         held = HeldLease(self._sync_registry, lease)

@@ -13,19 +13,17 @@ from geosync.minute.letters import LetterMatcher
 from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
+from geosync.operating.stalled import why_stalled, why_undecided
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
-from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.catalogue import Walk, WalkPace
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""
 BETWEEN_LOOKS_S = 0.5
 """Also between the look that found it empty and the reading of what is owed: the index follows its table."""
-REFUSED_JUST_NOW = "a message could not be marked, and is not in the DLQ yet"
-SWEEP_LATE_MS = 5 * 60_000
-"""Time since the last sweep after which nothing is accounted."""
 
 
 def account(
@@ -48,12 +46,12 @@ def account(
     if unmarked == 0 and status.refused:
         # The count of a message that was sent a moment ago may be late.
         status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
-    why_not = _why_not(status, events, unmarked)
+    why_not = why_stalled(status, events=events, unmarked=unmarked)
     decided = decide(sync_registry, empty_at_ms=looked_at - settle_ms if why_not is None else None, tell=tell)
     if decided.lost:
         status = replace(status, lost=sync_registry.recovery.lost())
-    if why_not is None and decided.undecided:
-        why_not = f"the events of what a comparison found may be on their way: {decided.undecided}"
+    why_not = why_not or why_undecided(decided.undecided)
+    status = replace(status, recovery=replace(status.recovery, undecided=decided.undecided))
     status = replace(status, comparison=_compared(sync_registry, status))
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
@@ -99,19 +97,6 @@ def _unmarked(sync_registry: SyncRegistry, queues: Queues, status: Status, *, le
     return look.unmarked if look is not None else None
 
 
-def _why_not(status: Status, events: int, unmarked: int | None) -> str | None:
-    """The reason why no heartbeat can be accounted now; None when those that arrived early enough can."""
-    if status.last_sweep is None or status.at - status.last_sweep.at > SWEEP_LATE_MS:
-        return "the sweep does not run"
-    if events:
-        return f"events wait in the queue: {events}"
-    if unmarked is None:
-        return "the DLQ could not be looked through"
-    if unmarked or status.refused:
-        return f"the DLQ holds messages that could not be marked: {unmarked}" if unmarked else REFUSED_JUST_NOW
-    return None
-
-
 def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     """Note how far the last walk's work is. It is complete when nothing that a walk made owed is left."""
     walk = status.comparison
@@ -122,7 +107,7 @@ def _compared(sync_registry: SyncRegistry, status: Status) -> Walk | None:
     listed_all = done.compared >= walk.repositories
     clean = listed_all and not status.more_owed and not status.more_parked and all(one.parked for one in left)
     noted = sync_registry.catalogue.note_progress(
-        walk, done.compared + done.settled, clean=clean, parked=bool(left), now_ms=status.at
+        walk, WalkPace(at=status.at, compared=done.compared, settled=done.settled), clean=clean, parked=bool(left)
     )
     return noted or walk
 

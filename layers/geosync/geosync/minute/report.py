@@ -22,7 +22,6 @@ from geosync.sync_registry.site.sites import MOST_SITES
 from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
-from geosync.verifying.counts import verification_counts
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -39,7 +38,6 @@ def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues
     report = site_report(
         site_status.read(sync_registry),
         settings.facts,
-        verified=verification_counts(sync_registry),
         queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
     return {**report, "superseded_images": settings.superseded_images}

@@ -9,6 +9,7 @@ from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
 from geosync.operating.health import Health
 from geosync.operating.status import Status
+from geosync.sync_registry.recount import Recounted
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.suspected import Suspected
@@ -86,6 +87,14 @@ class MinuteReporter:
     def clock_set_back(self, forgotten: Sequence[str]) -> None:
         """Moments in the future were found, and what rests on them is forgotten."""
         self._logger.warning("clock_set_back", extra={"forgotten": list(forgotten)})
+
+    def recounted(self, recounted: Recounted) -> None:
+        """Some rows were counted one by one; counters that were wrong are right now."""
+        keys = {"rows": recounted.rows, "rows_counted_anew": recounted.strays}
+        if recounted.wrong:
+            self._logger.warning("counters_mended", extra={**keys, "wrong": dict(recounted.wrong)})
+        else:
+            self._logger.info("rows_counted", extra=keys)
 
     def notification_lost(self, lost: Suspected) -> None:
         """A comparison found and copied what no notification told of."""

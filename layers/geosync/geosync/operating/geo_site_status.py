@@ -1,9 +1,10 @@
 """A site's status under the names that GitLab Geo gives its fields, for the admin API and dashboards.
 
-The names and meanings are GitLab's, so that a program that reads a GitLab site's status reads this. Counts follow from
-the sync registry: `_registry_count` from a counter that changes with the rows, the open and the failed ones from the
-index of what is owed; `_synced_count` is the rest. Ids of events are numbers (messages/event_number.py); times are
-seconds since the epoch in `…_timestamp` and `…_time`, and RFC 3339 in `updated_at`, as GitLab has them.
+The names and meanings are GitLab's, so that a program that reads a GitLab site's status reads this. Counts of
+rows follow from counters that change with the rows (sync_registry/site/counters.py). What is not known is None, and so
+is at a primary what only a secondary has: rows, and how far they are. Ids of events are numbers
+(messages/event_number.py); times are seconds since the epoch in `…_timestamp` and `…_time`, and RFC 3339 in
+`updated_at`, as GitLab has them.
 """
 
 from __future__ import annotations
@@ -17,9 +18,7 @@ from geosync.operating.health import Health
 from geosync.operating.revision import revision
 from geosync.operating.site_facts import SiteFacts
 from geosync.operating.status import Status
-from geosync.verifying.counts import VerificationCounts
-
-NOT_VERIFIED = VerificationCounts()
+from geosync.verifying.counts import VerificationCounts, verification_counts_of
 
 
 def geo_site_status(
@@ -27,31 +26,27 @@ def geo_site_status(
     facts: SiteFacts,
     health: Health,
     *,
-    verification: VerificationCounts = NOT_VERIFIED,
+    on_primary: int | None = None,
     last_event: LastEvent | None = None,
     replication_enabled: bool = True,
 ) -> dict[str, object]:
     """The fields of GitLab's `geo_sites/:id/status` for container repositories, from what `status.read` returned.
 
-    `last_event` is the newest event of the primary's that this site knows of. See health.py for `health`.
+    `on_primary` is the number of the primary's repositories, of this site's own where it is the primary. `last_event`
+    is the newest event of the primary's that this site knows of. See health.py for `health`.
     """
     prefix = "container_repositories_"
-    synced = max(status.repositories - status.open_repositories, 0)
+    rows = status.rows if not facts.is_primary else None
+    verification = verification_counts_of(rows) if rows is not None else None
     cursor = status.cursor if not facts.is_primary else None
     return {
-        f"{prefix}count": status.on_primary,
-        f"{prefix}registry_count": status.repositories,
-        f"{prefix}synced_count": synced,
-        f"{prefix}failed_count": status.failed_repositories,
-        f"{prefix}synced_in_percentage": percentage(synced, status.repositories),
-        f"{prefix}verification_total_count": verification.total,
-        f"{prefix}verified_count": verification.verified,
-        f"{prefix}verification_failed_count": verification.failed,
-        f"{prefix}verified_in_percentage": percentage(verification.verified, verification.total),
-        f"{prefix}checksummed_count": verification.checksummed,
-        f"{prefix}checksum_failed_count": verification.checksum_failed,
+        f"{prefix}count": on_primary,
+        f"{prefix}registry_count": rows.rows if rows is not None else None,
+        f"{prefix}synced_count": rows.synced if rows is not None else None,
+        f"{prefix}failed_count": rows.failed if rows is not None else None,
+        f"{prefix}synced_in_percentage": percentage(rows.synced, rows.rows) if rows is not None else None,
+        **{f"{prefix}{name}": value for name, value in _verification(verification).items()},
         f"{prefix}replication_enabled": replication_enabled and (facts.is_primary or status.pause is None),
-        f"{prefix}checksum_total_count": verification.total,
         f"{prefix}oldest_unsynced_time": _oldest_unsynced_s(status, facts),
         "last_event_id": event_number(last_event.id, last_event.received_at) if last_event is not None else None,
         "last_event_timestamp": last_event.received_at // 1000 if last_event is not None else None,
@@ -69,9 +64,21 @@ def geo_site_status(
     }
 
 
+def _verification(counts: VerificationCounts | None) -> dict[str, object]:
+    return {
+        "verification_total_count": counts.total if counts is not None else None,
+        "verified_count": counts.verified if counts is not None else None,
+        "verification_failed_count": counts.failed if counts is not None else None,
+        "verified_in_percentage": percentage(counts.verified, counts.total) if counts is not None else None,
+        "checksummed_count": counts.checksummed if counts is not None else None,
+        "checksum_total_count": counts.total if counts is not None else None,
+        "checksum_failed_count": counts.checksum_failed if counts is not None else None,
+    }
+
+
 def percentage(part: int, whole: int) -> str:
-    """Write a share as GitLab does: `97.50%`; nothing of nothing is `0.00%`."""
-    return f"{100 * part / whole if whole else 0:.2f}%"
+    """Write a share as GitLab does: `97.50%`, from 0 to 100; nothing of nothing is `0.00%`."""
+    return f"{min(max(100 * part / whole, 0), 100) if whole > 0 else 0:.2f}%"
 
 
 def _oldest_unsynced_s(status: Status, facts: SiteFacts) -> int | None:

@@ -11,6 +11,14 @@ def moment(milliseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
 
 
+def parsed_moment(text: str) -> int:
+    """Read a moment that `moment` wrote (ms since the epoch); 0 for anything else."""
+    try:
+        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        return 0
+
+
 def optional_moment(milliseconds: int | None) -> str | None:
     """Write a moment that may be missing."""
     return moment(milliseconds) if milliseconds is not None else None

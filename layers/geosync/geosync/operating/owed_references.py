@@ -36,6 +36,11 @@ class OwedReference:
         """True when it may be a push that is not here. A whole repository (a comparison) is no push."""
         return self.reference != "*" and not self.only_deleted and not self.is_here
 
+    @property
+    def is_a_look(self) -> bool:
+        """True when a comparison is only to look at the whole repository: nothing is known to differ."""
+        return self.reference == "*" and self.walk is not None and self.failure is None
+
     @classmethod
     def of(cls, item: OwedItem) -> OwedReference:
         """Show an owed item."""

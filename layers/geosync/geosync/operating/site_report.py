@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
+from geosync.operating.comparison_report import comparison_report
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.health import health_of, signs_of
 from geosync.operating.moments import optional_moment
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.site_facts import SiteFacts
+from geosync.operating.stalled import why_stalled_now
 from geosync.operating.status import Status
-from geosync.verifying.counts import VerificationCounts
 
 MOST_NAMED = 20
 """References that are named as those that would be lost; their number stands beside them."""
@@ -26,53 +28,95 @@ class QueuedMessages:
     events_waiting: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedCatalogue:
+    """The repositories that the primary's catalogue named, whoever replicates them, in a walk that began `at` (ms)."""
+
+    repositories: int
+    at: int
+
+
 def site_report(
     status: Status,
     facts: SiteFacts,
     *,
-    verified: VerificationCounts,
     queued: QueuedMessages,
+    catalogue: CountedCatalogue | None = None,
     silent: Iterable[str] = (),
     last_event: LastEvent | None = None,
 ) -> dict[str, object]:
     """The fields of admin.resources.sites.GeoSiteStatus but the id, from a status that `status.read` returned.
 
-    `silent`: as in health.PrimarySigns. `last_event` is the newest of the event log, which only a primary has.
+    All of it is of one moment: what was read, and what the queues held then. `catalogue` is what a primary knows of its
+    own repositories; a secondary knows what its last comparison saw. `silent`: as in health.PrimarySigns. `last_event`
+    is the newest of the event log, which only a primary has.
     """
-    oldest, lost = status.oldest, status.would_be_lost
+    if facts.is_primary:
+        on_primary = catalogue.repositories if catalogue is not None else None
+    else:
+        catalogue, last_event, on_primary = _counted_here(status), _last_event_here(status, queued), status.on_primary
     health = health_of(signs_of(facts, status, dead_letters=queued.dead_letters, silent=silent))
-    if not facts.is_primary:
-        last_event = _last_event_here(status, queued)
     return {
-        **geo_site_status(status, facts, health, verification=verified, last_event=last_event),
+        **geo_site_status(status, facts, health, on_primary=on_primary, last_event=last_event),
         "name": facts.name,
         "primary": facts.is_primary,
-        "recovery_point_at": optional_moment(status.recovery_point),
-        "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
-        "recovery_point_stands_because": status.recovery.why,
-        "recovery_point_unknown_because": _why_not_known(status, facts),
-        "proved_at": optional_moment(status.proved_at),
-        "notifications_lost_count": status.lost.count if status.lost is not None else 0,
-        "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
-        "would_be_lost_count": len(lost),
-        "owed_references_count": len(status.owed),
-        "failed_references_count": status.failed,
-        "parked_references_count": len(status.parked),
-        "more_owed": status.more_owed or status.more_parked,
-        "lag_seconds": max(status.at - (oldest.owed_since or status.at), 0) // 1000 if oldest is not None else 0,
+        "primary_repositories_count": catalogue.repositories if catalogue is not None else None,
+        "primary_repositories_counted_at": optional_moment(catalogue.at if catalogue is not None else None),
         "dead_letters_count": queued.dead_letters,
         "events_waiting_count": queued.events_waiting,
         "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
+        **({} if facts.is_primary else _of_secondary(status, queued)),
+    }
+
+
+def _counted_here(status: Status) -> CountedCatalogue | None:
+    walk = status.comparison
+    if walk is None or walk.counted is None or walk.counted_at is None:
+        return None
+    return CountedCatalogue(repositories=walk.counted, at=walk.counted_at)
+
+
+def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
+    """Fields that only a secondary has: what is owed, its recovery point, its comparison. A primary's are null."""
+    lost, why = status.would_be_lost, why_stalled_now(status, events=queued.events_waiting, letters=queued.dead_letters)
+    return {
+        "recovery_point_at": optional_moment(status.recovery_point),
+        "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
+        "recovery_point_stands_because": why,
+        "recovery_point_unknown_because": why_not_known(status) if status.recovery_point is None else None,
+        "proved_at": optional_moment(status.proved_at),
+        "notifications_lost_count": status.lost.count if status.lost is not None else 0,
+        "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
+        "would_be_lost_count": len(lost),
+        "owed_references_count": sum(not one.is_a_look for one in status.owed),
+        "failed_references_count": status.failed,
+        "parked_references_count": len(status.parked),
+        "more_owed": status.more_owed or status.more_parked,
+        "oldest_owed_seconds": status.oldest_owed_s,
+        **_lags(status),
+        "comparison": comparison_report(status.comparison, status.progress),
+        "container_repositories_comparing_count": _comparing(status.progress),
         "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
         "deletes_suspended_because": status.deletes.reason,
         "last_heartbeat_at": optional_moment(status.heartbeat.sent_at) if status.heartbeat is not None else None,
     }
 
 
-def _why_not_known(status: Status, facts: SiteFacts) -> str | None:
-    return why_not_known(status) if status.recovery_point is None and not facts.is_primary else None
+def _lags(status: Status) -> dict[str, object]:
+    """From push to synced in the last hour; null where nothing was measured."""
+    lags = status.lags
+    return {
+        "lag_measured_count": lags.measured,
+        "lag_median_seconds": lags.median_ms / 1000 if lags.median_ms is not None else None,
+        "lag_p99_seconds": lags.p99_ms / 1000 if lags.p99_ms is not None else None,
+    }
+
+
+def _comparing(progress: Progress | None) -> int:
+    """Repositories that the comparison under way has still to look at; it may not know all of them yet."""
+    return max(progress.repositories - progress.compared, 0) if progress is not None else 0
 
 
 def _last_event_here(status: Status, queued: QueuedMessages) -> LastEvent | None:

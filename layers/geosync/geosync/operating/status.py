@@ -1,24 +1,28 @@
 """A site's status, read from its sync registry: what it owes, since when and why. Bounded, whatever the backlog.
 
-A status costs 33 queries and a batch read for each hundred references, and touches no row that owes nothing (see
-sync_registry/owed_index.py). Nothing in it is secret: names, times, failure texts.
+A status costs 33 queries, a batch read for each hundred references and three for what is counted, however many rows the
+site has. It touches no row that owes nothing (see sync_registry/owed_index.py). Nothing in it is secret: names, times,
+failure texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.progress import Progress, progress_of
 from geosync.operating.owed_references import OwedReference, by_age
 from geosync.recovery import point
 from geosync.sync_registry.overview import Pause
-from geosync.sync_registry.owed_index import OwedItems
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.site.lags import NO_LAGS, Lags
+from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -44,8 +48,6 @@ class Status:
     more_parked: bool
     worked_on: int
     """Repositories that somebody holds the lease of."""
-    repositories: int
-    """Repositories that ever had something owed: the number of rows."""
     pause: Pause | None
     holds: tuple[Hold, ...]
     heartbeat: LastHeartbeat | None
@@ -55,11 +57,6 @@ class Status:
     """The last event that was processed here."""
     last_minute: int | None
     """The last run of functions/reconcile (ms)."""
-    open_repositories: int
-    """Repositories in which something is owed."""
-    failed_repositories: int
-    """Of those, repositories in which a reference has failed."""
-
     recovery: Recovery
     """The heartbeats as functions/reconcile last accounted for them."""
     lost: Lost | None
@@ -73,11 +70,35 @@ class Status:
     """Holds that ran out a moment ago, without an answer of their registry since."""
     posted_heartbeat: PostedHeartbeat | None = None
     """At a primary: the last heartbeat that its own endpoint took."""
+    letters: LettersLook | None = None
+    """The last look into the DLQ; None: nobody has looked yet."""
+    rows: RowCounts | None = None
+    """The rows by their states; None: the rows of the previous version are not counted yet, or nobody asked."""
+    progress: Progress | None = None
+    """How far the latest comparison is; None: there was none, or nobody asked."""
+    lags: Lags = NO_LAGS
+    """From push to synced, in the last hour."""
 
     @property
-    def on_primary(self) -> int:
+    def repositories(self) -> int | None:
+        """Repositories that ever had something owed: the number of rows."""
+        return self.rows.rows if self.rows is not None else None
+
+    @property
+    def on_primary(self) -> int | None:
         """Repositories on the primary, as far as the last walk through its catalogue saw."""
-        return max(self.comparison.repositories if self.comparison is not None else 0, self.repositories)
+        known = (self.comparison.repositories if self.comparison is not None else None, self.repositories)
+        return max((number for number in known if number is not None), default=None)
+
+    @property
+    def open_repositories(self) -> int | None:
+        """Repositories that are not synced: something is owed in them."""
+        return self.rows.rows - self.rows.synced if self.rows is not None else None
+
+    @property
+    def failed_repositories(self) -> int | None:
+        """Of those, repositories in which a reference has failed."""
+        return self.rows.failed if self.rows is not None else None
 
     @property
     def proved_at(self) -> int | None:
@@ -125,9 +146,22 @@ class Status:
         return tuple(sorted((*self.owed, *self.parked), key=by_age))
 
     @property
+    def debts(self) -> tuple[OwedReference, ...]:
+        """Everything that was read and is owed; that a comparison is to look again is no debt."""
+        return tuple(one for one in self.references if not one.is_a_look)
+
+    @property
     def oldest(self) -> OwedReference | None:
         """The reference that is owed the longest, of those that were read."""
-        return next(iter(self.references), None)
+        return next(iter(self.debts), None)
+
+    @property
+    def oldest_owed_s(self) -> int | None:
+        """The seconds for which `oldest` is owed; 0: nothing is; None: not known, as it cannot be read."""
+        if self.oldest is None:
+            return 0
+        since = self.oldest.owed_since
+        return max(self.at - since, 0) // 1000 if since is not None else None
 
     @property
     def failed(self) -> int:
@@ -143,21 +177,22 @@ class Status:
         """
         if self.parked or self.more_owed or (self.comparison is not None and self.comparison.settled_at is None):
             return False
-        return all(one.reference == "*" and one.walk is not None and one.failure is None for one in self.owed)
+        return all(one.is_a_look for one in self.owed)
 
 
 def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, clock: Clock = SYSTEM_CLOCK) -> Status:
     """Read a site's status; `most` bounds the references read, owed and parked each.
 
-    Where there are more, the repositories that are open or failed are counted by the keys of all of them (a query for
-    each thousand), and those worked on by their leases, unless `counts` is False: then all three are counted among what
-    was read.
+    Without `counts` neither rows nor leases beyond what was read are counted, nor is the comparison's progress read.
     """
     now_ms = clock.now_ms()
     site = sync_registry.overview.read()  # before what is owed: what is accounted was marked before
+    counted = _Counted.read(sync_registry, site.comparison, now_ms) if counts else _Counted()
     found = sync_registry.owed_index.read(most=most, now_ms=now_ms)
+    leased = found.leased
+    if counts and found.more_waiting:
+        leased = tuple(sync_registry.owed_index.leased(now_ms=now_ms, most=most))
     references = sorted(map(OwedReference.of, found.items), key=by_age)
-    tally = _tally(sync_registry, found, references, counts=counts, now_ms=now_ms)
     holds = sync_registry.holds(ended_s=HOLD_ENDED_S)
     return Status(
         at=now_ms,
@@ -165,16 +200,13 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         more_owed=found.more_waiting,
         parked=tuple(reference for reference in references if reference.parked),
         more_parked=found.more_parked,
-        worked_on=tally.worked_on,
-        repositories=site.rows,
+        worked_on=len(leased),
         pause=site.pause,
         holds=tuple(hold for hold in holds if hold.until > now_ms),
         heartbeat=site.heartbeat,
         comparison=site.comparison,
         cursor=site.cursor,
         last_minute=site.last_minute,
-        open_repositories=tally.open,
-        failed_repositories=tally.failed,
         recovery=site.recovery,
         lost=site.lost,
         refused=site.has_refused,
@@ -182,27 +214,32 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         deletes=site.deletes,
         ended_holds=tuple(hold for hold in holds if hold.until <= now_ms),
         posted_heartbeat=site.posted_heartbeat,
+        letters=site.letters,
+        rows=counted.rows(found.moving),
+        progress=counted.progress,
+        lags=counted.lags,
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Tally:
-    """Numbers of repositories: in which something is owed, in which something failed, that somebody holds."""
+class _Counted:
+    """Numbers that are read beside what is owed: the sums of the rows' counters, the comparison, the lags."""
 
-    open: int
-    failed: int
-    worked_on: int
+    sums: Mapping[str, int] | None = None
+    progress: Progress | None = None
+    lags: Lags = NO_LAGS
 
+    @classmethod
+    def read(cls, sync_registry: SyncRegistry, walk: Walk | None, now_ms: int) -> _Counted:
+        """Read all of it: three requests."""
+        return cls(
+            sums=sync_registry.counters.sums(),
+            progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
+            lags=sync_registry.lags.read(now_ms=now_ms),
+        )
 
-def _tally(
-    sync_registry: SyncRegistry, found: OwedItems, references: Iterable[OwedReference], *, counts: bool, now_ms: int
-) -> _Tally:
-    """Count repositories: among what was read, or (`counts`, and there is more than that) among all of them."""
-    failed = {one.repository for one in references if one.failure is not None}
-    opened, worked_on = set(found.repositories), len(found.leased)
-    if counts and (found.more_waiting or found.more_parked):
-        failed |= sync_registry.owed_index.failed_repositories()
-        opened |= failed | sync_registry.owed_index.untried_repositories()
-    if counts and found.more_waiting:
-        worked_on = len(sync_registry.owed_index.leased(now_ms=now_ms))
-    return _Tally(open=len(opened), failed=len(failed), worked_on=worked_on)
+    def rows(self, moving: Mapping[str, int]) -> RowCounts | None:
+        """The rows as they are: as they are counted, and what those of them that are worked on are beyond that."""
+        if self.sums is None:
+            return None
+        return RowCounts.of({name: number + moving.get(name, 0) for name, number in self.sums.items()})

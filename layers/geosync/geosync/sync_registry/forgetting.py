@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 from geosync.errors import LeaseLost
-from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Lease, Row
+from geosync.sync_registry.items import DIFFERS_PREFIX, OWED_PREFIX, ROW, TAG_PREFIX, Counted, Lease, Row
 from geosync.sync_registry.site import counters, findings, listing
 from geosync.sync_registry.table.changes import Check, Delete, Key, Store, TransactionFailed
 from geosync.sync_registry.transitions import leases
@@ -75,8 +75,7 @@ class Forgetting:
                 [
                     change,
                     *(Delete(key=entry.key) for entry in entries),
-                    *([counters.rows_added(-1)] if entries else []),
-                    *counters.moved(repository, row.verification_counted, None),
+                    *counters.moved(repository, row.counted, Counted(), rows=-1 if entries else 0),
                     Delete(key=findings.key(repository)),
                 ]
             )

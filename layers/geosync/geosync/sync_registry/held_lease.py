@@ -8,7 +8,7 @@ from types import TracebackType
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import LeaseLost, SyncRegistryError
-from geosync.sync_registry.items import Lease, Owed, Reference, Seen
+from geosync.sync_registry.items import SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.uploads import KeptUpload
@@ -63,6 +63,17 @@ class HeldLease:
         if at_once:
             with self._lock:
                 self._renewed()
+
+    def owe(self) -> None:
+        """Note that something is owed in the repository, before it is marked or worked on; one write, at most once.
+
+        A row that was synced when its holder began is synced while the holder only looks again. Raises LeaseLost.
+        """
+        if self._lease.state != SYNCED:
+            return
+        with self._lock:
+            if self._lease.state == SYNCED:
+                self._lease = self._sync_registry.owe(self._lease)
 
     # ------------------------------------------------------------------------------------------- what was worked off
 

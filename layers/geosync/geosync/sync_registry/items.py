@@ -19,7 +19,7 @@ of older and newer versions can be read; an attribute that is there and not what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -265,12 +265,24 @@ VERIFICATION_FAILED, VERIFICATION_DISABLED = "3", "4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """The values that the site's counters count a row as; None: as nothing.
+
+    `state` is SYNCED or FAILED, `verification` how its last verification ended (site/counters.py). A row that is in
+    state SYNCED or FAILED counts as that. One that was knocked at since counts as what it was, until it is let go.
+    """
+
+    state: str | None = None
+    verification: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `verification_counted` says as
-    what the site's counters count it (verifying/counts.py).
+    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `state_counted` and
+    `verification_counted` say what the site's counters count it as (site/counters.py).
     """
 
     repository: str
@@ -292,6 +304,7 @@ class Row:
     verification_checksum: str | None = None
     verification_checksum_mismatched: str | None = None
     checksum_mismatch: bool = False
+    state_counted: str | None = None
     verification_counted: str | None = None
     revision: int = 0
     lease_token: str | None = None
@@ -303,6 +316,11 @@ class Row:
     """The keys (`Reference.seen_key`) that the lease's holder last said it is working on."""
     deaths: int = 0
     """Holders in a row that vanished with their lease; 0 once one has let the repository go."""
+
+    @property
+    def counted(self) -> Counted:
+        """The values that the site's counters count it as."""
+        return Counted(state=self.state_counted, verification=self.verification_counted)
 
     def leased(self, now_ms: int) -> bool:
         """Somebody holds the repository at `now_ms`."""
@@ -335,6 +353,7 @@ class Row:
             verification_checksum=read.optional_text("verification_checksum"),
             verification_checksum_mismatched=read.optional_text("verification_checksum_mismatched"),
             checksum_mismatch=read.flag("checksum_mismatch"),
+            state_counted=read.optional_text("state_counted"),
             verification_counted=read.optional_text("verification_counted"),
             revision=read.number("revision", 0),
             lease_token=token,
@@ -352,7 +371,8 @@ class Lease:
 
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
-    `suspect_until`. `counted` is the row's `verification_counted`, which stays what it is under a lease.
+    `suspect_until`. `state` and `counted` are the row's as of the last write under the lease: a knock may have changed
+    the state since. `listed`: the row has its id, so that the site's counters count it.
     """
 
     repository: str
@@ -361,7 +381,9 @@ class Lease:
     suspect_until: int
     renewed_at: float
     expires: int
-    counted: str | None = None
+    state: str = STARTED
+    counted: Counted = field(default_factory=Counted)
+    listed: bool = False
     renamed_from: str | None = None
     working_on: frozenset[str] = frozenset()
     """The keys of the references that the last holder was working on when it vanished; empty where none did."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import Item
-from geosync.sync_registry.site import breaker, catalogue, counters, cursor, heartbeat, holds, minute, recovery, sweep
+from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, holds, letters, minute, recovery, sweep
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
+from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.table.attributes import whole_number
@@ -30,7 +31,7 @@ _ITEMS = (
     minute.KEY,
     sweep.KEY,
     breaker.KEY,
-    counters.ROWS,
+    letters.KEY,
 )
 
 
@@ -65,8 +66,8 @@ class SiteItems:
     last_minute: int | None
     last_sweep: LastSweep | None
     deletes: State
-    rows: int
-    """The number of rows: repositories that ever had something owed."""
+    letters: LettersLook | None
+    """The last look into the DLQ."""
     posted_heartbeat: PostedHeartbeat | None = None
     """At a primary: the last heartbeat that its own endpoint took."""
 
@@ -91,7 +92,7 @@ class Overview:
             last_minute=minute.last_minute(found.get(minute.KEY)),
             last_sweep=LastSweep.from_item(found.get(sweep.KEY)),
             deletes=State.from_item(found.get(breaker.KEY)),
-            rows=whole_number(found.get(counters.ROWS), "value"),
+            letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
         )
 

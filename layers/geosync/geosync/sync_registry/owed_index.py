@@ -6,12 +6,15 @@ read for each hundred items, whatever the site holds. No read touches a row that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 
 from geosync.errors import CorruptItem
-from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Item, Owed, Row, Seen
+from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Counted, Item, Owed, Row, Seen
+from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 
@@ -45,6 +48,11 @@ class OwedItems:
     """The repositories of the items."""
     leased: tuple[str, ...]
     """Repositories that somebody holds, of those whose rows were among what was read."""
+    moving: Mapping[str, int]
+    """What the rows among what was read are, beyond what the site's counters count them as (site/counters.py).
+
+    A row that was knocked at, or that is worked on, counts as what it was when it was last let go.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +82,18 @@ class OwedIndex:
             more_parked=more_parked,
             repositories=frozenset(key.repository for key in keys if _is_owed(key)),
             leased=tuple(_leased(found, now_ms)),
+            moving=_moving(found),
         )
 
-    def leased(self, *, now_ms: int) -> list[str]:
+    def leased(self, *, now_ms: int, most: int | None = None) -> list[str]:
         """The repositories that somebody holds the lease of at `now_ms` (ms), however much is owed.
 
         A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
-        for each partition (one more for each thousand references whose next attempt comes that soon), and the rows.
+        for each partition, and the rows among its first `most` keys (None: all, a query for each thousand).
         """
-        keys = [key for shard in SHARDS for key in self._store.due_keys(shard, now_ms + LONGEST_LEASE_MS, start=now_ms)]
+        until = now_ms + LONGEST_LEASE_MS
+        keys = [key for shard in SHARDS for key in islice(self._store.due_keys(shard, until, start=now_ms), most)]
         return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now_ms)
-
-    def failed_repositories(self) -> set[str]:
-        """All repositories in which a reference has failed: a query for each thousand of them."""
-        return self._repositories(FAILED_SHARDS)
 
     def parked(self) -> int:
         """The number of parked references: a query for each thousand of them."""
@@ -95,10 +101,6 @@ class OwedIndex:
             key for shard in OWED_SHARDS for key in self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS)
         )
         return sum(map(_is_owed, parked))
-
-    def untried_repositories(self) -> set[str]:
-        """All repositories with a reference that has not failed: a query for each thousand of them."""
-        return self._repositories(SHARDS)
 
     def names(self, *, most: int) -> list[str] | None:
         """The repositories with anything owed or a lease, by name; None: the index has more than `most` keys."""
@@ -131,10 +133,6 @@ class OwedIndex:
         shards: list[Iterator[Key]] = [iter(self._store.due_keys(shard, until, start=start)) for shard in OWED_SHARDS]
         keys = list(islice(_in_turn(shards), most + 1))
         return keys[:most], len(keys) > most
-
-    def _repositories(self, shards: Iterable[str]) -> set[str]:
-        keys = (key for shard in shards for key in self._store.due_keys(shard, PARKED_DUE_MS))
-        return {key.repository for key in keys if _is_owed(key)}
 
     def _owed_items(self, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
         """Read the owed ones among `items`.
@@ -192,6 +190,19 @@ def _is_as_announced(before: Item, owed: Owed, item: Item) -> bool:
     except CorruptItem:
         return False
     return seen is not None and seen.digest in owed.expects
+
+
+def _moving(items: Mapping[Key, Item]) -> Mapping[str, int]:
+    """The states of rows beyond those that they are counted as; a row without an id is not counted yet."""
+    moving: Counter[str] = Counter()
+    for key, item in items.items():
+        if key.item == ROW:
+            with suppress(CorruptItem):
+                row = Row.from_item(item)
+                if row.id is not None:
+                    moving.update(counters.attributes(Counted(state=row.state)))
+                    moving.subtract(counters.attributes(Counted(state=row.state_counted)))
+    return moving
 
 
 def _leased(items: Mapping[Key, Item], now_ms: int) -> list[str]:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
-
-from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, LeaseLost
@@ -25,7 +24,10 @@ from geosync.sync_registry.discharges import Discharges, by_number, transact_und
 from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.items import (
     OWED_PREFIX,
+    PENDING,
     ROW,
+    STARTED,
+    SYNCED,
     Lease,
     Owed,
     Reference,
@@ -33,10 +35,12 @@ from geosync.sync_registry.items import (
     Seen,
 )
 from geosync.sync_registry.marking import Marks
+from geosync.sync_registry.numbering import number
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.site import counters, findings, listing
+from geosync.sync_registry.recount import Recount
+from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -44,11 +48,14 @@ from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
+from geosync.sync_registry.site.lags import LagItems
 from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
+from geosync.sync_registry.site.reported_rows import ReportedRows
+from geosync.sync_registry.site.reporting_rows import RowsReported
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
@@ -112,11 +119,15 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
         self.posted_heartbeat = PostedHeartbeats(store)
+        self.lags = LagItems(store)
         self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
         self.promotions = Promotions(store)
+        self.recount = Recount(store, clock)
         self.recovery = RecoveryItems(store, clock)
+        self.reported_rows = ReportedRows(store)
+        self.rows_reported = RowsReported(store)
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
@@ -208,25 +219,8 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 if believed is None or believed.lease_token != token:
                     continue
                 row = believed
-            if row.id is None:
-                self._number(repository)
-            return row
+            return row if row.id is not None else replace(row, id=number(self._store, repository))
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
-
-    def _number(self, repository: str) -> None:
-        """Give a new row its id, from the site's counter, count it and list it (see `listing`).
-
-        What fails here is made up for next time. A holder that dies between the two leaves a gap in the ids; the number
-        of rows and their list stay true.
-        """
-        number = self.counters.next_row_id()
-        row = Update(
-            key=Key(repository, ROW),
-            set={"id": number, "container_repository_id": number},
-            when=Attr("id").not_exists() & Attr("created_at").exists(),
-        )
-        with suppress(TransactionFailed, Contended):
-            self._store.transact([row, counters.rows_added(1), *listing.entries(repository, number)])
 
     # ------------------------------------------------------------------------------------------------ under the lease
 
@@ -273,6 +267,18 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
 
         return {reference for reference, _ in transact_under(self._store, lease, by_number(seen), build)}
 
+    def owe(self, lease: Lease) -> Lease:
+        """Note that something is owed in a row that is synced, before it is marked or worked on. Raises LeaseLost."""
+        change = leases.owe(lease)
+        beside = leases.counters_of(lease, change)
+        if not beside:
+            return _lease(self._mine(change), lease.renewed_at)
+        try:
+            self._store.transact([change, *beside])
+        except TransactionFailed:
+            raise self._lost(lease) from None
+        return replace(lease, state=STARTED, counted=replace(lease.counted, state=None))
+
     def note_missing_on_primary(self, lease: Lease, *, missing: bool) -> None:
         """Note in the row that the primary does not know the repository at all, or does. Raises LeaseLost."""
         self._mine(leases.note_missing_on_primary(lease, missing=missing))
@@ -304,9 +310,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         elif self.due(lease.repository, 1):
             return False
         change = leases.finish(lease, leases.Remaining.of(remaining), now_ms=self._clock.now_ms())
-        beside: list[Change] = [*self.uploads.kept(lease, leaving)]
-        if lease.counted is not None and remaining:
-            beside += counters.moved(lease.repository, lease.counted, None)
+        beside: list[Change] = [*self.uploads.kept(lease, leaving), *leases.counters_of(lease, change)]
         try:
             if beside:
                 self._store.transact([change, *beside])
@@ -325,9 +329,23 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         `leaving` are the uploads that the next holder may go on with.
         """
         try:
-            self._store.transact([leases.release(lease), *self.uploads.kept(lease, leaving)])
+            self._release(lease, leaving)
         except TransactionFailed:
-            raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
+            if lease.state != SYNCED:
+                raise self._lost(lease) from None
+            # Somebody knocked at the holder that only looked again, or the repository is lost.
+            try:
+                self._release(replace(lease, state=PENDING), leaving)
+            except TransactionFailed:
+                raise self._lost(lease) from None
+
+    def _release(self, lease: Lease, leaving: Sequence[KeptUpload]) -> None:
+        change = leases.release(lease, now_ms=self._clock.now_ms())
+        beside = [*self.uploads.kept(lease, leaving), *leases.counters_of(lease, change)]
+        self._store.transact([change, *beside])
+
+    def _lost(self, lease: Lease) -> LeaseLost:
+        return LeaseLost(f"{lease.repository}: another holder has the repository")
 
     def forget(self, lease: Lease, *, check: Callable[[], None]) -> bool:
         """Delete everything that the sync registry has of the lease's repository; `check` may raise between.
@@ -371,7 +389,9 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         suspect_until=row.suspect_until,
         renewed_at=renewed_at,
         expires=row.lease_expires or 0,
-        counted=row.verification_counted,
+        state=row.state,
+        counted=row.counted,
+        listed=row.id is not None,
         renamed_from=row.renamed_from,
         working_on=row.working_on,
         deaths=row.deaths,

@@ -174,6 +174,8 @@ class Holder:
             owed = self._backlog.take(idle=not self._in_flight)
             if owed is None:
                 return
+            if owed.walk is None or owed.reference.kind != "repository":
+                self._held.owe()
             self._held.work_on(self._named(owed.reference), at_once=self._is_careful or owed.deaths > 0)
             future = pool.submit(attempt, owed)
             self._in_flight[owed.reference] = (owed, future)

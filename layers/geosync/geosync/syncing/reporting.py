@@ -13,6 +13,7 @@ from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
+from geosync.syncing.lags import LagRecorder
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -28,12 +29,20 @@ class Reporter:
     """One site's logs, metrics and DLQ. Thread-safe."""
 
     def __init__(
-        self, *, logger: Logger, metrics: Metrics, sqs: SQSClient, dlq_url: str, clock: Clock = SYSTEM_CLOCK
+        self,
+        *,
+        logger: Logger,
+        metrics: Metrics,
+        sqs: SQSClient,
+        dlq_url: str,
+        lags: LagRecorder | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._logger = logger
         self._metrics = metrics
         self._sqs = sqs
         self._dlq_url = dlq_url
+        self._lags = lags
         self._clock = clock
 
     def report_ended(self, owed: Owed, outcome: Outcome) -> None:
@@ -60,9 +69,16 @@ class Reporter:
             if outcome.unannounced:
                 self._logger.info("found_by_comparison", extra=keys)
             self._metrics.put({"Lag": lag_ms}, "Milliseconds")
+            if self._lags is not None:
+                self._lags.note(owed)
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
+
+    def write_lags(self) -> None:
+        """Add the lags that were measured to the site's, if it is time."""
+        if self._lags is not None:
+            self._lags.write()
 
     def report_failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
         """Report an attempt that ended with an error; an error that is not ours is logged with its trace."""

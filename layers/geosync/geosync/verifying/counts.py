@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geosync.sync_registry.site.counters import RowCounts
-from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +23,12 @@ class VerificationCounts:
     checksum_failed: int = 0
 
 
-def verification_counts(sync_registry: SyncRegistry) -> VerificationCounts:
-    """Read the counters: one request."""
-    return verification_counts_of(sync_registry.counters.read())
-
-
 def verification_counts_of(rows: RowCounts) -> VerificationCounts:
     """The counts of rows, by how their last verification ended."""
     return VerificationCounts(
         total=rows.rows,
         verified=rows.verified,
-        failed=rows.failed + rows.unreadable,
-        checksummed=rows.verified + rows.failed,
+        failed=rows.verification_failed + rows.unreadable,
+        checksummed=rows.verified + rows.verification_failed,
         checksum_failed=rows.unreadable,
     )

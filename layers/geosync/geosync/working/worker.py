@@ -168,6 +168,7 @@ class Worker:
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()
+        place.reporter.write_lags()
         place.logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
         if ending is Ending.FINISHED:
             for hold in glance.holds:

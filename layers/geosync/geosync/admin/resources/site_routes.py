@@ -19,8 +19,10 @@ from geosync.admin.resources.sites import (
     StatusReport,
 )
 from geosync.admin.site import AdminSite
-from geosync.errors import SiteRefused
+from geosync.errors import MalformedMessage, SiteRefused
 from geosync.operating import sites
+from geosync.operating.rows_report import read_page
+from geosync.sync_registry.site.reported_rows import ReportedPage
 from geosync.sync_registry.site.sites import KnownSite, SiteReport, site_id
 
 TOLD_FOR_MS = 50_000
@@ -79,6 +81,7 @@ class SiteRoutes:
         if known is None:
             raise _unknown(site, number)
         site.sync_registry.sites.remove(known.name)
+        site.sync_registry.reported_rows.forget(known.name)
         site.sync_registry.told.forget(known.name)
         return Done(message=f"{known.name} is no longer expected")
 
@@ -90,7 +93,10 @@ class SiteRoutes:
             message = f"this is not the report token of a site {asked.site} that is expected here"
             raise GateRefusal(401, message, "wrong_report_token")
         site.must_be_primary("a report")
+        page = _rows_page(asked)
         kept = site.sync_registry.sites.record(_checked(asked, now_ms=site.clock.now_ms()))
+        if kept and page is not None:
+            site.sync_registry.reported_rows.put(asked.site, page)
         message = "taken" if kept else "a newer one is here already"
         return ReportTaken(message=message, sites=[one for one in self._to_tell() if one.name != asked.site])
 
@@ -103,6 +109,17 @@ class SiteRoutes:
 
     def _views(self) -> SiteViews:
         return SiteViews(self._site, self._current.base)
+
+
+def _rows_page(asked: StatusReport) -> ReportedPage | None:
+    """Take the page of rows out of a report; None: the site is of a version that sends none."""
+    fields = asked.status.pop("rows_page", None)
+    if fields is None:
+        return None
+    try:
+        return read_page(fields, at_ms=asked.sent_at)
+    except MalformedMessage as error:
+        raise HttpRefusal(400, f"status: {error}") from None
 
 
 def _checked(asked: StatusReport, *, now_ms: int) -> SiteReport:

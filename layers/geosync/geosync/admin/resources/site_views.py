@@ -19,13 +19,12 @@ from geosync.admin.resources.sites import SITES, GeoSite, GeoSiteStatus, OtherSi
 from geosync.admin.site import AdminSite
 from geosync.operating import sites, status
 from geosync.operating.health import PrimarySigns, health_of
-from geosync.operating.moments import moment
+from geosync.operating.moments import moment, parsed_moment
 from geosync.operating.revision import revision
-from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
 from geosync.sync_registry.site.told import Told, ToldSite
-from geosync.verifying.counts import verification_counts_of
 
 
 class SiteViews:
@@ -58,12 +57,23 @@ class SiteViews:
         report = site_report(
             read,
             site.settings.facts,
-            verified=verification_counts_of(site.sync_registry.counters.read()),
             queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+            catalogue=self._counted_catalogue() if site.is_primary else None,
             silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms) if site.is_primary else (),
             last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
         )
         return self._status({**report, "superseded_images": site.settings.superseded_images}, site.name)
+
+    def _counted_catalogue(self) -> CountedCatalogue | None:
+        """The primary's repositories as the latest comparison of a site saw them; None: no site told of one."""
+        told = [json.loads(report.status) for report in self._reports.values()]
+        counted = [
+            CountedCatalogue(repositories=number, at=parsed_moment(at))
+            for said in told
+            if isinstance(number := said.get("primary_repositories_count"), int)
+            and isinstance(at := said.get("primary_repositories_counted_at"), str)
+        ]
+        return max(counted, key=lambda one: one.at, default=None)
 
     def to_tell(self) -> list[OtherSite]:
         """The sites, as a primary tells the others of them: without the names of what would be lost.
@@ -155,6 +165,8 @@ class SiteViews:
         said: dict[str, Any] = json.loads(report.status)
         said |= {"primary": False, "reported_at": moment(report.arrived_at)}  # who reports here is a secondary
         said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
+        if "lag_seconds" in said:  # the former name, which sites of the previous version send
+            said.setdefault("oldest_owed_seconds", said["lag_seconds"])
         why = sites.silence(report, now_ms=self._now_ms)
         return self._readable(said | _unhealthy(f"This site {why}") if why is not None else said, name)
 

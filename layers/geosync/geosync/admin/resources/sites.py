@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from geosync.admin.common import AnswerModel, RequestModel, SiteName
+from geosync.admin.resources.state import Backfill
 
 SITES = "/api/v4/geo_sites"
 
@@ -47,10 +48,17 @@ class GeoSite(AnswerModel):
     links: SiteLinks = Field(alias="_links")
 
 
-class GeoSiteStatus(BaseModel):
-    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last.
+class ReportedComparison(Backfill):
+    """Progress of a site's latest comparison."""
 
-    Counts are null where they are not known: at a site that never reported, or of a backlog too long to be counted.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class GeoSiteStatus(BaseModel):
+    """A site's status: as it sees itself, or (`reported_at`) as it reported itself last; all of it of one moment.
+
+    Counts are null where they are not known: at a site that never reported, at a primary what only secondaries have,
+    and after an update of a site until its rows were counted.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)  # a site of a newer version may say more
@@ -65,10 +73,22 @@ class GeoSiteStatus(BaseModel):
     )
     health_reasons: list[str] = Field(default=[], description="What is wrong, one by one.")
     container_repositories_replication_enabled: bool | None
-    container_repositories_count: int | None = None
+    container_repositories_count: int | None = Field(
+        default=None,
+        description="Repositories of the primary that the site replicates; at a primary all of them, as its sites saw.",
+    )
+    primary_repositories_count: int | None = Field(
+        default=None, description="All names in the primary's catalogue, whoever replicates them."
+    )
+    primary_repositories_counted_at: str | None = Field(
+        default=None, description="When the comparison began that counted them."
+    )
     container_repositories_registry_count: int | None = None
-    container_repositories_synced_count: int | None = None
-    container_repositories_failed_count: int | None = None
+    container_repositories_synced_count: int | None = Field(default=None, description="Rows in state synced.")
+    container_repositories_failed_count: int | None = Field(default=None, description="Rows in state failed.")
+    container_repositories_comparing_count: int | None = Field(
+        default=None, description="Repositories that the comparison under way has still to look at."
+    )
     container_repositories_synced_in_percentage: str | None = None
     container_repositories_verification_total_count: int | None = None
     container_repositories_verified_count: int | None = None
@@ -112,7 +132,15 @@ class GeoSiteStatus(BaseModel):
     failed_references_count: int | None = None
     parked_references_count: int | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")
-    lag_seconds: int | None = Field(default=None, description="For how long the oldest reference is owed.")
+    oldest_owed_seconds: int | None = Field(
+        default=None, description="For how long the oldest reference is owed, of those read; 0: nothing is."
+    )
+    lag_measured_count: int | None = Field(
+        default=None, description="Pushes of the last hour whose lag, from push to synced, was measured."
+    )
+    lag_median_seconds: float | None = Field(default=None, description="Half of them took at most this.")
+    lag_p99_seconds: float | None = Field(default=None, description="99 of 100 of them took at most this.")
+    comparison: ReportedComparison | None = Field(default=None, description="The latest comparison; null: none yet.")
     dead_letters_count: int | None = None
     events_waiting_count: int | None = None
     paused_since: str | None = None

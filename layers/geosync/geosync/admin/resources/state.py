@@ -8,9 +8,8 @@ from pydantic import Field, StringConstraints
 
 from geosync.admin.common import AnswerModel, Done, RequestModel
 from geosync.admin.site import AdminSite
-from geosync.comparing.progress import Progress, progress_of
-from geosync.operating.moments import moment
-from geosync.sync_registry.site.catalogue import Walk
+from geosync.comparing.progress import progress_of
+from geosync.operating.comparison_report import comparison_report
 
 
 class Backfill(AnswerModel):
@@ -20,7 +19,9 @@ class Backfill(AnswerModel):
     `found` of them were different, `settled` of those were copied and seen here.
     """
 
-    state: Literal["not_begun", "running", "finished", "failed"]
+    state: Literal["not_begun", "running", "settling", "finished", "failed"] = Field(
+        description="settling: all is compared and copied, and a second look that nothing is left is to come."
+    )
     started_at: str | None
     finished_at: str | None = Field(description="When all that was found different was copied and seen.")
     listed: bool
@@ -69,7 +70,8 @@ class StateRoutes:
         walk = self._site.sync_registry.catalogue.latest()
         if walk is None:
             return NOT_BEGUN
-        return _backfill(walk, progress_of(self._site.sync_registry, walk, now_ms=self._site.clock.now_ms()))
+        far = progress_of(self._site.sync_registry, walk, now_ms=self._site.clock.now_ms())
+        return Backfill.model_validate(comparison_report(walk, far))
 
     def pause(self, asked: PauseRequest) -> Done:
         """Stop syncing; events are still marked."""
@@ -84,21 +86,3 @@ class StateRoutes:
             return Done(message=f"{self._site.name} is not paused")
         self._site.sync_registry.resume()
         return Done(message=f"{self._site.name} goes on: the sweep finds what is due within a minute")
-
-
-def _backfill(walk: Walk, far: Progress) -> Backfill:
-    return Backfill(
-        state="failed" if walk.failure is not None else "finished" if far.complete else "running",
-        started_at=moment(far.started_at),
-        finished_at=moment(far.at) if far.complete else None,
-        listed=far.listed,
-        repositories=far.repositories,
-        compared=far.compared,
-        tags=far.tags,
-        found=far.found,
-        settled=far.settled,
-        repositories_per_second=round(far.rate, 3),
-        seconds_left=round(far.seconds_left, 1) if far.seconds_left is not None else None,
-        last=walk.last,
-        failure=walk.failure,
-    )

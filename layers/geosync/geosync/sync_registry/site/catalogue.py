@@ -11,13 +11,16 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
     settled_at               ms; the same, where nothing but parked references may be left
     clean_since              ms; since when nothing else that this walk made owed was left (see note_progress)
     moved_at, moved          ms; when something was last done for the walk, and how much it was then
+    paces                    [ms, compared, settled] of the last minutes in which it moved, the oldest first
+    named                    how many names the catalogue had, those that are not selected included
+    counted, counted_at      the same of the last walk that came to the end, and when it began (ms)
     asked_for                set when somebody wants the next walk now
     following                the primary that the site follows; of another one, all of this says nothing
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +35,19 @@ KEY = Key(SITE, "catalogue")
 CLEAN_FOR_MS = 30_000
 """Time for which nothing that a walk made owed must be left before the walk counts as complete."""
 _TROUBLE = ("failure", "not_before")
+
+
+PACES = 5
+"""Minutes in which it moved, of which the pace of a walk is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkPace:
+    """The numbers that were compared, and settled, until the moment `at` (ms)."""
+
+    at: int
+    compared: int
+    settled: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +67,10 @@ class Walk:
     moved_at: int | None = None
     moved: int = 0
     asked_for: bool = False
+    paces: tuple[WalkPace, ...] = ()
+    named: int | None = None
+    counted: int | None = None
+    counted_at: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -74,7 +94,19 @@ class Walk:
             moved_at=item.get("moved_at"),
             moved=int(item.get("moved", 0)),
             asked_for=bool(item.get("asked_for", False)),
+            paces=_paces(item.get("paces")),
+            named=item.get("named"),
+            counted=item.get("counted"),
+            counted_at=item.get("counted_at"),
         )
+
+
+def _paces(kept: object) -> tuple[WalkPace, ...]:
+    """Read what is kept of the pace; what is no pace is left out."""
+    triples = [one for one in kept if isinstance(one, list) and len(one) == 3] if isinstance(kept, list) else []
+    return tuple(
+        WalkPace(at=int(at), compared=int(compared), settled=int(settled)) for at, compared, settled in triples
+    )
 
 
 def walk_of(item: Item | None) -> Walk | None:
@@ -131,16 +163,18 @@ class CatalogueItem:
         item = self._store.write(
             Update(
                 key=KEY,
-                set={"started_at": now_ms, "touched_at": now_ms, "repositories": 0},
-                remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "asked_for"),
+                set={"started_at": now_ms, "touched_at": now_ms, "repositories": 0, "named": 0},
+                remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "paces", "asked_for"),
             )
         )
         return Walk.from_item(item or {})
 
-    def note_page(self, walk: Walk, *, last: str | None, repositories: int, now_ms: int) -> Walk:
-        """Note that a page was done, up to the name `last` (None: it was empty), with so many selected repositories."""
-        done = {"last": last} if last is not None else {}
-        return self._note(walk, {"touched_at": now_ms, **done, "repositories": walk.repositories + repositories})
+    def note_page(self, walk: Walk, page: Sequence[str], *, selected: int, now_ms: int) -> Walk:
+        """Note that a page of names was done, with so many selected repositories."""
+        done: dict[str, Any] = {"last": page[-1]} if page else {}
+        if walk.named is not None:  # a walk that the previous version began counted no names
+            done["named"] = walk.named + len(page)
+        return self._note(walk, {"touched_at": now_ms, **done, "repositories": walk.repositories + selected})
 
     def note_out_of_time(self, walk: Walk) -> Walk:
         """Note that nobody is at the walk any more: the next minute has it go on."""
@@ -153,19 +187,22 @@ class CatalogueItem:
 
     def note_finished(self, walk: Walk, *, now_ms: int) -> Walk:
         """Note that the walk came to the end of the catalogue and of the rows."""
-        return self._note(walk, {"touched_at": now_ms, "finished_at": now_ms})
+        counted = {"counted": walk.named, "counted_at": walk.started_at} if walk.named is not None else {}
+        return self._note(walk, {"touched_at": now_ms, "finished_at": now_ms, **counted})
 
-    def note_progress(self, walk: Walk, done: int, *, clean: bool, parked: bool = False, now_ms: int) -> Walk | None:
-        """Note how much was done for a finished walk, and whether nothing that it made owed is left (`clean`).
+    def note_progress(self, walk: Walk, pace: WalkPace, *, clean: bool, parked: bool = False) -> Walk | None:
+        """Note how much is done for a finished walk, and whether nothing that it made owed is left (`clean`).
 
         `parked`: something is left, but parked. The walk is complete when it was clean for CLEAN_FOR_MS: the index of
         what is owed follows its table within a moment, so a single reading proves nothing. Returns the walk as it is
         now, None when another one began meanwhile.
         """
+        now_ms, done = pace.at, pace.compared + pace.settled
         values: dict[str, Any] = {}
         gone: tuple[str, ...] = ()
         if done != walk.moved or walk.moved_at is None:
-            values = {"moved": done, "moved_at": now_ms}
+            paces = [[one.at, one.compared, one.settled] for one in (*walk.paces[1 - PACES :], pace)]
+            values = {"moved": done, "moved_at": now_ms, "paces": paces}
         if not clean:
             gone = ("clean_since",)
         elif walk.clean_since is None:

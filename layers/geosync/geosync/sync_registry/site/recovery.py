@@ -4,7 +4,7 @@ Kept in the partition `#site`:
 
     recovery   sent_at, at: the accounted heartbeat, and when it was accounted; heartbeats: those that wait for it, as
                [sent_at, arrived_at]; point, point_but_parked: the recovery point as last known; why: what keeps
-               heartbeats from being accounted
+               heartbeats from being accounted; undecided: finds of which it is not known yet whether they were lost
     lost       count, first_at, last_at, found_in, reference: notifications known to be lost; the latest
     refused    since, last_at, count: messages that could not be marked, and are in the DLQ
 """
@@ -33,6 +33,8 @@ class Recovery:
     point: int | None = None
     point_but_parked: int | None = None
     why: str | None = None
+    undecided: int = 0
+    """Notifications of which it is not known yet whether they were lost or are on their way."""
 
     @classmethod
     def from_item(cls, item: Item | None) -> Recovery:
@@ -46,6 +48,7 @@ class Recovery:
             point=_number(item, "point"),
             point_but_parked=_number(item, "point_but_parked"),
             why=item.get("why"),
+            undecided=_number(item, "undecided") or 0,
         )
 
 
@@ -93,6 +96,7 @@ class RecoveryItems:
             "point": known.point,
             "point_but_parked": known.point_but_parked,
             "why": known.why,
+            "undecided": known.undecided,
         }
         kept = {name: value for name, value in values.items() if value is not None}
         self._store.write(Update(key=RECOVERY, set=kept, remove=tuple(values.keys() - kept.keys())))

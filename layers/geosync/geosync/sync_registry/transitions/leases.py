@@ -17,12 +17,14 @@ from geosync.sync_registry.items import (
     STARTED,
     SYNCED,
     VERIFICATION_PENDING,
+    Counted,
     Item,
     Lease,
     Owed,
     Reference,
     Row,
 )
+from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Delete, Key, Update
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
@@ -31,6 +33,8 @@ HELD = ("lease_token", "lease_expires", "working_on", "deaths")
 """Fields that a row lacks while nobody holds the repository."""
 UNVERIFIED = ("verification_state", "verification_due")
 """Fields that a row lacks while anything in it is owed."""
+STATES_COUNTED = (SYNCED, FAILED)
+"""The states of rows that the site's counters count."""
 
 
 def knock(
@@ -44,8 +48,11 @@ def knock(
     acquired if the row that it returns has `token`.
     """
     if believed is not None and believed.leased(now_ms):
+        # Its holder only looks again, as a comparison does: now something is owed.
+        owes = {"state": PENDING} if believed.state == SYNCED else {}
         return Update(
             key=Key(repository, ROW),
+            set=owes,
             add={"revision": 1},
             remove=UNVERIFIED,
             when=Attr("lease_token").eq(believed.lease_token) & Attr("lease_expires").gt(now_ms),
@@ -53,7 +60,8 @@ def knock(
     pending = {"retry_count": 0}
     if take:
         taken = _take(believed, repository, now_ms=now_ms, token=token, timing=timing)
-        return replace(taken, set={**taken.set, **pending}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
+        started = {"state": STARTED, **pending}
+        return replace(taken, set={**taken.set, **started}, add={"revision": 1}, remove=("retry_at", *UNVERIFIED))
     return Update(
         key=Key(repository, ROW),
         set={"state": PENDING, **pending, "due": now_ms, "due_shard": due_shard(repository)},
@@ -72,11 +80,16 @@ def acquire(believed: Row | None, repository: str, *, now_ms: int, token: str, t
 
 
 def _take(believed: Row | None, repository: str, *, now_ms: int, token: str, timing: Timing) -> Update:
-    """Acquire a lease that nobody holds, or take over one that ran out."""
+    """Acquire a lease that nobody holds, or take over one that ran out.
+
+    A synced row stays so: nobody knocked since, so that its holder only looks again (a later comparison). Once it finds
+    something to be done, the row is started (`owe`).
+    """
+    state = {"state": STARTED} if believed is None or believed.state != SYNCED else {}
     return Update(
         key=Key(repository, ROW),
         set={
-            "state": STARTED,
+            **state,
             "last_synced_at": now_ms,
             "lease_token": token,
             **_lease_time(repository, now_ms, timing),
@@ -140,6 +153,17 @@ def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Update:
     )
 
 
+def owe(lease: Lease) -> Update:
+    """Note that something is owed in a row that was synced until now, before it is marked or worked on."""
+    counted, gone = _counted(lease, STARTED)
+    return Update(
+        key=Key(lease.repository, ROW),
+        set={"state": STARTED, **counted},
+        remove=(*gone, *UNVERIFIED),
+        when=is_mine(lease) & _is_counted(lease),
+    )
+
+
 def note_missing_on_primary(lease: Lease, *, missing: bool) -> Update:
     """Note in the row that the primary does not know the repository at all (`missing`), or does."""
     return Update(key=Key(lease.repository, ROW), set={"missing_on_primary": missing}, when=is_mine(lease))
@@ -179,22 +203,30 @@ def finish(lease: Lease, remaining: Remaining, *, now_ms: int) -> Update:
     """Let the repository go, if nobody knocked since the query that found nothing due (`lease` is from before it).
 
     The state is synced only if nothing at all is owed, failed if a reference that is owed has failed, else pending.
+    `counters_of` has what else belongs into the transaction.
     """
     when = is_mine(lease) & _is_unmoved(lease)
     if not remaining.owed:
-        return Update(
-            key=Key(lease.repository, ROW),
-            set={"state": SYNCED, "retry_count": 0, "due_shard": verification_shard(lease.repository)},
-            set_once={"verification_state": VERIFICATION_PENDING},
-            set_from={"due": ("verification_due", now_ms)},
-            remove=(*HELD, "retry_at", "last_sync_failure"),
-            when=when,
-        )
+        synced = _synced(lease, now_ms, when)
+        return replace(synced, set={**synced.set, "retry_count": 0}, remove=(*synced.remove, "last_sync_failure"))
     gone = (*UNVERIFIED, "verification_counted")
     if not remaining.failed:
         return _let_go(lease, {"state": PENDING}, gone, when)
     values = _failed(remaining.failed)
     return _let_go(lease, values, gone if "retry_at" in values else ("retry_at", *gone), when)
+
+
+def _synced(lease: Lease, now_ms: int, when: ConditionBase) -> Update:
+    """Let a repository go that is synced: it waits for its verification."""
+    counted, gone = _counted(lease, SYNCED)
+    return Update(
+        key=Key(lease.repository, ROW),
+        set={"state": SYNCED, "due_shard": verification_shard(lease.repository), **counted},
+        set_once={"verification_state": VERIFICATION_PENDING},
+        set_from={"due": ("verification_due", now_ms)},
+        remove=(*HELD, "retry_at", *gone),
+        when=when & _is_counted(lease),
+    )
 
 
 def drop(lease: Lease) -> Delete:
@@ -223,15 +255,52 @@ def _is_unmoved(lease: Lease) -> ConditionBase:
     return Attr("revision").eq(lease.revision) if lease.revision else Attr("revision").not_exists()
 
 
-def release(lease: Lease) -> Update:
-    """Let the repository go with work left in it (time is short): what is due wakes the next."""
+def release(lease: Lease, *, now_ms: int) -> Update:
+    """Let the repository go with work left in it (time is short): what is due wakes the next.
+
+    The row of a holder that only looked again stays synced, unless somebody knocked: then release it as one that is not
+    synced (`lease.state`).
+    """
+    if lease.state == SYNCED:
+        return _synced(lease, now_ms, is_mine(lease) & _is_unmoved(lease))
     return _let_go(lease, {"state": PENDING}, (), is_mine(lease))
 
 
 def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: ConditionBase) -> Update:
+    counted, uncounted = _counted(lease, values["state"])
     return Update(
         key=Key(lease.repository, ROW),
-        set=values,
-        remove=(*HELD, "due", "due_shard", *gone),
-        when=when,
+        set={**values, **counted},
+        remove=(*HELD, "due", "due_shard", *uncounted, *gone),
+        when=when & _is_counted(lease),
+    )
+
+
+def _counted(lease: Lease, state: str) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The attributes that say in the row what it is counted as from now on: those to set, and those to remove."""
+    after = state if lease.listed and state in STATES_COUNTED else None
+    if after == lease.counted.state:
+        return {}, ()
+    return ({"state_counted": after}, ()) if after is not None else ({}, ("state_counted",))
+
+
+def _is_counted(lease: Lease) -> ConditionBase:
+    """The row is still counted as the lease says, so that the counters change by the right step."""
+    counted = Attr("state_counted")
+    return counted.eq(lease.counted.state) if lease.counted.state is not None else counted.not_exists()
+
+
+def counters_of(lease: Lease, change: Update) -> list[Update]:
+    """The change of the site's counters that belongs into one transaction with a change of the lease's row."""
+
+    def after(name: str, before: str | None) -> str | None:
+        return None if name in change.remove else change.set.get(name, before)
+
+    before = lease.counted
+    return counters.moved(
+        lease.repository,
+        before,
+        Counted(
+            state=after("state_counted", before.state), verification=after("verification_counted", before.verification)
+        ),
     )

@@ -16,7 +16,7 @@ lease owns `due` and `due_shard`: under a lease they stay, and `finish` sets the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr
@@ -30,6 +30,7 @@ from geosync.sync_registry.items import (
     VERIFICATION_PENDING,
     VERIFICATION_STARTED,
     VERIFICATION_SUCCEEDED,
+    Counted,
     Item,
     Row,
 )
@@ -61,7 +62,7 @@ class Round:
     day: int
     spent: int
     retry_count: int
-    counted: str | None
+    counted: Counted
     leased: bool = False
 
     @classmethod
@@ -77,7 +78,7 @@ class Round:
             day=_number(item, "verification_day"),
             spent=_number(item, "verification_requests"),
             retry_count=row.verification_retry_count,
-            counted=row.verification_counted,
+            counted=row.counted,
         )
 
     def spent_on(self, now_ms: int) -> int:
@@ -159,7 +160,7 @@ def succeed(at: Round, checksum: str, *, now_ms: int, due: int) -> list[Change]:
     gone = ("verification_retry_at", "verification_failure", "verification_checksum_mismatched", *PROGRESS)
     return [
         _change(at, values, gone, due),
-        *counters.moved(at.repository, at.counted, counters.VERIFIED),
+        *counters.moved(at.repository, at.counted, replace(at.counted, verification=counters.VERIFIED)),
     ]
 
 
@@ -195,27 +196,31 @@ def fail(
         values["verification_checksum"], values["verification_checksum_mismatched"] = checksums
     else:
         gone = (*gone, "verification_checksum", "verification_checksum_mismatched")
-    change = _change(at, values, gone, due)
+    change, after = _change(at, values, gone, due), replace(at.counted, verification=counted)
     if owed and not at.leased:
         here = {name: value for name, value in change.set.items() if name not in ("due", "due_shard")}
         change = Update(
             key=change.key,
             set={**here, "state": PENDING},
-            remove=(*change.remove, "due", "due_shard"),
+            remove=(*change.remove, "due", "due_shard", "state_counted"),
             when=change.when,
         )
-    return [change, *counters.moved(at.repository, at.counted, counted)]
+        after = replace(after, state=None)
+    return [change, *counters.moved(at.repository, at.counted, after)]
 
 
 def _change(at: Round, values: Mapping[str, Any], gone: tuple[str, ...], due: int) -> Update:
     """A write of the run that has `round`: only while nobody overtook it, and with the lease as it was seen."""
     place = {} if at.leased else {"due": due, "due_shard": verification_shard(at.repository)}
     leased = Attr("lease_token").exists() if at.leased else Attr("lease_token").not_exists()
+    state, counted = Attr("state_counted"), at.counted.state
     return Update(
         key=Key(at.repository, ROW),
         set={**values, "verification_due": due, **place},
         remove=gone,
-        when=Attr("verification_due").eq(at.until) & leased,
+        when=Attr("verification_due").eq(at.until)
+        & leased
+        & (state.eq(counted) if counted is not None else state.not_exists()),
     )
 
 

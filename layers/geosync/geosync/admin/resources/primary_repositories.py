@@ -1,0 +1,74 @@
+"""At a primary: its container repositories, and what each of its sites has of them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field
+
+from geosync.admin import cursors
+from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
+from geosync.admin.resources.repositories import STATES, VERIFICATION_STATES, State, VerificationState
+from geosync.admin.site import AdminSite
+from geosync.operating import sites_repositories
+from geosync.operating.moments import optional_moment
+from geosync.operating.sites_repositories import AtSite, ReportedRepository
+
+Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+
+
+class RepositoryAtSite(AnswerModel):
+    """A repository at one site, as that site reported it."""
+
+    site: str
+    reported_at: str | None = Field(description="When the site said so, by its clock; null: it has not yet.")
+    known: bool | None = Field(description="Whether the site has a row for it; null: it has not said.")
+    state: State | None
+    verification_state: VerificationState | None
+    last_synced_at: str | None
+
+
+class PrimaryRepository(AnswerModel):
+    """A repository of the primary, and what each site that is expected has of it."""
+
+    name: str
+    sites: list[RepositoryAtSite]
+
+
+class PrimaryRepositoryRoutes:
+    """Lists the primary's repositories."""
+
+    def __init__(self, site: AdminSite) -> None:
+        self._site = site
+
+    def list_repositories(
+        self, prefix: Prefix = "", per_page: PerPage = PER_PAGE, cursor: Cursor = None
+    ) -> PageModel[PrimaryRepository]:
+        """A page of repositories, by name."""
+        self._site.must_be_primary("what its sites have of each repository")
+        name = f"primary repositories {prefix}"
+        position = cursors.decode(name, cursor, str)
+        found, last = sites_repositories.page(
+            self._site.sync_registry, limit=per_page, after=position[0] if position else "", prefix=prefix
+        )
+        return PageModel[PrimaryRepository](
+            nodes=[_repository(one) for one in found],
+            page_info=page_info(cursors.encode(name, last) if last is not None else None),
+        )
+
+
+def _repository(found: ReportedRepository) -> PrimaryRepository:
+    return PrimaryRepository(name=found.name, sites=[_at_site(one) for one in found.sites])
+
+
+def _at_site(one: AtSite) -> RepositoryAtSite:
+    row = one.row
+    return RepositoryAtSite(
+        site=one.site,
+        reported_at=optional_moment(one.at),
+        known=row is not None if one.at is not None else None,
+        state=STATES[int(row.state)] if row is not None else None,
+        verification_state=VERIFICATION_STATES[int(row.verification_state)] if row is not None else None,
+        last_synced_at=optional_moment(row.last_synced_at) if row is not None else None,
+    )

@@ -1,0 +1,43 @@
+"""The reason why heartbeats do not move the recovery point, from one status and the queues at the same moment."""
+
+from __future__ import annotations
+
+from geosync.operating.status import Status
+
+SWEEP_LATE_MS = 5 * 60_000
+"""Time since the last sweep after which nothing is accounted."""
+REFUSED_JUST_NOW = "a message could not be marked, and is not in the DLQ yet"
+
+
+def why_stalled(status: Status, *, events: int, unmarked: int | None) -> str | None:
+    """The reason why no heartbeat can be accounted now; None when those that arrived early enough can.
+
+    `events` wait in the events queue. `unmarked` messages of the DLQ could not be marked; None: that is not known.
+    """
+    if status.last_sweep is None or status.at - status.last_sweep.at > SWEEP_LATE_MS:
+        return "the sweep does not run"
+    if events:
+        return f"events wait in the queue: {events}"
+    if unmarked is None:
+        return "the DLQ could not be looked through"
+    if unmarked or status.refused:
+        return f"the DLQ holds messages that could not be marked: {unmarked}" if unmarked else REFUSED_JUST_NOW
+    return None
+
+
+def why_undecided(undecided: int) -> str | None:
+    """The reason while events may be on their way for something that a comparison found; None: there is no such."""
+    return f"the events of what a comparison found may be on their way: {undecided}" if undecided else None
+
+
+def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
+    """The same as `why_stalled` for whoever shows a status, with what the minute's last look into the DLQ found.
+
+    `letters` are in the DLQ now.
+    """
+    look, unmarked = status.letters, 0
+    if letters and look is None:
+        return why_stalled(status, events=events, unmarked=None)
+    if letters and look is not None:
+        unmarked = min(look.unmarked, letters)
+    return why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)

@@ -1,0 +1,59 @@
+"""What keeps the recovery point where it is, said from the queues at the moment of the status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.support.clock import FakeClock
+
+from geosync.operating import status
+from geosync.operating.stalled import REFUSED_JUST_NOW, SWEEP_LATE_MS, why_stalled_now
+from geosync.operating.status import Status
+from geosync.sync_registry.site.letters import LettersLook
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.memory import MemoryStore
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def registry(clock: FakeClock) -> SyncRegistry:
+    registry = SyncRegistry(MemoryStore(), clock=clock)
+    registry.sweep.record(woken=0, reason=None)
+    return registry
+
+
+def read(registry: SyncRegistry, clock: FakeClock) -> Status:
+    return status.read(registry, clock=clock)
+
+
+def test_events_that_wait_now_are_counted_now(registry: SyncRegistry, clock: FakeClock) -> None:
+    known = registry.recovery.read()
+    registry.recovery.write(replace(known, why="events wait in the queue: 9"))
+    found = read(registry, clock)
+    assert why_stalled_now(found, events=0, letters=0) is None
+    assert why_stalled_now(found, events=2, letters=0) == "events wait in the queue: 2"
+
+
+def test_what_the_last_look_into_the_dlq_found_holds_while_so_many_are_there(
+    registry: SyncRegistry, clock: FakeClock
+) -> None:
+    said = why_stalled_now(read(registry, clock), events=0, letters=1)
+    assert said == "the DLQ could not be looked through"
+    registry.letters.write(LettersLook(at=clock.now, letters=5, parked=2, unmarked=3))
+    found = read(registry, clock)
+    assert why_stalled_now(found, events=0, letters=5) == "the DLQ holds messages that could not be marked: 3"
+    assert why_stalled_now(found, events=0, letters=1) == "the DLQ holds messages that could not be marked: 1"
+    assert why_stalled_now(found, events=0, letters=0) is None
+    assert why_stalled_now(replace(found, refused=True), events=0, letters=0) == REFUSED_JUST_NOW
+
+
+def test_what_is_not_decided_yet_and_a_sweep_that_stopped_are_said(registry: SyncRegistry, clock: FakeClock) -> None:
+    registry.recovery.write(replace(registry.recovery.read(), undecided=4))
+    assert "on their way: 4" in (why_stalled_now(read(registry, clock), events=0, letters=0) or "")
+    clock.now += SWEEP_LATE_MS + 1
+    assert why_stalled_now(read(registry, clock), events=0, letters=0) == "the sweep does not run"
