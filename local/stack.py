@@ -32,6 +32,7 @@ from local.deploy import Site, build, deploy, previous_parameters, sources_diges
 from local.emulator import ROOT, RunningEmulator, start_emulator
 from local.inventory import Inventory, Started, write_private
 from local.processes import StartError, free_port
+from local.roles import in_current_roles, with_current_roles
 
 PRIMARY = Site(name="dublin", role="primary", region="eu-west-1")
 SECONDARIES = (
@@ -118,7 +119,7 @@ def down(state: Path = STATE) -> list[str]:
 
 
 def running(state: Path = STATE) -> Stack | None:
-    """Return the stack if all of it runs."""
+    """Return the stack if all of it runs, with the roles that its sites have now."""
     return _running(Places(state))
 
 
@@ -129,7 +130,9 @@ def _running(places: Places) -> Stack | None:
     description = json.loads(places.description.read_text())
     pid = next(process.pid for process in processes if process.name == "emulator")
     emulator = RunningEmulator(url=description["aws_endpoint_url"], pid=pid, folder=places.work / "emulator")
-    return Stack(emulator=emulator, description=description) if emulator.is_healthy() else None
+    if not emulator.is_healthy():
+        return None
+    return Stack(emulator=emulator, description=with_current_roles(emulator, description))
 
 
 def _down(places: Places) -> list[str]:
@@ -191,13 +194,18 @@ def _start(places: Places, steps: _Steps) -> Stack:
 
 def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
     digest = sources_digest()
+    sites = in_current_roles(stack.emulator, SITES)
+    primaries = [site.name for site in sites if site.role == "primary"]
+    if len(primaries) != 1:
+        names = ", ".join(primaries) or "no site"
+        raise StartError(f"a stack has one primary, and this one has {names}: geosync follow, or make down and make up")
     template = build(places.work)
     steps.done("sam build")
-    parameters = {site: previous_parameters(stack.emulator, site) for site in SITES}
+    parameters = {site: previous_parameters(stack.emulator, site) for site in sites}
     outputs = deploy(stack.emulator, template, parameters, places.work)
     outputs = wiring.connect(stack.emulator, outputs)
     steps.done("sam deploy, 3 sites")
-    if outputs[PRIMARY]["NotificationsUrl"] != stack.site(PRIMARY.name)["notifications_url"]:
+    if any(outputs[site]["NotificationsUrl"] != stack.site(site.name)["notifications_url"] for site in sites):
         raise StartError("the endpoint's address has changed, and the registry knows the old one: down, then up")
     wiring.make_ready(stack.emulator, outputs)
     steps.done("functions warm")

@@ -13,9 +13,11 @@ from botocore.config import Config
 from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
+from geosync.minute.clock import forget_the_future
 from geosync.minute.comparison import ask_for_comparison, follow_nobody
 from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
+from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -28,6 +30,7 @@ from geosync.minute.sweep import sweep
 from geosync.minute.tasks import Task, run
 from geosync.minute.verification import ask_for_due_verifications
 from geosync.operating.rows_report import next_page, page_fields
+from geosync.operating.status import Status
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -53,23 +56,32 @@ class ReconcileSite:
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
         self.session = requests.Session()
         self.session.trust_env = False
+        self._status: Status | None = None
+        """The status that this minute's recovery point was made of."""
 
     def tasks(self) -> dict[str, Task]:
         """The tasks of this site's role, in their order."""
         asking = (self.settings, self.sync_registry, self.sqs, self.reporter)
         run_recorded = {"minute": partial(record_run, self.sync_registry, self.reporter)}
         if self.settings.site_role == "primary":
-            posting = (self.settings, self.secrets, self.session, self.reporter)
-            following = {"following": partial(follow_nobody, self.sync_registry)}
-            return {"heartbeat": partial(post_heartbeat, *posting), **following, **run_recorded}
+            posting = (self.settings, self.sync_registry, self.secrets, self.session, self.reporter)
+            judging = (self.sync_registry, self.queues, self.reporter)
+            return {
+                "heartbeat": partial(post_heartbeat, *posting),
+                "following": partial(follow_nobody, self.sync_registry),
+                **run_recorded,
+                "health": partial(judge_primary, *judging),
+            }
         tasks: dict[str, Task] = {
             "subscription": partial(keep_subscription, self.settings, _sns, self.reporter),
             "sweep": self._sweep,
             "comparison": partial(ask_for_comparison, *asking),
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
+            "clock": self._forget_the_future,
             "counts": partial(recount, self.sync_registry, self.reporter),
             **run_recorded,
+            "health": self._judge,
         }
         if self.settings.primary_admin_url is not None:
             tasks["report"] = self._report  # the last: what the primary is told is of this minute
@@ -81,19 +93,29 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
-        self.reporter.recovery_point(status)
-        if status.deletes.doubted_at is not None:
+        self._status = None
+        self._status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
+        self.reporter.recovery_point(self._status)
+        if self._status.deletes.doubted_at is not None:
             decide_about_deletes(self.sync_registry, self.queues, self.reporter)
+
+    def _forget_the_future(self) -> None:
+        if self._status is not None:
+            forget_the_future(self.sync_registry, self._status, self.reporter)
+
+    def _judge(self) -> None:
+        judge_secondary(self.settings, self._status, self.queues, self.reporter)
 
     def _report(self) -> None:
         status = read_report(self.settings, self.sync_registry, self.queues)
         now_ms = SYSTEM_CLOCK.now_ms()
         page = next_page(self.sync_registry, now_ms=now_ms)
         report = {**status, "rows_page": page_fields(page)}
-        post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
+        told = post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
         self.sync_registry.rows_reported.record(page.following)
         self.reporter.report_posted()
+        if told is not None:
+            self.sync_registry.told.record(told)
 
 
 def _sns(region: str) -> SNSClient:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from tests.e2e.parts import PATIENCE_S, Site, eventually
 
+from geosync.sync_registry.site.sites import site_id
+
 
 def ask(site: Site, method: str, path: str, body: object = None, *, token: str | None = "read") -> tuple[int, Any]:  # noqa: S107 - the name of one
     """Ask a site's admin API with its read or act token, another one, or none: status and JSON."""
@@ -42,6 +44,18 @@ def test_the_primary_shows_what_the_secondaries_report(primary: Site, secondarie
     _, statuses = ask(primary, "GET", "/api/v4/geo_sites/status")
     assert [status["name"] for status in statuses] == [primary.name, *(site.name for site in secondaries)]
     assert all(status["reported_at"] for status in statuses[1:])
+    # Every site shows every site, under the same ids.
+    shown = {status["name"]: status["geo_node_id"] for status in statuses}
+    for site in secondaries:
+        assert site.invoke("reconcile")["report"] == "done"  # the primary's answer to the last one was without it
+        _, others = ask(site, "GET", "/api/v4/geo_sites/status")
+        assert {status["name"]: status["geo_node_id"] for status in others} == shown
+        code, status = ask(site, "GET", f"/api/v4/geo_sites/{shown[primary.name]}/status")
+        assert (code, status["name"], status["primary"]) == (200, primary.name, True)
+        assert status["health_status"] in STATES
+
+
+STATES = {"Healthy", "Degraded", "Unhealthy"}
 
 
 def test_no_site_can_report_for_another(primary: Site, secondaries: list[Site]) -> None:
@@ -56,7 +70,7 @@ def test_an_operator_pauses_resyncs_and_resumes_and_finds_it_in_the_audit_log(se
     code, answer = ask(site, "POST", "/api/v4/geo/pause", {"reason": "a test"}, token="act")
     assert code == 200, answer
     try:
-        assert ask(site, "GET", "/api/v4/geo_sites/1/status")[1]["pause_reason"] == "a test"
+        assert ask(site, "GET", f"/api/v4/geo_sites/{site_id(site.name)}/status")[1]["pause_reason"] == "a test"
     finally:
         assert ask(site, "POST", "/api/v4/geo/resume", {}, token="act")[0] == 200
     scope = {"scope": "failed"}

@@ -151,13 +151,14 @@ def status(run: Run) -> None:
     with undone(lambda: run.drop(message)):
         shown = run("status", code=1, table=True)
         assert f"{run.site.name} (secondary, {run.site.about['region']}" in shown
-        for line in ("owed", "dlq", "heartbeat", "sweep", "comparison", "recovery point"):
+        for line in ("health", "owed", "dlq", "heartbeat", "sweep", "comparison", "recovery point"):
             assert re.search(rf"^{line}  ", shown, re.MULTILINE), shown
         if not run.on_a_terminal:
             document = run.document("status", code=1)
             assert (document["site"], document["role"]) == (run.site.name, "secondary")
             assert document["dead_letters"] >= 1
             assert document["heartbeat"]["site"] == run.primary.name
+            assert any("in the dead-letter queue" in reason for reason in document["health_reasons"])
 
 
 @case("check")
@@ -397,7 +398,7 @@ def sites_remove(run: Run) -> None:
 
 @case("promote")
 def promote(run: Run) -> None:
-    said = run("promote", code=1, typed=f"{run.primary.name}\n")
+    said = run("promote", code=3, typed=f"{run.primary.name}\n")
     assert f"{run.site.name} becomes the primary. Type its name to go on" in said.replace("\n", " ")
     assert "Nothing was changed." in said
     assert run.geosync.deployed(run.site).role == "secondary"
@@ -406,7 +407,7 @@ def promote(run: Run) -> None:
 @case("follow")
 def follow(run: Run) -> None:
     leader = f"{run.primary.about['stack']}@{run.primary.about['region']}"
-    said = run("follow", leader, "--registry-secret", "none", code=1, typed="no\n")
+    said = run("follow", leader, "--registry-secret", "none", code=3, typed="no\n")
     assert f"{run.site.name} follows {run.primary.name}. Type its name to go on" in said.replace("\n", " ")
     assert "Nothing was changed." in said
     assert run.site.item("#site", "pause") is None

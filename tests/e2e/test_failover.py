@@ -9,13 +9,16 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from local.roles import with_current_roles
 from tests.e2e.conftest import Unannounced
 from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, maker, stopped
+from tests.e2e.test_admin import ask
 from tests.support.images import ImageMaker
 
 COMMAND = Path(sys.executable).parent / "geosync"
@@ -52,6 +55,10 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
 ) -> None:
     dublin, frankfurt, oregon = sites
     old, new, third = maker(dublin), maker(frankfurt), maker(oregon)
+    for site in (frankfurt, oregon, frankfurt):  # the last one is told of the others' reports
+        assert site.invoke("reconcile")["report"] == "done"
+    ids = {one["name"]: one["id"] for one in ask(dublin, "GET", "/api/v4/geo_sites")[1]}
+    assert set(ids) == {"dublin", "frankfurt", "oregon"}
     # What no notification told of is known to nobody before the next comparison.
     unknown = digest(old, unannounced.repository, unannounced.tag)
     assert unknown is not None
@@ -72,12 +79,13 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
 
     with stopped(state, dublin):
         # Declined, nothing changes.
-        said = geosync(state, frankfurt, "promote", answer="dublin\n", expected=1)
+        said = geosync(state, frankfurt, "promote", answer="dublin\n", expected=3)
         assert "v2" in said
         assert "Nothing was changed" in said
 
         # What promote says would be lost is what Frankfurt lacks: nothing more, nothing less.
         document = json.loads(geosync(state, frankfurt, "promote", "--yes", "--json", expected=1))
+        assert document["promoted"] is True
         pushed = tags_of(dublin)
         assert pushed["group/app", "v1"] == everywhere.digest
         lacking = {one for one, wanted in pushed.items() if digest(new, *one) != wanted}
@@ -100,3 +108,28 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
         arrives(registry, "group/app", "v3", again.digest)
         assert digest(registry, "group/app", "v2") == late.digest
         assert digest(registry, "group/app", "v1") == everywhere.digest
+
+    # Whoever asks is told the roles of now, and the ids of before.
+    described = with_current_roles(dublin.stack.emulator, dublin.stack.description)["sites"]
+    assert {one["name"]: one["role"] for one in described} == {
+        "dublin": "secondary",
+        "frankfurt": "primary",
+        "oregon": "secondary",
+    }
+    frankfurt.invoke("reconcile")  # its heartbeat
+
+    def shows_who_is_who(site: Site) -> bool:
+        _, known = ask(site, "GET", "/api/v4/geo_sites")
+        primaries = [one["name"] for one in known if one["primary"]]
+        return primaries == ["frankfurt"] and {one["name"]: one["id"] for one in known} == ids
+
+    for site in (frankfurt, oregon, dublin):
+        eventually(partial(shows_who_is_who, site), what=f"the new primary at {site.name}")
+    # What was done is written down where it was done.
+    done = [
+        (entry["action"], entry["outcome"])
+        for site in (frankfurt, oregon, dublin)
+        for entry in json.loads(geosync(state, site, "events", "--audit", "--json"))
+    ]
+    assert ("geosync promote", "done") in done
+    assert done.count(("geosync follow", "done")) == 4  # two sites, and the leader each time

@@ -128,6 +128,8 @@ class Site:
             return SnsClient(self._commons.topics, self._commons.queues, calls, self.sns)
         if service == "secretsmanager":
             return SecretsClient()
+        if service == "sts":
+            return SimpleNamespace(get_caller_identity=lambda: {"Arn": "arn:aws:iam::000000000000:user/operator"})
         raise AssertionError(f"no fake of {service}")
 
     def _parts(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.mapping import Bounds, Mapping
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
-from tests.simulation.removals import TagRules
+from tests.simulation.removals import RACE_S, TagRules
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.site import Commons, Site, token_of
 from tests.simulation.stacks import Stack
@@ -97,7 +97,7 @@ class World:
         return self.sites[self._leader]
 
     def _primaries_of(self, site: Site) -> list[Site]:
-        if self.is_failing_over:
+        if self.is_failing_over or self.scheduler.now_s < max(self.followed_s.values()) + RACE_S:
             return [other for other in self.sites.values() if other is not site]
         return [self.primary]
 
@@ -256,7 +256,8 @@ class World:
                 ended = self.ask(self.sites[name], "POST", parts.path, more["json"], headers["Authorization"])
             if ended is None or ended.crashed is not None:
                 raise requests.ConnectionError(url)
-            return SimpleNamespace(status_code=ended.answer["statusCode"])
+            said = ended.answer
+            return SimpleNamespace(status_code=said["statusCode"], content=str(said["body"]).encode(), headers={})
 
         return SimpleNamespace(post=post, trust_env=False)
 

@@ -17,7 +17,7 @@ export function Events({ route, onUnauthorized }) {
   return html`
     <div class="title"><${Heading}>Geo events<//>${problem === null && html`<${Freshness} of=${[events]} />`}</div>
     <${Filters} label="Geo events" selects=${SELECTS} text=${["repository", "Container repository"]} problem=${problem} filters=${filters} change=${change} />
-    ${events.data && html`<div class=${events.error ? "old" : ""}><${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, pages.cursors, events.data.message && sentence(events.data.message))} />
+    ${events.data && html`<div class=${events.error ? "old" : ""}><${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.sender_id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, pages.cursors, events.data.message && sentence(events.data.message))} />
       <${Pager} info=${events.data.page_info} ...${pages} what="geo events" /></div>`}`;
 }
 

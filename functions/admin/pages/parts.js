@@ -17,10 +17,10 @@ export function Due({ at }) {
   return useNow() < Date.parse(at) ? html`<${Age} at=${at} />` : "due";
 }
 
-const KINDS = { good: "✓", bad: "✕", busy: "↻", waiting: "…", off: "–" };
+const KINDS = { good: "✓", bad: "✕", warn: "!", busy: "↻", waiting: "…", off: "–" };
 const KIND_OF = {
   synced: "good", succeeded: "good", Healthy: "good", finished: "good", accepted: "good", done: "good",
-  failed: "bad", Unhealthy: "bad", unusable: "bad", refused: "bad",
+  failed: "bad", Unhealthy: "bad", Degraded: "warn", unusable: "bad", refused: "bad",
   started: "busy", running: "busy", settling: "busy",
   disabled: "off", not_begun: "off",
 };

@@ -39,13 +39,20 @@ function Site({ site, status, isLoaded, failing, tell, noSync, refresh }) {
       ${isWeb(site.url) && html`<a class="other" href=${site.url} rel="noreferrer">Its dashboard</a>`}
     </div>
     ${status ? html`
-      ${!status.healthy && html`<p class="problem">${status.health}</p>`}
-      ${site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
-      ${!site.primary && (site.current || status.comparison) && html`<${Comparison} comparison=${status.comparison} />`}
+      <${Reasons} status=${status} />
+      ${status.health_status === "Unknown" ? "" : site.primary && !site.current ? html`<p class="dim">Its own dashboard shows the rest.</p>` : site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
+      ${status.health_status !== "Unknown" && !site.primary && (site.current || status.comparison) && html`<${Comparison} comparison=${status.comparison} />`}
       ${failing && html`<${Failing} page=${failing} />`}
       ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`
     : html`<p class="dim">${isLoaded ? "This site does not know its status: its own dashboard shows it." : "Loading…"}</p>`}
   </section>`;
+}
+
+// What is wrong, one by one, the worst first; a site of the version before says it in one text.
+function Reasons({ status }) {
+  if (status.healthy) return null;
+  const reasons = status.health_reasons.length ? status.health_reasons : [status.health];
+  return html`<ul class="reasons ${status.health_status === "Degraded" ? "degraded" : ""}">${reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>`;
 }
 
 // Only addresses that open a page: what a site's address begins with was checked when it was added, and is again.
@@ -115,15 +122,11 @@ function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: numb
   if (!number && !more) return null;
   return html`<details class="lost"><summary>If the primary were gone now, ${more ? "more than " : ""}${plural(number ?? names.length, "push", "pushes")} would be lost</summary>
     <ul>${names.map((name) => html`<li key=${name}><bdi><code>${name}</code></bdi></li>`)}</ul>
-    ${(number > names.length || more) && html`<p class="dim">These are the oldest ${count(names.length)}.</p>`}</details>`;
+    ${(number > names.length || more) && html`<p class="dim">${names.length ? `These are the oldest ${count(names.length)}.` : "The dashboard of that site names them."}</p>`}</details>`;
 }
 
 function whyUnknown(s) {
-  if (s.events_waiting_count) return `${plural(s.events_waiting_count, "geo event waits", "geo events wait")} in the queue. The recovery point is known when they are processed.`;
-  if (s.paused_since !== null) return "The site is paused.";
-  if (s.proved_at === null) return "The recovery point is known when the first comparison of everything is complete.";
-  if (s.recovery_point_stands_because) return `${s.recovery_point_stands_because}.`;
-  return "Run geosync status to see why it is not known.";
+  return s.recovery_point_unknown_because ? `It is not known: ${s.recovery_point_unknown_because}.` : "Run geosync status to see why it is not known.";
 }
 
 const DeadLetterCount = ({ number, own = true }) => (number && own ? html`<a href="#/dead-letters">${count(number)}</a>` : count(number));

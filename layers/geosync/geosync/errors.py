@@ -12,6 +12,8 @@ GeosyncError
 ├── NotSent                       SQS did not take everything; what is due stays due
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
+├── SiteRefused                  a site cannot be expected: it could not be told apart from another
+├── NotAudited                   the audit log does not take an action, which is not taken then
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
 ├── UpdateUnderWay                an update of the stack was begun, and nobody can tell how it ends
@@ -109,6 +111,16 @@ class HeartbeatFailed(GeosyncError):
 
 class ReportFailed(GeosyncError):
     """The primary did not take this site's status: it shows the site as late, and the next minute tries again."""
+
+    retryable = True
+
+
+class SiteRefused(GeosyncError):
+    """A primary cannot expect a site: it has another one's name or id, or is one too many."""
+
+
+class NotAudited(GeosyncError):
+    """The audit log does not take an action: it is not taken."""
 
     retryable = True
 

@@ -82,6 +82,7 @@ class Ask:
             **self.request,
             "httpMethod": method,
             "path": path,
+            "requestContext": {**self.request["requestContext"], "path": f"/geo{path}"},
             "headers": given,
             "multiValueHeaders": {name: [value] for name, value in given.items()},
             "queryStringParameters": {name: values[-1] for name, values in several.items()} or None,

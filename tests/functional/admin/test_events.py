@@ -44,13 +44,22 @@ def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_quer
     now = primary.registry._clock.now_ms()
     log_events(primary, now, now - 1, now - 2, now - 3 * HOUR, now - 100 * HOUR)
     first = ask("GET", EVENTS, query={"per_page": 2})
-    assert [node["id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
+    assert [node["sender_id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
     node = first.json["nodes"][0]
     assert (node["repository"], node["tag"], node["digest"], node["outcome"]) == ("group/app", "v0", A, "accepted")
     everything = pages(ask, EVENTS, 2)
-    assert [node["id"] for page in everything for node in page] == [f"event-{number}" for number in range(5)]
+    assert [node["sender_id"] for page in everything for node in page] == [f"event-{number}" for number in range(5)]
     # 720 hours are kept, 48 are looked at for a page.
     assert len(everything) == 1 + 720 // 48 + 1
+
+
+def test_the_id_of_an_event_is_the_number_that_a_status_means(primary: Site, ask: Ask) -> None:
+    now = primary.registry._clock.now_ms()
+    log_events(primary, now - 1000, now - 2000)
+    newest, older = ask("GET", EVENTS).json["nodes"]
+    (status,) = ask("GET", "/api/v4/geo_sites/status").json
+    assert newest["id"] == status["last_event_id"] > older["id"]
+    assert newest["id"] // 1000 == now - 1000
 
 
 def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask: Ask) -> None:
@@ -118,7 +127,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
         assert page["examined"] == read[-1] <= 5
         assert len(page["nodes"]) <= 2
         assert (page["message"] is None) == bool(page["nodes"])
-        found += [node["id"] for node in page["nodes"]]
+        found += [node["sender_id"] for node in page["nodes"]]
         cursor = page["page_info"]["end_cursor"]
         if cursor is None:
             break
@@ -130,7 +139,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
         *(f"group/app-{one}-created" for one in mine[1:]),
     ]
     (only,) = ask("GET", EVENTS, query={"repository": "group/app", "event_name": "deleted"}).json["nodes"]
-    assert only["id"] == deleted
+    assert only["sender_id"] == deleted
 
 
 def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: Site, ask: Ask) -> None:
@@ -140,7 +149,7 @@ def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: S
         claims = {"repository": name, "tag": "-"}
         writer.write([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
     (node,) = ask("GET", EVENTS, query={"repository": "group/app"}).json["nodes"]
-    assert (node["id"], node["reason"]) == ("group/app", "bad_tag")
+    assert (node["sender_id"], node["reason"]) == ("group/app", "bad_tag")
 
 
 def test_a_repository_that_no_event_names_is_an_empty_list_that_says_so(primary: Site, ask: Ask) -> None:

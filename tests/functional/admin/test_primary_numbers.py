@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.functional.admin.parts import A, Ask, Site
-from tests.functional.admin.test_sites import ALL, OREGON, STATUS, now, report
+from tests.functional.admin.test_sites import ALL, BERLIN_ID, DUBLIN_ID, OREGON, OREGON_ID, STATUS, now, report
 
 from geosync.operating.rows_report import next_page, page_fields
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -21,7 +21,7 @@ def reported(ask: Ask, status: dict[str, Any]) -> None:
 
 
 def test_a_primary_knows_of_its_repositories_what_a_site_s_comparison_saw(primary: Site, ask: Ask) -> None:
-    own = ask("GET", f"{ALL}/1/status").json
+    own = ask("GET", f"{ALL}/{DUBLIN_ID}/status").json
     counts = {name: value for name, value in own.items() if name.startswith("container_repositories_")}
     assert counts.pop("container_repositories_replication_enabled") is True
     assert set(counts.values()) == {None}, "no site has told, and rows are a secondary's"
@@ -34,7 +34,7 @@ def test_a_primary_knows_of_its_repositories_what_a_site_s_comparison_saw(primar
     reported(ask, counted)
     later = {"primary_repositories_count": 5, "primary_repositories_counted_at": "2026-11-25T05:00:00.000Z"}
     assert report(ask, STATUS | later, site="seoul").status == 202
-    own = ask("GET", f"{ALL}/1/status").json
+    own = ask("GET", f"{ALL}/{DUBLIN_ID}/status").json
     assert own["container_repositories_count"] == own["primary_repositories_count"] == 5
     assert own["primary_repositories_counted_at"] == "2026-11-25T05:00:00.000Z"
     assert own["container_repositories_registry_count"] is None
@@ -43,9 +43,9 @@ def test_a_primary_knows_of_its_repositories_what_a_site_s_comparison_saw(primar
 def test_a_site_tells_how_many_names_its_last_whole_comparison_saw(site: Site, ask: Ask) -> None:
     items = CatalogueItem(site.store)
     walk = items.note_page(items.begin(now_ms=now()), ["a", "b", "c"], selected=1, now_ms=now())
-    assert ask("GET", f"{ALL}/1/status").json["primary_repositories_count"] is None, "it goes on"
+    assert ask("GET", f"{ALL}/{BERLIN_ID}/status").json["primary_repositories_count"] is None, "it goes on"
     items.note_finished(walk, now_ms=now())
-    status = ask("GET", f"{ALL}/1/status").json
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["primary_repositories_count"], status["container_repositories_count"]) == (3, 1)
 
 
@@ -68,8 +68,8 @@ def test_a_primary_lists_what_each_site_has(primary: Site, ask: Ask) -> None:
     assert [(one["name"], one["sites"][0]["state"]) for one in second["nodes"]] == [("group/app-2", "started")]
     assert second["page_info"]["has_next_page"] is False
     assert [one["name"] for one in ask("GET", LIST, query={"prefix": "group/app-1"}).json["nodes"]] == ["group/app-1"]
-    assert "rows_page" not in ask("GET", f"{ALL}/2/status").text
-    ask.act(f"{ALL}/2", method="DELETE")
+    assert "rows_page" not in ask("GET", f"{ALL}/{OREGON_ID}/status").text
+    ask.act(f"{ALL}/{OREGON_ID}", method="DELETE")
     ask.act(ALL, OREGON)
     assert ask("GET", LIST).json["nodes"] == [], "what a site reported is forgotten with it"
 
@@ -88,7 +88,7 @@ def test_a_secondary_has_its_own_list(site: Site, ask: Ask) -> None:
 def test_a_report_of_the_version_before_says_for_how_long_the_oldest_is_owed(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     reported(ask, {"lag_seconds": 70, "recovery_point_stands_because": "events wait in the queue: 9"})
-    status = ask("GET", f"{ALL}/2/status").json
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
     assert (status["oldest_owed_seconds"], status["lag_median_seconds"], status["comparison"]) == (70, None, None)
     assert "lag_seconds" not in status
 
@@ -105,7 +105,7 @@ def test_a_report_of_a_version_to_come_may_say_more_of_its_comparison(primary: S
     comparison |= {"compared": 4, "tags": 9, "found": 0, "settled": 0, "repositories_per_second": 1.0}
     comparison |= {"seconds_left": 0.0, "last": None, "failure": None, "a_field_to_come": 1}
     reported(ask, {"comparison": comparison})
-    assert ask("GET", f"{ALL}/2/status").json["comparison"]["state"] == "settling"
+    assert ask("GET", f"{ALL}/{OREGON_ID}/status").json["comparison"]["state"] == "settling"
 
 
 def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
@@ -114,19 +114,19 @@ def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
     site.registry.sweep.record(woken=0, reason=None)
     known = site.registry.recovery.read()
     site.registry.recovery.write(type(known)(why="events wait in the queue: 9"))
-    status = ask("GET", f"{ALL}/1/status").json
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["events_waiting_count"], status["recovery_point_stands_because"]) == (0, None)
     for _ in range(2):
         site.sqs.send_message(QueueUrl=site.queues["events"], MessageBody="{}")
-    status = ask("GET", f"{ALL}/1/status").json
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert status["events_waiting_count"] == 2
     assert status["recovery_point_stands_because"] == "events wait in the queue: 2"
 
 
 def test_lags_are_those_of_the_last_hour(site: Site, ask: Ask) -> None:
-    status = ask("GET", f"{ALL}/1/status").json
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"], status["lag_p99_seconds"]) == (0, None, None)
     site.registry.lags.add({0: 98, 20: 2}, now_ms=now())
-    status = ask("GET", f"{ALL}/1/status").json
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"]) == (100, 0.1)
     assert 3 < status["lag_p99_seconds"] < 4

@@ -1,16 +1,24 @@
 """The sites and their status; what a secondary reports, and what the primary makes of one that is late or silent."""
 
+import json
 import time
 from typing import Any
 
 import pytest
+from functions.admin import app
 from tests.functional.admin.parts import A, Ask, Calls, Site
 
+from geosync import __version__
+from geosync.messages.event_number import event_number
 from geosync.operating import sites
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site.sites import site_id
+from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.changes import Key, Update
 
 ALL, REPORT = "/api/v4/geo_sites", "/api/v4/geo/status"
+BERLIN_ID, DUBLIN_ID, OREGON_ID, FRANKFURT_ID = map(site_id, ("berlin", "dublin", "oregon", "frankfurt"))
+ADDRESS = "https://a1b2c3d4e5.execute-api.eu-central-1.amazonaws.com/geo/api/v4/geo_sites"
 TOKEN = "t" * 48
 OREGON = {"name": "oregon", "url": "https://oregon.example.com/geo", "report_key": sites.report_key(TOKEN)}
 
@@ -42,12 +50,72 @@ def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) 
     assert [one["name"] for one in ask("GET", ALL).json] == ["berlin"]
     site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
     own, primary = ask("GET", ALL).json
-    assert (own["id"], own["name"], own["primary"], own["current"], own["enabled"]) == (1, "berlin", False, True, True)
-    assert (primary["id"], primary["name"], primary["primary"], primary["current"]) == (2, "dublin", True, False)
-    assert ask("GET", f"{ALL}/2").json == primary
-    answer = ask("GET", f"{ALL}/2/status")
-    assert (answer.status, "ask its own API" in answer.message) == (404, True)
-    assert len(ask("GET", f"{ALL}/status").json) == 1
+    assert (own["id"], own["name"], own["primary"], own["current"]) == (BERLIN_ID, "berlin", False, True)
+    assert own["enabled"] is True
+    assert own["_links"] == {"self": f"{ADDRESS}/{BERLIN_ID}", "status": f"{ADDRESS}/{BERLIN_ID}/status"}
+    assert (primary["id"], primary["name"], primary["primary"], primary["current"]) == (
+        DUBLIN_ID,
+        "dublin",
+        True,
+        False,
+    )
+    assert ask("GET", f"{ALL}/{DUBLIN_ID}").json == primary
+    status = ask("GET", f"{ALL}/{DUBLIN_ID}/status").json
+    assert (status["name"], status["primary"]) == ("dublin", True)
+    assert (status["healthy"], status["health_status"]) == (False, "Unknown")
+    assert "ask its own API" in status["health"]
+    assert status["container_repositories_count"] is None
+    assert [one["name"] for one in ask("GET", f"{ALL}/status").json] == ["berlin", "dublin"]
+
+
+def told(site: Site, *others: ToldSite, at: int | None = None) -> None:
+    site.registry.told.record(Told(at=now() if at is None else at, sites=others))
+
+
+def test_a_secondary_shows_the_other_sites_as_the_primary_told_of_them(site: Site, ask: Ask) -> None:
+    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
+    report = STATUS | {"reported_at": "2026-11-24T05:00:10.000Z"}
+    oregon = ToldSite(name="oregon", url=OREGON["url"], primary=False, status=report)
+    told(site, ToldSite(name="dublin", url="https://dublin.example.com/geo", primary=True, status=STATUS), oregon)
+    shown = [(one["id"], one["name"], one["url"], one["primary"]) for one in ask("GET", ALL).json[1:]]
+    assert shown == [
+        (DUBLIN_ID, "dublin", "https://dublin.example.com/geo", True),
+        (OREGON_ID, "oregon", OREGON["url"], False),
+    ]
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
+    assert (status["geo_node_id"], status["name"], status["primary"]) == (OREGON_ID, "oregon", False)
+    assert (status["healthy"], status["container_repositories_count"]) == (True, 7)
+    assert status["reported_at"] == "2026-11-24T05:00:10.000Z"
+    assert status["_links"] == {"self": f"{ADDRESS}/{OREGON_ID}/status", "site": f"{ADDRESS}/{OREGON_ID}"}
+    assert ask("GET", f"{ALL}/{DUBLIN_ID}/status").json["primary"] is True
+
+
+def test_what_was_told_long_ago_is_not_taken_for_now(site: Site, ask: Ask) -> None:
+    told(site, ToldSite(name="oregon", url=None, primary=False, status=STATUS), at=now() - 11 * 60_000)
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
+    assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
+    assert status["health"] == "The primary has told nothing of this site for 11 minutes"
+
+
+def test_after_a_promotion_the_sites_keep_their_ids(site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The site that was promoted knows the others, though none of them reports to it yet."""
+    told(
+        site,
+        ToldSite(name="dublin", url=None, primary=True, status=STATUS),
+        ToldSite(name="oregon", url=None, primary=False),
+    )
+    before = {one["name"]: one["id"] for one in ask("GET", ALL).json}
+    monkeypatch.setenv("SITE_ROLE", "primary")
+    app.api.cache_clear()
+    after = ask("GET", ALL).json
+    assert {one["name"]: one["id"] for one in after} == before
+    assert [one["name"] for one in after if one["primary"]] == ["berlin"]
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
+    assert (status["healthy"], "geosync follow" in status["health"]) == (False, True)
+    ask.act(ALL, OREGON)  # as geosync follow does at the new primary
+    assert {one["name"]: one["id"] for one in ask("GET", ALL).json} == before
+    assert ask.act(f"{ALL}/{DUBLIN_ID}", method="DELETE").message == "dublin is no longer expected"
+    assert {one["name"] for one in ask("GET", ALL).json} == {"berlin", "oregon"}
 
 
 def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
@@ -56,9 +124,20 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     site.registry.minute.record()
     walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
     site.store.write(Update(key=catalogue_item.KEY, set=walk))
-    status = ask("GET", f"{ALL}/1/status").json
-    assert (status["geo_node_id"], status["name"], status["primary"]) == (1, "berlin", False)
-    assert (status["healthy"], status["health_status"]) == (True, "Healthy")
+    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
+    site.registry.cursor.record(event_id="e1", received_at=1_700_000_000_000)
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    assert (status["geo_node_id"], status["name"], status["primary"]) == (BERLIN_ID, "berlin", False)
+    assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
+    assert status["health_reasons"][0].startswith("the recovery point is ")
+    assert status["health_reasons"][1:] == ["1 reference failed and is tried again"]
+    assert status["health"] == "; ".join(status["health_reasons"])
+    assert (status["version"], len(status["revision"])) == (__version__, 11)
+    assert (status["selective_sync_type"], status["namespaces"]) == (None, [])
+    assert status["_links"] == {"self": f"{ADDRESS}/{BERLIN_ID}/status", "site": f"{ADDRESS}/{BERLIN_ID}"}
+    assert status["container_repositories_checksum_total_count"] == 2
+    assert isinstance(status["container_repositories_oldest_unsynced_time"], int)
+    assert status["last_event_id"] == status["cursor_last_event_id"] == event_number("e1", 1_700_000_000_000)
     assert status["container_repositories_registry_count"] == 2
     assert status["container_repositories_synced_count"] == 1
     assert status["container_repositories_failed_count"] == 1
@@ -67,20 +146,23 @@ def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Si
     assert status["recovery_point_at"] == status["proved_at"] == "2023-11-14T22:13:20.000Z"
     assert (status["would_be_lost"], status["would_be_lost_count"]) == (["group/broken:v1"], 1)
     site.sqs.send_message(QueueUrl=site.queues["events"], MessageBody="{}")
-    assert ask("GET", f"{ALL}/1/status").json["events_waiting_count"] == 1
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    assert status["events_waiting_count"] == 1
+    assert status["last_event_id"] is None  # a newer one may wait
+    assert status["cursor_last_event_id"] == event_number("e1", 1_700_000_000_000)
 
 
 def test_a_paused_site_says_so(site: Site, ask: Ask) -> None:
     ask.act("/api/v4/geo/pause", {"reason": "storage is being moved"})
-    assert ask("GET", f"{ALL}/1").json["enabled"] is False
-    status = ask("GET", f"{ALL}/1/status").json
+    assert ask("GET", f"{ALL}/{BERLIN_ID}").json["enabled"] is False
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert status["pause_reason"] == "storage is being moved"
     assert status["container_repositories_replication_enabled"] is False
 
 
 def test_the_primary_shows_the_sites_that_it_expects_and_which_are_silent(primary: Site, ask: Ask) -> None:
     added = ask.act(ALL, OREGON)
-    assert (added.status, added.json["id"], added.json["url"]) == (200, 2, OREGON["url"])
+    assert (added.status, added.json["id"], added.json["url"]) == (200, OREGON_ID, OREGON["url"])
     assert "report_key" not in added.text
     own, oregon = ask("GET", f"{ALL}/status").json
     assert (own["name"], own["primary"]) == ("dublin", True)
@@ -92,18 +174,59 @@ def test_the_primary_shows_the_sites_that_it_expects_and_which_are_silent(primar
 def test_a_report_is_shown_under_the_name_that_its_token_is_for(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     assert report(ask, STATUS).status == 202
-    status = ask("GET", f"{ALL}/2/status").json
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
     assert (status["name"], status["healthy"], status["container_repositories_count"]) == ("oregon", True, 7)
     assert status["recovery_point_at"] == "2026-11-24T05:00:00.000Z"
     assert status["reported_at"] is not None
     assert ask("GET", ALL).json[1]["enabled"] is True
 
 
+def test_a_site_that_reports_is_told_of_the_others(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    ask.act(ALL, OREGON | {"name": "frankfurt", "report_key": sites.report_key("f" * 48)})
+    lost = STATUS | {"would_be_lost": ["group/secret:v1"], "would_be_lost_count": 1}
+    report(ask, lost, site="frankfurt", token="f" * 48)
+    dublin, frankfurt = report(ask, STATUS).json["sites"]
+    assert (dublin["name"], dublin["primary"], dublin["url"]) == ("dublin", True, None)
+    assert dublin["status"]["health_status"] == "Unhealthy"  # the minute of this one never ran
+    assert "functions/reconcile has not run yet" in dublin["status"]["health_reasons"]
+    assert (dublin["status"]["version"], dublin["status"]["container_repositories_count"]) == (__version__, None)
+    assert (frankfurt["name"], frankfurt["primary"], frankfurt["url"]) == ("frankfurt", False, OREGON["url"])
+    assert frankfurt["status"]["would_be_lost_count"] == 1
+    assert "group/secret" not in json.dumps(frankfurt)
+
+
+def test_the_reports_of_a_minute_cost_one_look_at_the_primary(primary: Site, ask: Ask, calls: Calls) -> None:
+    ask.act(ALL, OREGON)
+    calls.made()
+    report(ask, STATUS)
+    # Whoever reports waits for it, five seconds: the site's own status would be some forty queries.
+    told = {"Query": 2, "BatchGetItem": 1, "GetQueueAttributes": 1}
+    assert calls.made() == {"GetItem": 1, "UpdateItem": 1, **told}
+    report(ask, STATUS)
+    assert calls.made() == {"GetItem": 1, "UpdateItem": 1}
+
+
+def test_a_report_of_the_version_before_is_shown(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    assert report(ask, STATUS | {"cursor_last_event_id": "0f8fad5b-d9cb", "last_event_id": None}).status == 202
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
+    assert (status["cursor_last_event_id"], status["health_status"]) == (None, "Healthy")
+
+
+def test_the_third_state_of_health_is_shown(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    degraded = {"healthy": False, "health_status": "Unhealthy", "degraded": True, "health": "the site is paused"}
+    report(ask, STATUS | degraded)
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
+    assert (status["healthy"], status["health_status"]) == (False, "Degraded")
+
+
 def test_a_site_that_reports_no_more_is_unhealthy_after_ten_minutes(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     report(ask, STATUS)
     primary.store.write(Update(key=Key("#site", "report#oregon"), set={"arrived_at": now() - 601_000}))
-    status = ask("GET", f"{ALL}/2/status").json
+    status = ask("GET", f"{ALL}/{OREGON_ID}/status").json
     assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
     assert status["health"] == "This site has not reported for 10 minutes"
     assert status["container_repositories_count"] == 7
@@ -122,10 +245,10 @@ def test_a_report_is_taken_with_the_site_s_own_token_alone(primary: Site, ask: A
 def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     sent = now()
-    assert report(ask, STATUS, sent_at=sent).message == "taken"
-    assert report(ask, STATUS | {"healthy": False}, sent_at=sent - 1).message == "a newer one is here already"
-    assert report(ask, STATUS | {"healthy": False}, sent_at=sent).message == "a newer one is here already"
-    assert ask("GET", f"{ALL}/2/status").json["healthy"] is True
+    assert report(ask, STATUS, sent_at=sent).json["message"] == "taken"
+    assert report(ask, STATUS | {"healthy": False}, sent_at=sent - 1).json["message"] == "a newer one is here already"
+    assert report(ask, STATUS | {"healthy": False}, sent_at=sent).json["message"] == "a newer one is here already"
+    assert ask("GET", f"{ALL}/{OREGON_ID}/status").json["healthy"] is True
 
 
 @pytest.mark.parametrize(
@@ -157,18 +280,44 @@ def test_a_site_that_is_added_again_keeps_its_id_and_gets_the_new_address(primar
     ask.act(ALL, OREGON)
     ask.act(ALL, OREGON | {"name": "frankfurt"})
     changed = ask.act(ALL, OREGON | {"url": "https://elsewhere.example.com"})
-    assert (changed.json["id"], changed.json["url"]) == (2, "https://elsewhere.example.com")
-    assert [one["id"] for one in ask("GET", ALL).json] == [1, 2, 3]
+    assert (changed.json["id"], changed.json["url"]) == (OREGON_ID, "https://elsewhere.example.com")
+    assert [one["id"] for one in ask("GET", ALL).json] == [DUBLIN_ID, OREGON_ID, FRANKFURT_ID]
+
+
+def test_two_sites_with_one_name_are_refused(primary: Site, ask: Ask) -> None:
+    ask.act(ALL, OREGON)
+    twin = OREGON | {"url": "https://elsewhere.example.com", "report_key": sites.report_key("e" * 48)}
+    answer = ask.act(ALL, twin)
+    assert (answer.status, "two sites must not have one name" in answer.message) == (409, True)
+    assert report(ask, STATUS).status == 202  # the first one goes on
+    ask.act(f"{ALL}/{OREGON_ID}", method="DELETE")
+    assert ask.act(ALL, twin).status == 200
+
+
+def test_two_names_that_give_one_id_are_refused(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask.act(ALL, OREGON)
+    monkeypatch.setattr("geosync.operating.sites.site_id", lambda _: OREGON_ID)
+    monkeypatch.setattr("geosync.sync_registry.site.sites.site_id", lambda _: OREGON_ID)
+    answer = ask.act(ALL, OREGON | {"name": "frankfurt"})
+    assert (answer.status, "choose another name" in answer.message) == (409, True)
+    assert primary.registry.sites.find("frankfurt") is None
+
+
+def test_a_site_that_the_version_before_added_has_the_same_id_as_everywhere(primary: Site, ask: Ask) -> None:
+    key = Key("#site", "known#oregon")
+    values = {"id": 2, "url": OREGON["url"], "added_at": 1, "report_key": OREGON["report_key"]}
+    primary.store.write(Update(key=key, set=values))
+    assert [one["id"] for one in ask("GET", ALL).json] == [DUBLIN_ID, OREGON_ID]
 
 
 def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask: Ask) -> None:
     ask.act(ALL, OREGON)
     report(ask, STATUS)
-    assert ask.act(f"{ALL}/2", method="DELETE").message == "oregon is no longer expected"
+    assert ask.act(f"{ALL}/{OREGON_ID}", method="DELETE").message == "oregon is no longer expected"
     assert len(ask("GET", ALL).json) == 1
     assert report(ask, STATUS).status == 401
-    again = ask.act(f"{ALL}/2", method="DELETE")
-    assert (again.status, "id 2" in again.message) == (404, True)
+    again = ask.act(f"{ALL}/{OREGON_ID}", method="DELETE")
+    assert (again.status, f"id {OREGON_ID}" in again.message) == (404, True)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +328,7 @@ def test_a_site_that_is_removed_is_forgotten_with_its_report(primary: Site, ask:
         (ALL, OREGON | {"url": "https://user:password@oregon.example.com"}, "POST", 400, "url"),
         (ALL, OREGON | {"url": "javascript:alert(1)"}, "POST", 400, "url"),
         (ALL, OREGON | {"report_key": TOKEN}, "POST", 400, "report_key"),
-        (f"{ALL}/1", None, "DELETE", 409, "this site itself"),
+        (f"{ALL}/{DUBLIN_ID}", None, "DELETE", 409, "this site itself"),
         (f"{ALL}/9", None, "DELETE", 404, "9"),
     ],
 )
@@ -205,10 +354,10 @@ def test_a_site_that_is_not_known_is_404(primary: Site, ask: Ask, path: str) -> 
 def test_a_status_costs_the_same_whatever_is_synced(site: Site, ask: Ask, calls: Calls) -> None:
     site.synced("group/one", v1=A)
     calls.made()
-    ask("GET", f"{ALL}/1/status")
+    ask("GET", f"{ALL}/{BERLIN_ID}/status")
     first = calls.made()
     for number in range(5):
         site.synced(f"group/app{number}", v1=A)
     calls.made()
-    ask("GET", f"{ALL}/1/status")
+    ask("GET", f"{ALL}/{BERLIN_ID}/status")
     assert calls.made() == first

@@ -16,9 +16,11 @@ from tests.support.event_log import create_event_log
 from geosync.cli.main import main
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
-from geosync.clock import Clock
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.sync_registry.site import catalogue
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 REGION = "eu-central-1"
@@ -67,6 +69,23 @@ class Site:
             DynamoStore(boto3.client("dynamodb", region_name=REGION), self.outputs["SyncRegistryTable"])
         )
 
+    def audit(self) -> list[dict[str, Any]]:
+        """The audit log, oldest first."""
+        items = boto3.client("dynamodb", region_name=REGION).scan(TableName=self.outputs["EventsTable"])["Items"]
+        plain: list[dict[str, Any]] = [
+            {name: next(iter(value.values())) for name, value in item.items()} for item in items
+        ]
+        found = [item for item in plain if item["hour"].startswith("audit#")]
+        return sorted(found, key=lambda item: int(item["received_at"]))
+
+    def well(self) -> None:
+        """Let nothing be wrong with the site: its minute runs, heartbeats arrive, and everything is compared."""
+        now = SYSTEM_CLOCK.now_ms()
+        self.registry.minute.record()
+        self.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+        times = dict.fromkeys(("started_at", "touched_at", "finished_at", "proved_at", "settled_at"), now)
+        self.registry._store.write(Update(key=catalogue.KEY, set=times))
+
     def bodies(self, queue: str) -> list[Any]:
         """Take the messages of a queue."""
         found = self.sqs.receive_message(QueueUrl=self.outputs[queue], MaxNumberOfMessages=10)
@@ -107,6 +126,8 @@ def deploy(stacks: dict[str, DeployedSite], clock: PlayedClock) -> Callable[[str
         for name in OUTPUTS[:3]:
             outputs[name] = sqs.create_queue(QueueName=outputs[name])["QueueUrl"]
         outputs["AdminUrl"] = "https://admin.example.com/geo/"
+        outputs["EventsTable"] = "events"
+        create_event_log(boto3.client("dynamodb", region_name=REGION), outputs["EventsTable"])
         tables.create(boto3.client("dynamodb", region_name=REGION), outputs["SyncRegistryTable"])
         logs = boto3.client("logs", region_name=REGION)
         logs.create_log_group(logGroupName=f"/aws/lambda/{outputs['ReconcileFunction']}")
@@ -135,7 +156,5 @@ def primary(deploy: Callable[[str], Site]) -> Site:
 
 @pytest.fixture
 def events_table(secondary: Site) -> str:
-    """Make the secondary's event log, which holds the audit log as well, and return the table's name."""
-    create_event_log(boto3.client("dynamodb", region_name=REGION), "events")
-    secondary.outputs["EventsTable"] = "events"
-    return "events"
+    """The table of the secondary's event log, which holds the audit log as well."""
+    return secondary.outputs["EventsTable"]

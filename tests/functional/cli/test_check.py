@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.findings import problem, problems
 
+from geosync.cli import check
 from geosync.cli.checks import sync
-from geosync.cli.site import AwsAccess, StackName
+from geosync.cli.site import AwsAccess, Chosen, StackName
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
@@ -78,3 +81,48 @@ def test_a_message_in_the_dlq_is_a_problem(secondary: Site) -> None:
     fault = problem(sync.look_at_the_dlq(found(secondary)), "dlq_empty")
     assert fault.text == "the DLQ holds 1 message"
     assert "dlq list" in (fault.fix or "")
+
+
+# ── the other end of a test notification's way on the local stack, after a promotion ──
+
+
+def local_stack(site: Site, stacks: dict[str, DeployedSite], roles: dict[str, tuple[str, str]]) -> Chosen:
+    """Sites by name, each with its role and the site that it follows; `frankfurt` is the one that is asked."""
+    known = found(site)
+    for name, (role, follows) in roles.items():
+        stacks[f"geosync-{name}"] = replace(
+            known,
+            stack=f"geosync-{name}",
+            parameters={"SiteName": name, "SiteRole": role, "PrimaryTopicArn": f"topic of {follows}"},
+            outputs={**known.outputs, "TopicArn": f"topic of {name}"},
+        )
+    others = tuple(StackName(name=f"geosync-{name}") for name in roles if name != "frankfurt")
+    return Chosen(access=known.access, stack=StackName(name="geosync-frankfurt"), others=others)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (
+            {"frankfurt": ("secondary", "dublin"), "dublin": ("primary", ""), "oregon": ("secondary", "dublin")},
+            {"dublin"},
+        ),
+        ({"frankfurt": ("primary", ""), "dublin": ("primary", ""), "oregon": ("secondary", "frankfurt")}, {"oregon"}),
+        ({"frankfurt": ("primary", ""), "dublin": ("primary", ""), "oregon": ("secondary", "dublin")}, set()),
+        ({"frankfurt": ("secondary", "oregon"), "dublin": ("primary", ""), "oregon": ("primary", "")}, {"oregon"}),
+        ({"frankfurt": ("secondary", "nobody"), "dublin": ("primary", ""), "oregon": ("primary", "")}, set()),
+    ],
+    ids=[
+        "as deployed",
+        "promoted and followed",
+        "promoted, not followed yet",
+        "another was promoted",
+        "follows nobody",
+    ],
+)
+def test_the_other_end_is_who_follows_whom_now(
+    secondary: Site, stacks: dict[str, DeployedSite], roles: dict[str, tuple[str, str]], expected: set[str]
+) -> None:
+    chosen = local_stack(secondary, stacks, roles)
+    others = check._others(chosen, chosen.site(), (), None)
+    assert {one.name.removeprefix("geosync-") for one in others} == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,9 +13,11 @@ from tests.functional.cli.conftest import REGION, Site
 from tests.support.scripted import Reply, Script, ScriptedServer
 
 from geosync.cli.site import StackSite
+from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.sites import site_id
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -35,11 +38,43 @@ def dead_letter(site: Site, body: str, **attributes: str) -> str:
 # ── status ──
 
 
-def test_a_site_that_owes_nothing_ends_with_0(secondary: Site) -> None:
+def test_a_site_that_is_healthy_and_owes_nothing_ends_with_0(secondary: Site) -> None:
+    secondary.well()
     answer = secondary.run("status")
     assert answer.exit_code == 0, answer.output
     assert "nothing" in answer.output
     assert "frankfurt (secondary" in answer.output
+    assert re.search(r"^health +Healthy *$", answer.output, re.MULTILINE)
+
+
+def test_a_site_that_owes_nothing_and_is_not_healthy_ends_with_1_and_says_why(secondary: Site) -> None:
+    secondary.well()
+    secondary.registry.pause("storage is moved")
+    degraded = secondary.run("status", "--json")
+    document = json.loads(degraded.output)
+    assert (degraded.exit_code, document["health_status"], document["healthy"]) == (1, "Degraded", False)
+    assert (document["health"], document["health_reasons"]) == (
+        "the site is paused: storage is moved",
+        ["the site is paused: storage is moved"],
+    )
+    secondary.registry.hold("dublin:5000", reason="connection refused")
+    shown = secondary.run("status")
+    assert (shown.exit_code, "Unhealthy" in shown.output) == (1, True)
+    assert "the registry dublin:5000 is on hold: connection refused" in shown.output
+
+
+def test_a_primary_is_judged_by_its_heartbeats_and_by_who_reports(primary: Site) -> None:
+    primary.registry.minute.record()
+    primary.registry.posted_heartbeat.record(at=SYSTEM_CLOCK.now_ms())
+    well = primary.run("status", "--json")
+    assert (well.exit_code, json.loads(well.output)["health"]) == (0, "Healthy")
+    primary.registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=1)
+    silent = primary.run("status")
+    assert (silent.exit_code, "the site oregon has not reported yet" in silent.output) == (1, True)
+
+
+def test_the_id_of_a_site_is_the_one_that_the_admin_api_shows(secondary: Site) -> None:
+    assert json.loads(secondary.run("status", "--json").output)["id"] == site_id("frankfurt")
 
 
 def test_what_is_owed_is_shown_with_its_failure_and_ends_with_1(secondary: Site) -> None:

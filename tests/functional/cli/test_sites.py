@@ -11,7 +11,8 @@ from tests.functional.cli.conftest import REGION, Site
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.operating import sites
 from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
-from geosync.sync_registry.site.sites import KnownSites, SiteReport
+from geosync.sync_registry.site.sites import KnownSites, SiteReport, site_id
+from geosync.sync_registry.site.told import Told, ToldSite
 
 KEY = sites.report_key("t" * 48)
 URL = "https://oregon.example.com/geo"
@@ -55,6 +56,31 @@ def test_the_digest_is_read_where_the_token_is(primary: Site, stacks: dict[str, 
     known = known_sites(primary).find("oregon")
     assert sites.may_report(known, "t" * 48)
     assert not sites.may_report(known, KEY)
+
+
+def test_two_sites_with_one_name_are_refused(primary: Site) -> None:
+    primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    twin = primary.run("sites", "add", "oregon", "https://elsewhere.example.com", "--report-key", "0" * 64)
+    assert (twin.exit_code, "two sites must not have one name" in twin.output) == (2, True)
+    known = known_sites(primary).find("oregon")
+    assert known is not None
+    assert (known.url, known.report_key) == (URL, KEY)
+    moved = primary.run("sites", "add", "oregon", "https://elsewhere.example.com", "--report-key", KEY)
+    assert moved.exit_code == 0
+    own = primary.run("sites", "add", "frankfurt", URL, "--report-key", KEY)
+    assert (own.exit_code, "two sites must not have one name" in own.output) == (2, True)
+
+
+def test_the_id_of_a_site_follows_from_its_name(primary: Site) -> None:
+    primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    (oregon,) = json.loads(primary.run("sites", "list", "--json").output)
+    assert oregon["id"] == site_id("oregon")
+
+
+def test_a_site_of_which_a_former_primary_told_can_be_removed(primary: Site) -> None:
+    primary.registry.told.record(Told(at=now(), sites=(ToldSite(name="dublin", url=None, primary=True),)))
+    assert primary.run("sites", "remove", "dublin").exit_code == 0
+    assert primary.registry.told.read().sites == ()
 
 
 def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:

@@ -120,18 +120,22 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.status = 200
+        self.answer: Any = None
+        """The body that it answers with, as JSON; None: no body."""
         self.posted: list[tuple[dict[str, str], dict[str, Any]]] = []
         endpoint = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                endpoint.posted.append((dict(self.headers), body))
+                sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                endpoint.posted.append((dict(self.headers), sent))
                 self.send_response(endpoint.status)
                 if endpoint.status == 302:
                     self.send_header("Location", f"{endpoint.url}/elsewhere")
-                self.send_header("Content-Length", "0")
+                body = json.dumps(endpoint.answer).encode() if endpoint.answer is not None else b""
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""

@@ -248,7 +248,7 @@ def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, lo
 def test_a_primary_posts_its_heartbeat_with_its_own_token(site: Site, endpoint: Endpoint) -> None:
     site.owe("group/app")
     before = time.time_ns() // 1_000_000
-    assert minute() == {"heartbeat": "done", "following": "done", "minute": "done"}
+    assert minute() == {"heartbeat": "done", "following": "done", "minute": "done", "health": "done"}
     ((headers, body),) = endpoint.posted
     assert headers["Authorization"] == TOKEN
     (event,) = body["events"]
@@ -263,7 +263,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
     site: Site, endpoint: Endpoint, log: Log, status: int
 ) -> None:
     endpoint.status = status
-    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done", "health": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert str(status) in line["reason"]
     assert TOKEN not in json.dumps(log())
@@ -272,7 +272,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
 
 def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
     aws.setenv("SITE_ROLE", "primary")
-    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done", "health": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert "does not answer" in line["reason"]
 
@@ -329,7 +329,7 @@ def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytes
     aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
     ended = minute()
     assert ended.pop("subscription") == "ConfigurationError"
-    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "counts", "minute"}
+    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "clock", "counts", "minute", "health"}
     assert set(ended.values()) == {"done"}
 
 
@@ -337,6 +337,7 @@ def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None
     site.dynamodb.delete_table(TableName=TABLE)
     ended = minute()
     assert ended.pop("subscription") == "done"
+    assert {ended.pop("clock"), ended.pop("health")} == {"done"}  # they have nothing to judge by, and say so
     assert set(ended) == {"sweep", "comparison", "verification", "recovery", "counts", "minute"}
     assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]

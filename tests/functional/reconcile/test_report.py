@@ -7,6 +7,8 @@ import pytest
 from tests.functional.reconcile.parts import REPORT_TOKEN, Endpoint, Site, minute
 
 from geosync.admin.resources.sites import GeoSiteStatus
+from geosync.clock import SYSTEM_CLOCK
+from geosync.messages.event_number import event_number
 
 Log = Callable[[], list[dict[str, Any]]]
 
@@ -27,8 +29,70 @@ def test_a_secondary_reports_what_the_primary_can_show(site: Site, primary: Endp
     assert headers["Authorization"] == f"Bearer {REPORT_TOKEN}"
     assert body["site"] == "berlin"
     shown = GeoSiteStatus.model_validate({**body["status"], "geo_node_id": 2})
-    assert (shown.healthy, shown.primary, shown.owed_references_count) == (True, False, 1)
-    assert shown.events_waiting_count == 0
+    assert (shown.primary, shown.owed_references_count, shown.events_waiting_count) == (False, 1, 0)
+    assert "no heartbeat of the primary has arrived yet" in shown.health_reasons
+
+
+def test_a_primary_of_the_version_before_reads_a_report(site: Site, primary: Endpoint) -> None:
+    """It knows two states of health, and texts as ids of events."""
+    now = SYSTEM_CLOCK.now_ms()
+    site.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    site.registry.cursor.record(event_id="e1", received_at=now)
+    minute()
+    ((_, body),) = primary.posted
+    status = body["status"]
+    assert (status["health_status"], status["healthy"]) == ("Unhealthy", False)
+    assert status["cursor_last_event_id"] == status["last_event_id"] == str(event_number("e1", now))
+    shown = GeoSiteStatus.model_validate({**status, "geo_node_id": 2})
+    assert shown.health_status == "Degraded"  # the recovery point is not known
+    assert shown.cursor_last_event_id == event_number("e1", now)
+
+
+OTHERS = [
+    {"name": "dublin", "url": None, "primary": True, "status": {"healthy": True}},
+    {"name": "oregon", "url": "https://oregon.example.com/geo", "primary": False, "status": {}},
+]
+
+
+def test_what_the_primary_tells_of_the_other_sites_is_kept(site: Site, primary: Endpoint) -> None:
+    primary.answer = {"message": "taken", "sites": OTHERS}
+    assert minute()["report"] == "done"
+    told = site.registry.told.read()
+    assert [(one.name, one.url, one.primary) for one in told.sites] == [
+        ("dublin", f"{primary.url}/geo/", True),  # where this site reports, whatever it says
+        ("oregon", "https://oregon.example.com/geo", False),
+    ]
+    assert told.sites[0].status == {"healthy": True}
+    assert SYSTEM_CLOCK.now_ms() - told.at < 60_000
+    primary.answer = {"message": "taken"}  # a primary of the version before
+    assert minute()["report"] == "done"
+    assert site.registry.told.read() == told
+    assert site.registry.told.forget("oregon")
+    assert [one.name for one in site.registry.told.read().sites] == ["dublin"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [],
+        {"sites": 1},
+        {"sites": [1, {}, {"name": "No Site"}, {"name": "a" * 40}]},
+        {"sites": [{"name": "oregon", "url": "javascript:alert(1)", "primary": "yes", "status": "well"}]},
+        {"sites": [{"name": "oregon", "status": {"text": "x" * 1_100_000}}]},
+    ],
+    ids=["no object", "no list", "no sites", "no address", "too long"],
+)
+def test_an_answer_that_cannot_be_is_not_kept(site: Site, primary: Endpoint, answer: Any) -> None:
+    primary.answer = answer
+    assert minute()["report"] == "done"
+    assert [one for one in site.registry.told.read().sites if one.url or one.primary or one.status] == []
+
+
+def test_statuses_that_are_too_long_together_are_left_out(site: Site, primary: Endpoint) -> None:
+    primary.answer = {"sites": [{"name": f"site{number}", "status": {"text": "x" * 9_000}} for number in range(40)]}
+    assert minute()["report"] == "done"
+    told = site.registry.told.read()
+    assert (len(told.sites), {len(one.status) for one in told.sites}) == (40, {0})
 
 
 def test_a_report_brings_the_rows_page_after_page(

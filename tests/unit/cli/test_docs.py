@@ -59,8 +59,10 @@ def logged() -> set[str]:
         "comparison",
         "verification",
         "recovery",
+        "clock",
         "counts",
         "minute",
+        "health",
         "report",
     )
     return found | {f"{task}_failed" for task in tasks}

@@ -40,3 +40,8 @@ class CurrentRequest:
     def bearer(self) -> str | None:
         """The token of `Authorization: Bearer …`, "" for another scheme; None: no such header."""
         return gate.bearer(self._event)
+
+    @property
+    def base(self) -> str:
+        """The address of this API as API Gateway names it, without a slash at its end: that of the pages."""
+        return http.base(self._event)

@@ -39,6 +39,18 @@ def source(event: dict[str, Any]) -> str:
     return str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or "")
 
 
+def base(event: dict[str, Any]) -> str:
+    """The address under which API Gateway serves the API, such as `https://id.execute-api.eu-west-1.amazonaws.com/geo`.
+
+    "" where the request does not say: what begins with it is then an address on the same host.
+    """
+    context, path = event.get("requestContext") or {}, str(event.get("path") or "")
+    whole, domain = str(context.get("path") or ""), str(context.get("domainName") or "")
+    if not domain or not path or not whole.endswith(path):
+        return ""
+    return f"https://{domain}{whole.removesuffix(path)}"
+
+
 def with_text(event: dict[str, Any]) -> dict[str, Any]:
     """The request with its body as text.
 

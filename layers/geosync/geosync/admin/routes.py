@@ -18,7 +18,8 @@ from geosync.admin.resources.findings import FindingRoutes
 from geosync.admin.resources.primary_repositories import PrimaryRepositoryRoutes
 from geosync.admin.resources.repositories import RepositoryRoutes
 from geosync.admin.resources.session import SessionRoutes
-from geosync.admin.resources.sites import SITES, SiteRoutes
+from geosync.admin.resources.site_routes import SiteRoutes
+from geosync.admin.resources.sites import SITES
 from geosync.admin.resources.state import StateRoutes
 from geosync.admin.site import AdminSite
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from geosync.settings import Role
+from geosync.operating.site_facts import FactSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AdminSettings:
+class AdminSettings(FactSettings):
     """Environment of functions/admin (keys: the names in upper case)."""
 
-    site_name: str
-    site_role: Role
     sync_table: str
     events_table: str
     events_queue_url: str

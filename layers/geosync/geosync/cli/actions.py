@@ -8,6 +8,7 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.arguments import check_repository
+from geosync.cli.audit import audited
 from geosync.cli.checks import registries
 from geosync.cli.output import SOMETHING_WRONG, plain
 from geosync.cli.site import Chosen, StackSite
@@ -23,7 +24,8 @@ def pause(choose: Callable[[], Chosen], reason: str) -> None:
     """Stop syncing; what is pushed meanwhile is marked and done after resume. REASON is shown by status."""
     site = choose().site()
     site.must_be_secondary("pause")
-    site.sync_registry.pause(reason)
+    with audited(site, "pause", reason):
+        site.sync_registry.pause(reason)
     click.echo(f"{site.name} is paused; what is being copied now is finished. geosync resume goes on.")
 
 
@@ -36,7 +38,8 @@ def resume(choose: Callable[[], Chosen]) -> None:
     if not site.sync_registry.is_paused():
         click.echo(f"{site.name} is not paused.")
         return
-    site.sync_registry.resume()
+    with audited(site, "resume"):
+        site.sync_registry.resume()
     click.echo(f"{site.name} goes on: the sweep finds what is due within a minute.")
 
 
@@ -59,7 +62,8 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     if _is_nowhere(site, repository):
         click.echo(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync", err=True)
         raise SystemExit(SOMETHING_WRONG)
-    actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
+    with audited(site, "resync", repository, *references, *(["--keep"] if keep else [])):
+        actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
     what = ", ".join(map(str, wanted)) or "whole"
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")
 

@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from geosync.cli.arguments import command_line
+from geosync.cli.audit import audited
 from geosync.cli.following import FailedLook, look_again
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
 from geosync.cli.site import Chosen, StackSite
@@ -112,7 +113,8 @@ def start(choose: Callable[[], Chosen]) -> None:
     site = choose().site()
     site.must_be_secondary("backfill")
     now_ms = site.clock.now_ms()
-    walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
+    with audited(site, "backfill start"):
+        walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
     if walk is not None:
         since = age(walk.started_at, now_ms)
         click.echo(f"A comparison is under way at {site.name} and goes on: it began {since} ago.")

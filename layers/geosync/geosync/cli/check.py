@@ -75,12 +75,29 @@ def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], prima
     if site.is_primary:
         if primary is not None:
             raise click.UsageError(f"{site.name} is the primary: name secondaries with --secondary")
-        return [StackName.parse(text) for text in secondaries] or list(chosen.others)
+        return [StackName.parse(text) for text in secondaries] or _followers(chosen, site)
     if secondaries:
         raise click.UsageError(f"{site.name} is a secondary: name its primary with --primary")
     if primary is not None:
         return [StackName.parse(primary)]
-    return [name for name in chosen.others if StackSite.find(chosen.access, name).is_primary]
+    return _leaders(chosen, site)
+
+
+def _followers(chosen: Chosen, site: StackSite) -> list[StackName]:
+    """The other sites of the local stack that follow this primary now, whatever they were at first."""
+    others = [StackSite.find(chosen.access, name) for name in chosen.others]
+    topic = site.outputs["TopicArn"]
+    found = [one for one in others if not one.is_primary and one.parameters.get("PrimaryTopicArn") == topic]
+    return [StackName(name=one.stack, region=one.region) for one in found]
+
+
+def _leaders(chosen: Chosen, site: StackSite) -> list[StackName]:
+    """The primary of the local stack that this secondary follows now; if it follows none of them, the only one."""
+    others = [StackSite.find(chosen.access, name) for name in chosen.others]
+    primaries = [one for one in others if one.is_primary]
+    followed = [one for one in primaries if one.outputs["TopicArn"] == site.parameters.get("PrimaryTopicArn")]
+    found = followed or (primaries if len(primaries) == 1 else [])
+    return [StackName(name=one.stack, region=one.region) for one in found]
 
 
 def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> list[tuple[Name, CheckLook]]:

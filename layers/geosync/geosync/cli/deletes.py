@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from geosync.cli.audit import audited
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
 from geosync.cli.site import Chosen
 from geosync.operating import deletions
@@ -49,7 +50,9 @@ def deletes_resume(choose: Callable[[], Chosen]) -> None:
     """
     site = choose().site()
     site.must_be_secondary("deletes")
-    if deletions.resume(site.sync_registry):
+    with audited(site, "deletes resume"):
+        was_suspended = deletions.resume(site.sync_registry)
+    if was_suspended:
         click.echo(f"{site.name}: the next comparison removes what was found until now.")
     else:
         click.echo(f"{site.name}: nothing was suspended. What was found until now needs no second comparison.")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
 import click
 
+from geosync.cli.audit import audit_of, audited, caller_of
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
 from geosync.cli.site import Chosen, StackSite
-from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
 
 
@@ -58,8 +57,10 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")
-    queue = _letters(choose().site())
-    handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed")
+    site = choose().site()
+    queue = _letters(site)
+    with audited(site, "dlq replay", *(ids or ["--all"])):
+        handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed")
     in_hand = everything and not handled and queue.count()
     if in_hand:
         _say_in_hand(in_hand)
@@ -79,14 +80,7 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
     if not reason.strip():
         raise click.BadParameter("say why", param_hint="--reason")
     site = choose().site()
-    audit = Audit(
-        site.client("dynamodb"),
-        site.outputs["EventsTable"],
-        logging.getLogger(__name__),  # nobody listens: the command says itself what it does
-        retention_days=int(site.parameters.get("EventRetentionDays", "30")),
-        clock=site.clock,
-    )
-    who = str(site.client("sts").get_caller_identity()["Arn"])
+    audit, who = audit_of(site), caller_of(site)
 
     def note(letter: DeadLetter) -> None:
         audit.discarded(who, message=letter.id, body=letter.body, reason=reason)

@@ -43,7 +43,7 @@ class _Entries:
     help=f"Hours to go back: all that are kept, with --repository or --event-name {HOURS}.",
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown.")
-@click.option("--audit", is_flag=True, help="What operators did at the admin API, instead.")
+@click.option("--audit", is_flag=True, help="What operators did, by the command and at the admin API, instead.")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.pass_obj
 def events(  # noqa: PLR0913 - click gives each option of the command as a parameter

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from geosync.cli.arguments import check_repository, check_tags
+from geosync.cli.audit import audited
 from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, table
 from geosync.cli.site import Chosen
 from geosync.operating import deletions
@@ -57,7 +58,8 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
         raise click.ClickException(
             f"{site.name} removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for"
         )
-    deletions.adopt(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
+    with audited(site, "extras adopt", repository, *tags):
+        deletions.adopt(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
     click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
 
 

@@ -1,7 +1,8 @@
 """The command line: the options that choose a site, and the commands.
 
 Exit codes of every command: 0 all is well; 1 something is owed, failed, refused or misconfigured; 2 the question could
-not be answered or was not understood (no such stack, no permission, no connection, a wrong option).
+not be answered or was not understood (no such stack, no permission, no connection, a wrong option); 3 the caller was
+asked whether to go on, and said no.
 """
 
 from __future__ import annotations

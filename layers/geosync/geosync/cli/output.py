@@ -14,8 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-NOTHING_OWED, SOMETHING_WRONG, CANNOT_TELL = 0, 1, 2
-"""Exit codes: all is well; something is owed, failed or misconfigured; the question could not be answered."""
+NOTHING_OWED, SOMETHING_WRONG, CANNOT_TELL, DECLINED = 0, 1, 2, 3
+"""Exit codes: all is well; something is owed, failed or misconfigured; the question could not be answered; the caller
+was asked, and said no."""
 WIDTH_OF_A_PIPE = 240
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import click
 
 from geosync.cli.arguments import check_repository
+from geosync.cli.audit import audited
 from geosync.cli.site import Chosen
 from geosync.verifying.reverify import reverify as ask
 from geosync.verifying.reverify import reverify_all
@@ -30,9 +31,11 @@ def reverify(choose: Callable[[], Chosen], repository: str | None, *, everything
     site.must_be_secondary("reverify")
     sqs, queue = site.client("sqs"), site.outputs["WorkQueueUrl"]
     if repository is not None:
-        ask(sqs, queue, repository)
+        with audited(site, "reverify", repository):
+            ask(sqs, queue, repository)
         click.echo(f"{repository} is enqueued to be verified at {site.name}.")
     else:
-        reverify_all(sqs, queue, "failed" if failed else "all")
+        with audited(site, "reverify", "--failed" if failed else "--all"):
+            reverify_all(sqs, queue, "failed" if failed else "all")
         what = "Every repository whose verification failed" if failed else "Every synced repository"
         click.echo(f"{what} is enqueued to be verified at {site.name}, as fast as its pace allows.")

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
+from geosync.operating.site_facts import RECOVERY_POINT_LATE_S, SiteFacts
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
@@ -111,6 +112,12 @@ class StackSite:
     def is_primary(self) -> bool:
         """True for the site that publishes geo events."""
         return self.role == "primary"
+
+    @property
+    def facts(self) -> SiteFacts:
+        """The site's name and role, and from when on its recovery point is late."""
+        late_s = int(self.parameters.get("RecoveryPointAlarmSeconds", RECOVERY_POINT_LATE_S))
+        return SiteFacts(name=self.name, role="primary" if self.is_primary else "secondary", late_s=late_s)
 
     @property
     def clock(self) -> Clock:

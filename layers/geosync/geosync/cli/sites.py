@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from geosync.cli.audit import audited
 from geosync.cli.output import age, as_json, console, plain, table
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.errors import ConfigurationError
@@ -40,7 +41,7 @@ def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
 
 
 def _is_late(report: SiteReport | None, now_ms: int) -> bool:
-    return report is None or report.is_late(now_ms)
+    return sites.silence(report, now_ms=now_ms) is not None
 
 
 def _document(site: KnownSite, report: SiteReport | None, now_ms: int) -> dict[str, object]:
@@ -65,20 +66,24 @@ def _row(site: KnownSite, report: SiteReport | None, now_ms: int) -> tuple[objec
 @click.option("--report-key", metavar="HEX", help="That digest itself (geosync sites key, at the site).")
 @click.pass_obj
 def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None, report_key: str | None) -> None:
-    """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes what is known of it."""
+    """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes the URL.
+
+    A site with the name of another one is refused: each has its id by its name.
+    """
     _check(name, url, report_key)
     if (secondary is None) == (report_key is None):
         raise click.UsageError("name the site's stack (--secondary), or the digest of its token (--report-key)")
     chosen = choose()
     site = _primary(lambda: chosen)
-    if name == site.name:
-        raise ConfigurationError(f"{name} is this site itself, which need not be added")
     key = (
         report_key
         if report_key is not None
         else key_of(StackSite.find(chosen.access, StackName.parse(secondary or "")))
     )
-    site.sync_registry.sites.add(name=name, url=url, key=key, now_ms=site.clock.now_ms())
+    wanted = KnownSite(name=name, url=url, added_at=site.clock.now_ms(), report_key=key)
+    sites.refuse_twin(site.sync_registry.sites, site.name, wanted)
+    with audited(site, "sites add", name, url):
+        sites.expect(site.sync_registry.sites, site.name, wanted)
     click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
 
 
@@ -98,11 +103,14 @@ def _check(name: str, url: str, report_key: str | None) -> None:
 def remove(choose: Callable[[], Chosen], name: str) -> None:
     """Have the primary stop expecting the site NAME. Exit code 1 when it did not expect it."""
     site = _primary(choose)
-    if site.sync_registry.sites.find(name) is None:
+    told = {one.name for one in site.sync_registry.told.read().sites}
+    if name not in told and site.sync_registry.sites.find(name) is None:
         click.echo(f"{site.name} does not expect {plain(name)}", err=True)
         raise SystemExit(1)
-    site.sync_registry.sites.remove(name)
-    site.sync_registry.reported_rows.forget(name)
+    with audited(site, "sites remove", name):
+        site.sync_registry.sites.remove(name)
+        site.sync_registry.told.forget(name)
+        site.sync_registry.reported_rows.forget(name)
     click.echo(f"{site.name} no longer expects {name}.")
 
 

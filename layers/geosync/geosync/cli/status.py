@@ -22,9 +22,16 @@ from geosync.cli.output import (
 )
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import status as site_status
+from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.owed_references import OwedReference
+from geosync.operating.recovery_point import why_not_known
+from geosync.operating.site_report import QueuedMessages
+from geosync.operating.sites import silent_sites
 from geosync.operating.stalled import SWEEP_LATE_MS, why_stalled_now
 from geosync.operating.status import Status
+from geosync.sync_registry.site.sites import site_id
+
+_HEALTH_STYLES = {"Healthy": "green", "Degraded": "yellow", "Unhealthy": "red"}
 
 
 @click.command()
@@ -36,17 +43,26 @@ from geosync.operating.status import Status
 def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     """Show what is owed, since when and why.
 
-    Exit code 0: nothing is owed and the DLQ is empty. 1: something is owed, failed or in the DLQ, or the backfill goes
-    on (a later comparison may). 2: cannot tell.
+    Exit code 0: the site is healthy and nothing is owed. 1: it is degraded or unhealthy, something is owed, or the
+    backfill goes on (a later comparison may). 2: cannot tell.
     """
     site = choose().site()
     found = site_status.read(site.sync_registry, clock=site.clock)
-    letters, events = dead_letters(site), waiting(site, "EventsQueueUrl")
+    queued = QueuedMessages(dead_letters=dead_letters(site), events_waiting=waiting(site, "EventsQueueUrl"))
+    health = health_of(signs_of(site.facts, found, dead_letters=queued.dead_letters, silent=_silent(site, found)))
     if as_document:
-        as_json(document(site, found, letters, events, limit))
+        as_json({**document(site, found, queued, limit), **health.fields()})
     else:
-        show(site, found, letters, events, limit)
-    raise SystemExit(NOTHING_OWED if found.nothing_owed and not letters else SOMETHING_WRONG)
+        show(site, found, queued, health, limit)
+    raise SystemExit(NOTHING_OWED if found.nothing_owed and not health.reasons else SOMETHING_WRONG)
+
+
+def _silent(site: StackSite, found: Status) -> tuple[str, ...]:
+    """Say of each site that a primary expects, and that is silent, what is wrong."""
+    if not site.is_primary:
+        return ()
+    known = site.sync_registry.sites
+    return silent_sites(known.all(), known.reports(), now_ms=found.at)
 
 
 def dead_letters(site: StackSite) -> int:
@@ -61,11 +77,12 @@ def waiting(site: StackSite, queue: str) -> int:
     return sum(int(attributes["Attributes"][name]) for name in names)
 
 
-def document(site: StackSite, found: Status, letters: int, events: int, limit: int) -> dict[str, Any]:
+def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int) -> dict[str, Any]:
     """The status for programs."""
     oldest = found.oldest
     return {
         "site": site.name,
+        "id": site_id(site.name),
         "role": site.role,
         "stack": site.stack,
         "region": site.region,
@@ -80,15 +97,17 @@ def document(site: StackSite, found: Status, letters: int, events: int, limit: i
         "worked_on": found.worked_on,
         "oldest": asdict(oldest) if oldest is not None else None,
         "references": [asdict(reference) for reference in found.references[:limit]],
-        "dead_letters": letters,
+        "dead_letters": queued.dead_letters,
         "paused": asdict(found.pause) if found.pause is not None else None,
         "holds": [asdict(hold) for hold in found.holds],
         "heartbeat": asdict(found.heartbeat) if found.heartbeat is not None else None,
-        "events_waiting": events,
+        "events_waiting": queued.events_waiting,
         "recovery_point": found.recovery_point,
         "superseded_images": _superseded_images(site),
         "recovery_point_but_parked": found.recovery_point_but_parked,
-        "recovery_point_stands_because": why_stalled_now(found, events=events, letters=letters),
+        "recovery_point_stands_because": why_stalled_now(
+            found, events=queued.events_waiting, letters=queued.dead_letters
+        ),
         "proved_at": found.proved_at,
         "notifications_lost": asdict(found.lost) if found.lost is not None else None,
         "last_event_processed": asdict(found.cursor) if found.cursor is not None else None,
@@ -103,10 +122,10 @@ def document(site: StackSite, found: Status, letters: int, events: int, limit: i
     }
 
 
-def show(site: StackSite, found: Status, letters: int, events: int, limit: int) -> None:
+def show(site: StackSite, found: Status, queued: QueuedMessages, health: Health, limit: int) -> None:
     """The status for people."""
     out = console()
-    head = table(("", ""), lines(site, found, letters, events))
+    head = table(("", ""), lines(site, found, queued, health))
     head.show_header = False
     out.print(head)
     shown = found.references[:limit]
@@ -123,9 +142,11 @@ Line = tuple[object, object]
 """A name, and what is said of it."""
 
 
-def lines(site: StackSite, found: Status, letters: int, events: int) -> list[Line]:
+def lines(site: StackSite, found: Status, queued: QueuedMessages, health: Health) -> list[Line]:
     """The lines above the table."""
     said: list[Line] = [("site", f"{site.name} ({site.role}, {site.region}, stack {site.stack})")]
+    said += _health(health)
+    letters, events = queued.dead_letters, queued.events_waiting
     if not site.is_primary or found.owed or found.parked:
         said += _backlog(found)
     said.append(("dlq", plain(count(letters, False, "message"), "red" if letters else "")))
@@ -143,6 +164,13 @@ def lines(site: StackSite, found: Status, letters: int, events: int) -> list[Lin
             )
             said.append(("", newest))
     return said
+
+
+def _health(health: Health) -> Iterator[Line]:
+    """The state, and its reasons: what makes it unhealthy in red, what degrades it in yellow."""
+    yield ("health", plain(health.status, _HEALTH_STYLES[health.status]))
+    yield from (("", plain(reason, "red")) for reason in health.unhealthy)
+    yield from (("", plain(reason, "yellow")) for reason in health.degraded)
 
 
 def _superseded_images(site: StackSite) -> str:
@@ -238,7 +266,7 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
     if point is not None:
         yield ("recovery point", f"everything pushed before {moment(point)} is here and was seen")
     else:
-        yield ("recovery point", plain("not known before the first comparison is complete", "yellow"))
+        yield ("recovery point", plain(f"not known: {why_not_known(found)}", "yellow"))
     if others is not None and others != point:
         yield ("", f"without the parked references, everything pushed before {moment(others)} is here")
     if stalled is not None:

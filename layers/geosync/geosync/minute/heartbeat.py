@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import requests
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import HeartbeatFailed
+from geosync.errors import GeosyncError, HeartbeatFailed
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
 from geosync.notifications.formats.heartbeat import MEDIA_TYPE, envelope
+from geosync.sync_registry.failures import cut
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
 
 if TYPE_CHECKING:
@@ -22,16 +25,25 @@ TIMEOUT_S = 5.0
 
 def post_heartbeat(
     settings: ReconcileSettings,
+    sync_registry: SyncRegistry,
     secrets: SecretsManagerClient,
     session: requests.Session,
     reporter: MinuteReporter,
     *,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
-    """Post one heartbeat with the registry's token; raises HeartbeatFailed and what Secrets Manager raises."""
-    token = read_tokens(secrets, settings.notification_secret_arn)[0]
-    post(session, settings.notifications_url, token, clock=clock)
+    """Post one heartbeat with the registry's token, and record what became of it.
+
+    Raises HeartbeatFailed and what Secrets Manager and DynamoDB raise.
+    """
+    try:
+        token = read_tokens(secrets, settings.notification_secret_arn)[0]
+        post(session, settings.notifications_url, token, clock=clock)
+    except (GeosyncError, BotoCoreError, ClientError) as error:
+        sync_registry.posted_heartbeat.record_failure(cut(str(error)))
+        raise
     reporter.heartbeat_posted()
+    sync_registry.posted_heartbeat.record(at=clock.now_ms())
 
 
 def post(session: requests.Session, url: str, token: bytes, *, clock: Clock = SYSTEM_CLOCK) -> None:

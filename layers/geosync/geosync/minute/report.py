@@ -1,9 +1,14 @@
-"""A secondary's status, posted to the primary's admin API, so that the primary shows all its sites."""
+"""A secondary's status, posted to the primary's admin API, so that the primary shows all its sites.
+
+The primary answers with what it knows of the other sites. That is kept, so that this site shows them as well, under the
+same ids, and still knows them when the primary is lost.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import requests
 
@@ -12,6 +17,9 @@ from geosync.minute.queues import Queues
 from geosync.minute.settings import ReconcileSettings
 from geosync.operating import status as site_status
 from geosync.operating.site_report import QueuedMessages, site_report
+from geosync.operating.sites import NAME, URL
+from geosync.sync_registry.site.sites import MOST_SITES
+from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
 
@@ -21,14 +29,15 @@ if TYPE_CHECKING:
 PATH = "/api/v4/geo/status"
 TIMEOUT_S = 5.0
 """For connecting, and for the answer: the primary may be gone, which harms nothing here."""
+MOST_TOLD_BYTES = 1024 * 1024
+"""Of an answer that is read: a hundred sites, at ten KiB each."""
 
 
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
     """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
     report = site_report(
         site_status.read(sync_registry),
-        name=settings.site_name,
-        role=settings.site_role,
+        settings.facts,
         queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )
     return {**report, "superseded_images": settings.superseded_images}
@@ -41,16 +50,16 @@ def post_report(
     status: Mapping[str, object],
     *,
     now_ms: int,
-) -> None:
-    """Post a status to the primary's admin API; raises ReportFailed and what Secrets Manager raises.
+) -> Told | None:
+    """Post a status to the primary's admin API; returns what it told of the other sites, None: nothing.
 
-    The token is in no text.
+    Raises ReportFailed and what Secrets Manager raises. The token is in no text.
     """
     token = read_tokens(secrets, settings.report_secret_arn)[0]
     try:
         answer = session.post(
             (settings.primary_admin_url or "").rstrip("/") + PATH,
-            json={"site": settings.site_name, "sent_at": now_ms, "status": status},
+            json={"site": settings.site_name, "sent_at": now_ms, "status": as_sent(status)},
             headers={"Authorization": f"Bearer {token.decode('ascii')}"},
             timeout=TIMEOUT_S,
             allow_redirects=False,
@@ -61,3 +70,44 @@ def post_report(
         raise ReportFailed("the primary does not expect this site, or not with this token: geosync sites add, there")
     if answer.status_code != 202:
         raise ReportFailed(f"the primary's admin API answered {answer.status_code}")
+    return _told(answer.content, settings, now_ms=now_ms)
+
+
+def as_sent(status: Mapping[str, object]) -> dict[str, object]:
+    """The status in words that a primary of the version before reads, too: secondaries are upgraded first.
+
+    It knows two states of health and texts as ids of events; `degraded` says the third (admin/resources/sites.py).
+    """
+    sent = dict(status)
+    for name in ("last_event_id", "cursor_last_event_id"):
+        sent[name] = str(status[name]) if status.get(name) is not None else None
+    if status.get("health_status") == "Degraded":
+        sent |= {"health_status": "Unhealthy", "degraded": True}
+    return sent
+
+
+def _told(content: bytes, settings: ReconcileSettings, *, now_ms: int) -> Told | None:
+    """Read the sites in the primary's answer; None where it is no list of them: an older primary names none."""
+    try:
+        found = json.loads(content)["sites"] if len(content) <= MOST_TOLD_BYTES else None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(found, list):
+        return None
+    read = (_told_site(one, settings) for one in found[: MOST_SITES + 1])
+    return Told(at=now_ms, sites=tuple(one for one in read if one is not None))
+
+
+def _told_site(said: Any, settings: ReconcileSettings) -> ToldSite | None:
+    """Read one site; None for one that cannot be: nothing that the primary says ends up in an address unchecked."""
+    if not isinstance(said, dict) or not isinstance(said.get("name"), str) or not NAME.fullmatch(said["name"]):
+        return None
+    primary, url, status = said.get("primary") is True, said.get("url"), said.get("status")
+    if primary:
+        url = settings.primary_admin_url
+    return ToldSite(
+        name=said["name"],
+        url=url if isinstance(url, str) and URL.fullmatch(url) else None,
+        primary=primary,
+        status=status if isinstance(status, dict) else {},
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
+from geosync.operating.health import Health
 from geosync.operating.status import Status
 from geosync.sync_registry.recount import Recounted
 from geosync.sync_registry.site import breaker
@@ -75,6 +77,16 @@ class MinuteReporter:
         if point is not None:
             self._metrics.gauge({"RecoveryPointAge": max(status.at - point, 0) / 1000}, "Seconds")
         self._metrics.gauge({"ReferencesOwed": len(status.owed), "ReferencesParkedNow": len(status.parked)})
+
+    def health(self, health: Health) -> None:
+        """The site's health, as this minute knows it; what is wrong is in the log."""
+        if health.reasons:
+            self._logger.warning("not_healthy", extra={"status": health.status, "reasons": list(health.reasons)})
+        self._metrics.gauge({"HealthLevel": health.level})
+
+    def clock_set_back(self, forgotten: Sequence[str]) -> None:
+        """Moments in the future were found, and what rests on them is forgotten."""
+        self._logger.warning("clock_set_back", extra={"forgotten": list(forgotten)})
 
     def recounted(self, recounted: Recounted) -> None:
         """Some rows were counted one by one; counters that were wrong are right now."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from geosync.settings import Role
+from geosync.operating.site_facts import FactSettings
 from geosync.sync_registry.site.breaker import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReconcileSettings:
+class ReconcileSettings(FactSettings):
     """Environment of functions/reconcile (keys: the names in upper case)."""
 
-    site_name: str
-    site_role: Role
     sync_table: str
     work_queue_url: str
     events_queue_arn: str

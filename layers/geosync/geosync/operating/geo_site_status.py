@@ -2,27 +2,30 @@
 
 The names and meanings are GitLab's, so that a program that reads a GitLab site's status reads this. Counts of
 rows follow from counters that change with the rows (sync_registry/site/counters.py). What is not known is None, and so
-is at a primary what only a secondary has: rows, and how far they are. Ids of events are texts here, where GitLab has
-numbers; times are seconds since the epoch in `…_timestamp` and RFC 3339 in `updated_at`, as GitLab has them.
+is at a primary what only a secondary has: rows, and how far they are. Ids of events are numbers
+(messages/event_number.py); times are seconds since the epoch in `…_timestamp` and `…_time`, and RFC 3339 in
+`updated_at`, as GitLab has them.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from geosync import __version__
 from geosync.messages.event_log import LastEvent
+from geosync.messages.event_number import event_number
+from geosync.operating.health import Health
+from geosync.operating.revision import revision
+from geosync.operating.site_facts import SiteFacts
 from geosync.operating.status import Status
-from geosync.settings import Role
 from geosync.verifying.counts import VerificationCounts, verification_counts_of
-
-UNHEALTHY_AFTER_MS = 10 * 60_000
-"""Milliseconds since functions/reconcile last ran after which a site counts as unhealthy (GitLab: an hour)."""
 
 
 def geo_site_status(
     status: Status,
+    facts: SiteFacts,
+    health: Health,
     *,
-    role: Role,
     on_primary: int | None = None,
     last_event: LastEvent | None = None,
     replication_enabled: bool = True,
@@ -30,14 +33,12 @@ def geo_site_status(
     """The fields of GitLab's `geo_sites/:id/status` for container repositories, from what `status.read` returned.
 
     `on_primary` is the number of the primary's repositories, of this site's own where it is the primary. `last_event`
-    is the newest event of the site's event log (event_log.last), which only a primary has. A site is
-    healthy while functions/reconcile runs.
+    is the newest event of the primary's that this site knows of. See health.py for `health`.
     """
     prefix = "container_repositories_"
-    rows = status.rows if role == "secondary" else None
+    rows = status.rows if not facts.is_primary else None
     verification = verification_counts_of(rows) if rows is not None else None
-    problem = _problem(status)
-    cursor = status.cursor
+    cursor = status.cursor if not facts.is_primary else None
     return {
         f"{prefix}count": on_primary,
         f"{prefix}registry_count": rows.rows if rows is not None else None,
@@ -45,17 +46,20 @@ def geo_site_status(
         f"{prefix}failed_count": rows.failed if rows is not None else None,
         f"{prefix}synced_in_percentage": percentage(rows.synced, rows.rows) if rows is not None else None,
         **{f"{prefix}{name}": value for name, value in _verification(verification).items()},
-        f"{prefix}replication_enabled": replication_enabled and (role == "primary" or status.pause is None),
-        "last_event_id": last_event.id if last_event is not None else None,
+        f"{prefix}replication_enabled": replication_enabled and (facts.is_primary or status.pause is None),
+        f"{prefix}oldest_unsynced_time": _oldest_unsynced_s(status, facts),
+        "last_event_id": event_number(last_event.id, last_event.received_at) if last_event is not None else None,
         "last_event_timestamp": last_event.received_at // 1000 if last_event is not None else None,
-        "cursor_last_event_id": cursor.id if cursor is not None else None,
+        "cursor_last_event_id": event_number(cursor.id, cursor.received_at) if cursor is not None else None,
         "cursor_last_event_timestamp": cursor.received_at // 1000 if cursor is not None else None,
         "last_successful_status_check_timestamp": status.last_minute // 1000
         if status.last_minute is not None
         else None,
-        "health": problem or "Healthy",
-        "healthy": problem is None,
-        "health_status": "Healthy" if problem is None else "Unhealthy",
+        **health.fields(),
+        "version": __version__,
+        "revision": revision(),
+        "selective_sync_type": facts.selective_sync_type,
+        "namespaces": [{"full_path": name} for name in facts.namespaces],
         "updated_at": datetime.fromtimestamp(status.at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
     }
 
@@ -67,6 +71,7 @@ def _verification(counts: VerificationCounts | None) -> dict[str, object]:
         "verification_failed_count": counts.failed if counts is not None else None,
         "verified_in_percentage": percentage(counts.verified, counts.total) if counts is not None else None,
         "checksummed_count": counts.checksummed if counts is not None else None,
+        "checksum_total_count": counts.total if counts is not None else None,
         "checksum_failed_count": counts.checksum_failed if counts is not None else None,
     }
 
@@ -76,10 +81,9 @@ def percentage(part: int, whole: int) -> str:
     return f"{min(max(100 * part / whole, 0), 100) if whole > 0 else 0:.2f}%"
 
 
-def _problem(status: Status) -> str | None:
-    if status.last_minute is None:
-        return "functions/reconcile has not run yet"
-    late = status.at - status.last_minute
-    if late > UNHEALTHY_AFTER_MS:
-        return f"functions/reconcile has not run for {late // 60_000} minutes"
-    return None
+def _oldest_unsynced_s(status: Status, facts: SiteFacts) -> int | None:
+    """The moment since which the oldest is owed (seconds); None: nothing is, a primary owes nothing, or not known."""
+    oldest = status.oldest
+    if facts.is_primary or oldest is None or oldest.owed_since is None or status.more_owed or status.more_parked:
+        return None
+    return oldest.owed_since // 1000

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
 from geosync.operating.geo_site_status import geo_site_status
+from geosync.operating.health import health_of, signs_of
 from geosync.operating.moments import optional_moment
+from geosync.operating.recovery_point import why_not_known
+from geosync.operating.site_facts import SiteFacts
 from geosync.operating.stalled import why_stalled_now
 from geosync.operating.status import Status
-from geosync.settings import Role
 
 MOST_NAMED = 20
 """References that are named as those that would be lost; their number stands beside them."""
@@ -35,25 +38,28 @@ class CountedCatalogue:
 
 def site_report(
     status: Status,
+    facts: SiteFacts,
     *,
-    name: str,
-    role: Role,
     queued: QueuedMessages,
     catalogue: CountedCatalogue | None = None,
+    silent: Iterable[str] = (),
     last_event: LastEvent | None = None,
 ) -> dict[str, object]:
     """The fields of admin.resources.sites.GeoSiteStatus but the id, from a status that `status.read` returned.
 
     All of it is of one moment: what was read, and what the queues held then. `catalogue` is what a primary knows of its
-    own repositories; a secondary knows what its last comparison saw.
+    own repositories; a secondary knows what its last comparison saw. `silent`: as in health.PrimarySigns. `last_event`
+    is the newest of the event log, which only a primary has.
     """
-    if role == "secondary":
-        catalogue = _counted_here(status)
-    on_primary = status.on_primary if role == "secondary" else catalogue.repositories if catalogue is not None else None
+    if facts.is_primary:
+        on_primary = catalogue.repositories if catalogue is not None else None
+    else:
+        catalogue, last_event, on_primary = _counted_here(status), _last_event_here(status, queued), status.on_primary
+    health = health_of(signs_of(facts, status, dead_letters=queued.dead_letters, silent=silent))
     return {
-        **geo_site_status(status, role=role, on_primary=on_primary, last_event=last_event),
-        "name": name,
-        "primary": role == "primary",
+        **geo_site_status(status, facts, health, on_primary=on_primary, last_event=last_event),
+        "name": facts.name,
+        "primary": facts.is_primary,
         "primary_repositories_count": catalogue.repositories if catalogue is not None else None,
         "primary_repositories_counted_at": optional_moment(catalogue.at if catalogue is not None else None),
         "dead_letters_count": queued.dead_letters,
@@ -61,7 +67,7 @@ def site_report(
         "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
-        **(_of_secondary(status, queued) if role == "secondary" else {}),
+        **({} if facts.is_primary else _of_secondary(status, queued)),
     }
 
 
@@ -79,6 +85,7 @@ def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
         "recovery_point_at": optional_moment(status.recovery_point),
         "recovery_point_but_parked_at": optional_moment(status.recovery_point_but_parked),
         "recovery_point_stands_because": why,
+        "recovery_point_unknown_because": why_not_known(status) if status.recovery_point is None else None,
         "proved_at": optional_moment(status.proved_at),
         "notifications_lost_count": status.lost.count if status.lost is not None else 0,
         "would_be_lost": [f"{one.repository}:{one.reference}" for one in lost[:MOST_NAMED]],
@@ -110,3 +117,14 @@ def _lags(status: Status) -> dict[str, object]:
 def _comparing(progress: Progress | None) -> int:
     """Repositories that the comparison under way has still to look at; it may not know all of them yet."""
     return max(progress.repositories - progress.compared, 0) if progress is not None else 0
+
+
+def _last_event_here(status: Status, queued: QueuedMessages) -> LastEvent | None:
+    """The primary's newest event as a secondary knows it: the last that it processed, unless others wait.
+
+    None while events wait: how new the newest of them is, is not known here.
+    """
+    cursor = status.cursor
+    if cursor is None or queued.events_waiting:
+        return None
+    return LastEvent(id=cursor.id, received_at=cursor.received_at)

@@ -19,7 +19,7 @@ from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.cursor import EventCursor
-from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
 from geosync.sync_registry.site.letters import LettersLook
@@ -29,6 +29,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 MOST = 1000
 """References, owed and parked each, that a status reads: of more it says "more than"."""
+HOLD_ENDED_S = 120.0
+"""Time after the end of a hold for which nobody knows whether the registry answers: the sweep tries it in a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,10 @@ class Status:
     last_sweep: LastSweep | None
     deletes: breaker.State = breaker.NEVER
     """The breaker of deletes by comparison."""
+    ended_holds: tuple[Hold, ...] = ()
+    """Holds that ran out a moment ago, without an answer of their registry since."""
+    posted_heartbeat: PostedHeartbeat | None = None
+    """At a primary: the last heartbeat that its own endpoint took."""
     letters: LettersLook | None = None
     """The last look into the DLQ; None: nobody has looked yet."""
     rows: RowCounts | None = None
@@ -187,6 +193,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
     if counts and found.more_waiting:
         leased = tuple(sync_registry.owed_index.leased(now_ms=now_ms, most=most))
     references = sorted(map(OwedReference.of, found.items), key=by_age)
+    holds = sync_registry.holds(ended_s=HOLD_ENDED_S)
     return Status(
         at=now_ms,
         owed=tuple(reference for reference in references if not reference.parked),
@@ -195,7 +202,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         more_parked=found.more_parked,
         worked_on=len(leased),
         pause=site.pause,
-        holds=tuple(sync_registry.holds()),
+        holds=tuple(hold for hold in holds if hold.until > now_ms),
         heartbeat=site.heartbeat,
         comparison=site.comparison,
         cursor=site.cursor,
@@ -205,6 +212,8 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         refused=site.has_refused,
         last_sweep=site.last_sweep,
         deletes=site.deletes,
+        ended_holds=tuple(hold for hold in holds if hold.until <= now_ms),
+        posted_heartbeat=site.posted_heartbeat,
         letters=site.letters,
         rows=counted.rows(found.moving),
         progress=counted.progress,

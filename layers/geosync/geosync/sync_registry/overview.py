@@ -12,7 +12,7 @@ from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, ho
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
-from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.sweep import LastSweep
@@ -22,6 +22,7 @@ from geosync.sync_registry.table.changes import ConditionFailed, Delete, Store
 _ITEMS = (
     holds.PAUSE,
     heartbeat.KEY,
+    heartbeat.POSTED,
     catalogue.KEY,
     cursor.KEY,
     recovery.RECOVERY,
@@ -67,6 +68,8 @@ class SiteItems:
     deletes: State
     letters: LettersLook | None
     """The last look into the DLQ."""
+    posted_heartbeat: PostedHeartbeat | None = None
+    """At a primary: the last heartbeat that its own endpoint took."""
 
 
 class Overview:
@@ -90,6 +93,7 @@ class Overview:
             last_sweep=LastSweep.from_item(found.get(sweep.KEY)),
             deletes=State.from_item(found.get(breaker.KEY)),
             letters=LettersLook.from_item(found.get(letters.KEY)),
+            posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
         )
 
     def pause(self) -> Pause | None:

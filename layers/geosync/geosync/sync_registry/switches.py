@@ -11,6 +11,7 @@ from geosync.sync_registry.items import SITE
 from geosync.sync_registry.site import holds
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Update
+from geosync.sync_registry.timing import ms
 
 
 class Switches(TableAccess):
@@ -62,11 +63,11 @@ class Switches(TableAccess):
         found = self._store.batch_get(holds.hold_key(registry) for registry in registries)
         return holds.longest((Hold.from_item(item) for item in found.values()), self._clock.now_ms())
 
-    def holds(self) -> list[Hold]:
-        """The holds in force on any registry."""
-        now_ms = self._clock.now_ms()
+    def holds(self, *, ended_s: float = 0.0) -> list[Hold]:
+        """The holds in force on any registry, with those that ran out in the last `ended_s` seconds."""
+        since_ms = self._clock.now_ms() - ms(ended_s)
         items = self._store.items(SITE, holds.PREFIX, limit=holds.MOST_HOLDS)
-        return [hold for hold in map(Hold.from_item, items) if hold.until > now_ms]
+        return [hold for hold in map(Hold.from_item, items) if hold.until > since_ms]
 
     def clear_hold(self, registry: str) -> None:
         """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""

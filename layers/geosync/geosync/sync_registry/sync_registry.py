@@ -47,7 +47,7 @@ from geosync.sync_registry.site.catalogue import CatalogueItem
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Finding, Findings
-from geosync.sync_registry.site.heartbeat import Heartbeats
+from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
 from geosync.sync_registry.site.lags import LagItems
 from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
@@ -61,6 +61,7 @@ from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
 from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
+from geosync.sync_registry.site.told import ToldSites
 from geosync.sync_registry.site.walks import Walks
 from geosync.sync_registry.suspects import Suspects
 from geosync.sync_registry.switches import Switches
@@ -117,6 +118,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.cursor = Cursors(store)
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
+        self.posted_heartbeat = PostedHeartbeats(store)
         self.lags = LagItems(store)
         self.letters = LettersItem(store)
         self.listing = Listing(store)
@@ -132,6 +134,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
+        self.told = ToldSites(store)
         self.verification = VerificationItems(store)
         self.walks = Walks(store, clock)
         self._forgetting = Forgetting(store)

@@ -14,6 +14,7 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.messages import event_log
 from geosync.messages.event_log import EVERYTHING, Filter
+from geosync.messages.event_number import event_number
 from geosync.messages.geo_event import EventName
 from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
 from geosync.operating.moments import moment
@@ -25,9 +26,14 @@ WantedEvent = Annotated[EventName | None, Query(description="Only these events."
 
 
 class GeoEventModel(AnswerModel):
-    """A notification's event as the primary took it, or (`unusable`) why it could not be used."""
+    """A notification's event as the primary took it, or (`unusable`) why it could not be used.
 
-    id: str
+    `id` is the number that `last_event_id` and `cursor_last_event_id` of a status mean; `sender_id` is the text by
+    which the registry that sent it knows it.
+    """
+
+    id: int
+    sender_id: str
     outcome: str
     event_name: str | None
     replicable_name: str | None
@@ -127,7 +133,8 @@ def _nothing(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: st
 def _event(entry: Mapping[str, Any]) -> GeoEventModel:
     claims = entry.get("claims") or {}
     return GeoEventModel(
-        id=entry["id"],
+        id=event_number(entry["id"], entry["received_at"]),
+        sender_id=entry["id"],
         outcome=str(entry.get("outcome", "")),
         event_name=entry.get("event_name"),
         replicable_name=entry.get("replicable_name"),

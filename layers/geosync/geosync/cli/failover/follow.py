@@ -7,13 +7,16 @@ from collections.abc import Callable
 
 import click
 
+from geosync.cli.audit import audited
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
-from geosync.cli.output import age
+from geosync.cli.output import CANNOT_TELL, age
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.cli.sites import key_of
 from geosync.errors import ConfigurationError
 from geosync.messages import event_log
+from geosync.operating import sites
+from geosync.sync_registry.site.sites import KnownSite
 
 NO_SECRET = "none"  # noqa: S105 - the word for none
 
@@ -35,6 +38,8 @@ def follow(
     """Make this site a secondary of the primary STACK: after a promotion, or when an old primary comes back.
 
     Everything is compared anew. What only this site has stays: nothing that was here under another primary is removed.
+
+    Exit code 0: done. 2: not done, or nobody can tell yet. 3: declined, nothing was changed.
     """
     chosen = choose()
     site = chosen.site()
@@ -48,14 +53,23 @@ def follow(
         "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
         "PrimaryAdminUrl": leader.outputs["AdminUrl"],
     }
+    known = leader.sync_registry.sites
+    wanted = KnownSite(
+        name=site.name, url=site.outputs["AdminUrl"], added_at=site.clock.now_ms(), report_key=key_of(site)
+    )
+    sites.refuse_twin(known, leader.name, wanted)
     if not yes:
         _ask(site, leader)
-    # The new primary shows this site from now on; without harm if the update does not come about.
-    leader.sync_registry.sites.add(
-        name=site.name, url=site.outputs["AdminUrl"], key=key_of(site), now_ms=site.clock.now_ms()
-    )
-    quiet_update(site, f"following {leader.name}", changes, say=True)
-    site.sync_registry.promotions.forget()
+    try:
+        with audited(site, "follow", primary):
+            # The new primary shows this site from now on; without harm if the update does not come about.
+            with audited(leader, "follow", primary, f"by {site.name}"):
+                sites.expect(known, leader.name, wanted)
+            quiet_update(site, f"following {leader.name}", changes, say=True)
+            site.sync_registry.promotions.forget()
+    except KeyboardInterrupt:
+        click.echo("Interrupted: run the same command again.", err=True)
+        raise SystemExit(CANNOT_TELL) from None
     # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
     _tell(site, leader)
@@ -65,7 +79,9 @@ def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
     """The site to follow; raises ConfigurationError when it cannot be followed."""
     leader = StackSite.find(chosen.access, StackName.parse(primary))
     if leader.name == site.name:
-        raise ConfigurationError(f"{site.name} cannot follow itself")
+        twin = (leader.stack, leader.region) != (site.stack, site.region)
+        why = f": {leader.stack} has the same name, and two sites must not have one name" if twin else ""
+        raise ConfigurationError(f"{site.name} cannot follow itself{why}")
     if not leader.is_primary:
         raise ConfigurationError(f"{leader.name} is no primary: geosync --stack {leader.stack} promote makes it one")
     if leader.state.endswith(UNDER_WAY):

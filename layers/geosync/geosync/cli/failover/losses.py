@@ -9,6 +9,7 @@ from typing import Any
 from geosync.cli.output import age, console, count, moment, plain, table
 from geosync.cli.site import StackSite
 from geosync.cli.status import dead_letters, waiting
+from geosync.operating.recovery_point import why_not_known
 from geosync.operating.status import Status
 
 LISTED = 100
@@ -45,6 +46,7 @@ def losses_document(found: Status) -> dict[str, Any]:
     """The losses for programs."""
     return {
         "recovery_point": found.recovery_point,
+        "recovery_point_unknown_because": why_not_known(found) if found.recovery_point is None else None,
         "lost": [asdict(one) for one in found.would_be_lost],
         "more_lost": found.more_owed or found.more_parked,
     }
@@ -52,7 +54,8 @@ def losses_document(found: Status) -> dict[str, Any]:
 
 def _show_recovery_point(site: StackSite, found: Status) -> None:
     if found.recovery_point is None:
-        console().print(plain(f"The recovery point of {site.name} is not known.", "yellow"))
+        text = f"The recovery point of {site.name} is not known: {why_not_known(found)}."
+        console().print(plain(f"{text} What is missing here beside the following is not known either.", "yellow"))
         return
     passed = age(found.recovery_point, found.at)
     console().print(f"Everything pushed before {moment(found.recovery_point)} ({passed} ago) is at {site.name}.")

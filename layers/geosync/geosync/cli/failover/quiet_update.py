@@ -9,7 +9,7 @@ import click
 
 from geosync.cli.failover.pause import end_pause, pause_site
 from geosync.cli.failover.stack_update import update
-from geosync.cli.output import SOMETHING_WRONG, count
+from geosync.cli.output import DECLINED, count
 from geosync.cli.site import StackSite
 from geosync.cli.status import waiting
 from geosync.errors import NotDrained, UpdateRefused
@@ -24,10 +24,15 @@ LOOKS = 2
 
 
 def confirm(site: StackSite, what: str) -> None:
-    """Ask for the site's name: a slip of the finger is not an answer. Raises SystemExit when it is another."""
-    if click.prompt(f"{what}. Type its name to go on", default="", show_default=False) != site.name:
+    """Ask for the site's name: a slip of the finger is not an answer. Raises SystemExit (3) when it is another."""
+    try:
+        answer = click.prompt(f"{what}. Type its name to go on", default="", show_default=False)
+    except click.Abort:  # Ctrl-C, or nobody is there to answer
+        answer = ""
+        click.echo()
+    if answer != site.name:
         click.echo("Nothing was changed.")
-        raise SystemExit(SOMETHING_WRONG)
+        raise SystemExit(DECLINED)
 
 
 def quiet_update(

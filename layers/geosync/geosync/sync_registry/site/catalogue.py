@@ -147,6 +147,17 @@ class CatalogueItem:
         """Have a walk begin now, or the one that was not finished go on."""
         self._store.write(Update(key=KEY, set={"asked_for": True}))
 
+    def doubt(self, walk: Walk) -> None:
+        """Forget what `walk` and those before it proved, and have another one begin, unless one has."""
+        change = Update(
+            key=KEY,
+            set={"asked_for": True},
+            remove=("proved_at", "settled_at"),
+            when=Attr("started_at").eq(walk.started_at),
+        )
+        with suppress(ConditionFailed):
+            self._store.write(change)
+
     def begin(self, *, now_ms: int) -> Walk:
         """Begin a walk."""
         item = self._store.write(

@@ -9,7 +9,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.table.attributes import whole_number
-from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
+from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 KEY = Key(SITE, "cursor")
 
@@ -44,3 +44,8 @@ class Cursors:
         newest = Attr("received_at").not_exists() | Attr("received_at").lt(received_at)
         with suppress(ConditionFailed):
             self._store.write(Update(key=KEY, set={"id": event_id, "received_at": received_at}, when=newest))
+
+    def forget(self, *, after: int) -> None:
+        """Forget an event that was received after `after` (ms): the next one that is processed is kept."""
+        with suppress(ConditionFailed):
+            self._store.write(Delete(key=KEY, when=Attr("received_at").gt(after)))

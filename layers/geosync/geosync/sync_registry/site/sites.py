@@ -2,12 +2,14 @@
 
 In the partition `#site` of the primary's sync registry:
 
-    known#oregon    id, url, added_at, report_key (sha256 of the site's report token, in hex)
+    known#oregon    url, added_at, report_key (sha256 of the site's report token, in hex); id, for the version before,
+                    which numbered its sites
     report#oregon   sent_at (the site's clock), arrived_at (ours), status (the site's own GeoSiteStatus, as JSON text)
 """
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -17,23 +19,33 @@ from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 _KNOWN, _REPORT = "known#", "report#"
-_COUNTER = Key(SITE, "counter#sites")
 MOST_SITES = 100
 LATE_SECONDS = 600
 """A site whose last report is older is unhealthy (GitLab waits an hour)."""
-OWN_ID = 1
-"""The id of the site that is asked; those that it knows have the ids from 2 on, in the order they were added."""
+
+
+def site_id(name: str) -> int:
+    """The id of a site: the same at every site, whoever is the primary, as it follows from the name alone.
+
+    A positive number of 31 bits, which every language has. Two of a hundred names give the same one in about two of a
+    million cases: `geosync sites add` refuses that (operating/sites.py).
+    """
+    return int.from_bytes(hashlib.sha256(f"geosync site {name}".encode()).digest()[:4], "big") % (2**31 - 1) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownSite:
-    """A site that this one was told to expect."""
+    """A site that this one was told to expect, at `added_at` (ms)."""
 
-    id: int
     name: str
     url: str
     added_at: int
     report_key: str = field(repr=False)
+
+    @property
+    def id(self) -> int:
+        """The site's id."""
+        return site_id(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +69,16 @@ class KnownSites:
         self._store = store
 
     def add(self, *, name: str, url: str, key: str, now_ms: int) -> KnownSite:
-        """Expect a site, or change the address and the key of one that is expected; its id stays."""
-        known = self.find(name)
-        number = known.id if known is not None else self._next_id()
+        """Expect a site, or change the address of one that is expected. See operating.sites.expect.
+
+        Raises ConditionFailed when one of this name with another key is expected.
+        """
         item = self._store.write(
             Update(
                 key=Key(SITE, _KNOWN + name),
                 set={"url": url, "report_key": key},
-                set_once={"id": number, "added_at": now_ms},
+                set_once={"id": site_id(name), "added_at": now_ms},
+                when=Attr("report_key").not_exists() | Attr("report_key").eq(key),
             )
         )
         return _known(item or {})
@@ -82,7 +96,7 @@ class KnownSites:
     def all(self) -> list[KnownSite]:
         """The sites that are expected, in the order they were added."""
         items = self._store.items(SITE, _KNOWN, limit=MOST_SITES)
-        return sorted(map(_known, items), key=lambda site: site.id)
+        return sorted(map(_known, items), key=lambda site: (site.added_at, site.name))
 
     def reports(self) -> dict[str, SiteReport]:
         """The last report of each site by name."""
@@ -98,14 +112,9 @@ class KnownSites:
             return True
         return False
 
-    def _next_id(self) -> int:
-        item = self._store.write(Update(key=_COUNTER, add={"value": 1})) or {}
-        return OWN_ID + int(item["value"])
-
 
 def _known(item: Item) -> KnownSite:
     return KnownSite(
-        id=int(item["id"]),
         name=str(item["item"]).removeprefix(_KNOWN),
         url=str(item["url"]),
         added_at=int(item["added_at"]),

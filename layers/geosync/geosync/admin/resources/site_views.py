@@ -1,0 +1,239 @@
+"""The sites and their status, made of what this site knows.
+
+A primary knows the sites that it was told to expect, by their reports. A secondary knows what the primary told of them
+in its answer to the last report, and the primary by its heartbeats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from pydantic import ValidationError
+
+from geosync import __version__
+from geosync.admin.http import HttpRefusal
+from geosync.admin.resources.sites import SITES, GeoSite, GeoSiteStatus, OtherSite, SiteLinks
+from geosync.admin.site import AdminSite
+from geosync.operating import sites, status
+from geosync.operating.health import PrimarySigns, health_of
+from geosync.operating.moments import moment, parsed_moment
+from geosync.operating.revision import revision
+from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
+from geosync.operating.status import Status
+from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
+from geosync.sync_registry.site.told import Told, ToldSite
+
+
+class SiteViews:
+    """The sites that one site knows, for one request to the API at the address `base`; read when they are asked for."""
+
+    def __init__(self, site: AdminSite, base: str) -> None:
+        self._site = site
+        self._base = f"{base}{SITES}"
+        self._now_ms = site.clock.now_ms()
+
+    def sites(self) -> list[GeoSite]:
+        """The sites, the one that answers first."""
+        enabled = self._read.pause is None
+        own = self._shown(self._site.name, url=None, primary=self._site.is_primary, current=True, enabled=enabled)
+        return [own, *self._others()]
+
+    def statuses(self) -> list[GeoSiteStatus]:
+        """The status of each site, in the same order."""
+        return [self.own_status(), *self._statuses_of_others()]
+
+    def status_of(self, number: int) -> GeoSiteStatus | None:
+        """The status of a site by its id, None for one that is not known here."""
+        if number == site_id(self._site.name):
+            return self.own_status()
+        return next((one for one in self._statuses_of_others() if one.geo_node_id == number), None)
+
+    def own_status(self) -> GeoSiteStatus:
+        """The status of the site that answers."""
+        site, read = self._site, self._read
+        report = site_report(
+            read,
+            site.settings.facts,
+            queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+            catalogue=self._counted_catalogue() if site.is_primary else None,
+            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms) if site.is_primary else (),
+            last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
+        )
+        return self._status({**report, "superseded_images": site.settings.superseded_images}, site.name)
+
+    def _counted_catalogue(self) -> CountedCatalogue | None:
+        """The primary's repositories as the latest comparison of a site saw them; None: no site told of one."""
+        told = [json.loads(report.status) for report in self._reports.values()]
+        counted = [
+            CountedCatalogue(repositories=number, at=parsed_moment(at))
+            for said in told
+            if isinstance(number := said.get("primary_repositories_count"), int)
+            and isinstance(at := said.get("primary_repositories_counted_at"), str)
+        ]
+        return max(counted, key=lambda one: one.at, default=None)
+
+    def to_tell(self) -> list[OtherSite]:
+        """The sites, as a primary tells the others of them: without the names of what would be lost.
+
+        Of itself it tells its health and its version: whoever reports waits for the answer, and the rest takes many
+        reads.
+        """
+        urls = {one.name: one.url for one in self._expected}
+        statuses = [self._own_briefly(), *(self._reported(name, self._reports.get(name)) for name in urls)]
+        left_out = {"links", "would_be_lost", "geo_node_id", "name", "primary"}
+        return [
+            OtherSite(
+                name=one.name, url=urls.get(one.name), primary=one.primary, status=one.model_dump(exclude=left_out)
+            )
+            for one in statuses
+        ]
+
+    def _own_briefly(self) -> GeoSiteStatus:
+        site, items = self._site, self._site.sync_registry.overview.read()
+        signs = PrimarySigns(
+            at=self._now_ms,
+            last_minute=items.last_minute,
+            posted=items.posted_heartbeat,
+            dead_letters=site.letters.count(),
+            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms),
+        )
+        known = {
+            **health_of(signs).fields(),
+            "primary": True,
+            "container_repositories_replication_enabled": True,
+            "version": __version__,
+            "revision": revision(),
+            "updated_at": moment(self._now_ms),
+        }
+        return self._status(known, site.name)
+
+    # ------------------------------------------------------------------------------------------- what this site knows
+
+    @cached_property
+    def _read(self) -> Status:
+        return status.read(self._site.sync_registry, clock=self._site.clock)
+
+    @cached_property
+    def _expected(self) -> list[KnownSite]:
+        return self._site.sync_registry.sites.all() if self._site.is_primary else []
+
+    @cached_property
+    def _reports(self) -> dict[str, SiteReport]:
+        return self._site.sync_registry.sites.reports()
+
+    @cached_property
+    def _told(self) -> Told:
+        return self._site.sync_registry.told.read()
+
+    def _told_sites(self) -> Iterator[ToldSite]:
+        """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats."""
+        expected = {self._site.name, *(one.name for one in self._expected)}
+        beat = self._read.heartbeat if not self._site.is_primary else None
+        told = [one for one in self._told.sites if one.name not in expected]
+        if beat is not None and beat.site not in {*expected, *(one.name for one in told)}:
+            yield ToldSite(name=beat.site, url=None, primary=True)
+        for one in told:
+            primary = one.primary if beat is None else one.name == beat.site
+            yield ToldSite(name=one.name, url=one.url, primary=primary and not self._site.is_primary, status=one.status)
+
+    def _others(self) -> Iterator[GeoSite]:
+        enabled = {
+            one.name: one.container_repositories_replication_enabled if one.reported_at else None
+            for one in self._statuses_of_others()
+        }
+        for known in self._expected:
+            yield self._shown(
+                known.name, url=known.url, primary=False, enabled=enabled[known.name], added_at=known.added_at
+            )
+        for told in self._told_sites():
+            yield self._shown(told.name, url=told.url, primary=told.primary, enabled=enabled[told.name])
+
+    def _statuses_of_others(self) -> Iterator[GeoSiteStatus]:
+        for known in self._expected:
+            yield self._reported(known.name, self._reports.get(known.name))
+        for told in self._told_sites():
+            yield self._as_told(told)
+
+    def _reported(self, name: str, report: SiteReport | None) -> GeoSiteStatus:
+        """The status by the site's last report. A late or silent site is unhealthy, whatever it said."""
+        if report is None:
+            text = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+        said: dict[str, Any] = json.loads(report.status)
+        said |= {"primary": False, "reported_at": moment(report.arrived_at)}  # who reports here is a secondary
+        said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
+        if "lag_seconds" in said:  # the former name, which sites of the previous version send
+            said.setdefault("oldest_owed_seconds", said["lag_seconds"])
+        why = sites.silence(report, now_ms=self._now_ms)
+        return self._readable(said | _unhealthy(f"This site {why}") if why is not None else said, name)
+
+    def _as_told(self, told: ToldSite) -> GeoSiteStatus:
+        """The status as the primary told of it; one that was told of long ago is unhealthy, whatever it was."""
+        name = told.name
+        if self._site.is_primary:
+            text = "This site does not report to this one: geosync follow, there"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+        if not told.status:
+            text = "Its status is not known here: ask its own API"
+            return self._status({**_judged("Unknown", text, self._now_ms), "primary": told.primary}, name)
+        said = {**told.status, "primary": told.primary}
+        said["reported_at"] = said.get("reported_at") or moment(self._told.at)
+        minutes = (self._now_ms - self._told.at) // 60_000
+        if minutes * 60 >= LATE_SECONDS:
+            said |= _unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
+        return self._readable(said, name)
+
+    def _readable(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+        try:
+            return self._status(said, name)
+        except HttpRefusal:
+            # Kept by another version of this site.
+            text = "This version cannot read the site's report"
+            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+
+    # ----------------------------------------------------------------------------------------------------- as answered
+
+    def _shown(self, name: str, *, url: str | None, primary: bool, enabled: bool | None, **more: Any) -> GeoSite:
+        address = f"{self._base}/{site_id(name)}"
+        added_at = more.get("added_at")
+        return GeoSite(
+            id=site_id(name),
+            name=name,
+            url=url,
+            primary=primary,
+            current=bool(more.get("current")),
+            enabled=enabled,
+            added_at=moment(added_at) if added_at is not None else None,
+            _links=SiteLinks(self=address, status=f"{address}/status"),
+        )
+
+    def _status(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
+        address = f"{self._base}/{site_id(name)}"
+        return read_status({**said, "_links": {"self": f"{address}/status", "site": address}}, name)
+
+
+def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
+    """Read a status; raises HttpRefusal. Its name is `name`, whatever it says itself."""
+    try:
+        return GeoSiteStatus.model_validate({"primary": False, **said, "geo_node_id": site_id(name), "name": name})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise HttpRefusal(400, f"status: {where}: {first['msg']}") from None
+
+
+def _unhealthy(problem: str) -> dict[str, Any]:
+    return {"healthy": False, "health_status": "Unhealthy", "health": problem, "health_reasons": [problem]}
+
+
+def _judged(word: str, problem: str, now_ms: int) -> dict[str, Any]:
+    """A status of which nothing is known but this."""
+    return {
+        **_unhealthy(problem),
+        "health_status": word,
+        "container_repositories_replication_enabled": None,
+        "updated_at": moment(now_ms),
+    }
