@@ -221,6 +221,8 @@ class ReferenceSync:
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
+            if tag is not None and not decisions.is_ours(attempt.owed, manifest.digest):
+                attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
             with self._suspecting():
                 attempt.copied = self._copier.copy(manifest, tag)
         except NotFound:
