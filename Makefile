@@ -56,14 +56,14 @@ test: setup
 # One more than cores: the integration tests wait for registries now and then.
 WORKERS = $(shell expr $$(nproc) + 1)
 
-## test-fast: run the unit, functional and integration tests
+## test-fast: run the unit, functional, simulation and integration tests
 .PHONY: test-fast
 # The workers begin far apart, so that few of them need the same registries, and take each other's tests at the end.
 # What looks at the calls that these tests make comes after them.
 test-fast: setup
 	rm -rf .local/aws-actions
 	$(PYTHON_BIN)/pytest -n $(WORKERS) --dist worksteal -p tests.support.aws_actions --aws-actions .local/aws-actions \
-		tests/integration tests/functional tests/hostile tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
+		tests/integration tests/functional tests/hostile tests/simulation tests/unit --ignore tests/functional/test_permissions.py $(PYTEST)
 	AWS_ACTIONS=.local/aws-actions $(PYTHON_BIN)/pytest -q tests/functional/test_permissions.py
 
 ## test-shuffled: run the unit and functional tests in another order each time (PYTEST='--order 4711': in that one again)
@@ -86,6 +86,13 @@ test-functional: setup
 .PHONY: test-integration
 test-integration: setup
 	$(PYTHON_BIN)/pytest tests/integration $(PYTEST)
+
+## simulate: run a simulated world for many seeds (SEEDS=100000; FROM=, JOBS=), or tell the story of one (SEED=4711)
+.PHONY: simulate
+SEEDS ?= 200
+simulate: setup
+	@$(PYTHON_BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) \
+		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK))
 
 ## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e

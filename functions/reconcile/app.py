@@ -14,7 +14,7 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.clock import forget_the_future
-from geosync.minute.comparison import ask_for_comparison
+from geosync.minute.comparison import ask_for_comparison, follow_nobody
 from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.health import judge_primary, judge_secondary
@@ -68,6 +68,7 @@ class ReconcileSite:
             judging = (self.sync_registry, self.queues, self.reporter)
             return {
                 "heartbeat": partial(post_heartbeat, *posting),
+                "following": partial(follow_nobody, self.sync_registry),
                 **run_recorded,
                 "health": partial(judge_primary, *judging),
             }

@@ -172,6 +172,19 @@ def test_after_a_promotion_everything_is_compared_with_the_new_primary(site: Sit
     assert status.read(SyncRegistry(site.store)).recovery_point is None
 
 
+def test_a_site_that_was_the_primary_meanwhile_compares_everything_with_its_former_primary(
+    site: Site, endpoint: Endpoint, aws: pytest.MonkeyPatch
+) -> None:
+    site.walked(started_at=time.time_ns() // 1_000_000)
+    site.store.write(Update(key=catalogue_item.KEY, set={"following": site.topic_arn, "proved_at": 1, "settled_at": 1}))
+    minute()  # as the primary
+    aws.setenv("SITE_ROLE", "secondary")
+    app.site.cache_clear()
+    minute()
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+    assert status.read(SyncRegistry(site.store)).recovery_point is None
+
+
 # ── the recovery point ──
 
 
@@ -235,7 +248,7 @@ def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, lo
 def test_a_primary_posts_its_heartbeat_with_its_own_token(site: Site, endpoint: Endpoint) -> None:
     site.owe("group/app")
     before = time.time_ns() // 1_000_000
-    assert minute() == {"heartbeat": "done", "minute": "done", "health": "done"}
+    assert minute() == {"heartbeat": "done", "following": "done", "minute": "done", "health": "done"}
     ((headers, body),) = endpoint.posted
     assert headers["Authorization"] == TOKEN
     (event,) = body["events"]
@@ -250,7 +263,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
     site: Site, endpoint: Endpoint, log: Log, status: int
 ) -> None:
     endpoint.status = status
-    assert minute() == {"heartbeat": "HeartbeatFailed", "minute": "done", "health": "done"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done", "health": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert str(status) in line["reason"]
     assert TOKEN not in json.dumps(log())
@@ -259,7 +272,7 @@ def test_a_heartbeat_that_is_refused_is_reported_without_the_token(
 
 def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
     aws.setenv("SITE_ROLE", "primary")
-    assert minute() == {"heartbeat": "HeartbeatFailed", "minute": "done", "health": "done"}
+    assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done", "health": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert "does not answer" in line["reason"]
 

@@ -6,6 +6,7 @@ import email.utils
 import json
 import time
 from collections.abc import Mapping
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -28,10 +29,12 @@ from geosync.oci.answers import (
     broken,
     classify,
     parse_errors,
+    read_errors,
     redact,
     retry_after,
 )
-from geosync.oci.transport import Broken
+from geosync.oci.deadline import Deadline
+from geosync.oci.transport import Broken, HttpAnswer
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -197,3 +200,22 @@ def test_a_write_that_was_sent_and_not_answered_has_an_unknown_outcome() -> None
     assert type(broken("h", "PUT", Broken("x", sent=True), write=True)) is OutcomeUnknown
     assert type(broken("h", "PUT", Broken("x", sent=False), write=True)) is RegistryUnavailable
     assert type(broken("h", "GET", Broken("x", sent=True), write=False)) is RegistryUnavailable
+
+
+class CutAnswer:
+    """An answer whose body breaks off."""
+
+    length = 170
+
+    def read(self, size: int) -> bytes:
+        raise Broken("the connection was closed in the middle of the body", sent=True)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_400_whose_body_breaks_off_is_asked_again_as_it_may_have_named_missing_blobs() -> None:
+    errors = read_errors(cast(HttpAnswer, CutAnswer()), Deadline())
+    error = classify("host", "PUT", 400, errors)
+    assert type(error) is RegistryUnavailable
+    assert error.retryable

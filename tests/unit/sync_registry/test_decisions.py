@@ -217,6 +217,23 @@ def test_a_copy_that_nobody_recorded_is_remembered_as_ours_when_it_stays() -> No
     assert step(copied, (None, SETTLED), (None, SETTLED)) == Discharge(None)
 
 
+def test_a_copy_that_no_event_named_is_ours_from_its_beginning() -> None:
+    begun = replace(owed(), copied=frozenset({A}))
+    assert step(begun, (None, SETTLED)) == LookAtSecondary()
+    assert step(begun, (None, SETTLED), (A, SETTLED)) == Discharge(Seen(digest=A, looked_at=0, seen_at=SETTLED))
+    assert step(begun, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
+    deleted = replace(owed(ABSENT), copied=frozenset({A}))
+    assert step(deleted, (None, SETTLED), (A, SETTLED)) == Remove()
+    assert step(deleted, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
+
+
+def test_a_copy_that_was_never_proved_is_remembered_in_place_of_what_was_seen_before_it() -> None:
+    moved = owed(B, seen=seen(A, LONG_AGO))
+    assert step(moved, (None, SETTLED)) == LookAtSecondary()
+    assert step(moved, (None, SETTLED), (B, SETTLED)) == Discharge(Seen(digest=B, looked_at=0, seen_at=SETTLED))
+    assert step(moved, (None, SETTLED), (A, SETTLED)) == Discharge(seen(A, LONG_AGO)), "it was not copied"
+
+
 def test_while_the_breaker_is_on_what_comparisons_miss_stays_and_what_others_said_goes_on() -> None:
     missed = owed(seen=seen(A, LONG_AGO), if_absent=(MISSING,))
     assert step(missed, (None, SETTLED)) == LookAtSecondary()

@@ -33,3 +33,8 @@ def ask_for_comparison(
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)
+
+
+def follow_nobody(sync_registry: SyncRegistry) -> None:
+    """Note that a primary follows nobody: should it follow its former primary again, everything is compared anew."""
+    sync_registry.catalogue.follow("")

@@ -77,7 +77,7 @@ _SECRETS = re.compile(
 class Errors:
     """The `errors` of an answer's body: the first MAX_CODES codes, and the first message.
 
-    `well_formed`: the body had that form; `empty`: there was no body.
+    `well_formed`: the body had that form; `empty`: there was no body; `cut`: it broke off, so its text is not known.
     """
 
     codes: tuple[str, ...] = ()
@@ -85,6 +85,7 @@ class Errors:
     missing: tuple[str, ...] = ()
     well_formed: bool = False
     empty: bool = False
+    cut: bool = False
 
 
 def read_bounded(answer: HttpAnswer, limit: int, deadline: Deadline, what: str) -> bytes:
@@ -110,7 +111,9 @@ def read_errors(answer: HttpAnswer, deadline: Deadline) -> Errors:
     """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error."""
     try:
         body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
-    except (Broken, TooLarge):
+    except Broken:
+        return Errors(cut=True)
+    except TooLarge:
         return Errors()
     return parse_errors(body)
 
@@ -176,7 +179,8 @@ def classify(
         return BlobsUnknown(registry, request, errors.missing)
     kind = next((_BY_CODE[code] for code in errors.codes if code in _BY_CODE), None) or _BY_STATUS.get(status)
     if kind is None:
-        kind = RegistryUnavailable if status >= 500 else Refused
+        # A 400 says in its body if blobs are missing or the manifest is refused for good: without it, ask again.
+        kind = RegistryUnavailable if status >= 500 or errors.cut else Refused
     if issubclass(kind, RegistryUnavailable):
         return RegistryUnavailable(
             registry, request, status=status, codes=errors.codes, detail=errors.detail, retry_after=retry_after_s

@@ -58,6 +58,15 @@ class Attempts(TableAccess):
             self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
         )
 
+    def note_copy(self, owed: Owed, digest: str) -> Owed:
+        """Note that Geosync is about to put `digest` under a tag that nothing else shows to be its own; before it does.
+
+        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is.
+        """
+        with suppress(ConditionFailed):
+            self._store.write(attempts.note_copy(owed, digest))
+        return replace(owed, copied=owed.copied | {digest})
+
     def fail(self, owed: Owed, failure: str, *, parked: bool = False) -> Owed | None:
         """Count a failed attempt of one reference, with backoff or parked. None: marked again meanwhile."""
         jitter = random.randrange(30)  # noqa: S311 - spreads retries, guards nothing

@@ -175,10 +175,12 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
     """Remember whether a tag is ours that is gone, from the primary or the selection, while nothing may be removed.
 
     A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
-    before it could record it is ours by `expects` alone, which goes with what is owed: so it is recorded now, with no
-    look at the primary that an event could be measured by.
+    before it could record it is ours by what is owed alone, which goes with it: so it is recorded now, with no
+    look at the primary that an event could be measured by. So is a copy that was never proved, in place of what was
+    seen before it.
     """
-    if KEEP in owed.if_absent or owed.seen is not None or not owed.expects - {UNNAMED}:
+    known = {owed.seen.digest} if owed.seen is not None else set()
+    if KEEP in owed.if_absent or not (owed.expects | owed.copied) - known - {UNNAMED, ABSENT}:
         return Discharge(None if KEEP in owed.if_absent else owed.seen)
     if secondary is None:
         return LookAtSecondary()
@@ -186,6 +188,8 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
         return Postpone(suspect_until)
     if secondary.digest is None or not is_ours(owed, secondary.digest):
         return Discharge(None)
+    if secondary.digest in known:
+        return Discharge(owed.seen)
     return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at))
 
 
@@ -250,17 +254,17 @@ def proves_secondary(look: Look, suspect_until: int) -> bool:
 
 
 def is_ours(owed: Owed, digest: str) -> bool:
-    """Geosync put the tag there: it was seen equal before, or it is a digest that an event named for it.
+    """Geosync put the tag there: it was seen equal before, or an event named this digest, or its copy was begun.
 
-    (The second holds for a copy whose holder died before it could record it.) Any other tag stays, unless an operator
+    (The last two hold for a copy whose holder died before it could record it.) Any other tag stays, unless an operator
     adopted it.
     """
-    return owed.seen is not None or digest in owed.expects or ADOPT in owed.if_absent
+    return owed.seen is not None or digest in owed.expects | owed.copied or ADOPT in owed.if_absent
 
 
 def _shows_ours(owed: Owed, digest: str) -> bool:
-    """The very digest is Geosync's: it was seen equal, or an event named it for the tag."""
-    return digest in owed.expects or (owed.seen is not None and owed.seen.digest == digest)
+    """The very digest is Geosync's: it was seen equal, or an event named it for the tag, or its copy was begun."""
+    return digest in owed.expects | owed.copied or (owed.seen is not None and owed.seen.digest == digest)
 
 
 def may_remove(owed: Owed, *, suspended: bool) -> bool:

@@ -192,6 +192,8 @@ class Owed:
     walk: int | None = None
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
+    copied: frozenset[str] = frozenset()
+    """Digests that Geosync began to put under the tag though no event named them (see Attempts.note_copy)."""
     deaths: int = 0
     """Holders that vanished while they worked on it, since it was last marked."""
     seen: Seen | None = None
@@ -214,7 +216,9 @@ class Owed:
         """
         named = named_in(item)
         if primary is not None and item.get("primary", primary) != primary:
-            item = {name: value for name, value in item.items() if name not in ("expects", "if_absent", "cursor")}
+            item = {
+                name: value for name, value in item.items() if name not in ("expects", "if_absent", "copied", "cursor")
+            }
         read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
@@ -241,6 +245,7 @@ class Owed:
             walk=read.optional_number("walk"),
             unannounced=read.flag("unannounced"),
             if_absent=read.texts("if_absent"),
+            copied=read.texts("copied"),
             deaths=read.number("deaths", 0),
             seen=seen,
             named=named,

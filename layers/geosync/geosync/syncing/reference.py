@@ -212,7 +212,8 @@ class ReferenceSync:
             # The look was a HEAD. What the tag is now counts, so this is a new look, decided upon anew if it differs.
             before = attempt.primary.digest
             self._look_at_primary(attempt, whole=True)
-            if attempt.primary.digest != before:
+            # Without a manifest its index has brought it meanwhile, which is a look at the secondary, too.
+            if attempt.primary.digest != before or attempt.manifest is None:
                 return
         manifest = attempt.manifest
         assert manifest is not None, "the primary answered with a digest"  # noqa: S101
@@ -220,6 +221,8 @@ class ReferenceSync:
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
+            if tag is not None and not decisions.is_ours(attempt.owed, manifest.digest):
+                attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
             with self._suspecting():
                 attempt.copied = self._copier.copy(manifest, tag)
         except NotFound:

@@ -61,6 +61,12 @@ def _failed(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timin
     return values
 
 
+def note_copy(owed: Owed, digest: str) -> Update:
+    """Note that `digest` is about to be put under the tag; a mark that came meanwhile keeps it."""
+    key = Key(owed.repository, owed.reference.owed_key)
+    return Update(key=key, union={"copied": frozenset({digest})}, when=Attr("mark").exists())
+
+
 def advance(owed: Owed, cursor: str, *, due_ms: int) -> Update:
     """Move the whole repository's cursor (the last tag of the page that is done)."""
     return _change(owed, {"cursor": cursor, "due": due_ms})

@@ -1,0 +1,202 @@
+"""Rules of Geosync's, and for each the library without it: the simulation must find what is false then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.clock import Clock
+from geosync.intake import marking
+from geosync.minute import recovery
+from geosync.oci.requests import Call
+from geosync.oci.scopes import push
+from geosync.oci.upload_verbs import UploadVerbs
+from geosync.operating.owed_references import OwedReference
+from geosync.pair.capabilities import Capabilities
+from geosync.pair.known_capabilities import KnownCapabilities
+from geosync.recovery import point
+from geosync.sync_registry import decisions
+from geosync.sync_registry.site import counters
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.transitions import discharge
+from geosync.syncing.attempt import Attempt
+from geosync.syncing.reference import ReferenceSync
+
+ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
+
+Patch = Callable[[], Any]
+"""Makes what takes the rule out for as long as it is entered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule in words, what takes it out, and what the simulation then finds within `seeds` seeds."""
+
+    says: str
+    without: Patch
+    finds: str
+    """A regular expression."""
+    seeds: int
+    often: tuple[str, ...] = ()
+    """Deeds that happen more often: without them it would take more seeds."""
+
+
+def _instead(where: object, name: str, replacement: object) -> Patch:
+    return lambda: patch.object(where, name, replacement)
+
+
+def _with_all(*patches: Patch) -> Patch:
+    @contextmanager
+    def all_of_them() -> Iterator[None]:
+        with ExitStack() as stack:
+            for one in patches:
+                stack.enter_context(one())
+            yield
+
+    return all_of_them
+
+
+def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
+    return max((sent_at for sent_at, _ in heartbeats), default=None)
+
+
+def _see_an_empty_queue(_queues: object, clock: Clock) -> tuple[int, int]:
+    return clock.now_ms(), 0
+
+
+def _without_mark(_self: object, event: Any, _glance: object) -> tuple[str, ...]:
+    return (event.repository,)
+
+
+def _always(*_: object, **__: object) -> bool:
+    return True
+
+
+def _is_untried(one: OwedReference) -> bool:
+    return one.reference != "*" and not one.only_deleted and not one.is_here and one.failure is None
+
+
+def _believe(sync: ReferenceSync, attempt: Attempt) -> None:
+    attempt.secondary = decisions.Look(attempt.primary.digest, sync._context.clock.now_ms())
+
+
+def _begin_without_mount(verbs: UploadVerbs, repository: str, _mount: str | None, _source: str) -> Call:
+    return Call(method="POST", target=f"/v2/{repository}/blobs/uploads/", access=(push(repository),), repeatable=True)
+
+
+def _remove_and_write(sync: ReferenceSync, attempt: Attempt) -> None:
+    if attempt.owed.reference.kind == "tag":
+        sync._remove(attempt)
+    _write(sync, attempt)
+
+
+def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
+    return [
+        replace(one, add={name: 2 * number for name, number in one.add.items()}) for one in _moved(*arguments, **more)
+    ]
+
+
+_moved, _write = counters.moved, ReferenceSync._write
+
+
+RULES: dict[str, Rule] = {
+    "accounted": Rule(
+        says="a heartbeat counts once the queue was seen empty a minute after it",
+        without=_with_all(
+            _instead(point, "accounted", _every_heartbeat_counts), _instead(recovery, "_look", _see_an_empty_queue)
+        ),
+        finds="recovery_point",
+        seeds=100,
+        often=("dynamodb", "late_events"),
+    ),
+    "mark": Rule(
+        says="an event is marked before its message is deleted",
+        without=_instead(marking.Marking, "mark", _without_mark),
+        finds="message lost",
+        seeds=10,
+    ),
+    "named": Rule(
+        says="what failed is named among what would be lost",
+        without=_instead(OwedReference, "is_a_push_to_come", property(_is_untried)),
+        finds="would_be_lost|digests",
+        seeds=100,
+        often=("wire",),
+    ),
+    "marked again": Rule(
+        says="what was marked again meanwhile stays owed",
+        without=_instead(discharge, "is_unmarked", lambda _: ALWAYS),
+        finds="digests|would_be_lost|synced|recovery_point|no rest",
+        seeds=100,
+        often=("push_many", "messages_twice", "late_tags", "delete_tag"),
+    ),
+    "settle": Rule(
+        says="a look at the primary proves nothing before the settle time",
+        without=_instead(decisions, "proves_primary", _always),
+        finds="was removed, and the primary has it|digests|would_be_lost|synced|recovery_point|no rest",
+        seeds=100,
+    ),
+    "suspect": Rule(
+        says="a look at the secondary proves nothing while a late write may land",
+        without=_instead(decisions, "proves_secondary", _always),
+        finds="digests|synced|would_be_lost|recovery_point|no rest",
+        seeds=300,
+        often=("late_writes", "push_many"),
+    ),
+    "look": Rule(
+        says="synced means seen: the secondary is looked at before a discharge",
+        without=_instead(ReferenceSync, "_look_at_secondary", _believe),
+        finds="digests|synced|would_be_lost|recovery_point|no rest",
+        seeds=100,
+    ),
+    "there": Rule(
+        says="a blob that is there is not uploaded",
+        without=_with_all(
+            _instead(UploadVerbs, "_begin", _begin_without_mount),
+            _instead(KnownCapabilities, "__call__", lambda *_: Capabilities(checks_blobs=False)),
+        ),
+        finds="uploaded twice",
+        seeds=10,
+    ),
+    "overwrite": Rule(
+        says="a tag that moves is overwritten, and never removed before",
+        without=_instead(ReferenceSync, "_write", _remove_and_write),
+        finds="was removed, and",
+        seeds=20,
+        often=("push_many",),
+    ),
+    "ours": Rule(
+        says="a tag that Geosync did not put there stays",
+        without=_instead(decisions, "is_ours", _always),
+        finds="was removed, and is not Geosync's",
+        seeds=100,
+        often=("stranger",),
+    ),
+    "rows": Rule(
+        says="the number of repositories changes with the rows",
+        without=_instead(counters, "moved", _count_twice),
+        finds="numbers",
+        seeds=10,
+    ),
+    "sweep": Rule(
+        says="what is due and held by nobody is woken",
+        without=_instead(SyncRegistry, "due_repositories", lambda *_: []),
+        finds="no rest",
+        seeds=30,
+    ),
+}
+
+
+@contextmanager
+def broken(rule: str | None) -> Iterator[None]:
+    """Run without a rule; None: with all of them."""
+    if rule is None:
+        yield
+        return
+    with RULES[rule].without():
+        yield

@@ -1,0 +1,132 @@
+"""The fate of a call: how long it takes, if it has an effect, if its answer comes, if its caller dies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from tests.simulation.scheduler import Killed, Scheduler
+
+Result = TypeVar("Result")
+INSTANT = 0.85
+"""The share of calls that take no time, among those that come in dozens: a world has more seeds for it."""
+
+
+@dataclass(slots=True)
+class Weather:
+    """The faults of one service at one site, as shares of its calls; all 0 in calm weather."""
+
+    refused: float = 0.0
+    """The call has no effect, and an error is answered."""
+    lost: float = 0.0
+    """The call has its effect, and no answer comes."""
+    slow: float = 0.0
+    """The call takes up to `slowest_s`."""
+    slowest_s: float = 2.0
+
+    @property
+    def is_calm(self) -> bool:
+        """No call fails or takes long."""
+        return not (self.refused or self.lost or self.slow)
+
+    def calm(self) -> None:
+        """End all faults."""
+        self.refused = self.lost = self.slow = 0.0
+
+
+@dataclass(slots=True)
+class Caller:
+    """A place with a clock, whose calls can be its last: `kill_in` calls from now it is killed."""
+
+    name: str
+    offset_ms: Callable[[], int] = lambda: 0
+    is_dead: bool = False
+    kill_in: int | None = None
+    calls: int = 0
+    on_kill: Callable[[], None] = lambda: None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def skew_ms(self) -> int:
+        """The skew of the site that it runs at."""
+        return self.offset_ms()
+
+
+class Calls:
+    """Carries out the calls of everybody in one world."""
+
+    def __init__(self, scheduler: Scheduler, random: Random) -> None:
+        self._scheduler = scheduler
+        self._random = random
+        self.beyond = Caller("beyond")
+        """Where the late effects of dead callers come from."""
+
+    def make(
+        self,
+        effect: Callable[[], Result],
+        weather: Weather,
+        *,
+        refused: Callable[[], Exception],
+        lost: Callable[[], Exception] | None = None,
+        late_s: float = 0.0,
+    ) -> Result:
+        """Make one call, and return what its effect does. Raises Killed, and what `refused` and `lost` make.
+
+        `lost` None: an answer that is lost is no error, as the client asks again by itself. A caller that dies may
+        leave its call on the way, for up to `late_s`.
+        """
+        scheduler, random = self._scheduler, self._random
+        place = scheduler.check().place
+        self._pass(weather)
+        if isinstance(place, Caller):
+            place.calls += 1
+            if place.kill_in is not None and place.calls >= place.kill_in:
+                self._kill(place, effect, late_s)
+        lot = random.random()
+        if lot < weather.refused:
+            raise refused()
+        result = effect()
+        if lot < weather.refused + weather.lost and lost is not None:
+            self._pass(weather)
+            raise lost()
+        if lot > 0.9:
+            self._pass(weather)
+        return result
+
+    def is_instant(self) -> bool:
+        """True for most of the calls that come in dozens: they take no time, and nobody runs between them."""
+        self._scheduler.check()
+        return self._random.random() < INSTANT
+
+    def is_repeated(self, weather: Weather) -> bool:
+        """True where a call whose answer was lost is sent a second time by the client itself."""
+        return weather.lost > 0 and self._random.random() < weather.lost
+
+    def _pass(self, weather: Weather) -> None:
+        random = self._random
+        lot = random.random()
+        if lot < weather.slow:
+            self._scheduler.sleep(random.random() * weather.slowest_s)
+        else:
+            self._scheduler.sleep(0.002 + lot * lot * 0.04)
+
+    def _kill(self, place: Caller, effect: Callable[[], object], late_s: float) -> None:
+        """Kill the caller before its call was sent, while it is on the way, or when it had its effect."""
+        lot = self._random.random()
+        if lot < 1 / 3:
+            effect()
+        elif lot < 2 / 3:
+            self._scheduler.spawn(lambda: _quietly(effect), "late", self.beyond, delay_s=self._random.random() * late_s)
+        self._scheduler.kill(place)
+        place.on_kill()
+        raise Killed
+
+
+def _quietly(effect: Callable[[], object]) -> None:
+    """Carry out what nobody hears the answer of."""
+    try:
+        effect()
+    except Exception:  # noqa: BLE001 - the answer goes to nobody
+        return

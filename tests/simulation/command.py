@@ -1,0 +1,111 @@
+"""`make simulate`: runs seeds, several side by side, or replays one of them and prints its story."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.simulation.breaking import RULES, broken
+from tests.simulation.run import Focus, Outcome, run
+
+CHUNK = 20
+"""Seeds that a process takes at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the arguments ask for."""
+
+    seeds: tuple[int, ...]
+    jobs: int
+    broken: str | None
+    stop: bool
+    finds: str
+    """A regular expression: the first violation of which a run that stops ends with."""
+    focus: Focus
+
+
+def main() -> int:
+    """Run what the arguments ask for. Exit code 1: a violation was found."""
+    parser = argparse.ArgumentParser(prog="make simulate", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100, help="so many seeds")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="beginning with this one")
+    parser.add_argument("--seed", type=int, action="append", help="this seed; if it is the only one, tell its story")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
+    parser.add_argument("--break", choices=sorted(RULES), dest="broken", help="without this rule of Geosync's")
+    parser.add_argument("--minutes", type=float, help="so long before the rest, instead of as long as the seed says")
+    parser.add_argument("--stop", action="store_true", help="end with the first violation (of a broken rule)")
+    arguments = parser.parse_args()
+    rule = RULES.get(arguments.broken)
+    focus = Focus(arguments.minutes, rule.often if rule is not None else ())
+    if arguments.seed is not None and len(arguments.seed) == 1:
+        return _tell(arguments.seed[0], arguments.broken, focus)
+    seeds = arguments.seed or range(arguments.first, arguments.first + arguments.seeds)
+    return _run(
+        Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop, rule.finds if rule else "", focus)
+    )
+
+
+def _tell(seed: int, rule: str | None, focus: Focus) -> int:
+    with broken(rule):
+        outcome = run(seed, keep_story=True, focus=focus)
+    print("\n".join(outcome.story))
+    print(f"seed {seed}: {outcome.violation or 'nothing false'} (fingerprint {outcome.fingerprint})")
+    return int(outcome.violation is not None)
+
+
+def _run(wanted: Wanted) -> int:
+    began = time.monotonic()
+    done = failed = 0
+    simulated_s = cpu_s = 0.0
+    for outcome in _outcomes(wanted):
+        done += 1
+        simulated_s += outcome.simulated_s
+        cpu_s += outcome.cpu_s
+        if outcome.violation is not None:
+            failed += 1
+            print(f"seed {outcome.seed}: {outcome.violation[:1000]}", flush=True)
+            if wanted.stop and re.search(wanted.finds, outcome.violation):
+                break
+        if done % 1000 == 0:
+            print(f"… {done} of {len(wanted.seeds)} seeds, {failed} failed", flush=True)
+    hours = simulated_s / 3600
+    print(
+        f"{done} seeds, {failed} failed; {hours:.1f} hours of three sites in {time.monotonic() - began:.0f} s, "
+        f"{1000 * cpu_s / max(done, 1):.0f} ms of CPU a seed"
+    )
+    return int(failed > 0)
+
+
+def _outcomes(wanted: Wanted) -> Iterator[Outcome]:
+    chunks = [(wanted.seeds[at : at + CHUNK], wanted.broken, wanted.focus) for at in range(0, len(wanted.seeds), CHUNK)]
+    if wanted.jobs == 1:
+        for chunk in chunks:
+            yield from _run_each(*chunk)
+        return
+    with get_context("spawn").Pool(wanted.jobs, _pin, maxtasksperchild=50) as pool:
+        for outcomes in pool.imap_unordered(_run_chunk, chunks):
+            yield from outcomes
+
+
+def _pin() -> None:
+    """Keep the process on one core: its threads run one at a time, and the baton is passed faster there."""
+    with suppress(AttributeError, OSError):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})
+
+
+def _run_chunk(chunk: tuple[tuple[int, ...], str | None, Focus]) -> list[Outcome]:
+    return list(_run_each(*chunk))
+
+
+def _run_each(seeds: tuple[int, ...], rule: str | None, focus: Focus) -> Iterator[Outcome]:
+    with broken(rule):
+        for seed in seeds:
+            yield run(seed, focus=focus)

@@ -1,0 +1,16 @@
+"""What can happen in a story: one function for each deed, with a weight. Add a fault here (see CONTRIBUTING.md)."""
+
+from __future__ import annotations
+
+from tests.simulation.deeds import api, clients, disks, failover, faults, operators
+from tests.simulation.story import Deed
+
+DEEDS: list[tuple[float, Deed]] = [
+    *api.DEEDS,
+    *clients.DEEDS,
+    *disks.DEEDS,
+    *faults.DEEDS,
+    *operators.DEEDS,
+    *failover.DEEDS,
+]
+"""Each deed with its weight."""

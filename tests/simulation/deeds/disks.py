@@ -1,0 +1,59 @@
+"""What happens to a registry's storage: garbage collection, a backup that is restored, an empty disk."""
+
+from __future__ import annotations
+
+from tests.simulation.site import Site
+from tests.simulation.story import Deed, Story
+
+
+def collect_garbage(story: Story) -> None:
+    """A registry is read-only for a while, and its garbage goes."""
+    site, random = story.site(), story.random
+    untagged = random.random() < 0.5
+    story.tell(f"{site.name}: garbage collection{', with untagged manifests' if untagged else ''}")
+    site.server.is_read_only = True
+
+    def end() -> None:
+        site.server.storage.collect_garbage(untagged=untagged)
+        site.server.is_read_only = False
+
+    story.later(2 + random.random() * 20, end)
+
+
+def back_up(story: Story) -> None:
+    """A registry's disk is backed up."""
+    site = story.site()
+    story.tell(f"{site.name}: a backup of the registry")
+    story.backups[site.name] = site.server.storage.snapshot()
+
+
+def restore(story: Story) -> None:
+    """A registry comes up again with what was on its disk at the last backup."""
+    site = story.site()
+    backup = story.backups.get(site.name)
+    if backup is not None and not story.world.is_failing_over:
+        story.tell(f"{site.name}: the registry is restored from its backup")
+        _restart(story, site)
+        site.server.storage.restore(backup, "restore")
+
+
+def empty(story: Story) -> None:
+    """A registry comes up with an empty disk."""
+    site = story.site()
+    if not story.world.is_failing_over:
+        story.tell(f"{site.name}: the registry comes up with an empty disk")
+        _restart(story, site)
+        site.server.storage.restore(({}, {}), "restore")
+
+
+def _restart(story: Story, site: Site) -> None:
+    site.server.is_down = True
+    site.notifier.restart()
+
+    def end() -> None:
+        site.server.is_down = False
+
+    story.later(story.random.random() * 30, end)
+
+
+DEEDS: list[tuple[float, Deed]] = [(0.3, collect_garbage), (0.3, back_up), (0.3, restore), (0.05, empty)]

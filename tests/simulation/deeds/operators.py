@@ -1,0 +1,134 @@
+"""What operators do, with the library's own actions. One whom AWS does not answer tries again later, or never."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError, ClientError
+from tests.simulation.calls import Caller
+from tests.simulation.site import Site
+from tests.simulation.story import Deed, Story
+
+from geosync.errors import GeosyncError
+from geosync.operating import actions, deletions
+from geosync.operating.dead_letters import DeadLetters
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.verifying.reverify import reverify
+
+
+def act(story: Story, what: str, do: Callable[[], object]) -> None:
+    """Have an operator do something, beside everything else that happens."""
+
+    def run() -> None:
+        try:
+            do()
+        except (BotoCoreError, ClientError, GeosyncError) as error:
+            story.tell(f"{what}: {type(error).__name__}: {error}")
+
+    story.tell(what)
+    story.world.scheduler.spawn(run, "operator", Caller("operator"))
+
+
+def sync_registry(site: Site) -> SyncRegistry:
+    """The site's sync registry, as an operator reaches it."""
+    return SyncRegistry.open(site.client("dynamodb"), f"{site.name}-sync")
+
+
+def pause(story: Story) -> None:
+    """Pause a secondary, and let it go on after a while."""
+    site = story.secondary()
+    act(story, f"{site.name}: pause", lambda: sync_registry(site).pause("a reason"))
+    story.later(story.random.random() * 120, lambda: resume(story, site))
+
+
+def resume(story: Story, site: Site) -> None:
+    """End a pause; not that of a promotion, which a resume would end as well."""
+    if not story.world.is_failing_over:
+        act(story, f"{site.name}: resume", sync_registry(site).resume)
+
+
+def resync(story: Story) -> None:
+    """Resync a repository, or a tag of it; it may be one that is nowhere."""
+    site, random = story.secondary(), story.random
+    repository = random.choice((*story.repositories, "no/such"))
+    references = random.choice(((), (Reference.tag(random.choice(story.tags)),)))
+    keep = random.random() < 0.0
+    url = site.queues["work"].url
+    act(
+        story,
+        f"{site.name}: resync {repository} {references}",
+        lambda: actions.resync(site.client("sqs"), url, repository, references, keep=keep),
+    )
+
+
+def resync_failed(story: Story) -> None:
+    """Mark anew all that has failed."""
+    site = story.secondary()
+    act(story, f"{site.name}: resync failed", lambda: actions.resync_failed(sync_registry(site)))
+
+
+def resync_all(story: Story) -> None:
+    """Have everything compared, once the site is subscribed: nobody sends the pushes after a walk that began before."""
+    site = story.secondary()
+    if not story.primary.topic.delivers_to(site.queues["events"]):
+        return
+
+    def do() -> None:
+        now_ms = sync_registry(site)._clock.now_ms()
+        actions.resync_all(sync_registry(site), site.client("sqs"), site.queues["work"].url, now_ms=now_ms)
+
+    act(story, f"{site.name}: resync all", do)
+
+
+def verify(story: Story) -> None:
+    """Have a repository verified."""
+    site, repository = story.secondary(), story.random.choice(story.repositories)
+    url = site.queues["work"].url
+    act(story, f"{site.name}: verify {repository}", lambda: reverify(site.client("sqs"), url, repository))
+
+
+def replay(story: Story) -> None:
+    """Replay the dead letters."""
+    replay_at(story, story.secondary())
+
+
+def replay_at(story: Story, site: Site) -> None:
+    """Replay the dead letters of one site."""
+    queues = site.queues
+    letters = DeadLetters(
+        site.client("sqs"), dlq_url=queues["dlq"].url, events_url=queues["events"].url, work_url=queues["work"].url
+    )
+    act(story, f"{site.name}: replay {len(queues['dlq'].messages)} dead letters", lambda: list(letters.replay(None)))
+
+
+def resume_deletes(story: Story) -> None:
+    """Accept what comparisons found missing."""
+    resume_deletes_at(story, story.secondary())
+
+
+def resume_deletes_at(story: Story, site: Site) -> None:
+    """Accept what comparisons of one site found missing."""
+    act(story, f"{site.name}: resume deletes", lambda: deletions.resume(sync_registry(site)))
+
+
+def put_right(story: Story) -> None:
+    """What operators do once the faults are over: nothing stays paused, suspended, parked or in the DLQ."""
+    for site in story.secondaries:
+        if "pause" in site.table.partitions.get("#site", {}):
+            resume(story, site)
+        if "suspended_at" in site.table.partitions.get("#site", {}).get("deletes", {}):
+            resume_deletes_at(story, site)
+        if site.queues["dlq"].messages:
+            replay_at(story, site)
+
+
+DEEDS: list[tuple[float, Deed]] = [
+    (0.3, pause),
+    (0.5, resync),
+    (0.2, resync_failed),
+    (0.2, resync_all),
+    (0.2, verify),
+    (0.3, replay),
+    (0.1, resume_deletes),
+]

@@ -1,0 +1,219 @@
+"""What must be so after every step: nothing that a site says is false. One function for each sentence, with a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.simulation.clock import EPOCH_MS
+from tests.simulation.ledger import Ledger
+from tests.simulation.registry.storage import TagMove
+from tests.simulation.site import Site
+from tests.simulation.table import LAG_S
+from tests.simulation.truth import missing_digests
+
+from geosync.clock import Clock
+from geosync.operating import status as site_status
+from geosync.operating.status import Status
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+SETTLE_S = 30.0
+"""From a notification to its tag."""
+
+
+@dataclass(slots=True)
+class View:
+    """A secondary as an invariant sees it: what it says (`status`), and what is so."""
+
+    now_s: float
+    site: Site
+    primary: Site
+    ledger: Ledger
+    events: Ledger
+    """The primary's."""
+    status: Status
+    subscribed_s: float = 0.0
+    clocks_ms: int = 0
+    """What recovery points may be wrong by, as clocks differ."""
+
+    @property
+    def recovery_point_ms(self) -> int | None:
+        """The recovery point as it is said, by the primary's clock or by this site's."""
+        return self.status.recovery_point
+
+    def at_primary_ms(self, at_s: float) -> int:
+        """A moment of the world by the primary's clock."""
+        return EPOCH_MS + int(at_s * 1000) + self.primary.skew_ms
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing was written for as long as the index lags."""
+        return self.now_s - self.ledger.changed_s > LAG_S + 0.05
+
+
+def look(site: Site, primary: Site, ledgers: dict[str, Ledger], now_s: float) -> View:
+    """Read what a site says now, without any delay."""
+    status = site_status.read(SyncRegistry(site.table), clock=_SiteClock(EPOCH_MS + int(now_s * 1000) + site.skew_ms))
+    return View(now_s, site, primary, ledgers[site.name], ledgers[primary.name], status)
+
+
+class _SiteClock(Clock):
+    __slots__ = ("_now_ms",)
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+
+# ------------------------------------------------------------------------------------------------------- the sentences
+
+
+def recovery_point(view: View) -> Iterator[str]:
+    """Everything pushed before the recovery point is at the secondary, byte for byte."""
+    said = view.recovery_point_ms
+    if said is None:
+        return
+    for tag, moves in _moves_by_tag(view.primary).items():
+        before = [at for at, move in enumerate(moves) if view.at_primary_ms(move.at_s) + view.clocks_ms < said]
+        if not before:
+            continue
+        needed, later = moves[before[-1]], moves[before[-1] :]
+        if any(move.why != "client" or move.digest is None for move in later) or _is_excused(view, needed, said):
+            continue
+        here = view.site.server.storage.repositories.get(tag[0])
+        digest = here.tags.get(tag[1]) if here is not None else None
+        if digest not in {move.digest for move in later}:
+            pushed = f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}"
+            yield f"{pushed}, and the tag is {digest} instead of {needed.digest}"
+        elif not view.site.server.storage.is_complete(tag[0], str(digest)) and view.primary.server.storage.is_complete(
+            tag[0], str(digest)
+        ):
+            yield f"{tag[0]}:{tag[1]} was pushed at {needed.at_s:.3f}, and {digest} is not complete"
+
+
+def _is_excused(view: View, move: TagMove, said: int) -> bool:
+    """What the product documents: a notification that nobody has sent yet, content that went away afterwards."""
+    if any(
+        lost_s >= move.at_s and not _was_compared_since(view, lost_s) for lost_s in view.site.server.storage.lost_at_s
+    ):
+        return True
+    if _was_compared_since(view, move.at_s):
+        return False
+    taken = [
+        (one.at_s, identifier)
+        for identifier, one in view.events.taken.items()
+        if one.reference == (move.repository, move.tag)
+        and one.event["target"].get("digest") == move.digest
+        and one.at_s > move.at_s - 60
+    ]
+    if not taken:
+        return True
+    at_s, identifier = min(taken)
+    if at_s < view.subscribed_s + SETTLE_S:
+        return True  # nobody sent it here, and the first comparison may have been too early for its tag
+    return view.at_primary_ms(at_s) > said and identifier not in view.ledger.marked
+
+
+def _was_compared_since(view: View, at_s: float) -> bool:
+    """A comparison that began after that moment is complete."""
+    proved = view.status.proved_at
+    return proved is not None and proved > EPOCH_MS + int(at_s * 1000) + view.clocks_ms
+
+
+def _moves_by_tag(site: Site) -> dict[tuple[str, str], list[TagMove]]:
+    found: dict[tuple[str, str], list[TagMove]] = {}
+    for move in site.server.storage.moves:
+        found.setdefault((move.repository, move.tag), []).append(move)
+    return found
+
+
+def would_be_lost(view: View) -> Iterator[str]:
+    """A push whose event was marked, and that is not at the secondary, is named among what would be lost."""
+    if view.status.more_owed or not view.is_settled:
+        return
+    named = {(one.repository, one.reference) for one in view.status.would_be_lost}
+    storage, here = view.primary.server.storage, view.site.server.storage
+    for repository, tag, digest in storage.all_tags():
+        found = here.repositories.get(repository)
+        if (repository, tag) in named or (found is not None and found.tags.get(tag) == digest):
+            continue
+        last = next(move for move in reversed(storage.moves) if (move.repository, move.tag) == (repository, tag))
+        if last.why != "client":
+            continue
+        events = [
+            one.event["id"]
+            for one in view.events.taken.values()
+            if one.reference == (repository, tag)
+            and one.event["target"].get("digest") == digest
+            and one.at_s >= last.at_s - 10
+        ]
+        marked = [view.ledger.marked[one] for one in events if one in view.ledger.marked]
+        # What went away since it was seen is not known before the next comparison, and not when it is announced again.
+        lost = any(not _was_compared_since(view, lost_s) for lost_s in here.lost_at_s)
+        if marked and not lost:
+            yield f"{repository}:{tag} is not here, its event was marked at {min(marked):.3f}, and nobody names it"
+
+
+def numbers(view: View) -> Iterator[str]:
+    """The counts are those of the table, once the index of what is owed has followed."""
+    said = view.status.rows
+    if not view.is_settled or said is None:
+        return
+    rows = [item for key, item in view.site.table.table.items() if key.item == "row" and "id" in item]
+    states = [item.get("state") for item in rows]
+    for name, number, there in (
+        ("repositories", said.rows, len(rows)),
+        ("synced", said.synced, states.count("2")),
+        ("failed", said.failed, states.count("3")),
+    ):
+        if number != there:
+            yield f"{name}: {number} are said, {there} are there"
+    owed = sum(key.item.startswith("owed#") for key in view.site.table.table)
+    if len(view.status.references) != owed:
+        yield f"owed: {len(view.status.references)} are said, {owed} are there"
+
+
+def synced(view: View) -> Iterator[str]:
+    """What a site saw equal is there: of each repository in which nothing is owed, every tag that the primary has."""
+    here, primary = view.site.server.storage, view.primary.server.storage
+    for repository, items in view.site.table.partitions.items():
+        row = items.get("row")
+        if row is None or row.get("state") != "2" or any(name.startswith("owed#") for name in items):
+            continue
+        for name, item in items.items():
+            if not name.startswith("tag#") or item.get("missing_since") is not None:
+                continue
+            tag, digest = name.removeprefix("tag#"), item["digest"]
+            if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
+                continue  # it was deleted, and nobody has announced that
+            seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
+            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s):
+                continue
+            found = here.repositories.get(repository)
+            if found is None or found.tags.get(tag) != digest:
+                yield f"{repository}:{tag} is synced as {digest}, and is {found.tags.get(tag) if found else None}"
+            elif not here.is_complete(repository, digest):
+                yield f"{repository}:{tag} is synced, and {digest} is not complete"
+
+
+def digests(view: View) -> Iterator[str]:
+    """A pushed manifest whose event was marked is at the secondary, or is named among what would be lost."""
+    if view.status.more_owed or not view.is_settled:
+        return
+    named = {(one.repository, one.reference) for one in view.status.would_be_lost}
+    for identifier, repository, digest in missing_digests(view.events, view.ledger):
+        target = view.events.taken[identifier].event["target"]
+        if (repository, digest) not in named and (repository, target.get("tag")) not in named:
+            yield f"{repository}@{digest} is not here, its event was marked, and nobody names it"
+
+
+INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, digests, numbers, synced)
+
+
+def violations(view: View) -> Iterator[str]:
+    """Every sentence that is false now."""
+    for invariant in INVARIANTS:
+        for text in invariant(view):
+            yield f"{view.site.name}: {invariant.__name__}: {text}"

@@ -1,0 +1,95 @@
+"""What happened at the sites, written down as it happens: the truth that the invariants compare with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.queues import Message
+from tests.simulation.registry.server import Uploaded
+from tests.simulation.site import Site
+
+from geosync.sync_registry.items import Item
+from geosync.sync_registry.table.changes import Key
+
+Violated = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A notification that the primary's endpoint answered with 200, at that moment of the world."""
+
+    at_s: float
+    event: dict[str, Any]
+
+    @property
+    def reference(self) -> tuple[str, str]:
+        """The repository, and the tag or digest."""
+        target = self.event["target"]
+        return target["repository"], target.get("tag") or target["digest"]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """One site's history. `marked` has the events whose messages were deleted from the events queue, by id."""
+
+    site: Site
+    is_following: Callable[[], bool]
+    """It is a secondary, and not just becoming one: until then it drops what comes, and is compared later."""
+    now_s: Callable[[], float]
+    violated: Violated
+    taken: dict[str, Taken] = field(default_factory=dict)
+    marked: dict[str, float] = field(default_factory=dict)
+    marks: dict[Key, float] = field(default_factory=dict)
+    """When each owed reference was last marked."""
+    changed_s: float = 0.0
+    """When the table was last written."""
+
+    def watch(self) -> None:
+        """Listen to the fakes of the site."""
+        self.site.table.listeners.append(self._written)
+        self.site.queues["events"].on_delete.append(self._event_done)
+        self.site.server.on_upload.append(self._uploaded)
+        self.site.log.listeners.append(self._logged)
+
+    def take(self, body: str) -> None:
+        """Note an envelope that was answered with 200."""
+        for event in json.loads(body)["events"]:
+            if "target" in event:
+                self.taken.setdefault(event["id"], Taken(self.now_s(), event))
+
+    def _written(self, key: Key, before: Item | None, after: Item | None) -> None:
+        self.changed_s = self.now_s()
+        mark = (after or {}).get("mark")
+        if mark is not None and mark != (before or {}).get("mark"):
+            self.marks[key] = self.now_s()
+
+    def _event_done(self, message: Message) -> None:
+        """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
+        event = json.loads(message.body)
+        if not self.is_following() or event.get("kind") == "heartbeat":
+            return
+        self.marked.setdefault(event["id"], self.now_s())
+        tag, digest = event.get("tag"), event.get("digest")
+        name = f"tag#{tag}" if tag is not None else f"digest#{digest}" if digest is not None else "*"
+        key = Key(event["repository"], f"owed#{name}")
+        if self.marks.get(key, -1.0) >= message.sent_s:
+            return
+        seen = self.site.table.table.get(Key(event["repository"], name), {})
+        in_dlq = any(one.body == message.body for one in self.site.queues["dlq"].messages.values())
+        if not in_dlq and (event["event_name"] == "deleted" or seen.get("digest") != digest):
+            self.violated(f"{self.site.name}: message lost: {message.body}")
+
+    def _uploaded(self, uploaded: Uploaded) -> None:
+        if uploaded.was_there:
+            self.violated(f"{self.site.name}: uploaded twice: {uploaded.repository} {uploaded.digest}")
+
+    def _logged(self, identifier: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+        """No audit record changes, but for its end."""
+        if before is None or not identifier.startswith("audit-") or identifier.startswith("audit-refused-"):
+            return
+        for name in ("action", "who", "detail", "received_at", "hour"):
+            if before.get(name) != after.get(name):
+                self.violated(f"{self.site.name}: audit record {identifier} changed: {name}")

@@ -1,0 +1,73 @@
+"""What a registry's tags may become: judged at the moment when somebody moves one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.simulation.registry.storage import TagMove
+from tests.simulation.site import Site
+
+from geosync.sync_registry.table.changes import Key
+
+RACE_S = 100.0
+"""From the look at the primary to a removal that lands: it may take 30 s, and land 50 s later."""
+
+
+@dataclass(slots=True)
+class TagRules:
+    """Judges the moves of the tags of one site's registry."""
+
+    site: Site
+    primaries: Callable[[], list[Site]]
+    """The site that it follows; all others while the primary changes."""
+    now_s: Callable[[], float]
+    violated: Callable[[str], None]
+
+    def judge(self, move: TagMove) -> None:
+        """Judge one move that Geosync made."""
+        if not move.why.startswith("sync@"):
+            return
+        if self.site.role == "primary":
+            self.violated(f"{self.site.name}: {move.why} moved {move.repository}:{move.tag} of the primary")
+            return
+        had = self._values_at_primary(move)
+        if move.digest is not None:
+            if move.digest not in self._ever(move):
+                self.violated(f"{move} was never at the primary")
+        elif None not in had:
+            self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and the primary has it")
+        elif not self._is_ours(move):
+            self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and is not Geosync's")
+
+    def _ever(self, move: TagMove) -> set[str | None]:
+        """What the tag ever was at any other site."""
+        return {
+            one.digest
+            for primary in self.primaries()
+            for one in primary.server.storage.moves
+            if (one.repository, one.tag) == (move.repository, move.tag)
+        }
+
+    def _values_at_primary(self, move: TagMove) -> set[str | None]:
+        """What the tag was at the primary lately."""
+        found: set[str | None] = set()
+        for primary in self.primaries():
+            value: str | None = None
+            for one in primary.server.storage.moves:
+                if (one.repository, one.tag) == (move.repository, move.tag):
+                    if one.at_s > self.now_s() - RACE_S:
+                        found.add(value)
+                    value = one.digest
+            found.add(value)
+        return found
+
+    def _is_ours(self, move: TagMove) -> bool:
+        """Geosync put the tag, or saw it equal."""
+        if Key(move.repository, f"tag#{move.tag}") in self.site.table.table:
+            return True
+        return any(
+            one.why.startswith("sync@")
+            for one in self.site.server.storage.moves
+            if (one.repository, one.tag) == (move.repository, move.tag) and one.digest is not None
+        )

@@ -1,0 +1,132 @@
+"""A story: what clients, faults and operators do in one world, drawn from its seed, and then a rest without faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation.clients import Client
+from tests.simulation.invariants import look, violations
+from tests.simulation.registry.storage import Backup
+from tests.simulation.site import Site
+from tests.simulation.topics import AT_ONCE_S
+from tests.simulation.world import Rules, Violation, World
+
+Deed = Callable[["Story"], None]
+REPOSITORIES = ("group/app", "group/web", "team/db", "team/sub/tool", "solo")
+TAGS = ("latest", "v1", "v2", "v3", "stable")
+REST_S = 5400.0
+"""After the last fault, everything is right by then: a reference that failed all the time is tried again before."""
+
+
+def rules_of(seed: int) -> Rules:
+    """The parameters of the sites in a seed's world."""
+    random = Random(f"rules {seed}")
+    return Rules(
+        comparison_s=random.choice((120, 300, 600)),
+        verification_s=random.choice((0, 300, 1200)),
+        deletion_delay_s=random.choice((0, 0, 60)),
+    )
+
+
+@dataclass(slots=True)
+class Story:
+    """One world while its story goes on. `shared` are the layers that images have in common."""
+
+    world: World
+    deeds: list[tuple[float, Deed]]
+    shared: list[bytes] = field(default_factory=list)
+    backups: dict[str, Backup] = field(default_factory=dict)
+    """Of each site's registry, the last."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories of this world: in one with few of them, deeds meet more often."""
+        return REPOSITORIES[: Random(f"repositories {self.world.seed}").choice((1, 2, len(REPOSITORIES)))]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that clients use in this world."""
+        return TAGS[: Random(f"tags {self.world.seed}").choice((1, 2, len(TAGS)))]
+
+    @property
+    def random(self) -> Random:
+        """Decides what happens."""
+        return self.world.random
+
+    @property
+    def primary(self) -> Site:
+        """The site that clients push to."""
+        return self.world.primary
+
+    @property
+    def secondaries(self) -> list[Site]:
+        """The sites that follow the primary."""
+        return [site for site in self.world.sites.values() if self.world.follows(site, self.primary)]
+
+    def site(self) -> Site:
+        """Any site."""
+        return self.random.choice(list(self.world.sites.values()))
+
+    def secondary(self) -> Site:
+        """Any secondary."""
+        return self.random.choice([site for site in self.world.sites.values() if site is not self.primary])
+
+    def client(self) -> Client:
+        """A client of the primary's registry."""
+        return Client(self.primary.server, self.world.scheduler, self.random)
+
+    def tell(self, text: str) -> None:
+        """Say what happens next."""
+        self.world.note(f"** {text}")
+
+    def later(self, seconds: float, do: Callable[[], None]) -> None:
+        """Do something after so many seconds."""
+        self.world.scheduler.spawn(do, "later", self.world.place, delay_s=seconds)
+
+    def go(self, minutes: float) -> None:
+        """Let deeds happen for some minutes."""
+        scheduler = self.world.scheduler
+        until_s = scheduler.now_s + minutes * 60
+        weights = [weight for weight, _ in self.deeds]
+        deeds = [deed for _, deed in self.deeds]
+        while scheduler.now_s < until_s:
+            scheduler.sleep(self.random.choice((0.05, 1.0, 10.0, 40.0)) * self.random.random())
+            (deed,) = self.random.choices(deeds, weights)
+            deed(self)
+            self.judge()
+
+    def judge(self) -> None:
+        """Ask each secondary what it says, and compare it with what is so. Raises Violation."""
+        for site in self.world.sites.values():
+            self.judge_site(site)
+
+    def judge_site(self, site: Site) -> None:
+        """Ask one site; not one that speaks of its former primary until its next minute. Raises Violation."""
+        world = self.world
+        if world.scheduler.failure is not None:
+            raise world.scheduler.failure
+        if not world.is_settled(site):
+            return
+        view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
+        view.clocks_ms = world.clocks_ms
+        view.subscribed_s = self.primary.topic.subscribed_s.get(site.queues["events"].arn, world.scheduler.now_s)
+        for text in violations(view):
+            world.note(f"!! {text}")
+            raise Violation(text)
+
+    def end_faults(self) -> None:
+        """Calm weather everywhere, from now on."""
+        self.tell("the faults end")
+        for site in self.world.sites.values():
+            for weather in (site.dynamodb, site.sqs, site.sns):
+                weather.calm()
+            for function in site.functions.values():
+                function.kills = 0.0
+            for queue in site.queues.values():
+                queue.twice = 0.0
+            self.world.wire.faults[site.server.host].calm()
+            site.server.is_down = site.server.is_read_only = False
+            site.notifier.loses = site.notifier.twice = 0.0
+            site.topic.twice, site.topic.late_s = 0.0, AT_ONCE_S

@@ -1,0 +1,17 @@
+"""The simulation finds what is false when a rule of Geosync's is taken out: else no seed would say anything."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from tests.simulation.breaking import RULES
+from tests.simulation.processes import simulate
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_broken_is_missed(name: str) -> None:
+    rule = RULES[name]
+    ended = simulate("--minutes", "3", "--seeds", str(rule.seeds), "--stop", "--break", name)
+    assert not ended.is_clean, f"nothing false in {rule.seeds} seeds, though it is not so that {rule.says}"
+    assert re.search(rule.finds, ended.output), ended.output

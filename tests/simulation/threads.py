@@ -1,0 +1,209 @@
+"""Geosync's threads, pools, locks, events and conditions as the scheduler runs them, with the standard interfaces."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from types import TracebackType
+from typing import Any, ClassVar, cast
+
+from tests.simulation.scheduler import Killed, Place, Scheduler, Task
+
+from geosync.threads import Threads
+
+YIELDS = 1 / 8
+"""The share of free locks at which whoever takes one lets others go first."""
+
+
+class SimulatedThreads(Threads):
+    """What SYSTEM_THREADS is in a simulated world."""
+
+    __slots__ = ()
+
+    scheduler: ClassVar[Scheduler]
+
+    def start(self, run: Callable[[], None], *, name: str) -> threading.Thread:
+        """Begin a task of the same invocation."""
+        scheduler = self.scheduler
+        task = scheduler.spawn(run, name, scheduler.check().place)
+        return cast(threading.Thread, _Thread(scheduler, task))
+
+    def pool(self, limit: int, *, name: str) -> Executor:
+        """A pool whose tasks belong to the invocation that submits them."""
+        return _Pool(self.scheduler, limit, name)
+
+    def lock(self) -> threading.Lock:
+        """A lock that hands the baton on."""
+        return cast(threading.Lock, _Lock(self.scheduler))
+
+    def event(self) -> threading.Event:
+        """A flag that hands the baton on."""
+        return cast(threading.Event, _Event(self.scheduler))
+
+    def condition(self) -> threading.Condition:
+        """A condition that hands the baton on."""
+        return cast(threading.Condition, _Condition(self.scheduler))
+
+
+class _Thread:
+    def __init__(self, scheduler: Scheduler, task: Task) -> None:
+        self._scheduler = scheduler
+        self._task = task
+
+    def join(self) -> None:
+        self._scheduler.join(self._task)
+
+
+class _Lock:
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._owner: Task | None = None
+        self._waiting: deque[Task] = deque()
+
+    def acquire(self) -> bool:
+        scheduler = self._scheduler
+        task = scheduler.check()
+        if scheduler.random.random() < YIELDS:
+            scheduler.sleep(0.0)
+        while self._owner is not None:
+            self._waiting.append(task)
+            scheduler.park()
+        self._owner = task
+        return True
+
+    def release(self) -> None:
+        self._owner = None
+        while self._waiting:
+            task = self._waiting.popleft()
+            if not task.is_done:
+                self._scheduler.wake(task)
+                return
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class _Condition(_Lock):
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__(scheduler)
+        self._listening: deque[Task] = deque()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        task = self._scheduler.check()
+        self._listening.append(task)
+        self.release()
+        woken = self._scheduler.park(timeout)
+        if not woken:
+            self._listening.remove(task)
+        self.acquire()
+        return woken
+
+    def notify(self, n: int = 1) -> None:
+        for _ in range(min(n, len(self._listening))):
+            self._scheduler.wake(self._listening.popleft())
+
+    def notify_all(self) -> None:
+        self.notify(len(self._listening))
+
+
+class _Event:
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self._is_set = False
+        self._waiting: list[Task] = []
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        waiting, self._waiting = self._waiting, []
+        for task in waiting:
+            self._scheduler.wake(task)
+
+    def clear(self) -> None:
+        self._is_set = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        task = self._scheduler.check()
+        if self._is_set:
+            return True
+        self._waiting.append(task)
+        woken = self._scheduler.park(timeout)
+        if not woken:
+            self._waiting.remove(task)
+        return self._is_set or woken
+
+
+class _Future(Future[Any]):
+    def __init__(self, scheduler: Scheduler) -> None:
+        super().__init__()
+        self._scheduler = scheduler
+        self._ended = _Event(scheduler)
+        self.add_done_callback(lambda _: self._ended.set())
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._ended.wait(timeout)
+        return super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        self._ended.wait(timeout)
+        return super().exception(0)
+
+
+class _Pool(Executor):
+    """Each piece of work is a task of whoever submits it; a pool that is kept has none between two invocations."""
+
+    def __init__(self, scheduler: Scheduler, limit: int, name: str) -> None:
+        self._scheduler = scheduler
+        self._limit = limit
+        self._name = name
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._running: dict[Task, None] = {}
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run it in a thread, once one is free."""
+        place = self._scheduler.check().place
+        future = _Future(self._scheduler)
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = fn(*args, **kwargs)
+            except Killed:
+                raise
+            except BaseException as error:  # noqa: BLE001 - what an executor does
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._waiting.append(work)
+        if len(self._running) < self._limit:
+            self._begin(place)
+        return future
+
+    def _begin(self, place: Place) -> None:
+        def serve() -> None:
+            try:
+                while self._waiting:
+                    self._waiting.popleft()()
+            finally:
+                self._running.pop(task, None)
+
+        task = self._scheduler.spawn(serve, self._name, place)
+        self._running[task] = None
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Wait for what was submitted."""
+        if cancel_futures:
+            self._waiting.clear()
+        while wait and self._running:
+            self._scheduler.join(next(iter(self._running)))

@@ -1,0 +1,53 @@
+"""What is so, from what the fakes hold. Nothing here asks the library."""
+
+from __future__ import annotations
+
+from tests.simulation.ledger import Ledger
+from tests.simulation.registry.storage import Storage
+from tests.simulation.site import Site
+
+
+def differences(primary: Storage, secondary: Storage) -> list[str]:
+    """What the secondary lacks, has otherwise, or has and the primary has not."""
+    found = []
+    here = {(repository, tag): digest for repository, tag, digest in primary.all_tags()}
+    there = {(repository, tag): digest for repository, tag, digest in secondary.all_tags()}
+    for (repository, tag), digest in here.items():
+        if there.get((repository, tag)) != digest:
+            found.append(f"{repository}:{tag} is {there.get((repository, tag))} instead of {digest}")
+        elif primary.is_complete(repository, digest) and not secondary.is_complete(repository, digest):
+            found.append(f"{repository}:{tag} is not complete")
+    return found
+
+
+def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
+    """The tags that Geosync put at the secondary after a moment, as they are now, and that the primary has not."""
+    here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
+    there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
+    last = {(one.repository, one.tag): one for one in secondary.moves}
+    ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
+    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & ours)]
+
+
+def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
+    """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
+
+    Each with the event's id and its repository.
+    """
+    primary, here = events.site.server.storage, secondary.site.server.storage
+    if here.lost_at_s or here.has_dropped_untagged:
+        return []
+    found = []
+    for identifier in secondary.marked:
+        taken = events.taken.get(identifier)
+        if taken is None or taken.event["action"] != "push":
+            continue
+        repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
+        if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
+            found.append((identifier, repository, digest))
+    return found
+
+
+def owed(site: Site) -> list[str]:
+    """The references that a site's table says are owed."""
+    return [f"{key.repository} {key.item}" for key in site.table.table if key.item.startswith("owed#")]
