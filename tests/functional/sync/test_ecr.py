@@ -59,7 +59,7 @@ def test_a_push_a_comparison_and_a_delete_go_from_ecr_to_ecr(
     assert site.owed(repository) == ["*"]
     assert handle(wake(repository), seconds=ENOUGH_S) == DONE
     assert site.owed(repository) == []
-    assert ecr.calls["ListImages"] == 2
+    assert ecr.calls["ListImages"] == 3  # each side's tags, and the primary's images without one
 
     del ecr.repositories[repository].tags["1.0"]
     assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE

@@ -81,6 +81,9 @@ def test_each_kind_has_its_first_reason_and_an_operator_accepts_both(counted: Br
     counted.count_outside("a", new=3, outside=3, of=4)
     counted.count_outside("b", new=1, outside=1, of=1)
     counted.count_missing("c", new=1, missing=1, of=1)
+    doubted = counted.state()
+    assert doubted.doubt is not None
+    counted.suspend(doubted, doubted.doubt)
     state = counted.state()
     outside = "3 of the 4 tags of a are outside the selection"
     assert state.reason == f"1 of the 1 tags of c are missing at the primary; {outside}"
