@@ -143,7 +143,8 @@ def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask:
     site.store.write(Update(key=breaker.KEY, set=values))
     shown = ask("GET", "/api/v4/geo/deletes").json
     assert (shown["suspended"], shown["reason"]) == (True, "half of group/a is missing")
-    status = ask("GET", "/api/v4/geo_sites/1/status").json
+    (own,) = ask("GET", "/api/v4/geo_sites").json
+    status = ask("GET", f"/api/v4/geo_sites/{own['id']}/status").json
     assert status["deletes_suspended_since"] == shown["suspended_at"] == "2023-11-14T22:13:20.000Z"
     assert status["deletes_suspended_because"] == "half of group/a is missing"
     for message in ("the next comparison removes", "nothing was suspended"):

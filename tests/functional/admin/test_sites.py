@@ -118,6 +118,23 @@ def test_after_a_promotion_the_sites_keep_their_ids(site: Site, ask: Ask, monkey
     assert {one["name"] for one in ask("GET", ALL).json} == {"berlin", "oregon"}
 
 
+def test_a_former_primary_knows_the_sites_that_it_expected_until_it_is_told(
+    primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask.act(ALL, OREGON)
+    ask.act(ALL, OREGON | {"name": "frankfurt", "report_key": sites.report_key("f" * 48)})
+    before = {one["name"]: one["id"] for one in ask("GET", ALL).json}
+    monkeypatch.setenv("SITE_ROLE", "secondary")
+    app.api.cache_clear()
+    primary.registry.heartbeat.record(site="frankfurt", sent_at=now(), arrived_at=now())
+    after = ask("GET", ALL).json
+    assert {one["name"]: one["id"] for one in after} == before
+    assert [one["name"] for one in after if one["primary"]] == ["frankfurt"]
+    assert ask("GET", f"{ALL}/{OREGON_ID}/status").json["health_status"] == "Unknown"
+    told(primary, ToldSite(name="frankfurt", url=None, primary=True, status=STATUS))
+    assert {one["name"] for one in ask("GET", ALL).json} == {"dublin", "frankfurt"}
+
+
 def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")

@@ -39,7 +39,7 @@ NAMES = 10
 
 @click.group()
 def selection() -> None:
-    """See what a site replicates, and what other patterns would change."""
+    """See what other patterns would bring and remove."""
 
 
 @selection.command(short_help="Show what other patterns would bring, and remove. Changes nothing.")

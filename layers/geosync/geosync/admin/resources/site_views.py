@@ -129,10 +129,16 @@ class SiteViews:
         return self._site.sync_registry.told.read()
 
     def _told_sites(self) -> Iterator[ToldSite]:
-        """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats."""
+        """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats.
+
+        Until a primary told of any, a former primary knows those that it expected itself.
+        """
         expected = {self._site.name, *(one.name for one in self._expected)}
         beat = self._read.heartbeat if not self._site.is_primary else None
-        told = [one for one in self._told.sites if one.name not in expected]
+        known = self._told.sites or [
+            ToldSite(name=one.name, url=one.url, primary=False) for one in self._site.sync_registry.sites.all()
+        ]
+        told = [one for one in known if one.name not in expected]
         if beat is not None and beat.site not in {*expected, *(one.name for one in told)}:
             yield ToldSite(name=beat.site, url=None, primary=True)
         for one in told:
