@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import os
 import re
 import time
@@ -14,6 +15,8 @@ from multiprocessing import get_context
 from tests.simulation.breaking import RULES, broken
 from tests.simulation.run import Focus, Outcome, run
 
+HANGS_S = 1800
+"""A seed that takes so long waits for a lock that gives no baton away: the process says where, and ends."""
 CHUNK = 20
 """Seeds that a process takes at a time."""
 
@@ -108,4 +111,6 @@ def _run_chunk(chunk: tuple[tuple[int, ...], str | None, Focus]) -> list[Outcome
 def _run_each(seeds: tuple[int, ...], rule: str | None, focus: Focus) -> Iterator[Outcome]:
     with broken(rule):
         for seed in seeds:
+            faulthandler.dump_traceback_later(HANGS_S, exit=True)
             yield run(seed, focus=focus)
+        faulthandler.cancel_dump_traceback_later()

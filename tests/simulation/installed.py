@@ -5,6 +5,7 @@ All of it is process-wide, so a process simulates one world at a time, and does 
 
 from __future__ import annotations
 
+import functools
 import random
 import secrets
 import uuid
@@ -51,6 +52,7 @@ def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorde
             patch.object(oci_requests, "Transport", WireTransport),
             patch.object(sync_registry, "DynamoStore", lambda client, _table, **_: client.store()),
             patch.object(click, "echo", lambda text="", **_: recorder.note(f"says: {text}")),
+            patch.object(functools.cached_property, "__get__", _without_lock),
             patch.object(observability, "logger", lambda: None),
             patch.object(observability.Metrics, "gauge", gauge),
         ):
@@ -58,3 +60,16 @@ def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorde
     finally:
         SYSTEM_CLOCK.__class__ = Clock
         SYSTEM_THREADS.__class__ = Threads
+
+
+def _without_lock(prop: Any, instance: Any, owner: Any = None) -> Any:
+    """`cached_property.__get__` as it is from Python 3.12 on.
+
+    Before, it held a lock for all instances of a class: those of other execution environments, too, which Lambda has in
+    processes of their own. Whoever waits for such a lock does not give the baton away.
+    """
+    if instance is None:
+        return prop
+    if prop.attrname not in instance.__dict__:
+        instance.__dict__[prop.attrname] = prop.func(instance)
+    return instance.__dict__[prop.attrname]
