@@ -16,6 +16,7 @@ from local import emulator as local_emulator
 from local.stack import Stack
 from tests.e2e.command import COMMAND, Ended, Geosync, undone
 from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
+from tests.e2e.registries import maker
 from tests.support.findings import problem, problems
 
 
@@ -70,13 +71,23 @@ def test_status_shows_a_push_until_it_is_settled(run: Geosync, primary: Site, se
     assert "not_paused" not in problems(run.check(site))
 
 
+def replicated(primary: Site, site: Site) -> str:
+    """A repository with an image that is at the site."""
+    repository = f"e2e/{uuid.uuid4().hex[:8]}"
+    with maker(primary) as make:
+        make.image(repository, "v1", layers=1)
+    eventually(lambda: site.item(repository, "tag#v1"), what=f"{repository} at {site.name}")
+    return repository
+
+
 def test_a_resync_of_a_tag_that_the_primary_has_not_ends_with_nothing_owed(
-    run: Geosync, secondaries: list[Site]
+    run: Geosync, primary: Site, secondaries: list[Site]
 ) -> None:
     site = secondaries[0]
-    repository = f"e2e/{uuid.uuid4().hex[:8]}"
-    assert run(site, "resync", repository, "v1").code == 0
-    eventually(lambda: [item for item in site.items() if item["repository"] == repository], what="a row")
+    nowhere = run(site, "resync", f"e2e/{uuid.uuid4().hex[:8]}", "v1")
+    assert (nowhere.code, "is not at the primary" in nowhere.error) == (1, True)
+    repository = replicated(primary, site)
+    assert run(site, "resync", repository, "v2").code == 0
     eventually(
         lambda: not [item for item in site.items() if item["repository"] == repository and "mark" in item],
         what="its discharge",
@@ -154,12 +165,13 @@ def test_the_policies_of_the_manual_are_enough(
     assert [one["name"] for one in found if one["result"] == "unknown"] == []
     assert as_user(reader, site, "status").code in {0, 1}
     assert as_user(reader, site, "dlq", "list").code in {0, 1}
-    for command in (["pause"], ["resync", "e2e/nothing", "v1"]):
+    resync = ["resync", replicated(primary, site), "v1"]
+    for command in (["pause"], resync):
         refused = as_user(reader, site, *command)
         assert refused.code == 2
         assert "not authorized" in refused.error
         assert "Traceback" not in refused.error
-    for command in (["pause"], ["resume"], ["resync", "e2e/nothing", "v1"], ["dlq", "replay", "--all"]):
+    for command in (["pause"], ["resume"], resync, ["dlq", "replay", "--all"]):
         ended = as_user(actor, site, *command)
         assert ended.code == 0, ended.error
     sent = site.client("sqs").send_message(QueueUrl=site.about["dlq_url"], MessageBody="made by a test")

@@ -81,7 +81,8 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
     assert first.stdout.readline().startswith("replayed ")
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=PATIENCE_S)
-    assert (first.returncode, said.strip()) == (1, "Aborted!")
+    # On a busy machine all may have been sent before it was interrupted.
+    assert (first.returncode, said.strip()) in ((1, "Aborted!"), (0, ""))
 
     again = geosync(site, "dlq", "replay", "--all")
     assert again.code == 0, again.error

@@ -7,8 +7,8 @@ in its answer to the last report, and the primary by its heartbeats.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,10 +34,17 @@ class SiteViews:
         self._site = site
         self._base = f"{base}{SITES}"
         self._now_ms = site.clock.now_ms()
+        # Each is read once, when it is asked for. A cached_property of Python 3.11 would lock all requests meanwhile.
+        self._read: Callable[[], Status] = cache(lambda: status.read(site.sync_registry, clock=site.clock))
+        self._expected: Callable[[], list[KnownSite]] = cache(
+            lambda: site.sync_registry.sites.all() if site.is_primary else []
+        )
+        self._reports: Callable[[], dict[str, SiteReport]] = cache(site.sync_registry.sites.reports)
+        self._told: Callable[[], Told] = cache(site.sync_registry.told.read)
 
     def sites(self) -> list[GeoSite]:
         """The sites, the one that answers first."""
-        enabled = self._read.pause is None
+        enabled = self._read().pause is None
         own = self._shown(self._site.name, url=None, primary=self._site.is_primary, current=True, enabled=enabled)
         return [own, *self._others()]
 
@@ -53,20 +60,22 @@ class SiteViews:
 
     def own_status(self) -> GeoSiteStatus:
         """The status of the site that answers."""
-        site, read = self._site, self._read
+        site, read = self._site, self._read()
         report = site_report(
             read,
             site.settings.facts,
             queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
             catalogue=self._counted_catalogue() if site.is_primary else None,
-            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms) if site.is_primary else (),
+            silent=sites.silent_sites(self._expected(), self._reports(), now_ms=self._now_ms)
+            if site.is_primary
+            else (),
             last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
         )
         return self._status({**report, "superseded_images": site.settings.superseded_images}, site.name)
 
     def _counted_catalogue(self) -> CountedCatalogue | None:
         """The primary's repositories as the latest comparison of a site saw them; None: no site told of one."""
-        told = [json.loads(report.status) for report in self._reports.values()]
+        told = [json.loads(report.status) for report in self._reports().values()]
         counted = [
             CountedCatalogue(repositories=number, at=parsed_moment(at))
             for said in told
@@ -81,8 +90,8 @@ class SiteViews:
         Of itself it tells its health and its version: whoever reports waits for the answer, and the rest takes many
         reads.
         """
-        urls = {one.name: one.url for one in self._expected}
-        statuses = [self._own_briefly(), *(self._reported(name, self._reports.get(name)) for name in urls)]
+        urls = {one.name: one.url for one in self._expected()}
+        statuses = [self._own_briefly(), *(self._reported(name, self._reports().get(name)) for name in urls)]
         left_out = {"links", "would_be_lost", "geo_node_id", "name", "primary"}
         return [
             OtherSite(
@@ -98,7 +107,7 @@ class SiteViews:
             last_minute=items.last_minute,
             posted=items.posted_heartbeat,
             dead_letters=site.letters.count(),
-            silent=sites.silent_sites(self._expected, self._reports, now_ms=self._now_ms),
+            silent=sites.silent_sites(self._expected(), self._reports(), now_ms=self._now_ms),
         )
         known = {
             **health_of(signs).fields(),
@@ -112,30 +121,14 @@ class SiteViews:
 
     # ------------------------------------------------------------------------------------------- what this site knows
 
-    @cached_property
-    def _read(self) -> Status:
-        return status.read(self._site.sync_registry, clock=self._site.clock)
-
-    @cached_property
-    def _expected(self) -> list[KnownSite]:
-        return self._site.sync_registry.sites.all() if self._site.is_primary else []
-
-    @cached_property
-    def _reports(self) -> dict[str, SiteReport]:
-        return self._site.sync_registry.sites.reports()
-
-    @cached_property
-    def _told(self) -> Told:
-        return self._site.sync_registry.told.read()
-
     def _told_sites(self) -> Iterator[ToldSite]:
         """The sites that a primary told of, as far as nothing better is known; the primary is who sends heartbeats.
 
         Until a primary told of any, a former primary knows those that it expected itself.
         """
-        expected = {self._site.name, *(one.name for one in self._expected)}
-        beat = self._read.heartbeat if not self._site.is_primary else None
-        known = self._told.sites or [
+        expected = {self._site.name, *(one.name for one in self._expected())}
+        beat = self._read().heartbeat if not self._site.is_primary else None
+        known = self._told().sites or [
             ToldSite(name=one.name, url=one.url, primary=False) for one in self._site.sync_registry.sites.all()
         ]
         told = [one for one in known if one.name not in expected]
@@ -150,7 +143,7 @@ class SiteViews:
             one.name: one.container_repositories_replication_enabled if one.reported_at else None
             for one in self._statuses_of_others()
         }
-        for known in self._expected:
+        for known in self._expected():
             yield self._shown(
                 known.name, url=known.url, primary=False, enabled=enabled[known.name], added_at=known.added_at
             )
@@ -158,8 +151,8 @@ class SiteViews:
             yield self._shown(told.name, url=told.url, primary=told.primary, enabled=enabled[told.name])
 
     def _statuses_of_others(self) -> Iterator[GeoSiteStatus]:
-        for known in self._expected:
-            yield self._reported(known.name, self._reports.get(known.name))
+        for known in self._expected():
+            yield self._reported(known.name, self._reports().get(known.name))
         for told in self._told_sites():
             yield self._as_told(told)
 
@@ -186,8 +179,8 @@ class SiteViews:
             text = "Its status is not known here: ask its own API"
             return self._status({**_judged("Unknown", text, self._now_ms), "primary": told.primary}, name)
         said = {**told.status, "primary": told.primary}
-        said["reported_at"] = said.get("reported_at") or moment(self._told.at)
-        minutes = (self._now_ms - self._told.at) // 60_000
+        said["reported_at"] = said.get("reported_at") or moment(self._told().at)
+        minutes = (self._now_ms - self._told().at) // 60_000
         if minutes * 60 >= LATE_SECONDS:
             said |= _unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
         return self._readable(said, name)
