@@ -43,6 +43,8 @@ class Rule:
     finds: str
     """A regular expression."""
     seeds: int
+    minutes: int = 2
+    """Before the rest."""
     often: tuple[str, ...] = ()
     """Deeds that happen more often: without them it would take more seeds."""
 
@@ -112,6 +114,7 @@ RULES: dict[str, Rule] = {
             _instead(point, "accounted", _every_heartbeat_counts), _instead(recovery, "_look", _see_an_empty_queue)
         ),
         finds="recovery_point",
+        minutes=4,
         seeds=100,
         often=("dynamodb", "late_events"),
     ),
@@ -146,7 +149,7 @@ RULES: dict[str, Rule] = {
         without=_instead(decisions, "proves_secondary", _always),
         finds="digests|synced|would_be_lost|recovery_point|no rest",
         seeds=300,
-        often=("late_writes", "push_many"),
+        often=("overtaken_write",),
     ),
     "look": Rule(
         says="synced means seen: the secondary is looked at before a discharge",

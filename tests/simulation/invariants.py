@@ -17,6 +17,8 @@ from geosync.operating import status as site_status
 from geosync.operating.status import Status
 from geosync.sync_registry.sync_registry import SyncRegistry
 
+EVENT_OF_MS = 15_000
+"""A notification is of the move of a tag that comes within that after it: the same digest may be pushed again later."""
 SETTLE_S = 30.0
 """From a notification to its tag."""
 
@@ -106,7 +108,7 @@ def _is_excused(view: View, move: TagMove, said: int) -> bool:
         for identifier, one in view.events.taken.items()
         if one.reference == (move.repository, move.tag)
         and one.event["target"].get("digest") == move.digest
-        and one.at_s > move.at_s - 60
+        and abs(one.occurred_ms - view.at_primary_ms(move.at_s)) < EVENT_OF_MS + view.clocks_ms
     ]
     if not taken:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from tests.simulation.queues import Message
@@ -23,6 +24,11 @@ class Taken:
 
     at_s: float
     event: dict[str, Any]
+
+    @property
+    def occurred_ms(self) -> int:
+        """When it happened, by the registry's clock."""
+        return int(datetime.fromisoformat(self.event["timestamp"]).timestamp() * 1000)
 
     @property
     def reference(self) -> tuple[str, str]:

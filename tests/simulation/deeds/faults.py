@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.calls import Weather
+from tests.simulation.clients import make_image
 from tests.simulation.site import Site
 from tests.simulation.story import Deed, Story
 from tests.simulation.topics import AT_ONCE_S, LATE_S
@@ -67,6 +68,23 @@ def late_writes(story: Story) -> None:
     faults.tag_writes = 0.5
     story.tell(f"{site.name}: the registry is slow to take tags")
     story.later(story.random.random() * 60, faults.calm)
+
+
+def overtaken_write(story: Story) -> None:
+    """A tag that is written at a secondary is not answered; it is pushed again before that write lands."""
+    site, random = story.secondary(), story.random
+    repository, tag = random.choice(story.repositories), random.choice(story.tags)
+    faults = story.world.wire.faults[site.server.host]
+    faults.tag_writes = 1.0
+    story.tell(f"{site.name}: the registry does not answer who writes a tag; push {repository}:{tag}")
+    story.client().push(repository, tag, [make_image(random, story.shared)])
+
+    def push_again() -> None:
+        faults.calm()
+        story.tell(f"push {repository}:{tag} again")
+        story.client().push(repository, tag, [make_image(random, story.shared)])
+
+    story.later(15 + random.random() * 20, push_again)
 
 
 def restart(story: Story) -> None:
@@ -146,7 +164,8 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, sns),
     (0.6, kills),
     (0.8, wire),
-    (0.3, late_writes),
+    (0.2, late_writes),
+    (0.2, overtaken_write),
     (0.3, restart),
     (0.3, lose_notifications),
     (0.3, late_tags),
