@@ -67,6 +67,7 @@ PACE = {
 }
 # Workers of functions/log_cursor and functions/sync to start at each secondary: as many as pushes use.
 WARM_WORKERS = 2
+STARTED_AT_ONCE = 4
 READY_SECONDS = 180.0
 """Ends a start that hangs. Far more than a busy machine needs to start some twenty functions at once."""
 
@@ -278,7 +279,7 @@ def describe(
 
 def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> None:
     """Start the functions' workers, let the secondaries subscribe, see notifications accepted. Raises StartError."""
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(STARTED_AT_ONCE) as pool:
         waiting: list[Future[Any]] = []
         reconciled: dict[Site, Future[str]] = {}
         for site, values in outputs.items():
@@ -297,12 +298,17 @@ def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, st
 
 
 def _invoke(emulator: RunningEmulator, site: Site, function: str, event: Mapping[str, Any]) -> str:
+    """Invoke a function until it ends well, as Lambda does: on a busy machine a first start may take its whole time."""
     client: LambdaClient = emulator.client("lambda", site.region)
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
-    payload = answer["Payload"].read().decode()
-    if answer.get("FunctionError"):
-        raise StartError(f"{function} failed: {payload[:1000]}")
-    return payload
+    end = time.monotonic() + READY_SECONDS
+    while True:
+        answer = client.invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        payload = answer["Payload"].read().decode()
+        if not answer.get("FunctionError"):
+            return payload
+        if time.monotonic() > end:
+            raise StartError(f"{function} failed: {payload[:1000]}")
+        time.sleep(1)
 
 
 def _notify(emulator: RunningEmulator, site: Site, outputs: Mapping[str, str]) -> None:
