@@ -9,7 +9,7 @@ import email.utils
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,8 +123,9 @@ def parse_errors(body: bytes) -> Errors:
     if not body.strip():
         return Errors(empty=True)
     entries = _entries(body)
-    named = (redact(code[:MAX_CODE]) for one in entries if isinstance(code := one.get("code"), str))
-    codes = tuple(itertools.islice(_distinct(named), MAX_CODES))
+    # One for each blob that is missing, and nearly all the same: only the few that are kept are made readable.
+    named = dict.fromkeys(code[:MAX_CODE] for one in entries if isinstance(code := one.get("code"), str))
+    codes = tuple(redact(code) for code in itertools.islice(named, MAX_CODES))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
     missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
@@ -138,15 +139,6 @@ def _entries(body: bytes) -> list[dict[str, Any]]:
     except (ValueError, RecursionError, TypeError, KeyError):
         return []
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-
-
-def _distinct(texts: Iterable[str]) -> Iterator[str]:
-    """Each text once, in its order."""
-    seen: set[str] = set()
-    for text in texts:
-        if text not in seen:
-            seen.add(text)
-            yield text
 
 
 def redact(text: str) -> str:
