@@ -12,7 +12,7 @@ import math
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Protocol
@@ -92,14 +92,14 @@ class HttpAnswer:
         response: http.client.HTTPResponse,
         connection: http.client.HTTPConnection,
         pool: IdleConnections,
-        step: Callable[[int], None],
+        attempt: _Attempt,
     ) -> None:
         self.status: int = response.status
         self.headers: Message = response.headers
         self._response = response
         self._connection: http.client.HTTPConnection | None = connection
         self._pool = pool
-        self._step = step
+        self._attempt = attempt
         if response.isclosed():
             self._release()
 
@@ -119,7 +119,7 @@ class HttpAnswer:
         if self._response.isclosed():
             return b""
         try:
-            self._step(size)
+            self._attempt.begin_reading(size)
             data = self._response.read(size)
         except (OSError, http.client.HTTPException) as error:
             self.close()
@@ -140,7 +140,7 @@ class HttpAnswer:
         left = self._response.length
         try:
             if left is not None and left <= _WORTH_DRAINING:
-                self._step(0)
+                self._attempt.begin_draining()
                 self._response.read()
         except (OSError, http.client.HTTPException):
             pass
@@ -214,7 +214,7 @@ class Transport:
                 if not done:
                     connection.close()
             if done:
-                return HttpAnswer(response, connection, pool, attempt.begin_reading)
+                return HttpAnswer(response, connection, pool, attempt)
             connection, kept = None, False
 
     def close(self) -> None:
@@ -292,9 +292,7 @@ class _Lost(Exception):
 class _Attempt:
     """One sending of one request, on one connection."""
 
-    def __init__(
-        self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left, clock: Clock = SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, connection: http.client.HTTPConnection, timeouts: Timeouts, left: Left, clock: Clock) -> None:
         self._connection = connection
         # http.client forgets it when the other side says that it will close; the body is still to be read then.
         self._wire: Any = connection.sock
@@ -329,11 +327,12 @@ class _Attempt:
         return response
 
     def begin_reading(self, size: int) -> None:
-        """Bound the next read of `size` bytes of the answer's body; with 0, the last one, of what nobody wants."""
-        if size:
-            self._begin(self._timeouts.read_s, size)
-        else:
-            self._begin(_DRAINING_S)
+        """Bound the next read of `size` bytes of the answer's body."""
+        self._begin(self._timeouts.read_s, size)
+
+    def begin_draining(self) -> None:
+        """Bound the last read, of what nobody wants."""
+        self._begin(_DRAINING_S)
 
     def _begin(self, seconds: float, size: float = 0) -> None:
         self._wire.step = Step(self._clock, seconds, self._left, size=size)

@@ -55,18 +55,16 @@ class Step:
 
 
 class _Stepwise:
-    """Has a socket ask its step how long it may wait, at every read and every send."""
+    """Has a socket ask its step how long it may wait, at every read and every send. Set one before either."""
 
-    step: Step | None = None
+    step: Step
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
         """Read into `buffer`. Raises TimeoutError at the end of the step."""
         wire: Any = self
-        if self.step is not None:
-            wire.settimeout(self.step.left_s())
+        wire.settimeout(self.step.left_s())
         count: int = super().recv_into(buffer, nbytes or 0, flags)  # type: ignore[misc]
-        if self.step is not None:
-            self.step.note_moved(count)
+        self.step.note_moved(count)
         return count
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
@@ -75,13 +73,11 @@ class _Stepwise:
         with memoryview(data).cast("B") as whole:
             sent = 0
             while sent < len(whole):
-                if self.step is not None:
-                    wire.settimeout(self.step.left_s())
+                wire.settimeout(self.step.left_s())
                 with whole[sent:] as rest:
                     count = wire.send(rest, flags)
                 sent += count
-                if self.step is not None:
-                    self.step.note_moved(count)
+                self.step.note_moved(count)
 
 
 class PlainWire(_Stepwise, socket.socket):
