@@ -112,7 +112,7 @@ class ReconcileSite:
         page = next_page(self.sync_registry, now_ms=now_ms)
         report = {**status, "rows_page": page_fields(page)}
         told = post_report(self.settings, self.secrets, self.session, report, now_ms=now_ms)
-        self.sync_registry.rows_reported.record(page.following)
+        self.sync_registry.rows_report_cursor.record(page.following)
         self.reporter.report_posted()
         if told is not None:
             self.sync_registry.told.record(told)

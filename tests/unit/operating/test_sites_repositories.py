@@ -41,7 +41,7 @@ class Pair:
         registry = self.sites[site]
         page = next_page(registry, now_ms=self.clock.now)
         self.primary.reported_rows.put(site, read_page(page_fields(page), at_ms=self.clock.now))
-        registry.rows_reported.record(page.following)
+        registry.rows_report_cursor.record(page.following)
 
     def listed(self, *, limit: int = 7, prefix: str = "") -> list[ReportedRepository]:
         found: list[ReportedRepository] = []

@@ -23,7 +23,7 @@ _STATES, _VERIFICATION_STATES = "0123", "01234"
 
 def next_page(sync_registry: SyncRegistry, *, now_ms: int) -> ReportedPage:
     """Read the page that is to be reported next: three requests."""
-    after = sync_registry.rows_reported.after()
+    after = sync_registry.rows_report_cursor.after()
     names = sync_registry.listing.names(after=after, limit=MOST_ROWS + 1)
     rows = sync_registry.rows(names[:MOST_ROWS])
     taken: list[ReportedRow] = []

@@ -55,7 +55,7 @@ from geosync.sync_registry.site.minute import Minutes
 from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.reported_rows import ReportedRows
-from geosync.sync_registry.site.reporting_rows import RowsReported
+from geosync.sync_registry.site.rows_report_cursor import RowsReportCursor
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
@@ -127,7 +127,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.recount = Recount(store, clock)
         self.recovery = RecoveryItems(store, clock)
         self.reported_rows = ReportedRows(store)
-        self.rows_reported = RowsReported(store)
+        self.rows_report_cursor = RowsReportCursor(store)
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)

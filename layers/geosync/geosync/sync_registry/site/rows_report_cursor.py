@@ -8,7 +8,7 @@ from geosync.sync_registry.table.changes import Key, Store, Update
 KEY = Key(SITE, "rows-reported")
 
 
-class RowsReported:
+class RowsReportCursor:
     """Keeps the name up to which the rows are reported."""
 
     def __init__(self, store: Store) -> None:
