@@ -219,7 +219,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 if believed is None or believed.lease_token != token:
                     continue
                 row = believed
-            return row if row.id is not None else replace(row, id=number(self._store, repository))
+            return row if row.id is not None else number(self._store, row)
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
 
     # ------------------------------------------------------------------------------------------------ under the lease
