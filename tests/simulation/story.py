@@ -103,15 +103,14 @@ class Story:
             self.judge_site(site)
 
     def judge_site(self, site: Site) -> None:
-        """Ask one site; not one that speaks of its former primary until its next minute. Raises Violation."""
+        """Ask one site that follows the primary. Raises Violation."""
         world = self.world
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
-        if not world.is_settled(site):
+        if not world.follows(site, self.primary):
             return
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
         view.clocks_ms = world.clocks_ms
-        view.subscribed_s = self.primary.topic.subscribed_s.get(site.queues["events"].arn, world.scheduler.now_s)
         for text in violations(view):
             world.note(f"!! {text}")
             raise Violation(text)

@@ -59,6 +59,7 @@ from geosync.sync_registry.site.rows_report_cursor import RowsReportCursor
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
+from geosync.sync_registry.site.subscription import SubscriptionItem
 from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.told import ToldSites
@@ -131,6 +132,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
+        self.subscription = SubscriptionItem(store, clock)
         self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
