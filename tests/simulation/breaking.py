@@ -13,14 +13,18 @@ from boto3.dynamodb.conditions import Attr
 from geosync.clock import Clock
 from geosync.intake import marking
 from geosync.minute import recovery
+from geosync.minute.reporting import MinuteReporter
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
 from geosync.operating.owed_references import OwedReference
+from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.recovery import point
 from geosync.sync_registry import decisions
+from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.overview import Overview, SiteItems
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -64,6 +68,18 @@ def _with_all(*patches: Patch) -> Patch:
     return all_of_them
 
 
+def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
+    _report_point(reporter, replace(status, at=status.at - 60_000))
+
+
+def _as_if_joined(_: object) -> None:
+    return None
+
+
+def _of_whichever_primary(overview: Overview, _primary: str | None = None) -> SiteItems:
+    return _read_overview(overview)
+
+
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
 
@@ -104,7 +120,8 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
     ]
 
 
-_moved, _write = counters.moved, ReferenceSync._write
+_moved, _write, _read_overview = counters.moved, ReferenceSync._write, Overview.read
+_report_point = MinuteReporter.recovery_point
 
 
 RULES: dict[str, Rule] = {
@@ -117,6 +134,22 @@ RULES: dict[str, Rule] = {
         minutes=4,
         seeds=100,
         often=("dynamodb", "late_events"),
+    ),
+    "joined": Rule(
+        says="a heartbeat counts once a comparison is complete that began after the subscription",
+        without=_instead(recovery, "why_apart", _as_if_joined),
+        finds="recovery_point",
+        minutes=4,
+        seeds=100,
+        often=("unsubscribe",),
+    ),
+    "another": Rule(
+        says="what was proved under a former primary says nothing of the one that is followed",
+        without=_instead(Overview, "read", _of_whichever_primary),
+        finds="recovery_point",
+        minutes=4,
+        seeds=100,
+        often=("fail_over",),
     ),
     "mark": Rule(
         says="an event is marked before its message is deleted",
@@ -184,6 +217,21 @@ RULES: dict[str, Rule] = {
         says="the number of repositories changes with the rows",
         without=_instead(counters, "moved", _count_twice),
         finds="numbers",
+        seeds=10,
+    ),
+    "nowhere": Rule(
+        says="a repository that neither registry has is no row",
+        without=_instead(Forgetting, "drop", lambda *_: False),
+        finds="which is nowhere",
+        minutes=1,
+        seeds=10,
+        often=("resync",),
+    ),
+    "measured": Rule(
+        says="a metric is what the status says",
+        without=_instead(MinuteReporter, "recovery_point", _measure_a_minute_less),
+        finds="metric RecoveryPointAge",
+        minutes=1,
         seeds=10,
     ),
     "sweep": Rule(

@@ -74,7 +74,7 @@ class Function:
         self.invoked += 1
         self.running += 1
         random, scheduler = self.random, self.scheduler
-        place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms)
+        place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms, began_s=scheduler.now_s)
         if random.random() < self.kills:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)
         module = self._idle.pop() if self._idle and random.random() >= COLD else self._load()

@@ -34,11 +34,13 @@ class View:
     status: Status
     clocks_ms: int = 0
     """What recovery points may be wrong by, as clocks differ."""
+    said_ms: int | None = None
+    """The recovery point that is judged; None: that of the status."""
 
     @property
     def recovery_point_ms(self) -> int | None:
         """The recovery point as it is said, by the primary's clock or by this site's."""
-        return self.status.recovery_point
+        return self.said_ms if self.said_ms is not None else self.status.recovery_point
 
     def at_primary_ms(self, at_s: float) -> int:
         """A moment of the world by the primary's clock."""

@@ -77,7 +77,7 @@ def run(seed: int, *, keep_story: bool = False, focus: Focus = EVERYTHING) -> Ou
 def tell(story: Story, minutes: float | None) -> None:
     """The story of every seed: some minutes with faults, then rest."""
     scheduler = story.world.scheduler
-    story.world.on_minute = story.judge_site
+    story.world.on_minute, story.world.on_measure = story.judge_site, story.judge_metric
     (drawn,) = Random(f"length {story.world.seed}").choices((1, 2, 5, 12), (60, 25, 10, 5))
     story.go(drawn if minutes is None else minutes)
     story.end_faults()
@@ -101,5 +101,6 @@ def _unrest(story: Story) -> list[str]:
         ledgers = story.world.ledgers
         missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
-        found += [f"{site.name}: owed {one}" for one in truth.owed(site)]
+        for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
+            found += [f"{site.name}: {one}" for one in ours]
     return found
