@@ -24,7 +24,6 @@ from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
-from geosync.sync_registry.overview import Overview, SiteItems
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -72,14 +71,6 @@ def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
     _report_point(reporter, replace(status, at=status.at - 60_000))
 
 
-def _as_if_joined(_: object) -> None:
-    return None
-
-
-def _of_whichever_primary(overview: Overview, _primary: str | None = None) -> SiteItems:
-    return _read_overview(overview)
-
-
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
 
@@ -120,7 +111,7 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
     ]
 
 
-_moved, _write, _read_overview = counters.moved, ReferenceSync._write, Overview.read
+_moved, _write = counters.moved, ReferenceSync._write
 _report_point = MinuteReporter.recovery_point
 
 
@@ -134,22 +125,6 @@ RULES: dict[str, Rule] = {
         minutes=4,
         seeds=100,
         often=("dynamodb", "late_events"),
-    ),
-    "joined": Rule(
-        says="a heartbeat counts once a comparison is complete that began after the subscription",
-        without=_instead(recovery, "why_apart", _as_if_joined),
-        finds="recovery_point",
-        minutes=4,
-        seeds=100,
-        often=("unsubscribe",),
-    ),
-    "another": Rule(
-        says="what was proved under a former primary says nothing of the one that is followed",
-        without=_instead(Overview, "read", _of_whichever_primary),
-        finds="recovery_point",
-        minutes=4,
-        seeds=100,
-        often=("fail_over",),
     ),
     "mark": Rule(
         says="an event is marked before its message is deleted",
