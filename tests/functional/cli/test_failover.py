@@ -423,8 +423,54 @@ def test_a_holder_is_waited_for_however_much_is_owed(
     monkeypatch.setattr(quiet_update, "DRAIN_SECONDS", 0.05)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code == 2
-    assert "still copies in 1 repository; nothing was changed" in answer.output
-    assert answer.output.count("finishes its copies in 1 repository: ") == 1
+    assert "still copies in 1 repository after 0 min; nothing was changed" in answer.output
+    assert answer.output.count("still copies in 1 repository: this takes at most") == 1
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_a_tag_write_that_may_still_land_is_waited_for(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
+) -> None:
+    lease = secondary.registry.acquire("group/app")
+    assert lease is not None
+    suspecting = secondary.registry.suspect(lease)
+    secondary.registry.release(suspecting)
+    began: list[int] = []
+    cloudformation.meanwhile = lambda: began.append(clock.now_ms())
+    answer = secondary.run("promote", "--yes")
+    assert cloudformation.updates
+    assert began[0] >= suspecting.suspect_until
+    said = "may still take a tag write that was not answered, in 1 repository: this takes at most 60 s …"
+    assert answer.output.count(said) == 1
+
+
+def test_a_holder_that_vanished_is_waited_for_until_its_last_write_has_landed(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock, stacks: dict[str, DeployedSite]
+) -> None:
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SuspectSeconds": "90"})
+    lease = secondary.registry.acquire("group/app")
+    assert lease is not None
+    began: list[int] = []
+    cloudformation.meanwhile = lambda: began.append(clock.now_ms())
+    answer = secondary.run("promote", "--yes")
+    assert began[0] >= lease.expires + 90_000
+    assert "still copies in 1 repository: this takes at most 16 min …" in answer.output
+    assert re.search(r"may still take a tag write .* at most (8|9)\d s …", answer.output)
+
+
+def test_an_operator_who_does_not_wait_for_it_has_changed_nothing(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
+) -> None:
+    assert secondary.registry.acquire("group/app") is not None
+
+    def interrupt() -> None:
+        if len(clock.slept) == 5:
+            raise KeyboardInterrupt
+
+    clock.meanwhile = interrupt
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
     assert (pause(secondary), cloudformation.updates) == (None, [])
 
 
