@@ -15,7 +15,7 @@ FRESH = 20
 KEPT = (116001763, 800193)
 """Each found a fault once: a holder let go before the table took its suspicion of a tag write; a promotion waited for
 leases, and not for a tag write that nobody waited for any more."""
-OPEN = (r"numbers: synced: \d+ are said, \d+ are there")
+OPEN = (r"numbers: synced: \d+ are said, \d+ are there",)
 """Faults that are known and not mended (decision 30): few seeds in a thousand show one. Nothing else may be false."""
 
 

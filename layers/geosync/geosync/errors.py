@@ -15,6 +15,7 @@ GeosyncError
 ├── SiteRefused                  a site cannot be expected: it could not be told apart from another
 ├── NotAudited                   the audit log does not take an action, which is not taken then
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
+├── RoleChanging                  a command changes the site's role: its pause is not an operator's to end
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
 ├── UpdateUnderWay                an update of the stack was begun, and nobody can tell how it ends
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
@@ -127,6 +128,12 @@ class NotAudited(GeosyncError):
 
 class NotDrained(GeosyncError):
     """Somebody still copies at the site, so that its role must not change yet."""
+
+    retryable = True
+
+
+class RoleChanging(GeosyncError):
+    """The site is paused by a command that changes its role; the message names the command, and the way out."""
 
     retryable = True
 

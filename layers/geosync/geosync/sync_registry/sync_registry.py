@@ -52,6 +52,7 @@ from geosync.sync_registry.site.lags import LagItems
 from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.pause import Pauses
 from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.reported_rows import ReportedRows
@@ -123,6 +124,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
+        self.pauses = Pauses(store, clock)
         self.promotions = Promotions(store)
         self.recount = Recount(store, clock)
         self.recovery = RecoveryItems(store, clock)

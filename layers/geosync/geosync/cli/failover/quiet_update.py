@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 
 import click
 
-from geosync.cli.failover.pause import end_pause, pause_site
 from geosync.cli.failover.stack_update import update
 from geosync.cli.output import DECLINED, count
 from geosync.cli.site import StackSite
 from geosync.cli.status import waiting
 from geosync.errors import NotDrained, UpdateRefused
 from geosync.sync_registry.owed_index import TagWriters
+from geosync.sync_registry.site.pause import role_change
 from geosync.sync_registry.timing import ms
 
 DRAIN_SECONDS = 960.0
@@ -55,8 +55,8 @@ def quiet_update(
     what is pushed to the new one. Raises NotDrained, UpdateRefused, UpdateUnderWay.
     """
     token = f"geosync-{uuid.uuid4().hex}"
-    reason = f"{why} [{token[-8:]}]"
-    pause_site(site, reason)
+    reason = role_change(why, token)
+    site.sync_registry.pauses.take(reason)
     role_is_known = True
     try:
         _drain(site, say=say)
@@ -71,7 +71,7 @@ def quiet_update(
         raise
     finally:
         if role_is_known:
-            end_pause(site, reason)
+            site.sync_registry.pauses.give_back(reason)
         else:
             click.echo(f"{site.name} stays paused until its role is known: run the same command again.", err=True)
 
