@@ -42,6 +42,7 @@ GeosyncError
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx: permanent
         └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
+            ├── ReadOnly          405 to a write: maintenance, until it ends
             └── OutcomeUnknown    a write that may still land
 ```
 
@@ -332,6 +333,16 @@ class RegistryUnavailable(RegistryError):
     ) -> None:
         super().__init__(registry, request, status=status, codes=codes, detail=detail)
         self.retry_after = retry_after
+
+
+class ReadOnly(RegistryUnavailable):
+    """405 to a write. `everywhere`: the registry takes none at all; else it may be about this repository alone."""
+
+    def __init__(self, registry: str, request: str, *, codes: Sequence[str] = (), everywhere: bool) -> None:
+        what = "the registry is" if everywhere else "the repository, or the registry, is"
+        detail = f"{what} read-only: for maintenance, perhaps. It goes on when writes are taken again"
+        super().__init__(registry, request, status=405, codes=codes, detail=detail)
+        self.everywhere = everywhere
 
 
 class OutcomeUnknown(RegistryUnavailable):
