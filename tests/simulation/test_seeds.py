@@ -12,13 +12,22 @@ CHUNKS = 4
 SEEDS = 25
 """In each chunk; a chunk is a test, so that several workers share them. A seed here is one minute before its rest."""
 FRESH = 20
-OPEN = (r"sync@\S+ moved \S+ of the primary", r"numbers: synced: \d+ are said, \d+ are there")
+KEPT = (116001763, 800193)
+"""Each found a fault once: a holder let go before the table took its suspicion of a tag write; a promotion waited for
+leases, and not for a tag write that nobody waited for any more."""
+OPEN = (r"numbers: synced: \d+ are said, \d+ are there",)
 """Faults that are known and not mended (decision 30): few seeds in a thousand show one. Nothing else may be false."""
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_nothing_is_false_in_the_fixed_seeds(chunk: int) -> None:
     ended = simulate("--minutes", "1", "--from", str(chunk * SEEDS), "--seeds", str(SEEDS))
+    assert ended.is_clean, ended.output
+
+
+@pytest.mark.parametrize("seed", KEPT)
+def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
+    ended = simulate("--minutes", "1", "--seed", str(seed))
     assert ended.is_clean, ended.output
 
 

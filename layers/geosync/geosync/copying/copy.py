@@ -21,6 +21,7 @@ any depth need no pools of their own, and a child's blobs begin when that child 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
@@ -60,14 +61,15 @@ class Copier:
     Each blob and each child moves once in the life of a copier, however many references and threads there are. Use it
     as a context manager: afterwards none of its threads is alive.
 
-    `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
+    `tag_write` stands around every PUT under a tag, in any thread, and sees what it raises; what the guard itself
+    raises ends that copy.
     """
 
-    def __init__(self, route: Route, *, before_tag_write: Callable[[], None]) -> None:
+    def __init__(self, route: Route, *, tag_write: Callable[[], AbstractContextManager[None]]) -> None:
         self._route = route
         self._source = route.source
         self._destination = route.destination
-        self._before_tag_write = before_tag_write
+        self._tag_write = tag_write
         self._mover = BlobMover(route)
         self._kinds = Kinds(route.source)
         self._graph = Graph()
@@ -83,8 +85,8 @@ class Copier:
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
         when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
-        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
-        or `stop` gave.
+        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
+        `stop` gave.
         """
         started = self._route.clock.monotonic_s()
         run = self._run()
@@ -236,10 +238,9 @@ class Copier:
 
     def _put(self, part: Part, manifest: Manifest) -> None:
         part.puts += 1
-        if part.tag is not None:
-            self._before_tag_write()
         try:
-            self._destination.put_manifest(part.tag or part.digest, manifest)
+            with self._tag_write() if part.tag is not None else nullcontext():
+                self._put_now(part.tag or part.digest, manifest)
         except BlobsUnknown as answer:
             if part.puts >= MAX_PUTS:
                 raise
@@ -250,18 +251,23 @@ class Copier:
                 raise
             self._put(part, manifest)
             return
+        if part.is_subject and not self._route.capabilities.referrers_api and manifest.subject is not None:
+            self._keep_fallback_tag(manifest)
+        self._finish(part, len(manifest.content))
+
+    def _put_now(self, reference: str, manifest: Manifest) -> None:
+        """Put a manifest whose parts should be there; raises Refused for a format that the registry answers 500 to."""
+        try:
+            self._destination.put_manifest(reference, manifest)
         except RegistryUnavailable as error:
             if error.status == 500 and "UNKNOWN" in error.codes and (format_ := _unusual(manifest)):
                 detail = f"it answers so to {format_}, which it does not take"
                 raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
             raise
-        if part.is_subject and not self._route.capabilities.referrers_api and manifest.subject is not None:
-            self._keep_fallback_tag(manifest)
-        self._finish(part, len(manifest.content))
 
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
         with self._fallback_lock:
-            referrers.keep_fallback_tag(self._route.pair, manifest, before_tag_write=self._before_tag_write)
+            referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         for above in self._graph.finish(part, moved):

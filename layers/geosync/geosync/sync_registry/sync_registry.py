@@ -2,7 +2,7 @@
 
 Every method takes its times itself, before its first request. Calls to the table in the usual case: `look` 1, `mark` 1,
 `knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for those of
-several threads together), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-safe.
+several threads together), `postpone`, `fail` 1, `suspect` 0, `finish` 2. Thread-safe.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from geosync.sync_registry.site.lags import LagItems
 from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
+from geosync.sync_registry.site.pause import Pauses
 from geosync.sync_registry.site.promotions import Promotions
 from geosync.sync_registry.site.recovery import RecoveryItems
 from geosync.sync_registry.site.reported_rows import ReportedRows
@@ -123,6 +124,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)
+        self.pauses = Pauses(store, clock)
         self.promotions = Promotions(store)
         self.recount = Recount(store, clock)
         self.recovery = RecoveryItems(store, clock)
@@ -235,9 +237,8 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         )
 
     def suspect(self, lease: Lease) -> Lease:
-        """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.suspect(lease, now_ms=now_ms, timing=self.timing)), monotonic)
+        """The lease of a holder that suspects a tag write may still land: the next write of the row says so."""
+        return leases.suspect(lease, now_ms=self._clock.now_ms(), timing=self.timing)
 
     def may_write_tag(self, lease: Lease) -> bool:
         """True while a tag may be written or removed; if not, renew first. Ask before every such request."""

@@ -6,8 +6,7 @@ requests in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,7 +14,7 @@ from typing import TypeVar
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, SecondaryDisagrees
+from geosync.errors import NotFound, RegistryUnavailable, SecondaryDisagrees
 from geosync.pair.deletes import TagRemover
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
@@ -223,8 +222,7 @@ class ReferenceSync:
                 self._repairer.repair(manifest, attempt.owed.distrust)
             if tag is not None and not decisions.is_ours(attempt.owed, manifest.digest):
                 attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
-            with self._suspecting():
-                attempt.copied = self._copier.copy(manifest, tag)
+            attempt.copied = self._copier.copy(manifest, tag)
         except NotFound:
             # A part that is gone: with all of it, or for another image, if the reference was deleted or moved since.
             self._look_at_primary(attempt, whole=True)
@@ -234,7 +232,7 @@ class ReferenceSync:
         attempt.note_write()
 
     def _remove(self, attempt: Attempt) -> None:
-        with self._suspecting():
+        with self._held.tag_write():
             self._remover.remove(self._secondary, attempt.reference, before_tag_write=self._held.check_tag_write)
         attempt.note_write()
 
@@ -260,12 +258,3 @@ class ReferenceSync:
                 if seen.digest == owed.reference.value:
                     self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
             after = page[-1][0].seen_key
-
-    @contextmanager
-    def _suspecting(self) -> Iterator[None]:
-        """Record a tag write of unknown outcome before anything else is done about it."""
-        try:
-            yield
-        except OutcomeUnknown:
-            self._held.suspect()
-            raise
