@@ -13,14 +13,17 @@ from boto3.dynamodb.conditions import Attr
 from geosync.clock import Clock
 from geosync.intake import marking
 from geosync.minute import recovery
+from geosync.minute.reporting import MinuteReporter
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
 from geosync.operating.owed_references import OwedReference
+from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.recovery import point
 from geosync.sync_registry import decisions
+from geosync.sync_registry.forgetting import Forgetting
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -63,6 +66,10 @@ def _with_all(*patches: Patch) -> Patch:
             yield
 
     return all_of_them
+
+
+def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
+    _report_point(reporter, replace(status, at=status.at - 60_000))
 
 
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
@@ -111,6 +118,7 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 _moved, _write = counters.moved, ReferenceSync._write
 _tag_writers = OwedIndex.tag_writers
+_report_point = MinuteReporter.recovery_point
 
 
 RULES: dict[str, Rule] = {
@@ -197,6 +205,21 @@ RULES: dict[str, Rule] = {
         says="the number of repositories changes with the rows",
         without=_instead(counters, "moved", _count_twice),
         finds="numbers",
+        seeds=10,
+    ),
+    "nowhere": Rule(
+        says="a repository that neither registry has is no row",
+        without=_instead(Forgetting, "drop", lambda *_: False),
+        finds="which is nowhere",
+        minutes=1,
+        seeds=10,
+        often=("resync",),
+    ),
+    "measured": Rule(
+        says="a metric is what the status says",
+        without=_instead(MinuteReporter, "recovery_point", _measure_a_minute_less),
+        finds="metric RecoveryPointAge",
+        minutes=1,
         seeds=10,
     ),
     "sweep": Rule(

@@ -61,7 +61,7 @@ class BackfillState:
 def look(site: StackSite) -> BackfillState:
     """Read the progress: two batches and a query, whatever there is to do."""
     now_ms, sync_registry = site.clock.now_ms(), site.sync_registry
-    items = sync_registry.overview.read()
+    items = sync_registry.overview.read(site.primary_topic)
     walk = items.comparison
     return BackfillState(
         at=now_ms,

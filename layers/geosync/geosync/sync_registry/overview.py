@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, letters, minute, pause, recovery, sweep
+from geosync.sync_registry.site import (
+    breaker,
+    catalogue,
+    cursor,
+    heartbeat,
+    letters,
+    minute,
+    pause,
+    recovery,
+    subscription,
+    sweep,
+)
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
@@ -12,6 +23,7 @@ from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.table.changes import Store
 
@@ -28,7 +40,10 @@ _ITEMS = (
     sweep.KEY,
     breaker.KEY,
     letters.KEY,
+    subscription.KEY,
 )
+_OF_ITS_PRIMARY = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
+"""What a site forgets when it follows another primary (catalogue.CatalogueItem.follow)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +66,8 @@ class SiteItems:
     """The last look into the DLQ."""
     posted_heartbeat: PostedHeartbeat | None = None
     """At a primary: the last heartbeat that its own endpoint took."""
+    subscription: Subscription | None = None
+    """The subscription that delivers the primary's geo events; None: none was ever seen."""
 
 
 class Overview:
@@ -59,9 +76,16 @@ class Overview:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def read(self) -> SiteItems:
-        """Read all of them in one batch."""
+    def read(self, primary: str | None = None) -> SiteItems:
+        """Read all of them in one batch.
+
+        `primary` names the primary that the site is to follow, as in SyncRegistry. Until the minute has taken note of
+        it, what is known of the former one says nothing, and is left out.
+        """
         found = self._store.batch_get(_ITEMS)
+        following = found.get(catalogue.KEY, {}).get("following")
+        if primary is not None and following is not None and following != primary:
+            found = {key: item for key, item in found.items() if key not in _OF_ITS_PRIMARY}
         return SiteItems(
             pause=Pause.from_item(found.get(pause.KEY)),
             heartbeat=LastHeartbeat.from_item(found.get(heartbeat.KEY)),
@@ -75,4 +99,5 @@ class Overview:
             deletes=State.from_item(found.get(breaker.KEY)),
             letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
+            subscription=Subscription.from_item(found.get(subscription.KEY)),
         )

@@ -60,6 +60,7 @@ from geosync.sync_registry.site.rows_report_cursor import RowsReportCursor
 from geosync.sync_registry.site.rows_walk import RowsWalk
 from geosync.sync_registry.site.sample import SampleBudget
 from geosync.sync_registry.site.sites import KnownSites
+from geosync.sync_registry.site.subscription import SubscriptionItem
 from geosync.sync_registry.site.suspected import SuspectedLosses
 from geosync.sync_registry.site.sweep import Sweeps
 from geosync.sync_registry.site.told import ToldSites
@@ -133,6 +134,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
         self.sites = KnownSites(store)
+        self.subscription = SubscriptionItem(store, clock)
         self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
         self.sweep = Sweeps(store, clock)
@@ -221,7 +223,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 if believed is None or believed.lease_token != token:
                     continue
                 row = believed
-            return row if row.id is not None else replace(row, id=number(self._store, repository))
+            return row if row.id is not None else number(self._store, row)
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
 
     # ------------------------------------------------------------------------------------------------ under the lease

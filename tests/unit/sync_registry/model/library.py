@@ -298,6 +298,7 @@ def _lease(lease: tuple[Any, ...]) -> Lease:
         suspect_until=suspect_until,
         renewed_at=0.0,
         expires=expires,
+        listed=True,
         working_on=keys(working_on),
         deaths=deaths,
     )

@@ -21,7 +21,7 @@ SWEPT_MINUTES = 5
 
 def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
     """Pause, holds, heartbeat, comparison, parked references."""
-    found = status.read(site.sync_registry, clock=site.clock)
+    found = status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     yield _pause(found)
     yield from _holds(found)
     yield _heartbeat(found)

@@ -75,7 +75,7 @@ class _Promoting:
         if last is not None and last.ended_at is None:
             _say_what_became_of(site, last)
         if not self._as_document:
-            found = site_status.read(site.sync_registry, clock=site.clock)
+            found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
             show_losses(site, found, count_unmarked(site))
             warn_if_primary_is_alive(found)
         if not yes:
@@ -155,7 +155,7 @@ class _Promoting:
     def _report(self, done: Promotion, *, again: bool) -> NoReturn:
         """Report that the site is the primary, and the losses; raises SystemExit. `again`: it was before this run."""
         site = self._site
-        found = site_status.read(site.sync_registry, clock=site.clock)
+        found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
         if self._as_document:
             since = done.ended_at or done.began_at
             head = {"site": site.name, "promoted": True, "role": "primary", "since": since}

@@ -231,7 +231,7 @@ def _synced(lease: Lease, now_ms: int, when: ConditionBase) -> Update:
         set_once={"verification_state": VERIFICATION_PENDING},
         set_from={"due": ("verification_due", now_ms)},
         remove=(*HELD, "retry_at", *gone),
-        when=when & _is_counted(lease),
+        when=_is_listed(lease, when & _is_counted(lease)),
     )
 
 
@@ -282,6 +282,8 @@ def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], *, now_
     place: dict[str, Any] = {}
     if lease.suspect_until > now_ms:
         place = {"due": lease.suspect_until, "due_shard": due_shard(lease.repository)}
+    if values["state"] in STATES_COUNTED:
+        when = _is_listed(lease, when)
     return Update(
         key=Key(lease.repository, ROW),
         set={**values, **place, **_suspicion(lease), **counted},
@@ -302,6 +304,14 @@ def _is_counted(lease: Lease) -> ConditionBase:
     """The row is still counted as the lease says, so that the counters change by the right step."""
     counted = Attr("state_counted")
     return counted.eq(lease.counted.state) if lease.counted.state is not None else counted.not_exists()
+
+
+def _is_listed(lease: Lease, when: ConditionBase) -> ConditionBase:
+    """`when`, and the row has got no id since the lease was read without one: it would have to be counted now.
+
+    Its holder renews the lease, and lets the row go as one that has its id.
+    """
+    return when if lease.listed else when & Attr("id").not_exists()
 
 
 def counters_of(lease: Lease, change: Update) -> list[Update]:
