@@ -112,8 +112,11 @@ class RegistryClient(UploadVerbs):
             expected = None
         return Manifest.read(content, answer.header("Content-Type"), expected)
 
-    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
         """Put a manifest's exact bytes under a tag or under its digest.
+
+        Returns True where the registry says that it lists the manifest among the referrers of its subject (OCI
+        distribution-spec 1.1, "Pushing Manifests with Subject": the header `OCI-Subject`).
 
         Raises BlobsUnknown with everything that is missing, Refused when no later attempt can succeed, NotFound when
         the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
@@ -138,6 +141,7 @@ class RegistryClient(UploadVerbs):
         answer.close()
         if stored is not None and is_digest(stored) and stored != manifest.digest:
             raise DigestMismatch(f"{self.name} stored {manifest.digest} as {stored}")
+        return answer.header("OCI-Subject") is not None
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Delete a digest (every tag on it goes with it) or a tag, where the registry can; not there is success.
