@@ -57,7 +57,8 @@ def test_a_registry_that_misses_what_it_has_is_a_refusal_that_says_what_to_do(si
     cache = index_of_blobs(site, 5)
     with site.copier() as copier, pytest.raises(Refused) as raised:
         copier.copy(cache, "v1")
-    assert "which is there: it takes no index of blobs" in str(raised.value)
+    assert "it takes no index of blobs: export it with image-manifest=true" in str(raised.value)
+    assert "which is there" in str(raised.value)
     assert not raised.value.retryable
     assert site.destination.count("PUT manifest") == 3
     assert site.destination.count("HEAD blob") <= 2 * 3

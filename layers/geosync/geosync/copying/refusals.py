@@ -37,18 +37,15 @@ def contradiction(answer: BlobsUnknown, blamed: Sequence[str], *, is_index_of_bl
     """The error for a registry that goes on to name missing what it has; no later attempt changes that."""
     if is_index_of_blobs:
         # Distribution 3 looks for manifests only, and finds a blob while its descriptor cache remembers it.
-        remedy = (
-            "it takes no index of blobs, as older BuildKits write their cache; export it with "
-            "image-manifest=true,oci-mediatypes=true"
-        )
+        remedy = "it takes no index of blobs: export it with image-manifest=true,oci-mediatypes=true"
     else:
-        remedy = "its operator has to mend its storage or its cache; then geosync resync"
+        remedy = "its storage or cache is at fault: mend it, then geosync resync"
     return Refused(
         answer.registry,
         answer.request,
         status=answer.status,
         codes=answer.codes,
-        detail=f"it names {', '.join(blamed)} missing, which is there: {remedy}",
+        detail=f"{remedy} (it misses {blamed[0]}, which is there)",
     )
 
 

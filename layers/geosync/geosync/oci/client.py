@@ -12,7 +12,7 @@ from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import PAGE_SIZE, ListedTag, NoReferrersApi, pages
+from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
@@ -63,6 +63,7 @@ class RegistryClient(UploadVerbs):
         self._timeouts = options.timeouts
         self._tag_write_s = options.tag_write_s
         self._has_referrers = True
+        self._tags_size, self._catalogue_size = PageSize(), PageSize()
 
     def __repr__(self) -> str:
         return f"RegistryClient({self.name})"
@@ -217,8 +218,8 @@ class RegistryClient(UploadVerbs):
         check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
-        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
-        for page in pages(self._requests, path, (scopes.pull(repository),)):
+        path, access = f"/v2/{repository}/tags/list", (scopes.pull(repository),)
+        for page in sized_pages(self._requests, path, access, self._tags_size, last=last or None):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
@@ -239,11 +240,9 @@ class RegistryClient(UploadVerbs):
 
         `last`: only the names after that one.
         """
-        path = f"/v2/_catalog?n={PAGE_SIZE}"
         if last is not None:
             check_repository(last)
-            path += f"&last={last}"
-        for page in pages(self._requests, path, (scopes.CATALOG,)):
+        for page in sized_pages(self._requests, "/v2/_catalog", (scopes.CATALOG,), self._catalogue_size, last=last):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]

@@ -1,5 +1,6 @@
 """A repository that neither registry knows has no row: a typo in a resync, a notification of what was never there.
 
+A secondary that has no tag of it counts as one that does not know it.
 That is asked only where all that a holder was asked for is absent at the primary, so that no push costs a request more.
 """
 
@@ -11,6 +12,7 @@ from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound, RegistryError
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
+from geosync.pair.presence import is_listed
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease
 
@@ -37,17 +39,28 @@ class Nowhere:
         if not self._all_absent:
             return False
         self._all_absent = None
-        if _knows(self._pair.primary) or _knows(self._pair.secondary):
+        if _has_tags(self._pair.secondary) or _knows(self._pair.primary):
             return False
         return self._held.drop(lease)
 
 
-def _knows(repository: Repository) -> bool:
-    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it."""
+def _has_tags(repository: Repository) -> bool | None:
+    """Ask a registry for the first page of tags; None: it says that it knows no such repository.
+
+    Of one whose tags it cannot list it may have some.
+    """
     try:
-        next(repository.tags(), [])
+        return bool(next(repository.tags(), []))
     except NotFound:
-        return False
+        return None
     except RegistryError:
         return True
-    return True
+
+
+def _knows(repository: Repository) -> bool:
+    """Tell whether a registry knows a repository; one that does not say so clearly knows it."""
+    found = _has_tags(repository)
+    try:
+        return found is not None and (found or is_listed(repository))
+    except RegistryError:
+        return True
