@@ -9,7 +9,14 @@ from tests.support.odd_manifests import ODD, push
 
 from geosync.sync_registry.items import Reference
 
-PARKED: dict[str, dict[str, str]] = {}
+OF_BLOBS = "Amazon ECR takes no index of blobs"
+PARKED: dict[str, dict[str, str]] = {
+    "ecr": {
+        "child-of-an-unknown-media-type": OF_BLOBS,
+        "child-without-a-media-type": OF_BLOBS,
+        "child-called-a-layer": OF_BLOBS,
+    },
+}
 """What a vendor does not take, and what is said of it then. Everything else is equal."""
 WAYS = ["announced", "found"]
 

@@ -20,6 +20,8 @@ from typing import Any
 from tests.support.images import digest_of
 from tests.support.scripted import Reply, Request
 
+from geosync.oci.documents import read_object
+
 Has = Callable[[str, str], bool]
 """Tells whether the registry has a manifest (or a blob) of a repository, by its digest."""
 
@@ -43,7 +45,7 @@ class Indexes:
         """Answer the PUT of an index by tag or digest."""
         digest, media_type = digest_of(request.body), request.headers["content-type"]
         missing = []
-        for entry in json.loads(request.body)["manifests"]:
+        for entry in read_object(request.body)["manifests"]:
             if self._is_checked(entry) is None:
                 return Reply(silent=True)
             if self._is_checked(entry) and not self._is_found(name, entry["digest"]):

@@ -199,29 +199,30 @@ class Copier:
 
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
+        asks = manifest is not None and not part.taken and self._put_asks(manifest)
         if manifest is None:
-            try:
-                if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
-                    self._finish(part, None)
-                    return
-                manifest = self._fetch(part.digest)
-            except RegistryError as error:
-                if not self._turned(part, error):
-                    raise
+            manifest = self._read(part)
+            if manifest is None:
                 return
-            self._graph.hold(part, manifest)
-        elif part.taken:
-            below = self._kinds.parts(manifest)
-            if not self._wait_for(part, below.manifests, below.all_blobs, look_first=True):
-                self._end(part, manifest)
-            return
-        elif self._put_asks(manifest):
-            if not self._wait_for(part, (), self._kinds.parts(manifest).blobs_at_urls):
-                self._put(part, manifest)
-            return
         below = self._kinds.parts(manifest)
-        if not self._wait_for(part, below.manifests, below.all_blobs):
-            self._put(part, manifest)
+        self._graph.admit(part, len(below.manifests) + len(below.all_blobs))
+        children, blobs = ((), below.blobs_at_urls) if asks else (below.manifests, below.all_blobs)
+        if not self._wait_for(part, children, blobs, look_first=part.taken):
+            self._go_on(part, manifest)
+
+    def _read(self, part: Part) -> Manifest | None:
+        """Read a child from the source; None where it is at the destination, or is brought as a blob."""
+        try:
+            if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
+                self._finish(part, None)
+                return None
+            manifest = self._fetch(part.digest)
+        except RegistryError as error:
+            if not self._turned(part, error):
+                raise
+            return None
+        self._graph.hold(part, manifest)
+        return manifest
 
     def _put_asks(self, manifest: Manifest) -> bool:
         """True if this destination refuses `manifest` as long as a part of it is missing.

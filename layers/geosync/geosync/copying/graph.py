@@ -183,6 +183,11 @@ class Graph:
                 part.pending += 1
             return fresh if part.pending else None
 
+    def admit(self, part: Part, count: int) -> None:
+        """Raise MalformedManifest if the `count` parts of a manifest are more than any run may have."""
+        if count > MAX_PARTS:
+            raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
+
     def hold(self, part: Part, manifest: Manifest) -> None:
         """Keep the manifest of `part` until it is finished; raises TooLarge over the bound."""
         with self._lock:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from geosync.errors import DigestMismatch
+from geosync.errors import ContentError, DigestMismatch
 from geosync.oci import media_types, scopes
 from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader, BlobSource
@@ -106,12 +106,15 @@ class RegistryClient(UploadVerbs):
         if answer.status != 200:
             self._requests.fail(call, answer)
         self._check_page(call, answer)
-        content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
         announced = answer.header("Docker-Content-Digest")
         expected = reference if is_digest(reference) else announced
         if expected is not None and not is_digest(expected):
             expected = None
-        return Manifest.read(content, answer.header("Content-Type"), expected)
+        try:
+            content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
+            return Manifest.read(content, answer.header("Content-Type"), expected)
+        except ContentError as error:
+            raise type(error)(f"{self.name}: {self._requests.label(call)}: {error}") from error
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
         """Put a manifest's exact bytes under a tag or under its digest.
