@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 import requests
 from tests.integration.conftest import Place
 from tests.integration.secondary import Secondary, event, quick
+from tests.integration.verified import verify
 from tests.support.images import ImageMaker
 from tests.support.odd_manifests import ODD, push
 
-from geosync.clock import SYSTEM_CLOCK
-from geosync.messages.work import VerifyMessage
 from geosync.oci.documents import field, read_object
 from geosync.oci.media_types import ACCEPT
 from geosync.sync_registry.items import SYNCED, Reference
-from geosync.verifying.choose import MOST
 
 WAYS = ["announced", "found", "asked for"]
 
@@ -52,16 +49,6 @@ def test_each_arrives_byte_for_byte_and_is_verified(
     verify(following, repository)
     row = following.row(repository)
     assert (row.verification_state, row.verification_failure) == ("2", None)
-
-
-def verify(secondary: Secondary, repository: str) -> None:
-    """Verify until there is a verdict."""
-    secondary.receive(VerifyMessage(repository=repository, asked_at=SYSTEM_CLOCK.now_ms()).to_json())
-    until = time.monotonic() + 300
-    while secondary.row(repository).verification_state not in ("2", "3") and time.monotonic() < until:
-        secondary.have_passed(5.0)
-        for due in secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
-            secondary.receive(VerifyMessage(repository=due).to_json())
 
 
 def assert_same(session: requests.Session, here: str, there: str, reference: str) -> None:

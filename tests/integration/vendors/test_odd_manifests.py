@@ -1,10 +1,11 @@
-"""Odd manifests that Distribution 2.8 took, to each vendor: equal, or parked with which text."""
+"""Odd manifests that Distribution 2.8 took, to each vendor: equal and verified as whole, or parked with which text."""
 
 from __future__ import annotations
 
 import pytest
 from tests.integration.secondary import event
 from tests.integration.vendors.ends import DOUBLES, AllEnds
+from tests.integration.verified import verify
 from tests.support.odd_manifests import ODD, push
 
 from geosync.sync_registry.items import Reference
@@ -37,5 +38,9 @@ def test_each_is_equal_or_parked_with_a_reason(all_ends: AllEnds, vendor: str, w
     assert parked.keys() == PARKED.get(vendor, {}).keys()
     equal = {tag: digest for tag, digest in digests.items() if tag not in parked}
     assert {tag: ends.to.digest(repository, tag) for tag in equal} == equal
+    if not parked:
+        verify(ends.to, repository)
+        row = ends.to.row(repository)
+        assert (row.verification_state, row.verification_failure) == ("2", None)
     assert ends.double.broken == []
     ends.to.dlq.messages.clear()
