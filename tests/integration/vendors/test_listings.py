@@ -118,7 +118,9 @@ def test_a_tag_that_is_not_listed_and_is_there_is_neither_missing_nor_removed(
     made = {tag: make.image(repository, tag) for tag in ("1.2", "1.20")}
     secondary.receive(*map(pushed, made.values()))
     primary.on_s3 = True
-    assert [tag for page in opened(primary.url).tags(repository) for tag in page] == ["1.2"]
+    registry = opened(primary.url)
+    assert [tag for page in registry.tags(repository) for tag in page] == ["1.2"]
+    registry.close()
     for _ in range(3):
         found = compare(secondary, repository)
         assert found is None or found.missing == 0

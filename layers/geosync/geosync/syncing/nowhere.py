@@ -1,6 +1,5 @@
 """A repository that neither registry knows has no row: a typo in a resync, a notification of what was never there.
 
-A secondary that has no tag of it counts as one that does not know it.
 That is asked only where all that a holder was asked for is absent at the primary, so that no push costs a request more.
 """
 
@@ -39,28 +38,19 @@ class Nowhere:
         if not self._all_absent:
             return False
         self._all_absent = None
-        if _has_tags(self._pair.secondary) or _knows(self._pair.primary):
+        if _knows(self._pair.primary) or _knows(self._pair.secondary):
             return False
         return self._held.drop(lease)
 
 
-def _has_tags(repository: Repository) -> bool | None:
-    """Ask a registry for the first page of tags; None: it says that it knows no such repository.
+def _knows(repository: Repository) -> bool:
+    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it.
 
-    Of one whose tags it cannot list it may have some.
+    Of one that lists none, its catalogue tells.
     """
     try:
-        return bool(next(repository.tags(), []))
+        return bool(next(repository.tags(), [])) or is_listed(repository)
     except NotFound:
-        return None
-    except RegistryError:
-        return True
-
-
-def _knows(repository: Repository) -> bool:
-    """Tell whether a registry knows a repository; one that does not say so clearly knows it."""
-    found = _has_tags(repository)
-    try:
-        return found is not None and (found or is_listed(repository))
+        return False
     except RegistryError:
         return True
