@@ -233,9 +233,9 @@ def test_a_destination_that_names_nothing_is_given_everything(site: Site, monkey
     image = site.source.add_image(*layers(2))
     put = FakeRegistry.put_manifest
 
-    def vague(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> None:
+    def vague(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
         try:
-            put(self, repository, reference, manifest)
+            return put(self, repository, reference, manifest)
         except BlobsUnknown as answer:
             raise BlobsUnknown(answer.registry, answer.request, ()) from None
 

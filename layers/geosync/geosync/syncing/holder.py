@@ -87,6 +87,10 @@ class Holder:
                 self._halt.fail(error)
             self._halt.stop_attempts()
             self._drain()
+        if self._copier.disproved:
+            self._invocation.reporter.report_habit(pair.secondary.client.name)
+            with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
+                registries.forget_capabilities(pair.secondary)
         return self._let_go()
 
     # -------------------------------------------------------------------------------------------------- what it is of
