@@ -24,6 +24,7 @@ from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -83,6 +84,10 @@ def _without_mark(_self: object, event: Any, _glance: object) -> tuple[str, ...]
     return (event.repository,)
 
 
+def _holders_only(index: OwedIndex, *, now_ms: int, suspect_ms: int) -> TagWriters:
+    return replace(_tag_writers(index, now_ms=now_ms, suspect_ms=suspect_ms), left={})
+
+
 def _always(*_: object, **__: object) -> bool:
     return True
 
@@ -112,6 +117,7 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 
 _moved, _write = counters.moved, ReferenceSync._write
+_tag_writers = OwedIndex.tag_writers
 _report_point = MinuteReporter.recovery_point
 
 
@@ -158,6 +164,13 @@ RULES: dict[str, Rule] = {
         finds="digests|synced|would_be_lost|recovery_point|no rest",
         seeds=300,
         often=("overtaken_write",),
+    ),
+    "drain": Rule(
+        says="a promotion waits for tag writes that nobody waits for any more",
+        without=_instead(OwedIndex, "tag_writers", _holders_only),
+        finds="moved .* of the primary",
+        seeds=200,
+        often=("late_writes", "overtaken_write", "fail_over"),
     ),
     "look": Rule(
         says="synced means seen: the secondary is looked at before a discharge",

@@ -44,9 +44,8 @@ def pause(story: Story) -> None:
 
 
 def resume(story: Story, site: Site) -> None:
-    """End a pause; not that of a promotion, which a resume would end as well."""
-    if not story.world.is_failing_over:
-        act(story, f"{site.name}: resume", sync_registry(site).resume)
+    """End a pause."""
+    act(story, f"{site.name}: resume", sync_registry(site).resume)
 
 
 def resync(story: Story) -> None:

@@ -22,9 +22,9 @@ from geosync.cli.site import Chosen, StackSite
 from geosync.comparing import catalogue
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating import actions
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.site.pause import Pause
 
 BAR = 30
 
@@ -241,7 +241,7 @@ def _in_the_way(found: BackfillState) -> list[str]:
         said.append("another comparison is asked for and begins within a minute")
     if found.pause is not None:
         why = f": {found.pause.reason}" if found.pause.reason else ""
-        said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} (geosync resume)")
+        said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} ({found.pause.way_out})")
     said += (f"no requests go to {hold.registry} until {moment(hold.until)}: {hold.reason}" for hold in found.holds)
     if found.walk is not None and found.walk.failure is not None:
         said.append(f"the primary's catalogue cannot be read: {found.walk.failure}")

@@ -14,7 +14,6 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating.owed_references import OwedReference, by_age
 from geosync.recovery import point
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
@@ -23,6 +22,7 @@ from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
 from geosync.sync_registry.site.letters import LettersLook
+from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.sweep import LastSweep

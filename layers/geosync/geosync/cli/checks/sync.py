@@ -33,7 +33,7 @@ def _pause(found: Status) -> CheckFinding:
     if found.pause is None:
         return ok("not_paused", "the site is not paused")
     why = f" ({found.pause.reason})" if found.pause.reason else ""
-    return problem("not_paused", f"paused since {moment(found.pause.since)}{why}", "geosync resume")
+    return problem("not_paused", f"paused since {moment(found.pause.since)}{why}", found.pause.way_out)
 
 
 def _holds(found: Status) -> Iterator[CheckFinding]:
