@@ -32,6 +32,7 @@ ACCEPTED = {
     "CustomDomainCertificateArn": ["", CERTIFICATE],
     "NotificationsUrl": ["", "https://geo.example.com/api/v4/container_registry_event/events"],
     "SiteAccountIds": ["", "111122223333"],
+    "KmsKeyArn": ["", KEY],
     "TopicKmsKeyArn": ["", KEY],
     "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
@@ -71,6 +72,7 @@ REFUSED = {
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
     "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
+    "KmsKeyArn": ["alias/geosync", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
     "AlarmTopicArn": ["page-somebody", "arn:aws:sns:eu-west-1:111122223333:page-somebody.fifo"],
 }
