@@ -40,6 +40,7 @@ check-code: setup
 .PHONY: check-template
 check-template: setup
 	$(PYTHON_BIN)/cfn-lint template.yaml
+	.local/sam/bin/python local/transformed.py template.yaml .local/transformed.json
 	$(PYTHON_BIN)/python -m local.policies .local/transformed.json
 	$(PYTHON_BIN)/cfn-lint .local/transformed.json
 	$(CHECKOV) --file .local/transformed.json

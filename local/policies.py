@@ -1,7 +1,7 @@
 """Lint the policies of the transformed template (`make check-template`): `python -m local.policies TRANSFORMED`.
 
-The transformed template is written to TRANSFORMED, for cfn-lint. Each policy of a role is then read by parliament
-twice, with all conditions met and with none: actions, resources, conditions, and what is open to everybody.
+TRANSFORMED is what local/transformed.py wrote. Each policy of a role is read by parliament twice, with all conditions
+met and with none: actions, resources, conditions, and what is open to everybody.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.transformed import Resolver, transformed
+from local.intrinsics import Resolver
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it imports pkg_resources, which is deprecated
@@ -51,16 +51,16 @@ def findings(place: str, document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the transformed template, and print what is wrong with its policies; 1 if anything is."""
-    template = transformed()
-    Path(arguments[0]).write_text(json.dumps(template, indent=1))
+    """Print what is wrong with a template's policies; 1 if anything is."""
+    template = json.loads(Path(arguments[0]).read_text())
     wrong = {
         text
         for met in (True, False)
         for place, document in identity_policies(template, met=met)
         for text in findings(place, document)
     }
-    print("\n".join(sorted(wrong)), file=sys.stderr)
+    for text in sorted(wrong):
+        print(text, file=sys.stderr)
     return 1 if wrong else 0
 
 

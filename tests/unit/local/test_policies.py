@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from typing import Any
 
 import pytest
 from local import policies
-from local.transformed import Resolver, transformed
+from local.deploy import SAM
+from local.emulator import ROOT
+from local.intrinsics import Resolver
 
 
 @pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    return transformed()
+def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    out = tmp_path_factory.mktemp("transformed") / "template.json"
+    program = [SAM.parent / "python", ROOT / "local" / "transformed.py", ROOT / "template.yaml", out]
+    subprocess.run(program, check=True)
+    found: dict[str, Any] = json.loads(out.read_text())
+    return found
 
 
 def document(**statement: Any) -> dict[str, Any]:
