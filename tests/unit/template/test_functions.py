@@ -78,7 +78,7 @@ def test_the_endpoint_has_the_path_that_gitlab_documents() -> None:
 
 
 def test_the_endpoint_is_throttled() -> None:
-    (settings,) = of_type("AWS::Serverless::Api")["NotificationsApi"]["MethodSettings"]
+    settings, _ = of_type("AWS::Serverless::Api")["NotificationsApi"]["MethodSettings"]
     assert settings["ResourcePath"] == "/*"
     assert settings["ThrottlingRateLimit"] == {"Ref": "NotificationRate"}
     assert settings["ThrottlingBurstLimit"] == {"Ref": "NotificationBurst"}

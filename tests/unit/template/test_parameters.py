@@ -8,6 +8,7 @@ from geosync.pair import selection
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+WEB_ACL = "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/geosync/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
 ACCEPTED = {
@@ -35,6 +36,8 @@ ACCEPTED = {
     "KmsKeyArn": ["", KEY],
     "TopicKmsKeyArn": ["", KEY],
     "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
+    "NotificationSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
+    "WebAclArn": ["", WEB_ACL],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:page-somebody"],
 }
@@ -71,6 +74,8 @@ REFUSED = {
     "NotificationsUrl": ["https://geo.example.com", "https://u:p@geo.example.com/a", "https://geo.example.com/a?b"],
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
     "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
+    "NotificationSourceRanges": ["203.0.113.7", "registry.example.com"],
+    "WebAclArn": [WEB_ACL.replace("regional", "global"), "geosync"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "KmsKeyArn": ["alias/geosync", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
@@ -147,6 +152,12 @@ def test_a_parameter_is_used(name: str) -> None:
         if refers_to(node, name)
     ]
     assert used
+
+
+def test_each_rule_refuses_with_a_sentence() -> None:
+    for rule in TEMPLATE["Rules"].values():
+        for assertion in rule["Assertions"]:
+            assert assertion["AssertDescription"].endswith(".")
 
 
 def test_each_output_says_what_it_is_for() -> None:
