@@ -46,7 +46,7 @@ class Delivery:
 
     @property
     def is_for_heartbeats(self) -> bool:
-        """Whether it came by the way that is open to all addresses, for the site's own heartbeats alone."""
+        """True for what came by the way that is open to all addresses, for the site's own heartbeats alone."""
         return any(str(self._event.get(key) or "").endswith(HEARTBEAT_WAY) for key in ("resource", "path"))
 
     @cached_property
