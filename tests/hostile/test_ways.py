@@ -67,3 +67,27 @@ def test_a_web_acl_stands_before_the_stage() -> None:
     assert association["Properties"]["ResourceArn"]["Fn::Sub"].endswith(
         "/restapis/${NotificationsApi}/stages/${NotificationsApi.Stage}"
     )
+
+
+def test_a_private_admin_api_is_reached_through_the_named_endpoints_alone() -> None:
+    api = APIS["AdminApi"]
+    endpoints = {"Ref": "AdminVpcEndpointIds"}
+    assert api["EndpointConfiguration"] == {
+        "Type": {"Fn::If": ["HasAdminVpcEndpoints", "PRIVATE", "REGIONAL"]},
+        "VPCEndpointIds": {"Fn::If": ["HasAdminVpcEndpoints", endpoints, {"Ref": "AWS::NoValue"}]},
+    }
+    (denying,) = [
+        choice["Fn::If"][1]
+        for choice in api["Auth"]["ResourcePolicy"]["CustomStatements"]
+        if "Fn::If" in choice and choice["Fn::If"][0] == "HasAdminVpcEndpoints"
+    ]
+    # A Deny, because the reports' way is allowed to everybody by another statement.
+    assert denying["Effect"] == "Deny"
+    assert denying["Resource"] == "execute-api:/*"
+    assert denying["Condition"] == {"StringNotEquals": {"aws:SourceVpce": endpoints}}
+
+
+def test_ranges_of_addresses_and_a_private_api_contradict_each_other() -> None:
+    rule = TEMPLATE["Rules"]["PrivateAdminApi"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": "AdminVpcEndpointIds"}, ""]}]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::EachMemberEquals": [{"Ref": "AdminSourceRanges"}, ""]}

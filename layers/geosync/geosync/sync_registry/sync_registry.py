@@ -41,6 +41,7 @@ from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.recount import Recount
 from geosync.sync_registry.site import findings
+from geosync.sync_registry.site.admin_access import AdminAccess
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -117,6 +118,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.counters = Counters(store)
         self.cursor = Cursors(store)
         self.findings = Findings(store)
+        self.admin_access = AdminAccess(store)
         self.heartbeat = Heartbeats(store)
         self.posted_heartbeat = PostedHeartbeats(store)
         self.lags = LagItems(store)
