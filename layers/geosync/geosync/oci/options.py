@@ -19,6 +19,8 @@ class ClientOptions:
     """A file of certificates, or their PEM text, to trust beside the system's."""
     connections: int = 16
     """Idle connections that are kept per host; more can be in use at once."""
+    allowed_hosts: tuple[str, ...] = ()
+    """The hosts to which the registry may lead (addresses.Egress); empty: wherever no address is forbidden."""
     timeouts: Timeouts = Timeouts()  # noqa: RUF009 - frozen
     tag_write_s: float = TAG_WRITE_S
     """A manifest's PUT under a tag takes no longer, a token request included."""

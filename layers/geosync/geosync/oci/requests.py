@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, ReadOnly, RegistryUnavailable, Unauthorized
 from geosync.oci import scopes
+from geosync.oci.addresses import Egress
 from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
 from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
@@ -81,7 +82,7 @@ class Requester:
         self._transport = Transport(
             ca_bundle=options.ca_bundle,
             connections=options.connections,
-            home=urlsplit(self.base).hostname,
+            egress=Egress(home=urlsplit(self.base).hostname, hosts=options.allowed_hosts),
             clock=deadline.clock,
         )
         self._throttle = Throttle(deadline.clock, options.threads)

@@ -62,6 +62,7 @@ class SyncSettings(SelectionSettings):
     primary_registry_secret_arn: str | None = None
     primary_registry_vendor: str = AUTO
     primary_topic_arn: str | None = None
+    allowed_hosts: str = ""
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     outside_selection: Literal["keep", "remove"] = "keep"

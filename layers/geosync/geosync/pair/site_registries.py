@@ -113,6 +113,7 @@ class SiteRegistries:
             deadline=self._deadline,
             writes=writes,
             options=ClientOptions(
+                allowed_hosts=tuple(self._settings.allowed_hosts.replace(",", " ").split()),
                 connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
                 tag_write_s=self._settings.timing.tag_write_timeout_s,
             ),
