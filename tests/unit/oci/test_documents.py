@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
-from geosync.oci.documents import MOST_NESTED, READ_DEPTH, field, read_object
+from geosync.oci.documents import READ_DEPTH, field, read_object
 from geosync.oci.manifests import Manifest
+from geosync.oci.spans import MOST_NESTED
 
 DIGEST = "sha256:" + "a" * 64
 LAYER = {"mediaType": media_types.OCI_LAYER_GZIP, "digest": DIGEST, "size": 5}

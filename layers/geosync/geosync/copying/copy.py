@@ -70,7 +70,8 @@ class Copier:
         self._before_tag_write = before_tag_write
         self._mover = BlobMover(route)
         self._kinds = Kinds(route.source)
-        self._graph = Graph()
+        self._memory = route.source.client.memory
+        self._graph = Graph(self._memory.kept)
         self._workers = Workers(
             most=route.parallelism, most_heavy=min(HEAVY_PARALLELISM, route.parallelism), threads=route.threads
         )
@@ -156,8 +157,11 @@ class Copier:
     def _carry(self, part: Part, step: Callable[[Part], None]) -> None:
         """Take a step, and carry what it raises to whoever waits for the part."""
         try:
-            if not part.stopped:
-                step(part)
+            with self._memory.step(self._route.deadline):
+                if part.manifest is not None:
+                    self._memory.need(len(part.manifest.content))
+                if not part.stopped:
+                    step(part)
         except Stopped:
             return
         except BaseException as error:  # noqa: BLE001 - a thread's edge: as with a future, the waiting caller raises it
@@ -259,14 +263,17 @@ class Copier:
             self._keep_fallback_tag(manifest)
         self._finish(part, len(manifest.content))
 
+    def _put_again(self, part: Part) -> None:
+        """Put a manifest whose parts are there; one that there was no room for is read again."""
+        self._put(part, part.manifest or self._fetch(part.digest))
+
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
         with self._fallback_lock:
             referrers.keep_fallback_tag(self._route.pair, manifest, before_tag_write=self._before_tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         for above in self._graph.finish(part, moved):
-            if above.manifest is not None:  # it is: only manifests wait
-                self._submit(above, partial(self._put, manifest=above.manifest), size=0)
+            self._submit(above, self._put_again, size=0)  # only manifests wait
 
 
 def _wait_for_end(run: CopyRun) -> None:
