@@ -6,6 +6,7 @@ OCI distribution-spec 1.1, "Error Codes"; RFC 9110 for Retry-After.
 from __future__ import annotations
 
 import email.utils
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -38,6 +39,10 @@ MAX_DETAIL = 200
 #: A body may name a code for each of its 600,000 entries. They go into the text of an error, which goes into a row.
 MAX_CODES = 8
 MAX_CODE = 64
+#: Entries that are read: one of Distribution's has 170 bytes.
+MAX_ENTRIES = MAX_ERROR_BYTES // 170
+#: No reference has more parts (copying/graph.py).
+MAX_MISSING = MAX_REFERRED
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_S = 3600.0
 
@@ -160,7 +165,7 @@ def parse_errors(body: bytes) -> Errors:
                 codes.setdefault(code[:MAX_CODE])
             if isinstance(text, str) and message is None:
                 message = text
-            if code == "MANIFEST_BLOB_UNKNOWN" and len(missing) < MAX_REFERRED:
+            if code == "MANIFEST_BLOB_UNKNOWN" and len(missing) < MAX_MISSING:
                 missing.update(dict.fromkeys(_digests(one.get("detail"))))
     except MalformedManifest:
         return Errors()
@@ -175,7 +180,7 @@ def parse_errors(body: bytes) -> Errors:
 def _entries(body: bytes) -> Iterator[dict[str, Any]]:
     """Yield the objects in the `errors` of a body. Raises MalformedManifest where it is no OCI error."""
     listed = Document(body, ("errors",)).items("errors", ("code", "message", "detail")) or ()
-    return (one for one in listed if isinstance(one, dict))
+    return (one for one in itertools.islice(listed, MAX_ENTRIES) if isinstance(one, dict))
 
 
 def redact(text: str) -> str:
