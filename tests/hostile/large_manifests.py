@@ -41,6 +41,13 @@ def largest(name: bytes) -> bytes:
     return filled(lambda _: b"[]", before=before, after=after)
 
 
+def repeated(name: bytes) -> bytes:
+    """An image of the largest size, whose config is each of its layers, too; another one for each name."""
+    config = json.dumps(CONFIG).encode()
+    before = b'{"schemaVersion":2,"name":"%s","config":%s,"layers":[' % (name, config)
+    return filled(lambda _: b'{"digest":"%s"}' % str(CONFIG["digest"]).encode(), before=before, after=b"]}")
+
+
 def layers(item: Callable[[int], bytes]) -> bytes:
     """An image of many layers."""
     before = b'{"schemaVersion":2,"config":%s,"layers":[' % json.dumps(CONFIG).encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections.abc import Callable
 
@@ -9,11 +10,21 @@ import pytest
 from tests.hostile.large_manifests import SHAPES, filled, layers, unknown
 from tests.hostile.steps import steps
 
+from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
 from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, parse_errors
-from geosync.oci.manifests import MAX_REFERRED, Manifest
-from geosync.oci.memory import MIB, REFERRED_BYTES, REFUSALS_BYTES
+from geosync.oci.documents import SMALL_BYTES
+from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, REFERRED_BYTES, REFUSALS_BYTES, STEPS_BYTES
+from geosync.oci.transport import BLOCK
+from geosync.pair.registries import PARALLELISM
+
+REFERENCES = 4
+"""The default of ReferenceConcurrency."""
+PARTS_BYTES = 48 * MIB
+MOST = 200 * MIB
+"""All of it together: the issue's bound over the idle process."""
 
 
 def taken(run: Callable[[], object]) -> int:
@@ -78,3 +89,27 @@ def test_to_skip_what_is_not_read_costs_its_size(item: bytes) -> None:
         return steps(read)
 
     assert cost(512 * 1024) < 2.2 * max(cost(256 * 1024), 1000)
+
+
+def test_the_parts_of_as_many_references_as_go_at_once_take_what_the_budget_leaves_them() -> None:
+    """Four references of 10,000 blobs each, none of which they share: all of them are in the graph at one time."""
+
+    def build() -> Graph:
+        graph = Graph()
+        for reference in range(REFERENCES):
+            root = graph.root(CopyRun(threading.Event()), manifest(reference), f"v{reference}")
+            assert root is not None
+            blobs = [
+                Descriptor(media_type="", digest=f"sha256:{reference * MAX_PARTS + one:064x}", size=1)
+                for one in range(MAX_PARTS)
+            ]
+            assert len(graph.need(root, (), blobs) or ()) == MAX_PARTS
+        return graph
+
+    def manifest(number: int) -> Manifest:
+        return Manifest.read(b'{"schemaVersion":2,"config":{},"x":%d}' % number, media_types.OCI_MANIFEST)
+
+    assert taken(build) < PARTS_BYTES
+    budget = ATTEMPTS_BYTES + STEPS_BYTES + REFUSALS_BYTES + KEPT_BYTES + PARTS_BYTES
+    threads = PARALLELISM * (3 * BLOCK + 8 * SMALL_BYTES)
+    assert budget + threads <= MOST

@@ -18,13 +18,17 @@ class Ended:
     output: str
 
 
+def environ() -> dict[str, str]:
+    """The environment of a process with a world in it."""
+    return {"PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'layers/geosync'}:{ROOT}", "PATH": ""}
+
+
 def simulate(*arguments: str) -> Ended:
     """Run `make simulate` with arguments, in one process."""
-    environ = {"PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'layers/geosync'}:{ROOT}", "PATH": ""}
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--jobs", "1", *arguments],
         cwd=ROOT,
-        env=environ,
+        env=environ(),
         capture_output=True,
         text=True,
         check=False,

@@ -137,7 +137,7 @@ def test_what_contradicts_itself_or_cannot_be_read_is_malformed(document: dict[s
         _ = (read.blobs, read.children, read.subject)
 
 
-@pytest.mark.parametrize("size", [-1, True, "7", None, 10**30, 1.5])
+@pytest.mark.parametrize("size", [-1, True, "7", None, 2**63, 10**30, 1.5])
 def test_a_size_that_is_none_is_0_as_the_digest_decides(size: object) -> None:
     (config,) = manifest({"config": {**CONFIG, "size": size}}).blobs
     assert (config.digest, config.size) == (digest("config"), 0)

@@ -30,6 +30,7 @@ MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
 """Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/graph.py)."""
 SIZE_UNKNOWN = -1
+_MAX_SIZE = 2**63 - 1
 _LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash
 
 _FIELDS = (
@@ -273,8 +274,8 @@ def _media_type(text: str) -> str:
 
 
 def _size(value: object) -> int:
-    """The size that a descriptor says, 0 where it says none: the digest decides what the blob is, and so its size."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """Return the size that a descriptor says, 0 where it says none, or one that is no int64: the digest decides."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_SIZE else 0
 
 
 def _has_urls(value: object, digest: str) -> bool:
