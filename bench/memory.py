@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 from tests.hostile.large_manifests import CONFIG, largest, repeated
@@ -65,7 +66,7 @@ def push_largest(client: RegistryClient, repository: str, shape: Callable[[bytes
 def copy_all(reader: RegistryClient, writer: RegistryClient, repository: str, references: int) -> None:
     """Copy the tags at once, as a holder does; both clients share their memory."""
     pair = Pair(Repository(reader, repository), Repository(writer, repository))
-    with Copier(Route(pair=pair), before_tag_write=_nothing) as copier, ThreadPoolExecutor(references) as pool:
+    with Copier(Route(pair=pair), tag_write=nullcontext) as copier, ThreadPoolExecutor(references) as pool:
 
         def sync(number: int) -> None:
             with reader.memory.attempt(reader.deadline):
@@ -74,10 +75,6 @@ def copy_all(reader: RegistryClient, writer: RegistryClient, repository: str, re
                 copier.copy(manifest, f"v{number}")
 
         list(pool.map(sync, range(references)))
-
-
-def _nothing() -> None:
-    """Guard of tag writes where there is no lease."""
 
 
 def measure(bench: Bench, repository: str, shape: Callable[[bytes], bytes]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from tests.simulation.processes import ROOT, environ
+from tests.simulation.processes import ENVIRON, ROOT
 
 FACTOR = 2
 """The lag of another namespace's pushes is at most so many times what it is without the slow images."""
@@ -24,7 +24,7 @@ class Lags:
 
 def lags(percent: int) -> Lags:
     command = [sys.executable, "-m", "tests.simulation.shares", str(percent)]
-    done = subprocess.run(command, cwd=ROOT, env=environ(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     return Lags(before=max(told["before"]), beside=max(told["beside"]), slow_left=told["slow_left"])

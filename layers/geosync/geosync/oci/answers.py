@@ -70,6 +70,8 @@ _BY_STATUS: dict[int, type[RegistryError]] = {
     505: Refused,
 }
 
+_DIGEST = re.compile(r"\bsha(?:256|384|512):[0-9a-f]{64,128}\b")
+
 _SECRETS = re.compile(
     r"""
       eyJ[\w-]{5,}(?:\.[\w-]*)*                                              # a JWT
@@ -166,7 +168,7 @@ def parse_errors(body: bytes) -> Errors:
             if isinstance(text, str) and message is None:
                 message = text
             if code == "MANIFEST_BLOB_UNKNOWN" and len(missing) < MAX_MISSING:
-                missing.update(dict.fromkeys(_digests(one.get("detail"))))
+                missing.update(dict.fromkeys(_named_missing(one)))
     except MalformedManifest:
         return Errors()
     return Errors(
@@ -226,6 +228,16 @@ def broken(registry: str, request: str, error: Broken, *, write: bool) -> Regist
     """Return the error for a request without an answer: a write that was sent may still land."""
     kind = OutcomeUnknown if write and error.sent else RegistryUnavailable
     return kind(registry, request, detail=str(error))
+
+
+def _named_missing(entry: dict[str, Any]) -> Iterable[str]:
+    """Find what a MANIFEST_BLOB_UNKNOWN names: in its detail, else in a text (olareg: "layer not found: sha256:…")."""
+    detail, message = entry.get("detail"), entry.get("message")
+    found = list(_digests(detail))
+    for text in (detail, message):
+        if not found and isinstance(text, str):
+            found = [word for word in _DIGEST.findall(text) if is_digest(word)]
+    return found
 
 
 def _digests(detail: Any) -> Iterable[str]:

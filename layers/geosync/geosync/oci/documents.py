@@ -1,8 +1,8 @@
 """Manifests' JSON as registries read it: what Go's decoder takes, since most registries are written in Go.
 
 So bytes that are no UTF-8 become U+FFFD, integers may have any number of digits, values may be nested 10,000 deep, and
-a key names its field in any case, the last one where several do. What is nested deeper than anything that is read here
-is cut out: the parser would need a stack for it.
+a key names its field in any case. Where several do, the last one counts, but for what only those before it say. What is
+nested deeper than anything that is read here is cut out: the parser would need a stack for it.
 
 A parsed document takes up to forty times the memory of its bytes. So only a small one is parsed whole. In a large one
 the fields that are read are found where they lie (spans.py), and a list is parsed item by item.
@@ -43,7 +43,7 @@ class Document:
         """`names` are the fields that are asked for. Raises MalformedManifest where the bytes are no JSON object."""
         self._content = content
         self._object: dict[str, Any] | None = None
-        self._spans: dict[str, Span] = {}
+        self._spans: dict[str, list[Span]] = {}
         if len(content) <= SMALL_BYTES:
             self._object = read_object(content)
         else:
@@ -57,15 +57,13 @@ class Document:
         """Return a field's value, None where there is none, TOO_LONG where it is too long to be parsed."""
         if self._object is not None:
             return field(self._object, name)
-        span = self._spans.get(name)
-        return None if span is None else _value(self._content, span)
+        return _merged(_value(self._content, span) for span in self._spans.get(name, ()))
 
     def object(self, name: str, names: Collection[str]) -> Any:
         """Return a field's value; of an object that is too long, its fields of these `names`."""
         if self._object is not None:
             return field(self._object, name)
-        span = self._spans.get(name)
-        return None if span is None else _object(self._content, span, names)
+        return _merged(_object(self._content, span, names) for span in self._spans.get(name, ()))
 
     def items(self, name: str, names: Collection[str]) -> Iterator[Any] | None:
         """Yield the items of a list, each as `object` does; None where there is none (or null).
@@ -77,8 +75,8 @@ class Document:
             if listed is not None and not isinstance(listed, list):
                 raise MalformedManifest(f"{name} is not a list")
             return None if listed is None else iter(listed)
-        span = self._spans.get(name)
-        if span is None or self._content[slice(*span)] == b"null":
+        span = _list_span(self._content, self._spans.get(name, ()))
+        if span is None:
             return None
         if self._content[span[0]] != ord("["):
             raise MalformedManifest(f"{name} is not a list")
@@ -90,7 +88,7 @@ def with_item(content: bytes, name: str, item: bytes) -> bytes:
 
     Every other byte stays. Raises MalformedManifest where it is no object, or has no such list.
     """
-    span = spans.fields(content, spans.whole(content), (name,)).get(name)
+    span = _list_span(content, spans.fields(content, spans.whole(content), (name,)).get(name, ()))
     if span is None or content[span[0]] != ord("["):
         raise MalformedManifest(f"{name} is not a list")
     between = b"," if next(spans.items(content, span), None) is not None else b""
@@ -106,17 +104,38 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def field(document: Mapping[str, Any], name: str) -> Any:
-    """Return a field, None where there is none; its key is `name` in any case, the last one counts."""
+    """Return a field, None where there is none; its key is `name` in any case, the last one counts (see `_over`)."""
     found = None
     for key, value in document.items():
-        if key == name or (len(key) == len(name) and key.casefold() == name.casefold()):
-            found = value
+        if _names(key, name):
+            found = _over(found, value)
     return found
 
 
 def has_field(document: Mapping[str, Any], name: str) -> bool:
     """Tell whether there is a field of this name, also with the value null."""
-    return any(key.casefold() == name.casefold() for key in document)
+    return any(_names(key, name) for key in document)
+
+
+def _names(key: str, name: str) -> bool:
+    return key == name or (len(key) == len(name) and key.casefold() == name.casefold())
+
+
+class _Merged(dict[str, Any]):
+    """An object that was made of several, which nobody else has."""
+
+
+def _over(before: Any, value: Any) -> Any:
+    """Return what Go's decoder makes of a field that it reads again.
+
+    An object adds to one that was there, and null clears a list, and nothing else.
+    """
+    if isinstance(before, dict) and isinstance(value, dict):
+        merged = before if isinstance(before, _Merged) else _Merged(before)
+        for key, one in value.items():
+            merged[key] = _over(merged.pop(key, None), one)
+        return merged
+    return before if value is None and not isinstance(before, list) else value
 
 
 def _value(content: bytes, span: Span) -> Any:
@@ -128,7 +147,27 @@ def _object(content: bytes, span: Span, names: Collection[str]) -> Any:
     value = _value(content, span)
     if value is not TOO_LONG or content[span[0]] != ord("{"):
         return value
-    return {name: _value(content, found) for name, found in spans.fields(content, span, names).items()}
+    found = spans.fields(content, span, names)
+    return {name: _merged(_value(content, one) for one in places) for name, places in found.items()}
+
+
+def _merged(values: Iterable[Any]) -> Any:
+    """Return what a field is that comes several times."""
+    found = None
+    for value in values:
+        found = _over(found, value)
+    return found
+
+
+def _list_span(content: bytes, places: Iterable[Span]) -> Span | None:
+    """Return the place of a list that comes several times, None where there is none or null."""
+    found: Span | None = None
+    for place in places:
+        if content[slice(*place)] != b"null":
+            found = place
+        elif found is not None and content[found[0]] == ord("["):
+            found = None
+    return found
 
 
 def _parse(content: bytes) -> Any:
@@ -154,8 +193,7 @@ def _in_order(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """The pairs in their order: a key that comes again is the last one."""
     found: dict[str, Any] = {}
     for key, value in pairs:
-        found.pop(key, None)
-        found[key] = value
+        found[key] = _over(found.pop(key, None), value)
     return found
 
 

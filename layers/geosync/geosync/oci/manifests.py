@@ -18,6 +18,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,7 +82,7 @@ class Descriptor:
         if not isinstance(media_type, str | None):
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
-            raise MalformedManifest("a descriptor has no digest of a known form")
+            raise MalformedManifest(f"{str(digest)[:80]!r} is no sha256, sha384 or sha512 digest")
         return cls(
             media_type=_media_type(media_type or ""),
             digest=digest,
@@ -120,6 +121,10 @@ class Manifest:
 
     def document(self) -> Document:
         """Begin to read its fields; raises MalformedManifest, also when it contradicts its own media type."""
+        with _within(self.digest):
+            return self._read_document()
+
+    def _read_document(self) -> Document:
         document = Document(self.content, _FIELDS)
         stated = document.value("mediaType")
         if self.media_type in media_types.SCHEMA1:
@@ -184,9 +189,14 @@ class Manifest:
     def _referred(self) -> Iterator[Descriptor]:
         """Read its descriptors one by one, as often as they are there."""
         document = self.document()
-        if self.media_type in media_types.SCHEMA1:
-            yield from _schema1_layers(document)
-        elif self.is_index:
+        with _within(self.digest):
+            if self.media_type in media_types.SCHEMA1:
+                yield from _schema1_layers(document)
+            else:
+                yield from self._read_descriptors(document)
+
+    def _read_descriptors(self, document: Document) -> Iterator[Descriptor]:
+        if self.is_index:
             # A document that says it is an index and has no list of manifests would "copy" without its content.
             # Go writes an empty list as null.
             if not document.has("manifests"):
@@ -197,7 +207,9 @@ class Manifest:
         else:
             if not document.has("config"):
                 raise MalformedManifest("an image manifest without config")
-            yield Descriptor.parse(document.object("config", _DESCRIPTOR))
+            with _within("config"):
+                config = Descriptor.parse(document.object("config", _DESCRIPTOR))
+            yield config
             yield from _descriptors(document, "layers")
 
 
@@ -237,7 +249,10 @@ def _schema1_layers(document: Document) -> Iterator[Descriptor]:
 
 
 def _descriptors(document: Document, name: str) -> Iterator[Descriptor]:
-    return (Descriptor.parse(one) for one in _items(document, name, _DESCRIPTOR))
+    for number, one in enumerate(_items(document, name, _DESCRIPTOR)):
+        with _within(f"{name}[{number}]"):
+            descriptor = Descriptor.parse(one)
+        yield descriptor
 
 
 def _items(document: Document, name: str, names: tuple[str, ...]) -> Iterator[Any]:
@@ -256,6 +271,15 @@ def _media_type_of(document: Document, served: str) -> str:
     if document.has("config") or document.has("layers"):
         return media_types.OCI_MANIFEST
     raise MalformedManifest(f"not a manifest of any known media type: {str(stated or served or 'none')[:100]}")
+
+
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """Say in an error where it is."""
+    try:
+        yield
+    except MalformedManifest as error:
+        raise MalformedManifest(f"{where}: {error}") from error
 
 
 def _unique(descriptors: Iterable[Descriptor], *, apart: bool = False) -> tuple[Descriptor, ...]:

@@ -15,6 +15,9 @@ from geosync.errors import MalformedManifest
 MOST_NESTED = 10_000
 """Go's decoder refuses more."""
 
+MOST_REPEATED = 100
+"""A field that comes again is merged with what was there."""
+
 Span = tuple[int, int]
 
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
@@ -50,14 +53,14 @@ def whole(content: bytes) -> Span:
     return found.end(), end
 
 
-def fields(content: bytes, span: Span, names: Collection[str]) -> dict[str, Span]:
-    """Return the spans of an object's fields of these `names`; a key may have any case, the last one counts.
+def fields(content: bytes, span: Span, names: Collection[str]) -> dict[str, list[Span]]:
+    """Return the spans of an object's fields of these `names`, each as often as it comes; a key may have any case.
 
-    Raises MalformedManifest.
+    Raises MalformedManifest, also where one comes more than MOST_REPEATED times.
     """
     wanted = {name.casefold().encode(): name for name in names}
     longest = 6 * max(map(len, names))  # each letter may be written as \\uXXXX
-    found: dict[str, Span] = {}
+    found: dict[str, list[Span]] = {}
     key, at = _FIRST_KEY, span[0]
     while (match := key.match(content, at)) is not None:
         if match[1] is not None:
@@ -65,7 +68,10 @@ def fields(content: bytes, span: Span, names: Collection[str]) -> dict[str, Span
         value = match.end(), _end(content, match.end())
         start, end = match.span(2)
         if end - start - 2 <= longest and (name := wanted.get(_folded(content[start:end]))) is not None:
-            found[name] = value
+            places = found.setdefault(name, [])
+            places.append(value)
+            if len(places) > MOST_REPEATED:
+                raise MalformedManifest(f"{name} comes more than {MOST_REPEATED} times")
         key, at = _NEXT_KEY, value[1]
     raise MalformedManifest("the manifest is not JSON")
 
