@@ -34,6 +34,7 @@ BLOCK = 256 * 1024
 _WORTH_DRAINING = 64 * 1024
 _DRAINING_S = 1.0
 _LENGTH_DIGITS = 19
+_LONGEST = 2**63 - 1  # Python's len() takes no more, and Go's int64
 
 
 class Body(Protocol):
@@ -113,7 +114,8 @@ class HttpAnswer:
     def length(self) -> int | None:
         """The Content-Length, None when there is none that makes sense."""
         text = (self.header("Content-Length") or "").strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
+        length = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
+        return length if length is not None and length <= _LONGEST else None
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the body, b"" at its end; raises Broken when the connection breaks before it."""

@@ -75,6 +75,9 @@ class SyncSettings(SelectionSettings):
     suspect_seconds: float = 60
     blob_concurrency: int = 8
     reference_concurrency: int = 4
+    live_concurrency: int = 16
+    work_concurrency: int = 10
+    max_namespace_share: float = 75
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3
