@@ -122,6 +122,10 @@ class Run:
         """Take a message out of the DLQ again."""
         assert list(self.letters.discard({message}, lambda letter: None))
 
+    def is_settled(self) -> bool:
+        """Whether nothing is owed in the repository: earlier cases compare and resync it."""
+        return not self.geosync.deployed(self.site).sync_registry.owed(self.made.repository)
+
     def row(self) -> dict[str, Any]:
         found = self.site.item(self.made.repository, "row")
         assert found is not None
@@ -198,6 +202,7 @@ def repositories(run: Run) -> None:
 
 @case("show")
 def show(run: Run) -> None:
+    eventually(run.is_settled, what=f"nothing owed at {run.site.name}")
     shown = run("show", run.made.repository, table=True)
     row = run.row()
     for line in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -22,6 +23,10 @@ WORKERS = 2
 """Wakes that are worked on at once, as WorkConcurrency has it."""
 BETWEEN = 30
 """Tags that are written from one push to the next."""
+LOOKS = 5
+"""A thread that is about to end may hold a buffer yet; a leak is there at every look."""
+KEPT_BYTES = 2048
+"""Most of what one repository leaves: the table's times, a digest. A manifest with its image is more."""
 ONCE = ("catalog", "referrers")
 """Requests that a registry gets once, not for each repository: the latter finds out that it has no such API."""
 
@@ -91,7 +96,16 @@ def test_a_repository_costs_the_same_among_10_and_among_100(backfills: dict[int,
 
 
 def test_memory_does_not_grow_with_the_number_of_repositories(backfills: dict[int, Backfilled]) -> None:
-    assert backfills[100].kept < backfills[10].kept + 128 * 1024
+    assert backfills[100].kept < backfills[10].kept + 90 * KEPT_BYTES
+
+
+def kept_bytes() -> int:
+    """What our own code holds now, in bytes, but for the table; what is held in cycles alone is not kept."""
+    gc.collect()
+    ours = tracemalloc.Filter(True, "*/layers/geosync/*")
+    store = tracemalloc.Filter(False, "*/sync_registry/*")
+    traces = tracemalloc.take_snapshot().filter_traces([ours, store])
+    return sum(one.size for one in traces.statistics("filename"))
 
 
 def backfill_of(start_registry: StartRegistry, count: int) -> Backfilled:
@@ -106,9 +120,7 @@ def backfill_of(start_registry: StartRegistry, count: int) -> Backfilled:
             while due := secondary.registry.due_repositories(limit=count):
                 wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
                 list(invocations.map(secondary.worker.receive, wakes))
-        ours = tracemalloc.Filter(True, "*/layers/geosync/*")
-        store = tracemalloc.Filter(False, "*/sync_registry/*")
-        kept = sum(one.size for one in tracemalloc.take_snapshot().filter_traces([ours, store]).statistics("filename"))
+        kept = min(kept_bytes() for _ in range(LOOKS))
         tracemalloc.stop()
         requests = {
             (name, *key): value / count
