@@ -9,9 +9,9 @@ import pytest
 from tests.simulation.processes import simulate
 
 CHUNKS = 4
-SEEDS = 25
+SEEDS = 15
 """In each chunk; a chunk is a test, so that several workers share them. A seed here is one minute before its rest."""
-FRESH = 20
+FRESH = 15
 OPEN = (r"sync@\S+ moved \S+ of the primary", r"numbers: synced: \d+ are said, \d+ are there")
 """Faults that are known and not mended (decision 30): few seeds in a thousand show one. Nothing else may be false."""
 
