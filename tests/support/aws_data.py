@@ -6,32 +6,33 @@ All of it follows from their own files and classes alone, so that no test can te
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
+from unittest.mock import patch
 
 import botocore.hooks
-import botocore.session
 import botocore.useragent
-import moto.core.responses
+import moto.core.utils
 from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
 
 _one: dict[str | None, tuple[Loader, list[str]]] = {}
 _aliases = EventAliaser(HierarchicalEmitter())
-_alias: Callable[[EventAliaser, str], str] = EventAliaser._alias_event_name
-_accepts_kwargs: Callable[[Any], object] = botocore.hooks.accepts_kwargs
+_alias: Any = vars(EventAliaser)["_alias_event_name"]
+_accepts_kwargs: Any = vars(botocore.hooks)["accepts_kwargs"]
+_sanitize: Any = vars(botocore.useragent)["sanitize_user_agent_string_component"]
 
 
 def share() -> None:
     """Let all sessions, clients and calls of this process share what they would each find out."""
-    botocore.session.create_loader = _shared  # the description of AWS
-    EventAliaser._alias_event_name = _aliased
-    botocore.hooks.accepts_kwargs = _takes_any
-    botocore.useragent.sanitize_user_agent_string_component = lru_cache(1000)(
-        botocore.useragent.sanitize_user_agent_string_component
-    )
-    moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
+    for name, shared in {
+        "botocore.session.create_loader": _shared,  # the description of AWS
+        "botocore.hooks.EventAliaser._alias_event_name": _aliased,
+        "botocore.hooks.accepts_kwargs": _takes_any,
+        "botocore.useragent.sanitize_user_agent_string_component": lru_cache(1000)(_sanitize),
+        "moto.core.responses.method_names_from_class": cache(moto.core.utils.method_names_from_class),
+    }.items():
+        patch(name, shared).start()
 
 
 def _shared(search_path_string: str | None = None) -> Loader:
@@ -45,10 +46,11 @@ def _shared(search_path_string: str | None = None) -> Loader:
 
 def _aliased(_: EventAliaser, event_name: str) -> str:
     """One aliaser keeps the names that all have asked for: all have the same aliases."""
-    return _alias(_aliases, event_name)
+    alias: str = _alias(_aliases, event_name)
+    return alias
 
 
-def _takes_any(handler: Any) -> object:
+def _takes_any(handler: Any) -> bool:
     """Whether a handler takes any keyword: without the signature, which tells the same."""
     code = getattr(getattr(handler, "__func__", handler), "__code__", None)
-    return bool(code.co_flags & inspect.CO_VARKEYWORDS) if code is not None else _accepts_kwargs(handler)
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS if code is not None else _accepts_kwargs(handler))
