@@ -34,6 +34,7 @@ def proxy(secondary: Site) -> Iterator[CountingProxy]:
 @pytest.fixture
 def through(driver: webdriver.Chrome, secondary: Site, proxy: CountingProxy) -> Iterator[Dashboard]:
     """The site's dashboard, patient, through the proxy. Of what the proxy breaks the browser complains."""
+    eventually(lambda: any(item["item"] == "row" for item in secondary.items()), what="something to show at once")
     path = urlsplit(secondary.about["admin_url"]).path
     one = Dashboard(
         driver=driver, site=Site(stack=secondary.stack, about={**secondary.about, "admin_url": proxy.url + path})
