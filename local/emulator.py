@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ EMULATOR_PYTHON = ROOT / ".local" / "emulator" / "bin" / "python"
 ROOT_KEY = "test"
 ACCOUNT = "000000000000"
 
+_one_at_a_time = threading.Lock()  # a session must not make two clients at once
 _CALLS = Config(retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=2, read_timeout=180)
 
 
@@ -41,12 +44,13 @@ class RunningEmulator:
         """The one port for everything: AWS's API, the sites' endpoints."""
         return int(self.url.rpartition(":")[2])
 
-    def client(self, service: str, region: str, **more: Any) -> Any:
-        """Return a boto3 client of the account's root, whatever AWS settings this machine or shell has."""
-        session = boto3.Session(
-            aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, region_name=region, profile_name=None
-        )
-        return session.client(service, endpoint_url=self.url, config=_CALLS, **more)  # type: ignore[call-overload]
+    def client(self, service: str, region: str, **more: str) -> Any:
+        """Return the boto3 client of the account's root, whatever AWS settings this machine or shell has.
+
+        One for the same arguments: to make one takes as long as dozens of calls. `more` is boto3's, as text.
+        """
+        with _one_at_a_time:
+            return _client(self.url, service, region, tuple(sorted(more.items())))
 
     def environment(self) -> dict[str, str]:
         """Return what a program needs to take this emulator for AWS: the SAM CLI, the AWS CLI, our own."""
@@ -63,6 +67,16 @@ class RunningEmulator:
         stop_emulator(self.pid, self.folder)
         if self.process is not None:
             self.process.wait(timeout=10)
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(aws_access_key_id=ROOT_KEY, aws_secret_access_key=ROOT_KEY, profile_name=None)
+
+
+@cache
+def _client(url: str, service: str, region: str, more: tuple[tuple[str, str], ...]) -> Any:
+    return _session().client(service, region, endpoint_url=url, config=_CALLS, **dict(more))  # type: ignore[call-overload]
 
 
 def aws_environment(url: str) -> dict[str, str]:

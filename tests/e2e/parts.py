@@ -140,7 +140,7 @@ def eventually(look: Callable[[], _Found], *, seconds: float = PATIENCE_S, what:
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.1)
+        time.sleep(0.2)
     return found
 
 

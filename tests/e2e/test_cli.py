@@ -117,7 +117,7 @@ def test_a_message_that_cannot_be_read_is_in_the_dlq_with_its_reason(run: Geosyn
     # Discarded, it is gone, and the audit log says why.
     assert run(site, "dlq", "discard", again["id"], "--reason", f"poison {word}").code == 0
     assert listed() == []
-    assert f"poison {word}" in run(site, "events", "--audit", "--json").output
+    assert f"poison {word}" in run(site, "events", "--audit", "--json", "--hours", "3").output
 
 
 # ── under IAM ──

@@ -129,7 +129,7 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
     done = [
         (entry["action"], entry["outcome"])
         for site in (frankfurt, oregon, dublin)
-        for entry in json.loads(geosync(state, site, "events", "--audit", "--json"))
+        for entry in json.loads(geosync(state, site, "events", "--audit", "--json", "--hours", "3"))
     ]
     assert ("geosync promote", "done") in done
     assert done.count(("geosync follow", "done")) == 4  # two sites, and the leader each time

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 SYNCED = "2"
-REPUSHES = 200
+REPUSHES = 60
 CRASHES = 5
 
 Arrive = Callable[..., None]

@@ -49,9 +49,7 @@ def test_stack_json_holds_what_a_client_needs_and_only_its_owner_reads_it(state:
 
 
 def test_a_second_up_finds_the_stack_and_changes_nothing(state: Path, stack: Stack) -> None:
-    began = time.monotonic()
     again = local_stack.up(state)
-    assert time.monotonic() - began < 5
     assert again.description == stack.description
 
 

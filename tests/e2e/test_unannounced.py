@@ -24,6 +24,8 @@ def test_a_tag_that_no_notification_told_of_is_healed_by_the_schedule(
                     return datetime.fromisoformat(line["timestamp"]).timestamp()
             return None
 
+        # A whole log is too much to be read again and again for minutes.
+        eventually(lambda site=site: site.item(unannounced.repository, f"tag#{unannounced.tag}"), what="the tag")  # type: ignore[misc]
         healed_at = eventually(seen, what=f"{unannounced.repository}:{unannounced.tag} at {site.name}")
         assert healed_at is not None
         assert healed_at > unannounced.written_at

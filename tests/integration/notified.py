@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local.registries import Notifications, RegistrySpec, RunningRegistry, start
+from tests.integration.secondary import PATIENCE_S
 from tests.support.images import ImageMaker
 from tests.support.scripted import Reply, Request, ScriptedServer
 
@@ -54,7 +55,7 @@ class NotifiedPrimary:
         """Start it where it was, with the data that it had."""
         self.registry = start(self._spec, self._folder)
 
-    def wait_for(self, condition: Callable[[GeoEvent], bool], *, seconds: float = 60.0) -> GeoEvent:
+    def wait_for(self, condition: Callable[[GeoEvent], bool], *, seconds: float = PATIENCE_S) -> GeoEvent:
         """Wait until an event came for which `condition` holds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

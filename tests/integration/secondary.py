@@ -48,6 +48,8 @@ def quick(settle: float, suspect: float, *, deletion_delay: float = 0.0) -> Timi
     return replace(times, polls_s=tuple(seconds / 10 for seconds in times.polls_s))
 
 
+PATIENCE_S = 300.0
+"""Ends a wait for what never comes. What comes on a busy machine comes sooner, so that it decides nothing."""
 TIMING = quick(settle=2.0, suspect=2.0)
 LIMITS = Limits(window_s=1.0)
 FIRST_TIME = 10**12
@@ -200,7 +202,7 @@ class Secondary:
         return due
 
     def sweep_until(
-        self, condition: Callable[[], bool], *, seconds: float = 60.0, passing: float | None = None
+        self, condition: Callable[[], bool], *, seconds: float = PATIENCE_S, passing: float | None = None
     ) -> float:
         """Sweep until `condition` holds; returns how long it took. Before each sweep `passing` seconds have passed."""
         passing = self.passing if passing is None else passing

@@ -1,16 +1,38 @@
-"""Reads botocore's description of AWS once for a process, not once for each session that a test makes."""
+"""Has botocore and moto find out once for a process what they find out for each session, client or call a test makes.
+
+All of it follows from their own files and classes alone, so that no test can tell the difference but by its time.
+"""
 
 from __future__ import annotations
 
-import botocore.session
+import inspect
+from functools import cache, lru_cache
+from typing import Any
+from unittest.mock import patch
+
+import botocore.hooks
+import botocore.useragent
+import moto.core.utils
+from botocore.hooks import EventAliaser, HierarchicalEmitter
 from botocore.loaders import Loader, create_loader
 
 _one: dict[str | None, tuple[Loader, list[str]]] = {}
+_aliases = EventAliaser(HierarchicalEmitter())
+_alias: Any = vars(EventAliaser)["_alias_event_name"]
+_accepts_kwargs: Any = vars(botocore.hooks)["accepts_kwargs"]
+_sanitize: Any = vars(botocore.useragent)["sanitize_user_agent_string_component"]
 
 
 def share() -> None:
-    """Give every session of this process the same loader, which keeps what it has read."""
-    botocore.session.create_loader = _shared
+    """Let all sessions, clients and calls of this process share what they would each find out."""
+    for name, shared in {
+        "botocore.session.create_loader": _shared,  # the description of AWS
+        "botocore.hooks.EventAliaser._alias_event_name": _aliased,
+        "botocore.hooks.accepts_kwargs": _takes_any,
+        "botocore.useragent.sanitize_user_agent_string_component": lru_cache(1000)(_sanitize),
+        "moto.core.responses.method_names_from_class": cache(moto.core.utils.method_names_from_class),
+    }.items():
+        patch(name, shared).start()
 
 
 def _shared(search_path_string: str | None = None) -> Loader:
@@ -20,3 +42,15 @@ def _shared(search_path_string: str | None = None) -> Loader:
     loader, paths = _one[search_path_string]
     loader.search_paths[:] = paths  # each session of boto3 adds its own folder once more
     return loader
+
+
+def _aliased(_: EventAliaser, event_name: str) -> str:
+    """One aliaser keeps the names that all have asked for: all have the same aliases."""
+    alias: str = _alias(_aliases, event_name)
+    return alias
+
+
+def _takes_any(handler: Any) -> bool:
+    """Whether a handler takes any keyword: without the signature, which tells the same."""
+    code = getattr(getattr(handler, "__func__", handler), "__code__", None)
+    return bool(code.co_flags & inspect.CO_VARKEYWORDS if code is not None else _accepts_kwargs(handler))

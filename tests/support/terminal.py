@@ -28,7 +28,7 @@ def without_escapes(shown: str) -> str:
 
 
 def on_a_terminal(
-    command: Sequence[str], *, environment: Mapping[str, str], typed: str = "", seconds: float = 60.0
+    command: Sequence[str], *, environment: Mapping[str, str], typed: str = "", seconds: float = 300.0
 ) -> tuple[int, str]:
     """Run a command on a pseudo-terminal of 80 columns; its exit code, and everything it wrote, escapes and all.
 

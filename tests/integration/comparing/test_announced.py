@@ -58,7 +58,7 @@ def test_announced_deletes_that_a_comparison_overtakes_suspend_nothing(
     state = secondary.registry.breaker.state()
     assert not state.stops
     assert state.found == 0
-    secondary.sweep_until(lambda: not secondary.owed(repository), seconds=120)
+    secondary.sweep_until(lambda: not secondary.owed(repository))
     assert set(digests(secondary, images).values()) == {None}
     assert compare(secondary, repository) is None
     assert not secondary.registry.breaker.state().stops
@@ -123,7 +123,7 @@ def test_below_the_breaker_s_share_and_number_it_goes_when_its_registry_announce
         shutil.rmtree(next(primary.registry.folder.rglob(f"repositories/{name}")))
         secondary.receive(event("deleted", name))
         # Distribution 2.8 now and then answers 500 to one of two deletes at a time: it comes with the next try.
-        secondary.sweep_until(lambda name=name: not secondary.owed(name), seconds=120)  # type: ignore[misc]
+        secondary.sweep_until(lambda name=name: not secondary.owed(name))  # type: ignore[misc]
 
     assert set(digests(secondary, images[repository]).values()) == {None}
     assert digests(secondary, images[f"{repository}-2"]) == here(images[f"{repository}-2"])

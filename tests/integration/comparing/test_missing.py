@@ -288,7 +288,7 @@ def put_extra(secondary: Secondary, repository: str, tag: str, made: Made) -> No
         f"{secondary.secondary_proxy.url}/v2/{repository}/manifests/{tag}",
         data=made.content,
         headers={"Content-Type": made.media_type},
-        timeout=10,
+        timeout=60,
     )
     assert answer.status_code == 201
 

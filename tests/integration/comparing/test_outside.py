@@ -73,7 +73,7 @@ def here(secondary: Secondary, images: dict[str, Made]) -> list[str]:
 def put(secondary: Secondary, made: Made, tag: str) -> None:
     """Somebody tags an image at the secondary."""
     url = f"{secondary.secondary_proxy.url}/v2/{made.repository}/manifests/{tag}"
-    answer = requests.put(url, data=made.content, headers={"Content-Type": made.media_type}, timeout=10)
+    answer = requests.put(url, data=made.content, headers={"Content-Type": made.media_type}, timeout=60)
     assert answer.status_code == 201
 
 

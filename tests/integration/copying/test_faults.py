@@ -182,7 +182,7 @@ def test_the_memory_of_a_copy_does_not_grow_with_the_layer(
     with plain_registry.maker() as make:
         make.image(f"{repository}/warm", "v1")
     client = writer(plain_registry.url)
-    push_large(client, repository, 512 * MIB, "v1")
+    push_large(client, repository, 256 * MIB, "v1")
     client.close()
     measured = peak.measure(plain_registry.url, second_registry.url, f"{repository}/warm", repository, "v1")
     assert measured["extra"] <= 64 * MIB

@@ -181,7 +181,7 @@ def test_an_upload_that_died_is_begun_anew_and_is_no_failure(
     chunked: Secondary, plain_registry: Place, second_registry: Place, repository: str
 ) -> None:
     made, left = leave_under_way(chunked, plain_registry, repository)
-    assert requests.delete(f"{second_registry.url}{left.path}", timeout=10).status_code == 204
+    assert requests.delete(f"{second_registry.url}{left.path}", timeout=60).status_code == 204
 
     invoke(chunked, 10)
 
@@ -223,8 +223,8 @@ def test_bytes_that_are_not_the_layers_are_found_out_at_its_end(
 ) -> None:
     """What is gone on with was never hashed here: the destination's own check proves it, and the layer begins anew."""
     made, left = leave_under_way(chunked, plain_registry, repository)
-    begun = requests.post(f"{second_registry.url}/v2/{repository}/blobs/uploads/", timeout=10)
-    other = requests.patch(begun.headers["Location"], data=bytes(left.offset), timeout=10)
+    begun = requests.post(f"{second_registry.url}/v2/{repository}/blobs/uploads/", timeout=60)
+    other = requests.patch(begun.headers["Location"], data=bytes(left.offset), timeout=60)
     edit(chunked, repository, left, path=other.headers["Location"].removeprefix(second_registry.url))
 
     assert finish(chunked, repository, made) == LAYER - left.offset + LAYER

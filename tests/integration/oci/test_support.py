@@ -185,9 +185,11 @@ def test_a_registry_is_stopped_from_another_process_and_starts_again_with_its_da
         second = start(RegistrySpec(name="again", port=first.port), tmp_path / "again")
         try:
             assert second.url == first.url
-            answer = requests.head(f"{second.url}/v2/a/b/manifests/{made.digest}", headers={"Accept": "*/*"}, timeout=5)
+            answer = requests.head(
+                f"{second.url}/v2/a/b/manifests/{made.digest}", headers={"Accept": "*/*"}, timeout=60
+            )
             assert answer.status_code in (200, 404)
-            assert requests.get(f"{second.url}/v2/a/b/tags/list", timeout=5).json()["tags"] == ["v1"]
+            assert requests.get(f"{second.url}/v2/a/b/tags/list", timeout=60).json()["tags"] == ["v1"]
         finally:
             second.stop()
     finally:
@@ -237,7 +239,7 @@ def test_notifications_are_posted_with_their_headers_and_filtered_where_told(tmp
             assert wanted <= _events(endpoint)
             assert ("pull " in _events(endpoint)) is not ignore
             assert {one.headers["authorization"] for one in endpoint.requests} == {"t0ken"}
-            assert requests.get(f"{running.debug_url}/debug/vars", timeout=5).status_code == 200
+            assert requests.get(f"{running.debug_url}/debug/vars", timeout=60).status_code == 200
         finally:
             running.stop()
 
@@ -256,14 +258,14 @@ def test_the_token_service_runs_as_a_program(signing: KeyPair, tmp_path: Path) -
     try:
         wait_for_http(url, process, tmp_path / "log")
         query = {"service": "container_registry", "scope": "repository:open/x:pull,push"}
-        answer = requests.get(url, params=query, auth=("u", "p"), timeout=5)
+        answer = requests.get(url, params=query, auth=("u", "p"), timeout=60)
         assert answer.json()["expires_in"] == 77
         assert _granted(answer.json()["token"]) == [["pull", "push"]]
-        assert _granted(requests.get(url, params=query, timeout=5).json()["token"]) == [["pull"]]
+        assert _granted(requests.get(url, params=query, timeout=60).json()["token"]) == [["pull"]]
         closed = {**query, "scope": "repository:closed/x:pull"}
-        assert _granted(requests.get(url, params=closed, timeout=5).json()["token"]) == []
-        assert requests.get(url, params=query, auth=("u", "x"), timeout=5).status_code == 401
-        assert requests.get(url, params={**query, "service": "other"}, auth=("u", "p"), timeout=5).status_code == 400
+        assert _granted(requests.get(url, params=closed, timeout=60).json()["token"]) == []
+        assert requests.get(url, params=query, auth=("u", "x"), timeout=60).status_code == 401
+        assert requests.get(url, params={**query, "service": "other"}, auth=("u", "p"), timeout=60).status_code == 400
     finally:
         process.terminate()
         assert process.wait(5) == 0

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import requests
 from botocore.exceptions import BotoCoreError
 from tests.integration.conftest import Place
-from tests.integration.secondary import Secondary, pushed, quick
+from tests.integration.secondary import PATIENCE_S, Secondary, pushed, quick
 from tests.support.images import OCI_LAYER, Made
 from tests.support.proxy import Call
 
@@ -181,7 +181,7 @@ def assert_same(site: Site, made: Made) -> None:
         session.headers["Accept"] = made.media_type + ", application/vnd.oci.image.manifest.v1+json"
         for reference in references:
             here, there = (
-                session.get(f"{place.url}/v2/{made.repository}/manifests/{reference}", timeout=10)
+                session.get(f"{place.url}/v2/{made.repository}/manifests/{reference}", timeout=60)
                 for place in (site.primary, site.secondary)
             )
             assert there.status_code == 200, reference
@@ -189,7 +189,7 @@ def assert_same(site: Site, made: Made) -> None:
             assert there.headers["Docker-Content-Digest"] == here.headers["Docker-Content-Digest"]
         for digest in made.blobs:
             sizes = [
-                session.head(f"{place.url}/v2/{made.repository}/blobs/{digest}", timeout=10).headers["Content-Length"]
+                session.head(f"{place.url}/v2/{made.repository}/blobs/{digest}", timeout=60).headers["Content-Length"]
                 for place in (site.primary, site.secondary)
             ]
             assert sizes[0] == sizes[1]
@@ -218,7 +218,7 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
     earlier = site.first(table, made)
     killed = site.second(table, made, life)
     thread = live(killed, made)
-    thread.join(30)
+    thread.join(PATIENCE_S)
     other = site.invocation(table)
     try:
         assert not thread.is_alive(), "what is killed ends by itself, as all that it asks for fails"
@@ -226,7 +226,6 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
             live(other, made).join()  # it died before the mark: the message comes again
         other.sweep_until(
             lambda: not other.owed(made.repository) and other.row(made.repository).state == SYNCED,
-            seconds=60,
             passing=PASSING,
         )
         assert_same(site, made)

@@ -155,17 +155,15 @@ def live(one: Secondary, life: Life, events: list[GeoEvent], unmarked: list[GeoE
 
 def settle(one: Secondary, operation: Operation) -> None:
     repository = operation.repository
-    one.sweep_until(
-        lambda: not one.owed(repository) and one.row(repository).state == SYNCED, seconds=60, passing=PASSING
-    )
+    one.sweep_until(lambda: not one.owed(repository) and one.row(repository).state == SYNCED, passing=PASSING)
 
 
 def tags(place: Place, repository: str) -> dict[str, str]:
     """The tags that a registry lists, with the digests that it serves."""
     with requests.Session() as session:
         session.headers["Accept"] = "application/vnd.oci.image.manifest.v1+json"
-        listed = session.get(f"{place.url}/v2/{repository}/tags/list", timeout=10).json().get("tags") or ()
-        found = {tag: session.get(f"{place.url}/v2/{repository}/manifests/{tag}", timeout=10) for tag in listed}
+        listed = session.get(f"{place.url}/v2/{repository}/tags/list", timeout=60).json().get("tags") or ()
+        found = {tag: session.get(f"{place.url}/v2/{repository}/manifests/{tag}", timeout=60) for tag in listed}
         return {tag: answer.headers.get("Docker-Content-Digest", "none") for tag, answer in found.items()}
 
 

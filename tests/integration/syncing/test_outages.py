@@ -21,8 +21,6 @@ from geosync.messages.work import CatalogueMessage
 from geosync.sync_registry.items import FAILED, SYNCED
 
 Say = Callable[[str, object], None]
-HEALED_WITHIN = 120.0
-"""Seconds, with a large margin: a hold that grew to 20 s, and the copies on a busy machine."""
 
 
 @pytest.fixture
@@ -56,14 +54,14 @@ def test_what_a_primary_forgot_with_its_process_is_healed_by_the_comparison(
     started = time.monotonic()
     secondary.receive(CatalogueMessage().to_json())
     lost = [moved, index, *images]
-    secondary.sweep_until(lambda: equal(secondary, lost), seconds=HEALED_WITHIN)
+    secondary.sweep_until(lambda: equal(secondary, lost))
     record_property("healed_after_seconds", round(time.monotonic() - started, 1))
 
     assert not secondary.dlq.messages
     secondary.close()
 
 
-def test_200_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
+def test_100_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
     primary: NotifiedPrimary, tmp_path: Path, repository: str, record_property: Say
 ) -> None:
     folder = tmp_path / "secondary"
@@ -79,7 +77,7 @@ def test_200_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
         kill(running)
         made: list[Made] = []
         invoked: list[Future[None]] = []
-        for number in range(10):
+        for number in range(5):
             for name in repositories:
                 made.append(make.image(name, f"v{number}", layers=0))
                 invoked.append(invocations.submit(secondary.receive, pushed(made[-1])))
@@ -87,18 +85,18 @@ def test_200_pushes_while_the_secondary_is_down_are_one_hold_and_no_failure(
         for one in invoked:
             one.result()
 
-    assert len(made) == 200
+    assert len(made) == 100
     items = secondary.store.table
     holds = [item for key, item in items.items() if key.item.startswith("hold#")]
     assert [item["item"] for item in holds] == [f"hold#{secondary.secondary_proxy.host}"]
     owed = [one for name in repositories for one in secondary.owed(name)]
-    assert len(owed) == 200
+    assert len(owed) == 100
     assert not any(one.attempts for one in owed)
-    assert secondary.secondary_proxy.connections < 50, "a registry that is down is asked now and then, not 200 times"
+    assert secondary.secondary_proxy.connections < 25, "a registry that is down is asked now and then, not 100 times"
 
     down = time.monotonic()
     again = start(RegistrySpec(name="down", port=running.port), folder)
-    secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=HEALED_WITHIN)
+    secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)))
     record_property("healed_after_seconds", round(time.monotonic() - down, 1))
 
     assert equal(secondary, made)

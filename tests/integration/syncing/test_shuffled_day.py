@@ -96,7 +96,7 @@ def test_a_day_whose_events_come_shuffled_doubled_and_late_ends_equal(
         delivered += [invocations.submit(secondary.receive, event) for event in again]
         for one in delivered:
             one.result()
-        secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=60)
+        secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)))
 
         for name in repositories:
             assert_equal(primary, second_registry, name, primary.events)
@@ -128,13 +128,13 @@ def test_a_day_of_which_a_fifth_is_lost_is_made_good_by_comparisons(
         heard = [event for event in primary.events if order.random() < 0.8]
         order.shuffle(heard)
         list(invocations.map(secondary.receive, heard))
-        secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=60)
+        secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)))
         assert differing(primary, second_registry, repositories), "nothing that was lost mattered"
 
         for _ in range(2):  # what is missing is noted by the first, and removed by one that comes a window later
             catalogue_item.CatalogueItem(secondary.store).ask()
             secondary.receive(CatalogueMessage().to_json())
-            secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)), seconds=60)
+            secondary.sweep_until(lambda: not any(map(secondary.owed, repositories)))
             secondary.have_passed(WINDOW)
 
         for name in repositories:
@@ -164,7 +164,7 @@ def assert_equal(primary: HasUrl, secondary: HasUrl, repository: str, events: li
             document = json.loads(manifest[1])
             pending += [one["digest"] for one in document.get("manifests", ())]
             for blob in [*document.get("layers", ()), *filter(None, [document.get("config")])]:
-                answer = session.get(f"{secondary.url}/v2/{repository}/blobs/{blob['digest']}", timeout=10)
+                answer = session.get(f"{secondary.url}/v2/{repository}/blobs/{blob['digest']}", timeout=60)
                 assert digest_of(answer.content) == blob["digest"]
 
 
@@ -177,13 +177,13 @@ def differing(primary: HasUrl, secondary: HasUrl, repositories: list[str]) -> li
 
 def listed(session: requests.Session, registry: HasUrl, repository: str) -> list[str]:
     """The tags that a registry lists."""
-    answer = session.get(f"{registry.url}/v2/{repository}/tags/list", timeout=10)
+    answer = session.get(f"{registry.url}/v2/{repository}/tags/list", timeout=60)
     return sorted((answer.json()["tags"] or ()) if answer.status_code == 200 else ())
 
 
 def served(session: requests.Session, registry: HasUrl, repository: str, reference: str) -> tuple[str, bytes] | None:
     """Media type and bytes of a manifest, None when it is not there."""
     url = f"{registry.url}/v2/{repository}/manifests/{reference}"
-    answer = session.get(url, headers={"Accept": ", ".join(MANIFESTS)}, timeout=10)
+    answer = session.get(url, headers={"Accept": ", ".join(MANIFESTS)}, timeout=60)
     assert answer.status_code in (200, 404), answer.text
     return (answer.headers["Content-Type"], answer.content) if answer.status_code == 200 else None

@@ -61,14 +61,14 @@ class Listing(VendorDouble):
             return self.forward(request)
         repository = request.path.removeprefix("/own/")
         upstream = f"http://{self._upstream[0]}:{self._upstream[1]}/v2/{repository}"
-        tags = sorted(requests.get(f"{upstream}/tags/list", timeout=10).json().get("tags") or [])
+        tags = sorted(requests.get(f"{upstream}/tags/list", timeout=60).json().get("tags") or [])
         last = request.target.partition("last=")[2]
         page = [tag for tag in tags if tag > last][:PAGE]
         accept = {"Accept": media_types.ACCEPT}
         listed = [
             {
                 "name": tag,
-                "digest": requests.head(f"{upstream}/manifests/{tag}", headers=accept, timeout=10).headers[
+                "digest": requests.head(f"{upstream}/manifests/{tag}", headers=accept, timeout=60).headers[
                     "Docker-Content-Digest"
                 ],
             }

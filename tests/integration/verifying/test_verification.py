@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.integration.conftest import Place
-from tests.integration.secondary import Secondary, pushed
+from tests.integration.secondary import PATIENCE_S, Secondary, pushed
 from tests.integration.verifying.conftest import TIMING, Breakable
 from tests.support.counts import verification_counts
 from tests.support.images import ImageMaker, Made
@@ -30,7 +30,7 @@ def verify(secondary: Secondary, repository: str, *, asked: bool = False) -> Row
     return secondary.row(repository)
 
 
-def verify_until(secondary: Secondary, repository: str, *states: str, seconds: float = 60.0) -> Row:
+def verify_until(secondary: Secondary, repository: str, *states: str, seconds: float = PATIENCE_S) -> Row:
     """Do what reconcile and the queues do, verification only, until the row is in one of the states."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -19,7 +19,7 @@ Make = Callable[[], ImageMaker]
 
 
 def delete(place: Place, repository: str, digest: str) -> None:
-    answer = requests.delete(f"{place.url}/v2/{repository}/manifests/{digest}", timeout=10)
+    answer = requests.delete(f"{place.url}/v2/{repository}/manifests/{digest}", timeout=60)
     assert answer.status_code == 202, answer.text
 
 
@@ -105,7 +105,7 @@ def test_a_prefix_moves_repositories_below_it(
     made = make.image(repository, "v1")
     secondary.receive(pushed(made))
     assert secondary.digest(repository, "v1") == made.digest
-    answer = requests.get(f"{second_registry.url}/v2/mirror/{repository}/tags/list", timeout=10)
+    answer = requests.get(f"{second_registry.url}/v2/mirror/{repository}/tags/list", timeout=60)
     assert answer.json()["tags"] == ["v1"]
     secondary.close()
 
@@ -199,7 +199,7 @@ def test_a_deleted_tag_is_removed_and_its_siblings_stay(
         f"{secondary.secondary_proxy.url}/v2/{repository}/manifests/ours",
         data=made.content,
         headers={"Content-Type": made.media_type},
-        timeout=10,
+        timeout=60,
     )
     assert put.status_code == 201
     delete(plain_registry, repository, made.digest)

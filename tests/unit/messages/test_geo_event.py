@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geosync.errors import MalformedMessage, UnknownVersion
@@ -140,6 +140,7 @@ def test_what_is_no_message_is_refused_without_repeating_it(body: str) -> None:
     assert len(str(refusal.value)) < 60
 
 
+@settings(max_examples=40)  # each is every field of two messages
 @given(
     st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner))
 )

@@ -25,52 +25,71 @@ def explore(world: World, *, most: int = 1_000_000, depth_first: bool = False) -
     Then look whether every state can still reach one in which everything is synced. Raises RuntimeError when there are
     more than `most` states.
     """
-    start = initial(world.scenario)
-    came_from: dict[State, tuple[State, str] | None] = {start: None}
-    back: dict[State, list[State]] = {}
-    queue = deque([start])
+    seen = _Seen()
+    queue = deque([seen.number(initial(world.scenario), came_from=None)])
     steps = 0
     while queue:
-        state = queue.pop() if depth_first else queue.popleft()
+        number = queue.pop() if depth_first else queue.popleft()
+        state = seen.states[number]
         try:
             world.check(state)
             for label, after in world.successors(state):
                 steps += 1
-                if after not in came_from:
-                    came_from[after] = (state, label)
-                    queue.append(after)
-                back.setdefault(after, []).append(state)
+                known = len(seen.states)
+                reached = seen.number(after, came_from=(number, label))
+                if reached == known:
+                    queue.append(reached)
+                seen.before[reached].append(number)
         except Violation as violation:
-            return Found(states=len(came_from), steps=steps, violation=str(violation), trace=_trace(came_from, state))
-        if len(came_from) > most:
+            return Found(states=len(seen.states), steps=steps, violation=str(violation), trace=seen.trace(number))
+        if len(seen.states) > most:
             raise RuntimeError(f"more than {most} states")
-    if stuck := _stuck(world, came_from, back):
+    stuck = _stuck(world, seen)
+    if stuck is not None:
         return Found(
-            states=len(came_from),
+            states=len(seen.states),
             steps=steps,
             violation="nothing that can happen any more leads to synced",
-            trace=_trace(came_from, stuck),
+            trace=seen.trace(stuck),
         )
-    return Found(states=len(came_from), steps=steps, violation=None)
+    return Found(states=len(seen.states), steps=steps, violation=None)
 
 
-def _stuck(
-    world: World, came_from: dict[State, tuple[State, str] | None], back: dict[State, list[State]]
-) -> State | None:
+class _Seen:
+    """The states that were reached, by number: a state is a tuple of tuples, and to hash one takes long."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[State, int] = {}
+        self.states: list[State] = []
+        self.before: list[list[int]] = []
+        """For each state those from which one step leads to it."""
+        self._came_from: list[tuple[int, str] | None] = []
+
+    def number(self, state: State, *, came_from: tuple[int, str] | None) -> int:
+        """Return the number of a state; a new one gets the next."""
+        number = self._numbers.setdefault(state, len(self.states))
+        if number == len(self.states):
+            self.states.append(state)
+            self.before.append([])
+            self._came_from.append(came_from)
+        return number
+
+    def trace(self, number: int) -> tuple[str, ...]:
+        """The steps that led to a state first."""
+        labels: list[str] = []
+        while (step := self._came_from[number]) is not None:
+            number, label = step
+            labels.append(label)
+        return tuple(reversed(labels))
+
+
+def _stuck(world: World, seen: _Seen) -> int | None:
     """The first state from which no state can be reached in which everything is synced."""
-    hopeful = {state for state in came_from if world.is_synced(state)}
-    queue = deque(hopeful)
+    hopeful = [world.is_synced(state) for state in seen.states]
+    queue = deque(number for number, is_hopeful in enumerate(hopeful) if is_hopeful)
     while queue:
-        for before in back.get(queue.popleft(), ()):
-            if before not in hopeful:
-                hopeful.add(before)
+        for before in seen.before[queue.popleft()]:
+            if not hopeful[before]:
+                hopeful[before] = True
                 queue.append(before)
-    return next((state for state in came_from if state not in hopeful), None)
-
-
-def _trace(came_from: dict[State, tuple[State, str] | None], state: State) -> tuple[str, ...]:
-    labels: list[str] = []
-    while (step := came_from[state]) is not None:
-        state, label = step
-        labels.append(label)
-    return tuple(reversed(labels))
+    return next((number for number, is_hopeful in enumerate(hopeful) if not is_hopeful), None)
