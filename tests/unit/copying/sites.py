@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from tests.unit.copying.fakes import FakeRegistry
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.copy import Copier
 from geosync.copying.route import Route
+from geosync.copying.sharing import Sharing
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
@@ -22,20 +24,30 @@ class Site:
     def __init__(self, **habits: bool) -> None:
         self.source = FakeRegistry("source:5000")
         self.destination = FakeRegistry("destination:5000", **habits)
+        self.mirror = "mirror/app"
         self.guarded = 0
 
     @property
     def pair(self) -> Pair:
-        return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, "mirror/app"))
+        return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, self.mirror))
 
-    def copier(self, parallelism: int = 8, *, before_tag_write: Callable[[], None] | None = None) -> Copier:
+    def copier(
+        self,
+        parallelism: int = 8,
+        *,
+        before_tag_write: Callable[[], None] | None = None,
+        sharing: Sharing | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Copier:
         habits = Capabilities(
             checks_blobs=self.destination.checks_blobs,
             checks_children=self.destination.checks_children,
             mounts=self.destination.mounts,
             referrers_api=self.destination.referrers_api,
         )
-        route = Route(pair=self.pair, capabilities=habits, parallelism=parallelism)
+        route = Route(
+            pair=self.pair, capabilities=habits, parallelism=parallelism, sharing=sharing or Sharing(), clock=clock
+        )
         return Copier(route, before_tag_write=before_tag_write or self.guard)
 
     def guard(self) -> None:

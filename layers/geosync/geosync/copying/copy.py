@@ -8,6 +8,7 @@ from the same repository is its existence check. Requests, with the caller's GET
     an index, k children, u unique blobs     3u + 2k + 4
     another tag for what is there            3
     a new config on layers that are there    7
+    an image that another repository has     n + 5
 
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
 only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
@@ -30,6 +31,7 @@ from geosync.copying.blobs import BlobMover, Stopped
 from geosync.copying.graph import CopyRun, Graph, Part
 from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
 from geosync.copying.route import Route
+from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
@@ -40,6 +42,8 @@ HEAVY_PARALLELISM = 6
 
 MAX_PUTS = 3
 """The PUT that asks, the PUT that ends it, and one more if something went missing in between."""
+LAST = 2**62
+"""The size (bytes) that gives a task the last turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +53,7 @@ class CopyResult:
     bytes_copied: int
     blobs_copied: int
     blobs_there: int
-    """Blobs below something missing that were looked for, and found."""
+    """Blobs below something missing that were looked for, and found there or mounted from another repository."""
     manifests_put: int
     seconds: float
 
@@ -176,6 +180,10 @@ class Copier:
     def _bring_blob(self, part: Part) -> None:
         try:
             moved = self._mover.bring(part.descriptor, lambda: part.stopped)
+        except CopiedElsewhere:
+            self._route.deadline.check()
+            self._route.sharing.wait(part.descriptor)
+            self._submit(part, self._bring_blob, size=LAST)  # what nobody else copies goes first
         except NotFound as error:
             if not self._turned(part, error):
                 raise
@@ -230,6 +238,7 @@ class Copier:
         fresh = self._graph.need(part, children, blobs)
         if fresh is None:
             return False
+        self._route.sharing.look_for(below.descriptor for below in fresh if not below.is_manifest)
         for below in fresh:
             self._start(below)
         return True
@@ -243,7 +252,10 @@ class Copier:
         except BlobsUnknown as answer:
             if part.puts >= MAX_PUTS:
                 raise
-            if self._wait_for(part, *_named(answer, self._kinds.parts(manifest))):
+            children, blobs = _named(answer, self._kinds.parts(manifest))
+            if part.puts > 1:
+                self._graph.undo(self._mover.disbelieve(blob.digest for blob in blobs))
+            if self._wait_for(part, children, blobs):
                 return
             # All of it was brought in this run: another reference's copy can have been a moment ahead, but only once.
             if part.puts > 1:

@@ -74,6 +74,7 @@ class SyncSettings(SelectionSettings):
     suspect_seconds: float = 60
     blob_concurrency: int = 8
     reference_concurrency: int = 4
+    shared_blob_bytes: int = 0
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3

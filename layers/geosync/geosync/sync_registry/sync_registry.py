@@ -40,6 +40,7 @@ from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.recount import Recount
+from geosync.sync_registry.shared_blobs import SharedBlobItems
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
@@ -130,6 +131,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         self.rows_report_cursor = RowsReportCursor(store)
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
+        self.shared_blobs = SharedBlobItems(store, clock)
         self.sites = KnownSites(store)
         self.suspected = SuspectedLosses(store, clock)
         self.suspects = Suspects(store)
