@@ -108,7 +108,6 @@ class Reporter:
         """Report the blobs that a holder mounted, and the repositories that did not have what hints said, once each."""
         if shared.mounted:
             self._logger.info("blobs_mounted", extra={"repository": repository, "blobs": shared.mounted})
-            self._metrics.put({"BlobsMounted": shared.mounted})
         if shared.wrong:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
