@@ -329,7 +329,11 @@ def test_of_two_holders_at_once_one_copies_and_the_other_mounts(
             waited.set()
             time.sleep(0.001)
 
-    site.source.before_block = lambda digest: waited.wait(timeout=60) if digest == large else None
+    def hold(digest: str) -> None:
+        if digest == large:
+            waited.wait(timeout=60)
+
+    site.source.before_block = hold
 
     def copy(one: Site, name: str) -> None:
         with one.copier(sharing=Sharing(items, repository=name, token=name, clock=Noting())) as copier:
