@@ -151,6 +151,14 @@ def test_the_side_whose_listing_has_digests_is_not_asked(same: dict[str, str], p
     assert comparison.secondary.asked == ([] if secondary else sorted(same))
 
 
+def test_what_was_looked_at_since_the_listing_was_asked_for_is_looked_at_again(same: dict[str, str]) -> None:
+    """A push that was copied meanwhile is no difference, though the listing knows nothing of it."""
+    comparison = Comparison(Tags(same, lists_digests=True), Tags(same, lists_digests=True), seen_at=START + 500)
+    comparison.primary.digests["v1"] = comparison.secondary.digests["v1"] = A
+    assert equal(comparison.run()) == set(same)
+    assert comparison.primary.asked == comparison.secondary.asked == sorted(same)
+
+
 def test_where_the_tags_here_may_not_be_listed_each_is_looked_at(same: dict[str, str]) -> None:
     comparison = Comparison(Tags(same), Tags(same, refuses=True))
     assert equal(comparison.run()) == set(same)

@@ -97,6 +97,8 @@ class TagLooks:
         `digest` is the primary's as its listing said that was begun at `asked_at` (ms), None where it did not. None:
         the primary no longer has the tag.
         """
+        if before.looked_at >= asked_at:
+            digest = None  # it was looked at there since
         looked_at = asked_at if digest is not None else self._context.clock.now_ms()
         here = Compared(digest=digest) if digest is not None else describe(self._pair, tag)
         if here is None:

@@ -41,7 +41,6 @@ Name = Literal[
     "dlq_empty",
     "local_registry",
     "primary_registry",
-    "shared_blobs",
 ]
 """All there are; `arrives_at` is printed with the site's name behind it."""
 

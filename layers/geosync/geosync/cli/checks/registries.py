@@ -96,21 +96,21 @@ def _look(
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
         yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
         if writes and not site.is_primary:
-            yield from _mounting(client)
+            yield from _mounting(client, name)
     finally:
         client.close()
 
 
-def _mounting(client: Registry) -> Iterator[CheckFinding]:
+def _mounting(client: Registry, name: Name) -> Iterator[CheckFinding]:
     """The finding that a setting keeps the registry from mounting blobs: that costs bytes, and is no problem."""
     try:
         advice = client.mounting_advice()
     except RegistryError as error:
-        yield skipped("shared_blobs", str(error), "allow this command the action, if you want to know")
+        yield skipped(name, str(error), "allow this command the action, if you want to know")
         return
     if advice is not None:
         text = f"{client.LABEL} does not mount a layer from another repository: each repository gets its own copy"
-        yield CheckFinding(name="shared_blobs", result="ok", text=text, fix=advice)
+        yield CheckFinding(name=name, result="ok", text=text, fix=advice)
 
 
 def _refusal(client: Registry, name: Name, parameter: str, error: RegistryError) -> CheckFinding:
