@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from tests.unit.copying.fakes import FakeRegistry
 
@@ -35,7 +36,7 @@ class Site:
         self,
         parallelism: int = 8,
         *,
-        before_tag_write: Callable[[], None] | None = None,
+        tag_write: Callable[[], AbstractContextManager[None]] | None = None,
         sharing: Sharing | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Copier:
@@ -48,10 +49,11 @@ class Site:
         route = Route(
             pair=self.pair, capabilities=habits, parallelism=parallelism, sharing=sharing or Sharing(), clock=clock
         )
-        return Copier(route, before_tag_write=before_tag_write or self.guard)
+        return Copier(route, tag_write=tag_write or self.guard)
 
-    def guard(self) -> None:
+    def guard(self) -> AbstractContextManager[None]:
         self.guarded += 1
+        return nullcontext()
 
     def is_whole(self, manifest: Manifest) -> bool:
         if self.destination.manifests.get(manifest.digest) != manifest:

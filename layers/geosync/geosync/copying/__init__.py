@@ -9,6 +9,7 @@ workers.py     the threads: small things first, no task ever waits for another
 blobs.py       one blob: found, mounted, or streamed
 sharing.py     who else at this site has a blob, or copies it now
 chunks.py      a layer that does not fit into one request; uploads.py the layers that are under way
+refusals.py    what a refusal of a manifest means
 repair.py      blobs that verification found missing or wrong
 referrers.py   signatures, attestations, SBOMs: what refers to a manifest
 outcome.py     how one attempt at a reference ended

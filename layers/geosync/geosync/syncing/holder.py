@@ -71,7 +71,7 @@ class Holder:
             return self._let_go()
         sharing = self._sharing(pair)
         route = self._route(pair, capabilities, sharing)
-        self._copier = Copier(route, before_tag_write=self._held.check_tag_write)
+        self._copier = Copier(route, tag_write=self._held.tag_write)
         attempt = self._attempt(route)
         self._nowhere = Nowhere(pair, self._held)
         with (
@@ -89,6 +89,10 @@ class Holder:
                 self._halt.fail(error)
             self._halt.stop_attempts()
             self._drain()
+        if self._copier.disproved:
+            self._invocation.reporter.report_habit(pair.secondary.client.name)
+            with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
+                registries.forget_capabilities(pair.secondary)
         ending = self._let_go()
         sharing.tell()
         self._invocation.reporter.report_shared(self._repository, sharing.outcome())
