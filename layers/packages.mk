@@ -5,11 +5,7 @@
 #   ARCHITECTURE, RUNTIME   as the template's parameters of these names; the defaults are the template's
 #   LAYER_PYTHON            an interpreter on this machine to build for instead (the local stack's emulator)
 ARCHITECTURE ?= arm64
-RUNTIME ?= python3.14
-LAYER_PYTHON ?=
-
-# The project's own uv (make setup), else the one on the PATH.
-UV ?= $(firstword $(wildcard ../../.local/uv/bin/uv) uv)
+include ../bytecode.mk
 
 # Amazon Linux 2023 has glibc 2.34; these two name wheels for glibc 2.28 and older.
 PLATFORM_arm64 := aarch64-unknown-linux-gnu
@@ -22,8 +18,8 @@ else
 TARGET := --python-version "$(patsubst python%,%,$(RUNTIME))" --python-platform "$(PLATFORM)"
 endif
 
-# Not needed to run, and a cold start unpacks every file: byte code (Lambda's /opt is read-only and its own), type stubs and
-# C sources, scripts, and of the metadata all but the versions and the licences.
+# Not needed to run, and a cold start unpacks every file: byte code of another version, type stubs and C sources, scripts, and
+# of the metadata all but the versions and the licences.
 define packages
 	@test -n "$(PLATFORM)" || { echo "ARCHITECTURE must be arm64 or x86_64, not '$(ARCHITECTURE)'" >&2; exit 2; }
 	$(UV) pip install --quiet --require-hashes --only-binary :all: --no-deps $(TARGET) \
@@ -33,4 +29,5 @@ define packages
 	find "$(ARTIFACTS_DIR)/python" -type f \( -name '*.pyc' -o -name '*.pyi' -o -name '*.c' -o -name '*.h' \
 	    -o -path '*.dist-info/RECORD' -o -path '*.dist-info/INSTALLER' -o -path '*.dist-info/REQUESTED' \
 	    -o -path '*.dist-info/WHEEL' -o -path '*.dist-info/top_level.txt' \) -delete
+	$(call bytecode)
 endef

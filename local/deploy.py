@@ -47,7 +47,7 @@ def sources_digest() -> str:
     folders = (ROOT / "functions", ROOT / "layers", ROOT / "requirements")
     files = [ROOT / "template.yaml", *(path for folder in folders for path in folder.rglob("*"))]
     for path in sorted(files):
-        if path.is_file() and path.suffix in {".py", ".yaml", ".txt", ".html", ".css", ".js", ".svg", ""}:
+        if path.is_file() and path.suffix in {".py", ".mk", ".yaml", ".txt", ".html", ".css", ".js", ".svg", ""}:
             digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,32 @@ def test_a_multi_arch_image_pushed_with_skopeo_arrives_with_all_its_platforms(
     index = layout.tagged(layout.index(platforms), "1.0", "three platforms")
     skopeo.copy(index.location, location(primary.about, repository, "1.0"))
     arrive(repository, "1.0")
+
+
+def test_layers_that_another_repository_has_are_mounted_from_there(
+    make: ImageMaker, secondaries: list[Site], arrive: Arrive, repository: str
+) -> None:
+    """The function may write who has a blob, and reads it; everything else of a hint is in tests/integration."""
+    site = secondaries[0]
+    first, second = (f"{repository}/{name}" for name in ("a", "b"))
+    image = make.image(first, "v1", layers=3)
+    arrive(first, "v1")
+    for blob in image.blobs:
+        eventually(lambda: first in holders(site, blob), what=f"who has {blob}")  # noqa: B023
+        content = make.send("GET", f"/v2/{first}/blobs/{blob}", first).content
+        make.blob(second, content, "application/octet-stream")
+    with counted(site) as proxy:
+        make.retag(replace(image, repository=second), "v1")
+        arrive(second, "v1")
+    assert [one.status for one in list(proxy.exchanges) if one.kind == "uploads"] == [201] * 4
+    for blob in image.blobs:
+        eventually(lambda: second in holders(site, blob), what=f"who has {blob} now")  # noqa: B023
+
+
+def holders(site: Site, blob: str) -> list[str]:
+    """The repositories that a site says have a blob, without their prefix at the site."""
+    item = site.item(f"blob#{blob}", "blob") or {}
+    return [name[name.index("e2e/") :] for name in item.get("repositories", [])]
 
 
 def push_nested(make: ImageMaker, repository: str) -> list[Made]:

@@ -157,6 +157,13 @@ class RemoteStore:
 
         return self._calls.make(once_or_twice, self._weather, refused=_throttled, lost=_silent, late_s=LATE_S)
 
+    def batch_put(self, items: Iterable[Item]) -> None:
+        """Put whole items; one that is sent twice is there once."""
+        wanted = list(items)
+        self._calls.make(
+            lambda: self._table.batch_put(wanted), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
+        )
+
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all or none; a second sending carries the token of the first, and changes nothing."""
         self._calls.make(

@@ -257,3 +257,14 @@ def test_a_write_that_was_sent_twice_finds_its_own_lease(client: Any, clock: Fak
 
     assert lease is not None
     assert (lease.token, lease.revision) == ("token", 4)
+
+
+def test_what_a_batch_leaves_unwritten_is_sent_again(client: Any, stub: Stubber) -> None:
+    clock = FakeClock()
+    item = {"repository": "blob#x", "item": "blob"}
+    put = {"PutRequest": {"Item": {"repository": {"S": "blob#x"}, "item": {"S": "blob"}}}}
+    stub.add_response("batch_write_item", {"UnprocessedItems": {TABLE: [put]}})
+    stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {TABLE: [put]}})
+    DynamoStore(client, TABLE, clock=clock).batch_put([item])
+    stub.assert_no_pending_responses()
+    assert len(clock.slept) == 1

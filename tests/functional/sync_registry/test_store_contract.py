@@ -261,3 +261,19 @@ def test_due_keys_are_of_one_shard_oldest_first(store: Store) -> None:
 
     assert [key.repository for key in store.due_keys("0", 30)] == ["project/1", "project/0"]
     assert [key.repository for key in store.due_keys("0", 99, start=30)] == ["project/0", "project/3"]
+
+
+def test_whole_items_are_put_in_place_of_what_was_there(store: Store) -> None:
+    """More than fit into one request."""
+    keys = [Key(f"blob#{number}", "blob") for number in range(60)]
+    store.write(Update(key=keys[3], set={"copied_by": "somebody", "copied_until": 7}))
+
+    store.batch_put({**key._asdict(), "repositories": ["a", "b"], "expire_at": 9} for key in keys)
+
+    assert store.batch_get(keys) == {
+        key: {"repository": key.repository, "item": "blob", "repositories": ["a", "b"], "expire_at": 9} for key in keys
+    }
+
+
+def test_nothing_to_put_is_no_request(store: Store) -> None:
+    store.batch_put([])

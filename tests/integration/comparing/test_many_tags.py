@@ -15,7 +15,9 @@ from tests.integration.secondary import Secondary
 from tests.support.images import OCI_MANIFEST
 from tests.support.scripted import Reply, Request, Script, ScriptedServer
 
-from geosync.messages.work import WorkMessage
+from geosync.clock import SYSTEM_CLOCK
+from geosync.comparing.tags import PART
+from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.oci.listings import PAGE_SIZE
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.timing import Timing
@@ -37,6 +39,8 @@ class Listed:
 
     def __call__(self, request: Request) -> Reply:
         url = urlsplit(request.target)
+        if url.path.endswith("/_catalog"):
+            return Reply(body=json.dumps({"repositories": [REPOSITORY]}).encode())
         if "/referrers/" in url.path:
             return Reply(status=404, body=b"404 page not found\n")  # as Distribution: it has no such API
         if not url.path.endswith("/tags/list"):
@@ -64,9 +68,9 @@ def between(primary: Script, there: Script) -> Iterator[Secondary]:
             yield secondary
 
 
-def seen_equal(secondary: Secondary, tags: int) -> None:
-    """Have the tags seen equal long ago."""
-    seen = Seen(digest=DIGEST, looked_at=1, seen_at=1)
+def seen_equal(secondary: Secondary, tags: int, *, at: int = 1) -> None:
+    """Have the tags seen equal long ago, or `at` (ms)."""
+    seen = Seen(digest=DIGEST, looked_at=at, seen_at=at)
     lease = secondary.registry.knock(REPOSITORY)
     assert lease is not None
     secondary.registry.record(lease, [(Reference.tag(f"v{number:05}"), seen) for number in range(tags)])
@@ -97,6 +101,20 @@ def test_a_comparison_that_is_cut_again_and_again_gets_to_its_end(pages: bool) -
         assert invocations > tags / looks_in_time - 1
         assert set(primary.asked) == {f"v{number:05}" for number in range(tags)}
         assert all(seen.looked_at > 1 for _, seen in secondary.registry.seen_tags(REPOSITORY, limit=tags))
+
+
+def test_a_thousand_unchanged_tags_cost_a_thousand_requests_and_pages() -> None:
+    tags = 1000
+    with between(Listed(tags=tags, pages=True), Listed(tags=tags, pages=True)) as secondary:
+        seen_equal(secondary, tags, at=SYSTEM_CLOCK.now_ms() - 3_600_000)
+
+        secondary.receive(CatalogueMessage().to_json())
+        secondary.sweep_until(lambda: not secondary.owed(REPOSITORY))
+
+        assert secondary.primary_proxy.counts()["HEAD", "tag"] == tags
+        assert secondary.secondary_proxy.counts() == {("GET", "tags"): 1, ("HEAD", "tag"): tags / PART}
+        assert secondary.requests() <= 1010
+        assert all(one.looked_at > one.seen_at for _, one in secondary.registry.seen_tags(REPOSITORY, limit=tags))
 
 
 def test_memory_grows_by_the_names_of_the_tags_alone() -> None:

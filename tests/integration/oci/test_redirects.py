@@ -134,6 +134,21 @@ def test_a_relative_location_is_taken_from_the_request(
     assert registry.requests[-1].target.endswith(f"{'&' if '?' in location else '?'}digest={DIGEST}")
 
 
+def test_a_mount_of_another_digest_is_none_and_becomes_an_upload(server: Servers, client: Clients) -> None:
+    other = f"sha256:{'0' * 64}"
+
+    def script(request: Request) -> Reply:
+        if "mount=" in request.target:
+            return Reply(status=201, headers=[("Location", f"/v2/a/b/blobs/{other}"), ("Docker-Content-Digest", other)])
+        return Reply(status=202, headers=[("Location", "/v2/u/1")])
+
+    registry = server(script)
+    one = client(registry.url, writes=True)
+    assert one.begin_upload("a/b", mount=DIGEST, mount_from="c/d") is not None
+    assert one.begin_upload("a/b", mount=DIGEST) is not None
+    assert [request.target for request in registry.requests][-1] == "/v2/a/b/blobs/uploads/"
+
+
 def test_a_mount_that_is_refused_falls_back_to_an_upload(server: Servers, client: Clients) -> None:
     def script(request: Request) -> Reply:
         if "mount=" in request.target:

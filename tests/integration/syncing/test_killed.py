@@ -102,6 +102,10 @@ class MortalStore(MemoryStore):
         with self._life.step():
             super().transact(changes)
 
+    def batch_put(self, items: Iterable[Item]) -> None:
+        with self._life.step():
+            super().batch_put(items)
+
     def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
         with self._life.step():
             return super().items(repository, prefix, limit=limit, after=after)

@@ -227,6 +227,6 @@ def test_what_was_written_here_since_the_listing_began_is_looked_at(
     seen = listed.registry.seen(repository, [reference])[reference]
     future = seen.seen_at + 3_600_000
     key = next(key for key in listed.store.table if key.item == reference.seen_key and key.repository == repository)
-    listed.store.table[key] = {**listed.store.table[key], "seen_at": future}
+    listed.store.table[key] = {**listed.store.table[key], "looked_at": future, "seen_at": future}
 
     assert compare(listed, repository)["HEAD tag"] == 2

@@ -237,6 +237,8 @@ def test_a_blob_that_the_registry_only_remembers_is_found_by_the_sample_and_uplo
     row = verify_until(secondary, repository, "3")
 
     assert row.verification_failure == f"v1: {layer} is missing or wrong at the secondary"
+    assert secondary.registry.shared_blobs.read([layer])[layer].repositories == (), "nobody mounts it from here"
+    assert secondary.registry.shared_blobs.read([made.blobs[1]])[made.blobs[1]].repositories == (repository,)
     heal(secondary, repository)
     assert remembering.blob(layer).exists()
 

@@ -64,6 +64,7 @@ class EcrDouble(VendorDouble):
         self.repositories: dict[str, Repository] = {}
         self.calls: Counter[str] = Counter()
         self.may_not: set[str] = set()
+        self.mounts_blobs = False
         self.token_seconds = token_seconds
         self.throttle = 0
         self.retry_after = "1"
@@ -172,7 +173,16 @@ class EcrDouble(VendorDouble):
         return self.forward(request, target=request.path)
 
     def _begin(self, request: Request, name: str) -> Reply:
-        """Every POST begins an upload: mounting is an account setting, off by default (guide, "Blob mounting")."""
+        """A POST begins an upload; it mounts from elsewhere where the account is set so (guide, "Blob mounting").
+
+        The setting is off by default. Whether a repository mounts from itself the guide does not say: here it does not.
+        """
+        query = parse_qs(urlsplit(request.target).query)
+        source = query.get("from", [name])[0]
+        if self.mounts_blobs and "mount" in query and source != name:
+            answer = self.forward(request)
+            if answer.status == 201:
+                return answer
         upload = secrets.token_hex(16)
         with self._state:
             self._sessions[upload] = _Session(repository=name)
@@ -287,8 +297,14 @@ class EcrDouble(VendorDouble):
                 "DescribeRepositories": self._describe,
                 "ListImages": self._list,
                 "BatchDeleteImage": self._delete,
+                "GetAccountSetting": self._setting,
             }[action]
             return handler(asked)
+
+    def _setting(self, asked: dict[str, Any]) -> Reply:
+        if asked["name"] != "BLOB_MOUNTING":
+            self.break_rule(f"the setting {asked['name']}")  # API, GetAccountSetting: the names that there are
+        return self._result({"name": asked["name"], "value": "ENABLED" if self.mounts_blobs else "DISABLED"})
 
     def _token(self, _: dict[str, Any]) -> Reply:
         password = secrets.token_hex(40)

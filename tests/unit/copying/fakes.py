@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from geosync.errors import BlobsUnknown, NotFound, Refused, RegistryUnavailable
@@ -77,6 +77,10 @@ class FakeRegistry(RegistryClient):
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[str, Manifest] = {}
         self.tagged: dict[str, str] = {}
+        self.others: dict[str, Container[str]] = {}
+        """The blobs of other repositories of this registry, as it answers to mounts from them."""
+        self.lost: set[str] = set()
+        """Blobs that it says it mounted, and misses afterwards."""
         self.requests: list[Request] = []
         self.before: Callable[[str, str], None] = lambda verb, what: None
         self.before_block: Callable[[str], None] = lambda digest: None
@@ -175,11 +179,20 @@ class FakeRegistry(RegistryClient):
     def begin_upload(
         self, repository: str, *, mount: str | None = None, mount_from: str | None = None
     ) -> Upload | None:
-        assert mount_from in (None, repository)
+        if mount is not None and mount_from not in (None, repository):
+            return self._mount(repository, mount, str(mount_from))
         self._request("POST upload", mount or "")
         if mount in self.blobs and self.mounts:
             return None
         return Upload(repository=repository, location="http://fake/upload")
+
+    def _mount(self, repository: str, digest: str, source: str) -> Upload | None:
+        self._request("POST mount", source)
+        if digest not in self.others.get(source, ()):
+            return Upload(repository=repository, location="http://fake/upload")
+        if digest not in self.lost:
+            self.blobs[digest] = b"mounted"
+        return None
 
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
         self._request("PUT blob", digest)

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 
 from tests.unit.copying.fakes import FakeRegistry
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.copy import Copier
 from geosync.copying.route import Route
+from geosync.copying.sharing import Sharing
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
@@ -23,14 +25,20 @@ class Site:
     def __init__(self, **habits: bool) -> None:
         self.source = FakeRegistry("source:5000")
         self.destination = FakeRegistry("destination:5000", **habits)
+        self.mirror = "mirror/app"
         self.guarded = 0
 
     @property
     def pair(self) -> Pair:
-        return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, "mirror/app"))
+        return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, self.mirror))
 
     def copier(
-        self, parallelism: int = 8, *, tag_write: Callable[[], AbstractContextManager[None]] | None = None
+        self,
+        parallelism: int = 8,
+        *,
+        tag_write: Callable[[], AbstractContextManager[None]] | None = None,
+        sharing: Sharing | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> Copier:
         habits = Capabilities(
             checks_blobs=self.destination.checks_blobs,
@@ -38,7 +46,9 @@ class Site:
             mounts=self.destination.mounts,
             referrers_api=self.destination.referrers_api,
         )
-        route = Route(pair=self.pair, capabilities=habits, parallelism=parallelism)
+        route = Route(
+            pair=self.pair, capabilities=habits, parallelism=parallelism, sharing=sharing or Sharing(), clock=clock
+        )
         return Copier(route, tag_write=tag_write or self.guard)
 
     def guard(self) -> AbstractContextManager[None]:

@@ -144,7 +144,7 @@ def test_the_admin_api_has_an_address_and_source_ranges_of_its_own() -> None:
 
 
 def test_layers_are_built_for_the_processor_and_runtime_that_the_functions_have() -> None:
-    makefile = (ROOT / "layers" / "packages.mk").read_text()
+    makefile = "".join((ROOT / "layers" / name).read_text() for name in ("packages.mk", "bytecode.mk"))
     root = (ROOT / "Makefile").read_text()
     for name in ("ARCHITECTURE", "RUNTIME"):
         default = PARAMETERS[name.title()]["Default"]

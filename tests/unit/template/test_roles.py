@@ -17,6 +17,7 @@ from tests.unit.template.parts import (
 )
 
 from geosync.sync_registry.items import SITE
+from geosync.sync_registry.shared_blobs import PREFIX
 
 OWN_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:geosync-${SiteName}-sync"
 ADMIN_TOKENS = ("AdminReadToken", "AdminActToken")
@@ -117,6 +118,14 @@ def test_the_admin_function_changes_no_event_and_deletes_nothing_of_a_repository
 def test_who_names_events_overwrites_no_record_of_what_operators_did() -> None:
     (writing,) = [one for one in statements(ROLES["NotificationsFunction"]) if one["Sid"] == "WriteTheEventLog"]
     assert writing["Condition"] == {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["audit#*", "audit-*"]}}
+
+
+def test_batches_of_the_sync_function_write_hints_about_blobs_and_nothing_else() -> None:
+    batches = [one for one in statements(ROLES["SyncFunction"]) if "dynamodb:BatchWriteItem" in actions(one)]
+    assert [one["Condition"] for one in batches] == [
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}}
+    ]
+    assert not any("dynamodb:PutItem" in actions(one) for one in statements(ROLES["SyncFunction"]))
 
 
 def test_no_function_may_read_a_secret_that_it_is_not_told_of() -> None:

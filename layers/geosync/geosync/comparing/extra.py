@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.marking import Marker
-from geosync.comparing.tags import DigestListing
 from geosync.copying.referrers import is_fallback_tag
-from geosync.errors import NotFound, Refused, Unauthorized
 from geosync.sync_registry.items import ADOPT, Owed, Reference
 
 
@@ -19,25 +17,13 @@ class ExtraTags:
         self._context = context
         self._marker = marker
 
-    def candidates(self, listing: DigestListing | None) -> set[str] | None:
-        """All tags of the secondary's repository; None where listing them is not permitted.
-
-        Ask before what is known is read: what Geosync put there is owed until, in one transaction, it is known.
-        """
-        if listing is not None:
-            return set(listing.digests)
-        try:
-            return {tag for page in self._context.pair.secondary.tags() for tag in page}
-        except NotFound:
-            return set()
-        except (Unauthorized, Refused):
-            return None
-
     def among(self, owed: Owed, tags: Iterable[str]) -> set[str]:
         """Those of `tags` that are extra: selected, neither known nor owed, and no list of referrers that is kept here.
 
-        `tags` are without those that the primary listed now. What it listed to an earlier holder, before the cursor, is
-        known or owed. Extra tags are never removed, unless an operator adopts them: then they are marked.
+        `tags` are without those that the primary listed now. They were listed before what is known was read: what
+        Geosync put there is owed until, in one transaction, it is known. What the primary listed to an earlier holder,
+        before the cursor, is known or owed. Extra tags are never removed, unless an operator adopts them: then they are
+        marked.
         """
         sync_registry = self._context.sync_registry
         selected = self._context.selection.tags(owed.repository, tags)

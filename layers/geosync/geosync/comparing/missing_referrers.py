@@ -12,8 +12,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from geosync.comparing.context import ComparisonContext
+from geosync.comparing.looks import Compared, describe
 from geosync.comparing.marking import Marker, equal_until
-from geosync.comparing.tags import Compared, ComparedPart, describe
+from geosync.comparing.tags import ComparedPart
 from geosync.copying.referrers import Listings, lacking
 from geosync.errors import ContentError
 from geosync.oci import media_types

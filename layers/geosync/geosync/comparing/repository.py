@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from geosync.comparing.context import ComparisonContext
 from geosync.comparing.extra import ExtraTags
 from geosync.comparing.known import KnownTags, read_known
+from geosync.comparing.looks import TagLooks, list_secondary
 from geosync.comparing.marking import Marker
 from geosync.comparing.missing import MissingTags, Removals
 from geosync.comparing.missing_referrers import MissingReferrers
 from geosync.comparing.outside import OutsideTags
-from geosync.comparing.tags import TagComparison, list_digests, parts_of
+from geosync.comparing.tags import TagComparison, parts_of
 from geosync.comparing.untagged import UntaggedImages
 from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound
@@ -66,8 +67,8 @@ class RepositoryComparison:
         from_the_beginning = owed.cursor is None
         with self._threads.pool(PARALLELISM, name="whole") as pool:
             marker = Marker(self._sync_registry, context.held, pool)
-            listing = list_digests(context.pair, context.clock)
-            tags = TagComparison(context, marker, pool, listing)
+            listing = list_secondary(context.pair, context.clock)
+            tags = TagComparison(context, marker, pool, TagLooks(context, listing))
             walked = self._walk(owed, tags, MissingReferrers(context, marker, pool))
             if walked is None:
                 return Outcome(discharged=False, marked_again=True)
@@ -76,14 +77,12 @@ class RepositoryComparison:
                 untagged = UntaggedImages(context, marker, pool).compare(owed)
                 if untagged:
                     self._sync_registry.walks.count_page(owed, tags=0, found=untagged)
-            extra = ExtraTags(context, marker)
-            candidates = extra.candidates(listing)
             known = read_known(context, owed, walked.listed, complete=from_the_beginning)
             missing = MissingTags(context, marker, pool, self._removals).settle(owed, known)
             outside = OutsideTags(context, marker, self._removals).settle(owed, known.outside, inside=known.total)
             extras = None
-            if candidates is not None:
-                extras = extra.among(owed, candidates - walked.listed - known.names)
+            if listing is not None:
+                extras = ExtraTags(context, marker).among(owed, listing.digests.keys() - walked.listed - known.names)
         found = self._finding(known, missing, outside, extras=extras, before=before, gone=walked.gone)
         return self._end(owed, found, before, absent=walked.gone)
 

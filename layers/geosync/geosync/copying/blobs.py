@@ -1,19 +1,21 @@
 """One blob from the primary to the secondary: found there, mounted there, or streamed there.
 
-distribution-spec 1.1, "Pushing blobs": POST (with a mount from the destination's own repository, which is the existence
-check), then one PUT that streams what a GET at the source gives. Only the block in hand is in memory. Only a layer that
-cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
+distribution-spec 1.1, "Pushing blobs": POST (with a mount from a repository that is said to have it, else from the
+destination's own, which is the existence check), then one PUT that streams what a GET at the source gives. Only the
+block in hand is in memory. Only a layer that cannot go in one piece, because of the time left or of what the registry
+takes, goes in chunks (chunks.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
 from geosync.copying.route import Route
+from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
 from geosync.errors import (
     GeosyncError,
     LayerUnfinished,
@@ -59,7 +61,8 @@ class BlobMover:
     """Brings blobs of one repository to another. Thread-safe.
 
     Where the destination `mounts`, it answers a mount from its own repository with 201 if the blob is there; elsewhere
-    the blob is looked for with a HEAD first. What is in `distrusted` is sent whatever the destination says that it has.
+    the blob is looked for with a HEAD first. What is in `distrusted` is sent whatever the destination says that it has,
+    and is mounted from nowhere.
     """
 
     def __init__(self, route: Route, *, distrusted: Container[str] = ()) -> None:
@@ -68,6 +71,10 @@ class BlobMover:
         self._destination = route.destination
         self._registry = route.destination.client
         self._distrusted = distrusted
+        self._sharing = route.sharing
+        self._begun: dict[str, Upload] = {}
+        self._mounted: set[str] = set()
+        self._disbelieved: set[str] = set()
         self._uploads = route.uploads
         self._pace = route.pace
         self._clock = route.clock
@@ -81,7 +88,7 @@ class BlobMover:
         A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
-        when it says true.
+        when it says true. Raises CopiedElsewhere while another holder copies the blob: then ask again, after a wait.
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
         closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
@@ -91,6 +98,68 @@ class BlobMover:
         """
         if blob.has_urls and self._source.head_blob(blob.digest) is None:
             return None
+        if self._is_distrusted(blob):
+            return self._bring_whatever_size(blob, stopped)
+        try:
+            moved = None
+            if not self._is_found(blob):
+                moved = self._bring_whatever_size(blob, lambda: self._is_to_stop(blob, stopped))
+        except BaseException as error:
+            if not isinstance(error, CopiedElsewhere):
+                self._sharing.give_up(blob)
+            raise
+        finally:
+            self._begun.pop(blob.digest, None)
+        self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
+        return moved
+
+    def disbelieve(self, digests: Iterable[str]) -> list[str]:
+        """Send those of `digests` anew that were mounted from another repository; returns them.
+
+        The destination said that they are there, and names them missing.
+        """
+        found = [digest for digest in digests if digest in self._mounted]
+        self._mounted.difference_update(found)
+        self._disbelieved.update(found)
+        return found
+
+    def _is_found(self, blob: Descriptor) -> bool:
+        """Mount `blob` from a repository that is said to have it. False: none gave it, and it is ours to copy.
+
+        A mount that became an upload is gone on with. Raises CopiedElsewhere.
+        """
+        if self._route.mount_from is not None and self._is_mounted_from(self._route.mount_from, blob):
+            return True
+        if not self._route.capabilities.mounts:
+            # It does not from its own repository; perhaps it does from another one (Amazon ECR).
+            name = self._sharing.next_source(blob)
+            return name is not None and (self._is_there(blob) or self._is_mounted_from(name, blob))
+        while True:
+            while (name := self._sharing.next_source(blob)) is not None:
+                if self._is_mounted_from(name, blob):
+                    return True
+                self._sharing.note_wrong(blob, name)
+            if self._sharing.claim(blob):
+                return False
+
+    def _is_mounted_from(self, name: str, blob: Descriptor) -> bool:
+        with suppress(NotFound, Refused):
+            upload = self._destination.begin_upload(mount=blob.digest, mount_from=name)
+            if upload is None:
+                if name != self._destination.name:
+                    self._mounted.add(blob.digest)
+                return True
+            self._begun[blob.digest] = upload
+        return False
+
+    def _is_to_stop(self, blob: Descriptor, stopped: Callable[[], bool]) -> bool:
+        self._sharing.keep(blob)
+        return stopped()
+
+    def _is_distrusted(self, blob: Descriptor) -> bool:
+        return blob.digest in self._distrusted or blob.digest in self._disbelieved
+
+    def _bring_whatever_size(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         try:
             return self._bring(blob, stopped)
         except SizeMismatch:
@@ -182,12 +251,13 @@ class BlobMover:
 
     def _begin(self, blob: Descriptor) -> Upload | None:
         """Begin an upload, None when the blob is there."""
-        if blob.digest in self._distrusted:
+        if self._is_distrusted(blob):
             return self._destination.begin_upload()
-        if self._route.mount_from is not None:
-            with suppress(NotFound, Refused):
-                upload = self._destination.begin_upload(mount=blob.digest, mount_from=self._route.mount_from)
-                return None if upload is None or self._is_there(blob) else upload
+        begun = self._begun.pop(blob.digest, None)
+        if begun is not None:  # by a mount from elsewhere, which was no existence check
+            is_large = blob.size >= CLAIMED_FROM and self._route.capabilities.mounts
+            is_worth_a_look = is_large or self._route.mount_from is not None
+            return None if is_worth_a_look and self._is_there(blob) else begun
         if self._route.capabilities.mounts:
             return self._destination.begin_upload(mount=blob.digest, mount_from=self._destination.name)
         return None if self._is_there(blob) else self._destination.begin_upload()

@@ -10,6 +10,7 @@ from the same repository is its existence check. Requests, with the caller's GET
     another tag of an image that is there    n + 4       GET, PUT, n + 1, HEAD
     another tag of an index that is there    k + 3
     a new config on layers that are there    7
+    an image that another repository has     n + 5
 
 A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
 be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
@@ -39,6 +40,7 @@ from geosync.copying.blobs import BlobMover, Stopped
 from geosync.copying.graph import CopyRun, Graph, Part
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.route import Route
+from geosync.copying.sharing import CopiedElsewhere
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
@@ -49,6 +51,8 @@ HEAVY_PARALLELISM = 6
 
 MAX_PUTS = 3
 """The PUT that asks, the PUT that ends it, and one more if something went missing in between."""
+LAST = 2**62
+"""The size (bytes) that gives a task the last turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +62,7 @@ class CopyResult:
     bytes_copied: int
     blobs_copied: int
     blobs_there: int
-    """Blobs below something missing that were looked for, and found."""
+    """Blobs below something missing that were looked for, and found there or mounted from another repository."""
     manifests_put: int
     seconds: float
 
@@ -197,6 +201,10 @@ class Copier:
     def _bring_blob(self, part: Part) -> None:
         try:
             moved = self._mover.bring(part.descriptor, lambda: part.stopped)
+        except CopiedElsewhere:
+            self._route.deadline.check()
+            self._route.sharing.wait(part.descriptor)
+            self._submit(part, self._bring_blob, size=LAST)  # what nobody else copies goes first
         except NotFound as error:
             if not self._turned(part, error):
                 raise
@@ -259,6 +267,7 @@ class Copier:
         fresh = self._graph.need(part, children, blobs, look_first=look_first)
         if fresh is None:
             return False
+        self._route.sharing.look_for(below.descriptor for below in fresh if not below.is_manifest)
         for below in fresh:
             self._start(below)
         return True
@@ -302,6 +311,7 @@ class Copier:
         children, blobs = refusals.missing(answer, below)
         if part.puts == 1:
             return self._wait_for(part, children, blobs)
+        self._graph.undo(self._mover.disbelieve(blob.digest for blob in blobs))
         return self._wait_for(part, below.manifests, below.blobs, look_first=True)
 
     def _blame(self, answer: BlobsUnknown, manifest: Manifest, *, is_last: bool) -> None:

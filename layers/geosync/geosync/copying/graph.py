@@ -228,6 +228,11 @@ class Graph:
                 above.lacked |= moved is not None
             return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
 
+    def undo(self, blobs: Iterable[str]) -> None:
+        """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
+        with self._lock:
+            self._done -= {(digest, False) for digest in blobs}
+
     def may_turn(self, part: Part) -> bool:
         """Tell whether `part` may be of the other kind: only indexes ask for it."""
         with self._lock:

@@ -14,6 +14,7 @@ from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.route import Route
+from geosync.copying.sharing import Sharing
 from geosync.errors import (
     BrokenAtDestination,
     DigestMismatch,
@@ -38,7 +39,7 @@ class Repairer:
     def __init__(self, route: Route, *, check: Callable[[], None]) -> None:
         """`check` is called between requests; what it raises ends a repair (a lost lease, no time left)."""
         # A repository of another name may have the very blob that is wrong here.
-        self._route = replace(route, mount_from=None)
+        self._route = replace(route, mount_from=None, sharing=Sharing())
         self._source = route.source
         self._destination = route.destination
         self._kinds = Kinds(route.source)

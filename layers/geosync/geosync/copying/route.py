@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
@@ -20,7 +21,8 @@ class Route:
     """One pair, with what one holder knows of the way between its two repositories.
 
     `uploads` are the layers that are under way, and are left under way. `pace` is how fast layers go. `mount_from` is
-    another repository of the destination that most likely has the blobs: this one's, before it was renamed.
+    another repository of the destination that most likely has the blobs: this one's, before it was renamed. `sharing`
+    knows which others have which blobs.
     """
 
     pair: Pair
@@ -29,6 +31,7 @@ class Route:
     uploads: Uploads = field(default_factory=Uploads)
     pace: Pace = field(default_factory=Pace)
     mount_from: str | None = None
+    sharing: Sharing = field(default_factory=Sharing)
     parallelism: int = PARALLELISM
     """Requests in flight."""
     clock: Clock = SYSTEM_CLOCK

@@ -30,7 +30,8 @@ class UploadVerbs:
         """Begin an upload; with `mount` (a digest), ask in the same request whether the blob is in `mount_from`.
 
         `mount_from` is the repository itself where it is left out, which makes this the existence check. None: 201, it
-        is there (mounted). Where the account may not read `mount_from`, an upload is begun without it.
+        is there (mounted). Where the account may not read `mount_from`, or the registry answers that it mounted another
+        blob, an upload is begun without it.
         """
         call = self._begin(repository, mount, repository if mount_from is None else mount_from)
         try:
@@ -43,7 +44,7 @@ class UploadVerbs:
             return self.begin_upload(repository)
         if answer.status == 201 and mount is not None:
             answer.close()
-            return None
+            return self.begin_upload(repository) if _is_another(answer, mount) else None
         return self._begun(repository, call, answer)
 
     def put_blob(self, upload: Upload, digest: str, body: Body) -> None:
@@ -174,7 +175,12 @@ class UploadVerbs:
             raise OutcomeUnknown(self.name, self._requests.label(call), status=answer.status, detail="not a 201")
         if answer.status != 201:
             self._requests.fail(call, answer)
-        stored = answer.header("Docker-Content-Digest")
         answer.close()
-        if stored is not None and stored != digest and is_digest(stored) and len(stored) == len(digest):
-            raise DigestMismatch(f"{self.name} stored {digest} as {stored}")
+        if _is_another(answer, digest):
+            raise DigestMismatch(f"{self.name} stored {digest} as {answer.header('Docker-Content-Digest')}")
+
+
+def _is_another(answer: HttpAnswer, digest: str) -> bool:
+    """Tell whether an answer names another blob than `digest`, by a digest of the same algorithm."""
+    stored = answer.header("Docker-Content-Digest")
+    return stored is not None and stored != digest and is_digest(stored) and len(stored) == len(digest)

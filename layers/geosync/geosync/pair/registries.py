@@ -36,6 +36,8 @@ class Registries:
     """The version of each registry's secret in Secrets Manager, by the registry's name."""
     parallelism: int = PARALLELISM
     """Requests in flight for one repository."""
+    shared_blob_bytes: int = 0
+    """The least size of a blob that is mounted from another repository of the secondary's registry."""
     selection: Selection = EVERYTHING
     """The repositories and tags that go from the one to the other."""
     pace: Pace = field(default_factory=Pace)

@@ -103,6 +103,7 @@ class SiteRegistries:
             forget_capabilities=capabilities.forget,
             prefix=f"{settings.repository_prefix}/" if settings.repository_prefix else "",
             parallelism=settings.blob_concurrency,
+            shared_blob_bytes=settings.shared_blob_bytes,
             selection=selection,
             versions={primary.name: primary_secret.version, secondary.name: local_secret.version},
         )

@@ -36,6 +36,7 @@ class Registry(RegistryClient):
     - `repositories`: where `_catalog` is not the way;
     - `make_repository`: where the first push does not make it;
     - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
+    - `mounting_advice`: a setting without which it mounts nothing;
     - `unsupported`: manifests that it is known not to take, with the way out;
     - `refused`: the meaning of a refused manifest there.
 
@@ -82,6 +83,13 @@ class Registry(RegistryClient):
         One that somebody else made meanwhile is success. Raises RegistryError, naming the permission that is missing.
         """
         return False
+
+    def mounting_advice(self) -> str | None:
+        """Tell how to have it mount blobs from one repository to another; None where no setting keeps it from that.
+
+        Raises RegistryError.
+        """
+        return None
 
     def unsupported(self, manifest: Manifest) -> str | None:  # noqa: ARG002 - the plain answer
         """Return the reason why this registry will not take `manifest`, with the way out; None where it may take it."""

@@ -10,6 +10,7 @@ from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.recount import Recount
+from geosync.sync_registry.shared_blobs import SharedBlobItems
 from geosync.sync_registry.site.admin_access import AdminAccess
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
@@ -71,6 +72,7 @@ class ItemAccess:
         self.rows_report_cursor = RowsReportCursor(store)
         self.rows_walk = RowsWalk(store)
         self.sample = SampleBudget(store)
+        self.shared_blobs = SharedBlobItems(store, clock)
         self.sites = KnownSites(store)
         self.subscription = SubscriptionItem(store, clock)
         self.suspected = SuspectedLosses(store, clock)

@@ -19,6 +19,7 @@ from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
+from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime
 from geosync.oci.references import is_repository
@@ -68,7 +69,8 @@ class Holder:
         except GeosyncError as error:
             self._settler.settle_unbegun(self._held, error)
             return self._let_go()
-        route = self._route(pair, capabilities)
+        sharing = self._sharing(pair)
+        route = self._route(pair, capabilities, sharing)
         self._copier = Copier(route, tag_write=self._held.tag_write)
         attempt = self._attempt(route)
         self._nowhere = Nowhere(pair, self._held)
@@ -91,11 +93,24 @@ class Holder:
             self._invocation.reporter.report_habit(pair.secondary.client.name)
             with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
                 registries.forget_capabilities(pair.secondary)
-        return self._let_go()
+        ending = self._let_go()
+        sharing.tell()
+        self._invocation.reporter.report_shared(self._repository, sharing.outcome())
+        return ending
 
     # -------------------------------------------------------------------------------------------------- what it is of
 
-    def _route(self, pair: Pair, capabilities: Capabilities) -> Route:
+    def _sharing(self, pair: Pair) -> Sharing:
+        return Sharing(
+            self._invocation.sync_registry.shared_blobs,
+            repository=pair.secondary.name,
+            token=self._held.lease.token,
+            least_bytes=self._invocation.registries.shared_blob_bytes,
+            clock=self._invocation.clock,
+            threads=self._invocation.threads,
+        )
+
+    def _route(self, pair: Pair, capabilities: Capabilities, sharing: Sharing) -> Route:
         registries = self._invocation.registries
         return Route(
             pair=pair,
@@ -103,6 +118,7 @@ class Holder:
             uploads=self._uploads,
             pace=registries.pace,
             mount_from=self._mount_from(),
+            sharing=sharing,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
+from geosync.copying.sharing import Shared
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from geosync.observability import Metrics
 
+MOST_NAMED = 10
+"""Repositories that a log line names."""
 REASON_LENGTH = 1_000
 """Characters of a reason in a message attribute of the DLQ."""
 
@@ -100,6 +103,14 @@ class Reporter:
         for one in uploads:
             keys = {"repository": repository, "layer": one.digest, "arrived": one.offset, "size": one.size}
             self._logger.info("layer_under_way", extra=keys)
+
+    def report_shared(self, repository: str, shared: Shared) -> None:
+        """Report the blobs that a holder mounted, and the repositories that did not have what hints said, once each."""
+        if shared.mounted:
+            self._logger.info("blobs_mounted", extra={"repository": repository, "blobs": shared.mounted})
+        if shared.wrong:
+            keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
+            self._logger.warning("blobs_not_mounted", extra=keys)
 
     def report_hold(self, hold: Hold) -> None:
         """Report a registry that is left alone for a while."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
+from geosync.cli.checks.findings import CheckFinding, Name, ok, problem, skipped
 from geosync.cli.site import StackSite
 from geosync.errors import (
     ConfigurationError,
@@ -95,8 +95,22 @@ def _look(
     else:
         means = {Anonymous: "without credentials", RegistryKey: "with a token of the key"}
         yield ok(name, f"{url} lets us in {means.get(type(client.credentials), 'with the account')} ({checked})")
+        if writes and not site.is_primary:
+            yield from _mounting(client, name)
     finally:
         client.close()
+
+
+def _mounting(client: Registry, name: Name) -> Iterator[CheckFinding]:
+    """The finding that a setting keeps the registry from mounting blobs: that costs bytes, and is no problem."""
+    try:
+        advice = client.mounting_advice()
+    except RegistryError as error:
+        yield skipped(name, str(error), "allow this command the action, if you want to know")
+        return
+    if advice is not None:
+        text = f"{client.LABEL} does not mount a layer from another repository: each repository gets its own copy"
+        yield CheckFinding(name=name, result="ok", text=text, fix=advice)
 
 
 def _refusal(client: Registry, name: Name, parameter: str, error: RegistryError) -> CheckFinding:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ecr.literals import TagStatusType
     from mypy_boto3_ecr.type_defs import CreateRepositoryRequestTypeDef, ImageIdentifierTypeDef
 
+BLOB_MOUNTING = "BLOB_MOUNTING"
+"""The account's setting by which a layer is mounted from another repository (ECR's user guide, "Blob mounting")."""
 PAGE_SIZE = 1000
 """The most that ListImages and DescribeRepositories give at a time."""
 _MIB = 1024 * 1024
@@ -192,6 +194,16 @@ class Ecr(Registry):
             if "RepositoryAlreadyExistsException" not in error.codes:
                 raise
         return True
+
+    def mounting_advice(self) -> str | None:
+        """Ask for the account's setting of blob mounting (GetAccountSetting), off by default."""
+        with self._account.asking("ecr:GetAccountSetting"):
+            setting = self._account.ecr().get_account_setting(name=BLOB_MOUNTING)
+        if setting.get("value") == "ENABLED":
+            return None
+        return (
+            f"aws ecr put-account-setting --region {self._account.place.region} --name {BLOB_MOUNTING} --value ENABLED"
+        )
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """BatchDeleteImage: a tag (with the last one the image goes), or a digest with all its tags.

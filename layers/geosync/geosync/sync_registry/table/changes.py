@@ -87,6 +87,9 @@ class Store(Protocol):
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out at most 100 changes of different items, all or none. Raises TransactionFailed."""
 
+    def batch_put(self, items: Iterable[Item]) -> None:
+        """Put whole items of different keys (any number; not one moment), each in place of what was there."""
+
     def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
         """Items whose sort key begins with `prefix` and comes after `after`, in its order, at most `limit`."""
 

@@ -25,6 +25,8 @@ CONFLICT_PAUSES_S = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.3, 0.3, 0.3)
 """Pauses, before jitter, between tries of a write that a transaction on the same item refused: some 1.5 s in all."""
 MOST_KEYS = 100
 """Keys in one BatchGetItem."""
+MOST_PUTS = 25
+"""Items in one BatchWriteItem."""
 PAGE = 1000
 """Keys in one page of the sweep."""
 LOOKED_THROUGH = 4
@@ -152,6 +154,17 @@ class DynamoStore:
                 raise CorruptItem(*change.key, attributes, "is not what can be added to") from error
             raise
         return _item(answer["Attributes"])
+
+    def batch_put(self, items: Iterable[Item]) -> None:
+        """Put whole items, 25 in a request; again those that DynamoDB leaves unwritten. Raises Contended."""
+        wanted = [{"PutRequest": {"Item": _values(item)}} for item in items]
+        pauses = iter(CONFLICT_PAUSES_S)
+        while wanted:
+            sent, wanted = wanted[:MOST_PUTS], wanted[MOST_PUTS:]
+            answer = self._client.batch_write_item(RequestItems={self._table: sent})
+            if left := answer.get("UnprocessedItems", {}).get(self._table):
+                wanted += left
+                self._pause(pauses, "items were left unwritten")
 
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all of `changes` or none, again while others are in the way.

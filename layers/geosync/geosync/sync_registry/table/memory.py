@@ -51,6 +51,16 @@ class MemoryStore:
                 if not isinstance(change, Check):
                     self._apply(change)
 
+    def batch_put(self, items: Iterable[Item]) -> None:
+        """Put whole items, each in place of what was there."""
+        with self._lock:
+            for item in items:
+                key = Key(item["repository"], item["item"])
+                self._apply(Delete(key=key))
+                self._apply(
+                    Update(key=key, set={name: value for name, value in item.items() if name not in key._fields})
+                )
+
     def _apply(self, change: Update | Delete) -> Item | None:
         if isinstance(change, Delete):
             self.table.pop(change.key, None)

@@ -1,0 +1,124 @@
+"""Looks at tags on both sides: one request for a tag as a rule.
+
+A listing with digests spares the look at its side. Where neither side lists digests, the look at the primary is the
+one. A tag that is there what it was when it was seen equal, and whose name the secondary lists, is here still, as far
+as the record goes. The record is trusted for a month. It is not trusted where a late write may have landed since, and
+not for what an operator asks. Of each part of a listing the tag that was seen last is looked at here: a registry that
+was restored from a backup lost what came last. If that one is not as recorded, no other is taken to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from geosync.clock import Clock
+from geosync.comparing.context import ComparisonContext
+from geosync.errors import NotFound, Refused, Unauthorized
+from geosync.oci.manifests import Descriptor
+from geosync.pair.pair import Pair
+from geosync.sync_registry.decisions import Look, proves_secondary
+from geosync.sync_registry.items import Owed, Reference, Seen
+
+TRUSTED_FOR_MS = 30 * 86_400_000
+"""Time since a tag was seen here for which the record of it is trusted. Verification looks at it sooner."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagListing:
+    """The tags of the secondary's repository, with their digests if its registry lists them.
+
+    The listing was begun at `asked_at` (ms).
+    """
+
+    asked_at: int
+    digests: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A tag that was looked at: its digest at the primary, what a HEAD said of it, and what was seen if it is equal."""
+
+    digest: str
+    described: Descriptor | None = None
+    seen: Seen | None = None
+
+
+def list_secondary(pair: Pair, clock: Clock) -> TagListing | None:
+    """List all tags of the secondary's repository; None where that is not permitted."""
+    asked_at = clock.now_ms()
+    digests: dict[str, str | None] = {}
+    try:
+        for page in pair.secondary.tags_with_digests():
+            digests.update(page)
+    except NotFound:
+        digests.clear()
+    except (Unauthorized, Refused):
+        return None
+    return TagListing(asked_at=asked_at, digests=digests)
+
+
+def describe(pair: Pair, tag: str) -> Compared | None:
+    """Look at a tag at the primary only; None where there is none."""
+    here = pair.primary.head_manifest(tag)
+    return Compared(digest=here.digest, described=here) if here is not None else None
+
+
+class TagLooks:
+    """Looks at tags of one repository in one run of its comparison. `listing` is the secondary's."""
+
+    def __init__(self, context: ComparisonContext, listing: TagListing | None) -> None:
+        self._context = context
+        self._pair = context.pair
+        self._listing = listing
+        self._is_as_recorded = True
+
+    def on_record(self, owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
+        """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last."""
+        named = [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
+        if owed.walk is None or not named:
+            return frozenset()
+        _, last, digest = max(named)
+        there = self._pair.secondary.head_manifest(last)
+        if there is None or there.digest != digest:
+            self._is_as_recorded = False
+            return frozenset()
+        return frozenset(tag for _, tag, _ in named)
+
+    def _is_trusted(self, reference: Reference, seen: Seen) -> bool:
+        if self._listing is None or not self._is_as_recorded or self._lists_digests:
+            return False
+        is_recent = seen.seen_at > self._listing.asked_at - TRUSTED_FOR_MS
+        return is_recent and reference.value in self._listing.digests and self._proves(seen.digest, seen.seen_at)
+
+    def look(self, tag: str, digest: str | None, before: Seen, asked_at: int, *, on_record: bool) -> Compared | None:
+        """Look at a tag, by the listings where they can tell; `seen` only if that shows and proves that it is equal.
+
+        `digest` is the primary's as its listing said that was begun at `asked_at` (ms), None where it did not. None:
+        the primary no longer has the tag.
+        """
+        if before.looked_at >= asked_at:
+            digest = None  # it was looked at there since
+        looked_at = asked_at if digest is not None else self._context.clock.now_ms()
+        here = Compared(digest=digest) if digest is not None else describe(self._pair, tag)
+        if here is None:
+            return None
+        there = Look(before.digest, before.seen_at) if on_record else self._look_here(tag, before)
+        if there.digest != here.digest or not self._proves(there.digest, there.at):
+            return here
+        return replace(here, seen=Seen(digest=here.digest, looked_at=looked_at, seen_at=there.at))
+
+    def _look_here(self, tag: str, before: Seen) -> Look:
+        # What was written here since the listing began is newer than the listing.
+        if self._listing is not None and self._lists_digests and before.seen_at < self._listing.asked_at:
+            return Look(self._listing.digests.get(tag), self._listing.asked_at)
+        at = self._context.clock.now_ms()
+        there = self._pair.secondary.head_manifest(tag)
+        return Look(there.digest if there is not None else None, at)
+
+    @property
+    def _lists_digests(self) -> bool:
+        return self._pair.secondary.client.lists_digests
+
+    def _proves(self, digest: str | None, at: int) -> bool:
+        return proves_secondary(Look(digest, at), self._context.held.lease.suspect_until)

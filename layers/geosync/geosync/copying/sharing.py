@@ -1,0 +1,208 @@
+"""The blobs that repositories of this site share, as one holder knows them and tells the others.
+
+A hint says which repositories of the destination's registry have a blob (sync_registry/shared_blobs.py). It is read in
+one batch for all that a registry named missing, and followed by a mount, which proves as much as the registry's word
+does. A large blob is claimed before it is copied, so that of two holders that need it one copies and the other waits,
+then mounts. What the table does not answer is as if nobody knew anything: it costs bytes, never a copy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.errors import GeosyncError, SyncRegistryError
+from geosync.oci.manifests import Descriptor
+from geosync.oci.references import is_repository
+from geosync.sync_registry.shared_blobs import MOST_REPOSITORIES, NOBODY, SharedBlob, SharedBlobItems
+from geosync.threads import SYSTEM_THREADS, Threads
+
+CLAIMED_FROM = 1024 * 1024
+"""Bytes from which a blob is worth a claim, each repository that may have it a request, and a wait."""
+RENEWAL_S = 10.0
+"""Seconds after which a claim is renewed while bytes move."""
+TOLD_AT_ONCE = 25
+"""Blobs that are noted in one write: as many as one request takes."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
+"""The pauses between looks at who copies a blob; each is twice the one before."""
+
+
+class CopiedElsewhere(GeosyncError):
+    """Another holder copies this blob now, and soon it can be mounted; no caller of the copier sees this."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """One blob: repositories that have it, as far as the table says, and those of them that were not asked yet."""
+
+    repositories: list[str] = field(default_factory=list)
+    to_ask: list[str] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
+    claimed_at_s: float | None = None
+    waits: int = 0
+
+    def learn(self, hint: SharedBlob) -> None:
+        self.repositories = [one for one in hint.repositories if is_repository(one)]
+        self.to_ask = [one for one in self.repositories if one not in self.asked]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """The outcome of sharing in one holder: blobs that were mounted, and repositories that lacked what hints said."""
+
+    mounted: int = 0
+    wrong: tuple[str, ...] = ()
+
+
+class Sharing:
+    """One holder's part in the sharing of blobs. Thread-safe: one task at a time for each blob.
+
+    `repository` is its repository at the destination, `token` names the holder. Blobs of less than `least_bytes` are
+    not shared, and none are without `items`.
+    """
+
+    def __init__(
+        self,
+        items: SharedBlobItems | None = None,
+        *,
+        repository: str = "",
+        token: str = "",
+        least_bytes: int = 0,
+        clock: Clock = SYSTEM_CLOCK,
+        threads: Threads = SYSTEM_THREADS,
+    ) -> None:
+        self._items = items
+        self._repository = repository
+        self._token = token
+        self._least_bytes = least_bytes
+        self._clock = clock
+        self._lock = threads.lock()
+        self._known: dict[str, _Known] = {}
+        self._seen: dict[str, list[str]] = {}
+        self._mounted = 0
+        self._wrong: dict[str, None] = {}
+
+    # ------------------------------------------------------------------------------------------------- who has it
+
+    def look_for(self, blobs: Iterable[Descriptor]) -> None:
+        """Read who has these blobs: one read of the table, none if no blob is shared."""
+        wanted = [blob.digest for blob in blobs if self._is_shared(blob)]
+        if self._items is None or not wanted:
+            return
+        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            found = self._items.read(wanted)
+            # Blobs of an image from one repository, if it has them: each other one may cost a token of its own.
+            common = Counter(name for hint in found.values() for name in hint.repositories)
+            for digest in wanted:
+                if (hint := found.get(digest)) is not None:
+                    known = _Known()
+                    known.learn(hint)
+                    known.to_ask.sort(key=lambda name: (name != self._repository, -common[name]))
+                    self._known[digest] = known
+
+    def next_source(self, blob: Descriptor) -> str | None:
+        """The next repository to mount `blob` from; None when there is none, or none that a small blob is worth."""
+        known = self._known.get(blob.digest)
+        if known is None or not known.to_ask or (known.asked and blob.size < CLAIMED_FROM):
+            return None
+        name = known.to_ask.pop(0)
+        known.asked.add(name)
+        return name
+
+    def note_wrong(self, blob: Descriptor, source: str) -> None:
+        """Note that `source` did not give `blob`, whatever the hint said."""
+        known = self._known.get(blob.digest)
+        if known is not None and source in known.repositories:
+            known.repositories.remove(source)
+        with self._lock:
+            self._wrong[source] = None
+
+    # ------------------------------------------------------------------------------------------------ who copies it
+
+    def claim(self, blob: Descriptor) -> bool:
+        """Claim a large blob before it is copied. False: a repository has it by now, which `next_source` names.
+
+        Raises CopiedElsewhere while another holder copies it.
+        """
+        if self._items is None or not self._is_shared(blob) or blob.size < CLAIMED_FROM:
+            return True
+        known = self._known.setdefault(blob.digest, _Known())
+        hint = NOBODY
+        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            if known.waits:  # a look costs less than a claim that is refused
+                hint = self._items.read([blob.digest]).get(blob.digest, NOBODY)
+            if not self._is_elsewhere(hint):
+                hint = self._items.claim(blob.digest, self._token)
+        known.learn(hint)
+        if hint.copied_by == self._token:
+            known.claimed_at_s = self._clock.monotonic_s()
+        if known.to_ask:
+            return False
+        if self._is_elsewhere(hint):
+            raise CopiedElsewhere(f"{blob.digest} is copied by another holder")
+        return True
+
+    def wait(self, blob: Descriptor) -> None:
+        """Wait a moment for who copies `blob`."""
+        known = self._known.setdefault(blob.digest, _Known())
+        self._clock.sleep(min(FIRST_WAIT_S * 2.0**known.waits, LONGEST_WAIT_S))
+        known.waits = min(known.waits + 1, 30)
+
+    def keep(self, blob: Descriptor) -> None:
+        """Renew the claim on `blob` while it is copied, if there is one and it is time."""
+        known = self._known.get(blob.digest)
+        if known is None or known.claimed_at_s is None or self._items is None:
+            return
+        now_s = self._clock.monotonic_s()
+        if now_s - known.claimed_at_s >= RENEWAL_S:
+            known.claimed_at_s = now_s
+            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+                self._items.claim(blob.digest, self._token)
+
+    # ------------------------------------------------------------------------------------------------- what is told
+
+    def note_there(self, blob: Descriptor, *, mounted: bool) -> None:
+        """Note that the repository has `blob` now. Of what was claimed others are told at once, of the rest in time."""
+        if not self._is_shared(blob):
+            return
+        known = self._known.pop(blob.digest, None) or _Known()
+        with self._lock:
+            self._mounted += mounted
+            if self._repository in known.repositories and known.claimed_at_s is None:
+                return
+            others = [name for name in known.repositories if name != self._repository]
+            self._seen[blob.digest] = [self._repository, *others][:MOST_REPOSITORIES]
+            is_time = known.claimed_at_s is not None or len(self._seen) >= TOLD_AT_ONCE
+        if is_time:
+            self.tell()
+
+    def give_up(self, blob: Descriptor) -> None:
+        """Let others copy `blob`: it was not copied here."""
+        known = self._known.pop(blob.digest, None)
+        if known is not None and known.claimed_at_s is not None and self._items is not None:
+            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+                self._items.give_up(blob.digest, self._token)
+
+    def tell(self) -> None:
+        """Write down what was noted: one write for 25 blobs."""
+        with self._lock:
+            seen, self._seen = self._seen, {}
+        if seen and self._items is not None:
+            with suppress(BotoCoreError, ClientError, SyncRegistryError):
+                self._items.note(seen)
+
+    def outcome(self) -> Shared:
+        """The outcome so far."""
+        with self._lock:
+            return Shared(mounted=self._mounted, wrong=tuple(self._wrong))
+
+    def _is_shared(self, blob: Descriptor) -> bool:
+        return self._items is not None and max(blob.size, 0) >= self._least_bytes
+
+    def _is_elsewhere(self, hint: SharedBlob) -> bool:
+        return hint.is_copied_by_another(self._token, self._clock.now_ms())
