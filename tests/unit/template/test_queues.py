@@ -78,7 +78,8 @@ def test_only_topics_of_sites_of_known_accounts_may_send_to_the_events_queue() -
         if statement.get("Effect") == "Allow"
     ]
     assert len(allowing) == 1
-    assert allowing[0]["Principal"] == {"Service": "sns.amazonaws.com"}
+    # SNS alone, under its names: tests/unit/template/test_regions.py.
+    assert set(allowing[0]["Principal"]) == {"Service"}
     assert allowing[0]["Action"] == "sqs:SendMessage"
     several, one = allowing[0]["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::If"][1:]
     assert one == {"Fn::Sub": "arn:*:sns:*:${AWS::AccountId}:geosync-*"}

@@ -98,7 +98,8 @@ def look_for_arrival(
         yield problem(
             "arrives_at",
             f"it is not in the table after {seconds:.0f} s",
-            f"geosync --stack {site.stack} --region {site.region} check: its subscription, event sources, function",
+            f"geosync --stack {site.stack} --region {site.region} check: its subscription, event sources, function; "
+            "when all of these are ok, see docs/regions.md",
             site=site.name,
         )
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from geosync.cli.checks import regions
 from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
 from geosync.cli.site import StackSite
 from geosync.errors import ConfigurationError
@@ -59,8 +60,8 @@ def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
     )
     if attributes.get("RawMessageDelivery") != "true":
         yield problem("subscription", "RawMessageDelivery is off: no message can be read", f"unsubscribe; {fix}")
-    else:
-        yield ok("subscription", "the events queue follows the primary's topic")
+        return
+    yield regions.obstacle(site, topic, queue) or ok("subscription", "the events queue follows the primary's topic")
 
 
 def look_at_the_event_sources(site: StackSite) -> Iterator[CheckFinding]:
