@@ -101,6 +101,11 @@ def admin_url(emulator: RunningEmulator, site: Site) -> str:
     return f"{_address(emulator, site, 'admin')}/geo"
 
 
+def pull_url(emulator: RunningEmulator, site: Site) -> str:
+    """Return the URL of a deployed site's pull API, below which the emulator has `/v2/`."""
+    return f"{_address(emulator, site, 'pull')}/pull"
+
+
 def _address(emulator: RunningEmulator, site: Site, api: str) -> str:
     gateway = emulator.client("apigateway", site.region)
     (identifier,) = [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == f"{site.stack}-{api}"]

@@ -19,7 +19,13 @@ KNOWN = Known(accounted_ms=NOW - 2 * MINUTE, seen=SEEN)
 
 
 def owed(**changes: Any) -> Owed:
-    about = {"mark": "m", "marked_at": NOW, "owed_since": NOW, "due": NOW, "pushed_at": NOW - 100} | changes
+    about: dict[str, Any] = {
+        "mark": "m",
+        "marked_at": NOW,
+        "owed_since": NOW,
+        "due": NOW,
+        "pushed_at": NOW - 100,
+    } | changes
     return Owed(repository="app", reference=Reference.tag("v1"), **about)
 
 

@@ -216,8 +216,10 @@ def test_a_client_learns_where_to_get_a_token_from_api_gateway_s_own_answer_and_
     assert authorizer["Identity"] == {"ReauthorizeEvery": 0}
     denied = api["GatewayResponses"]["ACCESS_DENIED"]
     assert denied["StatusCode"] == 401
-    condition, given, _ = denied["ResponseParameters"]["Headers"]["WWW-Authenticate"]["Fn::If"]
-    assert (condition, given) == ("HasReadsChallenge", {"Fn::Sub": "'${ReadsChallenge}'"})
+    condition, token, password = denied["ResponseParameters"]["Headers"]["WWW-Authenticate"]["Fn::If"]
+    assert condition == "HasReadsTokenUrl"
+    assert token["Fn::Sub"] == """'Bearer realm="${ReadsTokenUrl}",service="${ReadsTokenService}"'"""
+    assert password == """'Basic realm="registry"'"""
     assert json.loads(denied["ResponseTemplates"]["application/json"])["errors"][0]["code"] == "UNAUTHORIZED"
 
 

@@ -2,7 +2,7 @@
 
 API Gateway renames a function's own WWW-Authenticate, so that no client could learn where to get a token. The answer
 that it makes itself, when an authorizer denies, may have one: the registry's challenge, which an operator gives
-(parameter ReadsChallenge). So the same function is asked first, as an authorizer of requests.
+(parameters ReadsTokenUrl, ReadsTokenService). So the same function is asked first, as an authorizer of requests.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from geosync.recovery import point
 from geosync.sync_registry.items import ABSENT, Owed, Row, Seen
-from geosync.sync_registry.overview import SiteItems
+from geosync.sync_registry.overview import Accounting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Known:
     is_left_alone: bool = False
 
 
-def accounted_ms(site: SiteItems) -> int | None:
+def accounted_ms(site: Accounting) -> int | None:
     """The moment (ms) before which every push is marked; None before the first comparison has settled.
 
     It is the recovery point of a site that owes nothing: what is owed counts for its own reference only.

@@ -40,7 +40,7 @@ class Whereabouts:
         What is accounted was marked before, so it is read before what is owed. An item that cannot be read counts as
         nothing known, by which nothing is served. Raises what DynamoDB raises.
         """
-        site = self.sync_registry.overview.read()
+        site = self.sync_registry.overview.accounting()
         whole = Reference.whole()
         glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
         try:

@@ -72,6 +72,15 @@ class SiteItems:
     """At a primary: the last heartbeat that its own endpoint took."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """The items that say up to when every push is marked; see recovery/point.py."""
+
+    comparison: Walk | None
+    recovery: Recovery
+    lost: Lost | None
+
+
 class Overview:
     """Reads the items that concern the whole site."""
 
@@ -94,6 +103,15 @@ class Overview:
             deletes=State.from_item(found.get(breaker.KEY)),
             letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
+        )
+
+    def accounting(self) -> Accounting:
+        """Read what says up to when every push is marked, in one batch."""
+        found = self._store.batch_get((catalogue.KEY, recovery.RECOVERY, recovery.LOST))
+        return Accounting(
+            comparison=walk_of(found.get(catalogue.KEY)),
+            recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
+            lost=Lost.from_item(found.get(recovery.LOST)),
         )
 
     def pause(self) -> Pause | None:
