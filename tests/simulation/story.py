@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.simulation.clients import Client
-from tests.simulation.invariants import look, violations
+from tests.simulation.invariants import View, look, violations
 from tests.simulation.registry.storage import Backup
 from tests.simulation.site import Site
 from tests.simulation.topics import AT_ONCE_S
@@ -27,6 +27,7 @@ def rules_of(seed: int) -> Rules:
         comparison_s=random.choice((120, 300, 600)),
         verification_s=random.choice((0, 300, 1200)),
         deletion_delay_s=random.choice((0, 0, 60)),
+        max_staleness_s=random.choice((5, 60, 300)),
     )
 
 
@@ -109,12 +110,17 @@ class Story:
             raise world.scheduler.failure
         if not world.is_settled(site):
             return
+        for text in violations(self.view(site)):
+            world.note(f"!! {text}")
+            raise Violation(text)
+
+    def view(self, site: Site) -> View:
+        """What a secondary says now, and what is so."""
+        world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
         view.clocks_ms = world.clocks_ms
         view.subscribed_s = self.primary.topic.subscribed_s.get(site.queues["events"].arn, world.scheduler.now_s)
-        for text in violations(view):
-            world.note(f"!! {text}")
-            raise Violation(text)
+        return view
 
     def end_faults(self) -> None:
         """Calm weather everywhere, from now on."""

@@ -220,6 +220,8 @@ def test_a_client_learns_where_to_get_a_token_from_api_gateway_s_own_answer_and_
     assert condition == "HasReadsTokenUrl"
     assert token["Fn::Sub"] == """'Bearer realm="${ReadsTokenUrl}",service="${ReadsTokenService}"'"""
     assert password == """'Basic realm="registry"'"""
+    shown = TEMPLATE["Outputs"]["ReadsChallenge"]["Value"]["Fn::If"]
+    assert [condition, f"'{shown[1]['Fn::Sub']}'", f"'{shown[2]}'"] == [condition, token["Fn::Sub"], password]
     assert json.loads(denied["ResponseTemplates"]["application/json"])["errors"][0]["code"] == "UNAUTHORIZED"
 
 
