@@ -42,6 +42,11 @@ class CurrentRequest:
         return gate.bearer(self._event)
 
     @property
+    def accept(self) -> str:
+        """The media types that the caller takes, as it sent them; "" when it sent none."""
+        return http.header(self._event, "accept") or ""
+
+    @property
     def base(self) -> str:
         """The address of this API as API Gateway names it, without a slash at its end: that of the pages."""
         return http.base(self._event)

@@ -13,7 +13,7 @@ from typing import Any
 from geosync.admin.http import HttpRefusal, header
 from geosync.admin.rights import Caller, Rights
 
-SIGN_IN, SIGN_OUT, REPORT = "/sign-in", "/sign-out", "/api/v4/geo/status"
+SIGN_IN, SIGN_OUT, REPORT, METRICS = "/sign-in", "/sign-out", "/api/v4/geo/status", "/metrics"
 CSRF_HEADER = "X-CSRF-Token"
 MOST_TOKEN = 512
 """Characters of a token that are looked at."""
@@ -87,7 +87,8 @@ class Gate:
 
 def _is_open(method: str, path: str) -> bool:
     """True for requests that need no caller: the pages (the same for everybody), signing in, a site's report."""
-    return (method == "GET" and not path.startswith("/api/")) or (method == "POST" and path in (SIGN_IN, REPORT))
+    is_page = method == "GET" and not path.startswith("/api/") and path != METRICS
+    return is_page or (method == "POST" and path in (SIGN_IN, REPORT))
 
 
 def _token(event: dict[str, Any]) -> str | None:

@@ -10,11 +10,12 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver
 
 from geosync.admin.common import Problem
 from geosync.admin.current import CurrentRequest
-from geosync.admin.gate import REPORT, SIGN_IN, SIGN_OUT, Gate
+from geosync.admin.gate import METRICS, REPORT, SIGN_IN, SIGN_OUT, Gate
 from geosync.admin.http import JSON
 from geosync.admin.resources.dead_letters import LETTERS, DeadLetterRoutes
 from geosync.admin.resources.events import EventRoutes
 from geosync.admin.resources.findings import FindingRoutes
+from geosync.admin.resources.metrics import TEXTS, MetricsRoutes
 from geosync.admin.resources.primary_repositories import PrimaryRepositoryRoutes
 from geosync.admin.resources.repositories import RepositoryRoutes
 from geosync.admin.resources.session import SessionRoutes
@@ -55,6 +56,8 @@ class Operation:
     problems: tuple[int, ...] = ()
     success: int = 200
     """202 for an action that is done soon, not at once."""
+    texts: tuple[str, ...] = ()
+    """The media types of a success that is text; none: it is JSON."""
 
 
 def register(
@@ -83,6 +86,7 @@ def _table(
         (
             Operation("GET", SITES, sites.list_sites, "The sites that this one knows"),
             Operation("GET", f"{SITES}/status", sites.list_statuses, "The status of each site"),
+            Operation("GET", METRICS, MetricsRoutes(site, current).show_metrics, "The same as metrics", texts=TEXTS),
             Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
             Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
             Operation("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
@@ -262,6 +266,8 @@ def _answers(route: Operation) -> dict[int, Any]:
     """The documented answers: the success, the problems, and 401, 500 and 503, which can come from every route."""
     done = "Done." if route.success == 200 else "Taken on; it is done soon."
     found: dict[int, Any] = {route.success: {"description": done}}
+    if route.texts:
+        found[route.success]["content"] = {media_type: {"schema": {"type": "string"}} for media_type in route.texts}
     for status in sorted({*route.problems, 401, 500, 503}):
         found[status] = {"description": _TEXTS[status], "content": {JSON: {"model": Problem}}}
     return found

@@ -1,0 +1,92 @@
+"""`GET /metrics`: what Prometheus reads is what the status says, of each site, and nothing that is not known."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+from prometheus_client.parser import text_string_to_metric_families as plain
+from tests.functional.admin.parts import ROOT, A, Ask, Site
+
+from geosync.admin.resources.metrics import GAUGES
+from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.table.changes import Update
+
+pytestmark = pytest.mark.usefixtures("site")
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+GRAFANA = ROOT / "docs" / "grafana" / "geosync.json"
+
+
+def samples(text: str) -> dict[tuple[str, str], float]:
+    """The samples by name and site, as the client library's own parser reads them."""
+    return {(one.name, one.labels["site"]): one.value for family in plain(text) for one in family.samples}
+
+
+def test_every_number_is_the_one_of_the_status(ask: Ask, site: Site) -> None:
+    site.synced("team/app", v1=A)
+    site.failed("team/other", "v1", "v2", parked=True)
+    said = ask("GET", "/api/v4/geo_sites/status").json
+    found = samples(ask("GET", "/metrics").text)
+    for status in said:
+        for gauge in GAUGES:
+            key = (gauge.name, status["name"])
+            if isinstance(gauge.of, str):
+                assert found.get(key) == status[gauge.of], key
+    assert found["geo_container_repositories_synced", "berlin"] == 1
+    assert found["geo_container_repositories_failed", "berlin"] == 1
+    assert found["geosync_references_parked", "berlin"] == 2
+    assert found["geosync_replication_enabled", "berlin"] == 1
+
+
+def test_what_is_not_known_has_no_sample(ask: Ask) -> None:
+    found = samples(ask("GET", "/metrics").text)
+    for name in ("geosync_recovery_point_timestamp_seconds", "geosync_recovery_point_age_seconds", "geo_last_event_id"):
+        assert (name, "berlin") not in found
+    assert ("geosync_health_level", "berlin") in found
+
+
+def test_the_recovery_point_is_a_moment_and_its_age_the_one_of_now(ask: Ask, site: Site) -> None:
+    walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
+    site.store.write(Update(key=catalogue_item.KEY, set=walk))
+    before_s = time.time()
+    found = samples(ask("GET", "/metrics").text)
+    assert found["geosync_recovery_point_timestamp_seconds", "berlin"] == 1_700_000_000
+    age_s = found["geosync_recovery_point_age_seconds", "berlin"]
+    assert before_s - 1_700_000_001 <= age_s <= time.time() - 1_700_000_000
+
+
+def test_it_is_openmetrics_for_who_asks_for_that(ask: Ask) -> None:
+    answer = ask("GET", "/metrics", headers={"Accept": f"{OPEN_METRICS},text/plain;version=0.0.4;q=0.5"})
+    assert answer.headers["content-type"].startswith(OPEN_METRICS)
+    names = {family.name for family in open_metrics(answer.text)}  # type: ignore[no-untyped-call]
+    assert {"geosync_site", "geosync_health_level", "geo_container_repositories_synced"} <= names
+    assert ask("GET", "/metrics").headers["content-type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("token", [None, "x" * 48])
+def test_nobody_reads_it_without_the_read_token(ask: Ask, token: str | None) -> None:
+    assert ask("GET", "/metrics", token=token).status == 401
+
+
+def test_the_role_and_the_version_of_a_site_are_labels(ask: Ask) -> None:
+    (info,) = [one for family in plain(ask("GET", "/metrics").text) for one in family.samples if "_info" in one.name]
+    assert info.labels["role"] == "secondary"
+    assert info.labels["version"]
+
+
+def expressions() -> Iterator[str]:
+    """Each query of the Grafana dashboard."""
+    for panel in json.loads(GRAFANA.read_text())["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"]
+
+
+def test_each_query_of_the_grafana_dashboard_reads_what_is_there(ask: Ask) -> None:
+    families = {family.name for family in plain(ask("GET", "/metrics").text)}
+    named = [name for text in expressions() for name in re.findall(r"\bgeo(?:sync)?_\w+", text)]
+    assert len(named) >= 10
+    assert set(named) <= families
