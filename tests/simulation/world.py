@@ -248,7 +248,7 @@ class World:
 
     def pull(self, site: Site, path: str) -> Ended | None:
         """Pull at a site, as API Gateway does."""
-        event = {"httpMethod": "GET", "path": path, "headers": {}, "queryStringParameters": None}
+        event: dict[str, Any] = {"httpMethod": "GET", "path": path, "headers": {}, "queryStringParameters": None}
         return site.functions["pull"].call(event, API_TIMEOUT_S, lambda _: None)
 
     def _session(self, _site: str) -> Any:
