@@ -73,6 +73,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Write nothing: a request's line is of no use here."""
 
 
+def serve(port: int, targets: Path) -> _Front:
+    """Serve a port (0: any) in a thread of its own; where its requests go stands in `targets`."""
+    front = _Front(("127.0.0.1", port), _Handler)
+    front.targets = targets
+    threading.Thread(target=front.serve_forever, args=(0.2,), daemon=True).start()
+    return front
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m local.pull_front", description=main.__doc__)
@@ -80,12 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     targets = parser.parse_args(arguments).targets
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    fronts = []
-    for port in json.loads(targets.read_text()):
-        front = _Front(("127.0.0.1", int(port)), _Handler)
-        front.targets = targets
-        threading.Thread(target=front.serve_forever, args=(0.2,), daemon=True).start()
-        fronts.append(front)
+    fronts = [serve(int(port), targets) for port in json.loads(targets.read_text())]
     ended.wait()
     for front in fronts:
         front.shutdown()

@@ -51,6 +51,8 @@ def test_a_head_has_the_size_and_the_digest(
     got = client.pull(f"/v2/{repository}/manifests/v1", method="HEAD")
     assert (got.status, got.body, got.headers["Content-Length"]) == (200, b"", str(len(made.content)))
     assert got.headers["Docker-Content-Digest"] == made.digest
+    refused = client.pull("/v2/Group/manifests/v1", method="HEAD")
+    assert (refused.status, refused.body) == (400, b"")
 
 
 def test_a_tag_whose_event_is_marked_is_waited_for_and_never_served_as_it_was(

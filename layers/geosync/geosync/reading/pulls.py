@@ -52,6 +52,10 @@ class Puller:
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Return the answer for a request of API Gateway's; every refusal has the form of a registry's error."""
+        answer = self._answer_or_refuse(event)
+        return answer | {"body": ""} if event.get("httpMethod") == "HEAD" else answer
+
+    def _answer_or_refuse(self, event: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return self._answer(read_request(event))
         except ReadRefusal as refusal:
