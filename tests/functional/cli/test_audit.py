@@ -34,8 +34,8 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "dlq replay": ("--all",),
 }
 """What acts on a secondary, with arguments."""
-BY_ITSELF = {"dlq discard", "promote", "follow"}
-"""What has tests of its own: here, and of `dlq discard` in test_commands.py."""
+BY_ITSELF = {"dlq discard", "promote", "follow", "wait"}
+"""What has tests of its own: here, of `dlq discard` in test_commands.py, and of `wait` in test_wait.py."""
 LOOKS = {
     *("status", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
     *("repositories", "show", "events", "selection preview"),

@@ -32,6 +32,7 @@ from geosync.cli.selection import selection
 from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
 from geosync.cli.status import status
+from geosync.cli.wait import wait
 from geosync.errors import GeosyncError
 
 
@@ -114,6 +115,7 @@ for command in (
     pause,
     resume,
     resync,
+    wait,
     reverify,
     backfill,
     deletes,
