@@ -88,12 +88,13 @@ test-functional: setup
 test-integration: setup
 	$(PYTHON_BIN)/pytest tests/integration $(PYTEST)
 
-## simulate: run a simulated world for many seeds (SEEDS=100000; FROM=, JOBS=), or tell the story of one (SEED=4711)
+## simulate: run a simulated world for many seeds (SEEDS=100000; FROM=, JOBS=), or tell the story of one (SEED=4711; SHRINK=1: a smaller one)
 .PHONY: simulate
 SEEDS ?= 200
 simulate: setup
 	@$(PYTHON_BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) \
-		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK))
+		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK)) \
+		$(if $(SHRINK),--shrink)
 
 ## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e

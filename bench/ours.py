@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 from geosync.copying.copy import Copier, CopyResult
 from geosync.copying.route import Route
 from geosync.errors import GeosyncError
@@ -28,13 +30,9 @@ def copy_tag(source: RegistryClient, destination: RegistryClient, repository: st
     manifest = pair.primary.get_manifest(tag)
     if manifest is None:
         raise GeosyncError(f"{repository}:{tag} is not at the source")
-    with Copier(Route(pair=pair), before_tag_write=_nothing) as copier:
+    with Copier(Route(pair=pair), tag_write=nullcontext) as copier:
         result = copier.copy(manifest, tag)
     seen = pair.secondary.head_manifest(tag)
     if seen is None or seen.digest != manifest.digest:
         raise GeosyncError(f"{repository}:{tag} is not at the destination")
     return result
-
-
-def _nothing() -> None:
-    """Guard of tag writes where there is no lease."""

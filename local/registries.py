@@ -92,6 +92,8 @@ class RegistrySpec:
     tls: KeyPair | None = None
     debug: bool = False
     schema1: bool = False
+    #: Writes are refused, as while garbage is collected.
+    read_only: bool = False
     #: Regular expressions of the URLs that foreign layers may have; without any, such manifests are refused.
     foreign_urls: tuple[str, ...] = ()
     #: Further sections of the registry's own configuration file; they replace what is rendered here.
@@ -190,7 +192,7 @@ def render(spec: RegistrySpec, folder: Path, port: int, debug_port: int | None) 
     rendered: dict[str, Any] = {
         "version": "0.1",
         "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": _storage(spec.storage, folder),
+        "storage": _storage(spec.storage, folder, read_only=spec.read_only),
         "http": http,
     }
     if spec.auth is not None:
@@ -204,11 +206,11 @@ def render(spec: RegistrySpec, folder: Path, port: int, debug_port: int | None) 
     return rendered | dict(spec.more)
 
 
-def _storage(storage: FileSystem | S3, folder: Path) -> dict[str, Any]:
+def _storage(storage: FileSystem | S3, folder: Path, *, read_only: bool) -> dict[str, Any]:
     common: dict[str, Any] = {
         "delete": {"enabled": True},
         # The purge of old uploads walks the whole storage at start.
-        "maintenance": {"uploadpurging": {"enabled": False}},
+        "maintenance": {"uploadpurging": {"enabled": False}, "readonly": {"enabled": read_only}},
         "cache": {"blobdescriptor": "inmemory"},
     }
     if isinstance(storage, FileSystem):

@@ -53,7 +53,12 @@ class PullSite:
         self.puller = Puller(
             promise,
             self.registry,
-            Whereabouts(sync_registry=sync_registry, registry_names=settings.registry_names, deadline=self.deadline),
+            Whereabouts(
+                sync_registry=sync_registry,
+                primary=settings.primary_topic_arn,
+                registry_names=settings.registry_names,
+                deadline=self.deadline,
+            ),
             Line(
                 sync_registry,
                 Queue(boto3.client("sqs", config=AWS_CALLS), settings.live_queue_url),

@@ -21,7 +21,7 @@ from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
-from geosync.minute.recovery import account
+from geosync.minute.recovery import Followed, account
 from geosync.minute.report import post_report, read_report
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
@@ -32,6 +32,7 @@ from geosync.minute.verification import ask_for_due_verifications
 from geosync.operating.rows_report import next_page, page_fields
 from geosync.operating.status import Status
 from geosync.settings import read
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class ReconcileSite:
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
         self.session = requests.Session()
         self.session.trust_env = False
+        self._subscription: Subscription | None = None
+        """The subscription to the primary's topic that this minute saw."""
         self._status: Status | None = None
         """The status that this minute's recovery point was made of."""
 
@@ -73,9 +76,9 @@ class ReconcileSite:
                 "health": partial(judge_primary, *judging),
             }
         tasks: dict[str, Task] = {
-            "subscription": partial(keep_subscription, self.settings, _sns, self.reporter),
+            "subscription": self._subscribe,
             "sweep": self._sweep,
-            "comparison": partial(ask_for_comparison, *asking),
+            "comparison": self._compare,
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
             "clock": self._forget_the_future,
@@ -87,6 +90,14 @@ class ReconcileSite:
             tasks["report"] = self._report  # the last: what the primary is told is of this minute
         return tasks
 
+    def _subscribe(self) -> None:
+        self._subscription = None
+        self._subscription = keep_subscription(self.settings, self.sync_registry, _sns, self.reporter)
+
+    def _compare(self) -> None:
+        asking = (self.settings, self.sync_registry, self.sqs, self.reporter)
+        ask_for_comparison(*asking, subscription=self._subscription)
+
     def _sweep(self) -> None:
         work = Queue(self.sqs, self.settings.work_queue_url)
         swept = sweep(self.sync_registry, work, self.settings.work_concurrency)
@@ -94,7 +105,8 @@ class ReconcileSite:
 
     def _account(self) -> None:
         self._status = None
-        self._status = account(self.sync_registry, self.queues, tell=self.reporter.notification_lost)
+        followed = Followed(primary=self.settings.primary_topic_arn, is_subscribed=self._subscription is not None)
+        self._status = account(self.sync_registry, self.queues, followed, tell=self.reporter.notification_lost)
         self.reporter.recovery_point(self._status)
         if self._status.deletes.doubted_at is not None:
             decide_about_deletes(self.sync_registry, self.queues, self.reporter)

@@ -40,6 +40,7 @@ class Site:
     def __init__(self, secondary: Secondary) -> None:
         self.secondary = secondary
         self.queue: list[GeoEvent | Heartbeat] = []
+        secondary.registry.subscription.record("subscription", settle_s=0)
 
     # What recovery.account asks of the two queues.
 
@@ -63,7 +64,9 @@ class Site:
         """A minute of functions/reconcile, in which the queue's counts settle at once."""
         self.secondary.registry.sweep.record(woken=0, reason=None)
         queues: Any = self
-        return recovery.account(self.secondary.registry, queues, settle_ms=0, clock=ImpatientClock())
+        return recovery.account(
+            self.secondary.registry, queues, recovery.Followed(), settle_ms=0, clock=ImpatientClock()
+        )
 
     def deliver(self, position: int = 0) -> None:
         self.secondary.receive(self.queue.pop(position).to_json())

@@ -125,11 +125,13 @@ class Secondary:
             writes=True,
             options=ClientOptions(tag_write_s=timing.tag_write_timeout_s),
         )
+        known = KnownCapabilities(self.registry.capabilities)
         self.registries = Registries(
             primary=reader,
             secondary=writer,
             remover=TagRemover(),
-            capabilities=KnownCapabilities(self.registry.capabilities) if probing else lambda _: Capabilities(),
+            capabilities=known if probing else lambda _: Capabilities(),
+            forget_capabilities=known.forget,
             prefix=prefix,
         )
         self.options = WorkOptions(removals=removals, removes_outside=removes_outside)

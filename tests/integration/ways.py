@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 
 from requests import Response
 from tests.integration.conftest import Place
@@ -57,7 +58,7 @@ class Way:
         return Pair(Repository(self.reader, self.repository), Repository(self.writer, self.repository))
 
     def copier(self) -> Copier:
-        return Copier(Route(pair=self.pair, capabilities=self.capabilities), before_tag_write=lambda: None)
+        return Copier(Route(pair=self.pair, capabilities=self.capabilities), tag_write=nullcontext)
 
     def look(self, reference: str) -> Manifest:
         manifest = self.reader.get_manifest(self.repository, reference)

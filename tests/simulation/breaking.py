@@ -13,15 +13,19 @@ from boto3.dynamodb.conditions import Attr
 from geosync.clock import Clock
 from geosync.intake import marking
 from geosync.minute import recovery
+from geosync.minute.reporting import MinuteReporter
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
 from geosync.operating.owed_references import OwedReference
+from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.reading import manifest_pull
 from geosync.recovery import point
 from geosync.sync_registry import decisions
+from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -65,6 +69,10 @@ def _with_all(*patches: Patch) -> Patch:
     return all_of_them
 
 
+def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
+    _report_point(reporter, replace(status, at=status.at - 60_000))
+
+
 def _every_heartbeat_counts(heartbeats: Any, **_: object) -> int | None:
     return max((sent_at for sent_at, _ in heartbeats), default=None)
 
@@ -75,6 +83,10 @@ def _see_an_empty_queue(_queues: object, clock: Clock) -> tuple[int, int]:
 
 def _without_mark(_self: object, event: Any, _glance: object) -> tuple[str, ...]:
     return (event.repository,)
+
+
+def _holders_only(index: OwedIndex, *, now_ms: int, suspect_ms: int) -> TagWriters:
+    return replace(_tag_writers(index, now_ms=now_ms, suspect_ms=suspect_ms), left={})
 
 
 def _always(*_: object, **__: object) -> bool:
@@ -106,6 +118,8 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 
 _moved, _write = counters.moved, ReferenceSync._write
+_tag_writers = OwedIndex.tag_writers
+_report_point = MinuteReporter.recovery_point
 
 
 RULES: dict[str, Rule] = {
@@ -152,6 +166,13 @@ RULES: dict[str, Rule] = {
         seeds=300,
         often=("overtaken_write",),
     ),
+    "drain": Rule(
+        says="a promotion waits for tag writes that nobody waits for any more",
+        without=_instead(OwedIndex, "tag_writers", _holders_only),
+        finds="moved .* of the primary",
+        seeds=200,
+        often=("late_writes", "overtaken_write", "fail_over"),
+    ),
     "look": Rule(
         says="synced means seen: the secondary is looked at before a discharge",
         without=_instead(ReferenceSync, "_look_at_secondary", _believe),
@@ -193,6 +214,21 @@ RULES: dict[str, Rule] = {
         finds="pulled: ",
         seeds=30,
         often=("pull", "push_many"),
+    ),
+    "nowhere": Rule(
+        says="a repository that neither registry has is no row",
+        without=_instead(Forgetting, "drop", lambda *_: False),
+        finds="which is nowhere",
+        minutes=1,
+        seeds=10,
+        often=("resync",),
+    ),
+    "measured": Rule(
+        says="a metric is what the status says",
+        without=_instead(MinuteReporter, "recovery_point", _measure_a_minute_less),
+        finds="metric RecoveryPointAge",
+        minutes=1,
+        seeds=10,
     ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",

@@ -43,6 +43,7 @@ class Caller:
     name: str
     offset_ms: Callable[[], int] = lambda: 0
     is_dead: bool = False
+    began_s: float = 0.0
     kill_in: int | None = None
     calls: int = 0
     on_kill: Callable[[], None] = lambda: None

@@ -14,6 +14,7 @@ from multiprocessing import get_context
 
 from tests.simulation.breaking import RULES, broken
 from tests.simulation.run import Focus, Outcome, run
+from tests.simulation.shrink import kind_of, shrink
 
 HANGS_S = 1800
 """A seed that takes so long waits for a lock that gives no baton away: the process says where, and ends."""
@@ -43,12 +44,14 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes side by side")
     parser.add_argument("--break", choices=sorted(RULES), dest="broken", help="without this rule of Geosync's")
     parser.add_argument("--minutes", type=float, help="so long before the rest, instead of as long as the seed says")
+    parser.add_argument("--without", action="append", default=[], help="a deed that does not happen (deeds/)")
+    parser.add_argument("--shrink", action="store_true", help="with one --seed: find a smaller story that fails, too")
     parser.add_argument("--stop", action="store_true", help="end with the first violation (of a broken rule)")
     arguments = parser.parse_args()
     rule = RULES.get(arguments.broken)
-    focus = Focus(arguments.minutes, rule.often if rule is not None else ())
+    focus = Focus(arguments.minutes, rule.often if rule is not None else (), tuple(arguments.without))
     if arguments.seed is not None and len(arguments.seed) == 1:
-        return _tell(arguments.seed[0], arguments.broken, focus)
+        return (_shrink if arguments.shrink else _tell)(arguments.seed[0], arguments.broken, focus)
     seeds = arguments.seed or range(arguments.first, arguments.first + arguments.seeds)
     return _run(
         Wanted(tuple(seeds), arguments.jobs, arguments.broken, arguments.stop, rule.finds if rule else "", focus)
@@ -61,6 +64,26 @@ def _tell(seed: int, rule: str | None, focus: Focus) -> int:
     print("\n".join(outcome.story))
     print(f"seed {seed}: {outcome.violation or 'nothing false'} (fingerprint {outcome.fingerprint})")
     return int(outcome.violation is not None)
+
+
+def _shrink(seed: int, rule: str | None, focus: Focus) -> int:
+    """Print the arguments of a smaller story, after each one that was found."""
+    with broken(rule):
+        first = run(seed, focus=focus).violation
+        if first is None:
+            print(f"seed {seed}: nothing false")
+            return 0
+
+        def fails(smaller: Focus) -> bool:
+            found = run(seed, focus=smaller).violation
+            if found is None or kind_of(found) != kind_of(first):
+                return False
+            without = "".join(f" --without {name}" for name in smaller.without)
+            print(f"--seed {seed} --minutes {smaller.minutes}{without}: {found[:300]}", flush=True)
+            return True
+
+        shrink(seed, focus, fails)
+    return 1
 
 
 def _run(wanted: Wanted) -> int:

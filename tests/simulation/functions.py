@@ -74,7 +74,7 @@ class Function:
         self.invoked += 1
         self.running += 1
         random, scheduler = self.random, self.scheduler
-        place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms)
+        place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms, began_s=scheduler.now_s)
         if random.random() < self.kills:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)
         module = self._idle.pop() if self._idle and random.random() >= COLD else self._load()
@@ -122,15 +122,26 @@ class Function:
         return ended[0] if ended else None
 
     def _load(self) -> dict[str, Any]:
-        module: dict[str, Any] = {"__name__": f"functions.{self.name}.app", "__file__": str(_path(self.name))}
         # While it is loaded, too: it makes its logger then.
-        exec(_code(self.name), module)  # noqa: S102 - the function's own code
+        module = _loaded(self.name)
         module.update(self.parts())
         module["os"] = SimpleNamespace(environ=dict(self.environ()))
         return module
 
 
 _LAMBDA = Caller("lambda")
+
+
+def load_all() -> None:
+    """Load what the functions import, before a world is run."""
+    for name in TIMEOUTS_S:
+        _loaded(name)
+
+
+def _loaded(name: str) -> dict[str, Any]:
+    module: dict[str, Any] = {"__name__": f"functions.{name}.app", "__file__": str(_path(name))}
+    exec(_code(name), module)  # noqa: S102 - the function's own code
+    return module
 
 
 def _path(name: str) -> Path:

@@ -19,8 +19,6 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 EVENT_OF_MS = 15_000
 """A notification is of the move of a tag that comes within that after it: the same digest may be pushed again later."""
-SETTLE_S = 30.0
-"""From a notification to its tag."""
 
 
 @dataclass(slots=True)
@@ -34,14 +32,15 @@ class View:
     events: Ledger
     """The primary's."""
     status: Status
-    subscribed_s: float = 0.0
     clocks_ms: int = 0
     """What recovery points may be wrong by, as clocks differ."""
+    said_ms: int | None = None
+    """The recovery point that is judged; None: that of the status."""
 
     @property
     def recovery_point_ms(self) -> int | None:
         """The recovery point as it is said, by the primary's clock or by this site's."""
-        return self.status.recovery_point
+        return self.said_ms if self.said_ms is not None else self.status.recovery_point
 
     def at_primary_ms(self, at_s: float) -> int:
         """A moment of the world by the primary's clock."""
@@ -55,7 +54,8 @@ class View:
 
 def look(site: Site, primary: Site, ledgers: dict[str, Ledger], now_s: float) -> View:
     """Read what a site says now, without any delay."""
-    status = site_status.read(SyncRegistry(site.table), clock=_SiteClock(EPOCH_MS + int(now_s * 1000) + site.skew_ms))
+    topic, clock = site.parameters["PRIMARY_TOPIC_ARN"], _SiteClock(EPOCH_MS + int(now_s * 1000) + site.skew_ms)
+    status = site_status.read(SyncRegistry(site.table), primary=topic or None, clock=clock)
     return View(now_s, site, primary, ledgers[site.name], ledgers[primary.name], status)
 
 
@@ -113,8 +113,6 @@ def _is_excused(view: View, move: TagMove, said: int) -> bool:
     if not taken:
         return True
     at_s, identifier = min(taken)
-    if at_s < view.subscribed_s + SETTLE_S:
-        return True  # nobody sent it here, and the first comparison may have been too early for its tag
     return view.at_primary_ms(at_s) > said and identifier not in view.ledger.marked
 
 

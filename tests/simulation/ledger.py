@@ -52,6 +52,15 @@ class Ledger:
     """When each owed reference was last marked."""
     changed_s: float = 0.0
     """When the table was last written."""
+    paused_since_s: float | None = None
+    discharged: int = 0
+    """Owed references that were deleted."""
+    counted_synced: int = 0
+    """References that the metric counted as synced."""
+    owed: dict[Key, bool] = field(default_factory=dict)
+    """Each owed reference, and whether it is parked."""
+    owed_before: list[tuple[float, Key, bool | None]] = field(default_factory=list)
+    """What `owed` said of a reference until that moment; None: it was not owed."""
 
     def watch(self) -> None:
         """Listen to the fakes of the site."""
@@ -68,9 +77,36 @@ class Ledger:
 
     def _written(self, key: Key, before: Item | None, after: Item | None) -> None:
         self.changed_s = self.now_s()
+        if key.item == "pause":
+            self.paused_since_s = None if after is None else self.paused_since_s or self.now_s()
+        if key.item.startswith("owed#"):
+            self._owes(key, after)
         mark = (after or {}).get("mark")
         if mark is not None and mark != (before or {}).get("mark"):
             self.marks[key] = self.now_s()
+
+    def _owes(self, key: Key, after: Item | None) -> None:
+        before, is_parked = self.owed.get(key), None if after is None else bool(after.get("parked"))
+        if before == is_parked:
+            return
+        self.owed_before.append((self.now_s(), key, before))
+        if is_parked is None:
+            self.discharged += 1
+            del self.owed[key]
+        else:
+            self.owed[key] = is_parked
+
+    def owed_since(self, at_s: float, *, is_parked: bool) -> tuple[int, int]:
+        """How many references were owed (and parked, or not) all the time since a moment, and how many ever since."""
+        always = {key for key, parked in self.owed.items() if parked == is_parked}
+        ever = set(always)
+        for changed_s, key, before in reversed(self.owed_before):
+            if changed_s < at_s:
+                break
+            always.discard(key)
+            if before == is_parked:
+                ever.add(key)
+        return len(always), len(ever)
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""

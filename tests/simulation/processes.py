@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+ENVIRON = {"PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'layers/geosync'}:{ROOT}", "PATH": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +23,38 @@ class Ended:
 
 
 def simulate(*arguments: str) -> Ended:
-    """Run `make simulate` with arguments, in one process."""
-    environ = {"PYTHONHASHSEED": "0", "PYTHONPATH": f"{ROOT / 'layers/geosync'}:{ROOT}", "PATH": ""}
+    """Run `make simulate` with arguments, in one process: a fork of one that has loaded everything."""
+    server = _server()
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(json.dumps(["--jobs", "1", *arguments]), file=server.stdin, flush=True)
+    answer = json.loads(server.stdout.readline())
+    return Ended(answer["code"] == 0, answer["output"])
+
+
+def simulate_apart(*arguments: str) -> Ended:
+    """Run it in a process that nobody else has anything in common with."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--jobs", "1", *arguments],
         cwd=ROOT,
-        env=environ,
+        env=ENVIRON,
         capture_output=True,
         text=True,
         check=False,
     )
     return Ended(done.returncode == 0, done.stdout + done.stderr)
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """The process that the runs are forks of; it ends with this one."""
+    server = subprocess.Popen(
+        [sys.executable, "-m", "tests.simulation.server"],
+        cwd=ROOT,
+        env=ENVIRON,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.communicate)
+    return server

@@ -18,7 +18,9 @@ class Recorder:
     def __init__(self, note: Callable[[str], None], fault: Callable[[str], None]) -> None:
         self.note = note
         self._fault = fault
-        self.metrics: dict[tuple[str, str], float] = {}
+        self.on_measure: Callable[[str, str, float, int | None], None] = lambda *_: None
+        """Told of each metric: the site, its name, its value, and the recovery point that the site's log told last."""
+        self._points: dict[str, int | None] = {}
 
     def logger(self, site: str) -> Any:
         """A logger for one site."""
@@ -26,6 +28,8 @@ class Recorder:
 
     def line(self, site: str, level: str, name: str, extra: Mapping[str, Any], error: BaseException | None) -> None:
         """Take one log line."""
+        if name == "recovery_point":
+            self._points[site] = extra["recovery_point"]
         keys = " ".join(f"{key}={value}" for key, value in extra.items() if value not in (None, "", 0, False))
         self.note(f"{site}: {level} {name} {keys}")
         if error is not None and not isinstance(error, GeosyncError | BotoCoreError | ClientError):
@@ -41,7 +45,7 @@ class Recorder:
     def measure(self, site: str, values: Mapping[str, float]) -> None:
         """Take metrics."""
         for name, value in values.items():
-            self.metrics[site, name] = value
+            self.on_measure(site, name, value, self._points.get(site))
 
 
 class QuietLogger:

@@ -36,10 +36,16 @@ class Focus:
 
     minutes: float | None = None
     often: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """Deeds that do not happen."""
 
     def deeds(self) -> list[tuple[float, Deed]]:
         """The deeds with their weights."""
-        return [(MORE * weight if deed.__name__ in self.often else weight, deed) for weight, deed in DEEDS]
+        return [
+            (MORE * weight if deed.__name__ in self.often else weight, deed)
+            for weight, deed in DEEDS
+            if deed.__name__ not in self.without
+        ]
 
 
 EVERYTHING = Focus()
@@ -74,12 +80,17 @@ def run(seed: int, *, keep_story: bool = False, focus: Focus = EVERYTHING) -> Ou
     )
 
 
+def drawn_minutes(seed: int) -> float:
+    """The minutes before the rest that a seed says."""
+    (drawn,) = Random(f"length {seed}").choices((1, 2, 5, 12), (60, 25, 10, 5))
+    return drawn
+
+
 def tell(story: Story, minutes: float | None) -> None:
     """The story of every seed: some minutes with faults, then rest."""
     scheduler = story.world.scheduler
-    story.world.on_minute = story.judge_site
-    (drawn,) = Random(f"length {story.world.seed}").choices((1, 2, 5, 12), (60, 25, 10, 5))
-    story.go(drawn if minutes is None else minutes)
+    story.world.on_minute, story.world.on_measure = story.judge_site, story.judge_metric
+    story.go(drawn_minutes(story.world.seed) if minutes is None else minutes)
     story.end_faults()
     until_s = scheduler.now_s + REST_S
     while unrest := _unrest(story):
@@ -101,5 +112,6 @@ def _unrest(story: Story) -> list[str]:
         ledgers = story.world.ledgers
         missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
-        found += [f"{site.name}: owed {one}" for one in truth.owed(site)]
+        for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
+            found += [f"{site.name}: {one}" for one in ours]
     return found

@@ -8,6 +8,7 @@ from random import Random
 
 from tests.simulation.clients import Client
 from tests.simulation.invariants import View, look, violations
+from tests.simulation.metrics import Measured, Scene, false_metrics
 from tests.simulation.registry.storage import Backup
 from tests.simulation.site import Site
 from tests.simulation.topics import AT_ONCE_S
@@ -104,22 +105,33 @@ class Story:
             self.judge_site(site)
 
     def judge_site(self, site: Site) -> None:
-        """Ask one site; not one that speaks of its former primary until its next minute. Raises Violation."""
+        """Ask one site that follows the primary. Raises Violation."""
         world = self.world
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
-        if not world.is_settled(site):
-            return
-        for text in violations(self.view(site)):
-            world.note(f"!! {text}")
-            raise Violation(text)
+        if world.follows(site, self.primary):
+            for text in violations(self.view(site)):
+                world.note(f"!! {text}")
+                raise Violation(text)
+
+    def judge_metric(self, site: Site, measured: Measured) -> None:
+        """Judge what a function of a site measured, while it runs."""
+        if self.world.follows(site, self.primary):
+            scene = Scene(
+                now_s=self.world.scheduler.now_s,
+                site=site,
+                ledger=self.world.ledgers[site.name],
+                clocks_ms=self.world.clocks_ms,
+                view=lambda: self.view(site),
+            )
+            for text in false_metrics(scene, measured):
+                self.world.violated(text)
 
     def view(self, site: Site) -> View:
         """What a secondary says now, and what is so."""
         world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
         view.clocks_ms = world.clocks_ms
-        view.subscribed_s = self.primary.topic.subscribed_s.get(site.queues["events"].arn, world.scheduler.now_s)
         return view
 
     def end_faults(self) -> None:

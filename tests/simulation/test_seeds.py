@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 
 import pytest
-from tests.simulation.processes import simulate
+from tests.simulation.processes import simulate, simulate_apart
 
-CHUNKS = 4
-SEEDS = 25
+CHUNKS = 2
+SEEDS = 50
 """In each chunk; a chunk is a test, so that several workers share them. A seed here is one minute before its rest."""
 FRESH = 20
-OPEN = (r"sync@\S+ moved \S+ of the primary", r"numbers: synced: \d+ are said, \d+ are there")
-"""Faults that are known and not mended (decision 30): few seeds in a thousand show one. Nothing else may be false."""
+KEPT = (116001763, 800193, 801337)
+"""Each found a fault once: a holder let go before the table took its suspicion of a tag write; a promotion waited for
+leases, and not for a tag write that nobody waited for any more; a row that got its id while somebody held it was not
+counted as synced."""
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -22,16 +23,20 @@ def test_nothing_is_false_in_the_fixed_seeds(chunk: int) -> None:
     assert ended.is_clean, ended.output
 
 
+@pytest.mark.parametrize("seed", KEPT)
+def test_what_a_seed_once_found_stays_mended(seed: int) -> None:
+    ended = simulate("--minutes", "1", "--seed", str(seed))
+    assert ended.is_clean, ended.output
+
+
 def test_nothing_is_false_in_fresh_seeds() -> None:
     first = 10_000_000 + secrets.randbelow(10**9)
     ended = simulate("--minutes", "1", "--from", str(first), "--seeds", str(FRESH))
     print(f"seeds {first} to {first + FRESH - 1}: {ended.output}")
-    violations = re.findall(r"^seed \d+: .*$", ended.output, re.MULTILINE)
-    assert ended.is_clean or violations, ended.output
-    assert [one for one in violations if not any(re.search(known, one) for known in OPEN)] == []
+    assert ended.is_clean, ended.output
 
 
 def test_a_seed_replays_to_the_byte() -> None:
-    once, again = simulate("--minutes", "3", "--seed", "8"), simulate("--minutes", "3", "--seed", "8")
+    once, again = (simulate_apart("--minutes", "1", "--seed", "8") for _ in range(2))
     assert once.output == again.output
-    assert len(once.output.splitlines()) > 100
+    assert len(once.output.splitlines()) > 50

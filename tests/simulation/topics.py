@@ -22,20 +22,24 @@ class Topic:
         self.arn = arn
         self.late_s = AT_ONCE_S
         self.twice = 0.0
-        self.subscribed_s: dict[str, float] = {}
         self._scheduler = scheduler
         self._random = random
         self._calls = calls
         self._queues: dict[str, Queue] = {}
+        self._subscriptions: dict[str, str] = {}
+        self._given = 0
 
-    def subscribe(self, queue: Queue) -> None:
-        """Deliver to this queue from now on."""
-        self._queues[queue.arn] = queue
-        self.subscribed_s.setdefault(queue.arn, self._scheduler.now_s)
+    def subscribe(self, queue: Queue) -> str:
+        """Deliver to this queue from now on; the ARN of its subscription, which is another one each time it is made."""
+        if queue.arn not in self._queues:
+            self._given += 1
+            self._queues[queue.arn] = queue
+            self._subscriptions[queue.arn] = f"{self.arn}:{self._given}"
+        return self._subscriptions[queue.arn]
 
-    def delivers_to(self, queue: Queue) -> bool:
-        """The queue is subscribed."""
-        return queue.arn in self._queues
+    def unsubscribe(self, queue: Queue) -> None:
+        """Deliver nothing to this queue that is published from now on."""
+        self._queues.pop(queue.arn, None)
 
     def publish(self, body: str) -> None:
         """Send a message to every queue that is subscribed now."""
@@ -80,11 +84,10 @@ class SnsClient:
     def subscribe(self, *, TopicArn: str, Protocol: str, Endpoint: str, **_: Any) -> dict[str, str]:
         """Subscribe a queue."""
 
-        def subscribe() -> None:
-            self._topics[TopicArn].subscribe(self._queues[Endpoint])
+        def subscribe() -> str:
+            return self._topics[TopicArn].subscribe(self._queues[Endpoint])
 
-        self._calls.make(subscribe, self._weather, refused=_refused, lost=_silent)
-        return {"SubscriptionArn": f"{TopicArn}:{Protocol}"}
+        return {"SubscriptionArn": self._calls.make(subscribe, self._weather, refused=_refused, lost=_silent)}
 
 
 def _refused() -> Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.ledger import Ledger
+from tests.simulation.queues import Message
 from tests.simulation.registry.storage import Storage
 from tests.simulation.site import Site
 
@@ -48,6 +49,27 @@ def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, s
     return found
 
 
+def letters(site: Site) -> list[str]:
+    """The messages in a site's DLQ."""
+    return [f"in the DLQ: {kind_of(one)} {one.body}" for one in site.queues["dlq"].messages.values()]
+
+
+def kind_of(letter: Message) -> str:
+    """Why a message is in the DLQ; one that a redrive put there says nothing."""
+    return str(letter.attributes.get("kind", {}).get("StringValue", "redriven"))
+
+
+def rows_of_nothing(primary: Storage, site: Site) -> list[str]:
+    """The rows of repositories that neither registry has, and of which nothing was ever seen equal."""
+    found = []
+    for repository, items in site.table.partitions.items():
+        is_known = any(name.startswith(("tag#", "digest#")) for name in items)
+        is_there = repository in primary.repositories or repository in site.server.storage.repositories
+        if "row" in items and not is_known and not is_there:
+            found.append(f"a row of {repository}, which is nowhere")
+    return found
+
+
 def owed(site: Site) -> list[str]:
     """The references that a site's table says are owed."""
-    return [f"{key.repository} {key.item}" for key in site.table.table if key.item.startswith("owed#")]
+    return [f"owed {key.repository} {key.item}" for key in site.table.table if key.item.startswith("owed#")]

@@ -17,6 +17,8 @@ from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
 from tests.simulation.ledger import Ledger
 from tests.simulation.mapping import Bounds, Mapping
+from tests.simulation.metrics import RULES as METRICS
+from tests.simulation.metrics import Measured
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
 from tests.simulation.removals import RACE_S, TagRules
@@ -62,6 +64,9 @@ class World:
         self.scheduler = Scheduler(Random(f"order {seed}"))
         self.calls = Calls(self.scheduler, self.scheduler.random)
         self.recorder = Recorder(self.note, self._fault)
+        self.recorder.on_measure = self._measured
+        self.on_measure: Callable[[Site, Measured], None] = lambda *_: None
+        """Told of each metric that is judged."""
         self.place = Caller("world")
         self._note = note
         self.commons = Commons(self.scheduler, self.scheduler.random, self.calls, self.recorder)
@@ -91,6 +96,12 @@ class World:
         """End the world: something is not as it must be."""
         self.note(f"!! {text}")
         self.scheduler.fail(Violation(text))
+
+    def _measured(self, site: str, name: str, value: float, point_ms: int | None) -> None:
+        place = self.scheduler.current.place
+        if name in METRICS and isinstance(place, Caller):
+            measured = Measured(name=name, value=value, began_s=place.began_s, point_ms=point_ms)
+            self.on_measure(self.sites[site], measured)
 
     @property
     def primary(self) -> Site:

@@ -15,6 +15,7 @@ GeosyncError
 ├── SiteRefused                  a site cannot be expected: it could not be told apart from another
 ├── NotAudited                   the audit log does not take an action, which is not taken then
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
+├── RoleChanging                  a command changes the site's role: its pause is not an operator's to end
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
 ├── UpdateUnderWay                an update of the stack was begun, and nobody can tell how it ends
 ├── OutOfTime                     the invocation is about to end; not a failure, the work goes on in the next
@@ -41,6 +42,7 @@ GeosyncError
         ├── BlobsUnknown          400 MANIFEST_BLOB_UNKNOWN: names everything that is missing
         ├── Refused               any other 4xx: permanent
         └── RegistryUnavailable   408, 429, 5xx, no connection: the registry is held until `retry_after`
+            ├── ReadOnly          405 to a write: maintenance, until it ends
             └── OutcomeUnknown    a write that may still land
 ```
 
@@ -127,6 +129,12 @@ class NotAudited(GeosyncError):
 
 class NotDrained(GeosyncError):
     """Somebody still copies at the site, so that its role must not change yet."""
+
+    retryable = True
+
+
+class RoleChanging(GeosyncError):
+    """The site is paused by a command that changes its role; the message names the command, and the way out."""
 
     retryable = True
 
@@ -325,6 +333,16 @@ class RegistryUnavailable(RegistryError):
     ) -> None:
         super().__init__(registry, request, status=status, codes=codes, detail=detail)
         self.retry_after = retry_after
+
+
+class ReadOnly(RegistryUnavailable):
+    """405 to a write. `everywhere`: the registry takes none at all; else it may be about this repository alone."""
+
+    def __init__(self, registry: str, request: str, *, codes: Sequence[str] = (), everywhere: bool) -> None:
+        what = "the registry is" if everywhere else "the repository, or the registry, is"
+        detail = f"{what} read-only: for maintenance, perhaps. It goes on when writes are taken again"
+        super().__init__(registry, request, status=405, codes=codes, detail=detail)
+        self.everywhere = everywhere
 
 
 class OutcomeUnknown(RegistryUnavailable):

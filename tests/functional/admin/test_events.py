@@ -242,6 +242,18 @@ def test_backfill_says_how_far_it_is(site: Site, ask: Ask) -> None:
     assert ask("GET", "/api/v4/geo/backfill").json["failure"] == "401"
 
 
+def test_the_pause_of_a_promotion_is_not_ended_and_not_taken(site: Site, ask: Ask) -> None:
+    site.registry.pauses.take("promotion [0123abcd]")
+    for path in ("/api/v4/geo/resume", "/api/v4/geo/pause"):
+        answer = ask.act(path)
+        assert answer.status == 409
+        assert "geosync promote, run again, ends it" in answer.message
+        assert "geosync resume --abandoned 0123abcd" in answer.message
+    pause = site.registry.pauses.read()
+    assert pause is not None
+    assert pause.reason == "promotion [0123abcd]"
+
+
 def test_pause_and_resume_can_be_said_twice(site: Site, ask: Ask) -> None:
     for _ in range(2):
         assert ask.act("/api/v4/geo/pause", {"reason": "storage"}).status == 200

@@ -135,6 +135,23 @@ def test_a_former_primary_knows_the_sites_that_it_expected_until_it_is_told(
     assert {one["name"] for one in ask("GET", ALL).json} == {"dublin", "frankfurt"}
 
 
+@pytest.mark.parametrize(("topic", "is_known"), [("arn:of:dublin", True), ("arn:of:oregon", False), ("", True)])
+def test_the_recovery_point_of_a_former_primary_is_not_told_as_the_new_one_s(
+    site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch, topic: str, is_known: bool
+) -> None:
+    """Between `follow` and the first minute after it, the table speaks of the former primary."""
+    times = dict.fromkeys(("started_at", "touched_at", "finished_at", "proved_at", "settled_at"), now())
+    site.store.write(Update(key=catalogue_item.KEY, set={**times, "following": "arn:of:dublin"}))
+    monkeypatch.setenv("PRIMARY_TOPIC_ARN", topic)
+    app.api.cache_clear()
+    status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
+    for name in ("recovery_point_at", "recovery_point_but_parked_at", "proved_at"):
+        assert (status[name] is not None) == is_known
+    why = None if is_known else "no comparison of everything has begun"
+    assert status["recovery_point_unknown_because"] == why
+    assert (status["comparison"] is not None) == is_known
+
+
 def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")

@@ -27,7 +27,7 @@ from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import UpdateRefused
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site import holds
+from geosync.sync_registry.site import pause as site_pause
 
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
 OTHER = "geosync-dublin"
@@ -121,7 +121,7 @@ def cloudformation(secondary: Site, stacks: dict[str, DeployedSite], monkeypatch
 
 def pause(site: Site) -> str | None:
     """The reason of the site's pause."""
-    item = site.registry._store.get(holds.PAUSE)
+    item = site.registry._store.get(site_pause.KEY)
     return str(item["reason"]) if item is not None else None
 
 
@@ -312,7 +312,7 @@ def test_an_update_that_was_undone_while_nobody_looked_is_explained_and_made_ane
     ends_during_the_wait(cloudformation, clock, state="UPDATE_ROLLBACK_COMPLETE", SiteRole="secondary")
     declined = secondary.run("promote")
     assert "failed: CloudFormation undid its update: SyncFunction: Resource handler" in declined.stderr
-    assert "geosync resume ends the pause, too" in declined.stdout
+    assert re.search(r"paused; geosync resume --abandoned [0-9a-f]{8} ends that, too", declined.stdout)
     assert (declined.exit_code, len(cloudformation.updates)) == (3, 1)
     cloudformation.ends_in = "UPDATE_COMPLETE"
     answer = secondary.run("promote", "--yes")
@@ -404,7 +404,7 @@ def test_the_second_of_two_operators_is_told_and_does_not_let_the_site_go_on_und
 def test_the_first_of_two_operators_leaves_the_pause_that_the_second_took_over(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
-    cloudformation.meanwhile = lambda: secondary.registry.pause("promotion [99999999]")
+    cloudformation.meanwhile = lambda: secondary.registry.pauses.take("promotion [99999999]")
     cloudformation.error = refused("not authorized")
     assert secondary.run("promote", "--yes").exit_code == 2
     assert pause(secondary) == "promotion [99999999]"
@@ -423,8 +423,54 @@ def test_a_holder_is_waited_for_however_much_is_owed(
     monkeypatch.setattr(quiet_update, "DRAIN_SECONDS", 0.05)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code == 2
-    assert "still copies in 1 repository; nothing was changed" in answer.output
-    assert answer.output.count("finishes its copies in 1 repository: ") == 1
+    assert "still copies in 1 repository after 0 min; nothing was changed" in answer.output
+    assert answer.output.count("still copies in 1 repository: this takes at most") == 1
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_a_tag_write_that_may_still_land_is_waited_for(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
+) -> None:
+    lease = secondary.registry.acquire("group/app")
+    assert lease is not None
+    suspecting = secondary.registry.suspect(lease)
+    secondary.registry.release(suspecting)
+    began: list[int] = []
+    cloudformation.meanwhile = lambda: began.append(clock.now_ms())
+    answer = secondary.run("promote", "--yes")
+    assert cloudformation.updates
+    assert began[0] >= suspecting.suspect_until
+    said = "may still take a tag write that was not answered, in 1 repository: this takes at most 60 s …"
+    assert answer.output.count(said) == 1
+
+
+def test_a_holder_that_vanished_is_waited_for_until_its_last_write_has_landed(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock, stacks: dict[str, DeployedSite]
+) -> None:
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SuspectSeconds": "90"})
+    lease = secondary.registry.acquire("group/app")
+    assert lease is not None
+    began: list[int] = []
+    cloudformation.meanwhile = lambda: began.append(clock.now_ms())
+    answer = secondary.run("promote", "--yes")
+    assert began[0] >= lease.expires + 90_000
+    assert "still copies in 1 repository: this takes at most 16 min …" in answer.output
+    assert re.search(r"may still take a tag write .* at most (8|9)\d s …", answer.output)
+
+
+def test_an_operator_who_does_not_wait_for_it_has_changed_nothing(
+    secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
+) -> None:
+    assert secondary.registry.acquire("group/app") is not None
+
+    def interrupt() -> None:
+        if len(clock.slept) == 5:
+            raise KeyboardInterrupt
+
+    clock.meanwhile = interrupt
+    answer = secondary.run("promote", "--yes")
+    assert answer.exit_code == 2
     assert (pause(secondary), cloudformation.updates) == (None, [])
 
 
@@ -494,8 +540,46 @@ def test_an_option_that_cannot_be_right_is_refused_before_anything_is_paused(
 def test_a_pause_of_an_operator_s_stays_theirs(secondary: Site, cloudformation: CloudFormation) -> None:
     secondary.registry.pause("storage is moved")
     cloudformation.error = refused("not authorized")
+    during: list[str | None] = []
+    cloudformation.meanwhile = lambda: during.append(pause(secondary))
     assert follow(secondary, "--yes").exit_code == 2
+    assert re.fullmatch(r"following dublin \[[0-9a-f]{8}\]", str(during[0]))
     assert pause(secondary) == "storage is moved"
+
+
+@pytest.mark.parametrize("before", [None, "storage is moved", ""])
+def test_nobody_else_ends_or_takes_the_pause_of_a_promotion(
+    secondary: Site, cloudformation: CloudFormation, before: str | None
+) -> None:
+    if before is not None:
+        secondary.registry.pause(before)
+    answers: list[Result] = []
+    cloudformation.meanwhile = lambda: answers.extend(
+        secondary.run(*command) for command in (("resume",), ("pause", "mine"), ("resume", "--abandoned", "01234567"))
+    )
+    cloudformation.error = refused("not authorized")
+    secondary.run("promote", "--yes")
+    for answer in answers:
+        assert answer.exit_code == 2
+        assert re.search(r"paused by a change of its role \(promotion \[[0-9a-f]{8}\]\)", answer.output)
+        assert "geosync promote, run again, ends it" in answer.output
+    assert (len(answers), pause(secondary)) == (3, before)
+
+
+def test_an_abandoned_promotion_s_pause_ends_by_its_id_once_its_update_has_ended(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(secondary, cloudformation, monkeypatch)
+    made = re.search(r"[0-9a-f]{8}", str(pause(secondary)))
+    assert made is not None
+    becomes(cloudformation, "UPDATE_IN_PROGRESS", SiteRole="secondary")
+    refusal = secondary.run("resume", "--abandoned", made[0])
+    assert (refusal.exit_code, "is UPDATE_IN_PROGRESS, nothing was changed" in refusal.output) == (2, True)
+    becomes(cloudformation, "UPDATE_ROLLBACK_COMPLETE")
+    assert secondary.run("resume").exit_code == 2
+    assert pause(secondary) is not None
+    assert secondary.run("resume", "--abandoned", made[0]).exit_code == 0
+    assert pause(secondary) is None
 
 
 def test_a_primary_that_is_to_follow_another_is_told_whose_pushes_are_newer(

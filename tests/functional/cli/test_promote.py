@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ from tests.functional.cli.conftest import REGION, Site
 from tests.functional.cli.test_failover import CloudFormation, becomes, cloudformation, follow, refused
 
 from geosync.cli.main import main
+from geosync.cli.site import StackSite
 from geosync.operating import status
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue
-from geosync.sync_registry.table.changes import Delete
+from geosync.sync_registry.table.changes import Delete, Update
 
 __all__ = ["cloudformation"]
 
@@ -50,6 +52,20 @@ def test_done_while_nobody_knows_what_is_missing_is_1_and_says_why(
     document = json.loads(answer.stdout)
     assert (answer.exit_code, document["promoted"], document["lost"]) == (1, True, [])
     assert (document["recovery_point"], document["recovery_point_unknown_because"]) == (None, why)
+
+
+def test_what_was_proved_under_another_primary_is_not_told_as_the_recovery_point(
+    secondary: Site, cloudformation: CloudFormation, stacks: dict[str, StackSite]
+) -> None:
+    secondary.registry._store.write(Update(key=catalogue.KEY, set={"following": "arn:of:dublin"}))
+    for topic, why in (("arn:of:dublin", None), ("arn:of:oregon", "no comparison of everything has begun")):
+        known = stacks["geosync-test"]
+        stacks["geosync-test"] = replace(known, parameters={**known.parameters, "PrimaryTopicArn": topic})
+        asked = promote(secondary, typed="no\n")
+        assert (f"not known: {why}" in asked.output) == (why is not None)
+        said = json.loads(secondary.run("status", "--json").output)
+        assert (said["recovery_point"] is None) == (why is not None)
+        assert said["comparison"] is None or why is None
 
 
 @pytest.mark.parametrize("typed", ["no\n", "\n", ""], ids=["no", "nothing", "nobody there"])

@@ -13,8 +13,10 @@ import boto3
 from functions.reconcile import app
 
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site import subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
+from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 ROOT = Path(__file__).parents[3]
@@ -27,6 +29,7 @@ ENVIRONMENT = {
     "SITE_ROLE": "secondary",
     "SYNC_TABLE": TABLE,
     "WORK_CONCURRENCY": "500",
+    "SETTLE_SECONDS": "0",
     "NOTIFICATIONS_URL": "http://127.0.0.1:1/api/v4/container_registry_event/events",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",
@@ -80,6 +83,12 @@ class Site:
         found = sns.list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
         answers = [sns.get_subscription_attributes(SubscriptionArn=one["SubscriptionArn"]) for one in found]
         return [(one["Attributes"]["Endpoint"], one["Attributes"]["RawMessageDelivery"]) for one in answers]
+
+    def subscribe(self) -> None:
+        """Have a minute subscribe, and forget how long that was ago."""
+        assert minute()["subscription"] == "done"
+        self.store.write(Update(key=subscription.KEY, set={"since": 0, "gapless_from": 0}))
+        self.messages()
 
     def owe(self, *repositories: str) -> None:
         """Have one tag due in each repository."""

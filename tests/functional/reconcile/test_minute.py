@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from functions.reconcile import app
-from tests.functional.reconcile.parts import TABLE, TOKEN, Endpoint, Site, minute
+from tests.functional.reconcile.parts import PRIMARY_REGION, TABLE, TOKEN, Endpoint, Site, minute
 from tests.support.clock import FakeClock
 from tests.support.filled import fill
 
@@ -20,6 +21,7 @@ from geosync.operating import status
 from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site import subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -147,6 +149,7 @@ def test_wakes_are_in_the_group_of_their_namespace(site: Site) -> None:
 def test_the_primary_s_catalogue_is_walked_once_a_day_and_taken_up_where_it_was_left(
     site: Site, hours_ago: int, finished: bool, asked: bool
 ) -> None:
+    site.subscribe()
     site.walked(started_at=time.time_ns() // 1_000_000 - hours_ago * 3_600_000, finished=finished)
     assert minute()["comparison"] == "done"
     assert site.messages() == ([{"version": "1", "kind": "catalogue"}] if asked else [])
@@ -154,6 +157,39 @@ def test_the_primary_s_catalogue_is_walked_once_a_day_and_taken_up_where_it_was_
 
 def test_a_new_site_asks_for_its_backfill(site: Site) -> None:
     assert minute()["comparison"] == "done"
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+
+
+def test_a_new_site_s_backfill_waits_until_tags_announced_before_the_subscription_are_written(
+    site: Site, aws: pytest.MonkeyPatch
+) -> None:
+    aws.setenv("SETTLE_SECONDS", "30")
+    for _ in range(2):
+        assert minute()["comparison"] == "done"
+    assert site.messages() == []
+    site.store.write(
+        Update(key=subscription.KEY, set={"gapless_from": SYSTEM_CLOCK.now_ms()})
+    )  # as half a minute later
+    assert minute()["comparison"] == "done"
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+
+
+@pytest.mark.parametrize("comparison_seconds", ["86400", "0"])
+def test_a_comparison_that_began_before_the_subscription_is_followed_by_another(
+    site: Site, aws: pytest.MonkeyPatch, comparison_seconds: str
+) -> None:
+    aws.setenv("COMPARISON_SECONDS", comparison_seconds)
+    site.subscribe()
+    began = SYSTEM_CLOCK.now_ms()
+    site.walked(started_at=began)
+    site.store.write(Update(key=catalogue_item.KEY, set={"proved_at": began, "settled_at": began}))
+    minute()
+    assert site.messages() == []
+    sns = boto3.client("sns", region_name=PRIMARY_REGION)
+    (known,) = sns.list_subscriptions_by_topic(TopicArn=site.topic_arn)["Subscriptions"]
+    sns.unsubscribe(SubscriptionArn=known["SubscriptionArn"])
+    minute()
+    assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
 
 
@@ -189,6 +225,8 @@ def test_a_site_that_was_the_primary_meanwhile_compares_everything_with_its_form
 
 
 def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log) -> None:
+    minute()
+    site.walked(started_at=time.time_ns() // 1_000_000)
     minute()
     assert status.read(SyncRegistry(site.store)).recovery.why is None
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="{}")
@@ -336,9 +374,8 @@ def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytes
 def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None:
     site.dynamodb.delete_table(TableName=TABLE)
     ended = minute()
-    assert ended.pop("subscription") == "done"
     assert {ended.pop("clock"), ended.pop("health")} == {"done"}  # they have nothing to judge by, and say so
-    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "counts", "minute"}
+    assert set(ended) == {"subscription", "sweep", "comparison", "verification", "recovery", "counts", "minute"}
     assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
 

@@ -68,6 +68,30 @@ def nested_too_deep(make: ImageMaker, repository: str) -> Bad:
     return made, []
 
 
+def many(count: int) -> bytes:
+    """An image of so many layers, each with the fewest bytes that a descriptor takes."""
+    layers = b",".join(b'{"digest":"sha256:%064x"}' % number for number in range(count))
+    return b'{"config":{"digest":"%s"},"layers":[%s]}' % (OTHER.encode(), layers)
+
+
+def below_a_good_one(bad: bytes) -> Callable[[ImageMaker, str], Bad]:
+    """An index of an image that is as it should be, and of this."""
+
+    def push(make: ImageMaker, repository: str) -> Bad:
+        child = {"mediaType": MANIFEST, "digest": digest_of(bad), "size": len(bad)}
+        listed = [make.image(repository, layers=1).descriptor, child]
+        whole = encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
+        made = replace(make.image(repository, "bad", layers=0), digest=digest_of(whole))
+        return made, [manifest(whole, **{"Content-Type": OCI_INDEX}), manifest(bad, digest_of(bad))]
+
+    return push
+
+
+SOME = b'{"digest":"%s"}' % OTHER.encode()
+LAYER_OF_MD5 = b'{"config":%s,"layers":[%s,{"digest":"md5:0"}]}' % (SOME, SOME)
+NESTED = b'{"config":%s,"layers":[],"x":%s1%s}' % (SOME, b"[" * 20_000, b"]" * 20_000)
+
+
 def index(digest: str) -> bytes:
     listed = [{"mediaType": OCI_INDEX, "digest": digest, "size": 200}]
     return encode({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
@@ -79,7 +103,29 @@ CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
         served(lambda made: manifest(made.content, **{"Docker-Content-Digest": OTHER})),
         OTHER,
     ),
-    "a manifest that is no JSON": (served(lambda made: manifest(b"<html>")), "manifest"),
+    "a manifest that is no JSON": (
+        served(lambda made: manifest(b"<html>")),
+        f"{digest_of(b'<html>')}: the manifest is not JSON",
+    ),
+    "a manifest that breaks off": (served(lambda made: manifest(made.content[:-1])), "the manifest is not JSON"),
+    "a digest of another algorithm": (
+        served(lambda made: manifest(LAYER_OF_MD5)),
+        f"{digest_of(LAYER_OF_MD5)}: layers[1]: 'md5:0' is no sha256, sha384 or sha512 digest",
+    ),
+    "a child with a digest of another algorithm": (
+        below_a_good_one(LAYER_OF_MD5),
+        f"{digest_of(LAYER_OF_MD5)}: layers[1]: 'md5:0' is no sha256, sha384 or sha512 digest",
+    ),
+    "a child that is no JSON": (below_a_good_one(b"[" * 50), f"{digest_of(b'[' * 50)}: the manifest is not JSON"),
+    "JSON that is nested without end": (
+        served(lambda made: manifest(NESTED)),
+        f"{digest_of(NESTED)}: the manifest is nested deeper than 10000",
+    ),
+    "100,000 descriptors": (served(lambda made: manifest(many(100_000))), "/manifests/bad: a manifest of 85"),
+    "as many descriptors as a manifest has room for": (
+        served(lambda made: manifest(many(48_000))),
+        f"{digest_of(many(48_000))}: more than 10000 manifests and blobs under one reference",
+    ),
     "a layer of other bytes": (served(lambda made: layer(made, b"x" * size_of_the_layer(made))), "hash"),
     "a layer that is longer than it says": (served(lambda made: layer(made, b"x" * 90_000)), "bytes"),
     "a descriptor loop": (looped, "hashes to"),

@@ -48,14 +48,50 @@ def test_a_first_copy_of_an_index_is_3u_plus_2k_plus_4(way: Way, children: int) 
     way.assert_same("v1")
 
 
-def test_another_tag_on_what_is_there_is_3(way: Way) -> None:
+def test_another_tag_in_the_same_run_is_3(way: Way) -> None:
+    made = way.make.image(way.repository, "v1", layers=3)
+    way.make.retag(made, "v2")
+    with way.copier() as copier:
+        copier.copy(way.look("v1"), "v1")
+        way.reset()
+        copier.copy(way.look("v2"), "v2")
+    assert way.requests() + 1 == 3, "the caller's HEAD comes on top"
+    way.assert_same("v2")
+
+
+def test_another_tag_of_an_image_that_is_there_is_n_plus_4_and_no_bytes(way: Way) -> None:
+    """Nothing but a look shows that the registry has what it takes without a word."""
     made = way.make.image(way.repository, "v1", layers=3)
     way.copy("v1")
     way.make.retag(made, "v2")
     way.reset()
     way.copy("v2")
-    assert way.requests() == 3
+    assert way.source.counts() == {("GET", "tag"): 1}
+    assert way.destination.counts() == {("PUT", "tag"): 1, ("POST", "uploads"): 3 + 1, ("HEAD", "tag"): 1}
+    assert way.requests() == 3 + 4
     way.assert_same("v2")
+
+
+def test_another_tag_of_an_index_that_is_there_is_k_plus_3(way: Way) -> None:
+    made = way.make.index(way.repository, "v1", children=4, layers=3)
+    way.copy("v1")
+    way.make.retag(made, "v2")
+    way.reset()
+    way.copy("v2")
+    assert way.source.counts() == {("GET", "tag"): 1}
+    assert way.destination.counts() == {("PUT", "tag"): 1, ("HEAD", "manifest"): 4, ("HEAD", "tag"): 1}
+    assert way.requests() == 4 + 3
+
+
+def test_a_new_child_in_an_index_of_others_that_are_there_is_one_request_more_for_each_of_these(way: Way) -> None:
+    there = [way.make.image(way.repository, layers=2) for _ in range(3)]
+    way.make.index_of(way.repository, "v1", there)
+    way.copy("v1")
+    way.make.index_of(way.repository, "v1", [*there, way.make.image(way.repository, layers=2)])
+    way.reset()
+    way.copy("v1")
+    assert way.destination.counts()[("HEAD", "manifest")] == 3
+    assert way.requests() == 3 * 3 + 2 * 1 + 4 + 3
 
 
 def test_a_new_config_on_layers_that_are_there_is_7(way: Way) -> None:

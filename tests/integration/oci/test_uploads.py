@@ -11,11 +11,11 @@ import pytest
 from tests.integration.conftest import Place
 from tests.support.scripted import Reply, Request, ScriptedServer
 
-from geosync.errors import DigestMismatch, Refused, RegistryUnavailable, SizeMismatch
+from geosync.errors import DigestMismatch, ReadOnly, Refused, RegistryError, RegistryUnavailable, SizeMismatch
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
-from geosync.oci.manifests import Descriptor
+from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.uploads import Upload, arrived
 
 DATA = os.urandom(300_000)
@@ -112,6 +112,43 @@ def test_which_answers_to_a_chunk_mean_that_it_was_taken(serve: Serve, status: i
         client.put_chunk(upload, 5, Body(b"abc"))
     assert raised.value.status == status
     assert "secret" not in str(raised.value)
+
+
+UNSUPPORTED = b'{"errors":[{"code":"UNSUPPORTED","message":"The operation is unsupported."}]}'
+ONLY_READS = [("Allow", "GET, HEAD")]
+MANIFEST = Manifest.read(b'{"schemaVersion":2}', "application/vnd.oci.image.manifest.v1+json")
+VERBS: dict[str, Callable[[RegistryClient], object]] = {
+    "begin": lambda client: client.begin_upload("app"),
+    "mount": lambda client: client.begin_upload("app", mount=DIGEST),
+    "chunk": lambda client: client.put_chunk(upload_at(client), 0, Body(b"abc")),
+    "close": lambda client: client.close_upload(upload_at(client), DIGEST, 3),
+    "put": lambda client: client.put_manifest("app", "v1", MANIFEST),
+    "delete": lambda client: client.delete_manifest("app", "v1"),
+}
+
+
+def upload_at(client: RegistryClient) -> Upload:
+    return Upload(repository="app", location=f"http://{client.name}/v2/app/blobs/uploads/1")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_registry_that_has_no_verb_to_write_with_is_read_only(serve: Serve, verb: str) -> None:
+    client = serve(lambda _: Reply(status=405, headers=ONLY_READS, body=b"Method not allowed\n"))
+    with pytest.raises(ReadOnly, match="405 the registry is read-only: for maintenance, perhaps") as raised:
+        VERBS[verb](client)
+    assert (raised.value.everywhere, raised.value.retryable) == (True, True)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_405_that_speaks_of_the_repository_or_of_the_verb_is_not_the_registry_s(serve: Serve, verb: str) -> None:
+    client = serve(lambda _: Reply(status=405, body=UNSUPPORTED))
+    with pytest.raises(RegistryError) as raised:
+        VERBS[verb](client)
+    if verb in ("begin", "mount", "close"):
+        assert isinstance(raised.value, ReadOnly)
+        assert not raised.value.everywhere
+    else:
+        assert type(raised.value) is Refused, "no deletes, no chunks, not this format"
 
 
 @pytest.mark.parametrize(

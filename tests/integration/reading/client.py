@@ -90,7 +90,7 @@ class Client:
         self._puller = Puller(
             Promise(**about),
             self.own,
-            Whereabouts(sync_registry=self.registry, registry_names=names, deadline=self.deadline),
+            Whereabouts(sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline),
             Line(self.registry, Queue(sqs, "live"), logger, keeps_superseded=True),
             logger=logger,
             metrics=metrics,

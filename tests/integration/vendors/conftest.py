@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.integration.conftest import Place
+from tests.integration.vendors.ends import AllEnds
 from tests.integration.vendors.world import World
 from tests.support.vendors.ecr import EcrDouble
 
@@ -53,3 +54,11 @@ def world(plain_registry: Place, second_registry: Place, no_aws: pytest.MonkeyPa
 def below(repository: str) -> str:
     """Below what Google's double has made; for the others a name like any other."""
     return f"my-project/geo/{repository.replace('/', '-')}"
+
+
+@pytest.fixture(scope="module")
+def all_ends(plain_registry: Place, second_registry: Place) -> Iterator[AllEnds]:
+    """A way to each vendor and back."""
+    made = AllEnds(plain_registry, second_registry)
+    yield made
+    made.close()

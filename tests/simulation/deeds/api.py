@@ -77,9 +77,8 @@ def pause(story: Story) -> None:
 
 
 def resume(story: Story, site: Site) -> None:
-    """End a pause by the API; not that of a promotion."""
-    if not story.world.is_failing_over:
-        ask(story, site, "POST", f"{GEO}/resume")
+    """End a pause by the API."""
+    ask(story, site, "POST", f"{GEO}/resume")
 
 
 DEEDS: list[tuple[float, Deed]] = [(0.6, look), (0.3, act), (0.2, pause)]

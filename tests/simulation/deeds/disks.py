@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.simulation.registry.server import NO_SUCH_VERB, UNAVAILABLE
 from tests.simulation.site import Site
 from tests.simulation.story import Deed, Story
 
@@ -12,6 +13,7 @@ def collect_garbage(story: Story) -> None:
     untagged = random.random() < 0.5
     story.tell(f"{site.name}: garbage collection{', with untagged manifests' if untagged else ''}")
     site.server.is_read_only = True
+    site.server.refuses_writes = NO_SUCH_VERB if untagged else UNAVAILABLE
 
     def end() -> None:
         site.server.storage.collect_garbage(untagged=untagged)

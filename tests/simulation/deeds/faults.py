@@ -150,6 +150,13 @@ def late_events(story: Story) -> None:
     story.later(story.random.random() * 120, end)
 
 
+def unsubscribe(story: Story) -> None:
+    """Somebody deletes a secondary's subscription to the primary's topic; its next minute makes another."""
+    site = story.secondary()
+    story.tell(f"{site.name}: its subscription is deleted")
+    story.primary.topic.unsubscribe(site.queues["events"])
+
+
 def skew(story: Story) -> None:
     """A site's clock is off, or is set right."""
     site = story.site()
@@ -172,4 +179,5 @@ DEEDS: list[tuple[float, Deed]] = [
     (0.3, messages_twice),
     (0.3, late_events),
     (0.3, skew),
+    (0.2, unsubscribe),
 ]

@@ -29,6 +29,11 @@ class Answer:
     """What Content-Length says where there is no body (HEAD)."""
 
 
+UNAVAILABLE = Answer(503)
+NO_SUCH_VERB = Answer(405, [("Allow", "GET, HEAD")], b"Method not allowed\n")
+"""As Distribution in `maintenance.readonly`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request."""
@@ -67,6 +72,8 @@ class Server:
         self.storage = Storage(lambda: scheduler.now_s)
         self.is_down = False
         self.is_read_only = False
+        self.refuses_writes = UNAVAILABLE
+        """The answer to writes while it is read-only."""
         self.has_referrers = False
         self.tag_gap_s: Callable[[], float] = lambda: 0.0
         self.on_event: Callable[[str, str, str | None, str | None, str | None], None] = lambda *_: None
@@ -87,7 +94,7 @@ class Server:
         if found is None:
             return _error(404, "NOT_FOUND")
         if method in ("POST", "PUT", "PATCH", "DELETE") and self.is_read_only:
-            return _error(503, "UNAVAILABLE")
+            return self.refuses_writes
         asked = Asked(method, found["name"], found["reference"], query, headers, body)
         if found["kind"] == "manifests":
             return self._manifest(asked, why)

@@ -1,6 +1,7 @@
 """CNCF Distribution 3, as far as it differs from 2.8, which stands behind it and stores everything in the end.
 
 Tags go without their manifest and are listed in pages; there is no schema 1; a PATCH that broke can be gone on with.
+What an index lists is checked as its configuration says (distribution3_indexes.py).
 The rules are those of its source, registry/handlers (v3.0). Of uploads, blobupload.go: `_state` says where the client
 believes the upload to be; PATCH and PUT refuse another place with 416 and keep the upload; GET asks nobody and tells
 how far it is.
@@ -17,6 +18,7 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.scripted import Reply, Request
+from tests.support.vendors.distribution3_indexes import Indexes
 from tests.support.vendors.double import VendorDouble
 
 from geosync.oci import media_types
@@ -41,6 +43,12 @@ class Distribution3(VendorDouble):
         self._uploads: dict[str, bytearray] = {}
         self._issued: dict[str, int] = {}
         self.begun = 0
+        self.on_s3 = False
+        """3.1.1 on S3: an unknown repository lists as empty, and a tag that begins with another one is not listed
+        (issue 4891, mended in main)."""
+        self.max_entries = 1000
+        """`catalog.maxentries`."""
+        self.indexes = Indexes(self.has_manifest, self._has_blob)
         self.tags: defaultdict[str, dict[str, str]] = defaultdict(dict)
 
     def answer(self, request: Request) -> Reply:
@@ -48,6 +56,8 @@ class Distribution3(VendorDouble):
             return self._begin(request)
         if (found := _TAGS.fullmatch(request.path)) is not None:
             return self._list(request, found["name"])
+        if request.path == "/v2/_catalog":
+            return self._catalogue(request)
         if (found := _MANIFEST.fullmatch(request.path)) is not None:
             return self._manifest(request, found["name"], found["reference"])
         found = _UPLOAD.fullmatch(request.path)
@@ -60,14 +70,29 @@ class Distribution3(VendorDouble):
             # handlers/tags.go: more than tags.maxtags.
             self.break_rule(f"n={number}")
             return self.error(400, "PAGINATION_NUMBER_INVALID")
-        if name not in self.tags:
+        if name not in self.tags and not self.on_s3:
             return self.error(404, "NAME_UNKNOWN")
         after = query.get("last", [""])[0]
-        tags = [tag for tag in sorted(self.tags[name]) if tag > after]
+        known = self.tags.get(name, {})
+        tags = [tag for tag in sorted(known) if tag > after]
+        if self.on_s3:
+            tags = [tag for tag in tags if not any(tag != one and tag.startswith(one) for one in known)]
         page = tags[: number or None]
         # handlers/catalog.go (createLinkEntry): the path of the request, without a host.
         more = [("Link", f'</v2/{name}/tags/list?last={page[-1]}&n={number}>; rel="next"')] if page != tags else []
         return self.document({"name": name, "tags": page}, *more)
+
+    def _catalogue(self, request: Request) -> Reply:
+        """handlers/catalog.go: more than catalog.maxentries is refused; without a number it gives so many."""
+        query = parse_qs(urlsplit(request.target).query)
+        number = int(query.get("n", [str(min(self.max_entries, 100))])[0])
+        if number > self.max_entries:
+            return self.error(400, "PAGINATION_NUMBER_INVALID")
+        after = query.get("last", [""])[0]
+        names = [name for name in sorted(self.tags) if name > after]
+        page = names[:number]
+        more = [("Link", f'</v2/_catalog?last={page[-1]}&n={number}>; rel="next"')] if page != names else []
+        return self.document({"repositories": page}, *more)
 
     def _manifest(self, request: Request, name: str, reference: str) -> Reply:
         by_tag = ":" not in reference
@@ -76,7 +101,7 @@ class Distribution3(VendorDouble):
             if media_type in media_types.SCHEMA1:
                 # manifests.go: schema 1 is no registered media type any more.
                 return self.error(400, "MANIFEST_INVALID", "manifest invalid")
-            stored = self.forward(request)
+            stored = self.indexes.put(request, name) if media_type in media_types.INDEXES else self.forward(request)
             if stored.status == 201 and by_tag:
                 self.tags[name][reference] = dict(stored.headers)["Docker-Content-Digest"]
             return stored
@@ -87,7 +112,19 @@ class Distribution3(VendorDouble):
         digest = self.tags[name].get(reference) if by_tag else reference
         if digest is None:
             return self.error(404, "MANIFEST_UNKNOWN")
+        if self.indexes.has(name, digest):
+            return self.indexes.get(request, name, digest)
         return self.forward(replace(request, target=f"/v2/{name}/manifests/{digest}"))
+
+    def has_manifest(self, name: str, digest: str) -> bool:
+        """Tell whether the registry behind has it; the indexes are in `indexes`."""
+        accept = {"accept": media_types.ACCEPT}
+        target = f"/v2/{name}/manifests/{digest}"
+        return self.forward(Request(method="HEAD", target=target, headers=accept, body=b"", connection=0)).status == 200
+
+    def _has_blob(self, name: str, digest: str) -> bool:
+        target = f"/v2/{name}/blobs/{digest}"
+        return self.forward(Request(method="HEAD", target=target, headers={}, body=b"", connection=0)).status == 200
 
     def _go_on(self, request: Request, found: re.Match[str]) -> Reply:
         with self._state:

@@ -22,6 +22,8 @@ from tests.support.scripted import Reply, Request, ScriptedServer
 from tests.support.vendors.double import VendorDouble
 
 from geosync.oci import media_types
+from geosync.oci.documents import read_object
+from geosync.oci.references import is_digest
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 TARGET = "AmazonEC2ContainerRegistry_V20150921."
@@ -225,9 +227,9 @@ class EcrDouble(VendorDouble):
         return self.forward(request, target=request.path.rpartition("/")[0] + f"/{digest}")
 
     def _put(self, request: Request, repository: Repository, reference: str) -> Reply:
-        document = json.loads(request.body)
-        entries = document.get("manifests") or []
-        if any(not media_types.is_manifest(one.get("mediaType", "")) for one in entries):
+        document = read_object(request.body)
+        kinds = [media_types.essence(one.get("mediaType")) for one in document.get("manifests") or []]
+        if not all(map(media_types.is_manifest, kinds)):
             # roadmap 876: BuildKit's index of blobs. Known ahead, so that it should not even be tried.
             self.break_rule("an index of blobs was sent")
             return self.error(400, "MANIFEST_INVALID", "Manifest list references a layer")
@@ -246,9 +248,10 @@ class EcrDouble(VendorDouble):
                 repository.images[digest] = document
                 if ":" not in reference:
                     repository.tags[reference] = digest
-            if "subject" in document:
+            subject = document.get("subject")
+            if isinstance(subject, dict) and is_digest(subject["digest"]):
                 # distribution-spec 1.1, "Pushing Manifests with Subject"; AWS's open source blog on OCI 1.1 in ECR.
-                stored = replace(stored, headers=[*stored.headers, ("OCI-Subject", document["subject"]["digest"])])
+                stored = replace(stored, headers=[*stored.headers, ("OCI-Subject", subject["digest"])])
         return stored
 
     def _referrers(self, repository: Repository, digest: str) -> Reply:

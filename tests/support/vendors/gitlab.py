@@ -16,6 +16,7 @@ from local.certificates import KeyPair
 from tests.support.scripted import Reply, Request
 from tests.support.vendors.tokens import Given, TokenDouble, public_key, some_pair
 
+from geosync.oci.documents import field, read_object
 from geosync.oci.media_types import SCHEMA1
 
 ISSUER, SERVICE = "omnibus-gitlab-issuer", "container_registry"
@@ -111,9 +112,10 @@ class GitLabDouble(TokenDouble):
         if media_type in SCHEMA1:
             self.break_rule("schema 1 is known to be refused, and is not tried")
             return self.error(400, "MANIFEST_INVALID", "manifest invalid")
-        document = json.loads(request.body)
-        parts = [document.get("config") or {}, *(document.get("layers") or [])]
-        unknown = [one["mediaType"] for one in parts if one and not _KNOWN.fullmatch(one["mediaType"])]
+        document = read_object(request.body)
+        parts = [field(document, "config") or {}, *(field(document, "layers") or [])]
+        kinds = [field(one, "mediaType") or "" for one in parts if one]
+        unknown = [one for one in kinds if not _KNOWN.fullmatch(one)]
         if self.database and unknown:  # media types
             return self.error(400, "MANIFEST_INVALID", f"unknown media type: {unknown[0]}")
         return None

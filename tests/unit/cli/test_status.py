@@ -9,9 +9,9 @@ from tests.support.clock import START, FakeClock
 
 from geosync.operating import status
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.heartbeat import LastHeartbeat
+from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key
 from geosync.sync_registry.table.memory import MemoryStore

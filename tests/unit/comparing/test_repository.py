@@ -49,6 +49,9 @@ class Tags(Registry):
             yield page
             last = page[-1]
 
+    def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
+        yield [REPOSITORY]
+
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         if reference not in self.there:
             return None

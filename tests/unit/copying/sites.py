@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 from tests.unit.copying.fakes import FakeRegistry
 
@@ -28,7 +29,9 @@ class Site:
     def pair(self) -> Pair:
         return Pair(Repository(self.source, REPOSITORY), Repository(self.destination, "mirror/app"))
 
-    def copier(self, parallelism: int = 8, *, before_tag_write: Callable[[], None] | None = None) -> Copier:
+    def copier(
+        self, parallelism: int = 8, *, tag_write: Callable[[], AbstractContextManager[None]] | None = None
+    ) -> Copier:
         habits = Capabilities(
             checks_blobs=self.destination.checks_blobs,
             checks_children=self.destination.checks_children,
@@ -36,10 +39,11 @@ class Site:
             referrers_api=self.destination.referrers_api,
         )
         route = Route(pair=self.pair, capabilities=habits, parallelism=parallelism)
-        return Copier(route, before_tag_write=before_tag_write or self.guard)
+        return Copier(route, tag_write=tag_write or self.guard)
 
-    def guard(self) -> None:
+    def guard(self) -> AbstractContextManager[None]:
         self.guarded += 1
+        return nullcontext()
 
     def is_whole(self, manifest: Manifest) -> bool:
         if self.destination.manifests.get(manifest.digest) != manifest:

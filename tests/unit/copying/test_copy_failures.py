@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -108,15 +110,43 @@ def test_what_failed_can_be_copied_again_and_only_the_rest_moves(site: Site) -> 
 def test_a_lost_lease_ends_the_copy_before_the_tag_is_written(site: Site) -> None:
     image = site.source.add_image(*layers(1))
 
-    def lost() -> None:
+    def lost() -> AbstractContextManager[None]:
         raise LeaseLost("somebody else has it")
 
     with (
-        site.copier(before_tag_write=lost) as copier,
+        site.copier(tag_write=lost) as copier,
         pytest.raises(LeaseLost),
     ):
         copier.copy(image, "v1")
     assert site.destination.requests == []
+
+
+def test_a_tag_write_without_an_answer_is_told_though_its_copy_was_stopped_before(site: Site) -> None:
+    image = site.source.add_image(*layers(1))
+    ended = threading.Event()
+    told: list[OutcomeUnknown] = []
+
+    @contextmanager
+    def guard() -> Iterator[None]:
+        try:
+            yield
+        except OutcomeUnknown as error:
+            told.append(error)
+            raise
+
+    def stop_and_wait(verb: str, what: str) -> None:
+        if (verb, what) == ("PUT manifest", "v1"):
+            copier.stop(OutOfTime("the holder stopped"))
+            assert ended.wait(30)
+            raise OutcomeUnknown("destination:5000", "PUT")
+
+    site.destination.before = stop_and_wait
+    with site.copier(tag_write=guard) as copier:
+        with pytest.raises(OutOfTime):
+            copier.copy(image, "v1")
+        assert not told
+        ended.set()
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("how", ["stop", "close"])
@@ -203,9 +233,9 @@ def test_a_destination_that_names_nothing_is_given_everything(site: Site, monkey
     image = site.source.add_image(*layers(2))
     put = FakeRegistry.put_manifest
 
-    def vague(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> None:
+    def vague(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
         try:
-            put(self, repository, reference, manifest)
+            return put(self, repository, reference, manifest)
         except BlobsUnknown as answer:
             raise BlobsUnknown(answer.registry, answer.request, ()) from None
 

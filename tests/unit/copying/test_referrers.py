@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
@@ -37,13 +38,16 @@ class ByName(FakeRegistry):
 
 
 def copier(
-    source: FakeRegistry, destination: FakeRegistry, *, before_tag_write: Callable[[], None] = lambda: None
+    source: FakeRegistry,
+    destination: FakeRegistry,
+    *,
+    tag_write: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Copier:
     route = Route(
         pair=Pair(Repository(source, REPOSITORY), Repository(destination, REPOSITORY)),
         capabilities=Capabilities(referrers_api=destination.referrers_api),
     )
-    return Copier(route, before_tag_write=before_tag_write)
+    return Copier(route, tag_write=tag_write)
 
 
 def test_the_fallback_tag_of_a_digest_is_that_of_the_specification() -> None:
@@ -172,13 +176,13 @@ def test_a_fallback_tag_that_holds_an_image_is_not_overwritten() -> None:
 
 
 def test_the_fallback_tag_is_a_tag_and_asks_the_guard() -> None:
-    def lost() -> None:
+    def lost() -> AbstractContextManager[None]:
         raise LeaseLost("gone")
 
     source, destination = FakeRegistry(referrers_api=True), FakeRegistry()
     signature = sign(source, source.add_image(b"layer"))
     with (
-        copier(source, destination, before_tag_write=lost) as one,
+        copier(source, destination, tag_write=lost) as one,
         pytest.raises(LeaseLost),
     ):
         one.copy(signature, None)

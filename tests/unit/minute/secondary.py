@@ -15,6 +15,7 @@ from geosync.operating import status
 from geosync.operating.status import Status
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site.subscription import SubscriptionItem
 from geosync.sync_registry.site.suspected import Suspected
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
@@ -53,6 +54,8 @@ class Secondary:
         self.queues = Queues()
         self.registry = SyncRegistry(self.store, clock=self.clock)
         self.sweeps = True
+        self.followed = reconcile.Followed(primary="arn:aws:sns:eu-west-1:000000000000:primary")
+        self.subscribe(START - 20 * MINUTE)
         self.told: list[Suspected] = []
 
     def minute(self) -> Status:
@@ -68,7 +71,11 @@ class Secondary:
         if self.sweeps:
             self.registry.sweep.record(woken=0, reason=None)
         queues: Any = self.queues
-        return reconcile.account(self.registry, queues, clock=self.clock, tell=self.told.append)
+        return reconcile.account(self.registry, queues, self.followed, clock=self.clock, tell=self.told.append)
+
+    def subscribe(self, at: int, arn: str = "subscription-1") -> None:
+        """See a subscription at `at` (ms)."""
+        SubscriptionItem(self.store, FakeClock(at)).record(arn, settle_s=30.0)
 
     def compared(self, started_at: int, **values: Any) -> None:
         """Write down a walk through the catalogue that was complete."""

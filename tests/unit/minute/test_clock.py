@@ -10,7 +10,7 @@ from tests.support.clock import FakeClock
 from geosync.comparing.catalogue import is_due
 from geosync.minute.clock import forget_the_future
 from geosync.minute.queues import Queues
-from geosync.minute.recovery import account
+from geosync.minute.recovery import Followed, account
 from geosync.minute.reporting import MinuteReporter
 from geosync.operating import status
 from geosync.operating.health import Health, health_of, signs_of
@@ -53,8 +53,12 @@ class Minutes:
         self.ahead = 0
         self.events = 0
 
+    def subscribe(self) -> None:
+        self.registry.subscription.record("subscription", settle_s=0)
+
     def compare(self) -> None:
         """Run a comparison that finds nothing."""
+        self.subscribe()
         notes = self.registry.catalogue
         walk = notes.note_finished(notes.begin(now_ms=self.clock.now), now_ms=self.clock.now)
         for _ in range(2):
@@ -67,8 +71,9 @@ class Minutes:
         self.registry.heartbeat.record(site="dublin", sent_at=now + self.ahead, arrived_at=now)
         self.events += 1
         self.registry.cursor.record(event_id=f"e{self.events}", received_at=now + self.ahead)
+        self.subscribe()
         self.registry.sweep.record(woken=0, reason=None)
-        found = account(self.registry, cast("Queues", EmptyQueues()), clock=self.clock)
+        found = account(self.registry, cast("Queues", EmptyQueues()), Followed(), clock=self.clock)
         forget_the_future(self.registry, found, cast("MinuteReporter", self.said))
         self.registry.minute.record()
         self.clock.now += MINUTE

@@ -80,13 +80,27 @@ def test_the_table(status: int, code: str, kind: type[RegistryError]) -> None:
 
 @pytest.mark.parametrize(
     "detail",
-    [DIGEST, {"digest": DIGEST}, {"Digest": DIGEST, "size": 3}, [DIGEST], [{"digest": DIGEST}], {"blobs": DIGEST}],
+    [
+        DIGEST,
+        {"digest": DIGEST},
+        {"Digest": DIGEST, "size": 3},
+        [DIGEST],
+        [{"digest": DIGEST}],
+        {"blobs": DIGEST},
+        f"layer not found: {DIGEST}",  # olareg
+    ],
 )
 def test_missing_blobs_are_named_in_whatever_form_the_detail_has(detail: object) -> None:
     errors = parse_errors(body({"code": "MANIFEST_BLOB_UNKNOWN", "detail": detail}))
     error = classify("host", "PUT", 400, errors)
     assert isinstance(error, BlobsUnknown)
     assert error.missing == (DIGEST,)
+
+
+def test_a_missing_blob_is_read_from_the_message_where_the_detail_names_none() -> None:
+    entry = {"code": "MANIFEST_BLOB_UNKNOWN", "message": f"layer not found: {DIGEST}", "detail": None}
+    assert parse_errors(body(entry)).missing == (DIGEST,)
+    assert parse_errors(body({**entry, "message": f"not found: {DIGEST}0 or {OTHER[:-1]}"})).missing == ()
 
 
 def test_every_missing_blob_is_named_once_in_order() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
-from geosync.oci.documents import MOST_NESTED, READ_DEPTH, field, read_object
+from geosync.oci.documents import MOST_NESTED, READ_DEPTH, field, has_field, read_object
 from geosync.oci.manifests import Manifest
 
 DIGEST = "sha256:" + "a" * 64
@@ -55,10 +56,37 @@ def test_a_key_names_its_field_in_any_case_and_the_last_one_counts() -> None:
     ]
 
 
+def test_an_object_that_comes_again_adds_to_the_one_before_and_null_clears_a_list_only() -> None:
+    """Distribution 2.8 reads it so (tests/integration/oci/test_decoder.py)."""
+    read = read_object(b'{"a":{"x":1,"y":2},"a":{"y":3},"b":{"x":1},"B":{"X":2},"c":[1],"c":null,"d":"e","d":null}')
+    assert read["a"] == {"x": 1, "y": 3}
+    assert field(field(read, "b"), "x") == 2
+    assert read["b"] == {"x": 1}, "what was read stays as it is"
+    assert read["c"] is None
+    assert read["d"] == "e"
+
+
+def test_a_key_of_another_length_names_no_field() -> None:
+    assert field(read_object('{"con\ufb01g":1}'.encode()), "config") is None
+    assert not has_field(read_object('{"con\ufb01g":1}'.encode()), "config")
+
+
+def test_many_objects_of_one_key_cost_what_they_are_long() -> None:
+    """Each was copied into the next once: that took the square of them."""
+
+    def seconds(count: int) -> float:
+        text = b"{" + b",".join(b'"a":{"k%d":1}' % number for number in range(count)) + b"}"
+        started = time.process_time()
+        assert len(read_object(text)["a"]) == count
+        return time.process_time() - started
+
+    assert seconds(40_000) < 40 * max(seconds(4_000), 0.001)
+
+
 def test_a_key_that_comes_again_is_the_last_one() -> None:
     assert field(read_object(b'{"layers":1,"Layers":2,"layers":3}'), "layers") == 3
     assert field(read_object(b'{"layers":1,"layers":3,"Layers":2}'), "layers") == 2
-    assert field(read_object(b'{"layers":1,"Layers":null}'), "layers") is None
+    assert field(read_object(b'{"layers":[1],"Layers":null}'), "layers") is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b"\xef\xbb\xbf{}", b'{"a":1}x', b"{'a':1}", b'{"a":01}'])

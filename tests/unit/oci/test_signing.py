@@ -14,7 +14,7 @@ from local.certificates import KeyPair, signing_pair
 
 from geosync.errors import ConfigurationError
 from geosync.oci.credentials import RegistryKey
-from geosync.oci.signing import Signer, key_id
+from geosync.oci.signing import Signer, key_id, thumbprint
 
 # A modulus of 2048 bits that is easy to write down; nothing is ever signed with it.
 PUBLIC_MODULUS_HEX = "c0" + "ab" * 254 + "01"
@@ -53,6 +53,30 @@ def test_the_key_id_is_libtrusts() -> None:
     assert key_id(RSAPublicNumbers(exponent, modulus).public_key()) == expected
     # The same as a constant: an error in both would not be seen otherwise.
     assert expected == "Z2EZ:3JWE:D4TY:4M62:I3VM:OBJ6:74KM:NKBI:7GY6:QEKQ:T5D2:W33C"
+
+
+def test_the_thumbprint_is_that_of_rfc_7638() -> None:
+    """The key and its thumbprint are those of RFC 7638, section 3.1."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+
+    modulus = (
+        "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3okn"
+        "jhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6"
+        "qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8aw"
+        "apJzKnqDKgw"
+    )
+    number = int.from_bytes(base64.urlsafe_b64decode(modulus + "=="), "big")
+    key = RSAPublicNumbers(65537, number).public_key()
+    assert thumbprint(key) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+
+
+@pytest.mark.parametrize("kid", ["rfc7638", "signing-2026"])
+def test_the_key_id_of_a_jwks_is_named_or_computed(pair: KeyPair, kid: str) -> None:
+    public = load_pem_private_key(pair.private_key.encode(), None).public_key()
+    expected = thumbprint(public) if kid == "rfc7638" else kid  # type: ignore[arg-type]
+    signer = Signer(credentials(pair, kid=kid))
+    assert signer.kid == expected
+    assert jwt.get_unverified_header(signer.sign([]))["kid"] == expected
 
 
 def test_the_claims_are_what_a_registry_checks(pair: KeyPair) -> None:

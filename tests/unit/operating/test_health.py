@@ -24,10 +24,10 @@ from geosync.operating.health import (
 from geosync.operating.site_facts import RECOVERY_POINT_LATE_S, SiteFacts
 from geosync.operating.status import Status
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site import breaker, catalogue
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.heartbeat import AHEAD_MS, LastHeartbeat, PostedHeartbeat
+from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update

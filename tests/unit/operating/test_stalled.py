@@ -24,6 +24,8 @@ def clock() -> FakeClock:
 def registry(clock: FakeClock) -> SyncRegistry:
     registry = SyncRegistry(MemoryStore(), clock=clock)
     registry.sweep.record(woken=0, reason=None)
+    registry.subscription.record("subscription", settle_s=0)
+    registry.catalogue.begin(now_ms=clock.now)
     return registry
 
 

@@ -17,6 +17,7 @@ from geosync.sync_registry.decisions import (
     Step,
     Write,
     is_already_seen,
+    may_be_half_copied,
     may_write_tag,
     next_step,
     proves_primary,
@@ -297,3 +298,20 @@ def test_what_is_below_a_tag_is_brought_anew_though_the_tag_is_equal() -> None:
     assert step(replace(distrusted, distrust=frozenset()), (A, SETTLED)) == LookAtSecondary()
     assert step(distrusted, (A, SETTLED), writes=1) == LookAtSecondary()
     assert isinstance(step(distrusted, (A, SETTLED), (A, SETTLED), writes=1), Discharge)
+
+
+@pytest.mark.parametrize(
+    ("before", "half"),
+    [
+        ({}, False),
+        ({"due": SETTLED}, False),  # postponed: the copy of that attempt did not break off
+        ({"failure": "503"}, True),
+        ({"deaths": 1}, True),
+        ({"copied": frozenset({A})}, True),
+        ({"copied": frozenset({B})}, False),
+    ],
+)
+def test_an_attempt_that_broke_off_may_have_left_a_manifest_without_its_parts(
+    before: dict[str, object], *, half: bool
+) -> None:
+    assert may_be_half_copied(replace(owed(A), **before), A) == half  # type: ignore[arg-type]

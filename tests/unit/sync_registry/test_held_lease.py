@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from geosync.errors import LeaseLost
+from geosync.errors import LeaseLost, OutcomeUnknown, SyncRegistryError
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -105,11 +105,69 @@ def test_no_write_goes_through_a_lease_that_somebody_took() -> None:
         lambda: hand.held.note_missing_on_primary(missing=True),
         hand.held.renew,
         hand.held.suspect,
+        lambda: write_a_tag_without_an_answer(hand.held),
         hand.held.release,
     ):
         with pytest.raises(LeaseLost):
             write()
     assert len(hand.registry.owed(REPOSITORY)) == 1
+
+
+def write_a_tag_without_an_answer(held: HeldLease) -> None:
+    with held.tag_write():
+        raise OutcomeUnknown("registry:5000", "PUT /v2/group/app/manifests/v1")
+
+
+class Busy(SyncRegistryError):
+    """The table takes no write."""
+
+
+def refuse(*_: object) -> Lease:
+    raise Busy
+
+
+@pytest.mark.parametrize("how", ["release", "finish", "forget", "renew"])
+def test_whoever_lets_go_leaves_a_suspicion_that_the_table_refused(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hand = Hand()
+    before = hand.held.lease
+    with monkeypatch.context() as patch:
+        patch.setattr(hand.registry, "renew", refuse)
+        with pytest.raises(Busy):
+            write_a_tag_without_an_answer(hand.held)
+    until = hand.held.lease.suspect_until
+    assert until > before.suspect_until, "the holder knows at once"
+    match how:
+        case "release":
+            hand.held.release()
+        case "finish":
+            assert hand.held.finish(before), "the lease from before the look that found nothing due"
+        case "forget":
+            assert not hand.held.forget(check=lambda: None), "nothing is forgotten while a write may land"
+        case "renew":
+            hand.held.renew()
+            hand.registry.release(before)
+    taken = hand.registry.acquire(REPOSITORY)
+    assert taken is not None
+    assert taken.suspect_until == until
+
+
+def test_no_row_is_dropped_over_a_suspicion_that_the_table_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    hand = Hand()
+    before = hand.held.lease
+    with monkeypatch.context() as patch:
+        patch.setattr(hand.registry, "renew", refuse)
+        with pytest.raises(Busy):
+            write_a_tag_without_an_answer(hand.held)
+    assert not hand.held.drop(before)
+
+
+def test_a_tag_write_that_was_answered_is_not_suspected() -> None:
+    hand = Hand()
+    with hand.held.tag_write():
+        pass
+    with pytest.raises(LookupError), hand.held.tag_write():
+        raise LookupError
+    assert hand.held.lease.suspect_until == 0
 
 
 def test_no_thread_is_left() -> None:

@@ -22,4 +22,6 @@ class AdminSettings(FactSettings):
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
+    primary_topic_arn: str | None = None
+    """Names the primary that the site follows: what is known of another one is not told as its own."""
     superseded_images: Literal["replicate", "skip"] = "replicate"

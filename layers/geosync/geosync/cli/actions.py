@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.cli.arguments import check_repository
 from geosync.cli.audit import audited
 from geosync.cli.checks import registries
+from geosync.cli.failover.stack_update import must_take_updates
 from geosync.cli.output import SOMETHING_WRONG, plain
 from geosync.cli.site import Chosen, StackSite
 from geosync.errors import MalformedMessage
@@ -30,16 +31,19 @@ def pause(choose: Callable[[], Chosen], reason: str) -> None:
 
 
 @click.command()
+@click.option("--abandoned", metavar="ID", help="End the pause of a promote or follow too that runs nowhere any more.")
 @click.pass_obj
-def resume(choose: Callable[[], Chosen]) -> None:
-    """Go on after pause."""
+def resume(choose: Callable[[], Chosen], abandoned: str | None) -> None:
+    """Go on after pause. The pause of a promotion, or of follow, is theirs to end."""
     site = choose().site()
     site.must_be_secondary("resume")
     if not site.sync_registry.is_paused():
         click.echo(f"{site.name} is not paused.")
         return
-    with audited(site, "resume"):
-        site.sync_registry.resume()
+    if abandoned is not None:
+        must_take_updates(site)  # otherwise its update may be under way: nobody can tell what the site is
+    with audited(site, "resume", *(() if abandoned is None else ("--abandoned", abandoned))):
+        site.sync_registry.resume(abandoned=abandoned)
     click.echo(f"{site.name} goes on: the sweep finds what is due within a minute.")
 
 

@@ -22,9 +22,9 @@ from geosync.cli.site import Chosen, StackSite
 from geosync.comparing import catalogue
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating import actions
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.holds import Hold
+from geosync.sync_registry.site.pause import Pause
 
 BAR = 30
 
@@ -61,7 +61,7 @@ class BackfillState:
 def look(site: StackSite) -> BackfillState:
     """Read the progress: two batches and a query, whatever there is to do."""
     now_ms, sync_registry = site.clock.now_ms(), site.sync_registry
-    items = sync_registry.overview.read()
+    items = sync_registry.overview.read(site.primary_topic)
     walk = items.comparison
     return BackfillState(
         at=now_ms,
@@ -241,7 +241,7 @@ def _in_the_way(found: BackfillState) -> list[str]:
         said.append("another comparison is asked for and begins within a minute")
     if found.pause is not None:
         why = f": {found.pause.reason}" if found.pause.reason else ""
-        said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} (geosync resume)")
+        said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} ({found.pause.way_out})")
     said += (f"no requests go to {hold.registry} until {moment(hold.until)}: {hold.reason}" for hold in found.holds)
     if found.walk is not None and found.walk.failure is not None:
         said.append(f"the primary's catalogue cannot be read: {found.walk.failure}")

@@ -120,6 +120,11 @@ class StackSite:
         return SiteFacts(name=self.name, role="primary" if self.is_primary else "secondary", late_s=late_s)
 
     @property
+    def primary_topic(self) -> str | None:
+        """The topic of the primary that the stack has the site follow, None where there is none."""
+        return self.parameters.get("PrimaryTopicArn") or None
+
+    @property
     def clock(self) -> Clock:
         """The clock of the machine that the command runs on."""
         return self.access.clock

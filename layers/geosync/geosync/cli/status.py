@@ -47,7 +47,7 @@ def status(choose: Callable[[], Chosen], as_document: bool, limit: int) -> None:
     backfill goes on (a later comparison may). 2: cannot tell.
     """
     site = choose().site()
-    found = site_status.read(site.sync_registry, clock=site.clock)
+    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     queued = QueuedMessages(dead_letters=dead_letters(site), events_waiting=waiting(site, "EventsQueueUrl"))
     health = health_of(signs_of(site.facts, found, dead_letters=queued.dead_letters, silent=_silent(site, found)))
     if as_document:

@@ -25,6 +25,7 @@ from geosync.comparing.untagged import UntaggedImages
 from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound
 from geosync.oci.listings import ListedTag
+from geosync.pair.presence import is_listed
 from geosync.sync_registry.items import Owed
 from geosync.sync_registry.site.findings import MOST_NAMES, Finding
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -128,6 +129,9 @@ class RepositoryComparison:
                 asked_at = self._context.clock.now_ms()
         except NotFound:
             gone = not listed and resumed_after is None
+        else:
+            if not listed and resumed_after is None:
+                gone = not is_listed(self._context.pair.primary)
         return _Walked(owed=owed, listed=listed, gone=gone)
 
     def _selected(self, part: list[ListedTag]) -> list[ListedTag]:

@@ -8,6 +8,7 @@ kinds.py       what is below a manifest: the primary decides what an index's ent
 workers.py     the threads: small things first, no task ever waits for another
 blobs.py       one blob: found, mounted, or streamed
 chunks.py      a layer that does not fit into one request; uploads.py the layers that are under way
+refusals.py    what a refusal of a manifest means
 repair.py      blobs that verification found missing or wrong
 referrers.py   signatures, attestations, SBOMs: what refers to a manifest
 outcome.py     how one attempt at a reference ended

@@ -103,6 +103,9 @@ class BlobMover:
     def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         limits = self._registry.upload_limits
         if limits.max_blob is not None and blob.size > limits.max_blob:
+            size = self._source.head_blob(blob.digest)
+            if size is not None and size <= limits.max_blob:
+                return self._bring(replace(blob, size=size), stopped)  # the manifest says another size than it has
             raise TooLarge(
                 f"layer {blob.digest} of {blob.size} bytes: {self._registry.name} takes no layer of more than "
                 f"{limits.max_blob}"

@@ -6,8 +6,16 @@ from the same repository is its existence check. Requests, with the caller's GET
 
     an image with n layers and a config      3n + 7      GET, PUT, 3 x (n + 1), PUT, HEAD
     an index, k children, u unique blobs     3u + 2k + 4
-    another tag for what is there            3
+    another tag, copied in the same run      3
+    another tag of an image that is there    n + 4       GET, PUT, n + 1, HEAD
+    another tag of an index that is there    k + 3
     a new config on layers that are there    7
+
+A 201 says that everything is there only on a registry that checks. Whether it does was learnt once, and a registry may
+be configured anew: that habit is no proof. The refusal of an image shows that its blobs are checked. Nothing shows it
+of a manifest that is taken at once, nor of what a refusal of an index does not name (Distribution 3 can be told to
+check some platforms only). So these are looked for after the 201, one request each, unless this copier brought them or
+looked at them before. What is missing is brought, and the manifest is put again; the habit is then `disproved`.
 
 A blob that has `urls` is brought first, if the source has it: a registry does not ask for it, as it may be at its URL
 only. That costs one HEAD at the source, and nothing else where the source does not have the blob.
@@ -21,14 +29,15 @@ any depth need no pools of their own, and a child's blobs begin when that child 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from types import TracebackType
 
-from geosync.copying import referrers
+from geosync.copying import referrers, refusals
 from geosync.copying.blobs import BlobMover, Stopped
 from geosync.copying.graph import CopyRun, Graph, Part
-from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
+from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.route import Route
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
@@ -60,14 +69,19 @@ class Copier:
     Each blob and each child moves once in the life of a copier, however many references and threads there are. Use it
     as a context manager: afterwards none of its threads is alive.
 
-    `before_tag_write` is called immediately before every PUT under a tag, in any thread; what it raises ends that copy.
+    `tag_write` stands around every PUT under a tag, in any thread, and sees what it raises; what the guard itself
+    raises ends that copy.
     """
 
-    def __init__(self, route: Route, *, before_tag_write: Callable[[], None]) -> None:
+    disproved = False
+    """The destination was seen not to check what it was known to check: its registry has to be asked anew."""
+
+    def __init__(self, route: Route, *, tag_write: Callable[[], AbstractContextManager[None]]) -> None:
         self._route = route
         self._source = route.source
         self._destination = route.destination
-        self._before_tag_write = before_tag_write
+        self._tag_write = tag_write
+        self._habits = route.capabilities
         self._mover = BlobMover(route)
         self._kinds = Kinds(route.source)
         self._graph = Graph()
@@ -76,20 +90,23 @@ class Copier:
         )
         self._fallback_lock = route.threads.lock()
 
-    def copy(self, manifest: Manifest, tag: str | None) -> CopyResult:
+    def copy(self, manifest: Manifest, tag: str | None, *, is_there: bool = False) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
+
+        One that `is_there` is put only if something below it was not.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
         when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
-        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `before_tag_write`
-        or `stop` gave.
+        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
+        `stop` gave.
         """
         started = self._route.clock.monotonic_s()
         run = self._run()
         root = self._graph.root(run, manifest, tag)
         if root is not None:
+            root.taken = is_there
             self._start(root)
         _wait_for_end(run)
         return CopyResult(
@@ -184,24 +201,30 @@ class Copier:
 
     def _begin_manifest(self, part: Part) -> None:
         manifest = part.manifest
+        asks = manifest is not None and not part.taken and self._put_asks(manifest)
         if manifest is None:
-            try:
-                if not self._route.capabilities.checks_children and self._is_there(part.digest):
-                    self._finish(part, None)
-                    return
-                manifest = self._fetch(part.digest)
-            except RegistryError as error:
-                if not self._turned(part, error):
-                    raise
+            manifest = self._read(part)
+            if manifest is None:
                 return
-            self._graph.hold(part, manifest)
-        elif self._put_asks(manifest):
-            if not self._wait_for(part, (), self._kinds.parts(manifest).blobs_at_urls):
-                self._put(part, manifest)
-            return
         below = self._kinds.parts(manifest)
-        if not self._wait_for(part, below.manifests, below.all_blobs):
-            self._put(part, manifest)
+        self._graph.admit(part, len(below.manifests) + len(below.all_blobs))
+        children, blobs = ((), below.blobs_at_urls) if asks else (below.manifests, below.all_blobs)
+        if not self._wait_for(part, children, blobs, look_first=part.taken):
+            self._go_on(part, manifest)
+
+    def _read(self, part: Part) -> Manifest | None:
+        """Read a child from the source; None where it is at the destination, or is brought as a blob."""
+        try:
+            if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
+                self._finish(part, None)
+                return None
+            manifest = self._fetch(part.digest)
+        except RegistryError as error:
+            if not self._turned(part, error):
+                raise
+            return None
+        self._graph.hold(part, manifest)
+        return manifest
 
     def _put_asks(self, manifest: Manifest) -> bool:
         """True if this destination refuses `manifest` as long as a part of it is missing.
@@ -209,7 +232,7 @@ class Copier:
         Its habits with an image and an index are known. To many registries the artifact manifest, withdrawn from the
         specification, is a document like any other.
         """
-        habits = self._route.capabilities
+        habits = self._habits
         below = self._kinds.parts(manifest)
         if manifest.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             return not below.blobs
@@ -225,9 +248,11 @@ class Copier:
             raise NotFound(self._source.client.name, request, status=404, detail="an index refers to it")
         return manifest
 
-    def _wait_for(self, part: Part, children: Sequence[Descriptor], blobs: Sequence[Descriptor]) -> bool:
-        """Have `part` put when all of these are there. False when they are there already."""
-        fresh = self._graph.need(part, children, blobs)
+    def _wait_for(
+        self, part: Part, children: Sequence[Descriptor], blobs: Sequence[Descriptor], *, look_first: bool = False
+    ) -> bool:
+        """Have `part` go on when all of these are there. False when they are there already."""
+        fresh = self._graph.need(part, children, blobs, look_first=look_first)
         if fresh is None:
             return False
         for below in fresh:
@@ -236,37 +261,101 @@ class Copier:
 
     def _put(self, part: Part, manifest: Manifest) -> None:
         part.puts += 1
-        if part.tag is not None:
-            self._before_tag_write()
         try:
-            self._destination.put_manifest(part.tag or part.digest, manifest)
+            with self._tag_write() if part.tag is not None else nullcontext():
+                part.is_listed |= self._put_now(part.tag or part.digest, manifest)
         except BlobsUnknown as answer:
-            if part.puts >= MAX_PUTS:
-                raise
-            if self._wait_for(part, *_named(answer, self._kinds.parts(manifest))):
+            if part.puts < MAX_PUTS and self._brings_missing(part, manifest, answer):
                 return
-            # All of it was brought in this run: another reference's copy can have been a moment ahead, but only once.
+            # All of it was brought in this run. Another reference's copy can have been a moment ahead, but only once.
+            # After that it is looked for, and a registry that was asked may come to remember it.
             if part.puts > 1:
-                raise
+                self._blame(answer, manifest, is_last=part.puts >= MAX_PUTS)
             self._put(part, manifest)
             return
+        if not self._looks_below(part, manifest):
+            self._end(part, manifest)
+
+    def _put_now(self, reference: str, manifest: Manifest) -> bool:
+        """Put a manifest, and tell whether the registry says that it lists it as a referrer.
+
+        Raises Refused for a format that the registry answers 500 to.
+        """
+        try:
+            return self._destination.put_manifest(reference, manifest)
         except RegistryUnavailable as error:
-            if error.status == 500 and "UNKNOWN" in error.codes and (format_ := _unusual(manifest)):
+            if error.status == 500 and "UNKNOWN" in error.codes and (format_ := refusals.unusual(manifest)):
                 detail = f"it answers so to {format_}, which it does not take"
                 raise Refused(error.registry, error.request, status=500, codes=error.codes, detail=detail) from error
             raise
-        if part.is_subject and not self._route.capabilities.referrers_api and manifest.subject is not None:
+
+    def _brings_missing(self, part: Part, manifest: Manifest, answer: BlobsUnknown) -> bool:
+        """Bring what a refusal names; False if all of it was brought in this run.
+
+        A registry that is not content with that may name only the first that it misses: then everything is looked for.
+        """
+        below = self._kinds.parts(manifest)
+        children, blobs = refusals.missing(answer, below)
+        if part.puts == 1:
+            return self._wait_for(part, children, blobs)
+        return self._wait_for(part, below.manifests, below.blobs, look_first=True)
+
+    def _blame(self, answer: BlobsUnknown, manifest: Manifest, *, is_last: bool) -> None:
+        """Look for what the destination names missing though it was brought; raises `answer` if it is not there.
+
+        Raises Refused if it is there and the answer `is_last`: the destination contradicts itself, and goes on to.
+        """
+        blobs = [one.digest for one in self._kinds.parts(manifest).all_blobs]
+        blamed = (answer.missing or blobs)[: refusals.MAX_NAMED]
+        if not all(self._has_blob(one) if one in blobs else self._is_there(one) for one in blamed):
+            raise answer
+        if is_last:
+            raise refusals.contradiction(answer, blamed, is_index_of_blobs=manifest.is_index and blamed[0] in blobs)
+
+    def _has_blob(self, digest: str) -> bool:
+        return self._destination.head_blob(digest) is not None
+
+    def _looks_below(self, part: Part, manifest: Manifest) -> bool:
+        """Look for what is below a manifest that was taken, where nothing shows that it is there; False if all is."""
+        if part.taken or self._graph.is_done(part):
+            return False
+        part.taken, part.lacked = True, False
+        if part.puts > 1 and not manifest.is_index:
+            return False
+        below = self._kinds.parts(manifest)
+        return self._wait_for(part, below.manifests, below.blobs, look_first=True)
+
+    def _go_on(self, part: Part, manifest: Manifest) -> None:
+        """Put a manifest, now that what it waited for is there; one that was taken, only if it lacked something."""
+        if part.taken and not part.lacked:
+            self._end(part, manifest)
+            return
+        if part.taken:
+            self.disproved = True
+            self._habits = replace(
+                self._habits,
+                checks_children=self._habits.checks_children and not manifest.is_index,
+                checks_blobs=self._habits.checks_blobs and manifest.is_index,
+            )
+        self._put(part, manifest)
+
+    def _end(self, part: Part, manifest: Manifest) -> None:
+        if part.is_subject and manifest.subject is not None and not self._lists(part, manifest.subject.digest):
             self._keep_fallback_tag(manifest)
-        self._finish(part, len(manifest.content))
+        self._finish(part, len(manifest.content) if part.puts else None)
+
+    def _lists(self, part: Part, subject: str) -> bool:
+        """Tell whether the destination lists referrers by itself: it says so to each PUT, or is asked again."""
+        return part.is_listed or (self._habits.referrers_api and self._destination.referrers(subject) is not None)
 
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
         with self._fallback_lock:
-            referrers.keep_fallback_tag(self._route.pair, manifest, before_tag_write=self._before_tag_write)
+            referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         for above in self._graph.finish(part, moved):
             if above.manifest is not None:  # it is: only manifests wait
-                self._submit(above, partial(self._put, manifest=above.manifest), size=0)
+                self._submit(above, partial(self._go_on, manifest=above.manifest), size=0)
 
 
 def _wait_for_end(run: CopyRun) -> None:
@@ -274,31 +363,3 @@ def _wait_for_end(run: CopyRun) -> None:
     run.ended.wait()
     if run.error is not None:
         raise run.error
-
-
-def _named(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:
-    """Return the manifests and the blobs of `below` that a registry named missing; all when it named none.
-
-    Raises Refused when it wants something that cannot be brought.
-    """
-    missing = set(answer.missing)
-    children = [child for child in below.manifests if not missing or child.digest in missing]
-    blobs = [blob for blob in below.blobs if not missing or blob.digest in missing]
-    if not children and not blobs:
-        raise Refused(
-            answer.registry,
-            answer.request,
-            status=answer.status,
-            codes=answer.codes,
-            detail=f"it wants {', '.join(answer.missing[:3])}: not in the manifest, or a layer that is only at a URL",
-        ) from answer
-    return children, blobs
-
-
-def _unusual(manifest: Manifest) -> str | None:
-    """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
-    if manifest.media_type in media_types.SCHEMA1:
-        return "Docker schema 1"
-    if manifest.blobs_at_urls:
-        return "a layer that is only at a URL"
-    return None

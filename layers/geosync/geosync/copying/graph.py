@@ -70,6 +70,14 @@ class Part:
     needs: list[Part] = field(default_factory=list)
     needed_by: list[Part] = field(default_factory=list)
     pending: int = 0
+    look_first: bool = False
+    """Nobody named it missing: it is most likely there."""
+    taken: bool = False
+    """The destination took the manifest, and what is below it is looked for."""
+    lacked: bool = False
+    """Something that it waited for was brought."""
+    is_listed: bool = False
+    """The destination said that it lists it among its subject's referrers."""
     stopped: bool = False
     """Nobody wants it any more: whoever works on it stops at the next request or chunk."""
 
@@ -138,7 +146,14 @@ class Graph:
                 return False
             return True
 
-    def need(self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor]) -> list[Part] | None:
+    def is_done(self, part: Part) -> bool:
+        """Tell whether the same manifest is there, by another tag or by digest, since an earlier copy of this run."""
+        with self._lock:
+            return part.key in self._done
+
+    def need(
+        self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor], *, look_first: bool = False
+    ) -> list[Part] | None:
         """Make `part` wait for these; returns the new parts, to be started by the caller, None if it waits for nothing.
 
         Raises MalformedManifest on a loop or over a bound; then nothing was changed.
@@ -160,12 +175,18 @@ class Graph:
                     owner = part.owner if part.owner in part.runs else next(iter(part.runs))
                     owner.parts += 1
                     below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=set(part.runs))
+                    below.look_first = look_first
                     self._add(below)
                     fresh.append(below)
                 part.needs.append(below)
                 below.needed_by.append(part)
                 part.pending += 1
             return fresh if part.pending else None
+
+    def admit(self, part: Part, count: int) -> None:
+        """Raise MalformedManifest if the `count` parts of a manifest are more than any run may have."""
+        if count > MAX_PARTS:
+            raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
 
     def hold(self, part: Part, manifest: Manifest) -> None:
         """Keep the manifest of `part` until it is finished; raises TooLarge over the bound."""
@@ -188,6 +209,7 @@ class Graph:
                 _end(run, None)
             for above in part.needed_by:
                 above.pending -= 1
+                above.lacked |= moved is not None
             return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
 
     def may_turn(self, part: Part) -> bool:

@@ -20,6 +20,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from geosync.errors import ContentError, MalformedManifest
@@ -135,7 +136,7 @@ def _is_index(descriptor: Descriptor) -> bool:
     return media_types.is_index(media_types.essence(descriptor.media_type))
 
 
-def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Callable[[], None]) -> None:
+def keep_fallback_tag(pair: Pair, manifest: Manifest, *, tag_write: Callable[[], AbstractContextManager[None]]) -> None:
     """List `manifest`, which is at the secondary and has a subject, under its subject's fallback tag there.
 
     For a secondary without the referrers API. Nothing is done where the primary keeps that tag itself (it has no API,
@@ -164,8 +165,8 @@ def keep_fallback_tag(pair: Pair, manifest: Manifest, *, before_tag_write: Calla
         raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and has no list")
     document["manifests"] = [*listed, _entry(manifest)]
     content = json.dumps(document, separators=(",", ":")).encode()
-    before_tag_write()
-    pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
+    with tag_write():
+        pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
 
 
 def _entry(manifest: Manifest) -> dict[str, Any]:

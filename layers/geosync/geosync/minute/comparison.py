@@ -10,10 +10,14 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+AT_ONCE_S = 0.001
+"""Between a walk that proves nothing about what is delivered, once its work is done, and the next."""
 
 
 def ask_for_comparison(
@@ -22,14 +26,26 @@ def ask_for_comparison(
     sqs: SQSClient,
     reporter: MinuteReporter,
     *,
+    subscription: Subscription | None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
-    """Note which primary the site follows, and send one message when a walk should begin or go on."""
+    """Note which primary the site follows, and send one message when a walk should begin or go on.
+
+    `subscription` is the one that this minute saw, if it saw any. A walk that began before it leaves a gap. So none
+    begins in the moments after it was made, and one that began before is followed by another.
+    """
     if sync_registry.catalogue.follow(settings.primary_topic_arn or ""):
         sync_registry.suspected.forget()
+        if subscription is not None:  # it may be an old one, and delivered to a primary, which drops what comes
+            subscription = sync_registry.subscription.begin_anew(subscription.arn, settle_s=settings.settle_seconds)
         reporter.primary_changed(settings.primary_topic_arn)
-    walk = sync_registry.catalogue.latest()
-    if not is_due(walk, now_ms=clock.now_ms(), every_s=settings.comparison_seconds):
+    walk, now_ms = sync_registry.catalogue.latest(), clock.now_ms()
+    every_s = settings.comparison_seconds
+    if subscription is not None and not subscription.joins(now_ms):
+        return
+    if subscription is not None and walk is not None and not subscription.joins(walk.started_at):
+        every_s = AT_ONCE_S
+    if not is_due(walk, now_ms=now_ms, every_s=every_s):
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)

@@ -5,7 +5,7 @@ What the recovery point is made of, and why, stands in recovery/point.py.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import progress_of
@@ -13,7 +13,7 @@ from geosync.minute.letters import LetterMatcher
 from geosync.minute.losses import Tell, decide
 from geosync.minute.queues import Queues
 from geosync.operating import status as site_status
-from geosync.operating.stalled import why_stalled, why_undecided
+from geosync.operating.stalled import why_apart, why_stalled, why_undecided
 from geosync.operating.status import Status
 from geosync.recovery import point
 from geosync.recovery.point import COUNTS_SETTLE_MS
@@ -24,11 +24,24 @@ LOOKS = 4
 """Looks of one minute at the events queue: one that is busy is empty now and then."""
 BETWEEN_LOOKS_S = 0.5
 """Also between the look that found it empty and the reading of what is owed: the index follows its table."""
+UNCONFIRMED = "the subscription to the primary's topic could not be looked at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """The primary that the site is to follow: its topic, and whether this minute saw the subscription to it.
+
+    One that was deleted and made again delivered nothing in between. The next minute that sees it knows.
+    """
+
+    primary: str | None = None
+    is_subscribed: bool = True
 
 
 def account(
     sync_registry: SyncRegistry,
     queues: Queues,
+    followed: Followed,
     *,
     settle_ms: int = COUNTS_SETTLE_MS,
     clock: Clock = SYSTEM_CLOCK,
@@ -41,7 +54,7 @@ def account(
     looked_at, events = _look(queues, clock)
     letters = queues.dead_letters()
     clock.sleep(BETWEEN_LOOKS_S)
-    status = site_status.read(sync_registry, counts=False, clock=clock)
+    status = site_status.read(sync_registry, primary=followed.primary, counts=False, clock=clock)
     unmarked = _unmarked(sync_registry, queues, status, letters=letters)
     if unmarked == 0 and status.refused:
         # The count of a message that was sent a moment ago may be late.
@@ -53,6 +66,7 @@ def account(
     why_not = why_not or why_undecided(decided.undecided)
     status = replace(status, recovery=replace(status.recovery, undecided=decided.undecided))
     status = replace(status, comparison=_compared(sync_registry, status))
+    why_not = why_not or (why_apart(status) if followed.is_subscribed else UNCONFIRMED)
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)

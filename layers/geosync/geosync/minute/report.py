@@ -36,7 +36,7 @@ MOST_TOLD_BYTES = 1024 * 1024
 def read_report(settings: ReconcileSettings, sync_registry: SyncRegistry, queues: Queues) -> dict[str, object]:
     """Read the status of this site, in the form that the primary keeps. Raises what DynamoDB and SQS raise."""
     report = site_report(
-        site_status.read(sync_registry),
+        site_status.read(sync_registry, primary=settings.primary_topic_arn),
         settings.facts,
         queued=QueuedMessages(dead_letters=queues.dead_letters(), events_waiting=queues.events()),
     )

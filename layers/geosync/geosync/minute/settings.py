@@ -30,6 +30,8 @@ class ReconcileSettings(FactSettings):
     """Between two walks through the primary's catalogue; 0: the first one only."""
     verification_seconds: float = 7 * 86_400
     """Between two verifications of a repository; 0: none but those that somebody asks for."""
+    settle_seconds: float = 30.0
+    """From a notification to its tag at the most."""
     breaker_share: float = 50
     breaker_tags: int = 100
     breaker_seconds: float = 3600

@@ -8,20 +8,29 @@ from typing import TYPE_CHECKING
 from geosync.errors import ConfigurationError
 from geosync.minute.reporting import MinuteReporter
 from geosync.minute.settings import ReconcileSettings
+from geosync.sync_registry.site.subscription import Subscription
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
 
 
 def keep_subscription(
-    settings: ReconcileSettings, sns_in: Callable[[str], SNSClient], reporter: MinuteReporter
-) -> None:
-    """Have the primary's topic deliver to this site's events queue; `sns_in` makes a client of a region."""
+    settings: ReconcileSettings,
+    sync_registry: SyncRegistry,
+    sns_in: Callable[[str], SNSClient],
+    reporter: MinuteReporter,
+) -> Subscription | None:
+    """Have the primary's topic deliver to this site's events queue, and record since when it does.
+
+    `sns_in` makes a client of a region. None: there is no topic to follow.
+    """
     if settings.primary_topic_arn is None:
         reporter.subscription_not_wanted()
-        return
+        return None
     sns = sns_in(region_of(settings.primary_topic_arn))
-    subscribe(sns, settings.primary_topic_arn, settings.events_queue_arn)
+    arn = subscribe(sns, settings.primary_topic_arn, settings.events_queue_arn)
+    return sync_registry.subscription.record(arn, settle_s=settings.settle_seconds)
 
 
 def region_of(topic_arn: str) -> str:

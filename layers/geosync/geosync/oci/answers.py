@@ -62,6 +62,8 @@ _BY_STATUS: dict[int, type[RegistryError]] = {
     505: Refused,
 }
 
+_DIGEST = re.compile(r"\bsha(?:256|384|512):[0-9a-f]{64,128}\b")
+
 _SECRETS = re.compile(
     r"""
       eyJ[\w-]{5,}(?:\.[\w-]*)*                                              # a JWT
@@ -128,7 +130,7 @@ def parse_errors(body: bytes) -> Errors:
     codes = tuple(redact(code) for code in itertools.islice(named, MAX_CODES))
     message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
     unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
-    missing = tuple(dict.fromkeys(digest for one in unknown for digest in _digests(one.get("detail"))))
+    missing = tuple(dict.fromkeys(digest for one in unknown for digest in _named_missing(one)))
     return Errors(codes=codes, detail=redact(message), missing=missing, well_formed=bool(entries))
 
 
@@ -184,6 +186,16 @@ def broken(registry: str, request: str, error: Broken, *, write: bool) -> Regist
     """Return the error for a request without an answer: a write that was sent may still land."""
     kind = OutcomeUnknown if write and error.sent else RegistryUnavailable
     return kind(registry, request, detail=str(error))
+
+
+def _named_missing(entry: dict[str, Any]) -> Iterable[str]:
+    """Find what a MANIFEST_BLOB_UNKNOWN names: in its detail, else in a text (olareg: "layer not found: sha256:…")."""
+    detail, message = entry.get("detail"), entry.get("message")
+    found = list(_digests(detail))
+    for text in (detail, message):
+        if not found and isinstance(text, str):
+            found = [word for word in _DIGEST.findall(text) if is_digest(word)]
+    return found
 
 
 def _digests(detail: Any) -> Iterable[str]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from geosync.errors import DigestMismatch
+from geosync.errors import ContentError, DigestMismatch
 from geosync.oci import media_types, scopes
 from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
-from geosync.oci.listings import PAGE_SIZE, ListedTag, NoReferrersApi, pages
+from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
@@ -63,6 +63,7 @@ class RegistryClient(UploadVerbs):
         self._timeouts = options.timeouts
         self._tag_write_s = options.tag_write_s
         self._has_referrers = True
+        self._tags_size, self._catalogue_size = PageSize(), PageSize()
 
     def __repr__(self) -> str:
         return f"RegistryClient({self.name})"
@@ -105,15 +106,21 @@ class RegistryClient(UploadVerbs):
         if answer.status != 200:
             self._requests.fail(call, answer)
         self._check_page(call, answer)
-        content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
         announced = answer.header("Docker-Content-Digest")
         expected = reference if is_digest(reference) else announced
         if expected is not None and not is_digest(expected):
             expected = None
-        return Manifest.read(content, answer.header("Content-Type"), expected)
+        try:
+            content = self._requests.read(call, answer, MAX_MANIFEST_BYTES, "a manifest")
+            return Manifest.read(content, answer.header("Content-Type"), expected)
+        except ContentError as error:
+            raise type(error)(f"{self.name}: {self._requests.label(call)}: {error}") from error
 
-    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
         """Put a manifest's exact bytes under a tag or under its digest.
+
+        Returns True where the registry says that it lists the manifest among the referrers of its subject (OCI
+        distribution-spec 1.1, "Pushing Manifests with Subject": the header `OCI-Subject`).
 
         Raises BlobsUnknown with everything that is missing, Refused when no later attempt can succeed, NotFound when
         the repository must be made first, OutcomeUnknown when it was sent and not answered (within 20 s under a tag),
@@ -138,6 +145,7 @@ class RegistryClient(UploadVerbs):
         answer.close()
         if stored is not None and is_digest(stored) and stored != manifest.digest:
             raise DigestMismatch(f"{self.name} stored {manifest.digest} as {stored}")
+        return answer.header("OCI-Subject") is not None
 
     def delete_manifest(self, repository: str, reference: str) -> None:
         """Delete a digest (every tag on it goes with it) or a tag, where the registry can; not there is success.
@@ -213,8 +221,8 @@ class RegistryClient(UploadVerbs):
         check_repository(repository)
         if last is not None and not is_tag(last):
             raise ValueError("not a tag")
-        path = f"/v2/{repository}/tags/list?n={PAGE_SIZE}" + (f"&last={last}" if last else "")
-        for page in pages(self._requests, path, (scopes.pull(repository),)):
+        path, access = f"/v2/{repository}/tags/list", (scopes.pull(repository),)
+        for page in sized_pages(self._requests, path, access, self._tags_size, last=last or None):
             listed = page.get("tags") or []
             yield [one for one in listed if isinstance(one, str) and is_tag(one)] if isinstance(listed, list) else []
 
@@ -235,11 +243,9 @@ class RegistryClient(UploadVerbs):
 
         `last`: only the names after that one.
         """
-        path = f"/v2/_catalog?n={PAGE_SIZE}"
         if last is not None:
             check_repository(last)
-            path += f"&last={last}"
-        for page in pages(self._requests, path, (scopes.CATALOG,)):
+        for page in sized_pages(self._requests, "/v2/_catalog", (scopes.CATALOG,), self._catalogue_size, last=last):
             listed = page.get("repositories") or []
             names = listed if isinstance(listed, list) else []
             yield [one for one in names if isinstance(one, str) and is_repository(one)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+THUMBPRINT = "rfc7638"
+"""The `kid` of a RegistryKey that is the key's thumbprint."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anonymous:
@@ -31,7 +34,8 @@ class RegistryKey:
     `private_key` is an RSA key as PEM, `issuer` and `service` are what the registry's `auth.token` section names,
     `lifetime_s` is in seconds. `certificate` (PEM, one or a chain) goes along as `x5c`; it has to be one that the
     registry's rootcertbundle holds or has signed. Distribution 3 needs it; 2.8 and GitLab's registry find the key by
-    its `kid` alone.
+    its `kid` alone. `kid` is that id, for a registry that reads its keys from a JWKS: THUMBPRINT has it computed, None
+    means libtrust's.
     """
 
     private_key: str = field(repr=False)
@@ -39,6 +43,7 @@ class RegistryKey:
     service: str
     lifetime_s: float = 300.0
     certificate: str | None = field(default=None, repr=False)
+    kid: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

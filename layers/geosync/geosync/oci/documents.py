@@ -1,8 +1,8 @@
 """Manifests' JSON as registries read it: what Go's decoder takes, since most registries are written in Go.
 
 So bytes that are no UTF-8 become U+FFFD, integers may have any number of digits, values may be nested 10,000 deep, and
-a key names its field in any case, the last one where several do. What is nested deeper than anything that is read here
-is cut out: the parser would need a stack for it.
+a key names its field in any case. Where several do, the last one counts, but for what only those before it say. What is
+nested deeper than anything that is read here is cut out: the parser would need a stack for it.
 """
 
 from __future__ import annotations
@@ -39,17 +39,38 @@ def read_object(content: bytes) -> dict[str, Any]:
 
 
 def field(document: Mapping[str, Any], name: str) -> Any:
-    """Return a field, None where there is none; its key is `name` in any case, the last one counts."""
+    """Return a field, None where there is none; its key is `name` in any case, the last one counts (see `_over`)."""
     found = None
     for key, value in document.items():
-        if key == name or (len(key) == len(name) and key.casefold() == name.casefold()):
-            found = value
+        if _names(key, name):
+            found = _over(found, value)
     return found
 
 
 def has_field(document: Mapping[str, Any], name: str) -> bool:
     """Tell whether there is a field of this name, also with the value null."""
-    return any(key.casefold() == name.casefold() for key in document)
+    return any(_names(key, name) for key in document)
+
+
+def _names(key: str, name: str) -> bool:
+    return key == name or (len(key) == len(name) and key.casefold() == name.casefold())
+
+
+class _Merged(dict[str, Any]):
+    """An object that was made of several, which nobody else has."""
+
+
+def _over(before: Any, value: Any) -> Any:
+    """Return what Go's decoder makes of a field that it reads again.
+
+    An object adds to one that was there, and null clears a list, and nothing else.
+    """
+    if isinstance(before, dict) and isinstance(value, dict):
+        merged = before if isinstance(before, _Merged) else _Merged(before)
+        for key, one in value.items():
+            merged[key] = _over(merged.pop(key, None), one)
+        return merged
+    return before if value is None and not isinstance(before, list) else value
 
 
 def _loads(text: str) -> Any:
@@ -64,8 +85,7 @@ def _in_order(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """The pairs in their order: a key that comes again is the last one."""
     found: dict[str, Any] = {}
     for key, value in pairs:
-        found.pop(key, None)
-        found[key] = value
+        found[key] = _over(found.pop(key, None), value)
     return found
 
 

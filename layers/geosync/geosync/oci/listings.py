@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-from geosync.errors import ContentError
+from geosync.errors import ContentError, Refused
 from geosync.oci import media_types
 from geosync.oci.answers import read_errors
 from geosync.oci.links import next_page
@@ -17,6 +18,9 @@ from geosync.oci.transport import HttpAnswer
 
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 PAGE_SIZE = 1000
+"""Entries that a page is asked for."""
+_SMALLER = {PAGE_SIZE: 100, 100: 10}
+"""The next smaller page; below the smallest none is named, and the registry gives as many as it likes."""
 
 _NO_REFERRERS_API = frozenset({404, 405, 501})
 
@@ -55,6 +59,38 @@ class NoReferrersApi(Exception):
     def __init__(self, *, by_name: bool) -> None:
         super().__init__()
         self.by_name = by_name
+
+
+class PageSize:
+    """The entries that one listing of a registry is asked for at a time; None: as many as it gives by itself."""
+
+    def __init__(self) -> None:
+        self.entries: int | None = PAGE_SIZE
+
+
+def sized_pages(
+    requests: Requester, path: str, access: Scopes, size: PageSize, *, last: str | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the documents of a listing, with fewer entries a page where the registry refuses so many.
+
+    Distribution's `catalog.maxentries` and `tags.maxtags` may be below what is asked for: it answers 400
+    PAGINATION_NUMBER_INVALID, and does not say what it would give. `size` keeps what it took. `last`: only what comes
+    after that name. Raises as `pages`.
+    """
+    while True:
+        named = {"n": size.entries, "last": last}
+        query = urlencode({key: value for key, value in named.items() if value is not None}, safe="/")
+        begun = False
+        try:
+            for page in pages(requests, f"{path}?{query}" if query else path, access):
+                begun = True
+                yield page
+        except Refused as error:
+            if begun or size.entries is None or "PAGINATION_NUMBER_INVALID" not in error.codes:
+                raise
+            size.entries = _SMALLER.get(size.entries)
+        else:
+            return
 
 
 def pages(

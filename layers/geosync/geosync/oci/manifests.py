@@ -12,7 +12,8 @@ import binascii
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -59,7 +60,7 @@ class Descriptor:
         if not isinstance(media_type, str | None):
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
-            raise MalformedManifest("a descriptor has no digest of a known form")
+            raise MalformedManifest(f"{str(digest)[:80]!r} is no sha256, sha384 or sha512 digest")
         artifact_type = field(value, "artifactType")
         annotations = field(value, "annotations")
         return cls(
@@ -103,6 +104,10 @@ class Manifest:
     @cached_property
     def document(self) -> Mapping[str, Any]:
         """The parsed JSON object; raises MalformedManifest, also when it contradicts its own media type."""
+        with _within(self.digest):
+            return self._read_document()
+
+    def _read_document(self) -> Mapping[str, Any]:
         document = read_object(self.content)
         stated = field(document, "mediaType")
         if self.media_type in media_types.SCHEMA1:
@@ -166,21 +171,24 @@ class Manifest:
     @cached_property
     def _referred(self) -> tuple[Descriptor, ...]:
         document = self.document
-        if self.media_type in media_types.SCHEMA1:
-            return tuple(_schema1_layers(document))
-        listed: list[object] = []
+        with _within(self.digest):
+            if self.media_type in media_types.SCHEMA1:
+                return tuple(_schema1_layers(document))
+            return tuple(self._read_descriptors(document))
+
+    def _read_descriptors(self, document: Mapping[str, Any]) -> Iterator[Descriptor]:
         if self.is_index:
             # A document that says it is an index and has no list of manifests would "copy" without its content.
             # Go writes an empty list as null.
-            listed.extend(_list(document, "manifests", required=not has_field(document, "manifests")))
+            yield from _descriptors(document, "manifests", required=not has_field(document, "manifests"))
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
-            listed.extend(_list(document, "blobs"))
+            yield from _descriptors(document, "blobs")
         else:
             if not has_field(document, "config"):
                 raise MalformedManifest("an image manifest without config")
-            listed.append(field(document, "config"))
-            listed.extend(_list(document, "layers"))
-        return tuple(Descriptor.parse(value) for value in listed)
+            with _within("config"):
+                yield Descriptor.parse(field(document, "config"))
+            yield from _descriptors(document, "layers")
 
 
 def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str:
@@ -237,6 +245,21 @@ def _list(document: Mapping[str, Any], key: str, *, required: bool = False) -> l
     if not isinstance(value, list):
         raise MalformedManifest(f"{key} is not a list")
     return value
+
+
+def _descriptors(document: Mapping[str, Any], key: str, *, required: bool = False) -> Iterator[Descriptor]:
+    for number, value in enumerate(_list(document, key, required=required)):
+        with _within(f"{key}[{number}]"):
+            yield Descriptor.parse(value)
+
+
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """Say in an error where it is."""
+    try:
+        yield
+    except MalformedManifest as error:
+        raise MalformedManifest(f"{where}: {error}") from error
 
 
 def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

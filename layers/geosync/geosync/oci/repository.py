@@ -37,9 +37,9 @@ class Repository:
         """A manifest by tag or digest, its digest checked; None only where there is none."""
         return self.client.get_manifest(self.name, reference)
 
-    def put_manifest(self, reference: str, manifest: Manifest) -> None:
-        """Put a manifest's exact bytes under a tag or under its digest."""
-        self.client.put_manifest(self.name, reference, manifest)
+    def put_manifest(self, reference: str, manifest: Manifest) -> bool:
+        """Put a manifest's exact bytes under a tag or under its digest; True if it says that it lists the referrer."""
+        return self.client.put_manifest(self.name, reference, manifest)
 
     def delete_manifest(self, reference: str) -> None:
         """Delete a digest, or a tag where the registry can; not there is success."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, RegistryUnavailable, Unauthorized
+from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, ReadOnly, RegistryUnavailable, Unauthorized
 from geosync.oci import scopes
 from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
 from geosync.oci.auth import Authorizer
@@ -21,6 +21,9 @@ MAX_REDIRECTS = 5
 USER_AGENT = "geosync"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PUSHES = frozenset({"POST", "PUT"})
+"""The verbs that begin and end an upload, and put a manifest: every registry that can be written to has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +183,8 @@ class Requester:
             )
         if answer.status == 403:
             raise Denied(self.name, label, status=403, codes=found.codes, detail=_lacking(found.detail, call.access))
+        if answer.status == 405 and (read_only := self._read_only(call, answer, found)) is not None:
+            raise read_only
         after = retry_after(answer.header("Retry-After"), self._clock)
         error = classify(self.name, label, answer.status, found, after)
         # The gateway gave up, or the registry broke in the middle: what was asked may still be done. 503 was not begun.
@@ -193,6 +198,24 @@ class Requester:
                 retry_after=error.retry_after,
             )
         raise error
+
+    def _read_only(self, call: Call, answer: HttpAnswer, errors: Errors) -> ReadOnly | None:
+        """Return the error for a 405 that says read-only; None where it refuses this verb, or what was put.
+
+        Distribution in `maintenance.readonly` has no verbs that write: it answers without a code, and names the others
+        in Allow. UNSUPPORTED, to an upload, is said by a repository that takes none now. Said to a manifest it is about
+        its format, to a DELETE or a chunk about these.
+        """
+        if call.method in _READS:
+            return None
+        pushes = call.method in _PUSHES
+        if errors.codes:
+            is_upload = pushes and "/blobs/uploads/" in self.label(call)
+            return ReadOnly(self.name, self.label(call), codes=errors.codes, everywhere=False) if is_upload else None
+        allowed = {verb.strip().upper() for verb in (answer.header("Allow") or "").split(",")} - {""}
+        if not pushes and not (allowed and allowed <= _READS):
+            return None
+        return ReadOnly(self.name, self.label(call), everywhere=True)
 
     def read(self, call: Call, answer: HttpAnswer, limit: int, what: str) -> bytes:
         """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
-from geosync.oci.credentials import RegistryKey
+from geosync.oci.credentials import THUMBPRINT, RegistryKey
 from geosync.oci.scopes import Scopes
 from geosync.oci.token_cache import Token
 
@@ -22,7 +22,7 @@ _NOT_BEFORE_S = 5
 
 
 class Signer:
-    """Signs tokens with one key: RS256, libtrust `kid`, and `x5c` where a certificate was given.
+    """Signs tokens with one key: RS256, a `kid` (libtrust's unless one is named), and `x5c` with a certificate.
 
     Raises ConfigurationError when the key or the certificate cannot be read or do not belong together.
     """
@@ -35,7 +35,7 @@ class Signer:
         self._credentials = credentials
         self._clock = clock
         self._key = _load_key(credentials.private_key)
-        self._headers: dict[str, object] = {"kid": key_id(self._key.public_key())}
+        self._headers: dict[str, object] = {"kid": _kid(credentials.kid, self._key.public_key())}
         if credentials.certificate:
             self._headers["x5c"] = _chain(credentials.certificate, self._key.public_key())
 
@@ -88,6 +88,29 @@ def key_id(public_key: RSAPublicKey) -> str:
     der = public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     text = base64.b32encode(hashlib.sha256(der).digest()[:30]).decode()
     return ":".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def thumbprint(public_key: RSAPublicKey) -> str:
+    """Return the thumbprint of a key as a JWK (RFC 7638, SHA-256), in base64url without padding."""
+    numbers = public_key.public_numbers()
+    members = {"e": _base64url_uint(numbers.e), "kty": "RSA", "n": _base64url_uint(numbers.n)}
+    canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
+    return _base64url(hashlib.sha256(canonical).digest())
+
+
+def _kid(named: str | None, public_key: RSAPublicKey) -> str:
+    if named is None:
+        return key_id(public_key)
+    return thumbprint(public_key) if named == THUMBPRINT else named
+
+
+def _base64url_uint(value: int) -> str:
+    """Return a number as JWKs have it (RFC 7518, "Base64urlUInt")."""
+    return _base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
+
+
+def _base64url(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def _load_key(pem: str) -> RSAPrivateKey:

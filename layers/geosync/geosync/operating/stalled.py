@@ -30,6 +30,20 @@ def why_undecided(undecided: int) -> str | None:
     return f"the events of what a comparison found may be on their way: {undecided}" if undecided else None
 
 
+def why_apart(status: Status) -> str | None:
+    """The reason why what is delivered does not join what was compared; None where no gap is between them.
+
+    Nobody sends a site what was pushed before it subscribed, or while its subscription was gone. Only a comparison that
+    began afterwards finds it (sync_registry/site/subscription.py).
+    """
+    subscription, walk = status.subscription, status.comparison
+    if subscription is None:
+        return "the site has not subscribed to the primary's topic yet"
+    if walk is None or not subscription.joins(walk.started_at if walk.settled_at is None else walk.settled_at):
+        return "no comparison is complete that began after the site subscribed to the primary's topic"
+    return None
+
+
 def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
     """The same as `why_stalled` for whoever shows a status, with what the minute's last look into the DLQ found.
 
@@ -40,4 +54,5 @@ def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
         return why_stalled(status, events=events, unmarked=None)
     if letters and look is not None:
         unmarked = min(look.unmarked, letters)
-    return why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)
+    why = why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)
+    return why or why_apart(status)

@@ -14,7 +14,6 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating.owed_references import OwedReference, by_age
 from geosync.recovery import point
-from geosync.sync_registry.overview import Pause
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
@@ -23,7 +22,9 @@ from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
 from geosync.sync_registry.site.letters import LettersLook
+from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.sweep import LastSweep
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -72,6 +73,8 @@ class Status:
     """At a primary: the last heartbeat that its own endpoint took."""
     letters: LettersLook | None = None
     """The last look into the DLQ; None: nobody has looked yet."""
+    subscription: Subscription | None = None
+    """The subscription that delivers the primary's geo events; None: none was ever seen."""
     rows: RowCounts | None = None
     """The rows by their states; None: the rows of the previous version are not counted yet, or nobody asked."""
     progress: Progress | None = None
@@ -180,13 +183,22 @@ class Status:
         return all(one.is_a_look for one in self.owed)
 
 
-def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, clock: Clock = SYSTEM_CLOCK) -> Status:
+def read(
+    sync_registry: SyncRegistry,
+    *,
+    primary: str | None = None,
+    most: int = MOST,
+    counts: bool = True,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Status:
     """Read a site's status; `most` bounds the references read, owed and parked each.
 
+    `primary` is the topic of the primary that the site's stack has it follow: what was proved under another one is left
+    out, so that nothing of it is told as this one's. None: whichever the minute last took note of.
     Without `counts` neither rows nor leases beyond what was read are counted, nor is the comparison's progress read.
     """
     now_ms = clock.now_ms()
-    site = sync_registry.overview.read()  # before what is owed: what is accounted was marked before
+    site = sync_registry.overview.read(primary)  # before what is owed: what is accounted was marked before
     counted = _Counted.read(sync_registry, site.comparison, now_ms) if counts else _Counted()
     found = sync_registry.owed_index.read(most=most, now_ms=now_ms)
     leased = found.leased
@@ -215,6 +227,7 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST, counts: bool = True, 
         ended_holds=tuple(hold for hold in holds if hold.until <= now_ms),
         posted_heartbeat=site.posted_heartbeat,
         letters=site.letters,
+        subscription=site.subscription,
         rows=counted.rows(found.moving),
         progress=counted.progress,
         lags=counted.lags,

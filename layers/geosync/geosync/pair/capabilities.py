@@ -3,6 +3,9 @@
 distribution-spec 1.1, "Pushing Manifests", lets a registry accept a manifest whose blobs or children it lacks, and
 "Mounting a blob from another repository" lets it answer 202 where it could mount. A copy is cheapest where neither
 happens, and wrong if it takes the first for granted.
+
+A registry may be configured anew at any time. So no habit is a proof: the copy looks where no answer shows that it
+still holds (copying/copy.py), and has the registry asked again.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from geosync.oci.repository import Repository
 EMPTY = b"{}"
 """The content of the specification's empty descriptor: a blob that may be in any repository and means nothing."""
 EMPTY_DIGEST = f"sha256:{hashlib.sha256(EMPTY).hexdigest()}"
+NO_PLATFORM = {"architecture": "unknown", "os": "unknown"}
+"""BuildKit's, for what runs nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,8 @@ class Capabilities:
     """`POST uploads/?mount=D&from=<this repository>` answers 201 if the blob is there: check and start in one."""
     referrers_api: bool = False
     """It answers GET referrers/<digest> by itself; where it does not, a pushed referrer needs the fallback tag."""
+    unsure: bool = False
+    """It broke off the connection when it was asked if it checks: that is not known, and counts as not checking."""
 
     def to_dict(self) -> dict[str, bool]:
         """As stored: one boolean per name."""
@@ -54,25 +61,32 @@ def probe(repository: Repository) -> Capabilities:
     At most eight requests. What stays behind is the blob `{}`, which the registry's garbage collection removes when
     nothing refers to it, and an empty upload session where it does not mount. Raises RegistryError when a request fails
     in a way that says nothing about the question (no permission, registry down): then there is nothing to store.
+
+    The index's child has a platform that nobody builds for. Distribution 3 can be told to check some platforms only:
+    then it takes this index, which is to say that it does not check every child.
     """
     repository.put_small_blob(EMPTY_DIGEST, EMPTY)
     mounts = repository.begin_upload(mount=EMPTY_DIGEST, mount_from=repository.name) is None
     nowhere = f"sha256:{secrets.token_hex(32)}"
     empty = {"mediaType": media_types.OCI_EMPTY, "digest": EMPTY_DIGEST, "size": len(EMPTY)}
     image = {"config": empty, "layers": [{"mediaType": media_types.OCI_LAYER_GZIP, "digest": nowhere, "size": 2}]}
-    index = {"manifests": [{"mediaType": media_types.OCI_MANIFEST, "digest": nowhere, "size": 2}]}
+    child = {"mediaType": media_types.OCI_MANIFEST, "digest": nowhere, "size": 2, "platform": NO_PLATFORM}
+    checks_blobs = _checks(repository, media_types.OCI_MANIFEST, image, nowhere)
+    checks_children = _checks(repository, media_types.OCI_INDEX, {"manifests": [child]}, nowhere)
     return Capabilities(
-        checks_blobs=_checks(repository, media_types.OCI_MANIFEST, image, nowhere),
-        checks_children=_checks(repository, media_types.OCI_INDEX, index, nowhere),
+        checks_blobs=bool(checks_blobs),
+        checks_children=bool(checks_children),
         mounts=mounts,
         referrers_api=repository.referrers(nowhere) is not None,
+        unsure=None in (checks_blobs, checks_children),
     )
 
 
-def _checks(repository: Repository, media_type: str, document: Mapping[str, Any], nowhere: str) -> bool:
+def _checks(repository: Repository, media_type: str, document: Mapping[str, Any], nowhere: str) -> bool | None:
     """Tell if a PUT of `document` is refused with the name of the digest that cannot exist.
 
-    Any other refusal (no such media type, no such check) means that a PUT tells us nothing: we look first then.
+    Any other refusal (no such media type, no such check) means that a PUT tells us nothing: we look first then. None:
+    the registry broke off the connection. One that is down does not answer the next question either.
     """
     content = json.dumps({"schemaVersion": 2, "mediaType": media_type, **document}).encode()
     manifest = Manifest.read(content, media_type)
@@ -80,7 +94,9 @@ def _checks(repository: Repository, media_type: str, document: Mapping[str, Any]
         repository.put_manifest(manifest.digest, manifest)
     except BlobsUnknown as answer:
         return nowhere in answer.missing
-    except (Unauthorized, RegistryUnavailable):
+    except (Unauthorized, RegistryUnavailable) as error:
+        if error.status is None:
+            return None
         raise
     except RegistryError:
         return False

@@ -9,6 +9,8 @@ from geosync.sync_registry.site.capabilities import RegistryHabits
 
 FORGET_AFTER_S = 30 * 86_400
 """Seconds until a registry is asked again: it may have been upgraded."""
+ASK_AGAIN_S = 3_600
+"""The same for one that did not answer a question."""
 
 
 class KnownCapabilities:
@@ -22,23 +24,29 @@ class KnownCapabilities:
 
     def __call__(self, repository: Repository) -> Capabilities:
         """The capabilities: remembered, read, or asked of the registry in `repository`. Raises what `probe` raises."""
-        if self._known is None or self._is_old(self._asked_at_s):
+        if self._known is None or self._is_old(self._known, self._asked_at_s):
             self._known, self._asked_at_s = self._read(repository.client.name) or self._ask(repository)
         return self._known
 
+    def forget(self, repository: Repository) -> None:
+        """Have the registry of `repository` asked again at the next call: it was seen to have changed its habits."""
+        self._known = None
+        self._habits.forget(repository.client.name)
+
     def _read(self, registry: str) -> tuple[Capabilities, int] | None:
         kept = self._habits.get(registry)
-        if kept is None or self._is_old(kept[1]):
+        if kept is None:
             return None
-        return Capabilities.from_dict(kept[0]), kept[1]
+        habits, asked_at_s = Capabilities.from_dict(kept[0]), kept[1]
+        return None if self._is_old(habits, asked_at_s) else (habits, asked_at_s)
 
     def _ask(self, repository: Repository) -> tuple[Capabilities, int]:
         asked, now_s = probe(repository), self._now_s()
         self._habits.put(repository.client.name, asked.to_dict(), asked_at_s=now_s)
         return asked, now_s
 
-    def _is_old(self, asked_at_s: int) -> bool:
-        return self._now_s() - asked_at_s >= FORGET_AFTER_S
+    def _is_old(self, habits: Capabilities, asked_at_s: int) -> bool:
+        return self._now_s() - asked_at_s >= (ASK_AGAIN_S if habits.unsure else FORGET_AFTER_S)
 
     def _now_s(self) -> int:
         return self._clock.now_ms() // 1000

@@ -29,6 +29,8 @@ class Registries:
     """Removes tags at the secondary."""
     capabilities: Callable[[Repository], Capabilities]
     """Tells the habits of the secondary's registry; its argument is a repository there that may be written to."""
+    forget_capabilities: Callable[[Repository], None] = lambda _: None
+    """Has them asked again."""
     prefix: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each registry's secret in Secrets Manager, by the registry's name."""

@@ -92,11 +92,13 @@ class SiteRegistries:
         secondary = self._open(
             settings.local_registry_url, local_secret.text, settings.local_registry_vendor, writes=True
         )
+        capabilities = KnownCapabilities(self._habits, self._clock)
         return Registries(
             primary=primary,
             secondary=secondary,
             remover=TagRemover(self._clock, self._threads),
-            capabilities=KnownCapabilities(self._habits, self._clock),
+            capabilities=capabilities,
+            forget_capabilities=capabilities.forget,
             prefix=f"{settings.repository_prefix}/" if settings.repository_prefix else "",
             parallelism=settings.blob_concurrency,
             selection=selection,

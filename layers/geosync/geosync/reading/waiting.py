@@ -23,9 +23,14 @@ PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whereabouts:
-    """Reads what the sync registry knows. `registry_names` are those whose holds keep anything from being copied."""
+    """Reads what the sync registry knows.
+
+    `primary` names the primary that the site follows, as in SyncRegistry. `registry_names` are those whose holds keep
+    anything from being copied.
+    """
 
     sync_registry: SyncRegistry
+    primary: str | None
     registry_names: tuple[str, ...]
     deadline: Deadline
 
@@ -40,7 +45,7 @@ class Whereabouts:
         What is accounted was marked before, so it is read before what is owed. An item that cannot be read counts as
         nothing known, by which nothing is served. Raises what DynamoDB raises.
         """
-        site = self.sync_registry.overview.accounting()
+        site = self.sync_registry.overview.accounting(self.primary)
         whole = Reference.whole()
         glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
         try:
@@ -59,7 +64,7 @@ class Whereabouts:
 
     def point_ms(self) -> int | None:
         """The site's recovery point (ms) as the last minute knew it; None while it is not known."""
-        return self.sync_registry.recovery.read().point
+        return self.sync_registry.overview.accounting(self.primary).recovery.point
 
     def looks(self, until_s: float) -> Iterator[None]:
         """Pause before each look, until `until_s` (monotonic seconds)."""

@@ -94,7 +94,7 @@ class Registry(RegistryClient):
             return Refused(self.name, error.request, status=error.status, codes=error.codes, detail=detail)
         return error
 
-    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> bool:
         """Put a manifest as RegistryClient does, in a repository that is made if need be.
 
         Raises Refused, without a request, for what is `unsupported`.
@@ -104,16 +104,17 @@ class Registry(RegistryClient):
             raise Refused(self.name, f"PUT /v2/{repository}/manifests/{reference}", detail=reason)
         try:
             try:
-                super().put_manifest(repository, reference, manifest)
+                return super().put_manifest(repository, reference, manifest)
             except NotFound as error:
                 self._make(repository, error)
-                super().put_manifest(repository, reference, manifest)
+                return super().put_manifest(repository, reference, manifest)
         except Refused as error:
             meant = self.refused(repository, reference, manifest, error)
             if meant is error:
                 raise
             if meant is not None:
                 raise meant from error
+            return False
 
     def begin_upload(
         self, repository: str, *, mount: str | None = None, mount_from: str | None = None

@@ -3,9 +3,9 @@
     {"type": "anonymous"}
     {"type": "basic", "username": "…", "password": "…", "realm_hosts": ["auth.example.com"]}
     {"type": "registry_key", "private_key": "-----BEGIN …", "issuer": "…", "service": "…", "lifetime": 300,
-     "certificate": "-----BEGIN …"}
+     "certificate": "-----BEGIN …", "kid": "rfc7638"}
 
-`realm_hosts`, `lifetime` (seconds) and `certificate` may be left out, and so may `type` where `username` or
+`realm_hosts`, `lifetime` (seconds), `certificate` and `kid` may be left out, and so may `type` where `username` or
 `private_key` says it. Each type takes `ca_bundle` too: the PEM text of certificates to trust beside the system's, for a
 registry whose certificate a private authority signed. Vendors have types of their own (Registry.SECRETS).
 """
@@ -172,6 +172,7 @@ def _registry_key(reader: SecretReader) -> RegistryKey:
         service=reader.text("service"),
         lifetime_s=reader.seconds("lifetime", default=DEFAULT_LIFETIME_S, least=MIN_LIFETIME_S, most=MAX_LIFETIME_S),
         certificate=reader.optional_pem("certificate"),
+        kid=reader.optional_text("kid"),
     )
 
 
@@ -179,7 +180,7 @@ PLAIN: Mapping[str, SecretType] = {
     "anonymous": SecretType(keys=frozenset(), read=_anonymous),
     "basic": SecretType(keys=frozenset({"username", "password", "realm_hosts"}), read=_basic),
     "registry_key": SecretType(
-        keys=frozenset({"private_key", "issuer", "service", "lifetime", "certificate"}), read=_registry_key
+        keys=frozenset({"private_key", "issuer", "service", "lifetime", "certificate", "kid"}), read=_registry_key
     ),
 }
 """The types that every registry takes."""

@@ -248,6 +248,14 @@ def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
     return owed.expects
 
 
+def may_be_half_copied(owed: Owed, digest: str) -> bool:
+    """An attempt at a copy may have broken off: the secondary can show `digest`, and lack what is below it.
+
+    A registry that checks no more takes a manifest before its parts are there; they are looked for after it.
+    """
+    return owed.failure is not None or owed.deaths > 0 or digest in owed.copied
+
+
 def proves_secondary(look: Look, suspect_until: int) -> bool:
     """No earlier write can change what the secondary answered: it was asked at or after `suspect_until`."""
     return look.at >= suspect_until

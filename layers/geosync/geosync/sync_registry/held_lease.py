@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import LeaseLost, SyncRegistryError
+from geosync.errors import LeaseLost, OutcomeUnknown, SyncRegistryError
 from geosync.sync_registry.items import SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -21,6 +23,9 @@ class HeldLease:
     `on_moved` is called (from the renewing thread) when references came in, `on_lost` with the LeaseLost when somebody
     else has the repository. Use it as a context manager: afterwards its thread is gone. It does not release the lease.
     Without the context manager nothing is renewed but by `renew`. Thread-safe.
+
+    A tag write of unknown outcome is remembered here before it is written down: nobody can release or finish over it.
+    If no write of the lease succeeds any more, the lease runs out, and whoever takes over suspects the same.
     """
 
     def __init__(
@@ -41,11 +46,12 @@ class HeldLease:
         self._closed = threads.event()
         self._lost: LeaseLost | None = None
         self._working_on = self._written_on = frozenset[str]()
+        self._suspected_until: list[int] = []  # appended to without the lock, which a request may hold for long
 
     @property
     def lease(self) -> Lease:
-        """The lease as of the last write under it."""
-        return self._lease
+        """The lease as of the last write under it, with what is suspected since."""
+        return self._suspecting(self._lease)
 
     def check_tag_write(self) -> None:
         """Raise LeaseLost unless a tag may be written now: the last renewal is recent enough (monotonic clock)."""
@@ -53,6 +59,20 @@ class HeldLease:
             raise self._lost
         if not self._sync_registry.may_write_tag(self._lease):
             raise LeaseLost("the lease was not renewed in time; no tag is written on its strength")
+
+    @contextmanager
+    def tag_write(self) -> Iterator[None]:
+        """Stand around what writes or removes a tag, in any thread.
+
+        Raises LeaseLost when no tag may be written now. When what is within raises OutcomeUnknown, that is written into
+        the row before it comes through; LeaseLost, or what the table raises, comes in its place.
+        """
+        self.check_tag_write()
+        try:
+            yield
+        except OutcomeUnknown:
+            self.suspect()
+            raise
 
     def work_on(self, keys: frozenset[str], *, at_once: bool) -> None:
         """Tell which references (`Reference.seen_key`) are worked on: should this holder vanish, they are to blame.
@@ -106,7 +126,7 @@ class HeldLease:
         False: not now. Somebody took the repository, or a write to its secondary may still land. Either way it is let
         go.
         """
-        return self._sync_registry.forget(self._lease, check=check)
+        return self._sync_registry.forget(self.lease, check=check)
 
     def take_uploads(self) -> list[KeptUpload]:
         """Take over the uploads that the last holder left: from now on nobody else can. Raises LeaseLost."""
@@ -120,10 +140,13 @@ class HeldLease:
             return self._renewed()
 
     def suspect(self) -> Lease:
-        """Note that a tag write of unknown outcome may still land. Raises LeaseLost."""
+        """Note that a tag write of unknown outcome may still land; it renews as well. Raises LeaseLost.
+
+        Whatever it raises, every later write of the lease says so.
+        """
+        self._suspected_until.append(self._sync_registry.suspect(self._lease).suspect_until)
         with self._lock:
-            self._lease = self._sync_registry.suspect(self._lease)
-            return self._lease
+            return self._renewed()
 
     def finish(self, lease: Lease | None = None, leaving: Sequence[KeptUpload] = ()) -> bool:
         """Let the repository go; its state follows from what is still owed. False: it was renewed, look again.
@@ -132,7 +155,7 @@ class HeldLease:
         renewed any more, which would look like a loss. Raises LeaseLost.
         """
         with self._lock:
-            finished = self._sync_registry.finish(lease or self._lease, leaving)
+            finished = self._sync_registry.finish(self._suspecting(lease or self._lease), leaving)
             if finished:
                 self._closed.set()
             else:
@@ -145,7 +168,7 @@ class HeldLease:
         `lease` as for `finish`.
         """
         with self._lock:
-            dropped = self._sync_registry.drop(lease or self._lease)
+            dropped = self._sync_registry.drop(self._suspecting(lease or self._lease))
             if dropped:
                 self._closed.set()
             return dropped
@@ -156,7 +179,7 @@ class HeldLease:
         Raises LeaseLost.
         """
         with self._lock:
-            self._sync_registry.release(self._lease, leaving)
+            self._sync_registry.release(self.lease, leaving)
             self._closed.set()
 
     # --------------------------------------------------------------------------------------------- the renewing thread
@@ -194,10 +217,13 @@ class HeldLease:
             before = self._lease.revision
             return self._renewed().revision != before
 
+    def _suspecting(self, lease: Lease) -> Lease:
+        return replace(lease, suspect_until=max(lease.suspect_until, *self._suspected_until, 0))
+
     def _renewed(self) -> Lease:
         working_on = self._working_on
         changed = working_on if working_on != self._written_on else None
-        self._lease = self._sync_registry.renew(self._lease, changed)
+        self._lease = self._sync_registry.renew(self.lease, changed)
         self._written_on = working_on
         return self._lease
 

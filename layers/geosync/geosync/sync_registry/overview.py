@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from boto3.dynamodb.conditions import Attr
-
 from geosync.sync_registry.items import Item
-from geosync.sync_registry.site import breaker, catalogue, cursor, heartbeat, holds, letters, minute, recovery, sweep
+from geosync.sync_registry.site import (
+    breaker,
+    catalogue,
+    cursor,
+    heartbeat,
+    letters,
+    minute,
+    pause,
+    recovery,
+    subscription,
+    sweep,
+)
 from geosync.sync_registry.site.breaker import State
 from geosync.sync_registry.site.catalogue import Walk, walk_of
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
 from geosync.sync_registry.site.letters import LettersLook
+from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.sweep import LastSweep
-from geosync.sync_registry.table.attributes import whole_number
-from geosync.sync_registry.table.changes import ConditionFailed, Delete, Store
+from geosync.sync_registry.table.changes import Key, Store
 
 _ITEMS = (
-    holds.PAUSE,
+    pause.KEY,
     heartbeat.KEY,
     heartbeat.POSTED,
     catalogue.KEY,
@@ -32,22 +42,10 @@ _ITEMS = (
     sweep.KEY,
     breaker.KEY,
     letters.KEY,
+    subscription.KEY,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pause:
-    """The site is paused since `since` (milliseconds since the epoch)."""
-
-    since: int
-    reason: str
-
-    @classmethod
-    def from_item(cls, item: Item | None) -> Pause | None:
-        """Read the item `pause`; None when there is none."""
-        if item is None:
-            return None
-        return cls(since=whole_number(item, "since"), reason=str(item.get("reason", "")))
+_OF_ITS_PRIMARY = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
+"""What a site forgets when it follows another primary (catalogue.CatalogueItem.follow)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +68,8 @@ class SiteItems:
     """The last look into the DLQ."""
     posted_heartbeat: PostedHeartbeat | None = None
     """At a primary: the last heartbeat that its own endpoint took."""
+    subscription: Subscription | None = None
+    """The subscription that delivers the primary's geo events; None: none was ever seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,15 @@ class Overview:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def read(self) -> SiteItems:
-        """Read all of them in one batch."""
-        found = self._store.batch_get(_ITEMS)
+    def read(self, primary: str | None = None) -> SiteItems:
+        """Read all of them in one batch.
+
+        `primary` names the primary that the site is to follow, as in SyncRegistry. Until the minute has taken note of
+        it, what is known of the former one says nothing, and is left out.
+        """
+        found = self._found(_ITEMS, primary)
         return SiteItems(
-            pause=Pause.from_item(found.get(holds.PAUSE)),
+            pause=Pause.from_item(found.get(pause.KEY)),
             heartbeat=LastHeartbeat.from_item(found.get(heartbeat.KEY)),
             comparison=walk_of(found.get(catalogue.KEY)),
             cursor=EventCursor.from_item(found.get(cursor.KEY)),
@@ -103,22 +107,21 @@ class Overview:
             deletes=State.from_item(found.get(breaker.KEY)),
             letters=LettersLook.from_item(found.get(letters.KEY)),
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
+            subscription=Subscription.from_item(found.get(subscription.KEY)),
         )
 
-    def accounting(self) -> Accounting:
-        """Read what says up to when every push is marked, in one batch."""
-        found = self._store.batch_get((catalogue.KEY, recovery.RECOVERY, recovery.LOST))
+    def accounting(self, primary: str | None = None) -> Accounting:
+        """Read what says up to when every push is marked, in one batch; `primary` as in `read`."""
+        found = self._found((catalogue.KEY, recovery.RECOVERY, recovery.LOST), primary)
         return Accounting(
             comparison=walk_of(found.get(catalogue.KEY)),
             recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
             lost=Lost.from_item(found.get(recovery.LOST)),
         )
 
-    def pause(self) -> Pause | None:
-        """The site's pause, None while it is not paused."""
-        return Pause.from_item(self._store.get(holds.PAUSE))
-
-    def end_pause(self, reason: str) -> None:
-        """End the pause that has this very reason, and no other: somebody may have taken it over."""
-        with suppress(ConditionFailed):
-            self._store.write(Delete(key=holds.PAUSE, when=Attr("reason").eq(reason)))
+    def _found(self, keys: Iterable[Key], primary: str | None) -> Mapping[Key, Item]:
+        found = self._store.batch_get(keys)
+        following = found.get(catalogue.KEY, {}).get("following")
+        if primary is None or following is None or following == primary:
+            return found
+        return {key: item for key, item in found.items() if key not in _OF_ITS_PRIMARY}

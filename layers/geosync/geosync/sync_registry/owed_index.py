@@ -64,6 +64,18 @@ class FailedItems:
     corrupt: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TagWriters:
+    """The repositories in which tags of this site may be written now, or may yet come to be.
+
+    `held` somebody holds. In the `left` ones a write may still land whose holder vanished, or had no answer and let go:
+    at most until the moment (ms) that stands beside the name.
+    """
+
+    held: tuple[str, ...]
+    left: Mapping[str, int]
+
+
 class OwedIndex:
     """Reads what is owed at the whole site."""
 
@@ -91,9 +103,26 @@ class OwedIndex:
         A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
         for each partition, and the rows among its first `most` keys (None: all, a query for each thousand).
         """
-        until = now_ms + LONGEST_LEASE_MS
-        keys = [key for shard in SHARDS for key in islice(self._store.due_keys(shard, until, start=now_ms), most)]
-        return _leased(self._store.batch_get(key for key in keys if key.item == ROW), now_ms)
+        return _leased(self._rows(start=now_ms, until=now_ms + LONGEST_LEASE_MS, most=most), now_ms)
+
+    def tag_writers(self, *, now_ms: int, suspect_ms: int) -> TagWriters:
+        """Find out where tags may still be written at `now_ms` (ms); it costs what `leased` does.
+
+        `suspect_ms` is how long after its holder vanished a write may land. A row is in the index when its lease
+        expires, also after that, and, let go under a suspicion, when that ends.
+        """
+        items = self._rows(start=now_ms - suspect_ms, until=now_ms + LONGEST_LEASE_MS)
+        held = _leased(items, now_ms)
+        left = {key.repository: _may_land_until(item, suspect_ms) for key, item in items.items()}
+        return TagWriters(
+            held=tuple(held),
+            left={name: until for name, until in sorted(left.items()) if until > now_ms and name not in held},
+        )
+
+    def _rows(self, *, start: int, until: int, most: int | None = None) -> dict[Key, Item]:
+        """The rows that are in the index between two moments, among the first `most` keys of each partition."""
+        keys = [key for shard in SHARDS for key in islice(self._store.due_keys(shard, until, start=start), most)]
+        return self._store.batch_get(key for key in keys if key.item == ROW)
 
     def parked(self) -> int:
         """The number of parked references: a query for each thousand of them."""
@@ -214,3 +243,13 @@ def _is_leased(item: Item, now_ms: int) -> bool:
         return Row.from_item(item).leased(now_ms)
     except CorruptItem:
         return False
+
+
+def _may_land_until(item: Item, suspect_ms: int) -> int:
+    """The moment from which no tag write of the row's last holder can land; 0 for a row that cannot be read."""
+    try:
+        row = Row.from_item(item)
+    except CorruptItem:
+        return 0
+    expired = row.lease_expires + suspect_ms if row.lease_expires is not None else 0
+    return max(row.suspect_until, expired)

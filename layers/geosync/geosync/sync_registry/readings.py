@@ -10,7 +10,8 @@ from geosync.errors import CorruptItem
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
-from geosync.sync_registry.site.holds import PAUSE, Hold, hold_key
+from geosync.sync_registry.site import pause
+from geosync.sync_registry.site.holds import Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories
 from geosync.sync_registry.table.changes import Key
 
@@ -43,7 +44,7 @@ class Glances:
     @property
     def paused(self) -> bool:
         """True while the site is paused."""
-        return PAUSE in self.items
+        return pause.KEY in self.items
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -76,7 +77,7 @@ class Readings(TableAccess):
     def look_at(self, references: Sequence[tuple[str, Reference]], *, holds: Iterable[str] = ()) -> Glances:
         """The same for several references (each with its repository), in one request for up to thirty of them."""
         hold_keys = tuple(hold_key(registry) for registry in holds)
-        keys = [PAUSE, *hold_keys]
+        keys = [pause.KEY, *hold_keys]
         for repository, reference in references:
             keys += [Key(repository, name) for name in (reference.owed_key, reference.seen_key, ROW)]
         return Glances(items=self._store.batch_get(keys), hold_keys=hold_keys, primary=self._primary)

@@ -10,7 +10,8 @@ from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.site import holds
 from geosync.sync_registry.site.holds import Hold
-from geosync.sync_registry.table.changes import ConditionFailed, Delete, Update
+from geosync.sync_registry.site.pause import Pauses
+from geosync.sync_registry.table.changes import ConditionFailed, Delete
 from geosync.sync_registry.timing import ms
 
 
@@ -18,16 +19,23 @@ class Switches(TableAccess):
     """The site's pause, and the holds of its registries."""
 
     def pause(self, reason: str = "") -> None:
-        """Stop the syncs of this site: events are still marked, nobody acquires anything."""
-        self._store.write(Update(key=holds.PAUSE, set={"reason": reason}, set_once={"since": self._clock.now_ms()}))
+        """Stop the syncs of this site, for an operator: events are still marked, nobody acquires anything.
 
-    def resume(self) -> None:
-        """Let the syncs go on; what is due is found by the sweep."""
-        self._store.write(Delete(key=holds.PAUSE))
+        Raises RoleChanging.
+        """
+        Pauses(self._store, self._clock).pause(reason)
+
+    def resume(self, *, abandoned: str | None = None) -> None:
+        """Let the syncs go on after an operator's pause; what is due is found by the sweep.
+
+        `abandoned` is the id of a change of the site's role that nobody makes any more: its pause ends, too. Raises
+        RoleChanging.
+        """
+        Pauses(self._store, self._clock).resume(abandoned)
 
     def is_paused(self) -> bool:
         """True while the site is paused."""
-        return self._store.get(holds.PAUSE) is not None
+        return Pauses(self._store, self._clock).read() is not None
 
     def hold(
         self, registry: str, *, reason: str, retry_after: float | None = None, credentials: str | None = None

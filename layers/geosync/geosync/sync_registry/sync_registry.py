@@ -2,7 +2,7 @@
 
 Every method takes its times itself, before its first request. Calls to the table in the usual case: `look` 1, `mark` 1,
 `knock` 1 (2 when what `look` saw of the row has changed), `acquire` 1, `renew` 1, `due` 2, `discharge` 1 (for those of
-several threads together), `postpone`, `fail`, `suspect` 1, `finish` 2. Thread-safe.
+several threads together), `postpone`, `fail` 1, `suspect` 0, `finish` 2. Thread-safe.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from geosync.errors import Contended, LeaseLost
 from geosync.sync_registry import decisions
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.attempts import Attempts
-from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.deaths import Deaths
 from geosync.sync_registry.discharges import Discharges, by_number, transact_under
 from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.item_access import ItemAccess
 from geosync.sync_registry.items import (
     OWED_PREFIX,
     PENDING,
@@ -36,42 +36,17 @@ from geosync.sync_registry.items import (
 )
 from geosync.sync_registry.marking import Marks
 from geosync.sync_registry.numbering import number
-from geosync.sync_registry.overview import Overview
-from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.readings import Readings
-from geosync.sync_registry.recount import Recount
 from geosync.sync_registry.site import findings
-from geosync.sync_registry.site.breaker import Breaker, Limits
-from geosync.sync_registry.site.capabilities import RegistryHabits
-from geosync.sync_registry.site.catalogue import CatalogueItem
-from geosync.sync_registry.site.counters import Counters
-from geosync.sync_registry.site.cursor import Cursors
-from geosync.sync_registry.site.findings import Finding, Findings
-from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
-from geosync.sync_registry.site.lags import LagItems
-from geosync.sync_registry.site.letters import LettersItem
-from geosync.sync_registry.site.listing import Listing
-from geosync.sync_registry.site.minute import Minutes
-from geosync.sync_registry.site.promotions import Promotions
-from geosync.sync_registry.site.recovery import RecoveryItems
-from geosync.sync_registry.site.reported_rows import ReportedRows
-from geosync.sync_registry.site.rows_report_cursor import RowsReportCursor
-from geosync.sync_registry.site.rows_walk import RowsWalk
-from geosync.sync_registry.site.sample import SampleBudget
-from geosync.sync_registry.site.sites import KnownSites
-from geosync.sync_registry.site.suspected import SuspectedLosses
-from geosync.sync_registry.site.sweep import Sweeps
-from geosync.sync_registry.site.told import ToldSites
-from geosync.sync_registry.site.walks import Walks
-from geosync.sync_registry.suspects import Suspects
+from geosync.sync_registry.site.breaker import Limits
+from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions import discharge, leases
 from geosync.sync_registry.transitions.discharge import Payment
-from geosync.sync_registry.uploads import KeptUpload, UploadItems
-from geosync.sync_registry.verification_items import VerificationItems
+from geosync.sync_registry.uploads import KeptUpload
 from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
@@ -86,7 +61,7 @@ def unique() -> str:
     return uuid.uuid4().hex
 
 
-class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
+class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
@@ -105,38 +80,8 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         names: Callable[[], str] = unique,
     ) -> None:
         super().__init__(store, primary=primary, timing=timing or Timing(), clock=clock, names=names)
+        self._open_items(store, clock, limits or Limits())
         self._discharges = Discharges(store, clock, primary, threads, names=names)
-        self.uploads = UploadItems(store, clock)
-        """The uploads that one holder leaves under way for the next."""
-        self.browsing = Browsing(store)
-        self.overview = Overview(store)
-        self.owed_index = OwedIndex(store)
-        self.breaker = Breaker(store, limits or Limits(), clock)
-        self.capabilities = RegistryHabits(store)
-        self.catalogue = CatalogueItem(store)
-        self.counters = Counters(store)
-        self.cursor = Cursors(store)
-        self.findings = Findings(store)
-        self.heartbeat = Heartbeats(store)
-        self.posted_heartbeat = PostedHeartbeats(store)
-        self.lags = LagItems(store)
-        self.letters = LettersItem(store)
-        self.listing = Listing(store)
-        self.minute = Minutes(store, clock)
-        self.promotions = Promotions(store)
-        self.recount = Recount(store, clock)
-        self.recovery = RecoveryItems(store, clock)
-        self.reported_rows = ReportedRows(store)
-        self.rows_report_cursor = RowsReportCursor(store)
-        self.rows_walk = RowsWalk(store)
-        self.sample = SampleBudget(store)
-        self.sites = KnownSites(store)
-        self.suspected = SuspectedLosses(store, clock)
-        self.suspects = Suspects(store)
-        self.sweep = Sweeps(store, clock)
-        self.told = ToldSites(store)
-        self.verification = VerificationItems(store)
-        self.walks = Walks(store, clock)
         self._forgetting = Forgetting(store)
 
     @classmethod
@@ -219,7 +164,7 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
                 if believed is None or believed.lease_token != token:
                     continue
                 row = believed
-            return row if row.id is not None else replace(row, id=number(self._store, repository))
+            return row if row.id is not None else number(self._store, row)
         raise Contended(f"{repository}: the row changed {ATTEMPTS} times while it was to be taken")
 
     # ------------------------------------------------------------------------------------------------ under the lease
@@ -235,9 +180,8 @@ class SyncRegistry(Readings, Switches, Marks, Attempts, Deaths):
         )
 
     def suspect(self, lease: Lease) -> Lease:
-        """Suspect that a tag write may still land, before anything else is done about it. Raises LeaseLost."""
-        now_ms, monotonic = self._clock.now_ms(), self._clock.monotonic_s()
-        return _lease(self._mine(leases.suspect(lease, now_ms=now_ms, timing=self.timing)), monotonic)
+        """The lease of a holder that suspects a tag write may still land: the next write of the row says so."""
+        return leases.suspect(lease, now_ms=self._clock.now_ms(), timing=self.timing)
 
     def may_write_tag(self, lease: Lease) -> bool:
         """True while a tag may be written or removed; if not, renew first. Ask before every such request."""

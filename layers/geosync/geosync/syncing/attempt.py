@@ -25,6 +25,8 @@ class Attempt:
         self.secondary: Look | None = None
         self.manifest: Manifest | None = None
         self.copied: CopyResult | None = None
+        self.is_looked_below = False
+        """What is below the reference at the secondary was looked for, or brought, in this run."""
         self.polls = 0
         self.writes = 0
 
@@ -50,6 +52,7 @@ class Attempt:
     def note_write(self) -> None:
         """Count a write; the secondary before it says nothing any more."""
         self.writes += 1
+        self.is_looked_below = True
         self.secondary = None
 
     def outcome(self, *, discharged: bool, marked_again: bool) -> Outcome:

@@ -69,7 +69,7 @@ class Holder:
             self._settler.settle_unbegun(self._held, error)
             return self._let_go()
         route = self._route(pair, capabilities)
-        self._copier = Copier(route, before_tag_write=self._held.check_tag_write)
+        self._copier = Copier(route, tag_write=self._held.tag_write)
         attempt = self._attempt(route)
         self._nowhere = Nowhere(pair, self._held)
         with (
@@ -87,6 +87,10 @@ class Holder:
                 self._halt.fail(error)
             self._halt.stop_attempts()
             self._drain()
+        if self._copier.disproved:
+            self._invocation.reporter.report_habit(pair.secondary.client.name)
+            with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
+                registries.forget_capabilities(pair.secondary)
         return self._let_go()
 
     # -------------------------------------------------------------------------------------------------- what it is of

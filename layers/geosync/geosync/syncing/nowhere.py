@@ -11,6 +11,7 @@ from geosync.copying.outcome import Outcome
 from geosync.errors import NotFound, RegistryError
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
+from geosync.pair.presence import is_listed
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease
 
@@ -43,11 +44,13 @@ class Nowhere:
 
 
 def _knows(repository: Repository) -> bool:
-    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it."""
+    """Ask a registry for the first page of tags; one that does not say that there is no such repository knows it.
+
+    Of one that lists none, its catalogue tells.
+    """
     try:
-        next(repository.tags(), [])
+        return bool(next(repository.tags(), [])) or is_listed(repository)
     except NotFound:
         return False
     except RegistryError:
         return True
-    return True

@@ -6,8 +6,7 @@ requests in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
@@ -15,7 +14,8 @@ from typing import TypeVar
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import NotFound, OutcomeUnknown, RegistryUnavailable, SecondaryDisagrees
+from geosync.errors import NotFound, RegistryUnavailable, SecondaryDisagrees
+from geosync.oci.manifests import Manifest
 from geosync.pair.deletes import TagRemover
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
@@ -81,7 +81,7 @@ class ReferenceSync:
                 case decisions.Fail(reason):
                     raise SecondaryDisagrees(reason)
                 case decisions.Discharge(seen):
-                    return self._leave(attempt, seen) if attempt.outside else self._discharge(attempt, seen)
+                    return self._discharge(attempt, seen)
 
     def _begin(self, attempt: Attempt) -> bool:
         """Look at the primary for the first time, unless the selection does not have the reference by its name.
@@ -126,6 +126,8 @@ class ReferenceSync:
     def _discharge(self, attempt: Attempt, seen: Seen | None) -> Outcome:
         """Bring and mark what follows from what was proved, then pay."""
         owed = attempt.owed
+        if attempt.outside:
+            return self._leave(attempt, seen)
         if attempt.primary.digest is not None and self._may_have_referrers(owed):
             self._bring_referrers(attempt)
         if attempt.was_never_announced:
@@ -179,6 +181,7 @@ class ReferenceSync:
             # Its index brought it in this very run: read at the primary and accepted by the secondary since `at`, or
             # (when the run had it already) since the run began, under the same lease.
             attempt.primary = attempt.secondary = Look(attempt.reference, at)
+            attempt.is_looked_below = True
         elif whole:
             attempt.manifest = self._ask(lambda: self._primary.get_manifest(attempt.reference))
             attempt.primary = Look(attempt.manifest.digest if attempt.manifest else None, at)
@@ -191,6 +194,8 @@ class ReferenceSync:
         at = self._context.clock.now_ms()
         descriptor = self._ask(lambda: self._secondary.head_manifest(attempt.reference))
         attempt.secondary = Look(descriptor.digest if descriptor else None, at)
+        if attempt.secondary.digest == attempt.primary.digest and self._may_be_half_copied(attempt):
+            self._look_below(attempt)
 
     def _ask(self, look: Callable[[], Found]) -> Found:
         """Look, and look again on a 500.
@@ -207,6 +212,20 @@ class ReferenceSync:
                 self._context.pause(pause)
         return look()
 
+    def _may_be_half_copied(self, attempt: Attempt) -> bool:
+        """Tell whether the secondary may show the digest for an attempt that broke off before all of it was there."""
+        digest = attempt.primary.digest
+        return digest is not None and not attempt.is_looked_below and decisions.may_be_half_copied(attempt.owed, digest)
+
+    def _look_below(self, attempt: Attempt) -> None:
+        """Look for what is below a reference that is equal, and bring what is missing."""
+        if attempt.manifest is None:
+            self._look_at_primary(attempt, whole=True)
+            return
+        attempt.is_looked_below = True
+        if self._copy(attempt, attempt.manifest, is_there=True) and attempt.copied and attempt.copied.manifests_put:
+            attempt.note_write()
+
     def _write(self, attempt: Attempt) -> None:
         if attempt.manifest is None:
             # The look was a HEAD. What the tag is now counts, so this is a new look, decided upon anew if it differs.
@@ -217,24 +236,28 @@ class ReferenceSync:
                 return
         manifest = attempt.manifest
         assert manifest is not None, "the primary answered with a digest"  # noqa: S101
+        if self._copy(attempt, manifest, is_there=False):
+            attempt.note_write()
+
+    def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
+        """Copy the manifest with all below it; False if a part is gone and the reference is another one meanwhile."""
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
             if tag is not None and not decisions.is_ours(attempt.owed, manifest.digest):
                 attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
-            with self._suspecting():
-                attempt.copied = self._copier.copy(manifest, tag)
+            attempt.copied = self._copier.copy(manifest, tag, is_there=is_there)
         except NotFound:
             # A part that is gone: with all of it, or for another image, if the reference was deleted or moved since.
             self._look_at_primary(attempt, whole=True)
             if attempt.primary.digest == manifest.digest:
                 raise
-            return
-        attempt.note_write()
+            return False
+        return True
 
     def _remove(self, attempt: Attempt) -> None:
-        with self._suspecting():
+        with self._held.tag_write():
             self._remover.remove(self._secondary, attempt.reference, before_tag_write=self._held.check_tag_write)
         attempt.note_write()
 
@@ -260,12 +283,3 @@ class ReferenceSync:
                 if seen.digest == owed.reference.value:
                     self._sync_registry.mark(owed.repository, reference, Mark(expects=ABSENT))
             after = page[-1][0].seen_key
-
-    @contextmanager
-    def _suspecting(self) -> Iterator[None]:
-        """Record a tag write of unknown outcome before anything else is done about it."""
-        try:
-            yield
-        except OutcomeUnknown:
-            self._held.suspect()
-            raise

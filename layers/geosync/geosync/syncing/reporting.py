@@ -107,6 +107,10 @@ class Reporter:
         self._logger.warning("registry_held", extra=keys)
         self._metrics.put({"RegistriesHeld": 1})
 
+    def report_habit(self, registry: str) -> None:
+        """Report a registry that took a manifest without what is below it, though it was known to check."""
+        self._logger.warning("registry_checks_no_more", extra={"registry": registry})
+
     def report_verified(self, repository: str, result: VerificationResult) -> None:
         """Report a run of a verification that ended."""
         keys = {"repository": repository, "ending": result.ending.value, "requests": result.requests}

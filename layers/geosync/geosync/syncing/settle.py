@@ -4,6 +4,7 @@
 outcome                             reported; marked again meanwhile: due again
 lease lost, out of time             the holder stops; the reference stays owed as it is
 a registry is down or throttles     the registry is on hold, the reference postponed, no attempt counted
+a registry is read-only             the same
 a registry refuses our credentials  the same
 the same, of this repository alone  one failed attempt
 any other error of ours             one failed attempt, parked where no later one changes it
@@ -25,6 +26,7 @@ from geosync.errors import (
     HolderVanished,
     LeaseLost,
     OutOfTime,
+    ReadOnly,
     RegistryUnavailable,
     SyncRegistryError,
     Unauthorized,
@@ -131,8 +133,11 @@ class Settler:
     def _is_of_the_registry(self, error: RegistryUnavailable | Unauthorized) -> bool:
         """Tell an error of a whole registry from one of this repository alone.
 
-        A registry that does not answer, asks for patience, or refuses the credentials altogether serves nobody.
+        A registry that does not answer, asks for patience, is read-only, or refuses the credentials altogether serves
+        nobody.
         """
+        if isinstance(error, ReadOnly):
+            return error.everywhere
         if isinstance(error, RegistryUnavailable):
             return error.status == 429 or not self._registries.answers(error.registry)
         try:

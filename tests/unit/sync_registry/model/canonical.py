@@ -20,8 +20,9 @@ def older(state: State) -> State:
     if row is not None:
         # Nothing is looked at before NOW any more, so that any suspicion that is over is as good as one until NOW.
         lease_expires = None if row[3] is None else _aged(row[3], LATE + 1)
-        # A row is due when its lease expires, and one without a lease since somebody knocked: however long ago.
-        due = row[5] and (row[5] if lease_expires is None else lease_expires)
+        # A row is due when its lease expires. One without a lease is due since somebody knocked, however long ago, or
+        # when a tag write cannot land any more.
+        due = row[5] and (max(row[5] - 1, NOW) if lease_expires is None else lease_expires)
         row = (*row[:3], lease_expires, max(row[4] - 1, NOW), due, *row[6:])
     return state._replace(
         table=Table(

@@ -239,8 +239,15 @@ class Library:
 
     def _suspect(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
         with suppress(LeaseLost):
-            return self._plain_lease(registry.suspect(_lease(lease)))
+            return self._plain_lease(registry.renew(registry.suspect(_lease(lease))))
         return None
+
+    def _release_suspecting(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
+        """The table refused to write down the suspicion, and takes the release."""
+        with suppress(LeaseLost):
+            registry.release(registry.suspect(_lease(lease)))
+            return True
+        return False
 
     def _due(self, registry: SyncRegistry, store: MemoryStore) -> tuple[tuple[Any, ...] | None, tuple[int, int]]:
         """What a holder takes: the newest, what never failed first; and what is owed, and of that has failed."""
@@ -291,6 +298,7 @@ def _lease(lease: tuple[Any, ...]) -> Lease:
         suspect_until=suspect_until,
         renewed_at=0.0,
         expires=expires,
+        listed=True,
         working_on=keys(working_on),
         deaths=deaths,
     )

@@ -21,7 +21,7 @@ class Properties(TakeOvers):
         self._check_equal(state)
         if self.scenario.superseded:
             self._check_named(state)
-        if not (self.scenario.crashes or self.scenario.stalls or self.scenario.poison):
+        if not (self.scenario.crashes or self.scenario.stalls or self.scenario.poison or self.scenario.refuses):
             self._check_unaided(state)
 
     def _check_equal(self, state: State) -> None:

@@ -316,8 +316,14 @@ RULES = (
     ),
     Rule(
         name="suspect: a write without an answer",
-        patch=without_attributes("suspect", "suspect_until"),
+        patch=instead(leases, "suspect", lambda lease, now_ms, timing: lease),
         scenario="no answer",
+        violation="nothing is owed",
+    ),
+    Rule(
+        name="release: what its holder suspects, whether that was written before or not",
+        patch=without_attributes("release", "suspect_until"),
+        scenario="no answer, and the table refuses",
         violation="nothing is owed",
     ),
     Rule(

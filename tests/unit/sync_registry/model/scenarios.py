@@ -143,6 +143,16 @@ _SCENARIOS = (
     Scenario(
         name="no answer", primary=("A",), secondary=("A",), pushes=((0, "B"), (0, "C")), write_delay=0, unknowns=1
     ),
+    # The table refuses to write down that it may land, and takes the release.
+    Scenario(
+        name="no answer, and the table refuses",
+        primary=("A",),
+        secondary=("A",),
+        pushes=((0, "B"), (0, "C")),
+        write_delay=0,
+        unknowns=1,
+        refuses=True,
+    ),
     Scenario(
         name="no answer to a removal",
         primary=("A",),

@@ -362,6 +362,9 @@ class World(Properties):
         else:
             after = worker._replace(phase="postpone", lease=lease, more=max(lease[2], NOW))
             yield f"worker {index} suspects", self._with(state, index, after, table)
+        if self.scenario.refuses:
+            table, _ = self.library.call(state.table, "release_suspecting", worker.lease)
+            yield f"worker {index} cannot write what it suspects, and lets go", self._with(state, index, IDLE, table)
 
     def _discharge(self, state: State, index: int, worker: Worker) -> Iterator[Successor]:
         table, done = self.library.call(state.table, "discharge", worker.lease, worker.owed, worker.more)

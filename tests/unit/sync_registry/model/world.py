@@ -54,6 +54,8 @@ class Scenario:
     crashes: int = 0
     unknowns: int = 0
     """Tag writes that are given up without an answer."""
+    refuses: bool = False
+    """Whether the table may refuse to write that down, so that the worker lets go."""
     stalls: int = 0
     """How many times a worker misses a renewal, and goes on under a lease that runs out, or may have been lost."""
     apart: bool = False

@@ -35,7 +35,9 @@ class SiteViews:
         self._base = f"{base}{SITES}"
         self._now_ms = site.clock.now_ms()
         # Each is read once, when it is asked for. A cached_property of Python 3.11 would lock all requests meanwhile.
-        self._read: Callable[[], Status] = cache(lambda: status.read(site.sync_registry, clock=site.clock))
+        self._read: Callable[[], Status] = cache(
+            lambda: status.read(site.sync_registry, primary=site.settings.primary_topic_arn, clock=site.clock)
+        )
         self._expected: Callable[[], list[KnownSite]] = cache(
             lambda: site.sync_registry.sites.all() if site.is_primary else []
         )

@@ -7,8 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from geosync.admin.common import AnswerModel, Done, RequestModel
+from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.comparing.progress import progress_of
+from geosync.errors import RoleChanging
 from geosync.operating.comparison_report import comparison_report
 
 
@@ -76,7 +78,10 @@ class StateRoutes:
     def pause(self, asked: PauseRequest) -> Done:
         """Stop syncing; events are still marked."""
         self._site.must_be_secondary("pause")
-        self._site.sync_registry.pause(asked.reason)
+        try:
+            self._site.sync_registry.pause(asked.reason)
+        except RoleChanging as changing:
+            raise HttpRefusal(409, str(changing)) from None
         return Done(message=f"{self._site.name} is paused; what is being copied now is finished")
 
     def resume(self) -> Done:
@@ -84,5 +89,8 @@ class StateRoutes:
         self._site.must_be_secondary("resume")
         if not self._site.sync_registry.is_paused():
             return Done(message=f"{self._site.name} is not paused")
-        self._site.sync_registry.resume()
+        try:
+            self._site.sync_registry.resume()
+        except RoleChanging as changing:
+            raise HttpRefusal(409, str(changing)) from None
         return Done(message=f"{self._site.name} goes on: the sweep finds what is due within a minute")

@@ -21,7 +21,7 @@ SWEPT_MINUTES = 5
 
 def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
     """Pause, holds, heartbeat, comparison, parked references."""
-    found = status.read(site.sync_registry, clock=site.clock)
+    found = status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     yield _pause(found)
     yield from _holds(found)
     yield _heartbeat(found)
@@ -33,7 +33,7 @@ def _pause(found: Status) -> CheckFinding:
     if found.pause is None:
         return ok("not_paused", "the site is not paused")
     why = f" ({found.pause.reason})" if found.pause.reason else ""
-    return problem("not_paused", f"paused since {moment(found.pause.since)}{why}", "geosync resume")
+    return problem("not_paused", f"paused since {moment(found.pause.since)}{why}", found.pause.way_out)
 
 
 def _holds(found: Status) -> Iterator[CheckFinding]:

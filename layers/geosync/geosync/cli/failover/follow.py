@@ -70,7 +70,7 @@ def follow(
     except KeyboardInterrupt:
         click.echo("Interrupted: run the same command again.", err=True)
         raise SystemExit(CANNOT_TELL) from None
-    # The minute that comes anyway, now: the subscription is made, then a comparison of everything begins.
+    # The minute that comes anyway, now: the subscription is made. With the next, a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
     _tell(site, leader)
 

@@ -10,7 +10,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.audit import audited
 from geosync.cli.failover.losses import count_unmarked, losses_document, show_losses, warn_if_primary_is_alive
-from geosync.cli.failover.pause import end_pause, is_left_behind
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import (
     UNDER_WAY,
@@ -76,12 +75,13 @@ class _Promoting:
         if last is not None and last.ended_at is None:
             _say_what_became_of(site, last)
         if not self._as_document:
-            found = site_status.read(site.sync_registry, clock=site.clock)
+            found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
             show_losses(site, found, count_unmarked(site))
             warn_if_primary_is_alive(found)
         if not yes:
-            if is_left_behind(site):
-                click.echo(f"An interrupted command left {site.name} paused; geosync resume ends the pause, too.")
+            pause = site.sync_registry.pauses.read()
+            if pause is not None and pause.role_change is not None:
+                click.echo(f"An interrupted command left {site.name} paused; {pause.abandoning} ends that, too.")
             confirm(site, f"{site.name} becomes the primary")
         with audited(site, "promote"):
             done = _end(site, self._begin())
@@ -147,14 +147,15 @@ class _Promoting:
                 with audited(site, "promote", "finished"):
                     last = _end(site, last)
             self._report(last, again=again)
-        if is_left_behind(site):
+        pause = site.sync_registry.pauses.read()
+        if pause is not None and pause.role_change is not None:
             with audited(site, "promote", "its pause ended"):
-                end_pause(site)
+                site.sync_registry.pauses.give_back()
 
     def _report(self, done: Promotion, *, again: bool) -> NoReturn:
         """Report that the site is the primary, and the losses; raises SystemExit. `again`: it was before this run."""
         site = self._site
-        found = site_status.read(site.sync_registry, clock=site.clock)
+        found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
         if self._as_document:
             since = done.ended_at or done.began_at
             head = {"site": site.name, "promoted": True, "role": "primary", "since": since}
@@ -175,8 +176,7 @@ def _say_what_became_of(site: StackSite, last: Promotion) -> None:
 
 def _end(site: StackSite, done: Promotion) -> Promotion:
     """Let the new primary go on, and record since when it is the primary."""
-    end_pause(site)
-    site.sync_registry.resume()  # somebody's earlier pause, too: a primary copies nothing
+    site.sync_registry.pauses.clear()  # somebody's earlier one, too: a primary copies nothing
     at = completed_at(events_of(site, done.token)) or site.clock.now_ms()
     return site.sync_registry.promotions.end(done, count_unmarked(site), at=at)
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Mapping
 
 import click
 
-from geosync.cli.failover.pause import end_pause, pause_site
 from geosync.cli.failover.stack_update import update
 from geosync.cli.output import DECLINED, count
 from geosync.cli.site import StackSite
 from geosync.cli.status import waiting
 from geosync.errors import NotDrained, UpdateRefused
+from geosync.sync_registry.owed_index import TagWriters
+from geosync.sync_registry.site.pause import role_change
+from geosync.sync_registry.timing import ms
 
 DRAIN_SECONDS = 960.0
 """The longest that functions/sync runs, and a minute: then no copy of an earlier invocation is under way any more."""
+SUSPECT_SECONDS = 60
+"""In place of the parameter SuspectSeconds where a stack lacks it."""
 EVENTS_SECONDS = 60.0
 """The longest that a promotion waits until the events in the queue are marked."""
 POLL_SECONDS = 2.0
@@ -50,8 +55,8 @@ def quiet_update(
     what is pushed to the new one. Raises NotDrained, UpdateRefused, UpdateUnderWay.
     """
     token = f"geosync-{uuid.uuid4().hex}"
-    reason = f"{why} [{token[-8:]}]"
-    pause_site(site, reason)
+    reason = role_change(why, token)
+    site.sync_registry.pauses.take(reason)
     role_is_known = True
     try:
         _drain(site, say=say)
@@ -66,33 +71,45 @@ def quiet_update(
         raise
     finally:
         if role_is_known:
-            end_pause(site, reason)
+            site.sync_registry.pauses.give_back(reason)
         else:
             click.echo(f"{site.name} stays paused until its role is known: run the same command again.", err=True)
 
 
 def _drain(site: StackSite, *, say: bool) -> None:
-    """Wait until nobody holds a repository: no tag is written after that."""
+    """Wait until nobody holds a repository, and no tag write of an earlier holder can land any more."""
     clock = site.clock
+    suspect_ms = ms(float(site.parameters.get("SuspectSeconds") or SUSPECT_SECONDS))
     end = clock.monotonic_s() + DRAIN_SECONDS
-    quiet, said = 0, 0
+    quiet, said = 0, ""
     while True:
-        working = len(site.sync_registry.owed_index.leased(now_ms=clock.now_ms()))
-        quiet = 0 if working else quiet + 1
+        now_ms = clock.now_ms()
+        found = site.sync_registry.owed_index.tag_writers(now_ms=now_ms, suspect_ms=suspect_ms)
+        quiet = 0 if found.held or found.left else quiet + 1
         if quiet == LOOKS:
             return
-        if say and working not in (0, said):
-            _say_drain(site, working)
-            said = working
-        if working and clock.monotonic_s() > end:
-            raise NotDrained(f"{site.name} still copies in {_repositories(working)}; nothing was changed")
+        what = _work_left(found)
+        if say and what not in ("", said):
+            click.echo(f"{site.name} {what}: this takes at most {_longest(found, now_ms)} …", err=True)
+            said = what
+        if what and clock.monotonic_s() > end:
+            raise NotDrained(f"{site.name} {what} after {DRAIN_SECONDS / 60:.0f} min; nothing was changed")
         clock.sleep(POLL_SECONDS)
 
 
-def _say_drain(site: StackSite, working: int) -> None:
-    minutes = f"{DRAIN_SECONDS / 60:.0f} min"
-    text = f"{site.name} finishes its copies in {_repositories(working)}: this takes at most {minutes} …"
-    click.echo(text, err=True)
+def _work_left(found: TagWriters) -> str:
+    """The work that a change of role waits for; empty where there is none."""
+    if found.held:
+        return f"still copies in {_repositories(len(found.held))}"
+    if found.left:
+        return f"may still take a tag write that was not answered, in {_repositories(len(found.left))}"
+    return ""
+
+
+def _longest(found: TagWriters, now_ms: int) -> str:
+    if found.held:
+        return f"{DRAIN_SECONDS / 60:.0f} min"
+    return f"{math.ceil((max(found.left.values()) - now_ms) / 1000)} s"
 
 
 def _repositories(number: int) -> str:

@@ -27,6 +27,10 @@ class RegistryHabits:
         """Keep the answers of `registry`."""
         self._store.write(Update(key=_key(registry), set={**habits, "asked_at": asked_at_s}))
 
+    def forget(self, registry: str) -> None:
+        """Have the answers of `registry` count as too old, so that it is asked again."""
+        self._store.write(Update(key=_key(registry), set={"asked_at": 0}))
+
 
 def _key(registry: str) -> Key:
     return Key(SITE, f"capabilities#{registry}")

@@ -28,7 +28,7 @@ from typing import Any
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site import recovery
+from geosync.sync_registry.site import recovery, subscription
 from geosync.sync_registry.table.changes import ConditionFailed, Delete, Key, Store, Update
 
 KEY = Key(SITE, "catalogue")
@@ -138,7 +138,7 @@ class CatalogueItem:
         if former is not None:
             kept = {"repository", "item", "following"}
             change = replace(change, remove=tuple(item.keys() - kept))
-            for key in (recovery.RECOVERY, recovery.LOST):
+            for key in (recovery.RECOVERY, recovery.LOST, subscription.KEY):
                 self._store.write(Delete(key=key))
         self._store.write(change)
         return former is not None

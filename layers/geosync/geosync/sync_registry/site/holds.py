@@ -1,4 +1,4 @@
-"""Pause and holds: when a site, or everything that needs one registry, is left alone. Pure transitions, as in leases.
+"""Holds: until when everything that needs one registry is left alone. Pure transitions, as in leases.
 
 A registry that is down is one item per registry, `hold#<host:port>` in the partition `#site`, not a failure of each
 reference that needs it.
@@ -16,7 +16,6 @@ from geosync.sync_registry.table.attributes import AttributeReader
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.timing import ms
 
-PAUSE = Key(SITE, "pause")
 PREFIX = "hold#"
 SHORTEST_S, LONGEST_S = 5.0, 300.0
 """The first hold of a registry, and the longest that we choose ourselves."""

@@ -5,8 +5,8 @@ mark       owed item: a new unique mark, expects += the event's digest, due = no
 knock      row: revision += 1; state 0 unless leased; with no live lease, acquire in the same write
 acquire    a new token each time; over an EXPIRED lease suspect_until = its expiry + suspect
 renew      while working; if the revision it returns moved, references came in
-suspect    a tag write of unknown outcome: suspect_until = now + suspect
-release    state 0; the lease goes
+suspect    a tag write of unknown outcome: suspect_until = now + suspect, in this and every later write of the lease
+release    state 0; the lease goes; due at suspect_until while a tag write may still land (likewise finish)
 finish     lease mine and revision unchanged since the query that found nothing due: the lease goes
 discharge  transaction {row.lease = me; owed.mark = what I read}: delete owed, put tag#…
 postpone   that reference: due later; only if it was not marked again, as fail and advance

@@ -136,21 +136,27 @@ def renew(lease: Lease, *, now_ms: int, timing: Timing, working_on: frozenset[st
     `working_on` are the keys of the references that the holder is working on: whoever takes over counts an attempt for
     them. None leaves what the row says.
     """
-    values = _lease_time(lease.repository, now_ms, timing)
+    values = {**_lease_time(lease.repository, now_ms, timing), **_suspicion(lease)}
     if working_on:
         values["working_on"] = working_on
     gone = ("working_on",) if working_on is not None and not working_on else ()
     return Update(key=Key(lease.repository, ROW), set=values, remove=gone, when=is_mine(lease))
 
 
-def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Update:
-    """Suspect that a tag write may still land: nothing seen before `now_ms` + suspect is proof. It renews the lease."""
-    until = max(lease.suspect_until, now_ms + ms(timing.suspect_s))
-    return Update(
-        key=Key(lease.repository, ROW),
-        set={"suspect_until": until, **_lease_time(lease.repository, now_ms, timing)},
-        when=is_mine(lease),
-    )
+def suspect(lease: Lease, *, now_ms: int, timing: Timing) -> Lease:
+    """The lease of a holder that suspects a tag write may still land: nothing seen before `now_ms` + suspect is proof.
+
+    Its next write of the row says so.
+    """
+    return replace(lease, suspect_until=max(lease.suspect_until, now_ms + ms(timing.suspect_s)))
+
+
+def _suspicion(lease: Lease) -> dict[str, int]:
+    """The attribute with which a holder keeps or leaves its lease; none where nothing was ever suspected.
+
+    Whoever takes the repository next reads it, even if the write failed that was to say it at once.
+    """
+    return {"suspect_until": lease.suspect_until} if lease.suspect_until else {}
 
 
 def owe(lease: Lease) -> Update:
@@ -211,9 +217,9 @@ def finish(lease: Lease, remaining: Remaining, *, now_ms: int) -> Update:
         return replace(synced, set={**synced.set, "retry_count": 0}, remove=(*synced.remove, "last_sync_failure"))
     gone = (*UNVERIFIED, "verification_counted")
     if not remaining.failed:
-        return _let_go(lease, {"state": PENDING}, gone, when)
+        return _let_go(lease, {"state": PENDING}, gone, now_ms=now_ms, when=when)
     values = _failed(remaining.failed)
-    return _let_go(lease, values, gone if "retry_at" in values else ("retry_at", *gone), when)
+    return _let_go(lease, values, gone if "retry_at" in values else ("retry_at", *gone), now_ms=now_ms, when=when)
 
 
 def _synced(lease: Lease, now_ms: int, when: ConditionBase) -> Update:
@@ -221,11 +227,11 @@ def _synced(lease: Lease, now_ms: int, when: ConditionBase) -> Update:
     counted, gone = _counted(lease, SYNCED)
     return Update(
         key=Key(lease.repository, ROW),
-        set={"state": SYNCED, "due_shard": verification_shard(lease.repository), **counted},
+        set={"state": SYNCED, "due_shard": verification_shard(lease.repository), **_suspicion(lease), **counted},
         set_once={"verification_state": VERIFICATION_PENDING},
         set_from={"due": ("verification_due", now_ms)},
         remove=(*HELD, "retry_at", *gone),
-        when=when & _is_counted(lease),
+        when=_is_listed(lease, when & _is_counted(lease)),
     )
 
 
@@ -263,15 +269,25 @@ def release(lease: Lease, *, now_ms: int) -> Update:
     """
     if lease.state == SYNCED:
         return _synced(lease, now_ms, is_mine(lease) & _is_unmoved(lease))
-    return _let_go(lease, {"state": PENDING}, (), is_mine(lease))
+    return _let_go(lease, {"state": PENDING}, (), now_ms=now_ms, when=is_mine(lease))
 
 
-def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], when: ConditionBase) -> Update:
+def _let_go(lease: Lease, values: dict[str, Any], gone: tuple[str, ...], *, now_ms: int, when: ConditionBase) -> Update:
+    """Let a repository go that is not synced.
+
+    While a tag write may still land, the row stays in the index `due`, so that a promotion finds it. What is synced
+    was seen when none could land any more.
+    """
     counted, uncounted = _counted(lease, values["state"])
+    place: dict[str, Any] = {}
+    if lease.suspect_until > now_ms:
+        place = {"due": lease.suspect_until, "due_shard": due_shard(lease.repository)}
+    if values["state"] in STATES_COUNTED:
+        when = _is_listed(lease, when)
     return Update(
         key=Key(lease.repository, ROW),
-        set={**values, **counted},
-        remove=(*HELD, "due", "due_shard", *uncounted, *gone),
+        set={**values, **place, **_suspicion(lease), **counted},
+        remove=(*HELD, *(() if place else ("due", "due_shard")), *uncounted, *gone),
         when=when & _is_counted(lease),
     )
 
@@ -288,6 +304,14 @@ def _is_counted(lease: Lease) -> ConditionBase:
     """The row is still counted as the lease says, so that the counters change by the right step."""
     counted = Attr("state_counted")
     return counted.eq(lease.counted.state) if lease.counted.state is not None else counted.not_exists()
+
+
+def _is_listed(lease: Lease, when: ConditionBase) -> ConditionBase:
+    """`when`, and the row has got no id since the lease was read without one: it would have to be counted now.
+
+    Its holder renews the lease, and lets the row go as one that has its id.
+    """
+    return when if lease.listed else when & Attr("id").not_exists()
 
 
 def counters_of(lease: Lease, change: Update) -> list[Update]:

@@ -1,0 +1,58 @@
+"""The refusals of a manifest by the destination: what it misses, and what no later attempt changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geosync.copying.kinds import Parts
+from geosync.errors import BlobsUnknown, Refused
+from geosync.oci import media_types
+from geosync.oci.manifests import Descriptor, Manifest
+
+MAX_NAMED = 3
+"""Digests that an error names, and that are looked for before a registry is said to contradict itself."""
+
+
+def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[Descriptor]]:
+    """Return the manifests and the blobs of `below` that a registry named missing; all when it named none.
+
+    Raises Refused when it wants something that cannot be brought.
+    """
+    named = set(answer.missing)
+    children = [child for child in below.manifests if not named or child.digest in named]
+    blobs = [blob for blob in below.blobs if not named or blob.digest in named]
+    if not children and not blobs:
+        raise Refused(
+            answer.registry,
+            answer.request,
+            status=answer.status,
+            codes=answer.codes,
+            detail=f"it wants {', '.join(answer.missing[:MAX_NAMED])}: "
+            "not in the manifest, or a layer that is only at a URL",
+        ) from answer
+    return children, blobs
+
+
+def contradiction(answer: BlobsUnknown, blamed: Sequence[str], *, is_index_of_blobs: bool) -> Refused:
+    """The error for a registry that goes on to name missing what it has; no later attempt changes that."""
+    if is_index_of_blobs:
+        # Distribution 3 looks for manifests only, and finds a blob while its descriptor cache remembers it.
+        remedy = "it takes no index of blobs: export it with image-manifest=true,oci-mediatypes=true"
+    else:
+        remedy = "its storage or cache is at fault: mend it, then geosync resync"
+    return Refused(
+        answer.registry,
+        answer.request,
+        status=answer.status,
+        codes=answer.codes,
+        detail=f"{remedy} (it misses {blamed[0]}, which is there)",
+    )
+
+
+def unusual(manifest: Manifest) -> str | None:
+    """Name what Distribution 2.8 refuses with `500 UNKNOWN`, as if it had failed: its own decision, which stays."""
+    if manifest.media_type in media_types.SCHEMA1:
+        return "Docker schema 1"
+    if manifest.blobs_at_urls:
+        return "a layer that is only at a URL"
+    return None

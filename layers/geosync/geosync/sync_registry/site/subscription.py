@@ -1,0 +1,78 @@
+"""The subscription that delivers the primary's geo events to this site's events queue.
+
+Kept in the item `#site`/`subscription`:
+
+    arn            of the subscription: whoever deletes one and makes another gives it another
+    since          ms; when the site first saw it
+    gapless_from   ms; a comparison that began then or later, and what was delivered since, leave no gap between them
+
+A topic delivers nothing that was published before. The tag of a notification that came just before may be written
+after it, as long as the registry takes (SettleSeconds): a comparison that begins earlier may miss such a tag.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geosync.clock import Clock
+from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import Key, Store, Update
+from geosync.sync_registry.timing import ms
+
+KEY = Key(SITE, "subscription")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription:
+    """The subscription as the site knows it; times in milliseconds since the epoch."""
+
+    arn: str
+    since: int
+    gapless_from: int
+
+    @classmethod
+    def from_item(cls, item: Item | None) -> Subscription | None:
+        """Read the item `subscription`; None when there is none."""
+        if item is None:
+            return None
+        return cls(
+            arn=str(item.get("arn", "")),
+            since=whole_number(item, "since"),
+            gapless_from=whole_number(item, "gapless_from"),
+        )
+
+    def joins(self, began_at: int) -> bool:
+        """True where a comparison that began at `began_at` (ms) leaves no gap before what was delivered since."""
+        return began_at >= self.gapless_from
+
+
+class SubscriptionItem:
+    """Keeps the subscription."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def read(self) -> Subscription | None:
+        """The subscription, None while none was ever seen."""
+        return Subscription.from_item(self._store.get(KEY))
+
+    def record(self, arn: str, *, settle_s: float) -> Subscription:
+        """Record that the subscription `arn` is there now; nothing is written for one that was there before.
+
+        `settle_s` is the longest time in seconds that the registry takes from a notification to its tag.
+        """
+        known = self.read()
+        # One of the future was recorded before a clock was set back.
+        if known is None or known.arn != arn or known.since > self._clock.now_ms():
+            return self.begin_anew(arn, settle_s=settle_s)
+        return known
+
+    def begin_anew(self, arn: str, *, settle_s: float) -> Subscription:
+        """Record that nothing that a subscription delivered until now counts, as for one that was made just now."""
+        now_ms = self._clock.now_ms()
+        new = Subscription(arn=arn, since=now_ms, gapless_from=now_ms + ms(settle_s))
+        values = {"arn": new.arn, "since": new.since, "gapless_from": new.gapless_from}
+        self._store.write(Update(key=KEY, set=values))
+        return new

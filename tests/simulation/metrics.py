@@ -1,0 +1,121 @@
+"""What the functions measure, judged when they put it out: no number is one that was not so while they ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from tests.simulation.clock import EPOCH_MS
+from tests.simulation.invariants import View, recovery_point
+from tests.simulation.ledger import Ledger
+from tests.simulation.site import Site
+from tests.simulation.table import LAG_S
+
+from geosync.operating.site_facts import RECOVERY_POINT_LATE_S
+
+HEALTHY = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A metric that an invocation put out, which began at `began_s`; `point_ms` is the recovery point of its log."""
+
+    name: str
+    value: float
+    began_s: float
+    point_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A site at the moment of a metric; its view is made only where a rule needs it."""
+
+    now_s: float
+    site: Site
+    ledger: Ledger
+    clocks_ms: int
+    view: Callable[[], View]
+
+    @property
+    def now_ms(self) -> int:
+        """The moment by the site's clock."""
+        return self.at_ms(self.now_s)
+
+    def at_ms(self, at_s: float) -> int:
+        """A moment of the world by the site's clock."""
+        return EPOCH_MS + int(at_s * 1000) + self.site.skew_ms
+
+
+def _age(scene: Scene, measured: Measured) -> Iterator[str]:
+    """The age is that of the point which the log tells, and everything pushed before that is here."""
+    point, age_ms = measured.point_ms, measured.value * 1000
+    if point is None:
+        yield f"{measured.value} s, and no point is known"
+        return
+    earliest, latest = scene.at_ms(measured.began_s) - scene.clocks_ms - 1, scene.now_ms + scene.clocks_ms + 1
+    if age_ms and not earliest <= point + age_ms <= latest:
+        yield f"{measured.value} s, and the point is {scene.now_ms - point} ms old"
+    yield from recovery_point(replace(scene.view(), said_ms=point))
+
+
+def _unknown(_: Scene, measured: Measured) -> Iterator[str]:
+    if measured.value != (measured.point_ms is None):
+        yield f"{measured.value}, and the log says {measured.point_ms}"
+
+
+def _owed(scene: Scene, measured: Measured) -> Iterator[str]:
+    yield from _between(scene, measured, is_parked=False)
+
+
+def _parked(scene: Scene, measured: Measured) -> Iterator[str]:
+    yield from _between(scene, measured, is_parked=True)
+
+
+def _between(scene: Scene, measured: Measured, *, is_parked: bool) -> Iterator[str]:
+    """The count is between what was owed all the time, and what was owed at any: it is read shard by shard."""
+    always, ever = scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, is_parked=is_parked)
+    if not always <= measured.value <= ever:
+        yield f"{measured.value}, and there were between {always} and {ever}"
+
+
+def _health(scene: Scene, measured: Measured) -> Iterator[str]:
+    """A site that calls itself healthy knows its recovery point, which is not late, and nothing is parked or paused."""
+    if measured.value != HEALTHY:
+        return
+    point = measured.point_ms
+    if point is None or scene.now_ms - point > RECOVERY_POINT_LATE_S * 1000 + scene.clocks_ms + 60_000:
+        yield f"healthy, and the recovery point is {point}"
+    if scene.ledger.owed_since(measured.began_s - LAG_S - 0.05, is_parked=True)[0]:
+        yield "healthy, and something is parked"
+    if scene.ledger.paused_since_s is not None and scene.ledger.paused_since_s < measured.began_s:
+        yield "healthy, and paused"
+
+
+def _synced(scene: Scene, measured: Measured) -> Iterator[str]:
+    """No more references are counted than were discharged."""
+    scene.ledger.counted_synced += int(measured.value)
+    if scene.ledger.counted_synced > scene.ledger.discharged:
+        yield f"{scene.ledger.counted_synced} in all, and {scene.ledger.discharged} were discharged"
+
+
+def _lag(scene: Scene, measured: Measured) -> Iterator[str]:
+    """No push took longer than the world is old."""
+    if not 0 <= measured.value <= scene.now_s * 1000 + scene.clocks_ms:
+        yield f"{measured.value} ms, after {scene.now_s:.0f} s"
+
+
+RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
+    "RecoveryPointAge": _age,
+    "RecoveryPointUnknown": _unknown,
+    "ReferencesOwed": _owed,
+    "ReferencesParkedNow": _parked,
+    "HealthLevel": _health,
+    "ReferencesSynced": _synced,
+    "Lag": _lag,
+}
+
+
+def false_metrics(scene: Scene, measured: Measured) -> Iterator[str]:
+    """Say what is false of a metric, if anything is."""
+    for text in RULES[measured.name](scene, measured):
+        yield f"{scene.site.name}: metric {measured.name}: {text}"

@@ -1,0 +1,195 @@
+"""A destination that changes its habits: what was learnt of it is no proof that what is below a manifest is there."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from tests.unit.copying.fakes import FakeRegistry, descriptor_of
+from tests.unit.copying.sites import Site, layers
+
+from geosync.copying import referrers
+from geosync.copying.copy import Copier
+from geosync.oci.manifests import Manifest
+
+
+def index_of_two(site: Site, start: int = 0) -> Manifest:
+    return site.source.add_index(*(site.source.add_image(*layers(2, start=start + number)) for number in (0, 10)))
+
+
+def forget(site: Site) -> None:
+    site.source.requests.clear()
+    site.destination.requests.clear()
+
+
+def stop_checking(registry: FakeRegistry) -> None:
+    registry.checks_blobs = registry.checks_children = False
+
+
+# --- it stops to check
+
+
+@pytest.mark.parametrize("shape", ["image", "index", "index of indexes"])
+def test_what_a_registry_takes_without_a_check_is_looked_for_and_brought(site: Site, shape: str) -> None:
+    made = site.source.add_image(*layers(3)) if shape == "image" else index_of_two(site)
+    made = site.source.add_index(made) if shape == "index of indexes" else made
+    copier = site.copier()
+    stop_checking(site.destination)
+    with copier:
+        copier.copy(made, "v1")
+    assert site.is_whole(made)
+    assert copier.disproved
+
+
+def test_in_the_middle_of_a_run_the_next_reference_is_whole_as_well(site: Site) -> None:
+    first, second, third = (index_of_two(site, start=100 * number) for number in range(3))
+    with site.copier() as copier:
+        copier.copy(first, "v1")
+        disproved = [copier.disproved]
+        stop_checking(site.destination)
+        copier.copy(second, "v2")
+        disproved.append(copier.disproved)
+        forget(site)
+        copier.copy(third, "v3")
+    assert disproved == [False, True]
+    assert all(site.is_whole(one) for one in (first, second, third))
+    assert site.destination.of("PUT manifest")[-1] == "v3"
+    assert site.destination.of("PUT manifest").count("v3") == 1, "from now on the parts come first"
+
+
+def test_between_the_two_puts_of_an_index_what_it_named_is_there_anyway(site: Site) -> None:
+    index = index_of_two(site)
+
+    def stop(verb: str, what: str) -> None:
+        if (verb, what) == ("PUT manifest", index.children[0].digest):
+            stop_checking(site.destination)
+
+    site.destination.before = stop
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert site.is_whole(index)
+    assert not copier.disproved
+
+
+def test_a_child_that_a_refusal_did_not_name_is_looked_for(site: Site) -> None:
+    """Distribution 3, `validation.manifests.indexes.platforms: list`: it checks the children of some platforms only."""
+    index = index_of_two(site)
+    _, unchecked = index.children
+    site.destination.never_checked = {unchecked.digest}
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert site.is_whole(index)
+    assert site.destination.of("HEAD manifest") == [unchecked.digest]
+
+
+# --- what the looks cost
+
+
+def copied_anew(site: Site, made: Manifest) -> Copier:
+    """Copy `made`, then again under another tag by a copier that knows nothing of the first one."""
+    with site.copier() as first:
+        first.copy(made, "v1")
+    forget(site)
+    with site.copier() as second:
+        second.copy(made, "v2")
+    assert site.source.requests == []
+    assert site.destination.count("PUT manifest") == 1
+    return second
+
+
+def test_another_tag_of_an_image_that_is_there_is_one_request_for_each_blob(site: Site) -> None:
+    copier = copied_anew(site, site.source.add_image(*layers(5)))
+    assert Counter(verb for verb, _ in site.destination.requests) == {"PUT manifest": 1, "POST upload": 5 + 1}
+    assert not copier.disproved
+
+
+def test_another_tag_of_an_index_that_is_there_is_one_request_for_each_child(site: Site) -> None:
+    copied_anew(site, index_of_two(site))
+    assert Counter(verb for verb, _ in site.destination.requests) == {"PUT manifest": 1, "HEAD manifest": 2}
+
+
+def test_an_index_whose_children_came_in_this_run_needs_no_look(site: Site) -> None:
+    index = index_of_two(site)
+    with site.copier() as copier:
+        for child in index.children:
+            copier.copy(site.source.manifests[child.digest], None)
+        forget(site)
+        copier.copy(index, "v1")
+    assert site.source.requests == []
+    assert site.destination.requests == [("PUT manifest", "v1")]
+
+
+def test_a_refused_image_shows_that_its_other_blobs_were_checked(site: Site) -> None:
+    image = site.source.add_image(*layers(5))
+    for layer in image.blobs[1:]:
+        site.destination.blobs[layer.digest] = site.source.blobs[layer.digest]
+    with site.copier() as copier:
+        copier.copy(image, "v1")
+    assert site.destination.count("POST upload") == 1
+
+
+def test_where_everything_is_looked_for_first_nothing_is_looked_for_again() -> None:
+    site = Site(checks_blobs=False, checks_children=False)
+    index = index_of_two(site)
+    with site.copier() as copier:
+        copier.copy(index, "v1")
+    assert Counter(site.destination.of("HEAD manifest")) == Counter(child.digest for child in index.children)
+    assert max(Counter(site.destination.of("POST upload")).values()) == 1
+    assert not copier.disproved
+
+
+# --- a manifest that an earlier attempt left half copied
+
+
+def test_what_is_there_is_not_put_again_when_all_below_it_is_there(site: Site) -> None:
+    image = site.source.add_image(*layers(3))
+    with site.copier() as copier:
+        copier.copy(image, "v1")
+    forget(site)
+    with site.copier() as copier:
+        result = copier.copy(image, "v1", is_there=True)
+    assert site.destination.count("PUT manifest") == 0
+    assert (result.manifests_put, result.blobs_there) == (0, 4)
+    assert not copier.disproved
+
+
+@pytest.mark.parametrize("shape", ["image", "index"])
+def test_what_is_there_and_lacks_something_gets_it(site: Site, shape: str) -> None:
+    made = site.source.add_image(*layers(3)) if shape == "image" else index_of_two(site)
+    site.destination.manifests[made.digest] = made
+    site.destination.tagged["v1"] = made.digest
+    with site.copier() as copier:
+        assert copier.copy(made, "v1", is_there=True).manifests_put > 0
+    assert site.is_whole(made)
+
+
+# --- the referrers API
+
+
+def referrer_at(site: Site) -> Manifest:
+    subject = site.source.add_image(*layers(1), tag="v1")
+    site.source.referrers_api = True
+    return site.source.add_image(b"signature", subject=descriptor_of(subject))
+
+
+def test_a_registry_that_lost_its_referrers_api_gets_the_fallback_tag() -> None:
+    site = Site(referrers_api=True)
+    referrer = referrer_at(site)
+    copier = site.copier()
+    site.destination.referrers_api = False
+    with copier:
+        copier.copy(referrer, None)
+    assert referrer.subject is not None
+    listed = site.destination.manifests[site.destination.tagged[referrers.fallback_tag(referrer.subject.digest)]]
+    assert [one.digest for one in listed.children] == [referrer.digest]
+
+
+@pytest.mark.parametrize(("says_subject", "asked"), [(True, 0), (False, 1)])
+def test_a_registry_that_says_that_it_lists_a_referrer_is_not_asked(*, says_subject: bool, asked: int) -> None:
+    site = Site(referrers_api=True)
+    referrer = referrer_at(site)
+    site.destination.says_subject = says_subject
+    with site.copier() as copier:
+        copier.copy(referrer, None)
+    assert site.destination.count("GET referrers") == asked
+    assert site.destination.tagged == {}

@@ -1,0 +1,127 @@
+"""What is delivered joins what was compared: a gap between them is never passed over by a heartbeat."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.minute.secondary import MINUTE, START, Secondary, sent
+
+from geosync.operating import status
+from geosync.operating.recovery_point import why_not_known
+from geosync.sync_registry.items import Item
+from geosync.sync_registry.site import subscription
+from geosync.sync_registry.site.recovery import Recovery
+from geosync.sync_registry.table.changes import Delete
+
+NOT_JOINED = "no comparison is complete that began after the site subscribed to the primary's topic"
+
+
+def minutes(secondary: Secondary, number: int) -> status.Status:
+    for _ in range(number - 1):
+        secondary.minute()
+    return secondary.minute()
+
+
+def test_a_comparison_that_began_before_the_subscription_proves_nothing_of_what_is_delivered() -> None:
+    secondary = Secondary()
+    compared_at = START - 10 * MINUTE
+    secondary.compared(compared_at)
+    secondary.subscribe(START, "subscription-2")
+    found = minutes(secondary, 4)
+    assert (found.recovery_point, found.recovery.why) == (compared_at, NOT_JOINED)
+    secondary.compared(secondary.clock.now - MINUTE)
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    assert secondary.status().recovery.why is None
+
+
+@pytest.mark.parametrize(("seconds", "joins"), [(0, False), (29, False), (30, True)])
+def test_it_begins_as_long_after_the_subscription_as_a_registry_takes_to_write_a_tag(seconds: int, joins: bool) -> None:
+    secondary = Secondary()
+    secondary.subscribe(START, "subscription-2")
+    secondary.compared(START + seconds * 1000)
+    found = minutes(secondary, 4)
+    assert found.recovery_point == (sent(secondary, 1) if joins else START + seconds * 1000)
+
+
+def test_what_was_sent_while_the_subscription_was_gone_is_not_passed_over(secondary: Secondary) -> None:
+    known = minutes(secondary, 4).recovery_point
+    secondary.subscribe(secondary.clock.now, "subscription-2")  # somebody deleted the first
+    found = minutes(secondary, 4)
+    assert (found.recovery_point, found.recovery.why) == (known, NOT_JOINED)
+    begun = secondary.clock.now
+    secondary.compared(begun, proved_at=START - 10 * MINUTE, settled_at=START - 10 * MINUTE)
+    assert secondary.minute().recovery_point == known, "the comparison goes on"
+    secondary.compared(begun)
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def test_a_minute_that_cannot_look_at_the_subscription_accounts_for_nothing(secondary: Secondary) -> None:
+    known = minutes(secondary, 4).recovery_point
+    secondary.followed = replace(secondary.followed, is_subscribed=False)
+    found = minutes(secondary, 3)
+    assert found.recovery_point == known
+    assert found.recovery.why == "the subscription to the primary's topic could not be looked at"
+    secondary.followed = replace(secondary.followed, is_subscribed=True)
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def test_while_the_backfill_goes_on_heartbeats_are_accounted_for_its_end() -> None:
+    secondary = Secondary()
+    secondary.compared(START, proved_at=None, settled_at=None)
+    found = minutes(secondary, 4)
+    assert (found.recovery_point, found.recovery.why) == (None, None)
+    assert found.recovery.sent_at == sent(secondary, 1)
+
+
+def test_after_an_update_of_the_version_before_the_point_stands_until_a_comparison_is_complete(
+    secondary: Secondary,
+) -> None:
+    secondary.store.write(Delete(key=subscription.KEY))
+    before = START - 3 * MINUTE
+    secondary.registry.recovery.write(Recovery(sent_at=before, at=START - MINUTE, point=before))
+    found = minutes(secondary, 3)
+    assert (found.recovery_point, found.recovery.why) == (
+        before,
+        "the site has not subscribed to the primary's topic yet",
+    )
+    secondary.subscribe(secondary.clock.now)
+    assert secondary.minute().recovery_point == before
+    secondary.compared(secondary.clock.now)
+    assert minutes(secondary, 2).recovery_point == sent(secondary, 1)
+
+
+def test_a_subscription_of_the_future_is_seen_anew_once_the_clock_was_set_back() -> None:
+    secondary = Secondary()
+    secondary.subscribe(START + 60 * MINUTE, "subscription-2")
+    secondary.subscribe(START, "subscription-2")
+    known = secondary.registry.subscription.read()
+    assert known is not None
+    assert (known.since, known.gapless_from) == (START, START + 30_000)
+    secondary.subscribe(START + MINUTE, "subscription-2")
+    assert secondary.registry.subscription.read() == known
+
+
+# ── another primary ──
+
+
+def test_the_recovery_point_of_the_former_primary_is_not_told_as_that_of_another(secondary: Secondary) -> None:
+    topic = secondary.followed.primary
+    assert topic is not None
+    secondary.registry.catalogue.follow(topic)
+    known = minutes(secondary, 4).recovery_point
+    assert known is not None
+    assert secondary.status().recovery_point == known
+    assert status.read(secondary.registry, primary=topic, clock=secondary.clock).recovery_point == known
+    found = status.read(secondary.registry, primary="arn:of:another", clock=secondary.clock)
+    assert (found.recovery_point, found.recovery_point_but_parked, found.proved_at) == (None, None, None)
+    assert why_not_known(found) == "no comparison of everything has begun"
+    before = items(secondary)
+    secondary.registry.catalogue.follow("arn:of:another")
+    after = status.read(secondary.registry, primary="arn:of:another", clock=secondary.clock)
+    assert before != items(secondary)
+    assert replace(found, at=after.at) == after, "the minute forgets just that"
+
+
+def items(secondary: Secondary) -> dict[str, Item]:
+    return {key.item: item for key, item in secondary.store.table.items()}
