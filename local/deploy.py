@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
 _BATCHES = {"sns:Publish": "sns:PublishBatch", "sqs:SendMessage": "sqs:SendMessageBatch"}
+_DENIED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 
 
@@ -88,6 +89,7 @@ def _deploy(
     _sam(command, _sam_environment(folder, SAM_CLI_POLL_DELAY="0.3", **emulator.environment()))
     _bound_event_sources(emulator, site)
     _allow_batches(emulator, site)
+    _answer_denials(emulator, site)
     return outputs(emulator, site)
 
 
@@ -101,10 +103,20 @@ def admin_url(emulator: RunningEmulator, site: Site) -> str:
     return f"{_address(emulator, site, 'admin')}/geo"
 
 
+def pull_url(emulator: RunningEmulator, site: Site) -> str:
+    """Return the URL of a deployed site's pull API, below which the emulator has `/v2/`."""
+    return f"{_address(emulator, site, 'pull')}/pull"
+
+
 def _address(emulator: RunningEmulator, site: Site, api: str) -> str:
+    return f"{emulator.url}/_aws/execute-api/{_identifier(emulator, site, api)}"
+
+
+def _identifier(emulator: RunningEmulator, site: Site, api: str) -> str:
     gateway = emulator.client("apigateway", site.region)
-    (identifier,) = [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == f"{site.stack}-{api}"]
-    return f"{emulator.url}/_aws/execute-api/{identifier}"
+    (found,) = [one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == f"{site.stack}-{api}"]
+    identifier: str = found
+    return identifier
 
 
 def change(emulator: RunningEmulator, site: Site, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -122,6 +134,7 @@ def change(emulator: RunningEmulator, site: Site, parameters: Mapping[str, str])
         waiter = cloudformation.get_waiter("stack_update_complete")
         waiter.wait(StackName=site.stack, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})  # type: ignore[typeddict-item]
         _bound_event_sources(emulator, site)
+        _answer_denials(emulator, site)
     return outputs(emulator, site)
 
 
@@ -168,6 +181,29 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         bound = int(mapping["ScalingConfig"]["MaximumConcurrency"])
         functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": bound})
+
+
+def _answer_denials(emulator: RunningEmulator, site: Site) -> None:
+    """Give the pull API its answer to who is denied, as the template has it.
+
+    The emulator leaves the gateway's responses in an API's definition out; AWS deploys them with it.
+    """
+    challenge = outputs(emulator, site).get("ReadsChallenge")
+    if challenge is None:
+        return
+    gateway = emulator.client("apigateway", site.region)
+    identifier = _identifier(emulator, site, "pull")
+    gateway.put_gateway_response(
+        restApiId=identifier,
+        responseType="ACCESS_DENIED",
+        statusCode="401",
+        responseParameters={
+            "gatewayresponse.header.WWW-Authenticate": f"'{challenge}'",
+            "gatewayresponse.header.Docker-Distribution-Api-Version": "'registry/2.0'",
+        },
+        responseTemplates={"application/json": _DENIED},
+    )
+    gateway.create_deployment(restApiId=identifier, stageName="pull")
 
 
 def _allow_batches(emulator: RunningEmulator, site: Site) -> None:

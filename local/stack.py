@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from local import wiring
+from local import fronts, wiring
 from local.certificates import signing_pair
 from local.deploy import Site, build, deploy, previous_parameters, sources_digest
 from local.emulator import ROOT, RunningEmulator, start_emulator
@@ -162,9 +162,12 @@ def _start(places: Places, steps: _Steps) -> Stack:
         steps.done("sam build")
         ports = {site: free_port() for site in SITES}
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
-        outputs = deploy(emulator, template, wiring.parameters(emulator, urls, PRIMARY, accounts), work)
+        parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
+        outputs = deploy(emulator, template, parameters, work)
         steps.done(f"sam deploy, {len(SITES)} sites")
         outputs = wiring.connect(emulator, outputs)
+        pull_ports = {site: free_port() for site in SITES}
+        fronting = begin("pull front", fronts.start_pull_front, emulator, pull_ports, work / "pull_front")
         steps.done("addresses")
         # Each posts to its own site, whose role decides what becomes of it: so a promotion changes no registry.
         tokens = {site: wiring.notification_token(emulator, site, outputs[site]) for site in SITES}
@@ -178,13 +181,17 @@ def _start(places: Places, steps: _Steps) -> Stack:
                 specification = wiring.secondary_registry(site, ports[site], s3, notifications)
             starting[site] = begin(f"registry {site.name}", wiring.start_registry, specification, work)
         registries = {site: one.result() for site, one in starting.items()}
+        front = fronting.result()
         steps.done("registries")
     wiring.make_ready(emulator, outputs)
     steps.done("subscriptions made, functions warm")
     description = {
         "aws_endpoint_url": emulator.url,
         "notification_token": tokens[PRIMARY],
-        "sites": [wiring.describe(emulator, site, outputs[site], registries[site], accounts) for site in SITES],
+        "sites": [
+            wiring.describe(emulator, site, outputs[site], registries[site], accounts) | {"pull_url": front.urls[site]}
+            for site in SITES
+        ],
         "sources": digest,
         "processes": {process.name: process.pid for process in inventory.read()},
     }
@@ -207,6 +214,8 @@ def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
     steps.done("sam deploy, 3 sites")
     if any(outputs[site]["NotificationsUrl"] != stack.site(site.name)["notifications_url"] for site in sites):
         raise StartError("the endpoint's address has changed, and the registry knows the old one: down, then up")
+    pull_ports = {site: int(stack.site(site.name)["pull_url"].rpartition(":")[2]) for site in sites}
+    fronts.write_targets(stack.emulator, pull_ports, places.work / "pull_front")
     wiring.make_ready(stack.emulator, outputs)
     steps.done("functions warm")
     description = {**stack.description, "sources": digest}

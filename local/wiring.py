@@ -64,6 +64,7 @@ PACE = {
     "ComparisonSeconds": "120",
     # There is no TLS in front of the emulator.
     "PlainTransport": "allow",
+    "Reads": "on",
 }
 # Workers of functions/log_cursor and functions/sync to start at each secondary: as many as pushes use.
 WARM_WORKERS = 2
@@ -173,15 +174,18 @@ def start_registry(spec: RegistrySpec, work: Path) -> RunningRegistry:
 
 
 def parameters(
-    emulator: RunningEmulator, urls: Mapping[Site, str], primary: Site, accounts: Accounts
+    emulator: RunningEmulator, urls: Mapping[Site, str], primary: Site, accounts: Accounts, realm: str
 ) -> dict[Site, dict[str, str]]:
     """Return the template's parameters of each site, `urls` being those of the sites' registries.
+
+    `realm` is the token service's, to which a client of the primary's registry is sent.
 
     Makes the secrets that they name, as an operator would.
     """
     given = {site: {**PACE, "LocalRegistryUrl": url} for site, url in urls.items()}
     for site, values in given.items():
         if site == primary:
+            values |= {"ReadsTokenUrl": realm, "ReadsTokenService": SERVICE}
             values["LocalRegistrySecretArn"] = _make_secret(emulator, site, "registry", accounts.pusher())
             continue
         reader = accounts.signing_key() if site.name == SIGNS_ITS_TOKENS else accounts.reader()
@@ -270,6 +274,7 @@ def describe(
             "sync": outputs["SyncFunction"],
             "reconcile": outputs["ReconcileFunction"],
             "admin": outputs["AdminFunction"],
+            "pull": outputs["PullFunction"],
         },
         "registry_debug_url": registry.debug_url,
         "registry_folder": str(registry.folder),
@@ -291,7 +296,10 @@ def make_ready(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, st
             ]
             reconciled[site] = pool.submit(_invoke, emulator, site, values["ReconcileFunction"], {})
             waiting.append(pool.submit(_notify, emulator, site, values))
-            waiting.append(pool.submit(_invoke, emulator, site, values["AdminFunction"], {"httpMethod": "GET"}))
+            waiting += [
+                pool.submit(_invoke, emulator, site, values[function], {"httpMethod": "GET"})
+                for function in ("AdminFunction", "PullFunction")
+            ]
         for one in waiting:
             one.result()
     _await_subscriptions(emulator, outputs, {site: one.result() for site, one in reconciled.items()})

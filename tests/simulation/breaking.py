@@ -21,6 +21,7 @@ from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
+from geosync.reading import manifest_pull
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
@@ -206,6 +207,13 @@ RULES: dict[str, Rule] = {
         without=_instead(counters, "moved", _count_twice),
         finds="numbers",
         seeds=10,
+    ),
+    "as new as promised": Rule(
+        says="a tag is served only if nothing is owed for it and its recovery point is new enough",
+        without=_instead(manifest_pull, "may_be_served", _always),
+        finds="pulled: ",
+        seeds=30,
+        often=("pull", "push_many"),
     ),
     "nowhere": Rule(
         says="a repository that neither registry has is no row",

@@ -17,7 +17,7 @@ from tests.simulation.threads import SimulatedThreads
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 COLD = 0.1
 """The share of invocations that begin in a new execution environment though one is idle."""
-TIMEOUTS_S = {"notifications": 10.0, "log_cursor": 120.0, "sync": 900.0, "reconcile": 60.0, "admin": 29.0}
+TIMEOUTS_S = {"notifications": 10.0, "log_cursor": 120.0, "sync": 900.0, "reconcile": 60.0, "admin": 29.0, "pull": 29.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from tests.simulation.threads import SimulatedThreads
 from geosync import observability
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.oci import requests as oci_requests
+from geosync.reading import own_registry
 from geosync.sync_registry import sync_registry
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -50,6 +51,7 @@ def installed(scheduler: Scheduler, names: Random, wire: Wire, recorder: Recorde
             patch.object(uuid, "uuid4", make_uuid),
             patch.object(secrets, "token_hex", lambda size: names.randbytes(size).hex()),
             patch.object(oci_requests, "Transport", WireTransport),
+            patch.object(own_registry, "Transport", WireTransport),
             patch.object(sync_registry, "DynamoStore", lambda client, _table, **_: client.store()),
             patch.object(click, "echo", lambda text="", **_: recorder.note(f"says: {text}")),
             patch.object(functools.cached_property, "__get__", _without_lock),

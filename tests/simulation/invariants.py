@@ -209,6 +209,38 @@ def digests(view: View) -> Iterator[str]:
             yield f"{repository}@{digest} is not here, its event was marked, and nobody names it"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A tag that a pull at a secondary was given, by an invocation that began at `began_s`.
+
+    `said_ms` is the moment of which the answer is, as its header says it; None: it says that it is not known.
+    """
+
+    repository: str
+    tag: str
+    digest: str
+    began_s: float
+    said_ms: int | None
+    max_staleness_s: int
+
+
+def pulled(view: View, served: Served) -> Iterator[str]:
+    """A tag that is served is not older than MaxStaleness: it was the primary's at the moment that the answer names."""
+    name, said = f"{served.repository}:{served.tag}", served.said_ms
+    oldest = EPOCH_MS + int((served.began_s - served.max_staleness_s) * 1000) + view.site.skew_ms
+    if said is None or said < oldest - view.clocks_ms:
+        yield f"{name} was served as {served.digest} of {said}, and nothing before {oldest} was promised"
+        return
+    moves = _moves_by_tag(view.primary).get((served.repository, served.tag), [])
+    before = [at for at, move in enumerate(moves) if view.at_primary_ms(move.at_s) + view.clocks_ms < said]
+    later = moves[before[-1] if before else 0 :]
+    if any(move.why != "client" for move in later) or served.digest in {move.digest for move in later}:
+        return
+    if not before or _is_excused(view, moves[before[-1]], said):
+        return
+    yield f"{name} was served as {served.digest} of {said}, and was {moves[before[-1]].digest} by then"
+
+
 INVARIANTS: tuple[Callable[[View], Iterator[str]], ...] = (recovery_point, would_be_lost, digests, numbers, synced)
 
 

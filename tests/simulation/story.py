@@ -28,6 +28,7 @@ def rules_of(seed: int) -> Rules:
         comparison_s=random.choice((120, 300, 600)),
         verification_s=random.choice((0, 300, 1200)),
         deletion_delay_s=random.choice((0, 0, 60)),
+        max_staleness_s=random.choice((5, 60, 300)),
     )
 
 
@@ -109,7 +110,7 @@ class Story:
         if world.scheduler.failure is not None:
             raise world.scheduler.failure
         if world.follows(site, self.primary):
-            for text in violations(self._view(site)):
+            for text in violations(self.view(site)):
                 world.note(f"!! {text}")
                 raise Violation(text)
 
@@ -121,12 +122,13 @@ class Story:
                 site=site,
                 ledger=self.world.ledgers[site.name],
                 clocks_ms=self.world.clocks_ms,
-                view=lambda: self._view(site),
+                view=lambda: self.view(site),
             )
             for text in false_metrics(scene, measured):
                 self.world.violated(text)
 
-    def _view(self, site: Site) -> View:
+    def view(self, site: Site) -> View:
+        """What a secondary says now, and what is so."""
         world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
         view.clocks_ms = world.clocks_ms

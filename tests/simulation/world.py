@@ -50,6 +50,7 @@ class Rules:
     breaker_share: int = 50
     breaker_tags: int = 100
     breaker_s: int = 120
+    max_staleness_s: int = 300
 
 
 class World:
@@ -179,6 +180,7 @@ class World:
     def _parameters(self) -> dict[str, str]:
         rules = self.rules
         return {
+            "MAX_STALENESS": str(rules.max_staleness_s),
             "COMPARISON_SECONDS": str(rules.comparison_s),
             "VERIFICATION_SECONDS": str(rules.verification_s),
             "DELETES": rules.deletes,
@@ -254,6 +256,11 @@ class World:
             "requestContext": {"requestId": "request", "identity": {"sourceIp": "192.0.2.1"}, "stage": "live"},
         }
         return site.functions["admin"].call(event, API_TIMEOUT_S, lambda _: None)
+
+    def pull(self, site: Site, path: str) -> Ended | None:
+        """Pull at a site, as API Gateway does."""
+        event: dict[str, Any] = {"httpMethod": "GET", "path": path, "headers": {}, "queryStringParameters": None}
+        return site.functions["pull"].call(event, API_TIMEOUT_S, lambda _: None)
 
     def _session(self, _site: str) -> Any:
         """What stands in place of requests.Session: the sites' own endpoints, and nothing else."""

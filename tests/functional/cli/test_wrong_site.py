@@ -17,6 +17,7 @@ SECONDARY = {
     "pause": (),
     "resume": (),
     "resync": ("group/app",),
+    "wait": ("group/app",),
     "reverify": ("group/app",),
     "backfill": (),
     "backfill start": (),

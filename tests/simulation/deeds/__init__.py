@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import api, clients, disks, failover, faults, operators
+from tests.simulation.deeds import api, clients, disks, failover, faults, operators, pulls
 from tests.simulation.story import Deed
 
 DEEDS: list[tuple[float, Deed]] = [
@@ -12,5 +12,6 @@ DEEDS: list[tuple[float, Deed]] = [
     *faults.DEEDS,
     *operators.DEEDS,
     *failover.DEEDS,
+    *pulls.DEEDS,
 ]
 """Each deed with its weight."""

@@ -11,12 +11,14 @@ from geosync.intake.settings import IntakeSettings
 from geosync.minute.settings import ReconcileSettings
 from geosync.notifications.settings import NotificationSettings
 from geosync.pair.settings import SyncSettings
+from geosync.reading.settings import PullSettings
 from geosync.settings import keys
 
 SETTINGS: dict[str, type[Any]] = {
     "AdminFunction": AdminSettings,
     "LogCursorFunction": IntakeSettings,
     "NotificationsFunction": NotificationSettings,
+    "PullFunction": PullSettings,
     "ReconcileFunction": ReconcileSettings,
     "SyncFunction": SyncSettings,
 }
@@ -41,7 +43,9 @@ def test_a_function_s_lines_name_it(name: str) -> None:
 
 def test_each_function_has_its_folder_and_its_timeout() -> None:
     folders = {properties["CodeUri"] for properties in FUNCTIONS.values()}
-    assert folders == {f"functions/{name}" for name in ("notifications", "log_cursor", "sync", "reconcile", "admin")}
+    assert folders == {
+        f"functions/{name}" for name in ("notifications", "log_cursor", "sync", "reconcile", "admin", "pull")
+    }
     timeouts = {name: properties["Timeout"] for name, properties in FUNCTIONS.items()}
     # A registry waits 0.5 s and sends again; 900 s is Lambda's longest; a minute later the next reconcile is due; API
     # Gateway waits 29 s for an answer. An event that its function died over comes back soon after 120 s.
@@ -51,6 +55,7 @@ def test_each_function_has_its_folder_and_its_timeout() -> None:
         "SyncFunction": 900,
         "ReconcileFunction": 60,
         "AdminFunction": 29,
+        "PullFunction": 29,
     }
     assert FUNCTIONS["ReconcileFunction"]["Events"]["EveryMinute"]["Properties"]["Schedule"] == "rate(1 minute)"
 
@@ -64,9 +69,10 @@ def test_the_share_of_a_processor_that_the_comments_name_follows_from_the_memory
     assert PARAMETERS["SyncMemory"]["Default"] == 1769
 
 
-def test_only_the_sync_function_is_in_the_vpc() -> None:
-    assert [name for name, properties in FUNCTIONS.items() if "VpcConfig" in properties] == ["SyncFunction"]
-    assert FUNCTIONS["SyncFunction"]["VpcConfig"]["Fn::If"][0] == "HasSubnets"
+def test_only_the_functions_that_reach_a_registry_are_in_the_vpc() -> None:
+    inside = [name for name, properties in FUNCTIONS.items() if "VpcConfig" in properties]
+    assert inside == ["SyncFunction", "PullFunction"]
+    assert all(FUNCTIONS[name]["VpcConfig"]["Fn::If"][0] == "HasSubnets" for name in inside)
 
 
 def test_the_endpoint_has_the_path_that_gitlab_documents() -> None:
@@ -84,7 +90,7 @@ def test_the_endpoint_is_throttled() -> None:
     assert settings["ThrottlingBurstLimit"] == {"Ref": "NotificationBurst"}
 
 
-@pytest.mark.parametrize("api", ["NotificationsApi", "AdminApi"])
+@pytest.mark.parametrize("api", ["NotificationsApi", "AdminApi", "PullApi"])
 def test_access_logs_hold_nothing_that_a_client_put_into_a_header_or_a_body(api: str) -> None:
     log = of_type("AWS::Serverless::Api")[api]["AccessLogSetting"]["Fn::If"][1]
     variables = set(re.findall(r"\$(\w+(?:\.\w+)*)", log["Format"]))
@@ -192,3 +198,34 @@ def test_the_function_that_marks_reads_no_secret_and_is_in_no_vpc() -> None:
     marking = FUNCTIONS["LogCursorFunction"]
     assert "VpcConfig" not in marking
     assert not [name for name in marking["Environment"]["Variables"] if "SECRET" in name]
+
+
+def test_reads_are_off_unless_somebody_wants_them_and_nothing_of_them_is_there_then() -> None:
+    assert PARAMETERS["Reads"]["Default"] == "off"
+    of_reads = {name for name in RESOURCES if name.startswith("Pull")}
+    conditions = {RESOURCES[name]["Condition"] for name in of_reads}
+    assert conditions == {"HasReads", "HasReadsDomain", "HasReadsAccessLogs"}
+    for condition in conditions - {"HasReads"}:
+        assert TEMPLATE["Conditions"][condition]["Fn::And"][0] == {"Condition": "HasReads"}
+
+
+def test_a_client_learns_where_to_get_a_token_from_api_gateway_s_own_answer_and_no_verdict_is_kept() -> None:
+    api = of_type("AWS::Serverless::Api")["PullApi"]
+    (authorizer,) = api["Auth"]["Authorizers"].values()
+    assert authorizer["FunctionArn"] == {"Fn::GetAtt": ["PullFunction", "Arn"]}
+    assert authorizer["Identity"] == {"ReauthorizeEvery": 0}
+    denied = api["GatewayResponses"]["ACCESS_DENIED"]
+    assert denied["StatusCode"] == 401
+    condition, token, password = denied["ResponseParameters"]["Headers"]["WWW-Authenticate"]["Fn::If"]
+    assert condition == "HasReadsTokenUrl"
+    assert token["Fn::Sub"] == """'Bearer realm="${ReadsTokenUrl}",service="${ReadsTokenService}"'"""
+    assert password == """'Basic realm="registry"'"""
+    shown = TEMPLATE["Outputs"]["ReadsChallenge"]["Value"]["Fn::If"]
+    assert [condition, f"'{shown[1]['Fn::Sub']}'", f"'{shown[2]}'"] == [condition, token["Fn::Sub"], password]
+    assert json.loads(denied["ResponseTemplates"]["application/json"])["errors"][0]["code"] == "UNAUTHORIZED"
+
+
+def test_a_registry_s_api_is_at_the_root_of_its_domain() -> None:
+    assert "BasePath" not in RESOURCES["PullDomainMapping"]["Properties"]
+    paths = {event["Properties"]["Path"] for event in FUNCTIONS["PullFunction"]["Events"].values()}
+    assert paths == {"/{proxy+}"}

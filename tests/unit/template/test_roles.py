@@ -25,7 +25,7 @@ ROLES = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in FUNCT
 
 
 def test_each_function_has_a_role_of_its_own_that_only_lambda_takes() -> None:
-    assert len(set(ROLES.values())) == len(FUNCTIONS) == 5
+    assert len(set(ROLES.values())) == len(FUNCTIONS) == 6
     for role in ROLES.values():
         trust = RESOURCES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert trust == [
@@ -50,11 +50,11 @@ def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_rea
     everywhere = [
         statement for role in ROLES.values() for statement in statements(role) if "*" in as_list(statement["Resource"])
     ]
-    assert [statement["Sid"] for statement in everywhere] == [
+    assert {statement["Sid"] for statement in everywhere} == {
         "KeepItsNetworkInterface",
         "LeaveItToLambda",
         "GetEcrTokens",
-    ]
+    }
     for statement in everywhere:
         line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
         assert LINES[line - 1].strip().startswith("#")
@@ -89,6 +89,12 @@ def test_only_the_sync_function_may_read_the_registries_secrets() -> None:
         if refers_to(node, "LocalRegistrySecretArn") or refers_to(node, "PrimaryRegistrySecretArn")
     }
     assert readers == {ROLES["SyncFunction"]}
+
+
+def test_the_function_that_clients_reach_reads_no_secret_and_deletes_nothing() -> None:
+    allowed = {action for statement in statements(ROLES["PullFunction"]) for action in actions(statement)}
+    assert not [action for action in allowed if "secretsmanager" in action or "Delete" in action.partition("ec2:")[0]]
+    assert not [name for name in FUNCTIONS["PullFunction"]["Environment"]["Variables"] if "SECRET" in name]
 
 
 def test_the_admin_function_reads_its_own_tokens_and_no_other_secret() -> None:

@@ -63,7 +63,7 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     wanted = [_reference(text) for text in references]
     site = choose().site()
     site.must_be_secondary("resync")
-    if _is_nowhere(site, repository):
+    if is_nowhere(site, repository):
         click.echo(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync", err=True)
         raise SystemExit(SOMETHING_WRONG)
     with audited(site, "resync", repository, *references, *(["--keep"] if keep else [])):
@@ -72,7 +72,7 @@ def resync(choose: Callable[[], Chosen], repository: str, references: tuple[str,
     click.echo(f"{repository} ({what}) is enqueued to be resynced at {site.name}.")
 
 
-def _is_nowhere(site: StackSite, repository: str) -> bool:
+def is_nowhere(site: StackSite, repository: str) -> bool:
     """True when this site never heard of a repository, and the primary's registry says that it has none.
 
     Where the primary's registry cannot be asked from here, functions/sync asks it: a repository that is nowhere has no

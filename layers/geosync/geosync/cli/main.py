@@ -33,6 +33,7 @@ from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
 from geosync.cli.status import status
 from geosync.cli.tokens import tokens
+from geosync.cli.wait import wait
 from geosync.errors import GeosyncError
 
 
@@ -115,6 +116,7 @@ for command in (
     pause,
     resume,
     resync,
+    wait,
     reverify,
     backfill,
     deletes,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from geosync.sync_registry.items import Item
 from geosync.sync_registry.site import (
     breaker,
     catalogue,
@@ -25,7 +27,7 @@ from geosync.sync_registry.site.pause import Pause
 from geosync.sync_registry.site.recovery import Lost, Recovery
 from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.sweep import LastSweep
-from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.table.changes import Key, Store
 
 _ITEMS = (
     pause.KEY,
@@ -70,6 +72,15 @@ class SiteItems:
     """The subscription that delivers the primary's geo events; None: none was ever seen."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accounting:
+    """The items that say up to when every push is marked; see recovery/point.py."""
+
+    comparison: Walk | None
+    recovery: Recovery
+    lost: Lost | None
+
+
 class Overview:
     """Reads the items that concern the whole site."""
 
@@ -82,10 +93,7 @@ class Overview:
         `primary` names the primary that the site is to follow, as in SyncRegistry. Until the minute has taken note of
         it, what is known of the former one says nothing, and is left out.
         """
-        found = self._store.batch_get(_ITEMS)
-        following = found.get(catalogue.KEY, {}).get("following")
-        if primary is not None and following is not None and following != primary:
-            found = {key: item for key, item in found.items() if key not in _OF_ITS_PRIMARY}
+        found = self._found(_ITEMS, primary)
         return SiteItems(
             pause=Pause.from_item(found.get(pause.KEY)),
             heartbeat=LastHeartbeat.from_item(found.get(heartbeat.KEY)),
@@ -101,3 +109,19 @@ class Overview:
             posted_heartbeat=PostedHeartbeat.from_item(found.get(heartbeat.POSTED)),
             subscription=Subscription.from_item(found.get(subscription.KEY)),
         )
+
+    def accounting(self, primary: str | None = None) -> Accounting:
+        """Read what says up to when every push is marked, in one batch; `primary` as in `read`."""
+        found = self._found((catalogue.KEY, recovery.RECOVERY, recovery.LOST), primary)
+        return Accounting(
+            comparison=walk_of(found.get(catalogue.KEY)),
+            recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
+            lost=Lost.from_item(found.get(recovery.LOST)),
+        )
+
+    def _found(self, keys: Iterable[Key], primary: str | None) -> Mapping[Key, Item]:
+        found = self._store.batch_get(keys)
+        following = found.get(catalogue.KEY, {}).get("following")
+        if primary is None or following is None or following == primary:
+            return found
+        return {key: item for key, item in found.items() if key not in _OF_ITS_PRIMARY}

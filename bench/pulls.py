@@ -1,0 +1,124 @@
+"""The time of a manifest's GET through functions/pull beside the registry's own, on the local stack.
+
+    python -m bench.pulls [--state .local] [--pulls 200] [--pushes 100] [--write bench/README.md]
+
+The stack has to be up (`make up`). First one image is pulled again and again, through the site and from its registry in
+turns, over a new connection each time. Then a tag is pushed anew, and pulled 100 ms later: right is the digest that was
+pushed, wrong any other one. The status is 1 when one was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import requests
+from local.stack import STATE, Stack, running
+from local.wiring import STORES_ON_S3
+
+from bench import readme
+from bench.images import image, push
+from geosync.oci.client import RegistryClient
+from geosync.oci.credentials import Basic
+from geosync.oci.deadline import Deadline
+
+TAG = "v1"
+LAYERS = [1000]
+SOON_S = 0.1
+MOST_ADDED_MS = 30.0
+ACCEPT = "application/vnd.oci.image.manifest.v1+json"
+HEADINGS = ("pull", "median", "p95", "of", "right", "at most")
+
+
+class Pulls:
+    """Pulls at one secondary of a stack, with a pusher at its primary."""
+
+    def __init__(self, stack: Stack) -> None:
+        primary: Any = next(site for site in stack.description["sites"] if site["role"] == "primary")
+        account = Basic(username=primary["username"], password=primary["password"])
+        self._pusher = RegistryClient(primary["registry"], account, deadline=Deadline(), writes=True)
+        self._site = stack.site(STORES_ON_S3)
+        self._repository = f"bench/pulls/{uuid.uuid4().hex[:10]}"
+
+    def push(self) -> str:
+        """Push a fresh image; its digest."""
+        made = image(LAYERS)
+        push(self._pusher, self._repository, made, TAG)
+        return made.root.digest
+
+    def pull(self, front: str) -> tuple[float, str | None]:
+        """Pull from `registry` or `pull_url`; the milliseconds, and the digest where it was served."""
+        began = time.perf_counter()
+        url = f"{self._site[front]}/v2/{self._repository}/manifests/{TAG}"
+        answer = requests.get(url, headers={"Accept": ACCEPT}, timeout=60)
+        took_ms = (time.perf_counter() - began) * 1000
+        return took_ms, answer.headers.get("Docker-Content-Digest") if answer.status_code == 200 else None
+
+
+def warm(pulls: Pulls, times: int) -> tuple[list[str], list[str], float]:
+    """Pull what is there, in turns; a row for the site, one for the registry, and the median's difference in ms."""
+    digest = pulls.push()
+    pulls.pull("pull_url")
+    taken: dict[str, list[float]] = {"pull_url": [], "registry": []}
+    right = dict.fromkeys(taken, 0)
+    for _ in range(times):
+        for front, took in taken.items():
+            took_ms, served = pulls.pull(front)
+            took.append(took_ms)
+            right[front] += served == digest
+    added = statistics.median(taken["pull_url"]) - statistics.median(taken["registry"])
+    rows = [
+        _row(name, taken[front], right[front])
+        for name, front in (("at the site, warm", "pull_url"), ("at its registry", "registry"))
+    ]
+    return rows[0], rows[1], added
+
+
+def fresh(pulls: Pulls, times: int) -> tuple[list[str], int]:
+    """Pull what was pushed 100 ms ago; a row, and how many were not the digest that was pushed."""
+    took, right = [], 0
+    for _ in range(times):
+        digest = pulls.push()
+        time.sleep(SOON_S)
+        took_ms, served = pulls.pull("pull_url")
+        took.append(took_ms)
+        right += served == digest
+    return _row("pushed 100 ms ago", took, right), times - right
+
+
+def _row(name: str, took: list[float], right: int) -> list[str]:
+    p95 = statistics.quantiles(took, n=20)[-1]
+    return [name, f"{statistics.median(took):.0f} ms", f"{p95:.0f} ms", str(len(took)), str(right), ""]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, and write the table if asked to; 1 when a pull was wrong or the stack is not up."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pulls", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--state", type=Path, default=STATE, help="the folder of the stack's files (default: .local)")
+    parser.add_argument("--pulls", type=int, default=200, help="of what is there (default: 200, at least 2)")
+    parser.add_argument("--pushes", type=int, default=100, help="each pulled 100 ms later (default: 100, at least 2)")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
+    options = parser.parse_args(arguments)
+    stack = running(options.state.resolve())
+    if stack is None:
+        print("The stack is not up: make up", file=sys.stderr)
+        return 1
+    pulls = Pulls(stack)
+    site, registry, added = warm(pulls, options.pulls)
+    soon, wrong = fresh(pulls, options.pushes)
+    site[-1], soon[-1] = f"+ {MOST_ADDED_MS:.0f} ms (it is {added:+.0f})", "2000 ms"
+    lines = [f"{readme.machine()}:", "", *readme.table(HEADINGS, [site, registry, soon])]
+    print("\n".join(lines))
+    if options.write is not None:
+        readme.replace(options.write, "pulls", lines)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The age of what this site has under a tag. Pure functions.
+
+A tag has a recovery point of its own: the latest moment at which it is known to have been, at the primary, what it is
+here. It is served while that is not longer ago than the site's MaxStaleness. Three things are known of it:
+
+- `accounted_ms`: every push before that moment is marked (recovery/point.py). So a tag of which nothing is owed is what
+  it was at the primary then, whatever else is owed at the site;
+- `seen.looked_at`: a holder asked the primary itself, and saw this very digest there and here;
+- `owed.pushed_at`: the earliest push that is not here. A tag of which anything is owed is not served as it is.
+
+A digest that nobody has seen equal under this primary has no recovery point: somebody else put it here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geosync.recovery import point
+from geosync.sync_registry.items import ABSENT, Owed, Row, Seen
+from geosync.sync_registry.overview import Accounting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """The state of one reference in the sync registry, read before the site's registry was asked.
+
+    `is_renamed_or_gone`: an event said that the whole repository was deleted or renamed. `is_left_alone`: the site is
+    paused, or one of its registries is on hold, so that nothing is copied now.
+    """
+
+    accounted_ms: int | None
+    owed: Owed | None = None
+    seen: Seen | None = None
+    row: Row | None = None
+    is_renamed_or_gone: bool = False
+    is_left_alone: bool = False
+
+
+def accounted_ms(site: Accounting) -> int | None:
+    """The moment (ms) before which every push is marked; None before the first comparison has settled.
+
+    It is the recovery point of a site that owes nothing: what is owed counts for its own reference only.
+    """
+    settled_at = site.comparison.settled_at if site.comparison is not None else None
+    return point.point(sent_at=site.recovery.sent_at, proved_at=settled_at, is_losing=site.lost is not None, pushes=())
+
+
+def is_gone(whole: Owed | None) -> bool:
+    """Tell whether an event said that the whole repository is gone; a comparison that is to look at it says nothing."""
+    return whole is not None and ABSENT in whole.expects
+
+
+def tag_point_ms(known: Known, digest: str | None) -> int | None:
+    """The latest moment (ms) at which the primary is known to have had `digest` under the tag; None: not known."""
+    seen = known.seen
+    if seen is None or digest is None or seen.digest != digest:
+        return None
+    latest = known.accounted_ms or 0
+    if known.owed is not None:
+        latest = min(latest, known.owed.pushed_at)
+    if seen.missing_since is not None:
+        latest = min(latest, seen.missing_since)
+    return max(latest, seen.looked_at)
+
+
+def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_staleness_ms: int) -> bool:
+    """Tell whether the tag may be given out as it is: nothing is owed for it, and it is not older than allowed."""
+    at = tag_point_ms(known, digest)
+    if at is None or known.owed is not None or known.is_renamed_or_gone:
+        return False
+    return at >= now_ms - max_staleness_ms

@@ -1,0 +1,70 @@
+"""First in line: what a client asks for and is not here yet is marked, and somebody is woken for it at once.
+
+Only a client whom the site's registry has let in gets here. What that costs is bounded: a reference is marked only when
+it is not owed, or when its last attempt failed a minute ago or more, so many who ask for one thing cause one copy.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from geosync.intake.wakes import send_wakes
+from geosync.messages.queues import Queue
+from geosync.reading.freshness import Known
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.transitions.marks import Mark
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+RETRY_MS = 60_000
+"""A reference whose attempt failed is marked anew by a pull after that time, and not sooner."""
+WAKE_MS = 2_000
+"""Whoever marked it sent a wake. One that nobody has taken up after that time is sent again."""
+
+
+class LinePlace(enum.Enum):
+    """The deed by which a reference comes soon."""
+
+    MARK = "mark it, and wake somebody"
+    WAKE = "it is marked: wake somebody"
+    WAIT = "somebody is on it"
+    NONE = "it does not come soon: do not wait"
+
+
+def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
+    """Choose what is to be done for a reference that cannot be given out, by somebody who waits until `until_ms`."""
+    owed = known.owed
+    if known.is_left_alone:
+        return LinePlace.NONE
+    if owed is None:
+        return LinePlace.MARK
+    if owed.due is None:
+        return LinePlace.NONE  # parked: only an operator, or another push, helps
+    if owed.due > until_ms:
+        failed_ago = owed.failure is not None and now_ms - (owed.failed_at or 0) >= RETRY_MS
+        return LinePlace.MARK if failed_ago else LinePlace.NONE
+    is_held = known.row is not None and known.row.leased(now_ms)
+    return LinePlace.WAKE if not is_held and now_ms - max(owed.marked_at, owed.due) >= WAKE_MS else LinePlace.WAIT
+
+
+class Line:
+    """Marks and wakes, for one site."""
+
+    def __init__(self, sync_registry: SyncRegistry, live: Queue, logger: Logger, *, keeps_superseded: bool) -> None:
+        self._sync_registry = sync_registry
+        self._live = live
+        self._logger = logger
+        self._mark = Mark(keeps_superseded=keeps_superseded)
+
+    def put(self, repository: str, reference: Reference, known: Known, place: LinePlace) -> None:
+        """Do what `place` says for a reference of the primary's `repository`. Raises what DynamoDB raises, Contended.
+
+        A wake that cannot be sent loses nothing: the sweep finds what is owed.
+        """
+        if place is LinePlace.MARK:
+            self._sync_registry.mark(repository, reference, self._mark)
+        if place in (LinePlace.MARK, LinePlace.WAKE) and not self._sync_registry.tell(repository, believed=known.row):
+            send_wakes(self._live, [repository], self._logger)

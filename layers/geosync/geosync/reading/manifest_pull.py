@@ -1,0 +1,143 @@
+"""One pull of a manifest from a secondary: given out when it is as new as promised, waited for when it is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from geosync.oci import media_types
+from geosync.oci.manifests import digest_of
+from geosync.oci.references import is_digest
+from geosync.reading.freshness import Known, may_be_served, tag_point_ms
+from geosync.reading.line import Line, LinePlace, place_of
+from geosync.reading.own_registry import Answered, OwnRegistry
+from geosync.reading.promise import Promise
+from geosync.reading.requested import Requested
+from geosync.reading.waiting import LAST_S, LONGEST_S, Whereabouts
+from geosync.sync_registry.items import Reference
+
+Outcome = Literal["served", "waited", "stale", "fell through", "passed on"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """The end of a pull. `point_ms`: of what moment the answer is, None: not known, or the site's for a digest."""
+
+    outcome: Outcome
+    here: Answered
+    point_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The sync registry's word, and the answer of the site's registry after that."""
+
+    known: Known
+    here: Answered
+
+
+class ManifestPull:
+    """One pull of a manifest. `repository` is its name at the primary. Use it once."""
+
+    def __init__(
+        self,
+        promise: Promise,
+        registry: OwnRegistry,
+        whereabouts: Whereabouts,
+        line: Line,
+        asked: Requested,
+        repository: str,
+    ) -> None:
+        self._promise = promise
+        self._registry = registry
+        self._whereabouts = whereabouts
+        self._line = line
+        self._asked = asked
+        self._repository = repository
+        self._reference = Reference.tag(asked.reference) if asked.is_tag else Reference.digest(asked.reference)
+        left_s = whereabouts.deadline.left() - LAST_S
+        self._until_s = whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
+
+    def run(self) -> Pulled:
+        """Pull. Raises ReadRefusal, SyncRegistryError, and what DynamoDB raises."""
+        view = self._look()
+        if view.known.owed is None and not self._is_over(view):
+            # It may have been marked, copied and seen between the two looks.
+            view = self._look()
+        if self._is_over(view):
+            return self._ended(view, "served")
+        return self._ended(self._wait(view), "waited")
+
+    def _look(self) -> _View:
+        known = self._whereabouts.of(self._repository, self._reference)
+        here = self._ask(self._asked.method)
+        if self._asked.is_tag and here.status == 200 and _digest(here) is None and not here.body:
+            here = self._ask("GET")  # it names no digest in answer to a HEAD: its bytes tell
+        return _View(known, here)
+
+    def _ask(self, method: str) -> Answered:
+        asked = self._asked
+        return self._registry.ask(method, asked.target, asked.authorization, accept=media_types.ACCEPT)
+
+    def _is_over(self, view: _View) -> bool:
+        """Tell whether there is nothing to wait for: it is as it should be, or the registry lets nobody in."""
+        return self._is_good(view) or not _lets_in(view.here)
+
+    def _is_good(self, view: _View) -> bool:
+        if view.here.status != 200:
+            return False
+        if not self._asked.is_tag:
+            return True
+        return may_be_served(
+            view.known,
+            _digest(view.here),
+            now_ms=self._whereabouts.clock.now_ms(),
+            max_staleness_ms=self._promise.max_staleness_ms,
+        )
+
+    def _wait(self, view: _View) -> _View:
+        """Put the reference first in line, and return the last look, once nothing is owed or it comes too late."""
+        known = view.known
+        place = self._place(known)
+        if place is LinePlace.NONE:
+            return view
+        self._line.put(self._repository, self._reference, known, place)
+        for _ in self._whereabouts.looks(self._until_s):
+            known = self._whereabouts.of(self._repository, self._reference)
+            if known.owed is None:
+                return self._look()
+            if self._place(known) is LinePlace.NONE:
+                break
+        return _View(known, view.here)
+
+    def _place(self, known: Known) -> LinePlace:
+        clock = self._whereabouts.clock
+        now_ms = clock.now_ms()
+        left_ms = int((self._until_s - clock.monotonic_s()) * 1000)
+        return place_of(known, now_ms=now_ms, until_ms=now_ms + max(left_ms, 0))
+
+    def _ended(self, view: _View, outcome: Outcome) -> Pulled:
+        here = view.here
+        point_ms = tag_point_ms(view.known, _digest(here)) if self._asked.is_tag else None
+        if not _lets_in(here):
+            return Pulled(outcome="passed on", here=here, point_ms=point_ms)
+        if self._is_good(view):
+            return Pulled(outcome=outcome, here=here, point_ms=point_ms)
+        if here.status == 200 and self._promise.serves_stale:
+            return Pulled(outcome="stale", here=here, point_ms=point_ms)
+        return Pulled(outcome="fell through", here=here, point_ms=point_ms)
+
+
+def _lets_in(here: Answered) -> bool:
+    """Tell whether the registry answered a client whom it lets in: it is there, or, in its own words, it is not."""
+    return here.status == 200 or (here.status == 404 and here.is_registrys)
+
+
+def _digest(here: Answered) -> str | None:
+    """The digest of the manifest that the registry answered with; None where there is none, or it does not say."""
+    if here.status != 200:
+        return None
+    announced = here.headers.get("Docker-Content-Digest")
+    if announced is not None and is_digest(announced):
+        return announced
+    return digest_of(here.body, media_types.essence(here.headers.get("Content-Type"))) if here.body else None

@@ -1,0 +1,130 @@
+"""A request of a client's, answered: what the site's registry says, given out if it is as new as the site promises.
+
+In this order, so that nobody learns or causes anything whom the site's registry would not let in: the request is read;
+what the sync registry knows is read; the site's registry is asked with the client's own Authorization; only when it has
+let the client in (200, or 404 in its own words) is a tag judged, or put first in line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.errors import SyncRegistryError
+from geosync.oci import media_types
+from geosync.reading.answering import passed_on, pointed, redirected, refused
+from geosync.reading.line import Line
+from geosync.reading.manifest_pull import ManifestPull, Pulled
+from geosync.reading.own_registry import Answered, OwnRegistry
+from geosync.reading.promise import Promise
+from geosync.reading.refusals import ReadRefusal, unavailable, unknown_manifest
+from geosync.reading.requested import Requested, read_request
+from geosync.reading.waiting import Whereabouts
+from geosync.sync_registry.items import Reference
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+
+    from geosync.observability import Metrics
+
+
+class Puller:
+    """Answers the requests of clients, for one site."""
+
+    def __init__(
+        self,
+        promise: Promise,
+        registry: OwnRegistry,
+        whereabouts: Whereabouts,
+        line: Line,
+        *,
+        logger: Logger,
+        metrics: Metrics,
+    ) -> None:
+        self._promise = promise
+        self._registry = registry
+        self._whereabouts = whereabouts
+        self._line = line
+        self._logger = logger
+        self._metrics = metrics
+
+    def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer for a request of API Gateway's; every refusal has the form of a registry's error."""
+        answer = self._answer_or_refuse(event)
+        return answer | {"body": ""} if event.get("httpMethod") == "HEAD" else answer
+
+    def _answer_or_refuse(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._answer(read_request(event))
+        except ReadRefusal as refusal:
+            return refused(refusal, self._about_site())
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            self._logger.error("pull_failed", extra={"error": type(error).__name__, "reason": str(error)})
+            return refused(unavailable("this site cannot say how old what it has is"), pointed(None, 0))
+
+    def _answer(self, asked: Requested) -> dict[str, Any]:
+        if asked.kind == "ping" or self._promise.role == "primary":
+            return self._passed_on(asked, self._ask(asked), self._about_site())
+        repository = self._promise.at_primary(asked.repository)
+        if asked.kind != "manifest":
+            return self._passed_on(asked, self._ask(asked), self._about_site())
+        return self._manifest(asked, repository)
+
+    def _manifest(self, asked: Requested, repository: str) -> dict[str, Any]:
+        if asked.is_tag:
+            self._promise.check_selected(repository, Reference.tag(asked.reference))
+        started_s = self._whereabouts.clock.monotonic_s()
+        pulled = ManifestPull(self._promise, self._registry, self._whereabouts, self._line, asked, repository).run()
+        waited_ms = round((self._whereabouts.clock.monotonic_s() - started_s) * 1000)
+        self._note(asked, pulled, waited_ms)
+        now_ms = self._whereabouts.clock.now_ms()
+        about = pointed(pulled.point_ms, now_ms) if asked.is_tag else self._about_site()
+        if pulled.outcome == "fell through":
+            return refused(unknown_manifest("it is not here, or not known to be as new as this site promises"), about)
+        return self._passed_on(asked, pulled.here, about)
+
+    def _note(self, asked: Requested, pulled: Pulled, waited_ms: int) -> None:
+        outcome = pulled.outcome
+        self._metrics.put(
+            {
+                "ReadsServed": outcome == "served",
+                "ReadsWaited": outcome == "waited",
+                "ReadsFellThrough": outcome == "fell through",
+                "ReadsStale": outcome == "stale",
+            }
+        )
+        if outcome in ("waited", "fell through", "stale"):
+            keys = {"repository": asked.repository, "reference": asked.reference, "outcome": outcome}
+            self._logger.info("pull_not_served_at_once", extra={**keys, "waited_ms": waited_ms})
+
+    def _ask(self, asked: Requested) -> Answered:
+        """Ask the site's registry in the client's name. Raises ReadRefusal."""
+        accept = {"manifest": media_types.ACCEPT, "referrers": media_types.OCI_INDEX}.get(asked.kind)
+        reads = asked.kind != "blob"
+        return self._registry.ask(asked.method, asked.target, asked.authorization, accept=accept, reads=reads)
+
+    def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the registry said. A blob's bytes do not go through here: its client is sent to where they are.
+
+        Raises ReadRefusal where the registry leads elsewhere for anything but a blob.
+        """
+        own_url = self._registry.base + asked.target
+        if asked.kind == "blob" and (answer.location is not None or answer.status in (200, 206)):
+            if asked.method == "HEAD" and answer.location is None:
+                return passed_on(asked.method, answer, own_url, about)
+            return redirected(answer.location or own_url, about)
+        if 300 <= answer.status < 400:
+            raise unavailable("this site's registry leads to another address, which is not followed")
+        return passed_on(asked.method, answer, own_url, about)
+
+    def _about_site(self) -> dict[str, str]:
+        """Return the headers with the site's recovery point, as the last minute knew it; a primary is never behind."""
+        now_ms = self._whereabouts.clock.now_ms()
+        if self._promise.role == "primary":
+            return pointed(now_ms, now_ms)
+        try:
+            return pointed(self._whereabouts.point_ms(), now_ms)
+        except (BotoCoreError, ClientError):
+            return pointed(None, now_ms)

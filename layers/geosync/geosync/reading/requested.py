@@ -1,0 +1,121 @@
+"""A client's request, out of the event of API Gateway's proxy integration: one of the reads of the specification.
+
+OCI distribution-spec 1.1, "Endpoints": end-1 to end-3, end-8 and end-12. Every name is checked here, and the target for
+the site's registry is made anew of what was checked: nothing that a client wrote reaches it as it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import urlencode
+
+from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.reading.refusals import ReadRefusal
+
+Kind = Literal["ping", "manifest", "blob", "tags", "referrers"]
+
+MOST_PATH = 640
+"""Characters of a path: a name of 255, a digest of 135 and the words between them take 420."""
+MOST_AUTHORIZATION = 8192
+"""Characters: API Gateway takes 10,240 bytes of headers in all."""
+_THING = re.compile(r"/v2/(?P<name>.+)/(?P<kind>manifests|blobs|referrers)/(?P<reference>[^/]+)")
+_TAGS = re.compile(r"/v2/(?P<name>.+)/tags/list")
+_KINDS: Mapping[str, Kind] = {"manifests": "manifest", "blobs": "blob", "referrers": "referrers"}
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+_COUNT = re.compile(r"[0-9]{1,6}")
+_ARTIFACT_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+/-]{1,255}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
+    """One read. `repository` is the name at this site's registry, `reference` a tag or a digest; each may be empty."""
+
+    method: str
+    kind: Kind
+    target: str
+    """The path and query for the site's registry."""
+    repository: str = ""
+    reference: str = ""
+    authorization: str | None = None
+
+    @property
+    def is_tag(self) -> bool:
+        """True for a manifest by tag: the one thing that can be older than the primary's."""
+        return self.kind == "manifest" and not is_digest(self.reference)
+
+    def __repr__(self) -> str:
+        return f"Requested({self.method} {self.target})"
+
+
+def read_request(event: Mapping[str, Any]) -> Requested:
+    """Read a client's request. Raises ReadRefusal for what is no read, or names nothing that can be there."""
+    method, path = str(event.get("httpMethod")), str(event.get("path"))
+    if method not in ("GET", "HEAD"):
+        raise ReadRefusal(405, "UNSUPPORTED", "this address is for reads: push to the primary", headers=_ALLOW)
+    if len(path) > MOST_PATH:
+        raise ReadRefusal(400, "NAME_INVALID", "the name is longer than a repository's name may be")
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    authorization = authorization_of(headers)
+    if path.rstrip("/") == "/v2":
+        return Requested(method=method, kind="ping", target="/v2/", authorization=authorization)
+    query = event.get("queryStringParameters") or {}
+    if (listing := _TAGS.fullmatch(path)) is not None:
+        name = _checked(listing["name"])
+        target = f"/v2/{name}/tags/list" + _query(query, {"n": _COUNT.fullmatch, "last": is_tag})
+        return Requested(method=method, kind="tags", target=target, repository=name, authorization=authorization)
+    thing = _THING.fullmatch(path)
+    if thing is None:
+        raise ReadRefusal(404, "UNSUPPORTED", "this is none of the reads of the distribution specification")
+    kind, name, reference = _KINDS[thing["kind"]], _checked(thing["name"]), thing["reference"]
+    _check_reference(kind, reference, headers)
+    more = _query(query, {"artifactType": _ARTIFACT_TYPE.fullmatch}) if kind == "referrers" else ""
+    return Requested(
+        method=method,
+        kind=kind,
+        target=f"/v2/{name}/{thing['kind']}/{reference}{more}",
+        repository=name,
+        reference=reference,
+        authorization=authorization,
+    )
+
+
+def authorization_of(headers: Mapping[str, str]) -> str | None:
+    """Return the client's Authorization from its headers (names in lower case); None where it sends none.
+
+    Raises ReadRefusal for one that is no header.
+    """
+    given = headers.get("authorization")
+    if not given:
+        return None
+    if len(given) > MOST_AUTHORIZATION or _PRINTABLE.fullmatch(given) is None:
+        raise ReadRefusal(400, "UNAUTHORIZED", "the Authorization is no header that a registry would read")
+    return given
+
+
+_ALLOW = {"Allow": "GET, HEAD"}
+
+
+def _checked(name: str) -> str:
+    if not is_repository(name):
+        raise ReadRefusal(400, "NAME_INVALID", "this is not the name of a repository")
+    return name
+
+
+def _check_reference(kind: Kind, reference: str, headers: Mapping[str, str]) -> None:
+    if kind != "manifest":
+        if not is_digest(reference):
+            raise ReadRefusal(400, "DIGEST_INVALID", "this is not a digest")
+        return
+    if not is_digest(reference) and not is_tag(reference):
+        raise ReadRefusal(400, "TAG_INVALID", "this is neither a tag nor a digest")
+    if "range" in headers:
+        raise ReadRefusal(416, "UNSUPPORTED", "a manifest is not served in ranges")
+
+
+def _query(given: Mapping[str, str], known: Mapping[str, Any]) -> str:
+    """Return the query of those parameters that are known and have their form; others are left out."""
+    kept = {name: str(given[name]) for name, fits in known.items() if name in given and fits(str(given[name]))}
+    return f"?{urlencode(kept)}" if kept else ""

@@ -1,0 +1,76 @@
+"""The sync registry's word on a reference, asked again until nothing is owed for it or the time is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from geosync.clock import Clock
+from geosync.errors import CorruptItem
+from geosync.oci.deadline import Deadline
+from geosync.reading.freshness import Known, accounted_ms, is_gone
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.holds import longest
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+LONGEST_S = 20.0
+"""A client waits no longer: API Gateway waits 29 s, and the registry is asked before and after."""
+LAST_S = 4.0
+"""Seconds at the end of an invocation for the last question to the registry, and the answer."""
+PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.5)
+"""Seconds between two looks; the last one is repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """Reads what the sync registry knows.
+
+    `primary` names the primary that the site follows, as in SyncRegistry. `registry_names` are those whose holds keep
+    anything from being copied.
+    """
+
+    sync_registry: SyncRegistry
+    primary: str | None
+    registry_names: tuple[str, ...]
+    deadline: Deadline
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the invocation."""
+        return self.deadline.clock
+
+    def of(self, repository: str, reference: Reference) -> Known:
+        """Read all that is known of a reference of the primary's `repository`. Two requests, in this order.
+
+        What is accounted was marked before, so it is read before what is owed. An item that cannot be read counts as
+        nothing known, by which nothing is served. Raises what DynamoDB raises.
+        """
+        site = self.sync_registry.overview.accounting(self.primary)
+        whole = Reference.whole()
+        glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
+        try:
+            glance, above = glances.of(repository, reference), glances.of(repository, whole)
+            held = longest(glance.holds, self.clock.now_ms()) is not None
+        except CorruptItem:
+            return Known(accounted_ms=None, is_left_alone=True)
+        return Known(
+            accounted_ms=accounted_ms(site),
+            owed=glance.owed,
+            seen=glance.seen,
+            row=glance.row,
+            is_renamed_or_gone=is_gone(above.owed),
+            is_left_alone=glance.paused or held,
+        )
+
+    def point_ms(self) -> int | None:
+        """The site's recovery point (ms) as the last minute knew it; None while it is not known."""
+        return self.sync_registry.overview.accounting(self.primary).recovery.point
+
+    def looks(self, until_s: float) -> Iterator[None]:
+        """Pause before each look, until `until_s` (monotonic seconds)."""
+        pauses = iter(PAUSES_S)
+        pause = 0.0
+        while (left := until_s - self.clock.monotonic_s()) > 0:
+            pause = next(pauses, pause)
+            self.clock.sleep(min(pause, left))
+            yield

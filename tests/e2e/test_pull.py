@@ -1,0 +1,119 @@
+"""Pulls at a site by skopeo and by plain HTTP, through API Gateway, functions/pull and its role, as deployed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from local.demo.skopeo import Skopeo, SkopeoError, location
+from local.wiring import STORES_ON_S3
+from tests.e2e.parts import PATIENCE_S, Site
+from tests.e2e.registries import ACCEPT, digest, maker
+from tests.support.images import ImageMaker
+
+PUSHES = 20
+SOON_S = 0.1
+"""From a push to its pull: the notification is on its way, or just marked."""
+
+
+@pytest.fixture
+def repository() -> str:
+    return f"e2e/pulled/{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture
+def on_s3(secondaries: list[Site]) -> Site:
+    return next(site for site in secondaries if site.name == STORES_ON_S3)
+
+
+@pytest.fixture
+def make(primary: Site) -> Iterator[ImageMaker]:
+    with maker(primary) as pushing:
+        yield pushing
+
+
+def skopeo(folder: Path, site: Site, username: str | None = None, password: str | None = None) -> Skopeo:
+    """skopeo that knows a site's pull address, with an account there."""
+    return Skopeo(folder, [_front(site) | {"username": username, "password": password}], seconds=PATIENCE_S)
+
+
+def _front(site: Site) -> dict[str, str | None]:
+    return {"registry": site.about["pull_url"]}
+
+
+def pulled(site: Site, repository: str, reference: str, method: str = "GET") -> requests.Response:
+    url = f"{site.about['pull_url']}/v2/{repository}/manifests/{reference}"
+    return requests.request(method, url, headers={"Accept": ACCEPT}, timeout=PATIENCE_S)
+
+
+def test_skopeo_pulls_what_was_pushed_just_now_from_a_registry_on_s3(
+    on_s3: Site, make: ImageMaker, repository: str, tmp_path: Path
+) -> None:
+    made = make.index(repository, "v1", children=2)
+    client = skopeo(tmp_path, on_s3)
+    client.copy(location(_front(on_s3), repository, "v1"), f"dir:{tmp_path / 'image'}")
+    assert (tmp_path / "image" / "manifest.json").read_bytes() == made.content
+    for blob in made.blobs:
+        assert (tmp_path / "image" / blob.removeprefix("sha256:")).exists()
+
+
+def test_a_tag_is_never_served_as_it_was_before_a_push(on_s3: Site, make: ImageMaker, repository: str) -> None:
+    served = []
+    for _ in range(PUSHES):
+        made = make.image(repository, "v1", layers=1)
+        time.sleep(SOON_S)
+        answer = pulled(on_s3, repository, "v1")
+        served.append((answer.status_code, answer.headers.get("Docker-Content-Digest")) == (200, made.digest))
+        assert int(answer.headers["X-Geosync-Lag"]) >= 0
+        assert answer.headers["X-Geosync-Recovery-Point"].endswith("Z")
+    assert all(served)
+
+
+def test_a_head_and_a_digest_and_what_is_not_there(on_s3: Site, make: ImageMaker, repository: str) -> None:
+    made = make.image(repository, "v1", layers=1)
+    head = pulled(on_s3, repository, "v1", "HEAD")
+    assert (head.status_code, head.headers["Docker-Content-Digest"]) == (200, made.digest)
+    assert pulled(on_s3, repository, made.digest).content == made.content
+    for absent in ("v9", f"sha256:{'0' * 64}"):
+        answer = pulled(on_s3, repository, absent)
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("PUT", "/v2/app/manifests/v1", 405, "UNSUPPORTED"),
+        ("POST", "/v2/app/blobs/uploads/", 405, "UNSUPPORTED"),
+        ("DELETE", "/v2/app/manifests/v1", 405, "UNSUPPORTED"),
+        ("GET", f"/v2/{'a' * 300}/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/_catalog", 404, "UNSUPPORTED"),
+    ],
+)
+def test_what_is_no_read_is_refused_as_a_registry_refuses(
+    on_s3: Site, method: str, path: str, status: int, code: str
+) -> None:
+    answer = requests.request(method, on_s3.about["pull_url"] + path, data=b"{}", timeout=PATIENCE_S)
+    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (status, code)
+    assert answer.headers["Docker-Distribution-Api-Version"] == "registry/2.0"
+
+
+def test_a_client_gets_a_token_of_the_registry_s_own_realm_and_only_with_its_account(
+    primary: Site, make: ImageMaker, repository: str, tmp_path: Path
+) -> None:
+    made = make.image(repository, "v1", layers=1)
+    place = location(_front(primary), repository, "v1")
+    for name, password in (("nobody", None), ("other", "of another registry")):
+        (folder := tmp_path / name).mkdir()
+        with pytest.raises(SkopeoError):
+            skopeo(folder, primary, "geosync" if password else None, password).raw_digest(place)
+    known = skopeo(tmp_path, primary, primary.about["username"], primary.about["password"])
+    assert known.raw_digest(place) == made.digest == digest(make, repository, "v1")
+    refused = requests.get(f"{primary.about['pull_url']}/v2/", timeout=PATIENCE_S)
+    direct = requests.get(f"{primary.about['registry']}/v2/", timeout=PATIENCE_S)
+    assert refused.status_code == direct.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == direct.headers["WWW-Authenticate"]
+    assert refused.json()["errors"][0]["code"] == "UNAUTHORIZED"

@@ -1,0 +1,108 @@
+"""geosync wait: the exit code of a pipeline's step, and the reason where it is not 0."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.functional.cli.conftest import PlayedClock, Site
+
+from geosync.cli.following import POLL_SECONDS
+from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+@pytest.fixture
+def holder(secondary: Site, clock: PlayedClock) -> Callable[[str | None], None]:
+    """Have a holder see the tag as a digest, or not at the primary (None), while the command waits."""
+
+    def plays(digest: str | None) -> None:
+        def work() -> None:
+            registry = SyncRegistry(secondary.registry._store, clock=clock)  # the command's, which is ahead
+            lease = registry.acquire("group/app")
+            if lease is None:
+                return
+            for owed in registry.due("group/app"):
+                seen = Seen(digest=digest, looked_at=1, seen_at=1) if digest is not None else None
+                registry.discharge(lease, owed, seen)
+            registry.finish(lease)
+
+        clock.meanwhile = work
+
+    return plays
+
+
+def test_it_ends_with_0_once_the_image_was_seen_here(
+    secondary: Site, clock: PlayedClock, holder: Callable[[str | None], None]
+) -> None:
+    holder(A)
+    ended = secondary.run("wait", "group/app:v1")
+    assert (ended.exit_code, ended.output) == (0, f"group/app:v1 is at frankfurt: {A}\n")
+    assert clock.slept == [POLL_SECONDS]  # and that is the longest from seen to its end
+    (wake,) = secondary.bodies("WorkQueueUrl")
+    assert (wake["repository"], "references" in wake) == ("group/app", False)
+    assert [one["action"] for one in secondary.audit()] == ["geosync wait"]
+
+
+def test_what_was_seen_before_the_command_began_is_no_answer(
+    secondary: Site, holder: Callable[[str | None], None]
+) -> None:
+    registry = secondary.registry
+    registry.mark("group/app", Reference.tag("latest"))
+    lease = registry.acquire("group/app")
+    assert lease is not None
+    (owed,) = registry.due("group/app")
+    registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
+    assert registry.finish(lease)
+    assert secondary.run("wait", "group/app", "--timeout", "2s").exit_code == 1
+    holder(B)
+    ended = secondary.run("wait", "group/app")
+    assert (ended.exit_code, B in ended.output) == (0, True)
+
+
+def test_an_image_that_the_primary_does_not_have_ends_with_what_to_check(
+    secondary: Site, holder: Callable[[str | None], None]
+) -> None:
+    holder(None)
+    ended = secondary.run("wait", f"group/app@{A}")
+    assert ended.exit_code == 1
+    assert "is not at the primary" in ended.output
+    assert "in the site's selection?" in ended.output
+
+
+@pytest.mark.parametrize(
+    "why", ["nothing has failed", "the site is paused", "failing: dublin: 503", "on hold: refused"]
+)
+def test_a_wait_that_is_over_names_the_reason(secondary: Site, clock: PlayedClock, why: str) -> None:
+    registry = secondary.registry
+
+    def happens() -> None:
+        if "paused" in why:
+            registry.pause("upgrade")
+        if "hold" in why:
+            registry.hold("dublin:5000", reason="refused")
+        if "failing" in why and (owed := registry.owed("group/app")):
+            registry.fail(owed[0], "dublin: 503")
+
+    clock.meanwhile = happens
+    ended = secondary.run("wait", "group/app:v1", "--timeout", "4s")
+    assert ended.exit_code == 1
+    assert "is not at frankfurt after 4 s: owed since" in ended.output
+    assert why in ended.output
+
+
+@pytest.mark.parametrize("image", ["Group/App", "group/app:", "group/app@sha256:aa", "group/app:-v1", ""])
+def test_a_name_that_is_none_is_said_before_any_request(secondary: Site, image: str) -> None:
+    assert secondary.run("wait", image).exit_code == 2
+    assert secondary.audit() == []
+
+
+@pytest.mark.parametrize("timeout", ["10", "m", "1d", "-5s"])
+def test_a_time_that_is_none_is_said(secondary: Site, timeout: str) -> None:
+    assert secondary.run("wait", "group/app", "--timeout", timeout).exit_code == 2
+
+
+def test_it_is_for_a_secondary(primary: Site) -> None:
+    assert primary.run("wait", "group/app").exit_code == 2

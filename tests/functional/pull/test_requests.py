@@ -1,0 +1,113 @@
+"""The handler as API Gateway calls it: who is let in, what is served, what is put first in line, what is logged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from functions.pull import app
+from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, Site, invoke, pull, sample
+
+Lines = Callable[[], list[dict[str, Any]]]
+WRONG = "Basic Z2VvOm9mLWFub3RoZXItcmVnaXN0cnk="
+
+
+@pytest.mark.parametrize(("authorization", "effect"), [(BASIC, "Allow"), (WRONG, "Deny"), (None, "Deny")])
+def test_api_gateway_is_told_whom_the_site_s_registry_lets_in(
+    site: Site, authorization: str | None, effect: str
+) -> None:
+    asked = sample("pull-admission.json", authorization)
+    answer = invoke(asked)
+    (statement,) = answer["policyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Resource"]) == (effect, asked["methodArn"])
+    assert "context" not in answer
+
+
+def test_a_registry_that_does_not_answer_denies_nobody(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_REGISTRY_URL", "http://127.0.0.1:9")
+    app.site.cache_clear()
+    (statement,) = invoke(sample("pull-admission.json"))["policyDocument"]["Statement"]
+    assert statement["Effect"] == "Allow"
+    answer = pull("group/app", "v1")
+    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (503, "UNAVAILABLE")
+
+
+def test_a_synced_tag_is_served(site: Site, repository: str, capsys: pytest.CaptureFixture[str]) -> None:
+    site.account()
+    made = site.synced(repository)
+    answer = pull(repository, "v1")
+    assert (answer["statusCode"], answer["body"].encode()) == (200, made.content)
+    assert 99 <= int(answer["headers"]["X-Geosync-Lag"]) < 130
+    assert '"ReadsServed":[1.0]' in capsys.readouterr().out.replace(" ", "")
+    assert site.woken() == []
+
+
+def test_what_is_not_here_is_marked_and_somebody_is_woken_at_once(site: Site, repository: str, log: Lines) -> None:
+    site.account()
+    answer = pull(repository, "v1", seconds=6.0)
+    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
+    assert site.owed(repository) == ["tag#v1"]
+    assert site.woken() == [repository]
+    (line,) = [one for one in log() if one["message"] == "pull_not_served_at_once"]
+    assert (line["repository"], line["reference"], line["outcome"]) == (repository, "v1", "fell through")
+
+
+@pytest.mark.parametrize("authorization", [None, WRONG])
+def test_who_is_not_let_in_causes_nothing(site: Site, repository: str, authorization: str | None) -> None:
+    site.account()
+    site.synced(repository)
+    for tag in ("v1", "v2"):
+        answer = pull(repository, tag, authorization)
+        assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (401, "UNAUTHORIZED")
+        assert answer["headers"]["WWW-Authenticate"].startswith("Basic realm=")
+    assert (site.owed(repository), site.woken()) == ([], [])
+
+
+def test_nothing_of_a_client_s_credentials_is_written_anywhere(
+    site: Site, repository: str, log: Lines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.account()
+    for authorization in (BASIC, WRONG, f"Bearer {PASSWORD}\r\nX: y"):
+        invoke(sample("pull-admission.json", authorization))
+        answer = pull(repository, "v1", authorization, seconds=5.0)
+        written = f"{log()}{capsys.readouterr()}{answer}"
+        assert authorization.split()[1] not in written
+        assert PASSWORD not in written
+
+
+def test_a_push_is_refused_without_asking_anybody(site: Site, repository: str) -> None:
+    answer = pull(repository, "v1", httpMethod="PUT", body="{}")
+    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (405, "UNSUPPORTED")
+
+
+def test_a_primary_passes_on_what_its_registry_has(
+    site: Site, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITE_ROLE", "primary")
+    made = site.make.image(repository, "v1")
+    answer = pull(repository, "v1")
+    assert (answer["statusCode"], answer["body"].encode()) == (200, made.content)
+    assert answer["headers"]["X-Geosync-Lag"] == "0"
+    assert pull(repository, "v2")["statusCode"] == 404
+    assert (site.owed(repository), site.woken()) == ([], [])
+
+
+def test_a_table_that_does_not_answer_serves_nothing(site: Site, repository: str, log: Lines) -> None:
+    site.make.image(repository, "v1")
+    site.dynamodb.delete_table(TableName=TABLE)
+    answer = pull(repository, "v1")
+    assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (503, "UNAVAILABLE")
+    assert answer["headers"]["X-Geosync-Recovery-Point"] == "not known"
+    assert [one["message"] for one in log()] == ["pull_failed"]
+
+
+def test_the_site_s_prefix_is_part_of_the_name_here(
+    site: Site, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REPOSITORY_PREFIX", "mirror")
+    site.account()
+    assert json.loads(pull(repository, "v1")["body"])["errors"][0]["code"] == "NAME_UNKNOWN"
+    assert pull(f"mirror/{repository}", "v1", seconds=5.0)["statusCode"] == 404
+    assert (site.owed(repository), site.woken()) == (["tag#v1"], [repository])

@@ -1,0 +1,276 @@
+"""Pulls at a secondary between real registries: what is served, what is waited for, what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import requests
+from tests.integration.conftest import Place
+from tests.integration.reading.client import Client
+from tests.integration.secondary import Secondary, event, pushed, quick
+from tests.support.images import ImageMaker
+from tests.support.proxy import CountingProxy, Status
+
+from geosync.pair.selection import Selection
+
+LONG_AGO_S = 1000.0
+"""Longer than MaxStaleness."""
+
+
+def digest_of(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def test_what_is_here_and_new_enough_is_served_with_its_moment(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    secondary.reset()
+    got = client.pull(f"/v2/{repository}/manifests/v1")
+    assert (got.status, got.body) == (200, made.content)
+    assert got.headers["Docker-Content-Digest"] == made.digest
+    assert got.headers["Content-Type"] == made.media_type
+    assert int(got.headers["X-Geosync-Lag"]) < 100  # a holder saw it just now
+    assert client.metrics.counts == {"ReadsServed": 1}
+    # One request to the site's registry, none to the primary's, and nobody woken.
+    assert secondary.secondary_proxy.counts() == {("GET", "tag"): 1}
+    assert secondary.primary_proxy.total() == 0
+    assert client.live.sent == []
+
+
+def test_a_head_has_the_size_and_the_digest(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    got = client.pull(f"/v2/{repository}/manifests/v1", method="HEAD")
+    assert (got.status, got.body, got.headers["Content-Length"]) == (200, b"", str(len(made.content)))
+    assert got.headers["Docker-Content-Digest"] == made.digest
+    refused = client.pull("/v2/Group/manifests/v1", method="HEAD")
+    assert (refused.status, refused.body) == (400, b"")
+
+
+def test_a_tag_whose_event_is_marked_is_waited_for_and_never_served_as_it_was(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    secondary.receive(pushed(make.image(repository, "v1")))
+    new = make.image(repository, "v1")
+    secondary.intake.take([pushed(new).to_json()])  # marked, and its wake got lost
+    secondary.have_passed(3)
+    got = client.pull(f"/v2/{repository}/manifests/v1")
+    assert (got.status, digest_of(got.body)) == (200, new.digest)
+    assert client.metrics.counts == {"ReadsWaited": 1}
+    assert len(client.live.sent) == 1
+
+
+def test_what_nobody_announced_is_brought_by_the_pull(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    got = client.pull(f"/v2/{repository}/manifests/v1")
+    assert (got.status, got.body) == (200, made.content)
+    by_digest = make.image(repository)
+    got = client.pull(f"/v2/{repository}/manifests/{by_digest.digest}")
+    assert (got.status, got.body) == (200, by_digest.content)
+    assert client.metrics.counts == {"ReadsWaited": 2}
+
+
+def test_what_the_primary_does_not_have_is_not_waited_for_longer_than_it_takes_to_ask(
+    primary: Place, second_registry: Place, repository: str
+) -> None:
+    settling = Secondary(primary, second_registry, timing=quick(settle=30.0, suspect=2.0))
+    with closing(settling), Client(settling) as client:
+        client.account()
+        got = client.pull(f"/v2/{repository}/manifests/v9")
+        assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
+        client.live.join()
+        (owed,) = settling.owed(repository)
+        asked = settling.primary_proxy.total()
+        assert client.pull(f"/v2/{repository}/manifests/v9").status == 404
+        assert settling.owed(repository)[0].mark == owed.mark  # who asks again marks nothing again
+        assert settling.primary_proxy.total() == asked
+        assert len(client.live.sent) == 1
+        assert client.metrics.counts == {"ReadsFellThrough": 2}
+
+
+def test_a_tag_that_is_older_than_allowed_is_looked_at_and_then_served(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    secondary.have_passed(LONG_AGO_S)
+    old = make.image(repository, "v2")
+    secondary.receive(pushed(old))
+    secondary.have_passed(LONG_AGO_S)
+    new = make.image(repository, "v2")  # nobody tells
+    for tag, expected in (("v1", made), ("v2", new)):
+        got = client.pull(f"/v2/{repository}/manifests/{tag}")
+        assert (got.status, digest_of(got.body)) == (200, expected.digest)
+        assert int(got.headers["X-Geosync-Lag"]) < 300
+    assert client.metrics.counts == {"ReadsWaited": 2}
+
+
+def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    secondary.have_passed(LONG_AGO_S)
+    secondary.primary_proxy.add(Status(status=503, times=10_000))
+    got = client.pull(f"/v2/{repository}/manifests/v1")
+    assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
+    client.live.join()
+    assert secondary.registry.holds()  # from here on nobody waits
+    with Client(secondary, serves_stale=True) as lost:
+        got = lost.pull(f"/v2/{repository}/manifests/v1")
+        assert (got.status, got.body) == (200, made.content)
+        assert int(got.headers["X-Geosync-Lag"]) >= LONG_AGO_S
+        assert lost.metrics.counts == {"ReadsStale": 1}
+        assert lost.live.sent == []
+
+
+def test_a_tag_that_was_deleted_at_the_primary_is_not_served_from_the_event_on(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    make.send("DELETE", f"/v2/{repository}/manifests/{made.digest}", repository)
+    secondary.intake.take([event("deleted", repository, tag="v1").to_json()])
+    assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+    assert secondary.digest(repository, "v1") == made.digest  # it waits for its settle time
+
+
+def test_somebody_else_s_tag_is_not_served_as_the_primary_s(
+    secondary: Secondary, client: Client, second_registry: Place, repository: str
+) -> None:
+    with second_registry.maker(seed=77) as stranger:
+        stranger.image(repository, "v1")
+    assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+
+
+def test_while_the_site_is_paused_nobody_is_marked_or_woken(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    make.image(repository, "v1")
+    secondary.registry.pause("maintenance")
+    assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+    assert secondary.owed(repository) == []
+    assert client.live.sent == []
+
+
+def test_a_wait_ends_before_the_invocation_does(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    client.live.works = False
+    got = client.pull(f"/v2/{repository}/manifests/v1", seconds=5.0)
+    assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
+    assert client.deadline.left() > 0
+    secondary.sweep_until(lambda: secondary.digest(repository, "v1") == made.digest)
+    assert client.pull(f"/v2/{repository}/manifests/v1").status == 200
+
+
+def test_a_repository_or_a_tag_outside_the_selection_is_refused_and_not_asked_for(
+    secondary: Secondary, repository: str
+) -> None:
+    selection = Selection.parse(include_repositories="other/**", exclude_tags="")
+    with Client(secondary, selection=selection) as client:
+        got = client.pull(f"/v2/{repository}/manifests/v1")
+        assert (got.status, got.code) == (404, "NAME_UNKNOWN")
+    with Client(secondary, selection=Selection.parse(include_tags="v*")) as client:
+        got = client.pull(f"/v2/{repository}/manifests/latest")
+        assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
+    assert secondary.requests() == 0
+    assert secondary.owed(repository) == []
+
+
+def test_lists_are_the_registry_s_with_the_site_s_recovery_point(
+    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    got = client.pull(f"/v2/{repository}/tags/list", query={"n": "5"})
+    assert json.loads(got.body) == {"name": repository, "tags": ["v1"]}
+    assert 99 <= int(got.headers["X-Geosync-Lag"]) < 130
+    referrers = client.pull(f"/v2/{repository}/referrers/{made.digest}")
+    assert referrers.status == 404  # Distribution 2.8 has no such API: a client goes on to the tag sha256-<hex>
+    assert client.pull("/v2/").status == 200
+
+
+def test_a_registry_that_does_not_answer_is_said_in_a_registry_s_form(secondary: Secondary, repository: str) -> None:
+    with Client(secondary, url="http://127.0.0.1:9") as client:
+        got = client.pull(f"/v2/{repository}/manifests/v1")
+    assert (got.status, got.code) == (503, "UNAVAILABLE")
+    assert secondary.owed(repository) == []
+
+
+@pytest.fixture
+def token_proxy(token_registry: Place) -> Iterator[CountingProxy]:
+    with CountingProxy(token_registry.url) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic Z2VvOndyb25n", "Bearer of-another-registry"])
+def test_without_the_registry_s_own_credentials_nothing_is_learned_or_caused(
+    secondary: Secondary, token_registry: Place, token_proxy: CountingProxy, repository: str, authorization: str | None
+) -> None:
+    with Client(secondary, url=token_proxy.url) as client:
+        client.account()
+        for path in ("/v2/", f"/v2/{repository}/manifests/v1", f"/v2/{repository}/tags/list"):
+            got = client.pull(path, authorization=authorization)
+            assert (got.status, got.code) == (401, "UNAUTHORIZED")
+            direct = requests.get(token_registry.url + path, timeout=30).headers["WWW-Authenticate"]
+            # The realm, the service and the scope are the registry's own.
+            assert got.headers["WWW-Authenticate"].partition(",error=")[0] == direct.partition(",error=")[0]
+        assert client.live.sent == []
+    assert secondary.owed(repository) == []
+
+
+def test_a_client_comes_in_with_a_token_of_the_registry_s_own_realm(
+    secondary: Secondary, token_registry: Place, token_proxy: CountingProxy, repository: str
+) -> None:
+    with token_registry.maker(seed=5) as maker:
+        made = maker.image(repository, "v1")
+    with Client(secondary, url=token_proxy.url, role="primary") as client:
+        challenge = client.pull(f"/v2/{repository}/manifests/v1").headers["WWW-Authenticate"]
+        named = dict(one.split("=", 1) for one in challenge.removeprefix("Bearer ").split(","))
+        asked = {name: named[name].strip('"') for name in ("service", "scope")}
+        token = requests.get(
+            named["realm"].strip('"'), params=asked, auth=(token_registry.username, token_registry.password), timeout=30
+        ).json()["token"]
+        got = client.pull(f"/v2/{repository}/manifests/v1", authorization=f"Bearer {token}")
+        assert (got.status, got.body) == (200, made.content)
+        other = client.pull("/v2/team/other/manifests/v1", authorization=f"Bearer {token}")
+        assert (other.status, other.code) == (401, "UNAUTHORIZED")
+
+
+def test_a_blob_is_where_the_registry_redirects_to(secondary: Secondary, s3_registry: Place, repository: str) -> None:
+    with s3_registry.maker(seed=6) as maker:
+        made = maker.image(repository, "v1")
+    with Client(secondary, url=s3_registry.url) as client:
+        for blob in made.blobs:
+            got = client.pull(f"/v2/{repository}/blobs/{blob}")
+            assert (got.status, got.body) == (307, b"")
+            assert not got.headers["Location"].startswith(s3_registry.url)
+            assert digest_of(requests.get(got.headers["Location"], timeout=30).content) == blob
+        missing = client.pull(f"/v2/{repository}/blobs/sha256:{'0' * 64}")
+        assert (missing.status, missing.code) == (404, "BLOB_UNKNOWN")
+
+
+def test_a_blob_of_a_registry_that_serves_it_itself_is_at_that_registry(
+    secondary: Secondary, client: Client, make: ImageMaker, second_registry: Place, repository: str
+) -> None:
+    made = make.image(repository, "v1")
+    secondary.receive(pushed(made))
+    got = client.pull(f"/v2/{repository}/blobs/{made.blobs[0]}")
+    assert (got.status, got.body) == (307, b"")
+    assert got.headers["Location"] == f"{client.own.base}/v2/{repository}/blobs/{made.blobs[0]}"
+    assert digest_of(requests.get(got.headers["Location"], timeout=30).content) == made.blobs[0]
+    head = client.pull(f"/v2/{repository}/blobs/{made.blobs[0]}", method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert int(head.headers["Content-Length"]) > 0

@@ -1,0 +1,106 @@
+"""The age of a tag here: by what is accounted, by what a holder saw, and by what is owed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from geosync.reading.freshness import Known, may_be_served, tag_point_ms
+from geosync.reading.line import RETRY_MS, WAKE_MS, LinePlace, place_of
+from geosync.sync_registry.items import Owed, Reference, Row, Seen
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+NOW = 1_800_000_000_000
+MINUTE = 60_000
+SEEN = Seen(digest=A, looked_at=NOW - 60 * MINUTE, seen_at=NOW - 60 * MINUTE)
+KNOWN = Known(accounted_ms=NOW - 2 * MINUTE, seen=SEEN)
+
+
+def owed(**changes: Any) -> Owed:
+    about: dict[str, Any] = {
+        "mark": "m",
+        "marked_at": NOW,
+        "owed_since": NOW,
+        "due": NOW,
+        "pushed_at": NOW - 100,
+    } | changes
+    return Owed(repository="app", reference=Reference.tag("v1"), **about)
+
+
+def serves(known: Known, digest: str | None = A, *, minutes: int = 5) -> bool:
+    return may_be_served(known, digest, now_ms=NOW, max_staleness_ms=minutes * MINUTE)
+
+
+def test_a_tag_of_which_nothing_is_owed_is_as_new_as_what_is_accounted() -> None:
+    assert tag_point_ms(KNOWN, A) == NOW - 2 * MINUTE
+    assert serves(KNOWN)
+    assert not serves(KNOWN, minutes=1)
+
+
+def test_a_tag_that_a_holder_has_just_seen_is_as_new_as_that_look_whatever_is_accounted() -> None:
+    looked = replace(KNOWN, accounted_ms=None, seen=replace(SEEN, looked_at=NOW - 1000))
+    assert tag_point_ms(looked, A) == NOW - 1000
+    assert serves(looked, minutes=1)
+    assert not serves(replace(looked, seen=SEEN))
+
+
+def test_a_tag_that_is_owed_is_not_served_however_new_it_is() -> None:
+    pushed = replace(KNOWN, owed=owed())
+    assert not serves(pushed)
+    assert tag_point_ms(pushed, A) == NOW - 2 * MINUTE
+    assert tag_point_ms(replace(pushed, owed=owed(pushed_at=NOW - 3 * MINUTE)), A) == NOW - 3 * MINUTE
+
+
+@pytest.mark.parametrize("known", [KNOWN, replace(KNOWN, accounted_ms=NOW)])
+def test_what_nobody_saw_equal_is_not_known_to_be_of_any_moment(known: Known) -> None:
+    assert tag_point_ms(replace(known, seen=None), A) is None
+    assert tag_point_ms(known, B) is None
+    assert tag_point_ms(known, None) is None
+    assert not serves(known, B)
+
+
+def test_a_tag_that_a_comparison_missed_at_the_primary_is_of_the_moment_before() -> None:
+    missed = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, missing_since=NOW - 10 * MINUTE))
+    assert tag_point_ms(missed, A) == NOW - 10 * MINUTE
+    assert not serves(missed)
+
+
+def test_a_tag_of_a_repository_that_is_gone_or_renamed_is_not_served() -> None:
+    assert not serves(replace(KNOWN, is_renamed_or_gone=True))
+
+
+def place(known: Known) -> LinePlace:
+    return place_of(known, now_ms=NOW, until_ms=NOW + 20_000)
+
+
+def held(now_ms: int = NOW) -> Row:
+    return Row(repository="app", lease_token="t", lease_expires=now_ms + 1000)
+
+
+def test_what_is_not_owed_is_marked_and_what_is_owed_already_is_not() -> None:
+    assert place(KNOWN) is LinePlace.MARK
+    assert place(replace(KNOWN, owed=owed())) is LinePlace.WAIT
+    assert place(replace(KNOWN, owed=owed(), row=held())) is LinePlace.WAIT
+
+
+def test_somebody_is_woken_again_only_for_what_nobody_has_taken_up() -> None:
+    old = owed(marked_at=NOW - WAKE_MS, due=NOW - WAKE_MS)
+    assert place(replace(KNOWN, owed=old)) is LinePlace.WAKE
+    assert place(replace(KNOWN, owed=old, row=held())) is LinePlace.WAIT
+
+
+def test_nobody_waits_for_what_does_not_come_in_time() -> None:
+    assert place(replace(KNOWN, is_left_alone=True)) is LinePlace.NONE
+    assert place(replace(KNOWN, owed=owed(), is_left_alone=True)) is LinePlace.NONE
+    assert place(replace(KNOWN, owed=owed(due=None, parked=True))) is LinePlace.NONE
+    assert place(replace(KNOWN, owed=owed(due=NOW + 30_000))) is LinePlace.NONE
+
+
+def test_what_has_failed_is_tried_again_at_most_once_a_minute() -> None:
+    def failed(ago_ms: int) -> Owed:
+        return owed(due=NOW + 3_600_000, failure="500", failed_at=NOW - ago_ms, attempts=9)
+
+    assert place(replace(KNOWN, owed=failed(RETRY_MS - 1))) is LinePlace.NONE
+    assert place(replace(KNOWN, owed=failed(RETRY_MS))) is LinePlace.MARK

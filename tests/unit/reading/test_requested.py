@@ -1,0 +1,95 @@
+"""A client's request: what is a read, what is none, and what of it reaches the site's registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from geosync.reading.refusals import ReadRefusal
+from geosync.reading.requested import MOST_AUTHORIZATION, read_request
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def event(method: str, path: str, query: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    return {"httpMethod": method, "path": path, "queryStringParameters": query, "headers": headers}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "repository", "reference"),
+    [
+        ("/v2", "ping", "", ""),
+        ("/v2/", "ping", "", ""),
+        ("/v2/group/app/manifests/v1", "manifest", "group/app", "v1"),
+        (f"/v2/app/manifests/{DIGEST}", "manifest", "app", DIGEST),
+        (f"/v2/a/manifests/b/blobs/{DIGEST}", "blob", "a/manifests/b", DIGEST),
+        ("/v2/group/app/tags/list", "tags", "group/app", ""),
+        (f"/v2/group/app/referrers/{DIGEST}", "referrers", "group/app", DIGEST),
+    ],
+)
+def test_each_read_of_the_specification_is_known(path: str, kind: str, repository: str, reference: str) -> None:
+    asked = read_request(event("GET", path))
+    assert (asked.kind, asked.repository, asked.reference) == (kind, repository, reference)
+    assert asked.target == (path if kind != "ping" else "/v2/")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("PUT", "/v2/group/app/manifests/v1", 405, "UNSUPPORTED"),
+        ("POST", "/v2/group/app/blobs/uploads/", 405, "UNSUPPORTED"),
+        ("DELETE", "/v2/group/app/manifests/v1", 405, "UNSUPPORTED"),
+        ("GET", f"/v2/{'a' * 300}/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", f"/v2/{'a/' * 1000}manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/Group/app/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/group/../app/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/group%2fapp/manifests/v1", 400, "NAME_INVALID"),
+        ("GET", "/v2/group/app\r\nX: y/manifests/v1", 404, "UNSUPPORTED"),
+        ("GET", "/v2/group/app/manifests/-v1", 400, "TAG_INVALID"),
+        ("GET", "/v2/group/app/manifests/v1?x", 400, "TAG_INVALID"),
+        ("GET", "/v2/group/app/blobs/v1", 400, "DIGEST_INVALID"),
+        ("GET", "/v2/group/app/referrers/sha256:aa", 400, "DIGEST_INVALID"),
+        ("GET", "/v2/_catalog", 404, "UNSUPPORTED"),
+        ("GET", "/", 404, "UNSUPPORTED"),
+        ("GET", "//169.254.169.254/latest", 404, "UNSUPPORTED"),
+    ],
+)
+def test_everything_else_is_refused_in_the_registry_s_form(method: str, path: str, status: int, code: str) -> None:
+    with pytest.raises(ReadRefusal) as refused:
+        read_request(event(method, path))
+    assert (refused.value.status, refused.value.code) == (status, code)
+    assert f'"code": "{code}"' in refused.value.body
+
+
+def test_a_manifest_is_not_served_in_ranges_and_a_blob_may_be() -> None:
+    with pytest.raises(ReadRefusal) as refused:
+        read_request(event("GET", "/v2/app/manifests/v1", Range="bytes=0-1"))
+    assert refused.value.status == 416
+    assert read_request(event("GET", f"/v2/app/blobs/{DIGEST}", Range="bytes=0-1")).kind == "blob"
+
+
+def test_of_a_query_only_what_the_specification_knows_reaches_the_registry() -> None:
+    given = {"n": "10", "last": "v1", "x": "y", "artifactType": "a/b"}
+    assert read_request(event("GET", "/v2/app/tags/list", given)).target == "/v2/app/tags/list?n=10&last=v1"
+    assert read_request(event("GET", "/v2/app/tags/list", {"n": "1&x", "last": "a b"})).target == "/v2/app/tags/list"
+    referrers = read_request(event("GET", f"/v2/app/referrers/{DIGEST}", given)).target
+    assert referrers == f"/v2/app/referrers/{DIGEST}?artifactType=a%2Fb"
+    assert read_request(event("GET", "/v2/app/manifests/v1", given)).target == "/v2/app/manifests/v1"
+
+
+def test_the_authorization_is_the_client_s_whatever_its_name_s_letters() -> None:
+    assert read_request(event("GET", "/v2/", authorization="Bearer x")).authorization == "Bearer x"
+    assert read_request(event("GET", "/v2/")).authorization is None
+
+
+@pytest.mark.parametrize("text", ["Bearer x\r\nHost: other", "Bearer \x00", "x" * (MOST_AUTHORIZATION + 1), "Bäsic"])
+def test_an_authorization_that_is_no_header_is_refused(text: str) -> None:
+    with pytest.raises(ReadRefusal) as refused:
+        read_request(event("GET", "/v2/", Authorization=text))
+    assert refused.value.code == "UNAUTHORIZED"
+    assert text not in refused.value.body
+
+
+def test_a_request_does_not_show_its_authorization() -> None:
+    assert "secret" not in repr(read_request(event("GET", "/v2/", Authorization="Bearer secret")))
