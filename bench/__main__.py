@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.stack import STATE
 
-from bench import backfill, copy, deployed, endpoint
+from bench import backfill, copy, deployed, endpoint, memory
 
 
 def main() -> int:
@@ -27,6 +27,7 @@ def main() -> int:
     missed = [
         deployed.main(["--state", str(options.state), "--pushes", "5" if options.quick else "50", *kept]),
         copy.main(["--quick"] if options.quick else kept),
+        memory.main(["--quick"] if options.quick else kept),
         backfill.main(["--quick"] if options.quick else kept),
         endpoint.main(["--quick"] if options.quick else kept),
     ]
