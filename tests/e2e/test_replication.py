@@ -159,7 +159,10 @@ def test_layers_that_another_repository_has_are_mounted_from_there(
     with counted(site) as proxy:
         make.retag(replace(image, repository=second), "v1")
         arrive(second, "v1")
-    assert [one.status for one in list(proxy.exchanges) if one.kind == "uploads"] == [201] * 4
+    mounts = [
+        one for one in list(proxy.exchanges) if one.kind == "uploads" and any(b in one.target for b in image.blobs)
+    ]
+    assert [one.status for one in mounts] == [201] * 4
     for blob in image.blobs:
         eventually(lambda: second in holders(site, blob), what=f"who has {blob} now")  # noqa: B023
 
