@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PYTHON_BIN := .venv/bin
 # Containers often set it. Here each of many processes would then compile all that it imports, for some 10 s.
 unexport PYTHONDONTWRITEBYTECODE
+CHECKOV := .local/checkov/bin/checkov --config-file local/checkov.yaml
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .local/sam/bin/sam
 
 # For the build that goes to AWS: as the template's parameters of these names.
@@ -36,10 +37,15 @@ check-code: setup
 	$(PYTHON_BIN)/ruff check
 	$(PYTHON_BIN)/mypy
 
+LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1
 .PHONY: check-template
 check-template: setup
 	# two regions that are there by default and two that an account opts in to
-	$(PYTHON_BIN)/cfn-lint template.yaml --regions eu-west-1 us-east-1 eu-south-1 ap-east-1
+	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
+	.local/sam/bin/python local/transformed.py template.yaml .local/transformed.json
+	$(PYTHON_BIN)/python -m local.policies .local/transformed.json
+	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS)
+	$(CHECKOV) --file .local/transformed.json
 	$(SAM) validate --lint
 
 .PHONY: check-locks
@@ -130,10 +136,11 @@ bench: up
 
 # ── AWS, and the rest ──
 
-## build: build what `sam deploy` takes to AWS (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
+## build: build what `sam deploy` takes to AWS, with its bill of materials (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
 .PHONY: build
 build: setup
 	ARCHITECTURE=$(ARCHITECTURE) RUNTIME=$(RUNTIME) $(SAM) build
+	$(PYTHON_BIN)/python -m local.sbom .aws-sam/build
 
 ## lock: pin the requirements again, with hashes (LOCK=--upgrade for the newest)
 .PHONY: lock

@@ -121,6 +121,7 @@ class Bench:
     def __init__(self, source: RunningRegistry, destination: RunningRegistry, far_url: str) -> None:
         self._source = source
         self._destination = destination
+        self.source_url, self.destination_url = source.url, destination.url
         self._urls = {False: source.url, True: far_url}
         self._readers = {False: reader(source.url), True: reader(far_url)}
         self._writer = writer(destination.url)

@@ -9,6 +9,7 @@
 #   .venv             development (requirements/dev.txt) and this project
 #   .local/emulator   the AWS emulator alone: functions run under its interpreter (requirements/emulator.txt)
 #   .local/sam        the SAM CLI (requirements/sam.txt)
+#   .local/checkov    the scanner of the template (requirements/checkov.txt)
 #
 # PYTHON names the interpreter to use; without it the first of python3, python3.14 … python3.11 that fits is taken.
 set -eu
@@ -153,3 +154,4 @@ make_uv
 environment .venv dev pyproject.toml
 environment .local/emulator emulator
 environment .local/sam sam
+environment .local/checkov checkov

@@ -26,7 +26,7 @@ header() {
 }
 
 # The functions' packages first: the development environment has the same ones.
-for name in layer admin dev emulator sam uv; do
+for name in layer admin dev emulator sam checkov uv; do
     case ${1:-} in
     --check)
         if ! head -n 2 "$name.txt" | grep -qF "$(header "$name")"; then

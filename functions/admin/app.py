@@ -21,6 +21,7 @@ from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
 from geosync.settings import read
+from geosync.sync_registry.site.admin_access import Right
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.tokens import read_tokens
 
@@ -44,21 +45,25 @@ def _api() -> AdminApi:
     dynamodb, sqs = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sqs", config=AWS_CALLS)
     secrets = boto3.client("secretsmanager", config=AWS_CALLS)
 
+    sync_registry = SyncRegistry.open(dynamodb, settings.sync_table)
+
     def tokens() -> Tokens:
-        return {
+        own: dict[Right, tuple[bytes, ...]] = {
             "read": read_tokens(secrets, settings.read_secret_arn),
             "act": read_tokens(secrets, settings.act_secret_arn),
         }
+        return Tokens(secrets=own, named=tuple(sync_registry.admin_access.all()))
 
     rights = Rights(
         settings.site_name,
         tokens,
+        sync_registry.admin_access,
         on_failure=lambda error: logger.warning("admin_tokens_unreadable", extra={"reason": str(error)}),
     )
     days = settings.event_retention_days
     site = AdminSite(
         settings=settings,
-        sync_registry=SyncRegistry.open(dynamodb, settings.sync_table),
+        sync_registry=sync_registry,
         sqs=sqs,
         letters=DeadLetters(
             sqs, dlq_url=settings.dlq_url, events_url=settings.events_queue_url, work_url=settings.work_queue_url

@@ -51,6 +51,7 @@ class LogCursorSite:
             sync_registry=sync_registry,
             selection=selection_of(settings, logger),
             registry_names=settings.registry_names,
+            primary_name=settings.primary_name,
         )
         refusals = Refusals(
             settings.site_role, sync_registry, Queue(sqs, settings.dlq_url), logger=logger, metrics=metrics

@@ -21,6 +21,7 @@ from geosync import observability
 from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import ConfigurationError, GeosyncError, MalformedMessage
 from geosync.messages.geo_event import GeoEvent, Heartbeat
+from geosync.notifications.formats.heartbeat import is_envelope_of_heartbeats
 from geosync.notifications.judge import Received, judge
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable
 from geosync.notifications.proof.authorization import Authorization
@@ -140,6 +141,8 @@ def _handle(event: dict[str, Any], request_id: str) -> dict[str, Any]:
         logger.warning("notification_refused", extra=_line(request_id, 401, source=source.name, reason=verdict))
         endpoint().metrics.put({"NotificationsRefused": 1})
         return answer(401, source.refusal)
+    if delivery.is_for_heartbeats and not is_envelope_of_heartbeats(delivery.document):
+        raise Refusal(400, "only the site's own heartbeats are taken here")
     settings = endpoint().settings
     if settings.site_role != "primary":
         logger.info("notification_dropped", extra=_line(request_id, 200, reason=f"this site is a {settings.site_role}"))

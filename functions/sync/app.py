@@ -28,7 +28,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.lags import LagRecorder
 from geosync.syncing.reporting import Reporter
 from geosync.working.worker import Worker
-from geosync.working.workplace import WorkOptions, Workplace
+from geosync.working.workplace import SlotBounds, WorkOptions, Workplace
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -92,6 +92,9 @@ class SyncSite:
             removes_outside=settings.outside_selection == "remove",
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
+            slots=SlotBounds.of_share(
+                settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
+            ),
         )
         refusals = Refusals(
             settings.site_role,

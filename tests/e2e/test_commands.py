@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,9 @@ from geosync.cli.checks.findings import CheckFinding, exit_code
 from geosync.cli.main import main
 from geosync.cli.output import WIDTH_OF_A_PIPE
 from geosync.operating import deletions, sites
+from geosync.operating.admin_tokens import token_key
 from geosync.operating.dead_letters import DeadLetters
+from geosync.sync_registry.site.admin_access import NamedToken
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 BAR = "━"
@@ -399,6 +404,46 @@ def sites_remove(run: Run) -> None:
     expected.add(name=name, url="https://e2e.example.com/geo/", key=sites.report_key("t" * 48), now_ms=1)
     assert f"no longer expects {name}" in run("sites", "remove", name, at=run.primary)
     assert expected.find(name) is None
+
+
+@case("token create")
+def token_create(run: Run) -> None:
+    access, name = run.geosync.deployed(run.site).sync_registry.admin_access, f"made-{run.on_a_terminal}".lower()
+    with undone(lambda: access.revoke(name)):
+        said = run("token", "create", name, "--days", "1")
+        (text,) = re.findall(r"\b[A-Za-z0-9]{48}\b", said)
+        kept = access.find(name)
+        assert kept is not None
+        assert kept.key == token_key(text.encode())
+        asked = urllib.request.Request(
+            run.site.about["admin_url"].rstrip("/") + "/api/v4/session", headers={"Authorization": f"Bearer {text}"}
+        )
+
+        def taken() -> Any:
+            with suppress(urllib.error.HTTPError), urllib.request.urlopen(asked) as answer:
+                return json.load(answer)
+            return None
+
+        assert eventually(taken, what="the token to be let in")["token_name"] == name
+
+
+@case("token list")
+def token_list(run: Run) -> None:
+    access = run.geosync.deployed(run.site).sync_registry.admin_access
+    with undone(lambda: access.revoke("listed")):
+        access.add(NamedToken(name="listed", right="read", created_at=1, ends_at=2, key="0" * 64))
+        assert re.search(r"^listed +read +.* ago +ended *$", run("token", "list", table=True), re.MULTILINE)
+        if not run.on_a_terminal:
+            found = {one["name"]: one for one in run.document("token", "list")}
+            assert (found["listed"]["right"], found["listed"]["ended"]) == ("read", True)
+
+
+@case("token revoke")
+def token_revoke(run: Run) -> None:
+    access, name = run.geosync.deployed(run.site).sync_registry.admin_access, f"gone-{run.on_a_terminal}".lower()
+    access.add(NamedToken(name=name, right="read", created_at=1, ends_at=None, key="0" * 64))
+    assert f"{name} is revoked" in run("token", "revoke", name)
+    assert access.find(name) is None
 
 
 @case("promote")

@@ -14,11 +14,11 @@ from tests.support.aws_actions import seen
 from tests.unit.template.parts import FUNCTIONS, ROOT, actions, statements
 
 # Used by Lambda itself in the function's name: its log, its event sources, its network interface. No test sees that.
-BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface"}
+BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface", "LeaveItToLambda"}
 # Asked for by ECR of who speaks the registry's own API to it.
 BY_ECR = {"PushToEcr", "PullFromEcr"}
-# Used by SNS in the function's name, with a key of one's own.
-BY_SNS = {"UseTheTopicsKey"}
+# Used by SNS and other services in the function's name, with a key of one's own.
+BY_SERVICES = {"UseTheTopicsKey", "UseTheKey"}
 NAMES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 
 
@@ -42,7 +42,7 @@ def allowed(function: str) -> set[str]:
     return {
         action
         for statement in statements(role)
-        if statement["Sid"] not in BY_LAMBDA | BY_SNS | BY_ECR
+        if statement["Sid"] not in BY_LAMBDA | BY_SERVICES | BY_ECR
         for action in actions(statement)
     }
 

@@ -5,21 +5,25 @@ The name is judged by what it resolves to, at the moment of connecting; the addr
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from tests.support.scripted import Reply, Request, ScriptedServer
 
 from geosync.clock import SYSTEM_CLOCK
-from geosync.errors import RegistryError, RegistryUnavailable
+from geosync.errors import GeosyncError, RegistryError, RegistryUnavailable, Unauthorized
 from geosync.oci import addresses
+from geosync.oci.addresses import Egress
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.media_types import OCI_MANIFEST
+from geosync.oci.options import ClientOptions
 from geosync.oci.uploads import Upload
 
 DIGEST = "sha256:" + "1" * 64
@@ -54,7 +58,7 @@ class Names:
 
 
 def connect(host: str, home: str | None) -> None:
-    addresses.connect(host, 443, home=home, clock=SYSTEM_CLOCK, seconds=5, left=lambda: 60).close()
+    addresses.connect(host, 443, egress=Egress(home=home), clock=SYSTEM_CLOCK, seconds=5, left=lambda: 60).close()
 
 
 @pytest.mark.parametrize("address", FORBIDDEN)
@@ -92,12 +96,17 @@ def elsewhere() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def lead(elsewhere: ScriptedServer) -> Iterator[Callable[[Callable[[Request], Reply]], RegistryClient]]:
-    """Make the client of a registry that answers so."""
+    """Make the client of a registry that answers so; it asks token services on `realm_hosts`, goes to `hosts`."""
     made: list[Any] = []
 
-    def begin(script: Callable[[Request], Reply]) -> RegistryClient:
+    def begin(
+        script: Callable[[Request], Reply], *, realm_hosts: tuple[str, ...] = (), hosts: tuple[str, ...] = ()
+    ) -> RegistryClient:
         server = ScriptedServer(script)
-        client = RegistryClient(server.url, Anonymous(), deadline=Deadline(), writes=True)
+        options = ClientOptions(allowed_hosts=hosts)
+        client = RegistryClient(
+            server.url, Anonymous(realm_hosts=realm_hosts), deadline=Deadline(), writes=True, options=options
+        )
         made.extend([client, server])
         return client
 
@@ -132,16 +141,79 @@ class Three:
 def test_a_registry_leads_nobody_to_another_loopback_address(
     way: str, elsewhere: ScriptedServer, lead: Callable[..., RegistryClient]
 ) -> None:
+    with pytest.raises(RegistryUnavailable, match=r"loopback, link-local or metadata|at another host"):
+        WAYS[way](lead(leading(elsewhere.url), realm_hosts=("127.0.0.2",)), elsewhere.url)
+    assert elsewhere.requests == []
+
+
+def leading(url: str) -> Callable[[Request], Reply]:
+    """A registry that leads to `url` in every way."""
+
     def script(request: Request) -> Reply:
         if request.target.endswith("/realm"):
-            return Reply(status=401, headers=[("WWW-Authenticate", f'Bearer realm="{elsewhere.url}/token"')])
+            return Reply(status=401, headers=[("WWW-Authenticate", f'Bearer realm="{url}/token"')])
         if "/tags/list" in request.target:
-            return Reply(body=b'{"tags": []}', headers=[("Link", f'<{elsewhere.url}/v2/a/b/tags/list>; rel="next"')])
-        return Reply(status=307, headers=[("Location", f"{elsewhere.url}/blob")])
+            return Reply(body=b'{"tags": []}', headers=[("Link", f'<{url}/v2/a/b/tags/list>; rel="next"')])
+        return Reply(status=307, headers=[("Location", f"{url}/blob")])
 
-    with pytest.raises(RegistryUnavailable, match=r"loopback, link-local or metadata|at another host"):
-        WAYS[way](lead(script), elsewhere.url)
-    assert elsewhere.requests == []
+    return script
+
+
+@dataclass
+class Beside:
+    """Another host at the registry's address, so that no address is forbidden; `asked` are the names resolved."""
+
+    url: str
+    requests: list[Request]
+    asked: list[str]
+
+
+@pytest.fixture
+def beside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
+    resolve = socket.getaddrinfo
+    asked: list[str] = []
+
+    def listing(host: str, port: int, **more: Any) -> list[Any]:
+        asked.append(host)
+        return resolve("127.0.0.1", port, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", listing)
+    with ScriptedServer(lambda _: Reply(body=b'{"token": "x"}')) as server:
+        yield Beside(server.url.replace("127.0.0.1", "storage.example.com"), server.requests, asked)
+
+
+def test_an_anonymous_client_asks_no_token_service_that_nobody_named(
+    beside: Beside, lead: Callable[..., RegistryClient]
+) -> None:
+    with pytest.raises(Unauthorized, match=r"its token service is at storage\.example\.com: add it to realm_hosts"):
+        WAYS["realm"](lead(leading(beside.url)), beside.url)
+    assert beside.requests == []
+    with pytest.raises(Unauthorized):  # the registry refuses the token, too
+        WAYS["realm"](lead(leading(beside.url), realm_hosts=("storage.example.com",)), beside.url)
+    assert beside.requests[0].target.startswith("/token")
+
+
+@pytest.mark.parametrize("way", ["redirect", "realm"])
+def test_a_registry_leads_nowhere_but_to_the_allowed_hosts(
+    way: str, beside: Beside, lead: Callable[..., RegistryClient]
+) -> None:
+    named = {"realm_hosts": ("storage.example.com",)}
+    with pytest.raises(RegistryUnavailable, match="a host that AllowedHosts does not name"):
+        WAYS[way](lead(leading(beside.url), hosts=("cdn.example.com", "*.storage.example.com"), **named), beside.url)
+    assert beside.requests == []
+    assert "storage.example.com" not in beside.asked
+    with contextlib.suppress(GeosyncError):
+        WAYS[way](lead(leading(beside.url), hosts=("*.example.com",), **named), beside.url)
+    assert beside.requests != []
+
+
+def test_an_allowed_host_is_a_name_a_name_with_a_port_or_all_names_of_a_domain() -> None:
+    egress = Egress(home="registry.example.com", hosts=("a.example.com", "b.example.com:8443", "*.s3.example.com"))
+    for host, port in [("registry.example.com", 443), ("a.example.com", 80), ("b.example.com", 8443)]:
+        assert egress.permits(host, port)
+    assert egress.permits("x.y.s3.example.com", 443)
+    for host in ("b.example.com", "s3.example.com", "evils3.example.com", "a.example.com.evil.example"):
+        assert not egress.permits(host, 443)
 
 
 def test_a_body_is_not_sent_on_to_another_host(lead: Callable[..., RegistryClient]) -> None:

@@ -40,19 +40,20 @@ def make_image(random: Random, shared: list[bytes]) -> Image:
     manifest = {
         "schemaVersion": 2,
         "mediaType": IMAGE,
-        "config": _descriptor(CONFIG, config),
-        "layers": [_descriptor(LAYER, layer) for layer in layers],
+        "config": descriptor(CONFIG, config),
+        "layers": [descriptor(LAYER, layer) for layer in layers],
     }
     return Image(json.dumps(manifest).encode(), (config, *layers))
 
 
 def make_index(images: list[Image]) -> bytes:
     """Make the index of some images."""
-    children = [_descriptor(IMAGE, image.manifest) for image in images]
+    children = [descriptor(IMAGE, image.manifest) for image in images]
     return json.dumps({"schemaVersion": 2, "mediaType": INDEXES[0], "manifests": children}).encode()
 
 
-def _descriptor(media_type: str, content: bytes) -> dict[str, str | int]:
+def descriptor(media_type: str, content: bytes) -> dict[str, str | int]:
+    """Describe content as a manifest does."""
     return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
 
 

@@ -109,7 +109,7 @@ class Site:
             "WORK_QUEUE_URL": queues["work"].url,
             "DLQ_URL": queues["dlq"].url,
             "LOCAL_REGISTRY_URL": f"https://{self.server.host}",
-            "NOTIFICATIONS_URL": f"https://notify.{self.name}.invalid/api/v4/container_registry_event/events",
+            "HEARTBEAT_URL": f"https://notify.{self.name}.invalid/api/v4/container_registry_event/events",
             "NOTIFICATION_SECRET_ARN": f"{self.name}-notification",
             "REPORT_SECRET_ARN": f"{self.name}-report",
             "READ_SECRET_ARN": f"{self.name}-read",

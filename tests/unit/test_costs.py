@@ -56,8 +56,8 @@ def test_each_line_is_its_quantity_times_its_price_and_the_sum_is_at_the_top(tab
         ("primary", "Secrets Manager, calls", "minute of a primary", "secretsmanager:GetSecretValue", "43,200 x {} +"),
         ("push", "DynamoDB, read", "sync of a push", "items read", "1,000 x {}"),
         ("push", "DynamoDB, written", "sync of a push", "items written", "1,000 x {} x 4"),
-        ("push", "DynamoDB, read", "intake of a push", "items read", "1,000 x 12 + 1,000 x {}"),
-        ("push", "DynamoDB, written", "intake of a push", "items written", "1,000 x 8 x 4 + 1,000 x {} x 4"),
+        ("push", "DynamoDB, read", "intake of a push", "items read", "1,000 x 13 + 1,000 x {}"),
+        ("push", "DynamoDB, written", "intake of a push", "items written", "1,000 x 10 x 4 + 1,000 x {} x 4"),
         ("push", "DynamoDB, the event log", "notification of a push", "items written", "1,000 x {} x 2"),
     ],
 )

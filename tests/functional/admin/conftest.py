@@ -47,6 +47,7 @@ def ask() -> Ask:
 
 @pytest.fixture
 def calls(site: Site) -> Calls:
+    app.api()._gate._rights._kept.current()  # the tokens, which are read once a minute
     return Calls(app.api())
 
 

@@ -32,13 +32,14 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "deletes resume": (),
     "extras adopt": ("group/app", "old"),
     "dlq replay": ("--all",),
+    "token create": ("ci",),
 }
 """What acts on a secondary, with arguments."""
-BY_ITSELF = {"dlq discard", "promote", "follow", "wait"}
-"""What has tests of its own: here, of `dlq discard` in test_commands.py, and of `wait` in test_wait.py."""
+BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait"}
+"""What has tests of its own: here, in test_commands.py, test_tokens.py and test_wait.py."""
 LOOKS = {
     *("status", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
-    *("repositories", "show", "events", "selection preview"),
+    *("repositories", "show", "events", "selection preview", "token list"),
 }
 
 
@@ -83,6 +84,7 @@ def test_an_action_that_cannot_be_written_down_is_not_taken(secondary: Site, com
     assert secondary.bodies("WorkQueueUrl") == []
     assert secondary.registry.catalogue._store.get(catalogue.KEY) is None
     assert secondary.registry.breaker.state().accepted_at == 0
+    assert secondary.registry.admin_access.all() == []
 
 
 def test_a_caller_that_aws_does_not_know_does_nothing(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:

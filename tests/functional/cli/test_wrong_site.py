@@ -44,6 +44,9 @@ EVERYWHERE = {
     "dlq replay",
     "dlq discard",
     "sites key",
+    "token create",
+    "token list",
+    "token revoke",
     "follow",
 }
 

@@ -129,6 +129,16 @@ def test_a_heartbeat_is_kept_and_an_older_one_is_not(site: Site) -> None:
     assert kept["arrived_at"] > kept["sent_at"]
 
 
+@pytest.mark.parametrize(("followed", "kept"), [("dublin", True), ("frankfurt", False)])
+def test_only_the_primary_that_is_followed_moves_the_heartbeat(
+    site: Site, monkeypatch: pytest.MonkeyPatch, followed: str, kept: bool
+) -> None:
+    # After a promotion the former primary's topic is still subscribed, and the former primary may live.
+    monkeypatch.setenv("PRIMARY_TOPIC_ARN", f"arn:aws:sns:eu-west-1:123456789012:geosync-{followed}")
+    assert handle(heartbeat()) == DONE
+    assert (("#site", "heartbeat") in site.items()) is kept
+
+
 def test_the_cursor_is_that_of_the_newest_event_of_the_batch(site: Site) -> None:
     bodies = [push("group/app", f"v{at}", received_at=at) for at in (5, 9, 7)]
     assert handle(*bodies) == DONE

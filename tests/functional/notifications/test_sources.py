@@ -96,6 +96,19 @@ def test_what_a_body_becomes(endpoint: Endpoint, source: str) -> None:
             parse_message(json.dumps(message))
 
 
+def test_a_body_that_names_one_digest_twice_is_taken_and_written_twice(endpoint: Endpoint) -> None:
+    """DynamoDB refuses a batch that holds a key twice, each time that the registry sends it."""
+    endpoint.take("harbor")
+    push = PUSHES["harbor"]
+    document = json.loads(push.body)
+    document["event_data"]["resources"] *= 2
+    body = json.dumps(document)
+    assert endpoint.send(push, endpoint.right(push, body.encode()), body=body)[0] == 200
+    items, messages = endpoint.written()
+    assert len({item["id"] for item in items}) == len(items) == len(messages) == 2
+    assert len({item["digest"] for item in items}) == 1
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_without_its_proof_or_with_a_wrong_one_nothing_is_written(endpoint: Endpoint, source: str) -> None:
     endpoint.take(source)

@@ -43,7 +43,7 @@ def endpoint(site: Site, aws: pytest.MonkeyPatch) -> Iterator[Endpoint]:
     """The notification endpoint of `site`, which is a primary now."""
     with Endpoint() as one:
         aws.setenv("SITE_ROLE", "primary")
-        aws.setenv("NOTIFICATIONS_URL", one.url)
+        aws.setenv("HEARTBEAT_URL", one.url)
         yield one
 
 

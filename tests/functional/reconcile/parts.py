@@ -30,7 +30,7 @@ ENVIRONMENT = {
     "SYNC_TABLE": TABLE,
     "WORK_CONCURRENCY": "500",
     "SETTLE_SECONDS": "0",
-    "NOTIFICATIONS_URL": "http://127.0.0.1:1/api/v4/container_registry_event/events",
+    "HEARTBEAT_URL": "http://127.0.0.1:1/api/v4/container_registry_event/events",
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

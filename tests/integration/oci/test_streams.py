@@ -13,6 +13,7 @@ from tests.support.waits import socket_timeouts
 
 from geosync.errors import (
     DigestMismatch,
+    MalformedManifest,
     NotFound,
     OutcomeUnknown,
     OutOfTime,
@@ -412,6 +413,19 @@ def test_an_early_refusal_is_told_as_such(serve: Serve) -> None:
 def test_a_manifest_that_is_too_large_is_not_read_to_its_end(serve: Serve, reply: Reply) -> None:
     _, client = serve(lambda _: reply)
     with pytest.raises(TooLarge):
+        client.get_manifest("a/b", "v1")
+
+
+@pytest.mark.parametrize("size", [str(2**63), "9" * 19, "9" * 5000], ids=["2**63", "19 digits", "5000 digits"])
+def test_a_size_that_no_registry_can_count_to_is_an_error_of_ours(serve: Serve, size: str) -> None:
+    """A body of so many bytes has no len()."""
+    _, client = serve(lambda _: Reply(headers=[("Content-Length", size)], length=-1, close=True))
+    with pytest.raises(RegistryUnavailable):
+        client.head_blob("a/b", DIGEST)
+    for said in (SIZE_UNKNOWN, 5):
+        with pytest.raises((SizeMismatch, RegistryUnavailable)):
+            client.open_blob("a/b", Descriptor(media_type="", digest=DIGEST, size=said)).read()
+    with pytest.raises((MalformedManifest, RegistryUnavailable, TooLarge)):
         client.get_manifest("a/b", "v1")
 
 

@@ -14,6 +14,7 @@ from geosync.oci.blobs import BlobReader
 from geosync.oci.client import RegistryClient
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.memory import Memory
 from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
 
@@ -63,6 +64,7 @@ class FakeRegistry(RegistryClient):
     ) -> None:
         self.name = name
         self.deadline = Deadline()
+        self.memory = Memory()
         self.checks_blobs = checks_blobs
         self.checks_children = checks_children
         self.mounts = mounts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -144,8 +145,9 @@ def test_a_destination_without_the_api_gets_every_referrer_listed_under_the_fall
         list(callers.map(lambda signature: one.copy(signature, None), signatures))
     listed = destination.manifests[destination.tagged[referrers.fallback_tag(image.digest)]]
     assert {child.digest for child in listed.children} == {signature.digest for signature in signatures}
-    assert {child.artifact_type for child in listed.children} == {SIGNATURE}
-    assert {child.annotations["number"] for child in listed.children} == {str(number) for number in range(8)}
+    entries = json.loads(listed.content)["manifests"]
+    assert {entry["artifactType"] for entry in entries} == {SIGNATURE}
+    assert {entry["annotations"]["number"] for entry in entries} == {str(number) for number in range(8)}
     destination.requests.clear()
     with copier(source, destination) as one:
         one.copy(signatures[0], None)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
-from geosync.oci.documents import MOST_NESTED, READ_DEPTH, field, has_field, read_object
+from geosync.oci.documents import READ_DEPTH, SMALL_BYTES, Document, field, has_field, read_object, with_item
 from geosync.oci.manifests import Manifest
+from geosync.oci.spans import MOST_NESTED
 
 DIGEST = "sha256:" + "a" * 64
 LAYER = {"mediaType": media_types.OCI_LAYER_GZIP, "digest": DIGEST, "size": 5}
@@ -39,17 +40,24 @@ ODD: list[bytes] = [
 """Values that Go's decoder skips where no field wants them."""
 
 
+PADS = {"small": b"", "large": b" " * (SMALL_BYTES + 1)}
+"""A small document is parsed whole; in a large one the fields are found where they lie."""
+either = pytest.mark.parametrize("pad", PADS.values(), ids=PADS)
+
+
+@either
 @pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value[:12]))
-def test_what_no_field_wants_may_be_anything(value: bytes) -> None:
+def test_what_no_field_wants_may_be_anything(value: bytes, pad: bytes) -> None:
     layers = json.dumps([LAYER]).encode()
     content = b'{"before":' + value + b',"config":' + json.dumps(LAYER).encode() + b',"layers":' + layers
-    read = Manifest.read(content + b',"after":' + value + b"}", media_types.OCI_MANIFEST)
+    read = Manifest.read(content + b',"after":' + value + b"}" + pad, media_types.OCI_MANIFEST)
     assert [one.digest for one in read.blobs] == [DIGEST]
 
 
-def test_a_key_names_its_field_in_any_case_and_the_last_one_counts() -> None:
+@either
+def test_a_key_names_its_field_in_any_case_and_the_last_one_counts(pad: bytes) -> None:
     other = {"Digest": "sha256:" + "b" * 64, "SIZE": 7, "MEDIATYPE": media_types.OCI_CONFIG}
-    content = json.dumps({"config": LAYER, "Layers": [LAYER], "LAYERS": [], "Config": other}).encode()
+    content = json.dumps({"config": LAYER, "Layers": [LAYER], "LAYERS": [], "Config": other}).encode() + pad
     read = Manifest.read(content, media_types.OCI_MANIFEST)
     assert [(one.digest, one.size, one.media_type) for one in read.blobs] == [
         (other["Digest"], 7, media_types.OCI_CONFIG)
@@ -95,13 +103,27 @@ def test_what_no_decoder_takes_is_malformed(content: bytes) -> None:
         read_object(content)
 
 
+@either
 @pytest.mark.parametrize("bracket", ["[", "{"])
-def test_nesting_without_end_is_malformed(bracket: str) -> None:
-    assert read_object(b'{"a":' + nested(MOST_NESTED - 1, bracket).encode() + b"}")
+def test_nesting_without_end_is_malformed(bracket: str, pad: bytes) -> None:
+    assert Document(b'{"a":' + nested(MOST_NESTED - 2, bracket).encode() + b"}" + pad, ("a",)).has("a")
+    for value in (nested(MOST_NESTED + 1, bracket), bracket * 100_000):
+        with pytest.raises(MalformedManifest):
+            Document(b'{"a":' + value.encode() + b"}" + pad, ("a",)).value("a")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"1", b'{"a":1}x', b"{'a':1}", b'{"a" 1}', b'{"a":1 "b":2}'])
+def test_a_large_document_that_no_decoder_takes_is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedManifest):
-        read_object(b'{"a":' + nested(MOST_NESTED + 1, bracket).encode() + b"}")
-    with pytest.raises(MalformedManifest):
-        read_object(b'{"a":' + bracket.encode() * 100_000)
+        Document(PADS["large"] + content, ("a",))
+
+
+def test_an_item_is_added_to_a_list_and_every_other_byte_stays() -> None:
+    assert with_item(b'{"a" : [ 1 ], "b":2}', "a", b"3") == b'{"a" : [ 1 ,3], "b":2}'
+    assert with_item(b'{"a":[]}', "a", b"3") == b'{"a":[3]}'
+    for content in (b'{"b":[]}', b'{"a":{}}', b"[]", b'{"a":null}'):
+        with pytest.raises(MalformedManifest):
+            with_item(content, "a", b"3")
 
 
 _NUMBER = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
@@ -114,8 +136,11 @@ _ANY = st.recursive(
 )
 
 
+@either
 @given(fields=st.dictionaries(_KEY, _ANY, max_size=4), wrap=st.sampled_from([0, 1, READ_DEPTH, 3000]), last=st.data())
-def test_any_fields_beside_leave_what_is_referred_to(fields: dict[str, Any], wrap: int, last: st.DataObject) -> None:
+def test_any_fields_beside_leave_what_is_referred_to(
+    fields: dict[str, Any], wrap: int, last: st.DataObject, pad: bytes
+) -> None:
     names = last.draw(st.permutations([*fields, "config", "layers"]))
     values = {**fields, "config": LAYER, "layers": [{**LAYER, "annotations": fields}]}
     texts = []
@@ -123,5 +148,5 @@ def test_any_fields_beside_leave_what_is_referred_to(fields: dict[str, Any], wra
         text = json.dumps(values[name], ensure_ascii=last.draw(st.booleans()))
         texts.append(json.dumps(name) + ":" + ("[" * wrap + text + "]" * wrap if name in fields else text))
     content = ("{" + ",".join(texts) + "}").encode("utf-8", errors="surrogatepass")
-    read = Manifest.read(content, media_types.OCI_MANIFEST)
+    read = Manifest.read(content + pad, media_types.OCI_MANIFEST)
     assert [one.digest for one in read.blobs] == [DIGEST]

@@ -20,7 +20,8 @@ NAMED = Basic(username="geo", password="s3cret", realm_hosts=("auth.example.com:
         ("https://auth.example.com/token", NAMED),
         ("https://AUTH.example.com:443/token", NAMED),
         ("https://other.example.com:8443/token", NAMED),
-        ("https://anywhere.example.com/token", Anonymous()),
+        ("https://registry.example.com/token", Anonymous()),
+        ("https://auth.example.com/token", Anonymous(realm_hosts=("auth.example.com",))),
     ],
 )
 def test_a_token_service_that_may_be_asked(realm: str, credentials: Credentials) -> None:
@@ -32,6 +33,7 @@ def test_a_token_service_that_may_be_asked(realm: str, credentials: Credentials)
     [
         ("https://auth.example.com/token", ALONE, "auth.example.com: add it to realm_hosts"),
         ("https://auth.example.com:8443/token", NAMED, "auth.example.com: add it to realm_hosts"),
+        ("https://anywhere.example.com/token", Anonymous(), "anywhere.example.com: add it to realm_hosts"),
         ("http://registry.example.com/token", ALONE, "never go from https to http"),
         ("http://anywhere.example.com/token", Anonymous(), "never go from https to http"),
         ("https://u:p@registry.example.com/token", ALONE, "not an http or https URL"),

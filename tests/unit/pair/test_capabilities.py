@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from tests.support.clock import FakeClock
 from tests.unit.copying.fakes import FakeRegistry
@@ -57,7 +59,7 @@ def test_a_registry_that_checks_some_platforms_only_is_one_that_does_not_check(
     put = FakeRegistry.put_manifest
 
     def of_a_platform(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
-        listed = manifest.document.get("manifests", [])
+        listed = json.loads(manifest.content).get("manifests", [])
         if any("platform" not in one for one in listed):
             raise OutcomeUnknown(self.name, "PUT", detail="connection closed")
         self.never_checked |= {one["digest"] for one in listed if one["platform"]["os"] != "linux"}

@@ -24,6 +24,8 @@ def parse(document: object) -> RegistrySecret:
 
 def test_each_type_is_read() -> None:
     assert parse({"type": "anonymous"}).credentials == Anonymous()
+    asking = parse({"type": "anonymous", "realm_hosts": ["auth.example.com"]}).credentials
+    assert asking == Anonymous(realm_hosts=("auth.example.com",))
     assert parse(
         {"type": "basic", "username": "u", "password": "p", "realm_hosts": ["auth.example.com"]}
     ).credentials == Basic(username="u", password="p", realm_hosts=("auth.example.com",))

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from geosync.errors import LeaseLost, OutcomeUnknown, SyncRegistryError
+from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime, SyncRegistryError
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -168,6 +168,13 @@ def test_a_tag_write_that_was_answered_is_not_suspected() -> None:
     with pytest.raises(LookupError), hand.held.tag_write():
         raise LookupError
     assert hand.held.lease.suspect_until == 0
+
+
+def test_a_tag_write_whose_answer_took_the_rest_of_the_time_is_suspected() -> None:
+    hand = Hand()
+    with pytest.raises(OutOfTime), hand.held.tag_write():
+        raise OutOfTime("in the middle of an answer")
+    assert hand.held.lease.suspect_until > 0
 
 
 def test_no_thread_is_left() -> None:

@@ -84,7 +84,7 @@ def test_the_endpoint_has_the_path_that_gitlab_documents() -> None:
 
 
 def test_the_endpoint_is_throttled() -> None:
-    (settings,) = of_type("AWS::Serverless::Api")["NotificationsApi"]["MethodSettings"]
+    settings, _ = of_type("AWS::Serverless::Api")["NotificationsApi"]["MethodSettings"]
     assert settings["ResourcePath"] == "/*"
     assert settings["ThrottlingRateLimit"] == {"Ref": "NotificationRate"}
     assert settings["ThrottlingBurstLimit"] == {"Ref": "NotificationBurst"}
@@ -139,7 +139,7 @@ def test_the_admin_api_has_an_address_and_source_ranges_of_its_own() -> None:
     api = of_type("AWS::Serverless::Api")["AdminApi"]
     events = [event["Properties"] for event in FUNCTIONS["AdminFunction"]["Events"].values()]
     assert {event["RestApiId"]["Ref"] for event in events} == {"AdminApi"}
-    ranges, report = api["Auth"]["ResourcePolicy"]["CustomStatements"]
+    ranges, _, report = api["Auth"]["ResourcePolicy"]["CustomStatements"]
     condition, restricted, anywhere = ranges["Fn::If"]
     assert condition == "HasAdminSourceRanges"
     assert restricted.pop("Condition") == {"IpAddress": {"aws:SourceIp": {"Ref": "AdminSourceRanges"}}}

@@ -8,6 +8,7 @@ from geosync.pair import selection
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:geo/registry-AbCdEf"
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+WEB_ACL = "arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/geosync/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 
 ACCEPTED = {
@@ -27,6 +28,7 @@ ACCEPTED = {
     "NotificationSender": ["", "registry-push@my-project.iam.gserviceaccount.com"],
     "SubnetIds": ["", "subnet-0a1b2c3d", "subnet-0123456789abcdef0"],
     "SecurityGroupIds": ["", "sg-0a1b2c3d"],
+    "AllowedHosts": ["", "auth.example.com", "*.example.com, registry:5000", "10.0.0.1 storage.example.com:443"],
     "CustomDomainName": ["", "geo.example.com"],
     "CustomDomainCertificateArn": ["", CERTIFICATE],
     "ReadsTokenUrl": ["", "https://auth.example.com/token", "http://10.0.0.1:5001/jwt/auth"],
@@ -36,9 +38,13 @@ ACCEPTED = {
     "NotificationsUrl": ["", "https://geo.example.com/api/v4/container_registry_event/events"],
     "SiteAccountIds": ["", "111122223333"],
     "OptInRegions": ["", "eu-south-1"],
+    "KmsKeyArn": ["", KEY],
     "TopicKmsKeyArn": ["", KEY],
     "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
+    "NotificationSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
+    "WebAclArn": ["", WEB_ACL],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
+    "AdminVpcEndpointIds": ["", "vpce-0a1b2c3d4e5f60718"],
     "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:page-somebody"],
 }
 REFUSED = {
@@ -68,6 +74,7 @@ REFUSED = {
     "NotificationSender": ["somebody@example.com", "my-project.iam.gserviceaccount.com"],
     "SubnetIds": ["sg-0a1b2c3d", "subnet-"],
     "SecurityGroupIds": ["subnet-0a1b2c3d"],
+    "AllowedHosts": ["https://auth.example.com", "auth.*.com", "*", "a/b", "auth.example.com:"],
     "CustomDomainName": ["localhost", "https://geo.example.com"],
     "CustomDomainCertificateArn": [KEY],
     "ReadsTokenUrl": ["auth.example.com", "https://u:p@auth.example.com", "https://auth.example.com/token?a=b", "'"],
@@ -78,7 +85,11 @@ REFUSED = {
     "SiteAccountIds": ["1111", "111122223333,444455556666"],
     "OptInRegions": ["Milan", "eu-south-1,ap-east-1"],
     "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
+    "NotificationSourceRanges": ["203.0.113.7", "registry.example.com"],
+    "WebAclArn": [WEB_ACL.replace("regional", "global"), "geosync"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
+    "KmsKeyArn": ["alias/geosync", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
+    "AdminVpcEndpointIds": ["vpc-0a1b2c3d", "vpce-"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
     "AlarmTopicArn": ["page-somebody", "arn:aws:sns:eu-west-1:111122223333:page-somebody.fifo"],
 }
@@ -153,6 +164,12 @@ def test_a_parameter_is_used(name: str) -> None:
         if refers_to(node, name)
     ]
     assert used
+
+
+def test_each_rule_refuses_with_a_sentence() -> None:
+    for rule in TEMPLATE["Rules"].values():
+        for assertion in rule["Assertions"]:
+            assert assertion["AssertDescription"].endswith(".")
 
 
 def test_each_output_says_what_it_is_for() -> None:

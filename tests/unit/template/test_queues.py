@@ -53,12 +53,6 @@ def test_the_dead_letter_queue_has_none_itself() -> None:
     assert "RedrivePolicy" not in QUEUES["DeadLetterQueue"]
 
 
-@pytest.mark.parametrize("name", sorted(QUEUES))
-def test_queues_are_encrypted_with_keys_that_let_sns_in(name: str) -> None:
-    assert QUEUES[name]["SqsManagedSseEnabled"] is True
-    assert "KmsMasterKeyId" not in QUEUES[name]
-
-
 def test_a_message_that_fails_comes_back_alone_and_each_queue_has_its_own_bound() -> None:
     bounds = []
     for name, batch in BATCHES.items():

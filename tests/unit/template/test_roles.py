@@ -18,6 +18,7 @@ from tests.unit.template.parts import (
 
 from geosync.sync_registry.items import SITE
 
+OWN_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:geosync-${SiteName}-sync"
 ADMIN_TOKENS = ("AdminReadToken", "AdminActToken")
 ROLES = {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in FUNCTIONS.items()}
 
@@ -48,7 +49,11 @@ def test_only_what_knows_no_narrower_resource_is_allowed_everywhere_with_the_rea
     everywhere = [
         statement for role in ROLES.values() for statement in statements(role) if "*" in as_list(statement["Resource"])
     ]
-    assert {statement["Sid"] for statement in everywhere} == {"KeepItsNetworkInterface", "GetEcrTokens"}
+    assert {statement["Sid"] for statement in everywhere} == {
+        "KeepItsNetworkInterface",
+        "LeaveItToLambda",
+        "GetEcrTokens",
+    }
     for statement in everywhere:
         line = next(number for number, text in enumerate(LINES) if f"Sid: {statement['Sid']}" in text)
         assert LINES[line - 1].strip().startswith("#")
@@ -187,6 +192,22 @@ def test_a_site_subscribes_its_own_queue_and_nothing_else() -> None:
     (following,) = [one for one in statements(ROLES["ReconcileFunction"]) if one["Sid"] == "FollowThePrimary"]
     own = {"Fn::GetAtt": ["EventsQueue", "Arn"]}
     assert following["Condition"] == {"StringEqualsIfExists": {"sns:Protocol": "sqs", "sns:Endpoint": own}}
+
+
+def test_the_function_in_the_vpc_may_not_use_what_lambda_may_in_its_name() -> None:
+    by_name = {one["Sid"]: one for one in statements(ROLES["SyncFunction"])}
+    keeping, leaving = by_name["KeepItsNetworkInterface"], by_name["LeaveItToLambda"]
+    assert (keeping["Effect"], leaving["Effect"]) == ("Allow", "Deny")
+    assert leaving["Action"] == keeping["Action"]
+    assert leaving["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": OWN_ARN}}}
+    assert FUNCTIONS["SyncFunction"]["FunctionName"] == {"Fn::Sub": OWN_ARN.partition("function:")[2]}
+
+
+def test_no_function_in_the_vpc_may_use_what_lambda_may_in_its_name() -> None:
+    by_name = {one["Sid"]: one for one in statements(ROLES["PullFunction"])}
+    assert by_name["LeaveItToLambda"]["Action"] == by_name["KeepItsNetworkInterface"]["Action"]
+    own = OWN_ARN.replace("-sync", "-pull")
+    assert by_name["LeaveItToLambda"]["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": own}}}
 
 
 def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:

@@ -91,9 +91,9 @@ class AdminApi:
             title="Geosync",
             version=__version__,
             servers=[Server(url="../..")],  # seen from where this description is
-            description="See and steer a Geo site. To look takes the read token, to act the act token.",
+            description="See and steer a Geo site. To look takes a token with the right to read, to act one to act.",
             security_schemes={
-                "token": HTTPBearer(description="The read or the act token of the site."),
+                "token": HTTPBearer(description="The read or the act token of the site, or a named one."),
                 "session": APIKey.model_validate({"name": self._gate.cookie, "in": APIKeyIn.cookie}),
             },
             security=[{"token": []}, {"session": []}],

@@ -45,7 +45,7 @@ class Gate:
         if method == "GET":
             return caller
         if path != SIGN_OUT and caller.right != "act":
-            raise GateRefusal(403, "the read token may only look: use the act token", "read_only", caller)
+            raise GateRefusal(403, "this token may only look: use the act token", "read_only", caller)
         if caller.session is not None:
             given = header(event, CSRF_HEADER.lower()) or ""
             if not hmac.compare_digest(given.encode(), caller.session.csrf.encode()):
@@ -57,21 +57,24 @@ class Gate:
         """Open a session for a token. Raises GateRefusal."""
         caller = self._rights.by_token(token[:MOST_TOKEN])
         if caller is None:
-            raise GateRefusal(401, "this is neither the read nor the act token of this site", "wrong_token")
-        return self._rights.open(caller.right)
+            raise GateRefusal(401, "this is no token of this site", "wrong_token")
+        return self._rights.open(caller)
+
+    def end(self, caller: Caller) -> None:
+        """End the session of a caller, if it is one. Raises botocore's errors."""
+        if caller.session is not None:
+            self._rights.end(caller.session)
 
     def _caller(self, event: dict[str, Any]) -> Caller:
         given = _token(event)
         if given is not None:
             caller = self._rights.by_token(given[:MOST_TOKEN]) if given else None
             if caller is None:
-                raise GateRefusal(401, "the token is neither the read nor the act token of this site", "wrong_token")
+                raise GateRefusal(401, "this is no token of this site", "wrong_token")
             return caller
         text = self._cookie_of(event)
         if text is None:
-            raise GateRefusal(
-                401, "send the read or the act token as Authorization: Bearer …, or sign in", "no_credentials"
-            )
+            raise GateRefusal(401, "send a token of this site as Authorization: Bearer …, or sign in", "no_credentials")
         caller = self._rights.by_session(text)
         if caller is None:
             raise GateRefusal(401, "the session is over: sign in again", "session_over")

@@ -32,6 +32,7 @@ from geosync.cli.selection import selection
 from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
 from geosync.cli.status import status
+from geosync.cli.tokens import tokens
 from geosync.cli.wait import wait
 from geosync.errors import GeosyncError
 
@@ -123,6 +124,7 @@ for command in (
     selection,
     dlq,
     sites_group,
+    tokens,
     repositories,
     show,
     events,

@@ -89,7 +89,7 @@ class BlobMover:
         another size is no reason), TooLarge when the destination takes no such blob, LayerUnfinished when a layer had
         most of this invocation and is no further, and what the second attempt raised.
         """
-        if blob.urls and self._source.head_blob(blob.digest) is None:
+        if blob.has_urls and self._source.head_blob(blob.digest) is None:
             return None
         try:
             return self._bring(blob, stopped)

@@ -84,7 +84,8 @@ class Copier:
         self._habits = route.capabilities
         self._mover = BlobMover(route)
         self._kinds = Kinds(route.source)
-        self._graph = Graph()
+        self._memory = route.source.client.memory
+        self._graph = Graph(self._memory.kept)
         self._workers = Workers(
             most=route.parallelism, most_heavy=min(HEAVY_PARALLELISM, route.parallelism), threads=route.threads
         )
@@ -173,8 +174,11 @@ class Copier:
     def _carry(self, part: Part, step: Callable[[Part], None]) -> None:
         """Take a step, and carry what it raises to whoever waits for the part."""
         try:
-            if not part.stopped:
-                step(part)
+            with self._memory.step(self._route.deadline):
+                if part.manifest is not None:
+                    self._memory.need(len(part.manifest.content))
+                if not part.stopped:
+                    step(part)
         except Stopped:
             return
         except BaseException as error:  # noqa: BLE001 - a thread's edge: as with a future, the waiting caller raises it
@@ -348,14 +352,17 @@ class Copier:
         """Tell whether the destination lists referrers by itself: it says so to each PUT, or is asked again."""
         return part.is_listed or (self._habits.referrers_api and self._destination.referrers(subject) is not None)
 
+    def _go_on_with(self, part: Part) -> None:
+        """Go on with a manifest whose parts are there; one that there was no room for is read again."""
+        self._go_on(part, part.manifest or self._fetch(part.digest))
+
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
         with self._fallback_lock:
             referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
         for above in self._graph.finish(part, moved):
-            if above.manifest is not None:  # it is: only manifests wait
-                self._submit(above, partial(self._go_on, manifest=above.manifest), size=0)
+            self._submit(above, self._go_on_with, size=0)  # only manifests wait
 
 
 def _wait_for_end(run: CopyRun) -> None:

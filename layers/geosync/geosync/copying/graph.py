@@ -17,12 +17,13 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from geosync.errors import MalformedManifest, TooLarge
-from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.memory import KEPT_BYTES, Pool
 
 MAX_DEPTH = 16
-MAX_PARTS = 10_000
+MAX_PARTS = MAX_REFERRED
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
-"""Manifests below one reference, in all: they are in memory until what they refer to is there."""
+"""Manifests below one reference, in all. What is in memory at one time has another bound (oci/memory.py)."""
 
 Key = tuple[str, bool]
 """A digest, and whether it is wanted as a manifest (the same bytes may be wanted as a blob elsewhere)."""
@@ -61,10 +62,13 @@ class Part:
     """The run that came first: what this part costs is counted there."""
     descriptor: Descriptor
     manifest: Manifest | None = None
+    kept: int = 0
+    """Bytes that its manifest takes of what may be kept."""
     tag: str | None = None
+    is_index: bool = False
     puts: int = 0
     depth: int = 0
-    runs: set[CopyRun] = field(default_factory=set)
+    runs: frozenset[CopyRun] = frozenset()
     subject_of: list[CopyRun] = field(default_factory=list)
     """The runs that end when this part is there."""
     needs: list[Part] = field(default_factory=list)
@@ -100,7 +104,9 @@ class Part:
 class Graph:
     """The parts in flight and the keys of those that are done. Thread-safe; no method blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: Pool | None = None) -> None:
+        """`kept` bounds the manifests that are kept while what they refer to is brought."""
+        self._kept = kept or Pool(KEPT_BYTES)
         self._lock = threading.Lock()
         self._shared: dict[Key, Part] = {}
         self._live: set[Part] = set()
@@ -123,11 +129,18 @@ class Graph:
                 return None
             if tag is None and (shared := self._shared.get(key)) is not None:
                 shared.subject_of.append(run)
-                _join(shared, {run})
+                _join(shared, frozenset((run,)))
                 return None
             descriptor = Descriptor(media_type=manifest.media_type, digest=manifest.digest, size=len(manifest.content))
             part = Part(
-                key=key, owner=run, descriptor=descriptor, manifest=manifest, tag=tag, runs={run}, subject_of=[run]
+                key=key,
+                owner=run,
+                descriptor=descriptor,
+                manifest=manifest,
+                is_index=manifest.is_index,
+                tag=tag,
+                runs=frozenset((run,)),
+                subject_of=[run],
             )
             self._add(part)
             return part
@@ -141,7 +154,7 @@ class Graph:
                 _end(run, self._stopped)
             elif shared is not None:
                 shared.subject_of.append(run)
-                _join(shared, {run})
+                _join(shared, frozenset((run,)))
             else:
                 return False
             return True
@@ -174,7 +187,7 @@ class Graph:
                 else:
                     owner = part.owner if part.owner in part.runs else next(iter(part.runs))
                     owner.parts += 1
-                    below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=set(part.runs))
+                    below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
                     below.look_first = look_first
                     self._add(below)
                     fresh.append(below)
@@ -189,12 +202,15 @@ class Graph:
             raise MalformedManifest(f"{part.digest}: more than {MAX_PARTS} manifests and blobs under one reference")
 
     def hold(self, part: Part, manifest: Manifest) -> None:
-        """Keep the manifest of `part` until it is finished; raises TooLarge over the bound."""
+        """Keep the manifest of `part` until it is finished, if there is room for it; raises TooLarge over the bound."""
         with self._lock:
             part.owner.manifest_bytes += len(manifest.content)
             if part.owner.manifest_bytes > MAX_MANIFEST_BYTES:
                 raise TooLarge(f"{part.digest}: more than {MAX_MANIFEST_BYTES} bytes of manifests under one reference")
-            part.manifest = manifest
+            part.is_index = manifest.is_index
+            if not part.stopped and self._kept.take_if_free(len(manifest.content)):
+                part.manifest = manifest
+                part.kept = len(manifest.content)
 
     def finish(self, part: Part, moved: int | None) -> list[Part]:
         """Note that `part` is at the destination: `moved` bytes went there, None when it was there.
@@ -215,8 +231,7 @@ class Graph:
     def may_turn(self, part: Part) -> bool:
         """Tell whether `part` may be of the other kind: only indexes ask for it."""
         with self._lock:
-            above = [one.manifest for one in part.needed_by]
-            return bool(above) and not part.subject_of and all(one is not None and one.is_index for one in above)
+            return bool(part.needed_by) and not part.subject_of and all(one.is_index for one in part.needed_by)
 
     def turn(self, part: Part) -> Part | None:
         """Have `part` brought as the other kind: a blob as a manifest, or a manifest as a blob.
@@ -271,11 +286,14 @@ class Graph:
     def _drop(self, part: Part) -> None:
         part.needs.clear()
         part.manifest = None
+        if part.kept:
+            self._kept.give_back(part.kept)
+            part.kept = 0
         self._live.discard(part)
         if self._shared.get(part.key) is part:
             del self._shared[part.key]
 
-    def _fail(self, runs: set[CopyRun], error: BaseException) -> None:
+    def _fail(self, runs: Collection[CopyRun], error: BaseException) -> None:
         """End `runs`, which is whole: a part's runs are those of everything above it."""
         for run in runs:
             _end(run, error)
@@ -292,7 +310,7 @@ def _end(run: CopyRun, error: BaseException | None) -> None:
     run.ended.set()
 
 
-def _join(part: Part, runs: set[CopyRun]) -> None:
+def _join(part: Part, runs: frozenset[CopyRun]) -> None:
     """Add `runs` to `part` and to everything it waits for."""
     if not runs <= part.runs:
         part.runs |= runs

@@ -7,7 +7,7 @@ decides. It is asked when an entry is not there as what its media type suggests:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -49,12 +49,11 @@ class Kinds:
     def parts(self, manifest: Manifest) -> Parts:
         """Return what `manifest` refers to, as far as it is known. Raises MalformedManifest."""
         if not manifest.is_index:
-            return Parts(blobs=manifest.blobs, blobs_at_urls=manifest.blobs_at_urls)
-        blobs = [entry for entry in manifest.entries if not self.is_manifest(entry)]
-        return Parts(
-            manifests=tuple(entry for entry in manifest.entries if self.is_manifest(entry)),
-            blobs=tuple(entry for entry in blobs if not entry.urls),
-            blobs_at_urls=tuple(entry for entry in blobs if entry.urls),
+            return _parts((), manifest.all_blobs)
+        entries = [(self.is_manifest(entry), entry) for entry in manifest.entries]
+        return _parts(
+            (entry for is_manifest, entry in entries if is_manifest),
+            [entry for is_manifest, entry in entries if not is_manifest],
         )
 
     def turns(self, entry: Descriptor, *, is_manifest: bool) -> bool:
@@ -71,6 +70,14 @@ class Kinds:
             else:
                 self._asked[digest] = self._ask(lambda: self._primary.head_manifest(digest) is not None)
         return self._asked[digest] is not is_manifest
+
+
+def _parts(manifests: Iterable[Descriptor], blobs: Sequence[Descriptor]) -> Parts:
+    return Parts(
+        manifests=tuple(manifests),
+        blobs=tuple(blob for blob in blobs if not blob.has_urls),
+        blobs_at_urls=tuple(blob for blob in blobs if blob.has_urls),
+    )
 
 
 def _ask(request: Callable[[], bool]) -> bool:

@@ -16,6 +16,7 @@ the tag.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -25,11 +26,14 @@ from typing import Any
 
 from geosync.errors import ContentError, MalformedManifest
 from geosync.oci import media_types
+from geosync.oci.documents import TOO_LONG, with_item
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
 from geosync.threads import SYSTEM_THREADS, Threads
 
+_NO_REFERRERS = f'{{"schemaVersion":2,"mediaType":"{media_types.OCI_INDEX}","manifests":[]}}'.encode()
+"""The index of a tag that is not there yet."""
 MAX_ASKED = 1_000
 """Digests that are asked about for one image, so that chains of referrers end."""
 
@@ -108,12 +112,18 @@ def lacking(listings: Listings, destination: Repository, roots: Iterable[tuple[s
             continue
         asked += 1
         for referrer in listings.of(digest):
-            ahead.append((referrer.digest, _is_index(referrer)))
+            _add(ahead, [referrer], asked)
             if destination.head_manifest(referrer.digest) is None:
                 yield referrer
         if has_children and not listings.unavailable:
             within = _readable(destination, digest) or listings.repository.get_manifest(digest)
-            ahead += [(child.digest, _is_index(child)) for child in within.children] if within is not None else []
+            _add(ahead, within.children if within is not None else (), asked)
+
+
+def _add(ahead: list[tuple[str, bool]], found: Iterable[Descriptor], asked: int) -> None:
+    """Have what was found be asked about, as far as the bound goes: chains of referrers may have any length."""
+    room = max(MAX_ASKED - asked - len(ahead), 0)
+    ahead += [(one.digest, _is_index(one)) for one in itertools.islice(found, room)]
 
 
 def _readable(repository: Repository, digest: str) -> Manifest | None:
@@ -152,34 +162,34 @@ def keep_fallback_tag(pair: Pair, manifest: Manifest, *, tag_write: Callable[[],
     if pair.primary.head_manifest(tag) is not None:
         return
     current = pair.secondary.get_manifest(tag)
-    if current is None:
-        document: dict[str, Any] = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}
-    elif current.is_index:
-        document = dict(current.document)
-    else:
+    if current is not None and not current.is_index:
         raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and is not an index")
-    if current is not None and manifest.digest in {listed.digest for listed in current.children}:
+    if current is not None and any(listed.digest == manifest.digest for listed in current.children):
         return
-    listed = document.get("manifests")
-    if not isinstance(listed, list):
-        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and has no list")
-    document["manifests"] = [*listed, _entry(manifest)]
-    content = json.dumps(document, separators=(",", ":")).encode()
+    try:
+        content = with_item(current.content if current is not None else _NO_REFERRERS, "manifests", _entry(manifest))
+    except MalformedManifest as error:
+        raise MalformedManifest(f"{pair.secondary.name}:{tag} should list referrers, and has no list") from error
     with tag_write():
         pair.secondary.put_manifest(tag, Manifest.read(content, media_types.OCI_INDEX))
 
 
-def _entry(manifest: Manifest) -> dict[str, Any]:
-    """Describe `manifest` as the API would, with the artifact's type (or else the config's) and its annotations."""
-    document = manifest.document
-    config: dict[str, Any] = document.get("config") or {}
+def _entry(manifest: Manifest) -> bytes:
+    """Describe `manifest` as the API would, with the artifact's type (or else the config's) and its annotations.
+
+    Annotations of more than 64 KiB are left out.
+    """
+    document = manifest.document()
+    config = document.object("config", ("mediaType",))
     entry: dict[str, Any] = {
         "mediaType": manifest.media_type,
         "digest": manifest.digest,
         "size": len(manifest.content),
     }
-    if artifact_type := document.get("artifactType") or config.get("mediaType"):
+    artifact_type = document.value("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
+    if isinstance(artifact_type, str):
         entry["artifactType"] = artifact_type
-    if annotations := document.get("annotations"):
+    annotations = document.value("annotations")
+    if annotations and annotations is not TOO_LONG:
         entry["annotations"] = annotations
-    return entry
+    return json.dumps(entry, separators=(",", ":")).encode()

@@ -7,11 +7,11 @@ for, and what is distrusted is uploaded whatever the registry says of it, then r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 from geosync.copying.blobs import BlobMover
-from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
+from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.route import Route
 from geosync.errors import (
@@ -22,6 +22,7 @@ from geosync.errors import (
     RegistryError,
     RegistryUnavailable,
     SizeMismatch,
+    TooLarge,
 )
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
 from geosync.oci.repository import Repository
@@ -50,8 +51,7 @@ class Repairer:
         read back. Children are put again, unless they are there and not distrusted. Raises BrokenAtDestination when the
         destination keeps what it has, and what the registries raise.
         """
-        below = list(self._below(manifest))
-        blobs = {blob.digest: blob for one in (*below, manifest) for blob in self._kinds.parts(one).all_blobs}
+        below, blobs = self._below(manifest)
         wanted = frozenset(digest for digest in blobs if _is_in(distrust, digest))
         mover = BlobMover(self._route, distrusted=wanted)
         with self._route.threads.pool(PARALLELISM, name="repair") as pool:
@@ -60,30 +60,46 @@ class Repairer:
         for child in below:  # children before what refers to them
             self._check()
             if _is_in(distrust, child.digest) or not self._is_there(child.digest):
-                self._destination.put_manifest(child.digest, child)
+                content = self._fetch(child)
+                if content is not None:
+                    self._destination.put_manifest(child.digest, content)
                 if not self._is_there(child.digest):
                     raise BrokenAtDestination(self._destination.client.name, child.digest)
 
-    def _below(self, manifest: Manifest) -> Iterator[Manifest]:
-        """The manifests below `manifest`, each once, the deepest first; bounded as in a copy."""
-        found: dict[str, Manifest] = {}
+    def _below(self, manifest: Manifest) -> tuple[list[Descriptor], dict[str, Descriptor]]:
+        """The manifests below `manifest`, each once, the deepest first, and all blobs; bounded as in a copy.
+
+        Of the manifests only what they refer to is kept: together they may be larger than the memory.
+        """
+        found: dict[str, Descriptor] = {}
         level = self._listed(manifest)
+        blobs = self._blobs(manifest)
+        size = 0
         for _ in range(MAX_DEPTH):
             following: list[Descriptor] = []
             for descriptor in level:
                 if descriptor.digest in found or descriptor.digest == manifest.digest:
                     continue
-                if len(found) >= MAX_PARTS:
-                    raise MalformedManifest(f"{manifest.digest}: more than {MAX_PARTS} manifests under one reference")
                 self._check()
                 child = self._fetch(descriptor)
-                if child is not None:
-                    found[descriptor.digest] = child
+                if child is None:
+                    blobs[descriptor.digest] = descriptor
+                else:
+                    found[descriptor.digest] = descriptor
                     following += self._listed(child)
+                    blobs |= self._blobs(child)
+                    size += len(child.content)
+                if len(found) + len(blobs) > MAX_PARTS:
+                    raise MalformedManifest(f"{manifest.digest}: more than {MAX_PARTS} parts under one reference")
+                if size > MAX_MANIFEST_BYTES:
+                    raise TooLarge(f"{manifest.digest}: more than {MAX_MANIFEST_BYTES} bytes of manifests below it")
             if not following:
-                return reversed(found.values())
+                return [*reversed(found.values())], blobs
             level = following
         raise MalformedManifest(f"{manifest.digest}: nested deeper than {MAX_DEPTH}")
+
+    def _blobs(self, manifest: Manifest) -> dict[str, Descriptor]:
+        return {blob.digest: blob for blob in self._kinds.parts(manifest).all_blobs}
 
     def _listed(self, manifest: Manifest) -> list[Descriptor]:
         """The manifests that an index lists. Here each of its blobs is looked for at the source: it may be one."""

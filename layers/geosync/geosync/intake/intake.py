@@ -139,6 +139,10 @@ class Intake:
                 batch.marked.setdefault(repository, set()).add(position)
 
     def _heartbeat(self, heartbeat: Heartbeat) -> tuple[str, ...]:
+        """Keep a heartbeat of the primary's. A former one, whose topic is still subscribed, says nothing of it."""
+        if self._context.primary_name not in (None, heartbeat.site):
+            self._logger.info("heartbeat_of_another_site", extra={"site": heartbeat.site})
+            return ()
         self._context.sync_registry.heartbeat.record(
             site=heartbeat.site, sent_at=heartbeat.sent_at, arrived_at=self._clock.now_ms()
         )

@@ -30,13 +30,15 @@ LISTED = 500
 class IntakeContext:
     """The site for which messages are taken in: its sync registry, and what of the primary it replicates.
 
-    `registry_names` are those whose holds keep its repositories from being worked on.
+    `registry_names` are those whose holds keep its repositories from being worked on. `primary_name` is the site that
+    it follows; None: any.
     """
 
     role: Role
     sync_registry: SyncRegistry
     selection: Selection
     registry_names: tuple[str, ...]
+    primary_name: str | None = None
 
 
 def selection_of(settings: SelectionSettings, logger: Logger) -> Selection:

@@ -27,6 +27,11 @@ class IntakeSettings(SelectionSettings):
         """The names (host:port) that the holds of the site's registries go by. Neither of them is asked anything."""
         return registry_names(self.local_registry_url, self.primary_registry_url)
 
+    @property
+    def primary_name(self) -> str | None:
+        """The name of the site that this one follows, as its topic says it; None: it follows none."""
+        return self.primary_topic_arn.partition(":geosync-")[2] or None if self.primary_topic_arn else None
+
 
 def registry_names(*urls: str | None) -> tuple[str, ...]:
     """The names (host:port) of the registries at `urls`."""

@@ -1,4 +1,7 @@
-"""The primary's heartbeat, posted through its own public notification endpoint as its registry posts."""
+"""The primary's heartbeat, posted through its own public notification endpoint as its registry posts.
+
+Where that takes requests from the registry's addresses alone (NotificationSourceRanges), it goes beside, to /heartbeat.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def post_heartbeat(
     """
     try:
         token = read_tokens(secrets, settings.notification_secret_arn)[0]
-        post(session, settings.notifications_url, token, clock=clock)
+        post(session, settings.heartbeat_url, token, clock=clock)
     except (GeosyncError, BotoCoreError, ClientError) as error:
         sync_registry.posted_heartbeat.record_failure(cut(str(error)))
         raise

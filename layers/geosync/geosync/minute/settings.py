@@ -18,7 +18,7 @@ class ReconcileSettings(FactSettings):
     events_queue_arn: str
     events_queue_url: str
     dlq_url: str
-    notifications_url: str
+    heartbeat_url: str
     notification_secret_arn: str
     report_secret_arn: str
     primary_topic_arn: str | None = None

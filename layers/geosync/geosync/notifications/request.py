@@ -15,6 +15,8 @@ from typing import Any
 from geosync.oci.media_types import essence
 
 MAX_BODY_BYTES = 1024 * 1024
+HEARTBEAT_WAY = "/v4/container_registry_event/heartbeat"
+"""The path of the heartbeats' own way, as the template names it."""
 MEDIA_TYPES = (
     "application/vnd.docker.distribution.events.v1+json",
     "application/vnd.docker.distribution.events.v2+json",
@@ -41,6 +43,11 @@ class Delivery:
         """Return the value of a header, whose name is given in lower case; None when it was not sent."""
         headers: dict[str, str] = self._event.get("headers") or {}
         return next((value for key, value in headers.items() if key.lower() == name), None)
+
+    @property
+    def is_for_heartbeats(self) -> bool:
+        """True for what came by the way that is open to all addresses, for the site's own heartbeats alone."""
+        return any(str(self._event.get(key) or "").endswith(HEARTBEAT_WAY) for key in ("resource", "path"))
 
     @cached_property
     def body(self) -> bytes:

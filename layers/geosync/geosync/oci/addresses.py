@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from dataclasses import dataclass
 
 from geosync.clock import Clock
 from geosync.oci.wire import Left, Step
@@ -25,10 +26,40 @@ _METADATA = frozenset(
 
 
 class ForbiddenAddress(OSError):
-    """A registry led to a host whose addresses nobody may be led to. Only Transport sees it."""
+    """A registry led to where nobody may be led to. Only Transport sees it."""
 
-    def __init__(self) -> None:
-        super().__init__(0, "it leads to a loopback, link-local or metadata address: not connected to")
+    def __init__(self, why: str = "it leads to a loopback, link-local or metadata address") -> None:
+        super().__init__(0, f"{why}: not connected to")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """The hosts to which requests may go on the word of the registry at `home`, the host that an operator named.
+
+    Without `home` an operator named them all. `hosts` are the other hosts to which `home` may lead: `host` for any
+    port, `host:port`, or `*.domain` for everything below a domain. Empty: wherever no address is forbidden.
+    """
+
+    home: str | None = None
+    hosts: tuple[str, ...] = ()
+
+    def names(self, host: str) -> bool:
+        """Tell whether an operator named `host` itself: what its name stands for is never forbidden."""
+        return self.home is None or host == self.home
+
+    def permits(self, host: str, port: int) -> bool:
+        """Tell whether requests may go to `host` (lower case), whatever its addresses are."""
+        return self.names(host) or not self.hosts or any(_is(one, host, port) for one in self.hosts)
+
+
+EVERYWHERE = Egress()
+
+
+def _is(named: str, host: str, port: int) -> bool:
+    texts = (host, f"{host}:{port}")
+    if named.startswith("*."):
+        return any(one.endswith(named[1:].lower()) for one in texts)
+    return named.lower() in texts
 
 
 def is_forbidden(address: str) -> bool:
@@ -39,18 +70,20 @@ def is_forbidden(address: str) -> bool:
     return one.is_loopback or one.is_link_local or one.is_unspecified or one.is_multicast or one in _METADATA
 
 
-def connect(host: str, port: int, *, home: str | None, clock: Clock, seconds: float, left: Left) -> socket.socket:
+def connect(host: str, port: int, *, egress: Egress, clock: Clock, seconds: float, left: Left) -> socket.socket:
     """Connect to the first address of `host` that answers, each within `seconds`.
 
-    `home` is the host that an operator named: what its own name stands for is never forbidden. None: an operator named
-    `host` itself. Raises OSError, ForbiddenAddress when none may be connected to; UnicodeError for what is no name.
+    Raises OSError, ForbiddenAddress when none may be connected to; UnicodeError for what is no name.
     """
+    if not egress.permits(host, port):
+        # Before the name is resolved: a question to a name server leads somewhere, too.
+        raise ForbiddenAddress("it leads to a host that AllowedHosts does not name")
     found = list(dict.fromkeys(_addresses(host, port)))
     allowed = found
-    if home is not None and host != home:
+    if egress.home is not None and not egress.names(host):
         allowed = [one for one in found if not is_forbidden(one[1][0])]
         if len(allowed) < len(found):
-            own = {one[1][0] for one in _addresses(home, port)}
+            own = {one[1][0] for one in _addresses(egress.home, port)}
             allowed = [one for one in found if one in allowed or one[1][0] in own]
     if not allowed:
         raise ForbiddenAddress

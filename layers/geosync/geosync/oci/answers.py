@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import email.utils
 import itertools
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import (
     BlobsUnknown,
     Denied,
+    MalformedManifest,
     NotFound,
     OutcomeUnknown,
     Refused,
@@ -26,6 +27,9 @@ from geosync.errors import (
     Unauthorized,
 )
 from geosync.oci.deadline import Deadline
+from geosync.oci.documents import SMALL_BYTES, Document
+from geosync.oci.manifests import MAX_REFERRED
+from geosync.oci.memory import Memory
 from geosync.oci.references import is_digest
 from geosync.oci.transport import Broken, HttpAnswer
 
@@ -35,6 +39,10 @@ MAX_DETAIL = 200
 #: A body may name a code for each of its 600,000 entries. They go into the text of an error, which goes into a row.
 MAX_CODES = 8
 MAX_CODE = 64
+#: Entries that are read: one of Distribution's has 170 bytes.
+MAX_ENTRIES = MAX_ERROR_BYTES // 170
+#: No reference has more parts (copying/graph.py).
+MAX_MISSING = MAX_REFERRED
 #: No Retry-After holds a registry for longer: a wrong clock or a wrong unit must not stop a site for weeks.
 MAX_RETRY_AFTER_S = 3600.0
 
@@ -90,57 +98,91 @@ class Errors:
     cut: bool = False
 
 
-def read_bounded(answer: HttpAnswer, limit: int, deadline: Deadline, what: str) -> bytes:
-    """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken."""
+def read_bounded(
+    answer: HttpAnswer, limit: int, deadline: Deadline, what: str, need: Callable[[int], None] | None = None
+) -> bytes:
+    """Read a whole body of at most `limit` bytes; raises TooLarge as soon as there are more, OutOfTime, Broken.
+
+    `need` is called once with its size, before the first byte, or with `limit` when one that announces no size turns
+    out not to be small. It may wait, and may raise.
+    """
     if answer.length is not None and answer.length > limit:
         answer.close()
         raise TooLarge(f"{what} of {answer.length} bytes; at most {limit} are taken")
     parts: list[bytes] = []
     size = 0
     try:
+        if need is not None and answer.length is not None:
+            need(answer.length)
+            need = None
         while data := answer.read(min(_BLOCK, limit + 1 - size)):
             size += len(data)
             if size > limit:
                 raise TooLarge(f"{what} of more than {limit} bytes")
             parts.append(data)
+            if need is not None and size > SMALL_BYTES:
+                need(limit)
+                need = None
             deadline.check()
     finally:
         answer.close()
     return b"".join(parts)
 
 
-def read_errors(answer: HttpAnswer, deadline: Deadline) -> Errors:
-    """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error."""
-    try:
-        body = read_bounded(answer, MAX_ERROR_BYTES, deadline, "an error body")
-    except Broken:
-        return Errors(cut=True)
-    except TooLarge:
-        return Errors()
-    return parse_errors(body)
+def read_errors(answer: HttpAnswer, deadline: Deadline, memory: Memory | None = None) -> Errors:
+    """Read the body of a refusal; no error is found in one that is too large, broken or no OCI error.
+
+    A large one waits for its memory; without `memory` it is too large. Raises OutOfTime.
+    """
+    with ExitStack() as held:
+
+        def need(size: int) -> None:
+            if memory is not None:
+                held.enter_context(memory.refusal(size, deadline))
+
+        limit = SMALL_BYTES if memory is None else MAX_ERROR_BYTES
+        try:
+            body = read_bounded(answer, limit, deadline, "an error body", need)
+        except Broken:
+            return Errors(cut=True)
+        except TooLarge:
+            return Errors()
+        return parse_errors(body)
 
 
 def parse_errors(body: bytes) -> Errors:
     """Parse an OCI error body; never raises."""
     if not body.strip():
         return Errors(empty=True)
-    entries = _entries(body)
     # One for each blob that is missing, and nearly all the same: only the few that are kept are made readable.
-    named = dict.fromkeys(code[:MAX_CODE] for one in entries if isinstance(code := one.get("code"), str))
-    codes = tuple(redact(code) for code in itertools.islice(named, MAX_CODES))
-    message = next((text for one in entries if isinstance(text := one.get("message"), str)), "")
-    unknown = [one for one in entries if one.get("code") == "MANIFEST_BLOB_UNKNOWN"]
-    missing = tuple(dict.fromkeys(digest for one in unknown for digest in _named_missing(one)))
-    return Errors(codes=codes, detail=redact(message), missing=missing, well_formed=bool(entries))
-
-
-def _entries(body: bytes) -> list[dict[str, Any]]:
-    """Return the objects in the `errors` of a body; none where it is no OCI error."""
+    codes: dict[str, None] = {}
+    missing: dict[str, None] = {}
+    message: str | None = None
+    well_formed = False
     try:
-        listed = json.loads(body)["errors"]
-    except (ValueError, RecursionError, TypeError, KeyError):
-        return []
-    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+        for one in _entries(body):
+            well_formed = True
+            code, text = one.get("code"), one.get("message")
+            if isinstance(code, str) and len(codes) < MAX_CODES:
+                codes.setdefault(code[:MAX_CODE])
+            if isinstance(text, str) and message is None:
+                message = text
+            if code == "MANIFEST_BLOB_UNKNOWN" and len(missing) < MAX_MISSING:
+                missing.update(dict.fromkeys(_named_missing(one)))
+    except MalformedManifest:
+        return Errors()
+    return Errors(
+        codes=tuple(map(redact, codes)),
+        detail=redact(message or ""),
+        missing=tuple(missing),
+        well_formed=well_formed,
+    )
+
+
+def _entries(body: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the objects in the `errors` of a body. Raises MalformedManifest where it is no OCI error."""
+    listed = Document(body, ("errors",)).items("errors", ("code", "message", "detail")) or ()
+    return (one for one in itertools.islice(listed, MAX_ENTRIES) if isinstance(one, dict))
 
 
 def redact(text: str) -> str:

@@ -60,6 +60,8 @@ class RegistryClient(UploadVerbs):
         """host:port, for errors and holds."""
         self.deadline = deadline
         """The end of this invocation, as every request here sees it."""
+        self.memory = options.memory
+        """The bounds of what manifests take at one time."""
         self._timeouts = options.timeouts
         self._tag_write_s = options.tag_write_s
         self._has_referrers = True
@@ -94,12 +96,16 @@ class RegistryClient(UploadVerbs):
     def get_manifest(self, repository: str, reference: str) -> Manifest | None:
         """Return a manifest by tag or digest, its digest checked; None only where the registry says there is none.
 
-        Raises TooLarge over 4 MiB, DigestMismatch, MalformedManifest.
+        A large one waits for its memory (memory.py). Raises TooLarge over 4 MiB, DigestMismatch, MalformedManifest.
         """
+        with self.memory.step(self.deadline):
+            return self._read_manifest(repository, reference)
+
+    def _read_manifest(self, repository: str, reference: str) -> Manifest | None:
         call = self._manifest_call("GET", repository, reference)
         answer = self._requests.send(call)
         if answer.status == 404:
-            errors = read_errors(answer, self.deadline)
+            errors = read_errors(answer, self.deadline, self.memory)
             if errors.empty or _NO_SUCH_MANIFEST.intersection(errors.codes):
                 return None
             raise self._requests.unusable(call, 404, errors.detail or "an answer that is not a registry's")
@@ -157,7 +163,7 @@ class RegistryClient(UploadVerbs):
     def _delete(self, call: Call) -> None:
         answer = self._requests.send(call)
         if answer.status == 404:
-            errors = read_errors(answer, self.deadline)
+            errors = read_errors(answer, self.deadline, self.memory)
             if errors.empty or errors.well_formed:
                 return
             raise self._requests.unusable(call, 404, "an answer that is not a registry's")

@@ -11,7 +11,12 @@ THUMBPRINT = "rfc7638"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anonymous:
-    """No credentials: a token service, if the registry names one, is asked without an account."""
+    """No credentials: a token service, if the registry names one, is asked without an account.
+
+    Only one on the registry's own host or on one of `realm_hosts`, as with Basic.
+    """
+
+    realm_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

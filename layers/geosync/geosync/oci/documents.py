@@ -3,36 +3,101 @@
 So bytes that are no UTF-8 become U+FFFD, integers may have any number of digits, values may be nested 10,000 deep, and
 a key names its field in any case. Where several do, the last one counts, but for what only those before it say. What is
 nested deeper than anything that is read here is cut out: the parser would need a stack for it.
+
+A parsed document takes up to forty times the memory of its bytes. So only a small one is parsed whole. In a large one
+the fields that are read are found where they lie (spans.py), and a list is parsed item by item.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from geosync.errors import MalformedManifest
+from geosync.oci import spans
+from geosync.oci.spans import MOST_NESTED, Span
 
-MOST_NESTED = 10_000
-"""Go's decoder refuses more."""
 READ_DEPTH = 32
 """Depth below which nothing is read."""
+SMALL_BYTES = 64 * 1024
+"""What is as small as this is parsed whole: at most 3 MiB for a moment."""
 _DIGITS = 19
 """An int64 has at most so many."""
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
+class _TooLong:
+    """Stands for a value of more than SMALL_BYTES, which is not parsed."""
+
+
+TOO_LONG: Final = _TooLong()
+"""The value of a field that is there and too long to be parsed; no field that is read has one that long."""
+
+
+class Document:
+    """A JSON object whose fields are read one by one. It keeps the bytes, and the parsed object of small ones only."""
+
+    def __init__(self, content: bytes, names: Collection[str]) -> None:
+        """`names` are the fields that are asked for. Raises MalformedManifest where the bytes are no JSON object."""
+        self._content = content
+        self._object: dict[str, Any] | None = None
+        self._spans: dict[str, list[Span]] = {}
+        if len(content) <= SMALL_BYTES:
+            self._object = read_object(content)
+        else:
+            self._spans = spans.fields(content, spans.whole(content), names)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a field of this name, also with the value null."""
+        return name in self._spans if self._object is None else has_field(self._object, name)
+
+    def value(self, name: str) -> Any:
+        """Return a field's value, None where there is none, TOO_LONG where it is too long to be parsed."""
+        if self._object is not None:
+            return field(self._object, name)
+        return _merged(_value(self._content, span) for span in self._spans.get(name, ()))
+
+    def object(self, name: str, names: Collection[str]) -> Any:
+        """Return a field's value; of an object that is too long, its fields of these `names`."""
+        if self._object is not None:
+            return field(self._object, name)
+        return _merged(_object(self._content, span, names) for span in self._spans.get(name, ()))
+
+    def items(self, name: str, names: Collection[str]) -> Iterator[Any] | None:
+        """Yield the items of a list, each as `object` does; None where there is none (or null).
+
+        Raises MalformedManifest where the field is no list.
+        """
+        if self._object is not None:
+            listed = field(self._object, name)
+            if listed is not None and not isinstance(listed, list):
+                raise MalformedManifest(f"{name} is not a list")
+            return None if listed is None else iter(listed)
+        span = _list_span(self._content, self._spans.get(name, ()))
+        if span is None:
+            return None
+        if self._content[span[0]] != ord("["):
+            raise MalformedManifest(f"{name} is not a list")
+        return (_object(self._content, item, names) for item in spans.items(self._content, span))
+
+
+def with_item(content: bytes, name: str, item: bytes) -> bytes:
+    """Return the JSON object `content` with `item`, which is JSON, at the end of its list `name`.
+
+    Every other byte stays. Raises MalformedManifest where it is no object, or has no such list.
+    """
+    span = _list_span(content, spans.fields(content, spans.whole(content), (name,)).get(name, ()))
+    if span is None or content[span[0]] != ord("["):
+        raise MalformedManifest(f"{name} is not a list")
+    between = b"," if next(spans.items(content, span), None) is not None else b""
+    return b"".join((content[: span[1] - 1], between, item, content[span[1] - 1 :]))
+
+
 def read_object(content: bytes) -> dict[str, Any]:
-    """Read a JSON object; raises MalformedManifest."""
-    text = content.decode("utf-8", errors="replace")
-    try:
-        try:
-            document = _loads(text)
-        except RecursionError:
-            document = _loads(_without_the_deep(text))
-    except (ValueError, RecursionError) as error:
-        raise MalformedManifest("the manifest is not JSON") from error
+    """Read a small JSON object whole; raises MalformedManifest."""
+    document = _parse(content)
     if not isinstance(document, dict):
         raise MalformedManifest("the manifest is not a JSON object")
     return document
@@ -71,6 +136,49 @@ def _over(before: Any, value: Any) -> Any:
             merged[key] = _over(merged.pop(key, None), one)
         return merged
     return before if value is None and not isinstance(before, list) else value
+
+
+def _value(content: bytes, span: Span) -> Any:
+    start, end = span
+    return TOO_LONG if end - start > SMALL_BYTES else _parse(content[start:end])
+
+
+def _object(content: bytes, span: Span, names: Collection[str]) -> Any:
+    value = _value(content, span)
+    if value is not TOO_LONG or content[span[0]] != ord("{"):
+        return value
+    found = spans.fields(content, span, names)
+    return {name: _merged(_value(content, one) for one in places) for name, places in found.items()}
+
+
+def _merged(values: Iterable[Any]) -> Any:
+    """Return what a field is that comes several times."""
+    found = None
+    for value in values:
+        found = _over(found, value)
+    return found
+
+
+def _list_span(content: bytes, places: Iterable[Span]) -> Span | None:
+    """Return the place of a list that comes several times, None where there is none or null."""
+    found: Span | None = None
+    for place in places:
+        if content[slice(*place)] != b"null":
+            found = place
+        elif found is not None and content[found[0]] == ord("["):
+            found = None
+    return found
+
+
+def _parse(content: bytes) -> Any:
+    text = content.decode("utf-8", errors="replace")
+    try:
+        try:
+            return _loads(text)
+        except RecursionError:
+            return _loads(_without_the_deep(text))
+    except (ValueError, RecursionError) as error:
+        raise MalformedManifest("the manifest is not JSON") from error
 
 
 def _loads(text: str) -> Any:

@@ -116,7 +116,7 @@ def pages(
         )
         answer = requests.send(call)
         if referrers and answer.status in _NO_REFERRERS_API:
-            raise NoReferrersApi(by_name=bool(read_errors(answer, requests.deadline).codes))
+            raise NoReferrersApi(by_name=bool(read_errors(answer, requests.deadline, requests.memory).codes))
         if answer.status != 200:
             requests.fail(call, answer)
         yield _read_page(requests, call, answer, arrays=arrays)

@@ -3,6 +3,9 @@
 OCI image-spec 1.1, "Image Manifest" and "Image Index"; Docker image manifest v2, schema 1 and 2. A manifest is never
 written again by us: its bytes and its media type travel unchanged. What an index lists may be blobs, as in a BuildKit
 cache: the descriptor's media type says where to look first, and `copying/kinds.py` what it is.
+
+A manifest is kept as its bytes, and what it refers to is read from them each time that it is asked for: descriptors
+take several times the memory of the bytes.
 """
 
 from __future__ import annotations
@@ -11,36 +14,55 @@ import base64
 import binascii
 import dataclasses
 import hashlib
+import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from geosync.errors import DigestMismatch, MalformedManifest, TooLarge
 from geosync.oci import media_types
-from geosync.oci.documents import field, has_field, read_object
+from geosync.oci.documents import TOO_LONG, Document, field
 from geosync.oci.references import is_digest
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+MAX_REFERRED = 10_000
+"""Manifests and blobs that one manifest may refer to. A copy of more is refused (copying/graph.py)."""
 SIZE_UNKNOWN = -1
+_MAX_SIZE = 2**63 - 1
+_LONGEST_MEDIA_TYPE = 255  # RFC 6838, section 4.2: 127 on either side of the slash
+
+_FIELDS = (
+    "schemaVersion",
+    "mediaType",
+    "artifactType",
+    "config",
+    "layers",
+    "manifests",
+    "blobs",
+    "fsLayers",
+    "signatures",
+    "subject",
+    "annotations",
+)
+_DESCRIPTOR = ("mediaType", "digest", "size", "urls")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptor:
     """A reference in a manifest, with what the manifest says of its target (image-spec, "Content Descriptors").
 
-    `size` is in bytes, as the manifest says; it may be wrong, and is 0 where it says none. SIZE_UNKNOWN (-1) for the
-    layers of schema 1, which has none.
+    `media_type` is empty where it says none, or what can be none. `size` is in bytes, as the manifest says; it may be
+    wrong, and is 0 where it says none. SIZE_UNKNOWN (-1) for the layers of schema 1, which has none. `has_urls`: it
+    names URLs, which are never fetched.
     """
 
     media_type: str
     digest: str
     size: int
-    urls: tuple[str, ...] = ()
-    artifact_type: str | None = None
-    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    has_urls: bool = False
 
     @property
     def is_manifest(self) -> bool:
@@ -61,23 +83,19 @@ class Descriptor:
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
             raise MalformedManifest(f"{str(digest)[:80]!r} is no sha256, sha384 or sha512 digest")
-        artifact_type = field(value, "artifactType")
-        annotations = field(value, "annotations")
         return cls(
-            media_type=media_type or "",
+            media_type=_media_type(media_type or ""),
             digest=digest,
             size=_size(field(value, "size")),
-            urls=_urls(field(value, "urls"), digest),
-            artifact_type=artifact_type if isinstance(artifact_type, str) else None,
-            annotations=_strings(annotations) if isinstance(annotations, dict) else {},
+            has_urls=_has_urls(field(value, "urls"), digest),
         )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """The exact bytes of a manifest or an index, with its media type and digest.
 
-    Parsed lazily and once; every property that needs the content raises MalformedManifest.
+    Every property that needs the content reads the bytes anew, and raises MalformedManifest.
     """
 
     media_type: str
@@ -95,21 +113,20 @@ class Manifest:
             raise TooLarge(f"a manifest of {len(content)} bytes; at most {MAX_MANIFEST_BYTES} are taken")
         media_type = media_types.essence(content_type)
         if not media_types.is_manifest(media_type):
-            media_type = _media_type_of(read_object(content), media_type)
+            media_type = _media_type_of(Document(content, _FIELDS), media_type)
         digest = digest_of(content, media_type, expected.partition(":")[0] if expected else "sha256")
         if expected is not None and digest != expected:
             raise DigestMismatch(f"the manifest hashes to {digest}, not to {expected}")
         return cls(media_type=media_type, digest=digest, content=content)
 
-    @cached_property
-    def document(self) -> Mapping[str, Any]:
-        """The parsed JSON object; raises MalformedManifest, also when it contradicts its own media type."""
+    def document(self) -> Document:
+        """Begin to read its fields; raises MalformedManifest, also when it contradicts its own media type."""
         with _within(self.digest):
             return self._read_document()
 
-    def _read_document(self) -> Mapping[str, Any]:
-        document = read_object(self.content)
-        stated = field(document, "mediaType")
+    def _read_document(self) -> Document:
+        document = Document(self.content, _FIELDS)
+        stated = document.value("mediaType")
         if self.media_type in media_types.SCHEMA1:
             return document
         if isinstance(stated, str) and media_types.is_manifest(stated) and stated != self.media_type:
@@ -121,12 +138,12 @@ class Manifest:
         """True for an OCI index or a Docker manifest list."""
         return media_types.is_index(self.media_type)
 
-    @cached_property
+    @property
     def entries(self) -> tuple[Descriptor, ...]:
         """The entries of an index, in order, each digest once; an image has none."""
-        return _unique(self._referred) if self.is_index else ()
+        return _unique(self._referred()) if self.is_index else ()
 
-    @cached_property
+    @property
     def children(self) -> tuple[Descriptor, ...]:
         """The manifests and indexes that it lists, by their media types, in order, each once.
 
@@ -134,60 +151,65 @@ class Manifest:
         """
         return tuple(one for one in self.entries if one.is_manifest)
 
-    @cached_property
+    @property
     def blobs(self) -> tuple[Descriptor, ...]:
         """The blobs that must be at the destination, in order, each once; the config is one of them.
 
         Those of an index are told by their media types.
         """
-        return _unique(one for one in self._blobs if not one.urls)
+        return tuple(one for one in self.all_blobs if not one.has_urls)
 
-    @cached_property
+    @property
     def blobs_at_urls(self) -> tuple[Descriptor, ...]:
         """The blobs that have `urls`. A registry may have them or not, and takes the manifest without them.
 
         Windows' base layers were left at Microsoft's for years; whoever may pushes them. Those URLs are never fetched.
         """
-        return _unique(one for one in self._blobs if one.urls)
+        return tuple(one for one in self.all_blobs if one.has_urls)
 
     @property
-    def _blobs(self) -> Iterable[Descriptor]:
-        return (one for one in self._referred if not (self.is_index and one.is_manifest))
+    def all_blobs(self) -> tuple[Descriptor, ...]:
+        """Both, in order: a digest that is there with `urls` and without comes twice."""
+        return _unique((one for one in self._referred() if not (self.is_index and one.is_manifest)), apart=True)
 
-    @cached_property
+    @property
     def subject(self) -> Descriptor | None:
         """The manifest that this one refers to as a signature or an attestation does (image-spec, `subject`).
 
         None also where it cannot be read.
         """
-        value = field(self.document, "subject")
-        if value is None:
+        document = self.document()
+        if document.value("subject") is None:
             return None
         try:
-            return Descriptor.parse(value)
+            return Descriptor.parse(document.object("subject", _DESCRIPTOR))
         except MalformedManifest:
             return None  # to registries that know no subject it is a field like any other
 
-    @cached_property
-    def _referred(self) -> tuple[Descriptor, ...]:
-        document = self.document
+    def _referred(self) -> Iterator[Descriptor]:
+        """Read its descriptors one by one, as often as they are there."""
+        document = self.document()
         with _within(self.digest):
             if self.media_type in media_types.SCHEMA1:
-                return tuple(_schema1_layers(document))
-            return tuple(self._read_descriptors(document))
+                yield from _schema1_layers(document)
+            else:
+                yield from self._read_descriptors(document)
 
-    def _read_descriptors(self, document: Mapping[str, Any]) -> Iterator[Descriptor]:
+    def _read_descriptors(self, document: Document) -> Iterator[Descriptor]:
         if self.is_index:
             # A document that says it is an index and has no list of manifests would "copy" without its content.
             # Go writes an empty list as null.
-            yield from _descriptors(document, "manifests", required=not has_field(document, "manifests"))
+            if not document.has("manifests"):
+                raise MalformedManifest("manifests is not a list")
+            yield from _descriptors(document, "manifests")
         elif self.media_type == media_types.OCI_ARTIFACT_MANIFEST:
             yield from _descriptors(document, "blobs")
         else:
-            if not has_field(document, "config"):
+            if not document.has("config"):
                 raise MalformedManifest("an image manifest without config")
             with _within("config"):
-                yield Descriptor.parse(field(document, "config"))
+                config = Descriptor.parse(document.object("config", _DESCRIPTOR))
+            yield config
             yield from _descriptors(document, "layers")
 
 
@@ -203,7 +225,7 @@ def digest_of(content: bytes, media_type: str, algorithm: str = "sha256") -> str
 
 
 def _schema1_payload(content: bytes) -> bytes:
-    signatures = field(read_object(content), "signatures")
+    signatures = [*itertools.islice(_items(Document(content, _FIELDS), "signatures", ("protected",)), 1)]
     if not signatures:
         return content
     try:
@@ -216,41 +238,39 @@ def _schema1_payload(content: bytes) -> bytes:
     return content[:length] + tail
 
 
-def _schema1_layers(document: Mapping[str, Any]) -> Iterable[Descriptor]:
-    for layer in _list(document, "fsLayers", required=True):
+def _schema1_layers(document: Document) -> Iterator[Descriptor]:
+    if document.value("fsLayers") is None:
+        raise MalformedManifest("fsLayers is not a list")
+    for layer in _items(document, "fsLayers", ("blobSum",)):
         digest = field(layer, "blobSum") if isinstance(layer, dict) else None
         if not isinstance(digest, str) or not is_digest(digest):
             raise MalformedManifest("an fsLayer without a blobSum")
         yield Descriptor(media_type=media_types.DOCKER_LAYER_GZIP, digest=digest, size=SIZE_UNKNOWN)
 
 
-def _media_type_of(document: Mapping[str, Any], served: str) -> str:
+def _descriptors(document: Document, name: str) -> Iterator[Descriptor]:
+    for number, one in enumerate(_items(document, name, _DESCRIPTOR)):
+        with _within(f"{name}[{number}]"):
+            descriptor = Descriptor.parse(one)
+        yield descriptor
+
+
+def _items(document: Document, name: str, names: tuple[str, ...]) -> Iterator[Any]:
+    return document.items(name, names) or iter(())
+
+
+def _media_type_of(document: Document, served: str) -> str:
     """Tell a manifest's media type by its content: its own word first, then its shape. `served` is the header's."""
-    stated = field(document, "mediaType")
+    stated = document.value("mediaType")
     if isinstance(stated, str) and media_types.is_manifest(stated):
         return stated
-    if field(document, "schemaVersion") == 1:
-        return media_types.DOCKER_SCHEMA1_SIGNED if field(document, "signatures") else media_types.DOCKER_SCHEMA1
-    if has_field(document, "manifests"):
+    if document.value("schemaVersion") == 1:
+        return media_types.DOCKER_SCHEMA1_SIGNED if document.value("signatures") else media_types.DOCKER_SCHEMA1
+    if document.has("manifests"):
         return media_types.OCI_INDEX
-    if has_field(document, "config") or has_field(document, "layers"):
+    if document.has("config") or document.has("layers"):
         return media_types.OCI_MANIFEST
     raise MalformedManifest(f"not a manifest of any known media type: {str(stated or served or 'none')[:100]}")
-
-
-def _list(document: Mapping[str, Any], key: str, *, required: bool = False) -> list[Any]:
-    value = field(document, key)
-    if value is None and not required:
-        return []
-    if not isinstance(value, list):
-        raise MalformedManifest(f"{key} is not a list")
-    return value
-
-
-def _descriptors(document: Mapping[str, Any], key: str, *, required: bool = False) -> Iterator[Descriptor]:
-    for number, value in enumerate(_list(document, key, required=required)):
-        with _within(f"{key}[{number}]"):
-            yield Descriptor.parse(value)
 
 
 @contextmanager
@@ -262,27 +282,33 @@ def _within(where: str) -> Iterator[None]:
         raise MalformedManifest(f"{where}: {error}") from error
 
 
-def _unique(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
-    first: dict[str, Descriptor] = {}
+def _unique(descriptors: Iterable[Descriptor], *, apart: bool = False) -> tuple[Descriptor, ...]:
+    """Return each digest once; `apart`: with `urls` and without. Raises MalformedManifest for too many."""
+    first: dict[tuple[str, bool], Descriptor] = {}
     for one in descriptors:
-        first.setdefault(one.digest, one)
+        first.setdefault((one.digest, apart and one.has_urls), one)
+        if len(first) > MAX_REFERRED:
+            raise MalformedManifest(f"it refers to more than {MAX_REFERRED} manifests and blobs")
     return tuple(first.values())
 
 
+def _media_type(text: str) -> str:
+    """Return a media type, once for all descriptors that have it; empty for what can be none."""
+    return sys.intern(text) if text.isascii() and len(text) <= _LONGEST_MEDIA_TYPE else ""
+
+
 def _size(value: object) -> int:
-    """The size that a descriptor says, 0 where it says none: the digest decides what the blob is, and so its size."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    """Return the size that a descriptor says, 0 where it says none, or one that is no int64: the digest decides."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _MAX_SIZE else 0
 
 
-def _urls(value: object, digest: str) -> tuple[str, ...]:
+def _has_urls(value: object, digest: str) -> bool:
     listed = value or ()
-    if not isinstance(listed, list | tuple) or not all(isinstance(url, str) for url in listed):
+    if value is not TOO_LONG and (
+        not isinstance(listed, list | tuple) or not all(isinstance(url, str) for url in listed)
+    ):
         raise MalformedManifest(f"the urls of {digest} are not a list of strings")
-    return tuple(listed)
-
-
-def _strings(value: Mapping[object, object]) -> dict[str, str]:
-    return {key: text for key, text in value.items() if isinstance(key, str) and isinstance(text, str)}
+    return bool(listed)
 
 
 def _b64url(text: str) -> bytes:

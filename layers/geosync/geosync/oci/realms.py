@@ -1,17 +1,17 @@
-"""Realms: the token services that a registry names, and the ones to which credentials may go."""
+"""Realms: the token services that a registry names, and the ones that may be asked."""
 
 from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from geosync.oci.credentials import Basic, Borrowed, Credentials
+from geosync.oci.credentials import Credentials, RegistryKey
 
 
 def objection(realm: str, registry_url: str, credentials: Credentials) -> str | None:
     """Return why `realm` must not be asked for a token; None where it may be.
 
-    A user and a password go to a token service on the registry's own host, and to those that the secret names. Nothing
-    goes from https to http.
+    A registry leads to a token service on its own host, and to those that the secret names, also where there is no
+    account to tell it: nobody is to be asked things in this site's name. Nothing goes from https to http.
     """
     registry = urlsplit(registry_url)
     try:
@@ -20,8 +20,8 @@ def objection(realm: str, registry_url: str, credentials: Credentials) -> str | 
         return str(error)
     if registry.scheme == "https" and scheme != "https":
         return f"its token service is at http://{host}, and credentials never go from https to http"
-    if not isinstance(credentials, Basic | Borrowed) or host == registry.hostname:
-        return None
+    if isinstance(credentials, RegistryKey) or host == registry.hostname:
+        return None  # who signs tokens asks nobody
     named = {one.lower() for one in credentials.realm_hosts}
     if host not in named and f"{host}:{port}" not in named:
         return f"its token service is at {host}: add it to realm_hosts in the secret if that is right"

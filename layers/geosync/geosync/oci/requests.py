@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import ConfigurationError, Denied, OutcomeUnknown, ReadOnly, RegistryUnavailable, Unauthorized
 from geosync.oci import scopes
+from geosync.oci.addresses import Egress
 from geosync.oci.answers import Errors, broken, classify, read_bounded, read_errors, retry_after
 from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
@@ -75,13 +76,14 @@ class Requester:
         self.base = _base(url)
         self.name = urlsplit(self.base).netloc
         self.deadline = deadline
+        self.memory = options.memory
         self._clock = deadline.clock
         self._origin = _origin(self.base)
         self._timeouts = options.timeouts
         self._transport = Transport(
             ca_bundle=options.ca_bundle,
             connections=options.connections,
-            home=urlsplit(self.base).hostname,
+            egress=Egress(home=urlsplit(self.base).hostname, hosts=options.allowed_hosts),
             clock=deadline.clock,
         )
         self._throttle = Throttle(deadline.clock, options.threads)
@@ -169,7 +171,7 @@ class Requester:
 
     def fail(self, call: Call, answer: HttpAnswer, errors: Errors | None = None) -> NoReturn:
         """Raise the error for an answer that is no success, its body read within bounds."""
-        found = read_errors(answer, self.deadline) if errors is None else errors
+        found = read_errors(answer, self.deadline, self.memory) if errors is None else errors
         label = self.label(call)
         if answer.status == 401:
             # What to check comes first: a row keeps so many characters, and the registry's words often say nothing.
@@ -220,7 +222,7 @@ class Requester:
     def read(self, call: Call, answer: HttpAnswer, limit: int, what: str) -> bytes:
         """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""
         try:
-            return read_bounded(answer, limit, self.deadline, what)
+            return read_bounded(answer, limit, self.deadline, what, self.memory.need)
         except Broken as error:
             self.deadline.check()
             raise broken(self.name, self.label(call), error, write=False) from error

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 from geosync.oci import addresses, wire
+from geosync.oci.addresses import EVERYWHERE, Egress
 from geosync.oci.idle_connections import IdleConnections
 from geosync.oci.wire import Left, Step
 
@@ -33,6 +34,7 @@ BLOCK = 256 * 1024
 _WORTH_DRAINING = 64 * 1024
 _DRAINING_S = 1.0
 _LENGTH_DIGITS = 19
+_LONGEST = 2**63 - 1  # Python's len() takes no more, and Go's int64
 
 
 class Body(Protocol):
@@ -112,7 +114,8 @@ class HttpAnswer:
     def length(self) -> int | None:
         """The Content-Length, None when there is none that makes sense."""
         text = (self.header("Content-Length") or "").strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
+        length = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
+        return length if length is not None and length <= _LONGEST else None
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the body, b"" at its end; raises Broken when the connection breaks before it."""
@@ -165,9 +168,8 @@ class Transport:
     """Connections to the hosts that one registry leads to (itself, its token service, its storage). Thread-safe.
 
     `ca_bundle` is a file of certificates, or their PEM text, to trust beside the system's own. At most `connections`
-    idle ones are kept per host; more can be in use at once. `home` is the host that an operator named, which may lead
-    to others; without one an operator named them all (addresses.py). Raises ConfigurationError when the bundle cannot
-    be read.
+    idle ones are kept per host; more can be in use at once. `egress` says to which hosts requests may go. Raises
+    ConfigurationError when the bundle cannot be read.
     """
 
     def __init__(
@@ -175,10 +177,10 @@ class Transport:
         *,
         ca_bundle: str | None = None,
         connections: int = 16,
-        home: str | None = None,
+        egress: Egress = EVERYWHERE,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._home = home
+        self._egress = egress
         self._ca_bundle = ca_bundle
         self._connections = connections
         self._clock = clock
@@ -243,7 +245,7 @@ class Transport:
         plain: socket.socket | None = None
         try:
             plain = addresses.connect(
-                host, port, home=self._home, clock=self._clock, seconds=timeouts.connect_s, left=left
+                host, port, egress=self._egress, clock=self._clock, seconds=timeouts.connect_s, left=left
             )
             if secure:
                 plain.settimeout(Step(self._clock, timeouts.connect_s, left).left_s())

@@ -62,6 +62,7 @@ class SyncSettings(SelectionSettings):
     primary_registry_secret_arn: str | None = None
     primary_registry_vendor: str = AUTO
     primary_topic_arn: str | None = None
+    allowed_hosts: str = ""
     repository_prefix: str = ""
     deletes: Literal["propagate", "keep"] = "propagate"
     outside_selection: Literal["keep", "remove"] = "keep"
@@ -74,6 +75,9 @@ class SyncSettings(SelectionSettings):
     suspect_seconds: float = 60
     blob_concurrency: int = 8
     reference_concurrency: int = 4
+    live_concurrency: int = 16
+    work_concurrency: int = 10
+    max_namespace_share: float = 75
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError
 from geosync.oci.deadline import Deadline
+from geosync.oci.memory import Memory
 from geosync.oci.options import ClientOptions
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
@@ -53,6 +54,7 @@ class SiteRegistries:
         self._deadline = deadline
         self._clock = clock
         self._threads = threads
+        self._memory = Memory.of(threads)
         self._texts: tuple[_Secret, _Secret] = (_NO_SECRET, _NO_SECRET)
         self._read_at_s = 0.0
         self._registries: Registries | None = None
@@ -113,7 +115,9 @@ class SiteRegistries:
             deadline=self._deadline,
             writes=writes,
             options=ClientOptions(
+                allowed_hosts=tuple(self._settings.allowed_hosts.replace(",", " ").split()),
                 connections=self._settings.blob_concurrency + self._settings.reference_concurrency,
                 tag_write_s=self._settings.timing.tag_write_timeout_s,
+                memory=self._memory,
             ),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from geosync.errors import OutOfTime, TooLarge
+from geosync.oci.addresses import Egress
 from geosync.oci.answers import read_bounded
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import MAX_MANIFEST_BYTES
@@ -51,7 +52,7 @@ class OwnRegistry:
         self.base = f"{parts.scheme}://{parts.netloc}"
         self.name = parts.netloc
         self._deadline = deadline
-        self._transport = Transport(connections=4, home=parts.hostname, clock=deadline.clock)
+        self._transport = Transport(connections=4, egress=Egress(home=parts.hostname), clock=deadline.clock)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -1,6 +1,6 @@
 """One JSON secret per registry, and the credentials in it (SECURITY.md says which kind to prefer).
 
-    {"type": "anonymous"}
+    {"type": "anonymous", "realm_hosts": ["auth.example.com"]}
     {"type": "basic", "username": "…", "password": "…", "realm_hosts": ["auth.example.com"]}
     {"type": "registry_key", "private_key": "-----BEGIN …", "issuer": "…", "service": "…", "lifetime": 300,
      "certificate": "-----BEGIN …", "kid": "rfc7638"}
@@ -153,8 +153,8 @@ class SecretType:
     read: Callable[[SecretReader], Credentials | VendorAccess]
 
 
-def _anonymous(_: SecretReader) -> Anonymous:
-    return Anonymous()
+def _anonymous(reader: SecretReader) -> Anonymous:
+    return Anonymous(realm_hosts=reader.hosts("realm_hosts"))
 
 
 def _basic(reader: SecretReader) -> Basic:
@@ -177,7 +177,7 @@ def _registry_key(reader: SecretReader) -> RegistryKey:
 
 
 PLAIN: Mapping[str, SecretType] = {
-    "anonymous": SecretType(keys=frozenset(), read=_anonymous),
+    "anonymous": SecretType(keys=frozenset({"realm_hosts"}), read=_anonymous),
     "basic": SecretType(keys=frozenset({"username", "password", "realm_hosts"}), read=_basic),
     "registry_key": SecretType(
         keys=frozenset({"private_key", "issuer", "service", "lifetime", "certificate", "kid"}), read=_registry_key

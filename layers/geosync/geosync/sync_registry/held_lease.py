@@ -9,7 +9,7 @@ from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.errors import LeaseLost, OutcomeUnknown, SyncRegistryError
+from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime, SyncRegistryError
 from geosync.sync_registry.items import SYNCED, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.findings import Finding
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -64,13 +64,14 @@ class HeldLease:
     def tag_write(self) -> Iterator[None]:
         """Stand around what writes or removes a tag, in any thread.
 
-        Raises LeaseLost when no tag may be written now. When what is within raises OutcomeUnknown, that is written into
-        the row before it comes through; LeaseLost, or what the table raises, comes in its place.
+        Raises LeaseLost when no tag may be written now. When what is within raises OutcomeUnknown, or OutOfTime, which
+        may come in the middle of an answer, that is written into the row before it comes through; LeaseLost, or what
+        the table raises, comes in its place.
         """
         self.check_tag_write()
         try:
             yield
-        except OutcomeUnknown:
+        except (OutcomeUnknown, OutOfTime):
             self.suspect()
             raise
 

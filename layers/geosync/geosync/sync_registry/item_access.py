@@ -10,6 +10,7 @@ from geosync.sync_registry.browsing import Browsing
 from geosync.sync_registry.overview import Overview
 from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.recount import Recount
+from geosync.sync_registry.site.admin_access import AdminAccess
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -49,6 +50,7 @@ class ItemAccess:
         self.browsing = Browsing(store)
         self.overview = Overview(store)
         self.owed_index = OwedIndex(store)
+        self.admin_access = AdminAccess(store)
         self.breaker = Breaker(store, limits, clock)
         self.capabilities = RegistryHabits(store)
         self.catalogue = CatalogueItem(store)

@@ -1,22 +1,24 @@
-"""Pause and holds, carried out: they stop the work of a site, or all that needs one registry."""
+"""Pause, holds and slots, carried out: they stop the work of a site, what needs one registry, or one namespace's."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from geosync.errors import Contended
 from geosync.sync_registry.access import ATTEMPTS, TableAccess
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import SITE
-from geosync.sync_registry.site import holds
+from geosync.sync_registry.site import holds, slots
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.pause import Pauses
+from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.sync_registry.table.changes import ConditionFailed, Delete
 from geosync.sync_registry.timing import ms
 
 
 class Switches(TableAccess):
-    """The site's pause, and the holds of its registries."""
+    """The site's pause, the holds of its registries, and the slots of its namespaces."""
 
     def pause(self, reason: str = "") -> None:
         """Stop the syncs of this site, for an operator: events are still marked, nobody acquires anything.
@@ -80,3 +82,27 @@ class Switches(TableAccess):
     def clear_hold(self, registry: str) -> None:
         """Forget the holds of a registry that answered. Worth a call only when `look` showed one."""
         self._store.write(Delete(key=holds.hold_key(registry)))
+
+    def take_slot(self, pool: Pool, namespace: str, *, most: int, lasting_s: float) -> Slot | None:
+        """Take one of the `most` slots of a namespace for so many seconds; None: all of them are taken.
+
+        Two calls where nobody takes one at the same time; `give_slot_back` is one.
+        """
+        token = self._names()
+        for _ in range(ATTEMPTS):
+            items = self._store.items(SITE, slots.prefix(pool, namespace), limit=most)
+            now_ms = self._clock.now_ms()
+            number = slots.free(items, most, now_ms=now_ms, token=token)
+            if number is None:
+                return None
+            until_ms = now_ms + ms(lasting_s)
+            slot, change = slots.take(pool, namespace, number, now_ms=now_ms, until_ms=until_ms, token=token)
+            with suppress(ConditionFailed):
+                self._store.write(change)
+                return slot
+        return None
+
+    def give_slot_back(self, slot: Slot) -> None:
+        """Give a slot back; one that ran out may be somebody else's."""
+        with suppress(ConditionFailed):
+            self._store.write(slots.give_back(slot))

@@ -56,7 +56,8 @@ class ReferenceSync:
         attempt = Attempt(owed, outside=outside)
         self._under_way[owed.reference] = attempt
         try:
-            return self._sync(attempt)
+            with self._primary.client.memory.attempt(self._primary.client.deadline):
+                return self._sync(attempt)
         finally:
             del self._under_way[owed.reference]
 

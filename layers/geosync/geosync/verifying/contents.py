@@ -5,12 +5,13 @@ Level by level and side by side, each digest once in a run, whatever refers to i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from geosync.copying.graph import MAX_DEPTH, MAX_PARTS
-from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.graph import MAX_DEPTH, MAX_MANIFEST_BYTES, MAX_PARTS
+from geosync.copying.kinds import Kinds, Parts, may_be_of_another_kind
 from geosync.errors import ContentError, MalformedManifest, RegistryError
 from geosync.oci.manifests import Descriptor, Manifest
 from geosync.pair.pair import Pair
@@ -35,25 +36,31 @@ class Below:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Node:
+    """The parts that a manifest refers to. Its bytes are not kept: a registry may have any number of large ones."""
+
+    parts: Parts
+    is_index: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Looked:
     """The manifests that one call looked at, by digest, and the manifests and blobs that are missing or wrong."""
 
-    kinds: Kinds
-    nodes: Mapping[str, Manifest]
+    nodes: Mapping[str, _Node]
     missing: set[str]
     lost: set[str]
     found: set[str]
 
-    def below(self, root: Manifest) -> Below:
-        """Sum up what is below `root`; each node is gone through once, so that loops end."""
+    def below(self, digest: str) -> Below:
+        """Sum up what is below a manifest; each node is gone through once, so that loops end."""
         blobs: set[str] = set()
         manifests: set[str] = set()
         found: dict[str, Descriptor] = {}
-        seen = {root.digest}
-        ahead = [root]
+        seen = {digest}
+        ahead = [self.nodes[digest]]
         while ahead:
-            one = ahead.pop()
-            parts = self.kinds.parts(one)
+            parts = ahead.pop().parts
             blobs.update(blob.digest for blob in parts.all_blobs if blob.digest in self.lost)
             found.update((blob.digest, blob) for blob in parts.blobs if blob.digest in self.found)
             for child in parts.manifests:
@@ -66,7 +73,46 @@ class _Looked:
 
     def whole(self) -> set[str]:
         """The manifests below which nothing is missing or wrong."""
-        return {digest for digest, one in self.nodes.items() if not self.below(one).bad}
+        above: dict[str, list[str]] = {}
+        bad: set[str] = set()
+        for digest, node in self.nodes.items():
+            for child in node.parts.manifests:
+                above.setdefault(child.digest, []).append(digest)
+            if any(blob.digest in self.lost for blob in node.parts.all_blobs):
+                bad.add(digest)
+        ahead = [*self.missing, *bad]
+        while ahead:
+            fresh = [one for one in above.get(ahead.pop(), ()) if one not in bad]
+            bad.update(fresh)
+            ahead += fresh
+        return self.nodes.keys() - bad
+
+
+class _Shared:
+    """The descriptors of one call, each digest once, and the bounds of what may be below so many manifests."""
+
+    def __init__(self, roots: int) -> None:
+        self._roots = roots
+        self._bytes = 0
+        self._known: dict[tuple[str, bool], Descriptor] = {}
+        self._lock = threading.Lock()
+
+    def node(self, kinds: Kinds, manifest: Manifest) -> _Node:
+        """Read what a manifest refers to. Raises MalformedManifest, also when a copy of all this would be refused."""
+        parts = kinds.parts(manifest)
+        with self._lock:
+            self._bytes += len(manifest.content)
+            shared = Parts(
+                manifests=self._once(parts.manifests),
+                blobs=self._once(parts.blobs),
+                blobs_at_urls=self._once(parts.blobs_at_urls),
+            )
+            if len(self._known) > MAX_PARTS * self._roots or self._bytes > MAX_MANIFEST_BYTES * self._roots:
+                raise MalformedManifest(f"more than {MAX_PARTS} parts, or {MAX_MANIFEST_BYTES} bytes of manifests")
+        return _Node(parts=shared, is_index=manifest.is_index)
+
+    def _once(self, descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+        return tuple(self._known.setdefault((one.digest, one.has_urls), one) for one in descriptors)
 
 
 class Contents:
@@ -96,18 +142,19 @@ class Contents:
         looked = self._look(manifests)
         while self._turn(looked):
             looked = self._look(manifests)
-        result = {one.digest: looked.below(one) for one in manifests}
+        result = {one.digest: looked.below(one.digest) for one in manifests}
         self._remember(looked)
         return result
 
     def _look(self, manifests: Sequence[Manifest]) -> _Looked:
         nodes, missing = self._descend(manifests)
         found, lost = self._look_for_blobs(nodes.values())
-        return _Looked(kinds=self._kinds, nodes=nodes, missing=missing, lost=lost, found=found)
+        return _Looked(nodes=nodes, missing=missing, lost=lost, found=found)
 
     def _turn(self, looked: _Looked) -> bool:
         """Ask the primary about entries of indexes that are missing; True when any is of the other kind there."""
-        entries = {entry.digest: entry for one in looked.nodes.values() for entry in one.entries}
+        indexes = [one.parts for one in looked.nodes.values() if one.is_index]
+        entries = {entry.digest: entry for one in indexes for entry in (*one.manifests, *one.all_blobs)}
         missing = [(entries[one], True) for one in looked.missing if one in entries]
         missing += [(entries[one], False) for one in looked.lost if one in entries]
         return any(list(self._pool.map(lambda one: self._kinds.turns(one[0], is_manifest=one[1]), missing)))
@@ -124,55 +171,55 @@ class Contents:
         except ContentError:
             return None
 
-    def _entry(self, entry: Descriptor) -> Manifest | None:
+    def _entry(self, entry: Descriptor, shared: _Shared) -> _Node | None:
         """The secondary's manifest of an index's entry, None where it is not there or is a blob."""
-        try:
-            return self.manifest(entry.digest)
-        except RegistryError as error:
-            if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
-                return None
-            raise
+        client = self._pair.secondary.client
+        with client.memory.step(client.deadline):
+            try:
+                manifest = self.manifest(entry.digest)
+            except RegistryError as error:
+                if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
+                    return None
+                raise
+            return None if manifest is None else shared.node(self._kinds, manifest)
 
-    def _descend(self, manifests: Iterable[Manifest]) -> tuple[dict[str, Manifest], set[str]]:
+    def _descend(self, manifests: Sequence[Manifest]) -> tuple[dict[str, _Node], set[str]]:
         """Get the manifests below `manifests`, level by level: all that there are by digest, and the missing ones.
 
         What was found whole before in this run is left out.
         """
-        nodes = {one.digest: one for one in manifests}
+        shared = _Shared(len(manifests))
+        nodes = {one.digest: shared.node(self._kinds, one) for one in manifests}
         missing: set[str] = set()
         level = list(nodes.values())
         for depth in range(MAX_DEPTH + 1):
             wanted = {
                 child.digest: child
                 for one in level
-                for child in self._kinds.parts(one).manifests
+                for child in one.parts.manifests
                 if child.digest not in nodes and child.digest not in missing and child.digest not in self._manifests
             }
             if not wanted:
                 break
-            if depth == MAX_DEPTH or len(nodes) + len(wanted) > MAX_PARTS:
-                raise MalformedManifest(f"nested deeper than {MAX_DEPTH}, or more than {MAX_PARTS} manifests")
-            found = dict(zip(wanted, self._pool.map(self._entry, wanted.values()), strict=True))
+            if depth == MAX_DEPTH:
+                raise MalformedManifest(f"nested deeper than {MAX_DEPTH}")
+            read = self._pool.map(lambda entry: self._entry(entry, shared), wanted.values())
+            found = dict(zip(wanted, read, strict=True))
             missing.update(digest for digest, one in found.items() if one is None)
             level = [one for one in found.values() if one is not None]
-            nodes.update({one.digest: one for one in level})
+            nodes.update({digest: one for digest, one in found.items() if one is not None})
         return nodes, missing
 
-    def _look_for_blobs(self, manifests: Iterable[Manifest]) -> tuple[set[str], set[str]]:
-        """Look for the blobs of `manifests` that were not found yet: the digests of those found, and of the others."""
-        blobs = {
-            blob.digest: blob
-            for one in manifests
-            for blob in self._kinds.parts(one).all_blobs
-            if blob.digest not in self._blobs
-        }
+    def _look_for_blobs(self, nodes: Iterable[_Node]) -> tuple[set[str], set[str]]:
+        """Look for the blobs of `nodes` that were not found yet: the digests of those found, and of the others."""
+        blobs = {blob.digest: blob for one in nodes for blob in one.parts.all_blobs if blob.digest not in self._blobs}
         there = dict(zip(blobs, self._pool.map(self._is_there, blobs.values()), strict=True))
         found = {digest for digest, is_there in there.items() if is_there}
         return found, there.keys() - found
 
     def _is_there(self, blob: Descriptor) -> bool:
         size = self._asking.ask(lambda: self._pair.secondary.head_blob(blob.digest))
-        if size is None and blob.urls:
+        if size is None and blob.has_urls:
             return self._asking.ask(lambda: self._pair.primary.head_blob(blob.digest)) is None
         if blob.fits(size) or size is None:
             return size is not None

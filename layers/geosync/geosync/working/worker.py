@@ -29,6 +29,7 @@ from geosync.syncing.ending import Ending
 from geosync.syncing.holder import Holder
 from geosync.working.comparison import ComparisonWork
 from geosync.working.readiness import Readiness
+from geosync.working.share import NamespaceShare
 from geosync.working.verification import VerificationWork
 from geosync.working.workplace import WorkOptions, Workplace
 
@@ -53,6 +54,7 @@ class Worker:
         self._removals = Removals(
             breaker=place.sync_registry.breaker, allowed=options.removals, outside=options.removes_outside
         )
+        self._share = NamespaceShare(place, options.slots)
         self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
 
@@ -66,6 +68,7 @@ class Worker:
         except MessageError as error:
             self._refusals.refuse(body, error)
             return False
+        self._share.pool = "work" if _came_from_the_work_queue(message) else "live"
         try:
             self._process(message, body)
         except CorruptItem as error:
@@ -103,8 +106,13 @@ class Worker:
             case VerifyMessage(repository=None):
                 self._verification.make_due(message)
             case VerifyMessage(repository=str(repository), asked_at=asked_at):
-                asked = asked_at is not None
-                self._after_the_mark(lambda: self._verification.verify(repository, asked=asked))
+                self._after_the_mark(partial(self._verify, repository, asked=asked_at is not None))
+
+    def _verify(self, repository: str, *, asked: bool) -> None:
+        """Verify a repository, unless its namespace has its share: then it stays due."""
+        with self._share.slot(repository) as has_slot:
+            if has_slot:
+                self._verification.verify(repository, asked=asked)
 
     def _work(self, message: WorkMessage) -> None:
         if self._is_outside(message.repository, Reference.whole()) and not self._has_ours(message.repository):
@@ -143,17 +151,22 @@ class Worker:
 
     def _knock(self, repository: str, glance: Glance) -> None:
         """Knock for something that was marked, and work it off unless somebody holds the repository."""
-        lease = self._place.sync_registry.knock(repository, believed=glance.row, take=self._readiness.may_sync(glance))
-        if lease is not None:
-            self._hold(lease, glance)
+        if not self._readiness.may_sync(glance):
+            self._place.sync_registry.knock(repository, believed=glance.row, take=False)
+            return
+        with self._share.slot(repository) as has_slot:
+            lease = self._place.sync_registry.knock(repository, believed=glance.row, take=has_slot)
+            if lease is not None:
+                self._hold(lease, glance)
 
     def _wake(self, repository: str, glance: Glance) -> None:
         """Work off what was marked before, unless somebody holds the repository or nothing may be worked on."""
         if not self._readiness.may_sync(glance):
             return
-        lease = self._place.sync_registry.acquire(repository, believed=glance.row)
-        if lease is not None:
-            self._hold(lease, glance)
+        with self._share.slot(repository) as has_slot:
+            lease = self._place.sync_registry.acquire(repository, believed=glance.row) if has_slot else None
+            if lease is not None:
+                self._hold(lease, glance)
 
     def _hold(self, lease: Lease, glance: Glance) -> Ending:
         """Work off the repository; a registry that answers again is forgiven its holds."""
@@ -182,6 +195,7 @@ class Worker:
 
         The index that names a repository follows its table: it may still name what has just been worked off.
         """
+        self._share.begin()
         tried: set[str] = set()
         while candidates := [
             name for name in self._place.sync_registry.due_repositories(CANDIDATES) if name not in tried
@@ -189,9 +203,11 @@ class Worker:
             read_at = self._place.clock.monotonic_s()
             random.shuffle(candidates)
             for repository in candidates:
+                tried.add(repository)
+                if self._share.is_full(repository):
+                    continue
                 if self._place.deadline.left() < ENOUGH_S or not self._work_off(repository):
                     return
-                tried.add(repository)
                 if self._place.clock.monotonic_s() - read_at > CANDIDATES_KEPT_S:
                     break
 
@@ -203,8 +219,9 @@ class Worker:
                 return False
             if not self._place.sync_registry.due(repository, 1):
                 return True  # another worker was here since the candidates were read
-            lease = self._place.sync_registry.acquire(repository, believed=glance.row)
-            return lease is None or self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
+            with self._share.slot(repository) as has_slot:
+                lease = self._place.sync_registry.acquire(repository, believed=glance.row) if has_slot else None
+                return lease is None or self._hold(lease, glance) in (Ending.FINISHED, Ending.LOST)
         except CorruptItem as error:  # a wake of the sweep puts it into the DLQ: once a minute, not once a worker
             self._place.logger.error("repository_unreadable", extra={"reason": str(error)})
             return True

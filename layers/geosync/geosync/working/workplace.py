@@ -43,15 +43,31 @@ class Workplace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotBounds:
+    """The slots of each queue that one namespace may have at a time; None: as many as there are."""
+
+    live: int | None = None
+    work: int | None = None
+
+    @classmethod
+    def of_share(cls, percent: float, *, live: int, work: int) -> SlotBounds:
+        """Take a share of the slots that the queues have, rounded down, and one at least; all of them for 100 %."""
+        if percent >= 100:
+            return cls()
+        return cls(live=max(int(live * percent / 100), 1), work=max(int(work * percent / 100), 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkOptions:
     """The bounds and the manner of a site's work.
 
     `removals`: whether tags are removed that the primary no longer has. `removes_outside`: whether tags are removed
     that left the selection. `parallelism`: references of one repository that are worked on at a
-    time. `verification`: what it may cost.
+    time. `verification`: what it may cost. `slots`: what one namespace may have of the site's invocations.
     """
 
     removals: bool = True
     removes_outside: bool = False
     parallelism: int = 4
     verification: Bounds = field(default_factory=Bounds)
+    slots: SlotBounds = field(default_factory=SlotBounds)

@@ -12,22 +12,27 @@ from geosync.admin.common import AnswerModel, Done, RequestModel
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import Gate
 from geosync.admin.http import JSON
-from geosync.admin.rights import SESSION_SECONDS, Caller, Right
+from geosync.admin.rights import Caller
 from geosync.admin.site import AdminSite
 from geosync.operating.moments import moment
+from geosync.sync_registry.site.admin_access import Right
 
 
 class SignIn(RequestModel):
-    """A read or an act token."""
+    """The read token, the act token, or a named one."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=512)]
 
 
 class SessionModel(AnswerModel):
-    """The caller's right. `csrf_token` goes into the header X-CSRF-Token of every action made with the cookie."""
+    """The caller's right, and the name of the caller's token if it has one.
+
+    `csrf_token` goes into the header X-CSRF-Token of every action made with the cookie.
+    """
 
     site: str
     right: Right
+    token_name: str | None
     expires_at: str | None
     csrf_token: str | None
 
@@ -45,12 +50,14 @@ class SessionRoutes:
         opened = self._gate.exchange(asked.token)
         assert opened.session is not None, "a session was opened"  # noqa: S101
         self._site.audit.signed_in(opened.name, source=self._current.source)
-        cookie = _cookie(self._gate.cookie, opened.session.text, SESSION_SECONDS[opened.right])
+        seconds = max(opened.session.expires - self._site.clock.now_ms() // 1000, 0)
+        cookie = _cookie(self._gate.cookie, opened.session.text, seconds)
         shown = _session(self._site, opened)
         return Response(status_code=200, content_type=JSON, body=shown, cookies=[cookie])
 
     def sign_out(self) -> Response[Done]:
-        """End the session in this browser."""
+        """End the session, in this browser and wherever else its cookie is."""
+        self._gate.end(self._current.caller)
         cookie = _cookie(self._gate.cookie, "", 0)
         return Response(status_code=200, content_type=JSON, body=Done(message="signed out"), cookies=[cookie])
 
@@ -64,6 +71,7 @@ def _session(site: AdminSite, caller: Caller) -> SessionModel:
     return SessionModel(
         site=site.name,
         right=caller.right,
+        token_name=caller.token.name if caller.token is not None else None,
         expires_at=moment(session.expires * 1000) if session is not None else None,
         csrf_token=session.csrf if session is not None else None,
     )

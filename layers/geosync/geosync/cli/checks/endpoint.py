@@ -46,6 +46,8 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
 
 def _unexpected(site: StackSite, url: str, status: int) -> CheckFinding:
     fix = "401 is what Geosync answers: see that the URL leads to this site's API, stage and path included"
+    if status == 403:
+        fix = "run it from an address in NotificationSourceRanges that the web ACL lets in: the registry's, for one"
     if status >= 500:
         fix = f"see the log of {site.outputs['NotificationsFunction']} (notification_failed)"
     return problem("endpoint_reachable", f"{url} answered {status} to a notification without a token", fix)
@@ -80,7 +82,9 @@ def look_for_arrival(
     token = read_tokens(primary.client("secretsmanager"), primary.outputs["NotificationTokenSecretArn"])[0]
     started_s = primary.clock.monotonic_s()
     try:
-        heartbeat.post(_session(), primary.outputs["NotificationsUrl"], token)
+        # A stack of the version before has no way of its own for heartbeats.
+        url = primary.outputs.get("HeartbeatUrl", primary.outputs["NotificationsUrl"])
+        heartbeat.post(_session(), url, token)
     except HeartbeatFailed as error:
         yield problem("test_notification", str(error), f"see the log of {primary.outputs['NotificationsFunction']}")
         return

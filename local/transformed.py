@@ -1,0 +1,60 @@
+"""Write the template as CloudFormation gets it: `.local/sam/bin/python local/transformed.py TEMPLATE OUT`.
+
+It runs under the SAM CLI's interpreter, whose translator is the one that deploys. It asks nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from samtranslator.parser.parser import Parser  # type: ignore[import-not-found]
+from samtranslator.translator.translator import Translator  # type: ignore[import-not-found]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads `!Ref x` as {"Ref": "x"} and `!Sub x` as {"Fn::Sub": "x"}."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        value: Any = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    if suffix == "GetAtt":
+        return {"Fn::GetAtt": value.split(".", 1)}
+    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+def transformed(path: Path) -> dict[str, Any]:
+    """Return a template as the SAM transform leaves it, without a SAM resource."""
+    # The class is a SafeLoader: nothing but plain data comes of it.
+    template: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506
+    for resource in template["Resources"].values():
+        for key in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
+            resource["Properties"][key] = "s3://bucket/key"  # as after `sam package`
+    translator = Translator({}, Parser(), None, boto3.Session(region_name="eu-west-1"))
+    found: dict[str, Any] = translator.translate(template, {})
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Transform one file into another."""
+    logging.disable(logging.ERROR)  # of flags that the transform would ask AWS for
+    template, out = map(Path, arguments)
+    out.write_text(json.dumps(transformed(template), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

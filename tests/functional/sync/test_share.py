@@ -1,0 +1,61 @@
+"""A namespace that has its share of the slots waits for one; who woke for it goes on with another namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.functional.sync.parts import DONE, TABLE, Site, handle, sample, wake
+
+from geosync.sync_registry.items import SITE, Reference
+from geosync.sync_registry.site.slots import Pool, Slot
+from geosync.sync_registry.table.dynamodb import DynamoStore
+from geosync.sync_registry.transitions.marks import Mark
+
+WORK, LIVE = 7, 12
+"""MaxNamespaceShare, 75 %, of WorkConcurrency and LiveConcurrency."""
+Log = Callable[[], list[dict[str, Any]]]
+
+
+def owe(site: Site, repository: str) -> str:
+    """Push an image to the primary, and mark it; its digest."""
+    made = site.make.image(repository, "v1")
+    site.registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
+    site.registry.tell(repository)
+    return made.digest
+
+
+def fill(site: Site, pool: Pool, namespace: str, most: int) -> list[Slot]:
+    """Take all slots of a namespace, as other invocations do."""
+    taken = [site.registry.take_slot(pool, namespace, most=most, lasting_s=960) for _ in range(most)]
+    return [slot for slot in taken if slot is not None]
+
+
+def test_a_worker_goes_on_with_another_namespace_and_comes_back_once_a_slot_is_free(site: Site, log: Log) -> None:
+    busy, quiet = f"busy-{WORK}/app", f"quiet-{WORK}/app"
+    wanted = {busy: owe(site, busy), quiet: owe(site, quiet)}
+    slots = fill(site, "work", f"busy-{WORK}", WORK)
+
+    assert handle(wake(busy)) == DONE
+    assert (site.digest(busy, "v1"), site.digest(quiet, "v1")) == (None, wanted[quiet])
+    assert {line["repository"] for line in log() if line["message"] == "namespace_has_its_share"} == {busy}
+
+    site.registry.give_slot_back(slots[0])
+    assert handle(wake(busy)) == DONE
+    assert site.digest(busy, "v1") == wanted[busy]
+    left = DynamoStore(site.dynamodb, TABLE).items(SITE, "slot#", limit=100)
+    assert len(left) == WORK - 1, "every slot is given back"
+
+
+def test_a_push_to_a_namespace_that_has_its_share_stays_due_for_the_sweep(site: Site) -> None:
+    busy, quiet = f"busy-{LIVE}/app", f"quiet-{LIVE}/app"
+    wanted = {busy: owe(site, busy), quiet: owe(site, quiet)}
+    fill(site, "live", f"busy-{LIVE}", LIVE)
+
+    for repository in (busy, quiet):
+        assert handle(sample("sync-live.json", repository=repository)) == DONE
+    assert (site.digest(busy, "v1"), site.digest(quiet, "v1")) == (None, wanted[quiet])
+    assert site.registry.due_repositories(10) == [busy]
+
+    assert handle(wake(busy)) == DONE
+    assert site.digest(busy, "v1") == wanted[busy]

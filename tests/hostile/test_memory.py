@@ -1,0 +1,115 @@
+"""What a manifest or a refusal takes beside its bytes while it is read, counted by the interpreter's allocator."""
+
+from __future__ import annotations
+
+import threading
+import tracemalloc
+from collections.abc import Callable
+
+import pytest
+from tests.hostile.large_manifests import SHAPES, filled, layers, unknown
+from tests.hostile.steps import steps
+
+from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
+from geosync.errors import MalformedManifest
+from geosync.oci import media_types
+from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, parse_errors
+from geosync.oci.documents import SMALL_BYTES
+from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
+from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, REFERRED_BYTES, REFUSALS_BYTES, STEPS_BYTES
+from geosync.oci.transport import BLOCK
+from geosync.pair.registries import PARALLELISM
+
+REFERENCES = 4
+"""The default of ReferenceConcurrency."""
+PARTS_BYTES = 48 * MIB
+MOST = 200 * MIB
+"""All of it together: the issue's bound over the idle process."""
+
+
+def taken(run: Callable[[], object]) -> int:
+    """The most bytes that `run` has in memory at one time."""
+    tracemalloc.start()
+    try:
+        result = run()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        del result
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_to_read_a_manifest_takes_no_more_than_its_descriptors(shape: str) -> None:
+    manifest = Manifest.read(SHAPES[shape](), media_types.OCI_MANIFEST)
+    assert taken(lambda: manifest.all_blobs) < REFERRED_BYTES
+    assert taken(lambda: manifest.subject) < 1 * MIB
+    assert len(manifest.all_blobs) == (MAX_REFERRED if shape == "layers" else 1)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_manifest_without_a_media_type_takes_no_more(shape: str) -> None:
+    content = SHAPES[shape]()
+    assert taken(lambda: Manifest.read(content, None)) < 1 * MIB
+
+
+def test_one_that_refers_to_more_than_a_copy_takes_is_not_read_to_its_end() -> None:
+    manifest = Manifest.read(layers(lambda one: b'{"digest":"sha256:%064x"}' % one), media_types.OCI_MANIFEST)
+
+    def read() -> None:
+        with pytest.raises(MalformedManifest, match="refers to more than"):
+            _ = manifest.all_blobs
+
+    assert taken(read) < REFERRED_BYTES
+
+
+@pytest.mark.parametrize("entry", [b"{}", b'{"code":"MANIFEST_BLOB_UNKNOWN","detail":"sha256:%064x"}', b"[[],[],[]]"])
+def test_a_refusal_takes_its_bytes_and_what_it_names(entry: bytes) -> None:
+    def item(number: int) -> bytes:
+        return entry % number if b"%" in entry else entry
+
+    body = filled(item, before=b'{"errors":[', after=b"]}", size=MAX_ERROR_BYTES)
+    # The blocks that were read are gone by then, and the body is there.
+    assert taken(lambda: parse_errors(body)) < REFUSALS_BYTES - MAX_ERROR_BYTES
+    assert len(parse_errors(body).missing) == (MAX_MISSING if b"%" in entry else 0)
+
+
+@pytest.mark.parametrize("item", [b"[]", b'{"":[[[[[[[]]]]]]]}', b'"', b"["])
+def test_to_skip_what_is_not_read_costs_its_size(item: bytes) -> None:
+    """The last two are no JSON: that is found, and costs no more."""
+
+    def cost(size: int) -> int:
+        manifest = Manifest.read(unknown(item, size), media_types.OCI_MANIFEST)
+
+        def read() -> None:
+            try:
+                _ = manifest.all_blobs
+            except MalformedManifest:
+                return
+
+        return steps(read)
+
+    assert cost(512 * 1024) < 2.2 * max(cost(256 * 1024), 1000)
+
+
+def test_the_parts_of_as_many_references_as_go_at_once_take_what_the_budget_leaves_them() -> None:
+    """Four references of 10,000 blobs each, none of which they share: all of them are in the graph at one time."""
+
+    def build() -> Graph:
+        graph = Graph()
+        for reference in range(REFERENCES):
+            root = graph.root(CopyRun(threading.Event()), manifest(reference), f"v{reference}")
+            assert root is not None
+            blobs = [
+                Descriptor(media_type="", digest=f"sha256:{reference * MAX_PARTS + one:064x}", size=1)
+                for one in range(MAX_PARTS)
+            ]
+            assert len(graph.need(root, (), blobs) or ()) == MAX_PARTS
+        return graph
+
+    def manifest(number: int) -> Manifest:
+        return Manifest.read(b'{"schemaVersion":2,"config":{},"x":%d}' % number, media_types.OCI_MANIFEST)
+
+    assert taken(build) < PARTS_BYTES
+    budget = ATTEMPTS_BYTES + STEPS_BYTES + REFUSALS_BYTES + KEPT_BYTES + PARTS_BYTES
+    threads = PARALLELISM * (3 * BLOCK + 8 * SMALL_BYTES)
+    assert budget + threads <= MOST

@@ -1,0 +1,48 @@
+"""The largest images that the limits allow, several at once: each goes through, and memory stays within its budget."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+from bench.memory import CHILDREN, MOST, REFERENCES, copy_all, push_largest
+from tests.hostile.large_manifests import CONFIG, largest
+from tests.integration.conftest import Place
+
+from geosync.copying.graph import MAX_MANIFEST_BYTES
+from geosync.oci.client import RegistryClient
+from geosync.oci.deadline import Deadline
+from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, STEPS_BYTES, Memory
+from geosync.oci.options import ClientOptions
+
+LARGEST = 4 * MIB
+
+
+def test_the_largest_images_go_within_the_budget(
+    plain_registry: Place, second_registry: Place, repository: str
+) -> None:
+    assert CHILDREN * LARGEST <= MAX_MANIFEST_BYTES < (CHILDREN + 2) * LARGEST, "no larger one is allowed"
+    deadline, memory = Deadline(), Memory()
+    options = ClientOptions(memory=memory)
+    pusher = RegistryClient(plain_registry.url, plain_registry.credentials, deadline=deadline, writes=True)
+    reader = RegistryClient(plain_registry.url, plain_registry.credentials, deadline=deadline, options=options)
+    writer = RegistryClient(
+        second_registry.url, second_registry.credentials, deadline=deadline, writes=True, options=options
+    )
+    pusher.put_small_blob(repository, str(CONFIG["digest"]), b"{}")
+    for number in range(REFERENCES):
+        push_largest(pusher, repository, largest, number)
+    tracemalloc.start()
+    try:
+        copy_all(reader, writer, repository, REFERENCES)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert all(writer.head_manifest(repository, f"v{number}") for number in range(REFERENCES))
+    for client in (pusher, reader, writer):
+        client.close()
+    assert peak <= MOST
+    assert [pool.held for pool in (memory.attempts, memory.steps, memory.refusals, memory.kept)] == [0] * 4
+    # The attack was mounted: each of these was full.
+    assert ATTEMPTS_BYTES - 11 * MIB < memory.attempts.most_held <= ATTEMPTS_BYTES
+    assert STEPS_BYTES - 11 * MIB < memory.steps.most_held <= STEPS_BYTES
+    assert KEPT_BYTES - LARGEST <= memory.kept.most_held <= KEPT_BYTES

@@ -1,0 +1,58 @@
+"""The bill of materials says what is in the layers that were built."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cyclonedx.output.json import JsonV1Dot6
+from local import sbom
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    """A build of three layers, one of plain code."""
+    for layer, name, version, licence in [
+        ("DependenciesLayer", "PyJWT", "2.15.1", "MIT"),
+        ("DependenciesLayer", "typing_extensions", "4.16.0", "PSF-2.0"),
+        ("AdminLayer", "pydantic", "2.14.3", "MIT"),
+    ]:
+        info = tmp_path / layer / "python" / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        lines = ("Metadata-Version: 2.4", f"Name: {name}", f"Version: {version}", f"License-Expression: {licence}")
+        (info / "METADATA").write_text("\n".join(lines) + "\n")
+    (tmp_path / "GeosyncLayer" / "python" / "geosync").mkdir(parents=True)
+    return tmp_path
+
+
+def test_the_bill_has_every_package_of_the_layers_with_its_version_licence_and_layer(build: Path) -> None:
+    document = json.loads(JsonV1Dot6(sbom.bill(sorted(build.glob("*Layer")))).output_as_string())
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert document["metadata"]["component"]["name"] == "geosync"
+    assert {
+        (one["purl"], one["licenses"][0]["license"]["id"], one["properties"][0]["value"])
+        for one in document["components"]
+    } == {
+        ("pkg:pypi/pyjwt@2.15.1", "MIT", "DependenciesLayer"),
+        ("pkg:pypi/typing-extensions@4.16.0", "PSF-2.0", "DependenciesLayer"),
+        ("pkg:pypi/pydantic@2.14.3", "MIT", "AdminLayer"),
+    }
+
+
+def test_what_no_lock_pins_in_this_version_is_named(build: Path) -> None:
+    lock = "pyjwt==2.15.1 \\\n    --hash=sha256:0\ntyping-extensions==4.15.0 ; python_version < '3.13' \\\n"
+    bom = sbom.bill(sorted(build.glob("*Layer")))
+    assert sbom.unpinned(bom, [lock]) == ["pydantic==2.14.3", "typing-extensions==4.16.0"]
+
+
+def test_a_build_with_what_is_not_pinned_fails_and_so_does_one_without_layers(
+    build: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = build / "AdminLayer" / "python" / "surprise-1.dist-info"
+    unknown.mkdir()
+    (unknown / "METADATA").write_text("Metadata-Version: 2.4\nName: surprise\nVersion: 1\n")
+    assert sbom.main([str(build)]) == 1
+    assert "surprise==1" in capsys.readouterr().err
+    assert sbom.main([str(build / "nothing")]) == 1
+    assert not (build / "sbom.cdx.json").exists()

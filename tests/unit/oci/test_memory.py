@@ -1,0 +1,137 @@
+"""Shares of the memory: waited for, taken at once, given back."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+
+import pytest
+from tests.support.clock import FakeClock
+
+from geosync.errors import OutOfTime
+from geosync.oci.deadline import Deadline
+from geosync.oci.manifests import MAX_MANIFEST_BYTES
+from geosync.oci.memory import ATTEMPTS_BYTES, MIB, STEPS_BYTES, Memory, Pool
+
+FOREVER = Deadline()
+PATIENCE_S = 120
+
+
+def over() -> Deadline:
+    deadline = Deadline(FakeClock())
+    deadline.set(0)
+    return deadline
+
+
+def test_what_does_not_fit_waits_and_then_goes_on_first_come_first_served() -> None:
+    pool = Pool(10)
+    pool.take(8, FOREVER)
+    served: list[int] = []
+
+    def taking(size: int) -> threading.Thread:
+        def take() -> None:
+            pool.take(size, FOREVER)
+            served.append(size)
+
+        thread = threading.Thread(target=take, daemon=True)
+        thread.start()
+        while len(pool._waiting) <= len(threads):
+            pass
+        return thread
+
+    threads: list[threading.Thread] = []
+    threads.append(taking(9))
+    threads.append(taking(1))  # it would fit, and comes later
+    assert served == []
+    assert not pool.take_if_free(1), "who does not wait does not go before who does"
+    pool.give_back(8)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert sorted(served) == [1, 9]
+    assert (pool.held, pool.most_held) == (10, 10)
+
+
+def test_whoever_waits_goes_at_the_deadline_and_leaves_the_others_their_turn() -> None:
+    pool = Pool(10)
+    pool.take(10, FOREVER)
+    with pytest.raises(OutOfTime):
+        pool.take(5, over())
+    pool.give_back(10)
+    pool.take(5, over())  # nothing to wait for
+    assert pool.held == 5
+
+
+def test_more_than_there_is_goes_alone() -> None:
+    pool = Pool(10)
+    pool.take(20, FOREVER)
+    pool.give_back(20)
+    pool.take(1, FOREVER)
+    with pytest.raises(OutOfTime):
+        pool.take(20, over())
+
+
+def test_a_step_takes_what_is_large_once_and_gives_it_back_at_its_end() -> None:
+    memory = Memory()
+    with memory.step(FOREVER):
+        memory.need(1000)
+        assert memory.steps.held == 0
+        memory.need(1 * MIB)
+        assert memory.steps.held == 8 * MIB
+        with memory.step(FOREVER):
+            memory.need(1 * MIB)
+            assert memory.steps.held == 8 * MIB
+        memory.need(MAX_MANIFEST_BYTES)
+        assert memory.steps.held == 11 * MIB
+    assert memory.steps.held == 0
+    memory.need(MAX_MANIFEST_BYTES)
+    assert memory.steps.held == 0
+
+
+def test_an_attempt_has_a_pool_of_its_own() -> None:
+    memory = Memory()
+    with memory.attempt(FOREVER), memory.step(FOREVER):
+        memory.need(MAX_MANIFEST_BYTES)
+        assert (memory.attempts.held, memory.steps.held) == (11 * MIB, 0)
+    assert memory.attempts.held == 0
+
+
+def test_steps_that_need_more_later_never_wait_for_each_other() -> None:
+    """Each has a part of the pool and wants more than is left: the one that waits gives its part back first."""
+    memory = Memory(steps=Pool(STEPS_BYTES))
+    together = threading.Barrier(8)
+    done = []
+
+    def work() -> None:
+        with memory.step(FOREVER):
+            memory.need(100_000)
+            together.wait(PATIENCE_S)
+            memory.need(MAX_MANIFEST_BYTES)
+        done.append(True)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    assert len(done) == 8
+    assert memory.steps.held == 0
+    assert memory.steps.most_held <= STEPS_BYTES
+
+
+def test_attempts_that_hold_all_of_their_pool_leave_the_steps_theirs() -> None:
+    memory = Memory()
+    with ExitStack() as held:
+        for _ in range(3):
+            memory.attempts.take(ATTEMPTS_BYTES // 3, FOREVER)
+        held.enter_context(memory.step(over()))
+        memory.need(MAX_MANIFEST_BYTES)
+        assert memory.steps.held == 11 * MIB
+
+
+def test_a_large_refusal_has_the_memory_for_itself() -> None:
+    memory = Memory()
+    with memory.refusal(1000, FOREVER), memory.refusal(8 * MIB, FOREVER):
+        late = memory.refusal(1 * MIB, over())
+        with pytest.raises(OutOfTime):
+            late.__enter__()
+    assert memory.refusals.held == 0
