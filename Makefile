@@ -44,7 +44,8 @@ check-template: setup
 	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
 	.local/sam/bin/python local/transformed.py template.yaml .local/transformed.json
 	$(PYTHON_BIN)/python -m local.policies .local/transformed.json
-	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS)
+	# W1028: SAM writes the condition of an optional function once more into each method of its API.
+	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS) --ignore-checks W1028
 	$(CHECKOV) --file .local/transformed.json
 	$(SAM) validate --lint
 

@@ -212,6 +212,13 @@ def test_the_function_in_the_vpc_may_not_use_what_lambda_may_in_its_name() -> No
     assert FUNCTIONS["SyncFunction"]["FunctionName"] == {"Fn::Sub": OWN_ARN.partition("function:")[2]}
 
 
+def test_no_function_in_the_vpc_may_use_what_lambda_may_in_its_name() -> None:
+    by_name = {one["Sid"]: one for one in statements(ROLES["PullFunction"])}
+    assert by_name["LeaveItToLambda"]["Action"] == by_name["KeepItsNetworkInterface"]["Action"]
+    own = OWN_ARN.replace("-sync", "-pull")
+    assert by_name["LeaveItToLambda"]["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": {"Fn::Sub": own}}}
+
+
 def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
     refusing = [
         statement
