@@ -183,6 +183,7 @@ class Worker:
             reporter=place.reporter,
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
+            verifies=self._options.verification.interval_s > 0,
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()
