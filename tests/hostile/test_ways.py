@@ -30,7 +30,7 @@ def test_ranges_close_the_registry_s_way_and_no_other() -> None:
 def test_strangers_have_a_rate_of_their_own_on_the_way_that_they_reach() -> None:
     everything, heartbeats = APIS["NotificationsApi"]["MethodSettings"]
     assert everything["ThrottlingRateLimit"] == {"Ref": "NotificationRate"}
-    assert HEARTBEAT_WAY == f"{PREFIX}/heartbeat"
+    assert f"{PREFIX}/heartbeat" == HEARTBEAT_WAY
     assert heartbeats["ResourcePath"] == "/" + HEARTBEAT_WAY.replace("/", "~1")
     assert 1 / 60 < heartbeats["ThrottlingRateLimit"] < PARAMETERS["NotificationRate"]["Default"] / 100
 
