@@ -232,7 +232,7 @@ RULES: dict[str, Rule] = {
     ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",
-        without=_instead(SyncRegistry, "due_repositories", lambda *_: []),
+        without=_instead(SyncRegistry, "due_repositories", lambda *_, **__: []),
         finds="no rest",
         seeds=30,
     ),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.functional.sync.parts import DONE, TABLE, Site, handle, sample, wake
 
+from geosync.sync_registry import sweep
 from geosync.sync_registry.items import SITE, Reference
 from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.transitions.marks import Mark
+from geosync.working import verification, worker
 
 WORK, LIVE = 7, 12
 """MaxNamespaceShare, 75 %, of WorkConcurrency and LiveConcurrency."""
@@ -59,3 +63,38 @@ def test_a_push_to_a_namespace_that_has_its_share_stays_due_for_the_sweep(site: 
 
     assert handle(wake(busy)) == DONE
     assert site.digest(busy, "v1") == wanted[busy]
+
+
+def test_a_worker_finds_another_namespace_behind_more_of_a_full_one_than_are_chosen_from(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "WINDOW", 10)
+    monkeypatch.setattr(worker, "CANDIDATES", 5)
+    names = [f"busy-long/app-{number}" for number in range(60)]
+    for name in names:
+        site.registry.mark(name, Reference.tag("v1"))
+    wanted = owe(site, "quiet-long/app")
+    fill(site, "work", "busy-long", WORK)
+    assert handle(wake(names[0])) == DONE
+    assert site.digest("quiet-long/app", "v1") == wanted
+
+
+def is_due(site: Site, repository: str, *, in_ms: int = 0) -> bool:
+    """True if the repository is among those that are chosen for verification, then."""
+    return repository in site.registry.verification.due(now_ms=time.time_ns() // 1_000_000 + in_ms, limit=40)
+
+
+def test_a_verification_without_a_slot_makes_room_for_others_and_one_that_was_asked_for_is_made(site: Site) -> None:
+    busy = "busy-verified/app"
+    owe(site, busy)
+    assert handle(wake(busy)) == DONE
+    assert is_due(site, busy)
+    fill(site, "work", "busy-verified", WORK)
+
+    assert handle(sample("sync-verify.json", repository=busy)) == DONE
+    assert site.row(busy).verified_at is None
+    assert not is_due(site, busy)
+    assert is_due(site, busy, in_ms=verification.SLOTLESS_MS)
+
+    assert handle(sample("sync-verify.json", repository=busy, asked_at=time.time_ns() // 1_000_000)) == DONE
+    assert site.row(busy).verified_at is not None

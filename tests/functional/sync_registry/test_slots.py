@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from tests.support.clock import FakeClock
 
-from geosync.sync_registry.items import SITE
+from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Store
+from geosync.sync_registry.table.changes import Delete, Store, Update
 from geosync.sync_registry.table.memory import MemoryStore
 
 MOST = 3
@@ -62,6 +63,25 @@ def test_the_slot_of_a_function_that_vanished_is_free_when_it_must_have_ended_an
     assert taken is not None
     sync_registry.give_slot_back(lost)
     assert take(sync_registry, most=1) is None, "it is somebody else's now"
+
+
+def test_a_slot_whose_write_was_repeated_is_had_and_given_back(
+    sync_registry: SyncRegistry, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer came too late, and the client's own repetition of the write finds the slot taken: by itself."""
+    write = store.write
+
+    def twice(change: Update | Delete) -> Item | None:
+        if isinstance(change, Update):
+            write(change)
+        return write(change)
+
+    monkeypatch.setattr(store, "write", twice)
+    slot = take(sync_registry, most=1)
+    assert slot is not None
+    assert take(sync_registry, most=1) is None
+    sync_registry.give_slot_back(slot)
+    assert held(store) == 0
 
 
 def test_many_that_take_at_the_same_time_get_no_more() -> None:

@@ -60,14 +60,28 @@ class Held:
 class Comparison:
     """One run of a comparison of the tags that the primary has, of which all were seen here as A."""
 
-    def __init__(self, primary: Tags, secondary: Tags, *, seen_at: int = START - 1000, suspect_until: int = 0) -> None:
+    def __init__(
+        self,
+        primary: Tags,
+        secondary: Tags,
+        *,
+        seen_at: int = START - 1000,
+        suspect_until: int = 0,
+        verifies: bool = True,
+    ) -> None:
         self.primary, self.secondary = primary, secondary
         self.clock = FakeClock()
         held: Any = Held(Lease(suspect_until))
         pair = Pair(Repository(primary, "team/app"), Repository(secondary, "team/app"))
         nothing: Any = None
         context = ComparisonContext(
-            pair=pair, sync_registry=nothing, held=held, selection=Selection(), check=lambda: None, clock=self.clock
+            pair=pair,
+            sync_registry=nothing,
+            held=held,
+            selection=Selection(),
+            check=lambda: None,
+            verifies=verifies,
+            clock=self.clock,
         )
         self.looks = TagLooks(context, list_secondary(pair, self.clock))
         self.known = {
@@ -124,10 +138,12 @@ def test_a_registry_that_came_back_with_older_tags_is_looked_at_tag_by_tag(same:
 
 @pytest.mark.parametrize(
     "more",
-    [{"seen_at": START - TRUSTED_FOR_MS - 10}, {"suspect_until": START - 500}],
-    ids=["seen long ago", "a late write may have landed since"],
+    [{"seen_at": START - TRUSTED_FOR_MS - 10}, {"suspect_until": START - 500}, {"verifies": False}],
+    ids=["seen long ago", "a late write may have landed since", "verification is off"],
 )
-def test_a_record_that_is_old_or_in_doubt_is_not_trusted(same: dict[str, str], more: dict[str, int]) -> None:
+def test_a_record_that_is_old_in_doubt_or_never_verified_is_not_trusted(
+    same: dict[str, str], more: dict[str, Any]
+) -> None:
     comparison = Comparison(Tags(same), Tags(same), **more)
     assert equal(comparison.run()) == set(same)
     assert comparison.secondary.asked == comparison.primary.asked == sorted(same)

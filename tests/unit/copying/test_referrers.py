@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -15,12 +16,14 @@ from geosync.copying import referrers
 from geosync.copying.copy import Copier
 from geosync.copying.route import Route
 from geosync.errors import LeaseLost, MalformedManifest
-from geosync.oci.manifests import Descriptor, Manifest
+from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
+from geosync.oci.memory import MIB
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
 
 REPOSITORY = "team/app"
+PATIENCE_S = 60
 GONE = f"sha256:{'0' * 64}"
 SIGNATURE = "application/vnd.example.signature.v1"
 
@@ -152,6 +155,58 @@ def test_a_destination_without_the_api_gets_every_referrer_listed_under_the_fall
     with copier(source, destination) as one:
         one.copy(signatures[0], None)
     assert destination.of("PUT manifest") == [signatures[0].digest], "what is listed is not written again"
+
+
+class Counted:
+    """A lock that says when so many have asked for it."""
+
+    def __init__(self, most: int) -> None:
+        self._lock = threading.Lock()
+        self._asked = threading.Semaphore(0)
+        self._most = most
+
+    def __enter__(self) -> None:
+        self._asked.release()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def wait_for_all(self) -> None:
+        for _ in range(self._most):
+            assert self._asked.acquire(timeout=PATIENCE_S)
+
+
+def test_who_waits_to_list_a_large_referrer_leaves_its_memory_to_the_one_that_lists() -> None:
+    """Three of the largest have all that there is for steps, and the one before them needs some to read the tag."""
+    source, destination = FakeRegistry(referrers_api=True), FakeRegistry()
+    image = source.add_image(b"layer")
+    small = sign(source, image, b"small")
+    padding = "x" * (MAX_MANIFEST_BYTES - 100_000)
+    large = [sign(source, image, b"%d" % number, annotations={"pad": padding}) for number in range(3)]
+    source.deadline.set(PATIENCE_S)
+    destination.deadline.set(PATIENCE_S)
+    with copier(source, destination) as one, ThreadPoolExecutor(4) as callers:
+        lock: Any = Counted(4)
+        one._fallback_lock = lock
+        has_lock = threading.Event()
+
+        def before(verb: str, what: str) -> None:
+            if verb == "GET referrers" and not has_lock.is_set():
+                has_lock.set()
+                lock.wait_for_all()
+                source.memory.need(8 * MIB)
+
+        source.before = before
+        copies = [callers.submit(one.copy, small, None)]
+        assert has_lock.wait(PATIENCE_S)
+        copies += [callers.submit(one.copy, signature, None) for signature in large]
+        for copy in copies:
+            copy.result()
+    listed = destination.manifests[destination.tagged[referrers.fallback_tag(image.digest)]]
+    assert {child.digest for child in listed.children} == {one.digest for one in (small, *large)}
+    assert source.memory.steps.most_held > 30 * MIB, "together they had as much as there is"
+    assert source.memory.steps.held == 0
 
 
 def test_a_fallback_tag_that_the_primary_keeps_itself_is_left_to_the_copy_of_tags() -> None:

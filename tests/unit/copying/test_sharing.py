@@ -16,7 +16,7 @@ from tests.unit.copying.sites import Site, layers
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
 from geosync.copying.sharing import CLAIMED_FROM, RENEWAL_S, Shared, Sharing
-from geosync.errors import NotFound, OutOfTime
+from geosync.errors import NotFound, OutcomeUnknown, OutOfTime, ReadOnly, RegistryError, RegistryUnavailable
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.shared_blobs import CLAIM_MS, KEPT_S, SharedBlob, SharedBlobItems
@@ -138,22 +138,64 @@ def test_a_wrong_hint_becomes_an_upload_and_is_replaced(site: Site, items: Share
     assert sharing.outcome() == Shared(wrong=(OTHER,)), "said once, whatever the number of its blobs"
 
 
-def test_a_registry_that_knows_no_such_repository_any_more_gets_an_upload(
-    site: Site, items: SharedBlobItems, sharing: Sharing
+def refuse(site: Site, verb: str, error: RegistryError) -> None:
+    """Have the destination answer so to each request with `verb`."""
+
+    def before(asked: str, what: str) -> None:
+        if asked == verb:
+            raise error
+
+    site.destination.before = before
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotFound("destination:5000", "POST", status=404, codes=("NAME_UNKNOWN",)),
+        ReadOnly("destination:5000", "POST", everywhere=True),
+        ReadOnly("destination:5000", "POST", codes=("UNSUPPORTED",), everywhere=False),
+        RegistryUnavailable("destination:5000", "POST", status=503),
+        OutcomeUnknown("destination:5000", "POST", status=500),
+    ],
+    ids=["no such repository", "a bare 405", "unsupported", "503", "500"],
+)
+def test_a_registry_that_answers_a_mount_from_elsewhere_with_an_error_gets_an_upload(
+    site: Site, items: SharedBlobItems, sharing: Sharing, error: RegistryError
 ) -> None:
     image = site.source.add_image(*layers(2))
     others_have(site, items, image, OTHER)
-
-    def deny(verb: str, what: str) -> None:
-        if verb == "POST mount":
-            raise NotFound(site.destination.name, "POST", status=404, codes=("NAME_UNKNOWN",))
-
-    site.destination.before = deny
+    refuse(site, "POST mount", error)
     with site.copier(sharing=sharing) as copier:
         copier.copy(image, "v1")
     assert requests(site) == {"PUT manifest": 2, "POST mount": 3, "POST upload": 3, "GET blob": 3, "PUT blob": 3}
     assert site.is_whole(image)
     assert sharing.outcome() == Shared(wrong=(OTHER,))
+
+
+def test_a_registry_that_does_not_answer_a_mount_ends_the_copy(
+    site: Site, items: SharedBlobItems, sharing: Sharing
+) -> None:
+    image = site.source.add_image(*layers(1))
+    others_have(site, items, image, OTHER)
+    refuse(site, "POST mount", RegistryUnavailable(site.destination.name, "POST", detail="timed out"))
+    with site.copier(sharing=sharing) as copier, pytest.raises(RegistryUnavailable):
+        copier.copy(image, "v1")
+
+
+def test_a_registry_that_takes_no_upload_either_is_read_only(
+    site: Site, items: SharedBlobItems, sharing: Sharing
+) -> None:
+    image = site.source.add_image(*layers(1))
+    others_have(site, items, image, OTHER)
+
+    def before(verb: str, what: str) -> None:
+        if verb.startswith("POST"):
+            raise ReadOnly(site.destination.name, verb, everywhere=True)
+
+    site.destination.before = before
+    with site.copier(sharing=sharing) as copier, pytest.raises(ReadOnly):
+        copier.copy(image, "v1")
+    assert "POST upload" in requests(site)
 
 
 def test_a_mount_that_the_registry_denies_afterwards_is_sent(

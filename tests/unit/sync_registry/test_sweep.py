@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from geosync.clock import Clock
+from geosync.sync_registry import sweep
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sweep import round_the_namespaces
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.shards import SHARDS
 
 
 class Ticking(Clock):
@@ -55,3 +57,32 @@ def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_com
     assert registry.acquire(held[0]) is not None
     assert held[0] not in registry.due_repositories(5)
     assert len(registry.due_repositories(5)) == 4
+
+
+@pytest.mark.parametrize("failed", [False, True])
+def test_what_is_passed_over_takes_no_place_among_those_that_are_chosen_from(
+    registry: SyncRegistry, failed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "WINDOW", 20)
+    names = [*(f"full/app-{number}" for number in range(100)), "quiet/app"]
+    for name in names:
+        registry.mark(name, Reference.tag("v1"))
+        if failed:
+            (owed,) = registry.owed(name)
+            registry.fail(owed, "503")
+    registry._clock.now += 3_600_000  # type: ignore[attr-defined]
+    assert registry.due_repositories(5, but=lambda name: name.startswith("full/")) == ["quiet/app"]
+
+
+def test_a_bounded_number_of_keys_is_passed_over(registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "PASSED_OVER", 7)
+    for number in range(300):
+        registry.mark(f"full/app-{number}", Reference.tag("v1"))
+    asked: list[str] = []
+
+    def but(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    assert registry.due_repositories(5, but=but) == []
+    assert len(asked) == 7 * len(SHARDS)

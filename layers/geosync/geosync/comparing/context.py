@@ -16,7 +16,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 class ComparisonContext:
     """One repository at both sites, and the lease under which it is compared.
 
-    `check` is called between requests; it raises OutOfTime when the holder stops.
+    `check` is called between requests; it raises OutOfTime when the holder stops. `verifies`: rolling verification is
+    on, so that what was seen here once is looked at again without the comparison.
     """
 
     pair: Pair
@@ -24,4 +25,5 @@ class ComparisonContext:
     held: HeldLease
     selection: Selection
     check: Callable[[], None]
+    verifies: bool = True
     clock: Clock = SYSTEM_CLOCK

@@ -2,9 +2,10 @@
 
 A listing with digests spares the look at its side. Where neither side lists digests, the look at the primary is the
 one. A tag that is there what it was when it was seen equal, and whose name the secondary lists, is here still, as far
-as the record goes. The record is trusted for a month. It is not trusted where a late write may have landed since, and
-not for what an operator asks. Of each part of a listing the tag that was seen last is looked at here: a registry that
-was restored from a backup lost what came last. If that one is not as recorded, no other is taken to be.
+as the record goes. The record is trusted for a month, and only where rolling verification looks at each tag sooner. It
+is not trusted where a late write may have landed since, and not for what an operator asks. Of each part of a listing
+the tag that was seen last is looked at here: a registry that was restored from a backup lost what came last. If that
+one is not as recorded, none of that part and of the later ones is taken to be.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import Owed, Reference, Seen
 
 TRUSTED_FOR_MS = 30 * 86_400_000
-"""Time since a tag was seen here for which the record of it is trusted. Verification looks at it sooner."""
+"""Time since a tag was seen here for which the record of it is trusted, where verification looks at it sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ class TagLooks:
         return frozenset(tag for _, tag, _ in named)
 
     def _is_trusted(self, reference: Reference, seen: Seen) -> bool:
-        if self._listing is None or not self._is_as_recorded or self._lists_digests:
+        if not self._context.verifies or self._listing is None or not self._is_as_recorded or self._lists_digests:
             return False
         is_recent = seen.seen_at > self._listing.asked_at - TRUSTED_FOR_MS
         return is_recent and reference.value in self._listing.digests and self._proves(seen.digest, seen.seen_at)

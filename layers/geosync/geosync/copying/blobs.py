@@ -9,8 +9,8 @@ takes, goes in chunks (chunks.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from contextlib import suppress
 from dataclasses import replace
+from http import HTTPStatus
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
@@ -22,6 +22,7 @@ from geosync.errors import (
     NotFound,
     OutcomeUnknown,
     OutOfTime,
+    ReadOnly,
     Refused,
     RegistryError,
     RegistryUnavailable,
@@ -143,13 +144,20 @@ class BlobMover:
                 return False
 
     def _is_mounted_from(self, name: str, blob: Descriptor) -> bool:
-        with suppress(NotFound, Refused):
+        try:
             upload = self._destination.begin_upload(mount=blob.digest, mount_from=name)
-            if upload is None:
-                if name != self._destination.name:
-                    self._mounted.add(blob.digest)
-                return True
-            self._begun[blob.digest] = upload
+        except (NotFound, Refused):
+            return False
+        except RegistryUnavailable as error:
+            # The hint may be the reason. Whether it is the registry is said by the POST that needs no other repository.
+            if not isinstance(error, ReadOnly) and (error.status or 0) < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            return False
+        if upload is None:
+            if name != self._destination.name:
+                self._mounted.add(blob.digest)
+            return True
+        self._begun[blob.digest] = upload
         return False
 
     def _is_to_stop(self, blob: Descriptor, stopped: Callable[[], bool]) -> bool:

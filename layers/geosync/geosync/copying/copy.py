@@ -367,6 +367,8 @@ class Copier:
         self._go_on(part, part.manifest or self._fetch(part.digest))
 
     def _keep_fallback_tag(self, manifest: Manifest) -> None:
+        # Who has the lock may wait for memory, so who waits for the lock has none; the reference's attempt counts this.
+        self._memory.give_back()
         with self._fallback_lock:
             referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 

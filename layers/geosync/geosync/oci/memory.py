@@ -1,12 +1,14 @@
 """The memory that manifests and refusals take at one time: a budget for one invocation.
 
 Whoever needs more than is left waits, and then goes on. Nobody waits while others wait for what it holds: all that a
-step needs is taken at once, before the first byte is read, and given back when the step ends. There is a pool for each
-kind of step, in this order; who has a share of one waits only for shares of those after it:
+step needs is taken at once, before the first byte is read, and given back when the step ends or waits. There is a pool
+for each kind of step, in this order; who has a share of one waits only for shares of those after it:
 
     attempts    one reference from its look to its end: its own manifest, and one that refers to it
     steps       one manifest below a reference, read, and what it refers to put into the graph
     refusals    one body that says what is missing
+
+The same holds for the lock of a fallback tag: who has it may wait for a share, so who waits for it gives its own back.
 
 And `kept` holds manifests until what they refer to is there. Nobody waits for it: what does not fit is read again.
 
@@ -149,6 +151,16 @@ class Memory:
             share.pool.give_back(before)
             share.pool.take(needed, share.deadline)
             share.size = needed
+
+    def give_back(self) -> None:
+        """Give back what this thread's step has, before it waits for something else; an attempt keeps its share.
+
+        What the step needs later is taken anew.
+        """
+        share: _Share | None = getattr(self._local, "share", None)
+        if share is not None and share.pool is self.steps:
+            before, share.size = share.size, 0
+            share.pool.give_back(before)
 
     @contextmanager
     def refusal(self, size: int, deadline: Deadline) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, TAG_PREFIX, Item, Owed, Reference, Row, Seen
 from geosync.sync_registry.site import pause
 from geosync.sync_registry.site.holds import Hold, hold_key
-from geosync.sync_registry.sweep import free_repositories
+from geosync.sync_registry.sweep import free_repositories, nothing
 from geosync.sync_registry.table.changes import Key
 
 
@@ -86,14 +86,17 @@ class Readings(TableAccess):
         """True when an event needs no request to either registry; see decisions.is_already_seen."""
         return decisions.is_already_seen(glance.owed, glance.seen, digest, received_at)
 
-    def due_repositories(self, limit: int = 100, *, at_ms: int | None = None) -> list[str]:
+    def due_repositories(
+        self, limit: int = 100, *, at_ms: int | None = None, but: Callable[[str], bool] = nothing
+    ) -> list[str]:
         """Repositories with something due and no live lease at `at_ms` (now), at most `limit`.
 
-        Those with something that was never tried come before those where all that is due has failed.
+        None that `but` is true of; what is due behind thousands of those may be left to a later call. Those with
+        something that was never tried come before those where all that is due has failed.
 
         In a shard the longest due come first. A row that cannot be read counts as free: whoever takes it says why not.
         """
-        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit)
+        return free_repositories(self._store, self._clock.now_ms() if at_ms is None else at_ms, limit, but)
 
     def row(self, repository: str) -> Row | None:
         """The repository's row. Raises CorruptItem."""

@@ -10,7 +10,7 @@ due in one repository hold up only the others in its shard, and those no longer 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from geosync.sync_registry.items import ROW
@@ -21,24 +21,33 @@ ROWS_READ = 100
 """Rows that are read at once."""
 WINDOW = 2000
 """Repositories that one choice is made among, the longest due of every shard: a namespace of fewer delays nobody."""
-
+PASSED_OVER = 10_000
+"""Keys of a shard that a choice reads without taking one of them: ten requests."""
 FAILED_SHARE = 10
 """One of so many repositories may be one in which only what failed is due, while there is enough else to do."""
 
 
-def free_repositories(store: Store, now_ms: int, limit: int) -> list[str]:
+def nothing(_: str) -> bool:
+    """Pass over no repository."""
+    return False
+
+
+def free_repositories(store: Store, now_ms: int, limit: int, but: Callable[[str], bool] = nothing) -> list[str]:
     """Repositories with something due at `now_ms` (ms) and no live lease, at most `limit`: the never tried first.
 
     One of each namespace in turn, and of a namespace the longest due first, as far as its shards can be compared. A row
-    that cannot be read counts as free: whoever takes it says why not.
+    that cannot be read counts as free: whoever takes it says why not. None that `but` is true of, nor what is due in a
+    shard behind PASSED_OVER keys of those.
     """
-    fresh = _take(store, SHARDS, now_ms, limit)
-    failed = _take(store, FAILED_SHARDS, now_ms, max(limit - len(fresh), limit // FAILED_SHARE), fresh)
+    fresh = _take(store, SHARDS, now_ms, limit, but)
+    taken = set(fresh)
+    most = max(limit - len(fresh), limit // FAILED_SHARE)
+    failed = _take(store, FAILED_SHARDS, now_ms, most, lambda name: name in taken or but(name))
     return fresh[: limit - len(failed)] + failed
 
 
-def _take(store: Store, shards: Iterable[str], now_ms: int, limit: int, but: Collection[str] = ()) -> list[str]:
-    """At most `limit` free repositories from `shards`, without those in `but`."""
+def _take(store: Store, shards: Iterable[str], now_ms: int, limit: int, but: Callable[[str], bool]) -> list[str]:
+    """At most `limit` free repositories from `shards`, without those that `but` is true of."""
     if limit <= 0:
         return []
     names = _in_turn([_of_shard(store, shard, now_ms, but) for shard in shards])
@@ -69,13 +78,18 @@ def _in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
                 yield name
 
 
-def _of_shard(store: Store, shard: str, now_ms: int, but: Collection[str]) -> Iterator[str]:
+def _of_shard(store: Store, shard: str, now_ms: int, but: Callable[[str], bool]) -> Iterator[str]:
     """The repositories of a shard with something due, each once, the longest due first."""
-    known: set[str] = set(but)
+    known: set[str] = set()
+    passed_over = 0
     for key in store.due_keys(shard, now_ms):
-        if key.repository not in known:
+        if key.repository in known:
+            continue
+        if not but(key.repository):
             known.add(key.repository)
             yield key.repository
+        elif (passed_over := passed_over + 1) >= PASSED_OVER:
+            return
 
 
 def _free(store: Store, repositories: list[str], now_ms: int) -> list[str]:

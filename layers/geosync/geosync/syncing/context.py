@@ -28,6 +28,8 @@ class Invocation:
     deadline: Deadline
     reference_concurrency: int = 4
     """References that a holder works on side by side."""
+    verifies: bool = True
+    """Rolling verification is on."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 

@@ -157,6 +157,7 @@ class Holder:
                 held=context.held,
                 selection=context.selection,
                 check=context.check,
+                verifies=invocation.verifies,
                 clock=context.clock,
             ),
             removals=context.removals,

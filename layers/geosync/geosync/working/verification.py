@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from geosync.messages.work import VerifyMessage
 from geosync.pair.settings import Bounds
+from geosync.sync_registry.transitions import verification as transitions
 from geosync.verifying.context import VerificationContext
 from geosync.verifying.reverify import make_due
 from geosync.verifying.verifier import Verifier
 from geosync.working.readiness import Readiness
 from geosync.working.workplace import Workplace
+
+SLOTLESS_MS = 5 * 60_000
+"""Milliseconds for which a repository waits whose namespace has its share: most invocations end sooner."""
 
 
 class VerificationWork:
@@ -25,6 +29,13 @@ class VerificationWork:
         if message.scope is not None and message.asked_at is not None:
             made = make_due(place.sync_registry, message.scope, message.asked_at, check=place.deadline.check)
             place.logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
+
+    def put_off(self, repository: str) -> None:
+        """Have a repository that is due and has no slot wait some minutes, so that others are chosen meanwhile."""
+        items, now_ms = self._place.sync_registry.verification, self._place.clock.now_ms()
+        item = items.read(repository)
+        if item is not None and transitions.not_now(item, now_ms=now_ms, asked=False) is None:
+            items.put_off(item, now_ms + SLOTLESS_MS)
 
     def verify(self, repository: str, *, asked: bool) -> None:
         """Verify one repository, unless the site is paused or a registry on hold: it stays due."""

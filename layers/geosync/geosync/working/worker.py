@@ -109,10 +109,15 @@ class Worker:
                 self._after_the_mark(partial(self._verify, repository, asked=asked_at is not None))
 
     def _verify(self, repository: str, *, asked: bool) -> None:
-        """Verify a repository, unless its namespace has its share: then it stays due."""
+        """Verify a repository. One whose turn it is waits while its namespace has its share; one `asked` for does not.
+
+        Nothing else says that somebody asked, and with rolling verification off nothing would choose it again.
+        """
         with self._share.slot(repository) as has_slot:
-            if has_slot:
+            if has_slot or asked:
                 self._verification.verify(repository, asked=asked)
+            else:
+                self._verification.put_off(repository)
 
     def _work(self, message: WorkMessage) -> None:
         if self._is_outside(message.repository, Reference.whole()) and not self._has_ours(message.repository):
@@ -178,6 +183,7 @@ class Worker:
             reporter=place.reporter,
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
+            verifies=self._options.verification.interval_s > 0,
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()
@@ -191,15 +197,17 @@ class Worker:
     # ------------------------------------------------------------------------------------------------- what is next
 
     def _work_off_others(self) -> None:
-        """Take one after another of what is due, each repository once.
+        """Take one after another of what is due, each repository once, without namespaces that have their share.
 
         The index that names a repository follows its table: it may still name what has just been worked off.
         """
         self._share.begin()
         tried: set[str] = set()
-        while candidates := [
-            name for name in self._place.sync_registry.due_repositories(CANDIDATES) if name not in tried
-        ]:
+
+        def is_to_pass(repository: str) -> bool:
+            return repository in tried or self._share.is_full(repository)
+
+        while candidates := self._place.sync_registry.due_repositories(CANDIDATES, but=is_to_pass):
             read_at = self._place.clock.monotonic_s()
             random.shuffle(candidates)
             for repository in candidates:

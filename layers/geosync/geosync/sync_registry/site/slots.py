@@ -44,9 +44,12 @@ def free(items: list[Item], most: int, *, now_ms: int, token: str) -> int | None
 
 
 def take(pool: Pool, namespace: str, number: int, *, now_ms: int, until_ms: int, token: str) -> tuple[Slot, Update]:
-    """Take a slot until `until_ms`, if nobody has it."""
+    """Take a slot until `until_ms`, if nobody has it.
+
+    A write that was repeated after its answer got lost finds itself: the slot is ours already.
+    """
     slot = Slot(Key(SITE, f"{prefix(pool, namespace)}{number:0{_DIGITS}}"), token)
-    when = Attr("until").not_exists() | Attr("until").lte(now_ms)
+    when = Attr("until").not_exists() | Attr("until").lte(now_ms) | Attr("token").eq(token)
     return slot, Update(key=slot.key, set={"until": until_ms, "token": token}, when=when)
 
 
