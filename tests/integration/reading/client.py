@@ -91,7 +91,7 @@ class Client:
             Promise(**about),
             self.own,
             Whereabouts(sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline),
-            Line(self.registry, Queue(sqs, "live"), logger, keeps_superseded=True),
+            Line(self.registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
             logger=logger,
             metrics=metrics,
         )
