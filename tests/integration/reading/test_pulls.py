@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -13,9 +14,11 @@ import requests
 from tests.integration.conftest import Place
 from tests.integration.reading.client import Client
 from tests.integration.secondary import Secondary, event, pushed, quick
+from tests.support.clock import FakeClock
 from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy, Status
 
+from geosync.messages.work import WorkMessage
 from geosync.pair.selection import Selection
 from geosync.sync_registry.items import Owed
 
@@ -235,6 +238,26 @@ def test_while_the_site_is_paused_nobody_is_marked_or_woken(
     assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
     assert secondary.owed(repository) == []
     assert client.live.sent == []
+
+
+def test_a_name_that_only_clients_ever_said_is_not_waited_for_as_long_as_others(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    with Client(secondary, clock=clock) as client:
+        client.live.works = False
+        assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+        assert 4.9 < sum(clock.slept) < 5.1
+        (wake,) = client.live.sent
+        assert WorkMessage.from_json(wake).reason != "event"  # by which the worker knows the work queue's
+        client.live.sent.clear()
+        secondary.sweep()
+        clock.slept.clear()
+        secondary.receive(pushed(make.image(repository, "v2")))
+        clock.now = time.time_ns() // 1_000_000
+        assert client.pull(f"/v2/{repository}/manifests/v3").status == 404
+        assert 19.9 < sum(clock.slept) < 20.1
+        assert {WorkMessage.from_json(one).reason for one in client.live.sent} == {"event"}
 
 
 def test_a_wait_ends_before_the_invocation_does(
