@@ -49,7 +49,7 @@ class PullSite:
         sync_registry = SyncRegistry.open(
             boto3.client("dynamodb", config=AWS_CALLS), settings.sync_table, primary=settings.primary_topic_arn
         )
-        promise = settings.promise
+        promise, sqs = settings.promise, boto3.client("sqs", config=AWS_CALLS)
         self.puller = Puller(
             promise,
             self.registry,
@@ -61,7 +61,8 @@ class PullSite:
             ),
             Line(
                 sync_registry,
-                Queue(boto3.client("sqs", config=AWS_CALLS), settings.live_queue_url),
+                Queue(sqs, settings.live_queue_url),
+                Queue(sqs, settings.work_queue_url),
                 logger,
                 keeps_superseded=promise.selection.superseded_images,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
@@ -70,6 +71,22 @@ def test_an_image_that_the_primary_does_not_have_ends_with_what_to_check(
     assert ended.exit_code == 1
     assert "is not at the primary" in ended.output
     assert "in the site's selection?" in ended.output
+
+
+@pytest.mark.parametrize("noted", ["gone_since", "missing_since", "outside_since"])
+def test_a_copy_that_only_stays_is_no_image_of_the_primary(secondary: Site, clock: PlayedClock, noted: str) -> None:
+    since: dict[str, Any] = {noted: 1}
+
+    def keeps() -> None:
+        registry = SyncRegistry(secondary.registry._store, clock=clock)
+        if (lease := registry.acquire("group/app")) is not None:
+            for owed in registry.due("group/app"):
+                registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1, **since))
+            registry.finish(lease)
+
+    clock.meanwhile = keeps
+    ended = secondary.run("wait", "group/app:v1")
+    assert (ended.exit_code, "is not at the primary" in ended.output) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,11 @@ class Site:
         self.sync_registry = SyncRegistry(self.store, primary=TOPIC)
         self.sqs = boto3.client("sqs")
         self.live_url = self.sqs.create_queue(QueueName="live")["QueueUrl"]
+        self.work_url = self.sqs.create_queue(QueueName="work")["QueueUrl"]
 
     def environment(self) -> dict[str, str]:
-        return ENVIRONMENT | {"LIVE_QUEUE_URL": self.live_url, "LOCAL_REGISTRY_URL": self.registry.url}
+        queues = {"LIVE_QUEUE_URL": self.live_url, "WORK_QUEUE_URL": self.work_url}
+        return ENVIRONMENT | queues | {"LOCAL_REGISTRY_URL": self.registry.url}
 
     def account(self, *, ago_s: float = 100.0) -> int:
         """Write down that all which was pushed until `ago_s` seconds ago is marked; returns that moment."""
@@ -95,11 +97,12 @@ class Site:
         assert self.sync_registry.finish(lease)
         return made
 
-    def woken(self) -> list[str]:
-        """Take the wakes off the live queue."""
-        found = self.sqs.receive_message(QueueUrl=self.live_url, MaxNumberOfMessages=10).get("Messages", [])
+    def woken(self, url: str | None = None) -> list[str]:
+        """Take the wakes off the live queue, or the one at `url`."""
+        url = url or self.live_url
+        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
         for message in found:
-            self.sqs.delete_message(QueueUrl=self.live_url, ReceiptHandle=message["ReceiptHandle"])
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return [WorkMessage.from_json(message["Body"]).repository for message in found]
 
     def owed(self, repository: str) -> list[str]:

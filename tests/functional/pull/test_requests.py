@@ -10,6 +10,9 @@ import pytest
 from functions.pull import app
 from tests.functional.pull.parts import BASIC, PASSWORD, TABLE, Site, invoke, pull, sample
 
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.transitions.marks import Mark
+
 Lines = Callable[[], list[dict[str, Any]]]
 WRONG = "Basic Z2VvOm9mLWFub3RoZXItcmVnaXN0cnk="
 
@@ -46,12 +49,29 @@ def test_a_synced_tag_is_served(site: Site, repository: str, capsys: pytest.Capt
 
 def test_what_is_not_here_is_marked_and_somebody_is_woken_at_once(site: Site, repository: str, log: Lines) -> None:
     site.account()
-    answer = pull(repository, "v1", seconds=6.0)
+    site.synced(repository)
+    answer = pull(repository, "v2", seconds=6.0)
     assert (answer["statusCode"], json.loads(answer["body"])["errors"][0]["code"]) == (404, "MANIFEST_UNKNOWN")
-    assert site.owed(repository) == ["tag#v1"]
-    assert site.woken() == [repository]
+    assert site.owed(repository) == ["tag#v2"]
+    assert (site.woken(), site.woken(site.work_url)) == ([repository], [])
     (line,) = [one for one in log() if one["message"] == "pull_not_served_at_once"]
-    assert (line["repository"], line["reference"], line["outcome"]) == (repository, "v1", "fell through")
+    assert (line["repository"], line["reference"], line["outcome"]) == (repository, "v2", "fell through")
+
+
+def test_a_name_that_only_clients_ever_said_is_woken_for_behind_every_push(site: Site, repository: str) -> None:
+    site.account()
+    assert pull(repository, "v1", seconds=6.0)["statusCode"] == 404
+    assert pull(repository, "v2", seconds=6.0)["statusCode"] == 404
+    assert site.owed(repository) == ["tag#v1", "tag#v2"]
+    assert site.woken() == []
+    assert set(site.woken(site.work_url)) == {repository}
+    # An event named it since: pulls go first in line.
+    site.sync_registry.mark(repository, Reference.tag("v3"), Mark(expects=f"sha256:{'a' * 64}"))
+    lease = site.sync_registry.acquire(repository)
+    assert lease is not None
+    site.sync_registry.release(lease)
+    assert pull(repository, "v4", seconds=6.0)["statusCode"] == 404
+    assert (site.woken(), site.woken(site.work_url)) == ([repository], [])
 
 
 @pytest.mark.parametrize("authorization", [None, WRONG])
@@ -110,4 +130,4 @@ def test_the_site_s_prefix_is_part_of_the_name_here(
     site.account()
     assert json.loads(pull(repository, "v1")["body"])["errors"][0]["code"] == "NAME_UNKNOWN"
     assert pull(f"mirror/{repository}", "v1", seconds=5.0)["statusCode"] == 404
-    assert (site.owed(repository), site.woken()) == (["tag#v1"], [repository])
+    assert (site.owed(repository), site.woken(site.work_url)) == (["tag#v1"], [repository])

@@ -88,6 +88,22 @@ def test_requests_of_an_event_for_a_repository_that_somebody_holds(dynamodb: tup
     assert calls.made() == {"BatchGetItem": 1, "UpdateItem": 2}
 
 
+def test_a_mark_over_an_item_that_cannot_be_read_needs_no_right_but_batches_and_updates(
+    dynamodb: tuple[SyncRegistry, Calls], client: Any
+) -> None:
+    """The roles of functions/log_cursor and functions/pull have no GetItem."""
+    sync_registry, calls = dynamodb
+    broken = Update(key=Key(REPOSITORY, V1.owed_key), set={"pushed_at": "never"})
+    DynamoStore(client, TABLE).write(broken)
+    calls.made()
+
+    sync_registry.mark(REPOSITORY, V1, Mark(expects=A))
+
+    made = calls.made()
+    assert set(made) == {"BatchGetItem", "UpdateItem"}
+    assert [owed.reference for owed in sync_registry.due(REPOSITORY) if owed.reference == V1] == [V1]
+
+
 def test_a_new_repository_costs_two_more_requests_once(dynamodb: tuple[SyncRegistry, Calls]) -> None:
     sync_registry, calls = dynamodb
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.integration.secondary import Secondary
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
 from geosync.reading.line import Line
@@ -73,14 +74,19 @@ class _LiveQueue:
 
 
 class Client:
-    """Pulls at `secondary`, whose registry is at `url` (None: the one that the secondary writes to)."""
+    """Pulls at `secondary`, whose registry is at `url` (None: the one that the secondary writes to).
 
-    def __init__(self, secondary: Secondary, *, url: str | None = None, **promise: Any) -> None:
+    Its waits pass on `clock`.
+    """
+
+    def __init__(
+        self, secondary: Secondary, *, url: str | None = None, clock: Clock = SYSTEM_CLOCK, **promise: Any
+    ) -> None:
         self.secondary = secondary
         self.registry = secondary.registry
         self.metrics = _Metrics()
         self.live = _LiveQueue(secondary)
-        self.deadline = Deadline()
+        self.deadline = Deadline(clock)
         about: dict[str, Any] = {"role": "secondary", "max_staleness_ms": MAX_STALENESS_MS, **promise}
         sqs: Any = self.live
         logger: Any = logging.getLogger("client")
@@ -91,7 +97,7 @@ class Client:
             Promise(**about),
             self.own,
             Whereabouts(sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline),
-            Line(self.registry, Queue(sqs, "live"), logger, keeps_superseded=True),
+            Line(self.registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
             logger=logger,
             metrics=metrics,
         )

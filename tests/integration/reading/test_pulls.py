@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 import requests
 from tests.integration.conftest import Place
 from tests.integration.reading.client import Client
 from tests.integration.secondary import Secondary, event, pushed, quick
+from tests.support.clock import FakeClock
 from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy, Status
 
+from geosync.messages.work import WorkMessage
 from geosync.pair.selection import Selection
+from geosync.sync_registry.items import Owed
 
 LONG_AGO_S = 1000.0
 """Longer than MaxStaleness."""
@@ -145,6 +150,78 @@ def test_a_tag_that_was_deleted_at_the_primary_is_not_served_from_the_event_on(
     assert secondary.digest(repository, "v1") == made.digest  # it waits for its settle time
 
 
+def test_a_tag_that_was_deleted_by_digest_is_not_served_from_the_event_on(
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    delayed = Secondary(primary, second_registry, timing=quick(settle=2.0, suspect=2.0, deletion_delay=3600.0))
+    with closing(delayed), Client(delayed) as client:
+        client.account()
+        made = make.image(repository, "v1")
+        delayed.receive(pushed(made))
+        make.send("DELETE", f"/v2/{repository}/manifests/{made.digest}", repository)
+        # The event has waited in its queue, and what is accounted is newer than the last look at the tag.
+        delayed.have_passed(LONG_AGO_S)
+        delayed.receive(event("deleted", repository, digest=made.digest))
+        client.account()
+        assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+        client.live.join()
+        assert delayed.digest(repository, "v1") == made.digest  # until the delay is over
+        delayed.receive(pushed(make.retag(made, "v1")))  # a holder sees it after the deletion was marked
+        assert [str(owed.reference) for owed in delayed.owed(repository)] == [made.digest]
+        got = client.pull(f"/v2/{repository}/manifests/v1")
+        assert (got.status, got.body) == (200, made.content)
+
+
+def test_a_tag_that_stays_though_the_primary_deleted_it_is_not_served(
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    keeping = Secondary(primary, second_registry, removals=False)
+    with closing(keeping), Client(keeping) as client:
+        made = make.image(repository, "v1")
+        keeping.receive(pushed(made))
+        make.send("DELETE", f"/v2/{repository}/manifests/{made.digest}", repository)
+        keeping.receive(event("deleted", repository, tag="v1"))
+        keeping.sweep_until(lambda: not keeping.owed(repository))
+        client.account(ago_s=0)
+        got = client.pull(f"/v2/{repository}/manifests/v1")
+        assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
+        client.live.join()
+        assert keeping.digest(repository, "v1") == made.digest
+        keeping.sweep_until(lambda: not keeping.owed(repository))
+        back = make.image(repository, "v1")
+        got = client.pull(f"/v2/{repository}/manifests/v1")
+        assert (got.status, digest_of(got.body)) == (200, back.digest)
+
+
+def test_an_image_that_fails_is_parked_in_the_end_however_often_it_is_pulled(
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
+) -> None:
+    timing = replace(quick(settle=2.0, suspect=2.0), max_attempts=12)
+    failing = Secondary(primary, second_registry, timing=timing)
+    with closing(failing), Client(failing) as client:
+        client.account()
+        make.image(repository, "v1")
+        failing.primary_proxy.add(Status(status=403, kind="blob", times=10_000))
+
+        def pull() -> Owed:
+            assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+            client.live.join()
+            (owed,) = failing.owed(repository)
+            return owed
+
+        first = owed = pull()
+        while owed.attempts < 9:  # its next attempt is more than a minute away by then
+            assert failing.registry.fail(owed, "403") is not None
+            (owed,) = failing.owed(repository)
+        tried = []
+        for _ in range(4):
+            failing.have_passed(60.0)
+            owed = pull()
+            tried.append((owed.attempts, owed.parked, len(client.live.sent)))
+            assert owed.mark == first.mark
+        assert tried == [(10, False, 2), (11, False, 3), (12, True, 4), (12, True, 4)]
+
+
 def test_somebody_else_s_tag_is_not_served_as_the_primary_s(
     secondary: Secondary, client: Client, second_registry: Place, repository: str
 ) -> None:
@@ -161,6 +238,26 @@ def test_while_the_site_is_paused_nobody_is_marked_or_woken(
     assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
     assert secondary.owed(repository) == []
     assert client.live.sent == []
+
+
+def test_a_name_that_only_clients_ever_said_is_not_waited_for_as_long_as_others(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    with Client(secondary, clock=clock) as client:
+        client.live.works = False
+        assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+        assert 4.9 < sum(clock.slept) < 5.1
+        (wake,) = client.live.sent
+        assert WorkMessage.from_json(wake).reason != "event"  # by which the worker knows the work queue's
+        client.live.sent.clear()
+        secondary.sweep()
+        clock.slept.clear()
+        secondary.receive(pushed(make.image(repository, "v2")))
+        clock.now = time.time_ns() // 1_000_000
+        assert client.pull(f"/v2/{repository}/manifests/v3").status == 404
+        assert 19.9 < sum(clock.slept) < 20.1
+        assert {WorkMessage.from_json(one).reason for one in client.live.sent} == {"event"}
 
 
 def test_a_wait_ends_before_the_invocation_does(

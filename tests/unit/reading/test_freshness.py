@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from geosync.reading.freshness import Known, may_be_served, tag_point_ms
+from geosync.reading.freshness import Known, is_unheard_of, may_be_served, tag_point_ms
 from geosync.reading.line import RETRY_MS, WAKE_MS, LinePlace, place_of
-from geosync.sync_registry.items import Owed, Reference, Row, Seen
+from geosync.sync_registry.items import ABSENT, Owed, Reference, Row, Seen
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NOW = 1_800_000_000_000
@@ -67,6 +67,43 @@ def test_a_tag_that_a_comparison_missed_at_the_primary_is_of_the_moment_before()
     assert not serves(missed)
 
 
+def test_a_tag_that_was_outside_the_selection_is_no_newer_than_before_that() -> None:
+    back = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, outside_since=NOW - 10 * MINUTE))
+    assert tag_point_ms(back, A) == NOW - 10 * MINUTE
+    assert not serves(back)
+
+
+def test_a_tag_that_a_holder_did_not_find_at_the_primary_is_not_served_and_is_as_old_as_the_look_before() -> None:
+    gone = replace(KNOWN, accounted_ms=NOW, seen=replace(SEEN, looked_at=NOW - MINUTE, gone_since=NOW))
+    assert tag_point_ms(gone, A) == NOW - MINUTE
+    assert not serves(gone)
+    never = replace(gone, seen=replace(SEEN, looked_at=0, gone_since=NOW))
+    assert tag_point_ms(never, A) is None
+
+
+def test_a_tag_whose_digest_was_deleted_is_not_served_unless_a_holder_saw_it_since() -> None:
+    deleted = owed(expects=frozenset({ABSENT}), marked_at=NOW - MINUTE, pushed_at=NOW - 3 * MINUTE)
+    gone = replace(KNOWN, deleted=deleted)
+    assert tag_point_ms(gone, A) == NOW - 3 * MINUTE
+    assert not serves(gone)
+    again = replace(gone, seen=replace(SEEN, looked_at=NOW - MINUTE))
+    assert tag_point_ms(again, A) == NOW - MINUTE
+    assert serves(again)
+
+
+def test_a_tag_that_was_seen_anew_while_it_was_read_is_looked_at_again() -> None:
+    assert not serves(replace(KNOWN, is_unclear=True))
+
+
+def test_a_repository_is_unheard_of_until_an_event_a_comparison_or_a_holder_named_it() -> None:
+    row = Row(repository="app")
+    assert is_unheard_of(None, None, None)
+    assert is_unheard_of(row, owed(), None), "what a pull marked"
+    assert not is_unheard_of(None, owed(expects=frozenset({A})), None)
+    assert not is_unheard_of(row, None, owed())
+    assert not is_unheard_of(replace(row, last_synced_at=NOW), None, None)
+
+
 def test_a_tag_of_a_repository_that_is_gone_or_renamed_is_not_served() -> None:
     assert not serves(replace(KNOWN, is_renamed_or_gone=True))
 
@@ -103,4 +140,4 @@ def test_what_has_failed_is_tried_again_at_most_once_a_minute() -> None:
         return owed(due=NOW + 3_600_000, failure="500", failed_at=NOW - ago_ms, attempts=9)
 
     assert place(replace(KNOWN, owed=failed(RETRY_MS - 1))) is LinePlace.NONE
-    assert place(replace(KNOWN, owed=failed(RETRY_MS))) is LinePlace.MARK
+    assert place(replace(KNOWN, owed=failed(RETRY_MS))) is LinePlace.FORWARD

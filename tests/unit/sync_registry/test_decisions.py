@@ -58,6 +58,11 @@ def seen(digest: str, at: int) -> Seen:
 LONG_AGO = MARKED - 3_600_000
 
 
+def gone(digest: str, at: int = LONG_AGO, *, seen_at: int = LONG_AGO) -> Seen:
+    """A tag that stays, and that a look at SETTLED proved to be gone from the primary."""
+    return Seen(digest=digest, looked_at=at, seen_at=seen_at, gone_since=SETTLED)
+
+
 def step(  # noqa: PLR0913 - those of next_step
     what: Owed,
     primary: tuple[str | None, int],
@@ -200,20 +205,23 @@ def test_a_tag_that_is_not_ours_stays() -> None:
 
 def test_the_policy_keep_removes_nothing_and_remembers() -> None:
     ours = owed(ABSENT, seen=seen(A, LONG_AGO))
-    assert step(ours, (None, SETTLED), removals=False) == Discharge(seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED), removals=False) == Discharge(gone(A))
+    again = owed(ABSENT, seen=gone(A))
+    assert step(again, (None, SETTLED + 60_000), removals=False) == Discharge(gone(A)), "since the first look"
+    assert step(again, (A, SETTLED), (A, SETTLED)) == Discharge(seen(A, SETTLED)), "pushed again"
 
 
 @pytest.mark.parametrize("expects", [(), (A,)])
 def test_a_tag_that_nobody_missed_before_stays_and_is_remembered(expects: tuple[str, ...]) -> None:
     ours = owed(*expects, seen=seen(A, LONG_AGO))
-    assert step(ours, (None, SETTLED)) == Discharge(seen(A, LONG_AGO))
+    assert step(ours, (None, SETTLED)) == Discharge(gone(A))
 
 
 def test_a_copy_that_nobody_recorded_is_remembered_as_ours_when_it_stays() -> None:
     copied = owed(A)
     assert step(copied, (None, SETTLED)) == LookAtSecondary()
     assert step(copied, (None, SETTLED), (A, SETTLED), suspect_until=SETTLED + 1) == Postpone(SETTLED + 1)
-    assert step(copied, (None, SETTLED), (A, SETTLED)) == Discharge(Seen(digest=A, looked_at=0, seen_at=SETTLED))
+    assert step(copied, (None, SETTLED), (A, SETTLED)) == Discharge(gone(A, 0, seen_at=SETTLED))
     assert step(copied, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
     assert step(copied, (None, SETTLED), (None, SETTLED)) == Discharge(None)
 
@@ -221,7 +229,7 @@ def test_a_copy_that_nobody_recorded_is_remembered_as_ours_when_it_stays() -> No
 def test_a_copy_that_no_event_named_is_ours_from_its_beginning() -> None:
     begun = replace(owed(), copied=frozenset({A}))
     assert step(begun, (None, SETTLED)) == LookAtSecondary()
-    assert step(begun, (None, SETTLED), (A, SETTLED)) == Discharge(Seen(digest=A, looked_at=0, seen_at=SETTLED))
+    assert step(begun, (None, SETTLED), (A, SETTLED)) == Discharge(gone(A, 0, seen_at=SETTLED))
     assert step(begun, (None, SETTLED), (C, SETTLED)) == Discharge(None), "somebody else's"
     deleted = replace(owed(ABSENT), copied=frozenset({A}))
     assert step(deleted, (None, SETTLED), (A, SETTLED)) == Remove()
@@ -231,14 +239,14 @@ def test_a_copy_that_no_event_named_is_ours_from_its_beginning() -> None:
 def test_a_copy_that_was_never_proved_is_remembered_in_place_of_what_was_seen_before_it() -> None:
     moved = owed(B, seen=seen(A, LONG_AGO))
     assert step(moved, (None, SETTLED)) == LookAtSecondary()
-    assert step(moved, (None, SETTLED), (B, SETTLED)) == Discharge(Seen(digest=B, looked_at=0, seen_at=SETTLED))
-    assert step(moved, (None, SETTLED), (A, SETTLED)) == Discharge(seen(A, LONG_AGO)), "it was not copied"
+    assert step(moved, (None, SETTLED), (B, SETTLED)) == Discharge(gone(B, 0, seen_at=SETTLED))
+    assert step(moved, (None, SETTLED), (A, SETTLED)) == Discharge(gone(A)), "it was not copied"
 
 
 def test_while_the_breaker_is_on_what_comparisons_miss_stays_and_what_others_said_goes_on() -> None:
     missed = owed(seen=seen(A, LONG_AGO), if_absent=(MISSING,))
     assert step(missed, (None, SETTLED)) == LookAtSecondary()
-    assert step(missed, (None, SETTLED), suspended=True) == Discharge(seen(A, LONG_AGO))
+    assert step(missed, (None, SETTLED), suspended=True) == Discharge(gone(A))
     for other in (owed(ABSENT, if_absent=(MISSING,)), owed(if_absent=(MISSING, ADOPT))):
         assert step(other, (None, SETTLED), suspended=True) == LookAtSecondary()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from geosync.sync_registry.decisions import (
@@ -103,4 +105,6 @@ def test_only_tags_are_removed(reference: Reference) -> None:
 
 def test_inside_the_selection_it_means_nothing() -> None:
     absent = Look(None, LATER)
-    assert next_step(owed(OUTSIDE), absent, None, suspect_until=0, timing=Timing()) == Discharge(SEEN)
+    assert next_step(owed(OUTSIDE), absent, None, suspect_until=0, timing=Timing()) == Discharge(
+        replace(SEEN, gone_since=LATER)
+    )

@@ -9,7 +9,9 @@ import pytest
 from geosync.errors import ConfigurationError, CorruptItem
 from geosync.sync_registry.failures import cut, retry_at
 from geosync.sync_registry.items import Lease, Owed, Reference, Row
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.timing import Timing, ms
 from geosync.sync_registry.transitions import leases
@@ -170,6 +172,29 @@ def test_half_a_lease_is_named() -> None:
 def test_an_owed_item_that_nobody_could_have_written_names_itself(attribute: str, value: Any) -> None:
     with pytest.raises(CorruptItem, match=rf"project/app: item owed#tag#v1: {attribute} "):
         Owed.from_item({**OWED, attribute: value})
+
+
+def test_what_has_failed_is_brought_forward_with_its_attempts_and_not_once_it_is_parked_or_marked_anew() -> None:
+    registry = SyncRegistry(MemoryStore(), timing=Timing(max_attempts=3))
+    v1 = Reference.tag("v1")
+    read = registry.fail(registry.mark("project/app", v1), "403")
+    assert read is not None
+    assert registry.due("project/app") == []
+    assert registry.bring_forward(read)
+    (due,) = registry.due("project/app")
+    assert (due.mark, due.attempts, due.failure) == (read.mark, 1, "403")
+    assert not registry.bring_forward(read), "somebody else did"
+
+    failed = registry.fail(due, "403")
+    assert failed is not None
+    parked = registry.fail(failed, "403")
+    assert parked is not None
+    assert not registry.bring_forward(failed), "it was parked meanwhile"
+    assert not registry.bring_forward(parked)
+    assert [owed.parked for owed in registry.owed("project/app")] == [True]
+
+    registry.mark("project/app", v1)
+    assert not registry.bring_forward(failed), "it is due already, by a mark of its own"
 
 
 @pytest.mark.parametrize("reference", [Reference.tag("v1"), Reference.digest("sha256:a"), Reference.whole()])

@@ -22,7 +22,7 @@ from geosync.errors import MalformedMessage
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
 from geosync.operating import actions
-from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.site.holds import longest
 
@@ -68,7 +68,7 @@ def wait(choose: Callable[[], Chosen], image: str, timeout: float) -> None:
     if found.owed is not None:
         click.echo(f"{image} is not at {site.name} after {timeout:.0f} s: {_reason(site, found, found.owed)}", err=True)
         raise SystemExit(SOMETHING_WRONG)
-    if found.seen is None:
+    if found.seen is None or not _is_the_primarys(found.seen):
         click.echo(
             f"{image} is not at the primary, or {site.name} does not replicate it: was it pushed there, is its name "
             "right, and is it in the site's selection?",
@@ -89,6 +89,11 @@ def _parse(image: str) -> tuple[str, Reference]:
         return repository, actions.reference(digest if at else tag)
     except MalformedMessage as error:
         raise click.BadParameter(f"{plain(digest or tag)} is {error}", param_hint="TAG|DIGEST") from None
+
+
+def _is_the_primarys(seen: Seen) -> bool:
+    """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
+    return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
 
 
 def _tell_failure(look: Glance | FailedLook) -> None:

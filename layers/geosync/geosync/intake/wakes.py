@@ -1,4 +1,4 @@
-"""Sends the wakes of what was marked to the live queue."""
+"""Sends the wakes of what was marked: as a rule to the live queue."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import NotSent
 from geosync.messages.queues import Queue
-from geosync.messages.work import WorkMessage
+from geosync.messages.work import Reason, WorkMessage
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 
-def send_wakes(live: Queue, repositories: Iterable[str], logger: Logger) -> None:
-    """Send one wake for each repository. One that cannot be sent loses nothing: the sweep finds what is owed."""
+def send_wakes(queue: Queue, repositories: Iterable[str], logger: Logger, *, reason: Reason = "event") -> None:
+    """Send one wake for each repository, for "event" to the live queue, else to the work queue.
+
+    One that cannot be sent loses nothing: the sweep finds what is owed.
+    """
     try:
-        live.send_all(WorkMessage(repository=repository, reason="event") for repository in repositories)
+        queue.send_all(WorkMessage(repository=repository, reason=reason) for repository in repositories)
     except (NotSent, BotoCoreError, ClientError) as error:
         logger.warning("wakes_not_sent", extra={"reason": str(error)})

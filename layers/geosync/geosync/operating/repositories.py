@@ -168,7 +168,9 @@ class TagState:
     def primary_digest(self) -> str | None:
         """The primary's digest: the one that an event named, else the one last seen. None: missing, or not known."""
         if self.owed is None:
-            return self.seen.digest if self.seen is not None and self.seen.missing_since is None else None
+            seen = self.seen
+            is_there = seen is not None and seen.missing_since is None and seen.gone_since is None
+            return seen.digest if seen is not None and is_there else None
         named = self.owed.expects - {UNNAMED, ABSENT}
         return next(iter(named)) if len(self.owed.expects) == len(named) == 1 else None
 

@@ -8,6 +8,10 @@ here. It is served while that is not longer ago than the site's MaxStaleness. Th
 - `seen.looked_at`: a holder asked the primary itself, and saw this very digest there and here;
 - `owed.pushed_at`: the earliest push that is not here. A tag of which anything is owed is not served as it is.
 
+A deletion by digest is owed for the digest alone until it is proved, and then for its tags. So what is owed of the
+digest counts for a tag that was seen before that deletion was marked. A tag that a holder did not find at the primary
+(`seen.gone_since`) is not served, though it stays here.
+
 A digest that nobody has seen equal under this primary has no recovery point: somebody else put it here.
 """
 
@@ -24,16 +28,21 @@ from geosync.sync_registry.overview import Accounting
 class Known:
     """The state of one reference in the sync registry, read before the site's registry was asked.
 
-    `is_renamed_or_gone`: an event said that the whole repository was deleted or renamed. `is_left_alone`: the site is
-    paused, or one of its registries is on hold, so that nothing is copied now.
+    `deleted` is what is owed of the digest that was seen, if an event said that it was deleted. `is_unclear`: the tag
+    was seen anew while it was read. `is_renamed_or_gone`: an event said that the whole repository was deleted or
+    renamed. `is_left_alone`: the site is paused, or one of its registries is on hold, so that nothing is copied now.
+    `is_unheard_of`: nobody but those who pull ever named the repository.
     """
 
     accounted_ms: int | None
     owed: Owed | None = None
     seen: Seen | None = None
     row: Row | None = None
+    deleted: Owed | None = None
+    is_unclear: bool = False
     is_renamed_or_gone: bool = False
     is_left_alone: bool = False
+    is_unheard_of: bool = False
 
 
 def accounted_ms(site: Accounting) -> int | None:
@@ -45,9 +54,15 @@ def accounted_ms(site: Accounting) -> int | None:
     return point.point(sent_at=site.recovery.sent_at, proved_at=settled_at, is_losing=site.lost is not None, pushes=())
 
 
-def is_gone(whole: Owed | None) -> bool:
-    """Tell whether an event said that the whole repository is gone; a comparison that is to look at it says nothing."""
-    return whole is not None and ABSENT in whole.expects
+def is_gone(owed: Owed | None) -> bool:
+    """Tell whether an event said that a digest, or the whole repository, is gone; another mark says nothing."""
+    return owed is not None and ABSENT in owed.expects
+
+
+def is_unheard_of(row: Row | None, owed: Owed | None, whole: Owed | None) -> bool:
+    """Tell whether no event, comparison or holder named the repository: all that is known of it may be a pull's."""
+    is_named = whole is not None or (owed is not None and bool(owed.expects))
+    return not is_named and (row is None or row.last_synced_at is None)
 
 
 def tag_point_ms(known: Known, digest: str | None) -> int | None:
@@ -55,17 +70,25 @@ def tag_point_ms(known: Known, digest: str | None) -> int | None:
     seen = known.seen
     if seen is None or digest is None or seen.digest != digest:
         return None
-    latest = known.accounted_ms or 0
-    if known.owed is not None:
-        latest = min(latest, known.owed.pushed_at)
-    if seen.missing_since is not None:
-        latest = min(latest, seen.missing_since)
-    return max(latest, seen.looked_at)
+    if seen.gone_since is not None:
+        return seen.looked_at or None  # when it went is not known; 0: no holder saw it at the primary
+    bounds = [known.accounted_ms or 0]
+    bounds += [owed.pushed_at for owed in (known.owed, known.deleted) if owed is not None]
+    bounds += [since for since in (seen.missing_since, seen.outside_since) if since is not None]
+    return max(min(bounds), seen.looked_at)
 
 
 def may_be_served(known: Known, digest: str | None, *, now_ms: int, max_staleness_ms: int) -> bool:
     """Tell whether the tag may be given out as it is: nothing is owed for it, and it is not older than allowed."""
     at = tag_point_ms(known, digest)
-    if at is None or known.owed is not None or known.is_renamed_or_gone:
+    if at is None or known.owed is not None or known.is_renamed_or_gone or known.is_unclear or _is_deleted(known):
         return False
     return at >= now_ms - max_staleness_ms
+
+
+def _is_deleted(known: Known) -> bool:
+    """Tell whether the tag went: a holder did not find it, or its digest was deleted after the tag was last seen."""
+    seen = known.seen
+    if seen is None or seen.gone_since is not None:
+        return True
+    return known.deleted is not None and seen.looked_at < known.deleted.marked_at

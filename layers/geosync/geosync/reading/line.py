@@ -1,7 +1,11 @@
 """First in line: what a client asks for and is not here yet is marked, and somebody is woken for it at once.
 
-Only a client whom the site's registry has let in gets here. What that costs is bounded: a reference is marked only when
-it is not owed, or when its last attempt failed a minute ago or more, so many who ask for one thing cause one copy.
+Only a client whom the site's registry has let in gets here. What that costs is bounded. A reference is marked only when
+it is not owed, so many who ask for one thing cause one copy. One whose last attempt failed a minute ago or more is
+brought forward. It is not marked anew, so that its attempts count and it is parked in the end.
+
+Names that nobody but a client ever named may be any that he thinks of. Somebody is woken for them through the work
+queue, so that no push waits behind them.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
+from geosync.messages.work import Reason
 from geosync.reading.freshness import Known
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
 RETRY_MS = 60_000
-"""A reference whose attempt failed is marked anew by a pull after that time, and not sooner."""
+"""A reference whose attempt failed is brought forward by a pull after that time, and not sooner."""
 WAKE_MS = 2_000
 """Whoever marked it sent a wake. One that nobody has taken up after that time is sent again."""
 
@@ -29,6 +34,7 @@ class LinePlace(enum.Enum):
     """The deed by which a reference comes soon."""
 
     MARK = "mark it, and wake somebody"
+    FORWARD = "it has failed: bring it forward, and wake somebody"
     WAKE = "it is marked: wake somebody"
     WAIT = "somebody is on it"
     NONE = "it does not come soon: do not wait"
@@ -45,17 +51,20 @@ def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
         return LinePlace.NONE  # parked: only an operator, or another push, helps
     if owed.due > until_ms:
         failed_ago = owed.failure is not None and now_ms - (owed.failed_at or 0) >= RETRY_MS
-        return LinePlace.MARK if failed_ago else LinePlace.NONE
+        return LinePlace.FORWARD if failed_ago else LinePlace.NONE
     is_held = known.row is not None and known.row.leased(now_ms)
     return LinePlace.WAKE if not is_held and now_ms - max(owed.marked_at, owed.due) >= WAKE_MS else LinePlace.WAIT
 
 
 class Line:
-    """Marks and wakes, for one site."""
+    """Marks and wakes, for one site: through its `live` queue, or its `work` queue for what is unheard of."""
 
-    def __init__(self, sync_registry: SyncRegistry, live: Queue, logger: Logger, *, keeps_superseded: bool) -> None:
+    def __init__(
+        self, sync_registry: SyncRegistry, live: Queue, work: Queue, logger: Logger, *, keeps_superseded: bool
+    ) -> None:
         self._sync_registry = sync_registry
         self._live = live
+        self._work = work
         self._logger = logger
         self._mark = Mark(keeps_superseded=keeps_superseded)
 
@@ -64,7 +73,16 @@ class Line:
 
         A wake that cannot be sent loses nothing: the sweep finds what is owed.
         """
+        if place in (LinePlace.WAIT, LinePlace.NONE):
+            return
         if place is LinePlace.MARK:
             self._sync_registry.mark(repository, reference, self._mark)
-        if place in (LinePlace.MARK, LinePlace.WAKE) and not self._sync_registry.tell(repository, believed=known.row):
-            send_wakes(self._live, [repository], self._logger)
+        if place is LinePlace.FORWARD and (known.owed is None or not self._sync_registry.bring_forward(known.owed)):
+            return  # whoever changed it meanwhile has woken somebody, or is on it
+        if self._sync_registry.tell(repository, believed=known.row):
+            return
+        queue, reason = self._way(known)
+        send_wakes(queue, [repository], self._logger, reason=reason)
+
+    def _way(self, known: Known) -> tuple[Queue, Reason]:
+        return (self._work, "resync") if known.is_unheard_of else (self._live, "event")

@@ -13,7 +13,7 @@ from geosync.reading.line import Line, LinePlace, place_of
 from geosync.reading.own_registry import Answered, OwnRegistry
 from geosync.reading.promise import Promise
 from geosync.reading.requested import Requested
-from geosync.reading.waiting import LAST_S, LONGEST_S, Whereabouts
+from geosync.reading.waiting import LAST_S, LONGEST_S, UNHEARD_OF_S, Whereabouts
 from geosync.sync_registry.items import Reference
 
 Outcome = Literal["served", "waited", "stale", "fell through", "passed on"]
@@ -98,6 +98,8 @@ class ManifestPull:
     def _wait(self, view: _View) -> _View:
         """Put the reference first in line, and return the last look, once nothing is owed or it comes too late."""
         known = view.known
+        if known.is_unheard_of:
+            self._until_s = min(self._until_s, self._whereabouts.clock.monotonic_s() + UNHEARD_OF_S)
         place = self._place(known)
         if place is LinePlace.NONE:
             return view

@@ -19,6 +19,7 @@ class PullSettings(SelectionSettings):
     site_role: Role
     sync_table: str
     live_queue_url: str
+    work_queue_url: str
     local_registry_url: str
     primary_registry_url: str | None = None
     primary_topic_arn: str | None = None

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geosync.clock import Clock
 from geosync.errors import CorruptItem
 from geosync.oci.deadline import Deadline
-from geosync.reading.freshness import Known, accounted_ms, is_gone
-from geosync.sync_registry.items import Reference
+from geosync.reading.freshness import Known, accounted_ms, is_gone, is_unheard_of
+from geosync.sync_registry.items import Owed, Reference, Seen
 from geosync.sync_registry.site.holds import longest
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 LONGEST_S = 20.0
 """A client waits no longer: API Gateway waits 29 s, and the registry is asked before and after."""
+UNHEARD_OF_S = 5.0
+"""A client waits no longer for a name that nobody but clients ever named: most likely the primary has none such."""
 LAST_S = 4.0
 """Seconds at the end of an invocation for the last question to the registry, and the answer."""
 PAUSES_S = (0.05, 0.1, 0.2, 0.3, 0.5)
@@ -40,26 +42,46 @@ class Whereabouts:
         return self.deadline.clock
 
     def of(self, repository: str, reference: Reference) -> Known:
-        """Read all that is known of a reference of the primary's `repository`. Two requests, in this order.
+        """Read all that is known of a reference of the primary's `repository`. Three requests at most, in this order.
 
-        What is accounted was marked before, so it is read before what is owed. An item that cannot be read counts as
-        nothing known, by which nothing is served. Raises what DynamoDB raises.
+        What is accounted was marked before, so it is read before what is owed. A digest that was deleted is paid once
+        its tags are marked, so it is read before its tag. An item that cannot be read counts as nothing known, by which
+        nothing is served. Raises what DynamoDB raises.
         """
-        site = self.sync_registry.overview.accounting(self.primary)
-        whole = Reference.whole()
-        glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
+        site, before = self.sync_registry.overview.accounting_with(self.primary, repository, reference)
         try:
-            glance, above = glances.of(repository, reference), glances.of(repository, whole)
-            held = longest(glance.holds, self.clock.now_ms()) is not None
+            deleted = self._deleted(repository, before) if reference.kind == "tag" else None
+            return self._known(repository, reference, before, Known(accounted_ms=accounted_ms(site), deleted=deleted))
         except CorruptItem:
             return Known(accounted_ms=None, is_left_alone=True)
-        return Known(
-            accounted_ms=accounted_ms(site),
+
+    def _deleted(self, repository: str, seen: Seen | None) -> Owed | None:
+        """Read what is owed of the digest that was seen under a tag, if an event said that it was deleted."""
+        if seen is None:
+            return None
+        digest = Reference.digest(seen.digest)
+        found = self.sync_registry.owed_named([(repository, digest)])
+        for owed in found.values():
+            if owed is None:
+                raise CorruptItem(repository, digest.owed_key, "expects", "cannot be read")
+            return owed if is_gone(owed) else None
+        return None
+
+    def _known(self, repository: str, reference: Reference, before: Seen | None, known: Known) -> Known:
+        """Add to `known` what is owed of the reference, which was `before` when the rest was read."""
+        whole = Reference.whole()
+        glances = self.sync_registry.look_at([(repository, reference), (repository, whole)], holds=self.registry_names)
+        glance, above = glances.of(repository, reference), glances.of(repository, whole)
+        seen = glance.seen
+        return replace(
+            known,
             owed=glance.owed,
-            seen=glance.seen,
+            seen=seen,
             row=glance.row,
+            is_unclear=seen is not None and (before is None or seen.digest != before.digest),
             is_renamed_or_gone=is_gone(above.owed),
-            is_left_alone=glance.paused or held,
+            is_left_alone=glance.paused or longest(glance.holds, self.clock.now_ms()) is not None,
+            is_unheard_of=is_unheard_of(glance.row, glance.owed, above.owed),
         )
 
     def point_ms(self) -> int | None:

@@ -58,6 +58,12 @@ class Attempts(TableAccess):
             self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
         )
 
+    def bring_forward(self, owed: Owed) -> bool:
+        """Make `owed` due now, with all that is known of its attempts. False: marked or tried meanwhile, or parked."""
+        if owed.due is None:
+            return False
+        return self._unmarked(owed, attempts.bring_forward(owed, now_ms=self._clock.now_ms())) is not None
+
     def note_copy(self, owed: Owed, digest: str) -> Owed:
         """Note that Geosync is about to put `digest` under a tag that nothing else shows to be its own; before it does.
 

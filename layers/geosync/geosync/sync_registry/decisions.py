@@ -6,7 +6,7 @@ sent. The holder and the model in the tests call the same functions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from geosync.sync_registry.items import ABSENT, ADOPT, KEEP, MISSING, OUTSIDE, UNNAMED, Owed, Seen
@@ -134,7 +134,7 @@ def _step_when_absent(  # noqa: PLR0913 - those of next_step
     if owed.reference.kind != "tag":
         return Discharge(None)  # manifests without a tag are left to the registry's garbage collection
     if not allowed:
-        return _stay(owed, secondary, suspect_until)
+        return _stay(owed, secondary, suspect_until, gone_since=primary.at)
     if secondary is None:
         return LookAtSecondary()
     if secondary.digest is not None and is_ours(owed, secondary.digest):
@@ -171,17 +171,21 @@ def step_outside(
     return Discharge(None) if proves_secondary(secondary, suspect_until) else Postpone(suspect_until)
 
 
-def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
+def _stay(owed: Owed, secondary: Look | None, suspect_until: int, *, gone_since: int | None = None) -> Step:
     """Remember whether a tag is ours that is gone, from the primary or the selection, while nothing may be removed.
 
     A tag that an operator said to keep is from now on one that Geosync did not put there. A copy whose holder died
     before it could record it is ours by what is owed alone, which goes with it: so it is recorded now, with no
     look at the primary that an event could be measured by. So is a copy that was never proved, in place of what was
-    seen before it.
+    seen before it. `gone_since` (ms) is the look that proved the tag to be gone from the primary, None where the
+    primary was not asked.
     """
+    seen = owed.seen
+    if seen is not None and gone_since is not None:
+        seen = replace(seen, gone_since=seen.gone_since or gone_since)
     known = {owed.seen.digest} if owed.seen is not None else set()
     if KEEP in owed.if_absent or not (owed.expects | owed.copied) - known - {UNNAMED, ABSENT}:
-        return Discharge(None if KEEP in owed.if_absent else owed.seen)
+        return Discharge(None if KEEP in owed.if_absent else seen)
     if secondary is None:
         return LookAtSecondary()
     if not proves_secondary(secondary, suspect_until):
@@ -189,8 +193,8 @@ def _stay(owed: Owed, secondary: Look | None, suspect_until: int) -> Step:
     if secondary.digest is None or not is_ours(owed, secondary.digest):
         return Discharge(None)
     if secondary.digest in known:
-        return Discharge(owed.seen)
-    return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at))
+        return Discharge(seen)
+    return Discharge(Seen(digest=secondary.digest, looked_at=0, seen_at=secondary.at, gone_since=gone_since))
 
 
 def _write_again(write: Write | Remove, primary: Look, secondary: Look, suspect_until: int, writes: int) -> Step:

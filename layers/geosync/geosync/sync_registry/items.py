@@ -112,6 +112,8 @@ class Seen:
     `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
     `suspected`: and it is not decided whether its notification was lost (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
+    `gone_since` is when a holder first proved that the primary has no such tag, though the secondary's stays; None once
+    it was seen equal again. It says nothing to comparisons, which count what they miss themselves.
     `outside_since` is when a comparison first found the tag outside the site's selection, None while it is inside.
     """
 
@@ -122,6 +124,7 @@ class Seen:
     suspected: bool = False
     missing_since: int | None = None
     outside_since: int | None = None
+    gone_since: int | None = None
 
     @classmethod
     def from_item(cls, item: Item) -> Seen:
@@ -135,6 +138,7 @@ class Seen:
             suspected=read.flag("suspected"),
             missing_since=read.optional_number("missing_since"),
             outside_since=read.optional_number("outside_since"),
+            gone_since=read.optional_number("gone_since"),
         )
 
     @classmethod

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-from geosync.sync_registry.items import Item
+from geosync.errors import CorruptItem
+from geosync.sync_registry.items import Item, Reference, Seen
 from geosync.sync_registry.site import (
     breaker,
     catalogue,
@@ -44,6 +46,7 @@ _ITEMS = (
     letters.KEY,
     subscription.KEY,
 )
+_ACCOUNTING = (catalogue.KEY, recovery.RECOVERY, recovery.LOST)
 _OF_ITS_PRIMARY = (catalogue.KEY, recovery.RECOVERY, recovery.LOST, subscription.KEY)
 """What a site forgets when it follows another primary (catalogue.CatalogueItem.follow)."""
 
@@ -112,12 +115,18 @@ class Overview:
 
     def accounting(self, primary: str | None = None) -> Accounting:
         """Read what says up to when every push is marked, in one batch; `primary` as in `read`."""
-        found = self._found((catalogue.KEY, recovery.RECOVERY, recovery.LOST), primary)
-        return Accounting(
-            comparison=walk_of(found.get(catalogue.KEY)),
-            recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
-            lost=Lost.from_item(found.get(recovery.LOST)),
-        )
+        return _accounting(self._found(_ACCOUNTING, primary))
+
+    def accounting_with(
+        self, primary: str | None, repository: str, reference: Reference
+    ) -> tuple[Accounting, Seen | None]:
+        """Read the same, and what was seen of a reference, in one batch; None where that cannot be read."""
+        key = Key(repository, reference.seen_key)
+        found = self._found((*_ACCOUNTING, key), primary)
+        seen = None
+        with suppress(CorruptItem):
+            seen = Seen.under(primary, found.get(key))
+        return _accounting(found), seen
 
     def _found(self, keys: Iterable[Key], primary: str | None) -> Mapping[Key, Item]:
         found = self._store.batch_get(keys)
@@ -125,3 +134,11 @@ class Overview:
         if primary is None or following is None or following == primary:
             return found
         return {key: item for key, item in found.items() if key not in _OF_ITS_PRIMARY}
+
+
+def _accounting(found: Mapping[Key, Item]) -> Accounting:
+    return Accounting(
+        comparison=walk_of(found.get(catalogue.KEY)),
+        recovery=Recovery.from_item(found.get(recovery.RECOVERY)),
+        lost=Lost.from_item(found.get(recovery.LOST)),
+    )

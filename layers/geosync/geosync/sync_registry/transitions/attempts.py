@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -22,6 +23,15 @@ def postpone(owed: Owed, due_ms: int, *, now_ms: int, failure: str | None = None
     """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt."""
     why = {"failure": cut(failure), "failed_at": now_ms} if failure is not None else {}
     return _change(owed, {"due": due_ms, **why})
+
+
+def bring_forward(owed: Owed, *, now_ms: int) -> Update:
+    """Make a reference that waits for its next attempt due now, unless something happened to it since it was read.
+
+    Nothing else changes: what has failed stays counted, so that it is parked in the end.
+    """
+    change = _change(owed, {"due": now_ms})
+    return replace(change, when=is_unmarked(owed) & Attr("due").eq(owed.due))
 
 
 def fail(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timing, parked: bool = False) -> Update:

@@ -91,6 +91,7 @@ def _seen(
         "suspected": seen.suspected or None,
         "missing_since": seen.missing_since,
         "outside_since": seen.outside_since,
+        "gone_since": seen.gone_since,
     }
     values |= {name: value for name, value in noted.items() if value is not None}
     return Update(key=key, set=values, remove=tuple(name for name, value in noted.items() if value is None))
