@@ -112,6 +112,8 @@ def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
     """What stands in the recovery point's way is what waits now, not what waited a minute ago."""
     site.synced("group/app", v1=A)
     site.registry.sweep.record(woken=0, reason=None)
+    site.registry.subscription.record("subscription", settle_s=0)
+    site.registry.catalogue.begin(now_ms=now() + 1)
     known = site.registry.recovery.read()
     site.registry.recovery.write(type(known)(why="events wait in the queue: 9"))
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json

@@ -440,8 +440,8 @@ def test_a_tag_write_that_may_still_land_is_waited_for(
     answer = secondary.run("promote", "--yes")
     assert cloudformation.updates
     assert began[0] >= suspecting.suspect_until
-    said = "may still take a tag write that was not answered, in 1 repository: this takes at most 60 s …"
-    assert answer.output.count(said) == 1
+    said = r"may still take a tag write that was not answered, in 1 repository: this takes at most [1-6]?\d s …"
+    assert len(re.findall(said, answer.output)) == 1
 
 
 def test_a_holder_that_vanished_is_waited_for_until_its_last_write_has_landed(

@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Callable[[ImageMaker, str], Bad], str]] = {
     "100,000 descriptors": (served(lambda made: manifest(many(100_000))), "/manifests/bad: a manifest of 85"),
     "as many descriptors as a manifest has room for": (
         served(lambda made: manifest(many(48_000))),
-        f"{digest_of(many(48_000))}: more than 10000 manifests and blobs under one reference",
+        f"{digest_of(many(48_000))}: it refers to more than 10000 manifests and blobs",
     ),
     "a layer of other bytes": (served(lambda made: layer(made, b"x" * size_of_the_layer(made))), "hash"),
     "a layer that is longer than it says": (served(lambda made: layer(made, b"x" * 90_000)), "bytes"),

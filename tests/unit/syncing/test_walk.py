@@ -43,7 +43,8 @@ def test_from_the_holder_to_the_put_a_name_is_handed_on_by_nobody() -> None:
 
     assert site.secondary.tagged == {"v1": image.digest}
     assert "geosync.pair.registries" in handed, "it makes the pair"
-    assert {one for one in handed if one.startswith("geosync.copying")} == set()
+    # It tells other holders which repositories have a blob: those have names.
+    assert {one for one in handed if one.startswith("geosync.copying")} == {"geosync.copying.sharing"}
     # Who asks the sync registry what is due, and who tells operators: neither is on the way to the PUT.
     assert {one for one in handed if one.startswith("geosync.syncing")} == {
         "geosync.syncing.backlog",

@@ -141,7 +141,7 @@ class Manifest:
     @property
     def entries(self) -> tuple[Descriptor, ...]:
         """The entries of an index, in order, each digest once; an image has none."""
-        return _unique(self._referred()) if self.is_index else ()
+        return _unique(self.digest, self._referred()) if self.is_index else ()
 
     @property
     def children(self) -> tuple[Descriptor, ...]:
@@ -170,7 +170,9 @@ class Manifest:
     @property
     def all_blobs(self) -> tuple[Descriptor, ...]:
         """Both, in order: a digest that is there with `urls` and without comes twice."""
-        return _unique((one for one in self._referred() if not (self.is_index and one.is_manifest)), apart=True)
+        return _unique(
+            self.digest, (one for one in self._referred() if not (self.is_index and one.is_manifest)), apart=True
+        )
 
     @property
     def subject(self) -> Descriptor | None:
@@ -282,13 +284,13 @@ def _within(where: str) -> Iterator[None]:
         raise MalformedManifest(f"{where}: {error}") from error
 
 
-def _unique(descriptors: Iterable[Descriptor], *, apart: bool = False) -> tuple[Descriptor, ...]:
-    """Return each digest once; `apart`: with `urls` and without. Raises MalformedManifest for too many."""
+def _unique(manifest: str, descriptors: Iterable[Descriptor], *, apart: bool = False) -> tuple[Descriptor, ...]:
+    """Return each digest in `manifest` once; `apart`: with `urls` and without. Raises MalformedManifest for more."""
     first: dict[tuple[str, bool], Descriptor] = {}
     for one in descriptors:
         first.setdefault((one.digest, apart and one.has_urls), one)
         if len(first) > MAX_REFERRED:
-            raise MalformedManifest(f"it refers to more than {MAX_REFERRED} manifests and blobs")
+            raise MalformedManifest(f"{manifest}: it refers to more than {MAX_REFERRED} manifests and blobs")
     return tuple(first.values())
 
 
