@@ -52,16 +52,21 @@ class Attempts(TableAccess):
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
-    def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
-        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return (
-            self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
-        )
+    def postpone(
+        self, owed: Owed, due: int, *, failure: str | None = None, copied: frozenset[str] = frozenset()
+    ) -> bool:
+        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now.
+
+        `copied` are digests of which an earlier attempt may have left half a copy (`note_copy` in the same write).
+        """
+        change = attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure, copied=copied)
+        return self._unmarked(owed, change) is not None
 
     def note_copy(self, owed: Owed, digest: str) -> Owed:
-        """Note that Geosync is about to put `digest` under a tag that nothing else shows to be its own; before it does.
+        """Note that Geosync is about to put `digest` at the secondary; before it does.
 
-        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is.
+        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is, and that what
+        is below it may be missing.
         """
         with suppress(ConditionFailed):
             self._store.write(attempts.note_copy(owed, digest))
