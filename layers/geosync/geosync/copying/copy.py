@@ -200,7 +200,7 @@ class Copier:
 
     def _bring_blob(self, part: Part) -> None:
         try:
-            moved = self._mover.bring(part.descriptor, lambda: part.stopped)
+            moved = self._mover.bring(part.descriptor, lambda: part.stopped, look_first=part.look_first)
         except CopiedElsewhere:
             self._route.deadline.check()
             self._route.sharing.wait(part.descriptor)
@@ -228,8 +228,11 @@ class Copier:
         """Read a child from the source; None where it is at the destination, or is brought as a blob."""
         try:
             if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
-                self._finish(part, None)
-                return None
+                above = self._graph.finish_found(part)
+                if above is not None:
+                    self._go_on_above(above)
+                    return None
+                part.taken = True
             manifest = self._fetch(part.digest)
         except RegistryError as error:
             if not self._turned(part, error):
@@ -331,7 +334,7 @@ class Copier:
 
     def _looks_below(self, part: Part, manifest: Manifest) -> bool:
         """Look for what is below a manifest that was taken, where nothing shows that it is there; False if all is."""
-        if part.taken or self._graph.is_done(part):
+        if part.taken or self._graph.is_whole(part):
             return False
         part.taken, part.lacked = True, False
         if part.puts > 1 and not manifest.is_index:
@@ -371,7 +374,10 @@ class Copier:
             referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
-        for above in self._graph.finish(part, moved):
+        self._go_on_above(self._graph.finish(part, moved))
+
+    def _go_on_above(self, parts: Sequence[Part]) -> None:
+        for above in parts:
             self._submit(above, self._go_on_with, size=0)  # only manifests wait
 
 
