@@ -102,7 +102,7 @@ class Copier:
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
-        when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
+        when the destination goes on missing what it was given, or what it has; Refused; Unauthorized; RegistryUnavailable;
         OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
         deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
         `stop` gave.
@@ -320,7 +320,7 @@ class Copier:
     def _blame(self, answer: BlobsUnknown, manifest: Manifest, *, is_last: bool) -> None:
         """Look for what the destination names missing though it was brought; raises `answer` if it is not there.
 
-        Raises Refused if it is there and the answer `is_last`: the destination contradicts itself, and goes on to.
+        Raises what `refusals.contradiction` gives if it is there and the answer `is_last`.
         """
         blobs = [one.digest for one in self._kinds.parts(manifest).all_blobs]
         blamed = (answer.missing or blobs)[: refusals.MAX_NAMED]
