@@ -102,9 +102,9 @@ class Copier:
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
-        when the destination goes on missing what it was given, or what it has; Refused; Unauthorized; RegistryUnavailable;
-        OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
-        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
+        when the destination goes on missing what it was given, or what it has; Refused; Unauthorized;
+        RegistryUnavailable; OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet
+        be); OutOfTime at the deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
         `stop` gave.
         """
         started = self._route.clock.monotonic_s()
