@@ -104,8 +104,8 @@ class Copier:
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
         when the destination goes on missing what it was given, or what it has; Refused; Unauthorized;
         RegistryUnavailable; OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet
-        be); OutOfTime at the deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
-        `stop` gave.
+        be); OutOfTime at the deadline; LayerUnfinished when a layer had most of the invocation and is no further; and
+        what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
         run = self._run()
