@@ -30,7 +30,8 @@ def test_ranges_close_the_registry_s_way_and_no_other() -> None:
 def test_strangers_have_a_rate_of_their_own_on_the_way_that_they_reach() -> None:
     everything, heartbeats = APIS["NotificationsApi"]["MethodSettings"]
     assert everything["ThrottlingRateLimit"] == {"Ref": "NotificationRate"}
-    assert heartbeats["ResourcePath"] == f"{PREFIX}/heartbeat" == HEARTBEAT_WAY
+    assert f"{PREFIX}/heartbeat" == HEARTBEAT_WAY
+    assert heartbeats["ResourcePath"] == "/" + HEARTBEAT_WAY.replace("/", "~1")
     assert 1 / 60 < heartbeats["ThrottlingRateLimit"] < PARAMETERS["NotificationRate"]["Default"] / 100
 
 
@@ -91,3 +92,11 @@ def test_ranges_of_addresses_and_a_private_api_contradict_each_other() -> None:
     rule = TEMPLATE["Rules"]["PrivateAdminApi"]
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::EachMemberEquals": [{"Ref": "AdminVpcEndpointIds"}, ""]}]}
     assert rule["Assertions"][0]["Assert"] == {"Fn::EachMemberEquals": [{"Ref": "AdminSourceRanges"}, ""]}
+
+
+def test_pulls_are_taken_from_the_ranges_that_are_named_and_else_from_everywhere() -> None:
+    ((_, restricted, anywhere),) = [
+        one["Fn::If"] for one in APIS["PullApi"]["Auth"]["ResourcePolicy"]["CustomStatements"]
+    ]
+    assert restricted.pop("Condition") == {"IpAddress": {"aws:SourceIp": {"Ref": "ReadsSourceRanges"}}}
+    assert restricted == anywhere

@@ -44,6 +44,7 @@ ACCEPTED = {
     "NotificationSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "WebAclArn": ["", WEB_ACL],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
+    "ReadsSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "AdminVpcEndpointIds": ["", "vpce-0a1b2c3d4e5f60718"],
     "AlarmTopicArn": ["", "arn:aws:sns:eu-west-1:111122223333:page-somebody"],
 }
@@ -88,6 +89,7 @@ REFUSED = {
     "NotificationSourceRanges": ["203.0.113.7", "registry.example.com"],
     "WebAclArn": [WEB_ACL.replace("regional", "global"), "geosync"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
+    "ReadsSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "KmsKeyArn": ["alias/geosync", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
     "AdminVpcEndpointIds": ["vpc-0a1b2c3d", "vpce-"],
     "TopicKmsKeyArn": ["alias/aws/sns", CERTIFICATE],
