@@ -303,12 +303,16 @@ class NotFound(RegistryError):
 
 
 class BlobsUnknown(RegistryError):
-    """400 MANIFEST_BLOB_UNKNOWN: `missing` holds every digest that the registry named (children and blobs)."""
+    """400 MANIFEST_BLOB_UNKNOWN: `missing` holds every digest that the registry named (children and blobs).
+
+    `detail` is what is known of them, in place of the first three.
+    """
 
     retryable = True
 
-    def __init__(self, registry: str, request: str, missing: Sequence[str]) -> None:
-        super().__init__(registry, request, status=400, codes=("MANIFEST_BLOB_UNKNOWN",), detail=", ".join(missing[:3]))
+    def __init__(self, registry: str, request: str, missing: Sequence[str], *, detail: str = "") -> None:
+        detail = detail or ", ".join(missing[:3])
+        super().__init__(registry, request, status=400, codes=("MANIFEST_BLOB_UNKNOWN",), detail=detail)
         self.missing = tuple(missing)
 
 

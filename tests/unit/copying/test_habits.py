@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
-from tests.unit.copying.fakes import FakeRegistry, descriptor_of
+from tests.unit.copying.fakes import FakeRegistry, descriptor_of, digest_of
 from tests.unit.copying.sites import Site, layers
 
 from geosync.copying import referrers
-from geosync.copying.copy import Copier
+from geosync.copying.copy import Copier, CopyResult
+from geosync.copying.graph import CopyRun
 from geosync.oci.manifests import Manifest
+from geosync.oci.transport import Body
+from geosync.oci.uploads import Upload
 
 
 def index_of_two(site: Site, start: int = 0) -> Manifest:
@@ -161,6 +166,88 @@ def test_what_is_there_and_lacks_something_gets_it(site: Site, shape: str) -> No
     with site.copier() as copier:
         assert copier.copy(made, "v1", is_there=True).manifests_put > 0
     assert site.is_whole(made)
+
+
+def child_without_its_parts(site: Site) -> tuple[Manifest, Manifest]:
+    """An index whose children are at the destination, the first without its blobs."""
+    index = index_of_two(site)
+    child, whole = (site.source.manifests[one.digest] for one in index.children)
+    with site.copier() as earlier:
+        earlier.copy(whole, None)
+    site.destination.manifests[child.digest] = child
+    return index, child
+
+
+def test_a_child_that_was_only_found_there_is_copied_when_it_is_asked_for_by_itself(site: Site) -> None:
+    index, child = child_without_its_parts(site)
+    with site.copier() as copier:
+        stop_checking(site.destination)
+        copier.copy(index, "v1")
+        assert not site.is_whole(child)
+        assert not copier.join(child.digest)
+        copier.copy(child, None, is_there=True)
+        assert site.is_whole(child)
+        assert copier.join(child.digest)
+
+
+@pytest.mark.parametrize("tag", [None, "v2"])
+def test_a_child_that_was_only_found_there_is_looked_below_after_its_own_put(site: Site, tag: str | None) -> None:
+    index, child = child_without_its_parts(site)
+    with site.copier() as copier:
+        stop_checking(site.destination)
+        copier.copy(index, "v1")
+        copier.copy(child, tag)
+    assert site.is_whole(child)
+
+
+def test_a_child_that_somebody_asks_for_while_it_is_found_there_is_looked_below(site: Site) -> None:
+    index, child = child_without_its_parts(site)
+    asked = CopyRun(threading.Event())
+    with site.copier() as copier:
+
+        def ask(verb: str, what: str) -> None:
+            if (verb, what) == ("HEAD manifest", child.digest):
+                assert copier._graph.join(asked, child.digest)
+
+        stop_checking(site.destination)
+        site.destination.before = ask
+        copier.copy(index, "v1")
+    assert asked.ended.is_set()
+    assert site.is_whole(child)
+
+
+# --- what is no sign of it
+
+
+def test_a_layer_that_is_on_its_way_for_another_reference_was_not_missing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The registry has it, and its answer is not here yet, when the other reference's manifest is taken at once."""
+    layer, config = b"a layer" * 40, b'{"another": "config"}'
+    first, second = site.source.add_image(layer), site.source.add_image(layer, config=config)
+    site.destination.add_blob(config)
+    put, looked = FakeRegistry.put_blob, threading.Event()
+
+    def before(verb: str, what: str) -> None:
+        if (verb, what) == ("POST upload", digest_of(config)):
+            looked.set()
+
+    with site.copier() as copier, ThreadPoolExecutor(1) as pool:
+        others: list[Future[CopyResult]] = []
+
+        def slow(self: FakeRegistry, upload: Upload, digest: str, body: Body) -> None:
+            put(self, upload, digest, body)
+            if digest == digest_of(layer):
+                others.append(pool.submit(copier.copy, second, "v2"))
+                assert looked.wait(60)
+
+        site.destination.before = before
+        monkeypatch.setattr(FakeRegistry, "put_blob", slow)
+        copier.copy(first, "v1")
+        others[0].result()
+    assert site.destination.of("PUT manifest").count("v2") == 1
+    assert not copier.disproved
+    assert site.is_whole(second)
 
 
 # --- the referrers API

@@ -71,3 +71,28 @@ def test_a_registry_that_comes_to_remember_what_it_is_asked_for_takes_it(site: S
     with site.copier() as copier:
         copier.copy(cache, "v1")
     assert site.is_whole(cache)
+
+
+def test_an_image_whose_parts_are_missed_and_there_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The copy of its storage that a registry asked is behind: a little later it takes the very same."""
+    image = site.source.add_image(*layers(2))
+    put, is_behind = FakeRegistry.put_manifest, True
+
+    def behind(self: FakeRegistry, repository: str, reference: str, manifest: Manifest) -> bool:
+        if is_behind:
+            self.requests.append(("PUT manifest", reference))
+            missing = [one.digest for one in manifest.blobs]
+            raise BlobsUnknown(self.name, f"PUT /v2/{repository}/manifests/{reference}", missing)
+        return put(self, repository, reference, manifest)
+
+    monkeypatch.setattr(FakeRegistry, "put_manifest", behind)
+    with site.copier() as copier, pytest.raises(BlobsUnknown) as raised:
+        copier.copy(image, "v1")
+    assert raised.value.retryable
+    assert "which is there" in str(raised.value)
+    assert "if it stays so, mend it, then geosync resync" in str(raised.value)
+    assert site.destination.count("PUT manifest") == 3
+    is_behind = False
+    with site.copier() as copier:
+        copier.copy(image, "v1")
+    assert site.is_whole(image)

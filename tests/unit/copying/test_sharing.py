@@ -138,6 +138,23 @@ def test_a_wrong_hint_becomes_an_upload_and_is_replaced(site: Site, items: Share
     assert sharing.outcome() == Shared(wrong=(OTHER,)), "said once, whatever the number of its blobs"
 
 
+def test_a_wrong_hint_for_what_is_there_moves_nothing_and_is_no_sign_of_a_registry_that_does_not_check(
+    site: Site, items: SharedBlobItems, sharing: Sharing
+) -> None:
+    image = site.source.add_image(*layers(3))
+    with site.copier() as first:
+        first.copy(image, "v1")
+    others_have(site, items, image, OTHER)
+    site.destination.others.clear()
+    site.source.requests.clear()
+    site.destination.requests.clear()
+    with site.copier(sharing=sharing) as copier:
+        result = copier.copy(image, "v2")
+    assert requests(site) == {"PUT manifest": 1, "POST mount": 4, "HEAD blob": 4}
+    assert (result.blobs_there, result.blobs_copied) == (4, 0)
+    assert not copier.disproved
+
+
 def refuse(site: Site, verb: str, error: RegistryError) -> None:
     """Have the destination answer so to each request with `verb`."""
 

@@ -16,7 +16,9 @@ from geosync.sync_registry.decisions import (
     Remove,
     Step,
     Write,
+    half_copied_if_postponed,
     is_already_seen,
+    is_to_be_noted,
     may_be_half_copied,
     may_write_tag,
     next_step,
@@ -312,7 +314,7 @@ def test_what_is_below_a_tag_is_brought_anew_though_the_tag_is_equal() -> None:
     ("before", "half"),
     [
         ({}, False),
-        ({"due": SETTLED}, False),  # postponed: the copy of that attempt did not break off
+        ({"due": SETTLED}, False),  # postponed: what breaks off after that was noted before it began
         ({"failure": "503"}, True),
         ({"deaths": 1}, True),
         ({"copied": frozenset({A})}, True),
@@ -323,3 +325,44 @@ def test_an_attempt_that_broke_off_may_have_left_a_manifest_without_its_parts(
     before: dict[str, object], *, half: bool
 ) -> None:
     assert may_be_half_copied(replace(owed(A), **before), A) == half  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "noted"),
+    [
+        (owed(A), False),  # the next attempt writes, and looks below
+        (owed(A, B), False),
+        (owed(A, seen=seen(B, LONG_AGO)), False),
+        (owed(A, due=SETTLED), True),  # the next one would find it equal
+        (owed(A, seen=seen(A, LONG_AGO)), True),
+        (owed(), True),
+        (owed(seen=seen(B, LONG_AGO)), True),
+        (owed(reference=Reference.digest(A)), True),
+        (owed(UNNAMED), True),
+        (owed(B), True),
+        (replace(owed(), copied=frozenset({A})), False),  # it is
+    ],
+)
+def test_a_copy_is_noted_unless_the_next_attempt_writes_whatever_this_one_leaves(before: Owed, *, noted: bool) -> None:
+    assert is_to_be_noted(before, A) == noted
+    if not noted and not before.copied:
+        assert step(before, (A, SETTLED)) == Write()
+        assert (
+            step(replace(before, marked_at=SETTLED, due=SETTLED, expects=before.expects | {C}), (A, SETTLED)) == Write()
+        )
+
+
+@pytest.mark.parametrize(
+    ("before", "noted"),
+    [
+        (owed(A), {A}),
+        (owed(A, B, ABSENT, UNNAMED, seen=seen(B, LONG_AGO)), {A}),
+        (owed(A, due=SETTLED), set()),  # every copy of it was noted before it began
+        (owed(), set()),
+        (replace(owed(A), copied=frozenset({A})), set()),
+    ],
+)
+def test_what_is_postponed_before_it_is_written_may_be_half_copied_since_an_earlier_attempt(
+    before: Owed, noted: set[str]
+) -> None:
+    assert half_copied_if_postponed(before) == noted

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.unit.copying.fakes import FakeRegistry
 
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
 from geosync.oci.deadline import Deadline
 from geosync.pair.capabilities import Capabilities
@@ -22,6 +22,7 @@ from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.backlog import Backlog
 from geosync.syncing.context import Invocation
@@ -60,10 +61,11 @@ class Turns:
 class Site:
     """A secondary with one repository, between two registries in memory."""
 
-    def __init__(self, *, prefix: str = "") -> None:
+    def __init__(self, *, prefix: str = "", clock: Clock = SYSTEM_CLOCK, timing: Timing | None = None) -> None:
         self.prefix = prefix
+        self.clock = clock
         self.store = MemoryStore()
-        self.sync_registry = SyncRegistry(self.store)
+        self.sync_registry = SyncRegistry(self.store, clock=clock, timing=timing)
         self.primary, self.secondary = FakeRegistry("primary:5000"), FakeRegistry("secondary:5000")
 
     def hold(self) -> Ending:
@@ -90,6 +92,7 @@ class Site:
             reporter=Reporter(logger=logging.getLogger("holder"), metrics=nothing, sqs=nothing, dlq_url=""),  # type: ignore[arg-type]
             deadline=Deadline(),
             reference_concurrency=SLOTS,
+            clock=self.clock,
         )
         return Holder(invocation, lease)
 

@@ -83,8 +83,10 @@ class BlobMover:
         self._refuses_chunks = False
         self._one_at_a_time = route.threads.lock()
 
-    def bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
+    def bring(self, blob: Descriptor, stopped: Callable[[], bool], *, look_first: bool = False) -> int | None:
         """Make `blob` be at the destination. Returns the bytes moved, None when it was there already.
+
+        With `look_first`, a blob that another repository did not give is looked for before bytes go: it may be there.
 
         A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
@@ -103,7 +105,7 @@ class BlobMover:
             return self._bring_whatever_size(blob, stopped)
         try:
             moved = None
-            if not self._is_found(blob):
+            if not self._is_found(blob) and not (look_first and self._is_there_already(blob)):
                 moved = self._bring_whatever_size(blob, lambda: self._is_to_stop(blob, stopped))
         except BaseException as error:
             if not isinstance(error, CopiedElsewhere):
@@ -159,6 +161,10 @@ class BlobMover:
             return True
         self._begun[blob.digest] = upload
         return False
+
+    def _is_there_already(self, blob: Descriptor) -> bool:
+        """Look for a blob whose upload was begun by a mount from elsewhere; any other is looked for as it is begun."""
+        return blob.digest in self._begun and self._is_there(blob)
 
     def _is_to_stop(self, blob: Descriptor, stopped: Callable[[], bool]) -> bool:
         self._sharing.keep(blob)

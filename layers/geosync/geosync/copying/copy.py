@@ -102,10 +102,10 @@ class Copier:
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
-        when the destination goes on missing what it was given; Refused; Unauthorized; RegistryUnavailable;
-        OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet be); OutOfTime at the
-        deadline; LayerUnfinished when a layer had most of the invocation and is no further; and what `tag_write` or
-        `stop` gave.
+        when the destination goes on missing what it was given, or what it has; Refused; Unauthorized;
+        RegistryUnavailable; OutcomeUnknown when a manifest's PUT was not answered (the tag may be written, or may yet
+        be); OutOfTime at the deadline; LayerUnfinished when a layer had most of the invocation and is no further; and
+        what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
         run = self._run()
@@ -200,7 +200,7 @@ class Copier:
 
     def _bring_blob(self, part: Part) -> None:
         try:
-            moved = self._mover.bring(part.descriptor, lambda: part.stopped)
+            moved = self._mover.bring(part.descriptor, lambda: part.stopped, look_first=part.look_first)
         except CopiedElsewhere:
             self._route.deadline.check()
             self._route.sharing.wait(part.descriptor)
@@ -228,8 +228,11 @@ class Copier:
         """Read a child from the source; None where it is at the destination, or is brought as a blob."""
         try:
             if (part.look_first or not self._habits.checks_children) and self._is_there(part.digest):
-                self._finish(part, None)
-                return None
+                above = self._graph.finish_found(part)
+                if above is not None:
+                    self._go_on_above(above)
+                    return None
+                part.taken = True
             manifest = self._fetch(part.digest)
         except RegistryError as error:
             if not self._turned(part, error):
@@ -317,7 +320,7 @@ class Copier:
     def _blame(self, answer: BlobsUnknown, manifest: Manifest, *, is_last: bool) -> None:
         """Look for what the destination names missing though it was brought; raises `answer` if it is not there.
 
-        Raises Refused if it is there and the answer `is_last`: the destination contradicts itself, and goes on to.
+        Raises what `refusals.contradiction` gives if it is there and the answer `is_last`.
         """
         blobs = [one.digest for one in self._kinds.parts(manifest).all_blobs]
         blamed = (answer.missing or blobs)[: refusals.MAX_NAMED]
@@ -331,7 +334,7 @@ class Copier:
 
     def _looks_below(self, part: Part, manifest: Manifest) -> bool:
         """Look for what is below a manifest that was taken, where nothing shows that it is there; False if all is."""
-        if part.taken or self._graph.is_done(part):
+        if part.taken or self._graph.is_whole(part):
             return False
         part.taken, part.lacked = True, False
         if part.puts > 1 and not manifest.is_index:
@@ -373,7 +376,10 @@ class Copier:
             referrers.keep_fallback_tag(self._route.pair, manifest, tag_write=self._tag_write)
 
     def _finish(self, part: Part, moved: int | None) -> None:
-        for above in self._graph.finish(part, moved):
+        self._go_on_above(self._graph.finish(part, moved))
+
+    def _go_on_above(self, parts: Sequence[Part]) -> None:
+        for above in parts:
             self._submit(above, self._go_on_with, size=0)  # only manifests wait
 
 

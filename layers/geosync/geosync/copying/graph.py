@@ -74,12 +74,12 @@ class Part:
     needs: list[Part] = field(default_factory=list)
     needed_by: list[Part] = field(default_factory=list)
     pending: int = 0
-    look_first: bool = False
-    """Nobody named it missing: it is most likely there."""
+    looked_for_by: Part | None = None
+    """The part that had it looked for though nobody named it missing: it is most likely there."""
     taken: bool = False
     """The destination took the manifest, and what is below it is looked for."""
     lacked: bool = False
-    """Something that it waited for was brought."""
+    """Something that it had looked for was missing. What was on its way already, for another part, says nothing."""
     is_listed: bool = False
     """The destination said that it lists it among its subject's referrers."""
     stopped: bool = False
@@ -94,6 +94,11 @@ class Part:
     def is_manifest(self) -> bool:
         """True if it is put as a manifest."""
         return self.key[1]
+
+    @property
+    def look_first(self) -> bool:
+        """True if it is most likely there."""
+        return self.looked_for_by is not None
 
     @property
     def is_subject(self) -> bool:
@@ -111,6 +116,8 @@ class Graph:
         self._shared: dict[Key, Part] = {}
         self._live: set[Part] = set()
         self._done: set[Key] = set()
+        self._whole: set[Key] = set()
+        """Those of the done that were brought, or looked below; the others were only found there."""
         self._stopped: BaseException | None = None
 
     def root(self, run: CopyRun, manifest: Manifest, tag: str | None) -> Part | None:
@@ -124,7 +131,7 @@ class Graph:
             if self._stopped is not None:
                 _end(run, self._stopped)
                 return None
-            if tag is None and key in self._done:
+            if tag is None and key in self._whole:
                 _end(run, None)
                 return None
             if tag is None and (shared := self._shared.get(key)) is not None:
@@ -146,11 +153,14 @@ class Graph:
             return part
 
     def join(self, run: CopyRun, digest: str) -> bool:
-        """Have `run` end when the manifest `digest` is there; False when nobody here brought it or is bringing it."""
+        """Have `run` end when the manifest `digest` is there with all below it.
+
+        False when nobody here brought it or is bringing it; that it was found there is not enough.
+        """
         key = (digest, True)
         with self._lock:
             shared = self._shared.get(key)
-            if self._stopped is not None or key in self._done:
+            if self._stopped is not None or key in self._whole:
                 _end(run, self._stopped)
             elif shared is not None:
                 shared.subject_of.append(run)
@@ -159,10 +169,10 @@ class Graph:
                 return False
             return True
 
-    def is_done(self, part: Part) -> bool:
-        """Tell whether the same manifest is there, by another tag or by digest, since an earlier copy of this run."""
+    def is_whole(self, part: Part) -> bool:
+        """Tell whether the same manifest is there with all below it, since an earlier copy of this run."""
         with self._lock:
-            return part.key in self._done
+            return part.key in self._whole
 
     def need(
         self, part: Part, manifests: Iterable[Descriptor], blobs: Iterable[Descriptor], *, look_first: bool = False
@@ -188,7 +198,7 @@ class Graph:
                     owner = part.owner if part.owner in part.runs else next(iter(part.runs))
                     owner.parts += 1
                     below = Part(key=key, owner=owner, descriptor=descriptor, depth=part.depth + 1, runs=part.runs)
-                    below.look_first = look_first
+                    below.looked_for_by = part if look_first else None
                     self._add(below)
                     fresh.append(below)
                 part.needs.append(below)
@@ -218,15 +228,16 @@ class Graph:
         Returns the parts that waited for it and now wait for nothing.
         """
         with self._lock:
-            self._done.add(part.key)
-            self._drop(part)
-            part.owner.count(part, moved)
-            for run in part.subject_of:
-                _end(run, None)
-            for above in part.needed_by:
-                above.pending -= 1
-                above.lacked |= moved is not None
-            return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
+            self._whole.add(part.key)
+            return self._finish(part, moved)
+
+    def finish_found(self, part: Part) -> list[Part] | None:
+        """Note that the manifest `part` was found at the destination, and was not looked below. Returns as `finish`.
+
+        None: somebody asks for this very manifest, so that what is below it has to be looked for.
+        """
+        with self._lock:
+            return None if part.is_subject else self._finish(part, None)
 
     def undo(self, blobs: Iterable[str]) -> None:
         """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
@@ -274,6 +285,17 @@ class Graph:
         with self._lock:
             self._stopped = error
             self._fail({run for part in self._live for run in part.runs}, error)
+
+    def _finish(self, part: Part, moved: int | None) -> list[Part]:
+        self._done.add(part.key)
+        self._drop(part)
+        part.owner.count(part, moved)
+        for run in part.subject_of:
+            _end(run, None)
+        for above in part.needed_by:
+            above.pending -= 1
+            above.lacked |= moved is not None and above is part.looked_for_by
+        return [above for above in dict.fromkeys(part.needed_by) if above.pending == 0 and not above.stopped]
 
     def _check(self, part: Part, wanted: dict[Key, Descriptor]) -> None:
         if wanted and part.depth >= MAX_DEPTH:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from geosync.copying.kinds import Parts
-from geosync.errors import BlobsUnknown, Refused
+from geosync.errors import BlobsUnknown, Refused, RegistryError
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor, Manifest
 
@@ -33,20 +33,19 @@ def missing(answer: BlobsUnknown, below: Parts) -> tuple[list[Descriptor], list[
     return children, blobs
 
 
-def contradiction(answer: BlobsUnknown, blamed: Sequence[str], *, is_index_of_blobs: bool) -> Refused:
-    """The error for a registry that goes on to name missing what it has; no later attempt changes that."""
-    if is_index_of_blobs:
-        # Distribution 3 looks for manifests only, and finds a blob while its descriptor cache remembers it.
-        remedy = "it takes no index of blobs: export it with image-manifest=true,oci-mediatypes=true"
-    else:
-        remedy = "its storage or cache is at fault: mend it, then geosync resync"
-    return Refused(
-        answer.registry,
-        answer.request,
-        status=answer.status,
-        codes=answer.codes,
-        detail=f"{remedy} (it misses {blamed[0]}, which is there)",
-    )
+def contradiction(answer: BlobsUnknown, blamed: Sequence[str], *, is_index_of_blobs: bool) -> RegistryError:
+    """The error for a registry that goes on to name missing what it has.
+
+    No later attempt changes that for an index of blobs. For others one may: the copy of its storage that it asked may
+    only have been behind.
+    """
+    what = f"(it misses {blamed[0]}, which is there)"
+    if not is_index_of_blobs:
+        detail = f"its storage or cache is behind or at fault: if it stays so, mend it, then geosync resync {what}"
+        return BlobsUnknown(answer.registry, answer.request, answer.missing, detail=detail)
+    # Distribution 3 looks for manifests only, and finds a blob while its descriptor cache remembers it.
+    remedy = "it takes no index of blobs: export it with image-manifest=true,oci-mediatypes=true"
+    return Refused(answer.registry, answer.request, status=answer.status, codes=answer.codes, detail=f"{remedy} {what}")
 
 
 def unusual(manifest: Manifest) -> str | None:

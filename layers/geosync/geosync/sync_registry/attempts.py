@@ -52,11 +52,15 @@ class Attempts(TableAccess):
         with suppress(ConditionFailed):
             self._store.write(Update(key=key, set=values, when=Attr("due").eq(item["due"])))
 
-    def postpone(self, owed: Owed, due: int, *, failure: str | None = None) -> bool:
-        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now."""
-        return (
-            self._unmarked(owed, attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure)) is not None
-        )
+    def postpone(
+        self, owed: Owed, due: int, *, failure: str | None = None, copied: frozenset[str] = frozenset()
+    ) -> bool:
+        """Make `owed` due later (ms) without counting an attempt. False: marked again meanwhile, so it is due now.
+
+        `copied` are digests of which an earlier attempt may have left half a copy (`note_copy` in the same write).
+        """
+        change = attempts.postpone(owed, due, now_ms=self._clock.now_ms(), failure=failure, copied=copied)
+        return self._unmarked(owed, change) is not None
 
     def bring_forward(self, owed: Owed) -> bool:
         """Make `owed` due now, with all that is known of its attempts. False: marked or tried meanwhile, or parked."""
@@ -65,9 +69,10 @@ class Attempts(TableAccess):
         return self._unmarked(owed, attempts.bring_forward(owed, now_ms=self._clock.now_ms())) is not None
 
     def note_copy(self, owed: Owed, digest: str) -> Owed:
-        """Note that Geosync is about to put `digest` under a tag that nothing else shows to be its own; before it does.
+        """Note that Geosync is about to put `digest` at the secondary; before it does.
 
-        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is.
+        Should the tag be deleted before the copy is proved, or its holder die, it is known whose it is, and that what
+        is below it may be missing.
         """
         with suppress(ConditionFailed):
             self._store.write(attempts.note_copy(owed, digest))

@@ -108,8 +108,7 @@ def next_step(  # noqa: PLR0913 - all that one decision depends on; the model gi
     if not proved and not _was_named(owed, primary.digest):
         return _wait(owed, primary, timing, polls)
     if secondary is None:
-        known = owed.worked_on or not owed.expects or (owed.seen is not None and owed.seen.digest == primary.digest)
-        return LookAtSecondary() if (known and not owed.distrust) or writes else Write()
+        return LookAtSecondary() if writes or not is_written_first(owed, primary.digest) else Write()
     if secondary.digest != primary.digest:
         return _write_again(Write(), primary, secondary, suspect_until, writes)
     if proved and proves_secondary(secondary, suspect_until):
@@ -255,9 +254,37 @@ def _announced(owed: Owed, at: int, timing: Timing) -> frozenset[str]:
 def may_be_half_copied(owed: Owed, digest: str) -> bool:
     """An attempt at a copy may have broken off: the secondary can show `digest`, and lack what is below it.
 
-    A registry that checks no more takes a manifest before its parts are there; they are looked for after it.
+    A registry that checks no more takes a manifest before its parts are there; they are looked for after it. A mark
+    forgets failures and deaths, and an attempt that ran out of time leaves neither: see is_to_be_noted.
     """
     return owed.failure is not None or owed.deaths > 0 or digest in owed.copied
+
+
+def is_written_first(owed: Owed, digest: str) -> bool:
+    """A holder that finds `digest` at the primary writes it, without a look at the secondary first."""
+    known = owed.worked_on or not owed.expects or (owed.seen is not None and owed.seen.digest == digest)
+    return bool(owed.distrust) or not known
+
+
+def is_to_be_noted(owed: Owed, digest: str) -> bool:
+    """A copy of `digest` has to be noted before it begins, so that no later attempt takes half of it for all of it.
+
+    It need not where nothing but a discharge keeps the next attempt from a write of its own, which looks below: after
+    an event named it, whatever marks follow. A write that a look decided upon has to be, as the next look would find
+    the secondary equal.
+    """
+    if digest in owed.copied:
+        return False
+    return digest not in owed.expects or not is_written_first(owed, digest)
+
+
+def half_copied_if_postponed(owed: Owed) -> frozenset[str]:
+    """The digests to note when an attempt postpones `owed` and wrote nothing: the next one looks before it writes.
+
+    An attempt before it may have broken off, and needed no note until now (see is_to_be_noted).
+    """
+    digests = owed.expects - {ABSENT, UNNAMED} - owed.copied
+    return frozenset(one for one in digests if is_written_first(owed, one))
 
 
 def proves_secondary(look: Look, suspect_until: int) -> bool:

@@ -197,7 +197,7 @@ class Owed:
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()
-    """Digests that Geosync began to put under the tag though no event named them (see Attempts.note_copy)."""
+    """Digests that Geosync began to put, where nothing else would tell it (see decisions.is_to_be_noted)."""
     deaths: int = 0
     """Holders that vanished while they worked on it, since it was last marked."""
     seen: Seen | None = None

@@ -77,12 +77,16 @@ class ReferenceSync:
                     attempt.polls += 1
                     self._look_at_primary(attempt, whole=True)
                 case decisions.Postpone(due):
-                    marked_again = not self._sync_registry.postpone(attempt.owed, due)
-                    return attempt.outcome(discharged=False, marked_again=marked_again)
+                    return self._postpone(attempt, due)
                 case decisions.Fail(reason):
                     raise SecondaryDisagrees(reason)
                 case decisions.Discharge(seen):
                     return self._discharge(attempt, seen)
+
+    def _postpone(self, attempt: Attempt, due: int) -> Outcome:
+        half = frozenset[str]() if attempt.writes else decisions.half_copied_if_postponed(attempt.owed)
+        marked_again = not self._sync_registry.postpone(attempt.owed, due, copied=half)
+        return attempt.outcome(discharged=False, marked_again=marked_again)
 
     def _begin(self, attempt: Attempt) -> bool:
         """Look at the primary for the first time, unless the selection does not have the reference by its name.
@@ -246,7 +250,7 @@ class ReferenceSync:
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
-            if tag is not None and not decisions.is_ours(attempt.owed, manifest.digest):
+            if decisions.is_to_be_noted(attempt.owed, manifest.digest):
                 attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
             attempt.copied = self._copier.copy(manifest, tag, is_there=is_there)
         except NotFound:

@@ -19,10 +19,16 @@ def is_unmarked(owed: Owed) -> ConditionBase:
     return Attr("mark").eq(owed.mark)
 
 
-def postpone(owed: Owed, due_ms: int, *, now_ms: int, failure: str | None = None) -> Update:
-    """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt."""
+def postpone(
+    owed: Owed, due_ms: int, *, now_ms: int, failure: str | None = None, copied: frozenset[str] = frozenset()
+) -> Update:
+    """Make a reference due later; with a `failure`, say why (a registry that is down), without counting an attempt.
+
+    `copied` is noted as by `note_copy`.
+    """
     why = {"failure": cut(failure), "failed_at": now_ms} if failure is not None else {}
-    return _change(owed, {"due": due_ms, **why})
+    change = _change(owed, {"due": due_ms, **why})
+    return replace(change, union={"copied": copied}) if copied else change
 
 
 def bring_forward(owed: Owed, *, now_ms: int) -> Update:
@@ -72,7 +78,7 @@ def _failed(owed: Owed, failure: str, *, now_ms: int, jitter: int, timing: Timin
 
 
 def note_copy(owed: Owed, digest: str) -> Update:
-    """Note that `digest` is about to be put under the tag; a mark that came meanwhile keeps it."""
+    """Note that `digest` is about to be put at the secondary; a mark that came meanwhile keeps it."""
     key = Key(owed.repository, owed.reference.owed_key)
     return Update(key=key, union={"copied": frozenset({digest})}, when=Attr("mark").exists())
 

@@ -1,0 +1,147 @@
+"""A copy that broke off after a registry took its manifest at once: no later attempt takes half of it for the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.syncing.test_holder import REPOSITORY, Site
+
+from geosync.clock import Clock
+from geosync.errors import OutOfTime
+from geosync.oci.manifests import Manifest
+from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.timing import Timing
+from geosync.sync_registry.transitions.marks import Mark
+from geosync.syncing.ending import Ending
+
+TAG = Reference.tag("v1")
+SETTLE_S = 3600.0
+
+
+class Later(Clock):
+    """The time, and what a test lets pass beside it."""
+
+    passed_s = 0.0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + round(self.passed_s * 1000)
+
+
+class World:
+    """A site whose secondary took manifests only with their parts, and does so no more."""
+
+    def __init__(self) -> None:
+        self.clock = Later()
+        self.site = Site(clock=self.clock, timing=Timing(settle_s=SETTLE_S, polls_s=()))
+        self.primary, self.secondary = self.site.primary, self.site.secondary
+        self.image = self.primary.add_image(b"layer 1", b"layer 2", tag="v1")
+        self.stop_checking()
+
+    def stop_checking(self) -> None:
+        self.secondary.checks_blobs = self.secondary.checks_children = False
+
+    def mark(self, reference: Reference = TAG, expects: Manifest | None = None) -> None:
+        self.site.sync_registry.mark(REPOSITORY, reference, Mark(expects=expects.digest if expects else None))
+
+    def settle(self) -> None:
+        self.clock.passed_s += 2 * SETTLE_S
+
+    def break_off(self) -> None:
+        """Have a holder run out of time when it has put the manifest and begins to look below it."""
+
+        def end(verb: str, _: str) -> None:
+            if verb == "POST upload":
+                raise OutOfTime("the end")
+
+        self.secondary.before = end
+        assert self.site.hold() is Ending.OUT_OF_TIME
+        self.secondary.before = lambda *_: None
+        assert self.image.digest in self.secondary.manifests
+        assert not self.is_whole()
+
+    def is_whole(self) -> bool:
+        return all(blob.digest in self.secondary.blobs for blob in self.image.blobs)
+
+    def owed(self, reference: Reference = TAG) -> Owed | None:
+        return self.site.sync_registry.look(REPOSITORY, reference).owed
+
+
+def by_digest(world: World) -> Reference:
+    """A comparison found a digest missing."""
+    reference = Reference.digest(world.image.digest)
+    world.mark(reference)
+    world.break_off()
+    return reference
+
+
+def tag_that_moved(world: World) -> Reference:
+    """A comparison found that the tag, seen equal before, moved."""
+    moved = world.image
+    first = world.primary.add_image(b"another", tag="v1")
+    world.secondary.checks_blobs = True
+    world.mark(expects=first)
+    assert world.site.hold() is Ending.FINISHED
+    world.stop_checking()
+    world.settle()
+    world.primary.tagged["v1"] = moved.digest
+    world.mark()
+    world.break_off()
+    return TAG
+
+
+def postponed_before(world: World) -> Reference:
+    """An event named it, and the primary showed it only when that was postponed."""
+    other = world.primary.add_image(b"another", tag="v1")
+    world.mark(expects=world.image)
+    assert world.site.hold() is Ending.FINISHED
+    assert world.primary.tagged["v1"] == other.digest
+    world.primary.tagged["v1"] = world.image.digest
+    world.settle()
+    world.break_off()
+    return TAG
+
+
+def postponed_after(world: World) -> Reference:
+    """An event named it; the attempt after the one that broke off was shown something older, and wrote nothing."""
+    world.mark(expects=world.image)
+    world.break_off()
+    world.primary.add_image(b"older", tag="v1")
+    assert world.site.hold() is Ending.FINISHED
+    world.primary.tagged["v1"] = world.image.digest
+    world.settle()
+    return TAG
+
+
+def marked_after_it_failed(world: World) -> Reference:
+    """An operator asks anew for a tag that failed: the failure is forgotten."""
+    world.mark(expects=world.image)
+    world.break_off()
+    owed = world.owed()
+    assert owed is not None
+    world.site.sync_registry.fail(owed, "it broke off")
+    world.mark()
+    world.settle()
+    return TAG
+
+
+@pytest.mark.parametrize(
+    "broken_off", [by_digest, tag_that_moved, postponed_before, postponed_after, marked_after_it_failed]
+)
+def test_the_next_attempt_looks_below_before_it_discharges(broken_off: Callable[[World], Reference]) -> None:
+    world = World()
+    reference = broken_off(world)
+    assert not world.is_whole()
+
+    assert world.site.hold() is Ending.FINISHED
+    assert world.is_whole()
+    assert world.owed(reference) is None
+
+
+def test_an_ordinary_push_is_not_noted() -> None:
+    world = World()
+    world.mark(expects=world.image)
+    world.break_off()
+    owed = world.owed()
+    assert owed is not None
+    assert owed.copied == frozenset()
