@@ -59,6 +59,8 @@ PACE = {
     "EventsConcurrency": "2",
     "LiveConcurrency": "2",
     "WorkConcurrency": "2",
+    # Of two workers a share would be one, which a killed function keeps for as long as it might have run.
+    "MaxNamespaceShare": "100",
     # What no notification told of is healed within some minutes: it is compared two minutes after the last
     # comparison began, asked for by the next minute's reconcile, and worked off by the sweep of the minute after it.
     "ComparisonSeconds": "120",

@@ -232,6 +232,13 @@ def show(run: Run) -> None:
         assert (document["state"], document["owed"]) == ("2", [])
 
 
+@case("wait")
+def wait(run: Run) -> None:
+    said = run("wait", f"{run.made.repository}:v1", "--timeout", "5m")
+    assert run.site.name in said
+    assert run.made.digest in said
+
+
 @case("events")
 def events(run: Run) -> None:
     shown = run("events", "--limit", "5", at=run.primary, table=True)

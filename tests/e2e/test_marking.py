@@ -20,8 +20,6 @@ from geosync.messages.geo_event import GeoEvent
 
 SLOTS = 4
 """LiveConcurrency and WorkConcurrency of the local stack."""
-SHARE = "75"
-"""MaxNamespaceShare of the local stack, the template's default."""
 EVENTS, REPOSITORIES = 300, 10
 BYTES, RATE = 600_000, 1_000.0
 """Of a layer, and a second: it takes ten minutes, so that each copy goes on for as long as the test does."""
@@ -32,15 +30,12 @@ def slow(stack: Stack, primary: Site, secondary: Site) -> Iterator[CountingProxy
     """What the secondary reads the primary through: its large layers come slowly."""
     site = next(one for one in SITES if one.name == secondary.name)
     with CountingProxy(primary.about["registry"]) as proxy:
-        # All that is pushed here is in one namespace: it may have every slot.
-        given = {"PrimaryRegistryUrl": proxy.url, "MaxNamespaceShare": "100"}
-        deploy.change(stack.emulator, site, given)
+        deploy.change(stack.emulator, site, {"PrimaryRegistryUrl": proxy.url})
         try:
             yield proxy
         finally:
             proxy.reset()
-            before = {"PrimaryRegistryUrl": primary.about["registry"], "MaxNamespaceShare": SHARE}
-            deploy.change(stack.emulator, site, before)
+            deploy.change(stack.emulator, site, {"PrimaryRegistryUrl": primary.about["registry"]})
 
 
 def test_hundreds_of_events_are_marked_while_every_slot_is_busy_with_a_long_copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.error
@@ -86,7 +87,9 @@ def test_a_source_s_bodies_are_taken_with_its_proof_alone(
     token, push = primary.token(), PUSHES[source]
     own = [webhook for webhook in WEBHOOKS if webhook.source == source]
 
-    assert post(primary, push, {}) == 401
+    # The function was made anew; a busy machine may take more than one call to load it.
+    answers = (post(primary, push, {}) for _ in itertools.repeat(None))
+    assert eventually(lambda: (status := next(answers)) < 500 and status, what=f"the endpoint of {source}") == 401
     assert post(primary, push, wrong_proof(source, push.body, google)) == 401
     for name, body in {
         "distribution": envelope(push_event("e2e/another", "v1", f"sha256:{'a' * 64}")),

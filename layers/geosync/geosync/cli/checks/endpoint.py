@@ -46,8 +46,10 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
 
 def _unexpected(site: StackSite, url: str, status: int) -> CheckFinding:
     fix = "401 is what Geosync answers: see that the URL leads to this site's API, stage and path included"
-    if status == 403:
-        fix = "run it from an address in NotificationSourceRanges that the web ACL lets in: the registry's, for one"
+    if status == 403:  # API Gateway's own, for another path and for another address alike
+        fix += (
+            "; or run it from an address that NotificationSourceRanges and the web ACL let in: the registry's, for one"
+        )
     if status >= 500:
         fix = f"see the log of {site.outputs['NotificationsFunction']} (notification_failed)"
     return problem("endpoint_reachable", f"{url} answered {status} to a notification without a token", fix)
