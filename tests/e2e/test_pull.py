@@ -83,6 +83,7 @@ def test_a_tag_is_never_served_as_it_was_before_a_push(on_s3: Site, make: ImageM
         time.sleep(SOON_S)
         # A busy machine may bring it later than a pull waits: then it is not there, and never what was there before.
         answer = eventually(lambda: served(on_s3, repository, "v1"), what=f"{repository}:v1")
+        assert answer is not None
         assert answer.headers["Docker-Content-Digest"] == made.digest
         assert int(answer.headers["X-Geosync-Lag"]) >= 0
         assert answer.headers["X-Geosync-Recovery-Point"].endswith("Z")

@@ -401,7 +401,7 @@ RULES = (
     ),
     Rule(
         name="what stays: a copy that nobody recorded is remembered as ours",
-        patch=instead(decisions, "_stay", lambda owed, secondary, suspect_until: decisions.Discharge(owed.seen)),
+        patch=instead(decisions, "_stay", lambda owed, *_, **__: decisions.Discharge(owed.seen)),
         scenario="a worker dies over a new tag",
         violation="nothing is owed",
     ),
