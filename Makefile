@@ -42,7 +42,7 @@ LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1
 check-template: setup
 	# two regions that are there by default and two that an account opts in to
 	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
-	.local/sam/bin/python local/transformed.py template.yaml .local/transformed.json
+	.local/sam/bin/python -m local.transformed template.yaml .local/transformed.json
 	$(PYTHON_BIN)/python -m local.policies .local/transformed.json
 	# W1028: SAM writes the condition of an optional function once more into each method of its API.
 	$(PYTHON_BIN)/cfn-lint .local/transformed.json --regions $(LINTED_REGIONS) --ignore-checks W1028

@@ -66,7 +66,9 @@ class Resolver:
             return self._named(".".join(argument))
         if name == "Fn::Sub":
             text, more = (argument[0], self.value(argument[1])) if isinstance(argument, list) else (argument, {})
-            return re.sub(r"\$\{([^}]+)\}", lambda found: str(more.get(found[1]) or self._named(found[1])), text)
+            return re.sub(
+                r"\$\{([^}]+)\}", lambda found: str(more[found[1]] if found[1] in more else self._named(found[1])), text
+            )
         values = self.value(argument)
         calls = {
             "Fn::Join": lambda: values[0].join(values[1]),

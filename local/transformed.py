@@ -1,4 +1,4 @@
-"""Write the template as CloudFormation gets it: `.local/sam/bin/python local/transformed.py TEMPLATE OUT`.
+"""Write the template as CloudFormation gets it: `.local/sam/bin/python -m local.transformed TEMPLATE OUT`.
 
 It runs under the SAM CLI's interpreter, whose translator is the one that deploys. It asks nobody.
 """
@@ -12,34 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import yaml
 from samtranslator.parser.parser import Parser  # type: ignore[import-not-found]
 from samtranslator.translator.translator import Translator  # type: ignore[import-not-found]
 
-
-class _Loader(yaml.SafeLoader):
-    """Reads `!Ref x` as {"Ref": "x"} and `!Sub x` as {"Fn::Sub": "x"}."""
-
-
-def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
-    if suffix == "GetAtt":
-        return {"Fn::GetAtt": value.split(".", 1)}
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
+from local.short_forms import load
 
 
 def transformed(path: Path) -> dict[str, Any]:
     """Return a template as the SAM transform leaves it, without a SAM resource."""
-    # The class is a SafeLoader: nothing but plain data comes of it.
-    template: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506
+    template = load(path)
     for resource in template["Resources"].values():
         for key in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
             resource["Properties"][key] = "s3://bucket/key"  # as after `sam package`

@@ -16,8 +16,8 @@ from local.intrinsics import Resolver
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     out = tmp_path_factory.mktemp("transformed") / "template.json"
-    program = [SAM.parent / "python", ROOT / "local" / "transformed.py", ROOT / "template.yaml", out]
-    subprocess.run(program, check=True)
+    program = [str(SAM.parent / "python"), "-m", "local.transformed", str(ROOT / "template.yaml"), str(out)]
+    subprocess.run(program, check=True, cwd=ROOT)
     found: dict[str, Any] = json.loads(out.read_text())
     return found
 

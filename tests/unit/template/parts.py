@@ -6,40 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
+from local.short_forms import load
 
 ROOT = Path(__file__).parents[3]
 PATH = ROOT / "template.yaml"
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads `!Ref x` as {"Ref": "x"} and `!Sub x` as {"Fn::Sub": "x"}."""
-
-
-def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.MappingNode)
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt":
-        return {"Fn::GetAtt": value.split(".", 1)}
-    return {suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _short_form)
-
-
-def load() -> dict[str, Any]:
-    """Return the template."""
-    # The class is a SafeLoader: nothing but plain data comes of it.
-    template: dict[str, Any] = yaml.load(PATH.read_text(), Loader=_Loader)  # noqa: S506
-    return template
-
-
-TEMPLATE = load()
+TEMPLATE = load(PATH)
 LINES = PATH.read_text().splitlines()
 PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import botocore.session
 import pytest
+from local.intrinsics import Resolver
 from tests.unit.template.parts import RESOURCES, TEMPLATE
 
 from geosync.cli.checks.regions import ENABLED_BY_DEFAULT
@@ -13,10 +15,11 @@ from geosync.cli.checks.regions import ENABLED_BY_DEFAULT
 DEFAULT = "sns.amazonaws.com"
 
 
-class Stack:
-    """A stack in a region, with others in opt-in regions, as far as its conditions and its texts go."""
+class Stack(Resolver):
+    """A stack in a region, with others in opt-in regions; its conditions are what CloudFormation makes of them."""
 
     def __init__(self, region: str, others: str = "") -> None:
+        super().__init__(TEMPLATE, met=True)
         self.values = {"AWS::Region": region, "OptInRegions": others.split(",")}
 
     def is_so(self, condition: str) -> bool:
@@ -24,33 +27,20 @@ class Stack:
         return bool(self.value(TEMPLATE["Conditions"][condition]))
 
     def value(self, node: Any) -> Any:
-        """What CloudFormation makes of a node."""
-        if isinstance(node, list):
-            return [self.value(one) for one in node]
-        if not isinstance(node, dict):
-            return node
-        ((function, given),) = node.items()
-        if function == "Fn::If":
-            return self.value(given[1] if self.is_so(given[0]) else given[2])
-        of: dict[str, Any] = {
-            "Ref": lambda: self.values[given],
-            "Condition": lambda: self.is_so(given),
-            "Fn::Equals": lambda: self.value(given[0]) == self.value(given[1]),
-            "Fn::Or": lambda: any(map(self.value, given)),
-            "Fn::Not": lambda: not self.value(given[0]),
-            "Fn::Select": lambda: self.value(given[1])[given[0]],
-            "Fn::Split": lambda: self.value(given[1]).split(given[0]),
-            "Fn::Join": lambda: given[0].join(self.value(given[1])),
-            "Fn::Sub": lambda: self.with_values(given),
-        }
-        return of[function]()
+        return self.is_so(node["Condition"]) if isinstance(node, dict) and "Condition" in node else super().value(node)
 
-    def with_values(self, given: Any) -> str:
-        """What becomes of a text with names in it."""
-        text, names = given if isinstance(given, list) else (given, {})
-        for name, value in {**self.values, **names}.items():
-            text = text.replace(f"${{{name}}}", str(self.value(value)))
-        return str(text)
+    def _called(self, name: str, argument: Any) -> Any:
+        if name == "Fn::If":
+            return self.value(argument[1 if self.is_so(argument[0]) else 2])
+        conditions: dict[str, Callable[[list[Any]], bool]] = {
+            "Fn::Equals": lambda values: values[0] == values[1],
+            "Fn::Or": any,
+            "Fn::Not": lambda values: not values[0],
+        }
+        return conditions[name](self.value(argument)) if name in conditions else super()._called(name, argument)
+
+    def _named(self, name: str) -> Any:
+        return self.values[name] if name in self.values else super()._named(name)
 
 
 def senders(region: str, others: str = "") -> list[str]:
