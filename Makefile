@@ -40,6 +40,7 @@ check-code: setup
 LINTED_REGIONS := eu-west-1 us-east-1 eu-south-1 ap-east-1
 .PHONY: check-template
 check-template: setup
+	@sh local/bootstrap.sh checkov
 	# two regions that are there by default and two that an account opts in to
 	$(PYTHON_BIN)/cfn-lint template.yaml --regions $(LINTED_REGIONS)
 	.local/sam/bin/python -m local.transformed template.yaml .local/transformed.json

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Bring this checkout's tools and environments up, from a machine that has a shell and make: `make setup` runs this.
+# `bootstrap.sh checkov` brings up the scanner of the template besides, which only `make check-template` needs.
 #
 # Nothing happens when nothing is missing (a fraction of a second). What is missing is installed into the checkout, and
 # what only the system can provide with apt-get, as root or by sudo when it asks for no password; else the command to type
@@ -9,7 +10,7 @@
 #   .venv             development (requirements/dev.txt) and this project
 #   .local/emulator   the AWS emulator alone: functions run under its interpreter (requirements/emulator.txt)
 #   .local/sam        the SAM CLI (requirements/sam.txt)
-#   .local/checkov    the scanner of the template (requirements/checkov.txt)
+#   .local/checkov    the scanner of the template, where it is asked for (requirements/checkov.txt)
 #
 # PYTHON names the interpreter to use; without it the first of python3, python3.14 … python3.11 that fits is taken.
 set -eu
@@ -154,4 +155,4 @@ make_uv
 environment .venv dev pyproject.toml
 environment .local/emulator emulator
 environment .local/sam sam
-environment .local/checkov checkov
+[ "${1:-}" != checkov ] || environment .local/checkov checkov
