@@ -20,6 +20,7 @@ from geosync.reading.line import Line
 from geosync.reading.own_registry import OwnRegistry
 from geosync.reading.pulls import Puller
 from geosync.reading.settings import PullSettings
+from geosync.reading.site import ReadingSite
 from geosync.reading.waiting import Whereabouts
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -50,25 +51,24 @@ class PullSite:
             boto3.client("dynamodb", config=AWS_CALLS), settings.sync_table, primary=settings.primary_topic_arn
         )
         promise, sqs = settings.promise, boto3.client("sqs", config=AWS_CALLS)
-        self.puller = Puller(
-            promise,
-            self.registry,
-            Whereabouts(
+        reading_site = ReadingSite(
+            promise=promise,
+            registry=self.registry,
+            whereabouts=Whereabouts(
                 sync_registry=sync_registry,
                 primary=settings.primary_topic_arn,
                 registry_names=settings.registry_names,
                 deadline=self.deadline,
             ),
-            Line(
+            line=Line(
                 sync_registry,
                 Queue(sqs, settings.live_queue_url),
                 Queue(sqs, settings.work_queue_url),
                 logger,
                 keeps_superseded=promise.selection.superseded_images,
             ),
-            logger=logger,
-            metrics=observability.Metrics(settings.site_name),
         )
+        self.puller = Puller(reading_site, logger=logger, metrics=observability.Metrics(settings.site_name))
 
 
 @cache

@@ -21,6 +21,7 @@ from geosync.reading.line import Line
 from geosync.reading.own_registry import OwnRegistry
 from geosync.reading.promise import Promise
 from geosync.reading.pulls import Puller
+from geosync.reading.site import ReadingSite
 from geosync.reading.waiting import Whereabouts
 from geosync.sync_registry.site import catalogue, recovery
 from geosync.sync_registry.table.changes import Update
@@ -93,14 +94,15 @@ class Client:
         metrics: Any = self.metrics
         self.own = OwnRegistry(url or secondary.secondary_proxy.url, self.deadline)
         names = (secondary.registries.primary.name, secondary.registries.secondary.name)
-        self._puller = Puller(
-            Promise(**about),
-            self.own,
-            Whereabouts(sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline),
-            Line(self.registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
-            logger=logger,
-            metrics=metrics,
+        site = ReadingSite(
+            promise=Promise(**about),
+            registry=self.own,
+            whereabouts=Whereabouts(
+                sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline
+            ),
+            line=Line(self.registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
         )
+        self._puller = Puller(site, logger=logger, metrics=metrics)
 
     def __enter__(self) -> Client:
         return self

@@ -9,11 +9,11 @@ from geosync.oci import media_types
 from geosync.oci.manifests import digest_of
 from geosync.oci.references import is_digest
 from geosync.reading.freshness import Known, may_be_served, tag_point_ms
-from geosync.reading.line import Line, LinePlace, place_of
-from geosync.reading.own_registry import Answered, OwnRegistry
-from geosync.reading.promise import Promise
+from geosync.reading.line import LinePlace, place_of
+from geosync.reading.own_registry import Answered
 from geosync.reading.requested import Requested
-from geosync.reading.waiting import LAST_S, LONGEST_S, UNHEARD_OF_S, Whereabouts
+from geosync.reading.site import ReadingSite
+from geosync.reading.waiting import LAST_S, LONGEST_S, UNHEARD_OF_S
 from geosync.sync_registry.items import Reference
 
 Outcome = Literal["served", "waited", "stale", "fell through", "passed on"]
@@ -41,22 +41,16 @@ class ManifestPull:
 
     def __init__(
         self,
-        promise: Promise,
-        registry: OwnRegistry,
-        whereabouts: Whereabouts,
-        line: Line,
+        site: ReadingSite,
         asked: Requested,
         repository: str,
     ) -> None:
-        self._promise = promise
-        self._registry = registry
-        self._whereabouts = whereabouts
-        self._line = line
+        self._site = site
         self._asked = asked
         self._repository = repository
         self._reference = Reference.tag(asked.reference) if asked.is_tag else Reference.digest(asked.reference)
-        left_s = whereabouts.deadline.left() - LAST_S
-        self._until_s = whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
+        left_s = site.whereabouts.deadline.left() - LAST_S
+        self._until_s = site.whereabouts.clock.monotonic_s() + min(LONGEST_S, left_s)
 
     def run(self) -> Pulled:
         """Pull. Raises ReadRefusal, SyncRegistryError, and what DynamoDB raises."""
@@ -69,7 +63,7 @@ class ManifestPull:
         return self._ended(self._wait(view), "waited")
 
     def _look(self) -> _View:
-        known = self._whereabouts.of(self._repository, self._reference)
+        known = self._site.whereabouts.of(self._repository, self._reference)
         here = self._ask(self._asked.method)
         if self._asked.is_tag and here.status == 200 and _digest(here) is None and not here.body:
             here = self._ask("GET")  # it names no digest in answer to a HEAD: its bytes tell
@@ -77,7 +71,7 @@ class ManifestPull:
 
     def _ask(self, method: str) -> Answered:
         asked = self._asked
-        return self._registry.ask(method, asked.target, asked.authorization, accept=media_types.ACCEPT)
+        return self._site.registry.ask(method, asked.target, asked.authorization, accept=media_types.ACCEPT)
 
     def _is_over(self, view: _View) -> bool:
         """Tell whether there is nothing to wait for: it is as it should be, or the registry lets nobody in."""
@@ -91,21 +85,21 @@ class ManifestPull:
         return may_be_served(
             view.known,
             _digest(view.here),
-            now_ms=self._whereabouts.clock.now_ms(),
-            max_staleness_ms=self._promise.max_staleness_ms,
+            now_ms=self._site.whereabouts.clock.now_ms(),
+            max_staleness_ms=self._site.promise.max_staleness_ms,
         )
 
     def _wait(self, view: _View) -> _View:
         """Put the reference first in line, and return the last look, once nothing is owed or it comes too late."""
         known = view.known
         if known.is_unheard_of:
-            self._until_s = min(self._until_s, self._whereabouts.clock.monotonic_s() + UNHEARD_OF_S)
+            self._until_s = min(self._until_s, self._site.whereabouts.clock.monotonic_s() + UNHEARD_OF_S)
         place = self._place(known)
         if place is LinePlace.NONE:
             return view
-        self._line.put(self._repository, self._reference, known, place)
-        for _ in self._whereabouts.looks(self._until_s):
-            known = self._whereabouts.of(self._repository, self._reference)
+        self._site.line.put(self._repository, self._reference, known, place)
+        for _ in self._site.whereabouts.looks(self._until_s):
+            known = self._site.whereabouts.of(self._repository, self._reference)
             if known.owed is None:
                 return self._look()
             if self._place(known) is LinePlace.NONE:
@@ -113,7 +107,7 @@ class ManifestPull:
         return _View(known, view.here)
 
     def _place(self, known: Known) -> LinePlace:
-        clock = self._whereabouts.clock
+        clock = self._site.whereabouts.clock
         now_ms = clock.now_ms()
         left_ms = int((self._until_s - clock.monotonic_s()) * 1000)
         return place_of(known, now_ms=now_ms, until_ms=now_ms + max(left_ms, 0))
@@ -125,7 +119,7 @@ class ManifestPull:
             return Pulled(outcome="passed on", here=here, point_ms=point_ms)
         if self._is_good(view):
             return Pulled(outcome=outcome, here=here, point_ms=point_ms)
-        if here.status == 200 and self._promise.serves_stale:
+        if here.status == 200 and self._site.promise.serves_stale:
             return Pulled(outcome="stale", here=here, point_ms=point_ms)
         return Pulled(outcome="fell through", here=here, point_ms=point_ms)
 

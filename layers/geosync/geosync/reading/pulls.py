@@ -15,13 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.errors import SyncRegistryError
 from geosync.oci import media_types
 from geosync.reading.answering import passed_on, pointed, redirected, refused
-from geosync.reading.line import Line
 from geosync.reading.manifest_pull import ManifestPull, Pulled
-from geosync.reading.own_registry import Answered, OwnRegistry
-from geosync.reading.promise import Promise
+from geosync.reading.own_registry import Answered
 from geosync.reading.refusals import ReadRefusal, unavailable, unknown_manifest
 from geosync.reading.requested import Requested, read_request
-from geosync.reading.waiting import Whereabouts
+from geosync.reading.site import ReadingSite
 from geosync.sync_registry.items import Reference
 
 if TYPE_CHECKING:
@@ -35,18 +33,12 @@ class Puller:
 
     def __init__(
         self,
-        promise: Promise,
-        registry: OwnRegistry,
-        whereabouts: Whereabouts,
-        line: Line,
+        site: ReadingSite,
         *,
         logger: Logger,
         metrics: Metrics,
     ) -> None:
-        self._promise = promise
-        self._registry = registry
-        self._whereabouts = whereabouts
-        self._line = line
+        self._site = site
         self._logger = logger
         self._metrics = metrics
 
@@ -65,21 +57,21 @@ class Puller:
             return refused(unavailable("this site cannot say how old what it has is"), pointed(None, 0))
 
     def _answer(self, asked: Requested) -> dict[str, Any]:
-        if asked.kind == "ping" or self._promise.role == "primary":
+        if asked.kind == "ping" or self._site.promise.role == "primary":
             return self._passed_on(asked, self._ask(asked), self._about_site())
-        repository = self._promise.at_primary(asked.repository)
+        repository = self._site.promise.at_primary(asked.repository)
         if asked.kind != "manifest":
             return self._passed_on(asked, self._ask(asked), self._about_site())
         return self._manifest(asked, repository)
 
     def _manifest(self, asked: Requested, repository: str) -> dict[str, Any]:
         if asked.is_tag:
-            self._promise.check_selected(repository, Reference.tag(asked.reference))
-        started_s = self._whereabouts.clock.monotonic_s()
-        pulled = ManifestPull(self._promise, self._registry, self._whereabouts, self._line, asked, repository).run()
-        waited_ms = round((self._whereabouts.clock.monotonic_s() - started_s) * 1000)
+            self._site.promise.check_selected(repository, Reference.tag(asked.reference))
+        started_s = self._site.whereabouts.clock.monotonic_s()
+        pulled = ManifestPull(self._site, asked, repository).run()
+        waited_ms = round((self._site.whereabouts.clock.monotonic_s() - started_s) * 1000)
         self._note(asked, pulled, waited_ms)
-        now_ms = self._whereabouts.clock.now_ms()
+        now_ms = self._site.whereabouts.clock.now_ms()
         about = pointed(pulled.point_ms, now_ms) if asked.is_tag else self._about_site()
         if pulled.outcome == "fell through":
             return refused(unknown_manifest("it is not here, or not known to be as new as this site promises"), about)
@@ -103,14 +95,14 @@ class Puller:
         """Ask the site's registry in the client's name. Raises ReadRefusal."""
         accept = {"manifest": media_types.ACCEPT, "referrers": media_types.OCI_INDEX}.get(asked.kind)
         reads = asked.kind != "blob"
-        return self._registry.ask(asked.method, asked.target, asked.authorization, accept=accept, reads=reads)
+        return self._site.registry.ask(asked.method, asked.target, asked.authorization, accept=accept, reads=reads)
 
     def _passed_on(self, asked: Requested, answer: Answered, about: Mapping[str, str]) -> dict[str, Any]:
         """Return what the registry said. A blob's bytes do not go through here: its client is sent to where they are.
 
         Raises ReadRefusal where the registry leads elsewhere for anything but a blob.
         """
-        own_url = self._registry.base + asked.target
+        own_url = self._site.registry.base + asked.target
         if asked.kind == "blob" and (answer.location is not None or answer.status in (200, 206)):
             if asked.method == "HEAD" and answer.location is None:
                 return passed_on(asked.method, answer, own_url, about)
@@ -121,10 +113,10 @@ class Puller:
 
     def _about_site(self) -> dict[str, str]:
         """Return the headers with the site's recovery point, as the last minute knew it; a primary is never behind."""
-        now_ms = self._whereabouts.clock.now_ms()
-        if self._promise.role == "primary":
+        now_ms = self._site.whereabouts.clock.now_ms()
+        if self._site.promise.role == "primary":
             return pointed(now_ms, now_ms)
         try:
-            return pointed(self._whereabouts.point_ms(), now_ms)
+            return pointed(self._site.whereabouts.point_ms(), now_ms)
         except (BotoCoreError, ClientError):
             return pointed(None, now_ms)
