@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
+from geosync.copying.readers import LayerReaders, SeveralFailed
 from geosync.copying.route import Route
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
 from geosync.errors import (
@@ -30,9 +31,9 @@ from geosync.errors import (
     TooLarge,
     Unauthorized,
 )
-from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
 from geosync.oci.throttle import PAUSES_S, is_short_throttle
+from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
@@ -73,6 +74,7 @@ class BlobMover:
         self._registry = route.destination.client
         self._distrusted = distrusted
         self._sharing = route.sharing
+        self._readers = LayerReaders(route)
         self._begun: dict[str, Upload] = {}
         self._mounted: set[str] = set()
         self._disbelieved: set[str] = set()
@@ -175,13 +177,22 @@ class BlobMover:
 
     def _bring_whatever_size(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         try:
-            return self._bring(blob, stopped)
+            return self._bring_over_several(blob, stopped)
         except SizeMismatch:
             # The digest decides what the blob is. A registry takes a manifest whatever size it says.
             size = self._source.head_blob(blob.digest)
             if size is None or blob.fits(size):
                 raise
             return self._bring(replace(blob, size=size), stopped)
+
+    def _bring_over_several(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
+        try:
+            return self._bring(blob, stopped)
+        except SeveralFailed as error:
+            self._readers.narrow(blob)
+            moved = self._bring(blob, stopped)
+            self._readers.blame(error)
+            return moved
 
     def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         limits = self._registry.upload_limits
@@ -226,7 +237,7 @@ class BlobMover:
                 if not self._appears(blob, COMMIT_LOOKS_S, stopped):
                     raise
 
-        mover = ChunkedMover(self._route, begin=self._begin, close=close)
+        mover = ChunkedMover(self._route, readers=self._readers, begin=self._begin, close=close)
         return mover.bring(blob, kept, lambda: _check(stopped))
 
     def _in_one_piece(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
@@ -254,7 +265,7 @@ class BlobMover:
             return None
         _check(stopped)
         started = self._clock.monotonic_s()
-        with self._source.open_blob(blob) as reader:
+        with self._readers.open(blob) as reader:
             body = _StoppableBody(reader, stopped)
             try:
                 self._put(blob, upload, body, stopped)
@@ -321,7 +332,7 @@ class BlobMover:
 class _StoppableBody:
     """A reader that gives up when nobody wants its bytes any more, and knows how many are left."""
 
-    def __init__(self, reader: BlobReader, stopped: Callable[[], bool]) -> None:
+    def __init__(self, reader: Body, stopped: Callable[[], bool]) -> None:
         self._reader = reader
         self._stopped = stopped
         self._size = self.left = len(reader)

@@ -10,6 +10,7 @@ from geosync.copying.uploads import Uploads
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.connections import Connections
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
 from geosync.pair.registries import PARALLELISM
@@ -30,6 +31,8 @@ class Route:
     """The habits of the destination's registry."""
     uploads: Uploads = field(default_factory=Uploads)
     pace: Pace = field(default_factory=Pace)
+    connections: Connections = field(default_factory=Connections)
+    """Whether a large layer is read over several of them."""
     mount_from: str | None = None
     sharing: Sharing = field(default_factory=Sharing)
     parallelism: int = PARALLELISM

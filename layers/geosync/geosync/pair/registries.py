@@ -9,6 +9,7 @@ from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
 from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.connections import Connections
 from geosync.pair.deletes import TagRemover
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
@@ -42,6 +43,8 @@ class Registries:
     """The repositories and tags that go from the one to the other."""
     pace: Pace = field(default_factory=Pace)
     """The speed of layers from the one to the other."""
+    connections: Connections = field(default_factory=Connections)
+    """Whether a large layer is read over several of them."""
 
     def at_secondary(self, repository: str) -> str:
         """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""

@@ -93,6 +93,8 @@ class Holder:
             self._invocation.reporter.report_habit(pair.secondary.client.name)
             with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
                 registries.forget_capabilities(pair.secondary)
+        if (reason := registries.connections.news()) is not None:
+            self._invocation.reporter.report_ranges(pair.primary.client.name, reason)
         ending = self._let_go()
         sharing.tell()
         self._invocation.reporter.report_shared(self._repository, sharing.outcome())
@@ -117,6 +119,7 @@ class Holder:
             capabilities=capabilities,
             uploads=self._uploads,
             pace=registries.pace,
+            connections=registries.connections,
             mount_from=self._mount_from(),
             sharing=sharing,
             parallelism=registries.parallelism,

@@ -112,6 +112,10 @@ class Reporter:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
 
+    def report_ranges(self, registry: str, reason: str) -> None:
+        """Report, once, that layers of a registry go over one connection, as its ranges are not to be relied on."""
+        self._logger.warning("ranges_not_used", extra={"registry": registry, "reason": reason})
+
     def report_hold(self, hold: Hold) -> None:
         """Report a registry that is left alone for a while."""
         keys = {"registry": hold.registry, "until": hold.until, "attempts": hold.attempts, "reason": hold.reason}
