@@ -33,6 +33,8 @@ class Route:
     pace: Pace = field(default_factory=Pace)
     connections: Connections = field(default_factory=Connections)
     """Whether a large layer is read over several of them."""
+    is_new: bool = False
+    """Nothing was ever brought to the destination's repository, as far as is known: all that it needs is missing."""
     mount_from: str | None = None
     sharing: Sharing = field(default_factory=Sharing)
     parallelism: int = PARALLELISM
