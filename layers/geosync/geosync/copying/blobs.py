@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
+from geosync.copying.opening import Opening
 from geosync.copying.readers import LayerReaders, SeveralFailed
 from geosync.copying.route import Route
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
@@ -77,12 +78,16 @@ class BlobMover:
         self._readers = LayerReaders(route)
         self._begun: dict[str, Upload] = {}
         self._mounted: set[str] = set()
+        self._missing: set[str] = set()
+        self.is_new = route.is_new
+        """All that the destination's repository needs is missing there, as far as was seen."""
         self._disbelieved: set[str] = set()
         self._uploads = route.uploads
         self._pace = route.pace
         self._clock = route.clock
         self._deadline = route.deadline
         self._refuses_chunks = False
+        self._threads = route.threads
         self._one_at_a_time = route.threads.lock()
 
     def bring(self, blob: Descriptor, stopped: Callable[[], bool], *, look_first: bool = False) -> int | None:
@@ -117,6 +122,10 @@ class BlobMover:
             self._begun.pop(blob.digest, None)
         self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
         return moved
+
+    def note_missing(self, digests: Iterable[str]) -> None:
+        """Note that the destination named these missing: its answer to their POST is known, most likely."""
+        self._missing.update(digests)
 
     def disbelieve(self, digests: Iterable[str]) -> list[str]:
         """Send those of `digests` anew that were mounted from another repository; returns them.
@@ -260,12 +269,15 @@ class BlobMover:
 
     def _transfer(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         _check(stopped)
-        upload = self._begin(blob)
-        if upload is None:
-            return None
-        _check(stopped)
-        started = self._clock.monotonic_s()
-        with self._readers.open(blob) as reader:
+        threads = self._threads if self._is_missing(blob) else None
+        with Opening(lambda: self._readers.open(blob), threads) as opening:
+            upload = self._begin(blob)
+            if upload is None:
+                self.is_new = False
+                return None
+            _check(stopped)
+            started = self._clock.monotonic_s()
+            reader = opening.reader()
             body = _StoppableBody(reader, stopped)
             try:
                 self._put(blob, upload, body, stopped)
@@ -273,6 +285,10 @@ class BlobMover:
                 self._cut_off(blob, len(reader) - body.left, self._clock.monotonic_s() - started, error)
             self._pace.note(len(reader), self._clock.monotonic_s() - started)
             return len(reader)
+
+    def _is_missing(self, blob: Descriptor) -> bool:
+        """Tell whether its bytes are wanted, whatever the POST will say: then the source is asked beside it."""
+        return blob.digest not in self._begun and (self.is_new or blob.digest in self._missing)
 
     def _begin(self, blob: Descriptor) -> Upload | None:
         """Begin an upload, None when the blob is there."""

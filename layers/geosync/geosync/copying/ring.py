@@ -125,7 +125,7 @@ class Ring:
 
     @property
     def error(self) -> BaseException | None:
-        """What was given to `fail`."""
+        """The error that was given to `fail`."""
         return self._error
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ LAYERS = 16
 
 
 class Connections:
-    """What was found between two registries. It outlives a holder. Threads may race: all measurements are equal."""
+    """Findings about two registries, over all their layers. They outlive a holder. Threads may race: all measurements are equal."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most

@@ -120,6 +120,7 @@ class Holder:
             uploads=self._uploads,
             pace=registries.pace,
             connections=registries.connections,
+            is_new=self._held.lease.counted.state is None,  # it was never let go as synced or failed
             mount_from=self._mount_from(),
             sharing=sharing,
             parallelism=registries.parallelism,
