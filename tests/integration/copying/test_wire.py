@@ -189,6 +189,20 @@ def test_with_tokens_at_both_ends_the_numbers_stay(
         way.assert_same("v1")
 
 
+def test_of_requests_that_begin_side_by_side_without_a_token_one_is_refused(
+    ways: Ways, plain_registry: Place, token_registry: Place, token_service: TokenService, repository: str
+) -> None:
+    way = ways(plain_registry, token_registry, repository)
+    way.is_new = True
+    way.make.image(repository, "v1", layers=5)
+    token_service.requests.clear()
+    way.copy("v1")
+    assert Counter(one.status for one in way.destination.exchanges)[401] == 1
+    assert way.requests() == 3 * 5 + 6 + 1
+    assert len(token_service.requests) == 1
+    way.assert_same("v1")
+
+
 # ------------------------------------------------------------------------------------------------- each thing once
 
 

@@ -22,7 +22,7 @@ LAYERS = 16
 
 
 class Connections:
-    """Findings about two registries, over all their layers. They outlive a holder. Threads may race: all measurements are equal."""
+    """The findings about two registries, which outlive a holder. Threads may race: all measurements are equal."""
 
     def __init__(self, most: int = MOST) -> None:
         self.most = most
