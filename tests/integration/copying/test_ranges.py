@@ -12,8 +12,9 @@ import pytest
 from bench.images import MIB, push_large
 from bench.ours import writer
 from tests.integration.conftest import Place
+from tests.integration.secondary import Secondary, event
 from tests.integration.ways import Way
-from tests.support.proxy import Call, Cut, Exchange, Slow
+from tests.support.proxy import Call, Cut, Exchange, Slow, Status
 
 from geosync.copying import readers
 from geosync.copying.readers import AHEAD, LARGE, STRETCH
@@ -157,3 +158,25 @@ def test_a_layer_in_chunks_is_read_over_several_connections(way: Way, monkeypatc
     assert sum(one.received for one in reads(way, layer)) == SIZE
     assert way.destination.counts()["PATCH", "upload"] == 3
     assert_brought(way)
+
+
+def test_a_registry_that_refuses_a_range_is_named_in_the_log_once(
+    secondary: Secondary, plain_registry: Place, repository: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING")
+    client = writer(plain_registry.url)
+    for number in range(2):
+        secondary.registries.connections.note(MOST * MIB, 1.0)
+        made = push_large(client, f"{repository}/{number}", LARGE, "v1")
+        if not number:
+            secondary.primary_proxy.add(Status(status=416, method="GET", target=re.compile(made.blobs[-1].digest)))
+        secondary.receive(event("created", f"{repository}/{number}", tag="v1", digest=made.digest))
+        assert secondary.digest(f"{repository}/{number}", "v1") == made.digest
+    client.close()
+    (said,) = [one for one in caplog.records if one.message == "ranges_not_used"]
+    assert said.registry == secondary.registries.primary.name  # type: ignore[attr-defined]
+    assert "it answers 416 to a range" in said.reason  # type: ignore[attr-defined]
+    last = [
+        one for one in secondary.primary_proxy.exchanges if one.kind == "blob" and made.blobs[-1].digest in one.path
+    ]
+    assert [one.status for one in last] == [200]
