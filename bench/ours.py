@@ -35,13 +35,15 @@ def copy_tag(
 ) -> CopyResult:
     """Look at the source, copy, look at the destination; raises GeosyncError when it is not there then.
 
-    `connections` is what was found between the two registries: nothing, where it is left out.
+    The repository is new at the destination, as for a holder that takes it for the first time. `connections` is what
+    was found between the two registries: nothing, where it is left out.
     """
     pair = Pair(Repository(source, repository), Repository(destination, repository))
     manifest = pair.primary.get_manifest(tag)
     if manifest is None:
         raise GeosyncError(f"{repository}:{tag} is not at the source")
-    with Copier(Route(pair=pair, connections=connections or Connections()), tag_write=nullcontext) as copier:
+    route = Route(pair=pair, connections=connections or Connections(), is_new=True)
+    with Copier(route, tag_write=nullcontext) as copier:
         result = copier.copy(manifest, tag)
     seen = pair.secondary.head_manifest(tag)
     if seen is None or seen.digest != manifest.digest:
