@@ -120,7 +120,8 @@ class Holder:
             uploads=self._uploads,
             pace=registries.pace,
             connections=registries.connections,
-            is_new=self._held.lease.counted.state is None,  # it was never let go as synced or failed
+            # A row of a version that did not note the first hold may have been synced before.
+            is_new=self._held.lease.is_first and self._held.lease.counted.state is None,
             mount_from=self._mount_from(),
             sharing=sharing,
             parallelism=registries.parallelism,
