@@ -290,10 +290,9 @@ class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it.
-    `state_counted` and `verification_counted` say what the site's counters count it as (site/counters.py).
-    `renamed_from` is the former name, from which blobs are mounted. `working_on` are keys (`Reference.seen_key`) that
-    its holder works on, `deaths` holders in a row that vanished with their lease, until one lets it go.
+    attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
+    counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
+    whose blobs it mounts. `working_on` are keys (`Reference.seen_key`) of its holder, `deaths` holders that vanished.
     """
 
     repository: str
@@ -382,8 +381,8 @@ class Lease:
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
     `suspect_until`. `state` and `counted` are the row's as of the last write under the lease: a knock may have changed
-    the state since. `listed`: the row has its id, so that the site's counters count it. `is_first`: nobody held it
-    before. `working_on` and `deaths` are of holders that vanished just before: keys of references, and their number.
+    the state since. `listed`: the row has its id, so that the counters count it. `is_first`: nobody held it before.
+    `working_on` and `deaths` are of holders that vanished just before: keys of references, and their number.
     """
 
     repository: str
