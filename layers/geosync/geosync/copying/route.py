@@ -38,7 +38,7 @@ class Route:
     mount_from: str | None = None
     sharing: Sharing = field(default_factory=Sharing)
     parallelism: int = PARALLELISM
-    """Requests in flight."""
+    """Blobs and manifests at a time."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 

@@ -17,7 +17,7 @@ from geosync.pair.selection import EVERYTHING, Selection
 from geosync.registries.registry import Registry
 
 PARALLELISM = 24
-"""Requests in flight for one repository. Small things wait for the network, not for the machine."""
+"""Blobs and manifests at a time for one repository. Small things wait for the network, not for the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Registries:
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each registry's secret in Secrets Manager, by the registry's name."""
     parallelism: int = PARALLELISM
-    """Requests in flight for one repository."""
+    """Blobs and manifests at a time for one repository."""
     shared_blob_bytes: int = 0
     """The least size of a blob that is mounted from another repository of the secondary's registry."""
     selection: Selection = EVERYTHING
