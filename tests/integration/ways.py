@@ -11,6 +11,7 @@ from tests.integration.conftest import Place
 from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.copy import Copier, CopyResult
 from geosync.copying.route import Route
 from geosync.oci.client import RegistryClient
@@ -47,6 +48,7 @@ class Way:
         self.capabilities = Capabilities()
         self.connections = Connections()
         self.is_new = False
+        self.clock: Clock = SYSTEM_CLOCK
         self.make = source.maker(seed=time.time_ns())
         self._there = destination.maker()
         for maker in (self.make, self._there):
@@ -61,7 +63,13 @@ class Way:
         return Pair(Repository(self.reader, self.repository), Repository(self.writer, self.repository))
 
     def copier(self) -> Copier:
-        route = Route(pair=self.pair, capabilities=self.capabilities, connections=self.connections, is_new=self.is_new)
+        route = Route(
+            pair=self.pair,
+            capabilities=self.capabilities,
+            connections=self.connections,
+            is_new=self.is_new,
+            clock=self.clock,
+        )
         return Copier(route, tag_write=nullcontext)
 
     def look(self, reference: str) -> Manifest:

@@ -26,9 +26,11 @@ MIB = 1024 * 1024
 
 LARGE = 32 * MIB
 """Bytes from which a layer, or what is left of it, may be read over several connections."""
-STRETCH = 4 * MIB
-"""Bytes after which one connection is judged, and so on after each of as many."""
-AHEAD = 4 * MIB
+BUFFERED = 4 * MIB
+"""Bytes at the beginning that say nothing: the sockets take them, however slow the way out is."""
+STRETCH = 2 * MIB
+"""Bytes by which one connection is judged then, again and again."""
+AHEAD = 2 * MIB
 """Bytes that the first connection reads yet while the others begin."""
 PROOF_S = 2.0
 """Seconds that the first connection waits there for the first answer to a range: longer, and it goes on alone."""
@@ -71,6 +73,7 @@ class WideReader:
     def __init__(self, route: Route, blob: Descriptor, offset: int) -> None:
         self._route = route
         self._blob = blob
+        self._judged_from = offset + BUFFERED
         self._clock = route.clock
         self._ahead: _Ahead | None = None
         self._is_wide = False
@@ -161,6 +164,8 @@ class WideReader:
         """Have others join if the connection is slower than the way out."""
         connections = self._route.connections
         stretch, self._stretch = self._stretch, _Stretch()
+        if self._reader.position <= self._judged_from:
+            return
         if not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
             return
         if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s):
