@@ -120,14 +120,23 @@ class Holder:
             uploads=self._uploads,
             pace=registries.pace,
             connections=registries.connections,
-            # A row of a version that did not note the first hold may have been synced before.
-            is_new=self._held.lease.is_first and self._held.lease.counted.state is None,
+            is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,
         )
+
+    def _is_new(self) -> bool:
+        """Tell whether all that the repository needs is missing at the secondary, as far as is known.
+
+        A row of a version that did not note the first hold may have been synced before. Where a repository has to be
+        made, the PUT that asks has it made, and not each POST beside it.
+        """
+        lease = self._held.lease
+        is_made = self._invocation.registries.secondary.pushes_make_repositories
+        return lease.is_first and lease.counted.state is None and is_made
 
     def _mount_from(self) -> str | None:
         """The repository at the secondary that this one was renamed from."""
