@@ -31,6 +31,7 @@ from geosync.cli.reverify import reverify
 from geosync.cli.selection import selection
 from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
 from geosync.cli.sites import sites_group
+from geosync.cli.slo import slo
 from geosync.cli.status import status
 from geosync.cli.tokens import tokens
 from geosync.cli.wait import wait
@@ -112,6 +113,7 @@ def main(
 
 for command in (
     status,
+    slo,
     check,
     pause,
     resume,
