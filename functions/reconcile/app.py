@@ -19,7 +19,7 @@ from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
-from geosync.minute.history import Known, record_history
+from geosync.minute.history import MinuteFindings, record_history
 from geosync.minute.measurements import MeasurementsQueue
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
@@ -126,7 +126,7 @@ class ReconcileSite:
         record_history(
             self.sync_registry,
             MeasurementsQueue(self.sqs, url) if url is not None else None,
-            Known(status=self._status, lost=self._lost),
+            MinuteFindings(status=self._status, lost=self._lost),
             self.settings.facts.objective,
             self.reporter,
         )

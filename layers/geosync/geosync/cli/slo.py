@@ -81,7 +81,7 @@ def share(level: ServiceLevel) -> Text:
 
 
 def budget(level: ServiceLevel) -> Text:
-    """What is left of the error budget, in words."""
+    """The rest of the error budget, in words."""
     left = level.budget_left_percent
     if left is None:
         return plain("not known", "yellow")

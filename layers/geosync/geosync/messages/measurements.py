@@ -1,4 +1,4 @@
-"""What a worker measured, on its way to the minute that writes it down (minute/history.py).
+"""Measurements of a worker, on their way to the minute that writes it down (minute/history.py).
 
 A worker writes nothing of it into the table: there are up to a thousand of them, and the history has two writes a
 minute. A message is sent once a repository is let go.

@@ -20,8 +20,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What this minute knows: the status that it read (None: it could not), and how many notifications were lost."""
+class MinuteFindings:
+    """The findings of this minute: the status that it read (None: it could not), and the lost notifications."""
 
     status: Status | None
     lost: int = 0
@@ -30,7 +30,7 @@ class Known:
 def record_history(
     sync_registry: SyncRegistry,
     queue: MeasurementsQueue | None,
-    known: Known,
+    found: MinuteFindings,
     objective: Objective,
     reporter: MinuteReporter,
     *,
@@ -41,11 +41,11 @@ def record_history(
     Measurements are deleted once they are written. Should that fail, they are counted again: none gets lost. Raises
     what SQS and DynamoDB raise.
     """
-    status = known.status
+    status = found.status
     taken = queue.take() if queue is not None else TakenMeasurements()
     rows, now_ms = sync_registry.counters.read(), clock.now_ms()
     observed = Observed(
-        counts=counted(taken.measurements, objective) + Counter({"lost": known.lost}),
+        counts=counted(taken.measurements, objective) + Counter({"lost": found.lost}),
         gauges=gauges_of(status, rows, objective),
         is_at_least=status is not None and (status.more_owed or status.more_parked),
     )

@@ -19,7 +19,7 @@ MOST_RECEIVES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakenMeasurements:
-    """What was taken from the queue; `receipts` are needed to delete it, `unreadable` were no measurements."""
+    """Messages taken from the queue; `receipts` are needed to delete them, `unreadable` were no measurements."""
 
     measurements: tuple[Measurements, ...] = ()
     receipts: tuple[str, ...] = ()

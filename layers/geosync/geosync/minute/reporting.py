@@ -93,7 +93,7 @@ class MinuteReporter:
             )
 
     def burn_rate(self, rate: float | None) -> None:
-        """How many times too fast the error budget was spent in the last hour; None: it is not known."""
+        """The error budget was spent so many times too fast in the last hour; None: it is not known."""
         if rate is not None:
             self._metrics.gauge({"BudgetBurnRate": round(rate, 3)})
 

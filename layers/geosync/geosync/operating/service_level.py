@@ -116,7 +116,7 @@ def level_of(month: Month, objective: Objective) -> ServiceLevel:
 
 
 def burn_rate(last_hour: Record, objective: Objective, *, overdue: int) -> float | None:
-    """How many times faster than a month allows the error budget was spent in the last hour; 1: just as fast.
+    """The speed at which the last hour spent the error budget, in what a month allows; 1: just as fast.
 
     None: nothing was pushed, or too few pushes were late to speak of a rate, or no push may be late.
     """

@@ -1,4 +1,4 @@
-"""What the workers of one execution environment measure: lags, references, bytes, requests.
+"""Measuring in one execution environment, whatever its workers do: lags, references, bytes, requests.
 
 It is sent to the minute once a repository is let go, so that an environment that is never used again takes nothing
 with it. What a worker measured that was killed before that is lost with it.

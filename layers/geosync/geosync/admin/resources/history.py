@@ -31,7 +31,7 @@ class HistoryRoutes:
         self._site = site
 
     def show_history(self, number: Id, since: Moment = None, until: Moment = None, step: Step = 300) -> History:
-        """What was recorded from `since` (a day before `until`) to `until` (now), in steps of `step` seconds."""
+        """Show what was recorded from `since` (a day before `until`) to `until` (now), in steps of `step` seconds."""
         self._must_be_this(number)
         until_ms = _moment("until", until) or self._site.clock.now_ms()
         since_ms = _moment("since", since) or max(until_ms - DAY_MS, 0)

@@ -1,7 +1,7 @@
-"""What a site measured and owed, by the minute and by the hour, for 400 days: `#history`/`minute#…` and `hour#…`.
+"""The record of what a site measured and owed, by the minute (`#history`/`minute#…`) and by the hour (`hour#…`).
 
-functions/reconcile alone writes it, two items a minute, whatever was pushed and however many workers there are. Both
-items have the same attributes:
+It is kept for 400 days. functions/reconcile alone writes it, two items a minute, whatever was pushed and however many
+workers there are. Both items have the same attributes:
 
     at_most_<ms>_ms         pushes that took at most so long from the primary's event to seen (lags.py)
     minutes                 minutes that were recorded: 1, or up to 60
@@ -125,7 +125,7 @@ class Month:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What the newest hour says: the month that it is in, and the counts since the site keeps a history."""
+    """The words of the newest hour: the month that it is in, and the counts since the site keeps a history."""
 
     month: Month
     total: Mapping[str, int]
@@ -133,7 +133,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What one minute adds: counts (COUNTS and bins, without `minutes`), and the gauges that are known."""
+    """Additions of one minute: counts (COUNTS and bins, without `minutes`), and the gauges that are known."""
 
     counts: Mapping[str, int] = field(default_factory=Counter)
     gauges: Mapping[str, int] = field(default_factory=dict)
@@ -263,7 +263,7 @@ def month_bounds_ms(name: str) -> tuple[int, int]:
 
 
 def _carried(before: Item | None, now_ms: int) -> dict[str, object]:
-    """What a new hour says was so before it."""
+    """The words of a new hour about what was so before it."""
     if before is None:
         return {"month": {}, "total": {}, "overdue_now": 0}
     own = counts_of(before)
