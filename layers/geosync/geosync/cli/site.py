@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
 from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LATE_S, Objective, SiteFacts
 from geosync.settings import Role
@@ -124,6 +125,11 @@ class StackSite:
         )
         role: Role = "primary" if self.is_primary else "secondary"
         return SiteFacts(name=self.name, role=role, late_s=late_s, objective=objective)
+
+    @property
+    def backfill_window(self) -> BackfillWindow:
+        """When a backfill may run. Raises ConfigurationError."""
+        return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
 
     @property
     def primary_topic(self) -> str | None:

@@ -185,6 +185,7 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            window=self._options.window,
             clock=place.clock,
         )
         sent = invocation.registries.requests_sent
