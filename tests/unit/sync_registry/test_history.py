@@ -178,6 +178,30 @@ def test_what_somebody_wrote_into_an_item_spoils_nothing(registry: SyncRegistry,
     assert (kept.month.overdue, kept.total.get("late", 0)) == (0, 0)
 
 
+def test_after_a_long_gap_no_more_is_read_than_its_length(
+    registry: SyncRegistry, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute that reads a year to find the hour before would never end."""
+    for hour in range(2000):
+        registry.history.record(NOTHING, now_ms=BEGIN + hour * HOUR)
+    read: list[int] = []
+    items = store.items
+
+    def noted(*given: Any, **more: Any) -> list[Item]:
+        found = items(*given, **more)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(store, "items", noted)
+    now = BEGIN + 2100 * HOUR
+    registry.history.record(NOTHING, now_ms=now)
+    kept = registry.history.kept(now_ms=now)
+    assert kept is not None
+    assert kept.total["minutes"] == 2001
+    assert sum(read) <= 200
+    assert len(read) <= 10
+
+
 def test_months_have_their_own_lengths() -> None:
     assert month_bounds_ms("2026-12")[0] == month_bounds_ms("2026-11")[1] == BEGIN + 30 * 24 * HOUR
     assert month_bounds_ms("2028-02")[1] - month_bounds_ms("2028-02")[0] == 29 * 24 * HOUR

@@ -54,7 +54,6 @@ GAUGES = (
     "failed_repositories",
     "verification_failed",
 )
-MONTH_HOURS = 31 * 24
 
 
 def bin_name(number: int) -> str:
@@ -195,7 +194,7 @@ class HistoryItems:
         return Record.merged(self.minutes(since_ms, now_ms + 1), at=since_ms, seconds=HOUR_S)
 
     def kept(self, *, now_ms: int) -> Kept | None:
-        """The current month and the counts of all time: one request, two where nothing was recorded for an hour.
+        """The current month and the counts of all time: one request, some more where an hour was not recorded.
 
         None: nothing was recorded in this month, nor in the hour before it.
         """
@@ -211,7 +210,7 @@ class HistoryItems:
         return Kept(month=month, total=_mapping(newest, "total") + counts_of(newest))
 
     def month(self, name: str) -> Month:
-        """A month (`2026-11`), the current one too: a read, and a query where its last hour was not recorded.
+        """A month (`2026-11`), the current one too: a query, some more where its last hours were not recorded.
 
         Of a month in which nothing was recorded the counts are 0.
         """
@@ -220,17 +219,26 @@ class HistoryItems:
 
     def _last_of(self, name: str) -> Item | None:
         begin_ms, end_ms = month_bounds_ms(name)
-        last = self._store.get(_hour(end_ms - 1))
-        if last is not None:
-            return last
-        found = self._items("hour", HOUR_S, begin_ms, end_ms, limit=MONTH_HOURS)
-        return found[-1] if found else None
+        return self._newest(begin_ms, end_ms)
 
     def _last_before(self, hour: Key) -> Item | None:
         """The last hour before one: the site's minute stood still, or it is the first of all."""
-        limit = KEPT_S // HOUR_S + 48  # TTL may delete late
-        found = [one for one in self._store.items(HISTORY, "hour#", limit=limit) if str(one["item"]) < hour.item]
-        return found[-1] if found else None
+        end_ms = int(hour.item.rpartition("#")[2]) * HOUR_S * 1000
+        return self._newest(end_ms - KEPT_S * 1000, end_ms)
+
+    def _newest(self, begin_ms: int, end_ms: int) -> Item | None:
+        """The last hour that begins in [begin, end): what is read is no longer than the time that nothing is of.
+
+        An hour, then twice as long, and so on: ten queries for 400 days of which there is nothing.
+        """
+        span_ms, until_ms = HOUR_S * 1000, end_ms
+        while until_ms > begin_ms:
+            since_ms = max(until_ms - span_ms, begin_ms)
+            found = self._items("hour", HOUR_S, since_ms, until_ms, limit=span_ms // (HOUR_S * 1000) + 1)
+            if found:
+                return found[-1]
+            span_ms, until_ms = 2 * span_ms, since_ms
+        return None
 
     def _records(self, kind: str, seconds: int, since_ms: int, until_ms: int) -> list[Record]:
         limit = max(-(-(until_ms - since_ms) // (seconds * 1000)), 0) + 1
