@@ -22,10 +22,10 @@ Line = tuple[object, object]
 @click.option("--json", "as_document", is_flag=True, help="One JSON document.")
 @click.pass_obj
 def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> None:
-    """Show the service level: the share of a month's pushes that were seen at the site within TargetLag.
+    """Show a month's service level and its error budget.
 
-    A push that is late, that is overdue, or whose notification was lost spends the error budget. A month is kept for
-    400 days.
+    The service level is the share of the pushes that were seen at the site within TargetLag. A push that is late, that
+    is overdue, or whose notification was lost spends the error budget. A month is kept for 400 days.
 
     Exit code 0: the target is met. 1: it is missed, or nothing is known of the month. 2: cannot tell.
     """
