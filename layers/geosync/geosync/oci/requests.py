@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
@@ -219,10 +219,15 @@ class Requester:
             return None
         return ReadOnly(self.name, self.label(call), everywhere=True)
 
-    def read(self, call: Call, answer: HttpAnswer, limit: int, what: str) -> bytes:
-        """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""
+    def read(
+        self, call: Call, answer: HttpAnswer, limit: int, what: str, need: Callable[[int], None] | None = None
+    ) -> bytes:
+        """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off.
+
+        `need` takes the memory for so many bytes; as for a manifest where it is left out.
+        """
         try:
-            return read_bounded(answer, limit, self.deadline, what, self.memory.need)
+            return read_bounded(answer, limit, self.deadline, what, need or self.memory.need)
         except Broken as error:
             self.deadline.check()
             raise broken(self.name, self.label(call), error, write=False) from error
