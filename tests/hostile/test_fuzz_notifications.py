@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import strategies as st
 from tests.hostile.fuzzing import SECRET, SEEDS, Bounds, attack, check_text, fuzz
-from tests.hostile.odd_json import render, texts, values
+from tests.hostile.odd_json import Raw, render, texts, values
 from tests.support.webhooks import WEBHOOKS
 
 from geosync.errors import GeosyncError, KeysUnavailable
@@ -159,6 +159,7 @@ KEPT_REQUESTS = [
     Given("distribution", {}, json.dumps({"events": [{}] * distribution.MAX_EVENTS})),
     Given("distribution", {}, json.dumps({"events": [{}] * (distribution.MAX_EVENTS + 1)})),
     Given("distribution", {}, '{"events":[{"action":"push","id":"audit-refused-1","target":{}}]}'),
+    Given("distribution", {}, "\ufeff{}", encoded=True),
     Given("harbor", {}, '{"type":"PUSH_ARTIFACT","event_data":{"resources":[{"digest":"d"},{"digest":"d"}]}}'),
 ]
 
@@ -254,4 +255,6 @@ def test_any_token_and_any_key_set_are_judged(seeds: str) -> None:
         else:
             check_text(str(found))
 
-    fuzz(st.tuples(tokens, texts(st.just(_KEYS))), check, seeds, examples=120)
+    nested = _segment(Raw('{"kid":%s}' % ("[" * 2900 + "]" * 2900)))
+    kept = [(f"{nested}.e30.e30", "{}"), (f"{_segment(_JWT_HEADER)}.e30.e30", "[" * 9000 + "]" * 9000)]
+    fuzz(st.tuples(tokens, texts(st.just(_KEYS))), check, seeds, examples=120, kept=kept)
