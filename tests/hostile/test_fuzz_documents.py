@@ -1,4 +1,4 @@
-"""Whoever pushes: manifests of any content, and large pages, cost what they are and end in parts or an error of ours."""
+"""Whoever pushes: manifests of any content, and large pages, end in parts or an error of ours, and cost their size."""
 
 from __future__ import annotations
 
@@ -151,5 +151,5 @@ def _plain(document: dict[str, Any], name: str) -> bool:
         len(same) == 1
         and isinstance(listed, list)
         and all(isinstance(one, str) and one.isascii() for one in listed)
-        and MAX_ENTRIES > len(listed)
+        and len(listed) < MAX_ENTRIES
     )
