@@ -80,6 +80,8 @@ _LONGEST: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_the_environment_of_a_function_fits_whatever_is_configured(name: str) -> None:
-    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"] | FUNCTIONS[name]["Environment"]["Variables"]
+    variables = (
+        TEMPLATE["Globals"]["Function"]["Environment"]["Variables"] | FUNCTIONS[name]["Environment"]["Variables"]
+    )
     measured = json.dumps({key: longest(value) for key, value in variables.items()}, separators=(",", ":"))
     assert len(measured.encode()) <= LIMIT_BYTES
