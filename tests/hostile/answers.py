@@ -26,6 +26,12 @@ MOST_CONNECTIONS = 24
 HOST = "registry.example.com"
 
 
+def one(status: int, *headers: str, body: bytes = b"") -> bytes:
+    """The bytes of one answer."""
+    lines = "".join(f"{header}\r\n" for header in headers)
+    return f"HTTP/1.1 {status} X\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+
+
 class Waits(Threads):
     """Threads whose conditions are waited for on a clock that a test moves: nobody else is there to end the wait."""
 

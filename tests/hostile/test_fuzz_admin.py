@@ -118,7 +118,7 @@ def test_any_request_with_a_token_is_answered_and_none_is_a_fault(seeds: str, si
         parts = dict(given)
         check_answer(Ask()(parts.pop("method"), parts.pop("path"), **parts))
 
-    fuzz(requests(), check, seeds, examples=100, kept=KEPT)
+    fuzz(requests(), check, seeds, examples=60, kept=KEPT)
 
 
 KEPT: list[dict[str, Any]] = []
@@ -153,7 +153,7 @@ def test_a_stranger_s_request_is_refused_at_the_cost_of_its_size(seeds: str, sit
         _odd.map("/{}".format),
         _odd.map("/api/v4/geo_sites/{}".format),
     )
-    fuzz(st.tuples(paths, _odd, headers), check, seeds, examples=120)
+    fuzz(st.tuples(paths, _odd, headers), check, seeds, examples=80)
 
 
 def test_the_routes_of_the_description_are_all_asked(site: Site) -> None:

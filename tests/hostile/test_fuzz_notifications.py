@@ -152,7 +152,7 @@ def check_request(given: Given) -> None:
 
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_any_body_of_any_format_becomes_sound_events_or_a_refusal(seeds: str) -> None:
-    fuzz(requests(), check_request, seeds, examples=500, kept=KEPT_REQUESTS)
+    fuzz(requests(), check_request, seeds, examples=250, kept=KEPT_REQUESTS)
 
 
 KEPT_REQUESTS = [
@@ -179,7 +179,7 @@ def test_any_event_of_eventbridge_becomes_a_sound_event_or_none(seeds: str) -> N
         assert isinstance(found, list)
         check_outcomes(found)
 
-    fuzz(texts(st.sampled_from(ECR)), check, seeds, examples=150)
+    fuzz(texts(st.sampled_from(ECR)), check, seeds, examples=100)
 
 
 TOKEN = SECRET.encode()
@@ -220,7 +220,7 @@ def test_no_header_but_the_token_itself_lets_anybody_in(seeds: str) -> None:
         assert found != "allowed" or value == f"sha256={signed}"
 
     headers = st.sampled_from(["Authorization", "X-Hub-Signature-256", "authorization"])
-    fuzz(st.tuples(st.sampled_from(sorted(sources)), headers, _tokens()), check, seeds, examples=200)
+    fuzz(st.tuples(st.sampled_from(sorted(sources)), headers, _tokens()), check, seeds, examples=120)
 
 
 def _segment(value: Any) -> str:
@@ -257,4 +257,4 @@ def test_any_token_and_any_key_set_are_judged(seeds: str) -> None:
 
     nested = _segment(Raw('{"kid":%s}' % ("[" * 2900 + "]" * 2900)))
     kept = [(f"{nested}.e30.e30", "{}"), (f"{_segment(_JWT_HEADER)}.e30.e30", "[" * 9000 + "]" * 9000)]
-    fuzz(st.tuples(tokens, texts(st.just(_KEYS))), check, seeds, examples=120, kept=kept)
+    fuzz(st.tuples(tokens, texts(st.just(_KEYS))), check, seeds, examples=80, kept=kept)

@@ -78,7 +78,7 @@ def test_any_request_is_a_read_of_checked_names_or_refused(seeds: str) -> None:
         st.sampled_from(["n", "last", "artifactType", "x", "service"]), _odd, max_size=3
     )
     methods = st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "", "\x9b"])
-    fuzz(st.tuples(methods, _paths, headers, query), check, seeds, examples=250)
+    fuzz(st.tuples(methods, _paths, headers, query), check, seeds, examples=200)
 
 
 @pytest.mark.parametrize("seeds", SEEDS)
@@ -113,7 +113,7 @@ def test_any_answer_of_the_registry_can_be_passed_on(seeds: str) -> None:
             assert found.location.isprintable()
 
     given = st.tuples(st.sampled_from(["GET", "HEAD"]), st.lists(answers(), min_size=1, max_size=2))
-    fuzz(given, check, seeds, examples=200, kept=KEPT)
+    fuzz(given, check, seeds, examples=120, kept=KEPT)
 
 
 KEPT: list[tuple[str, list[bytes]]] = [
