@@ -86,7 +86,7 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
         path = before + draw(_odd | st.sampled_from(["1", "v1", "group%2Fapp"])) + rest.partition("}")[2]
     if draw(st.integers(0, 9)) == 0:
         path += draw(_odd)
-    given = {
+    given: dict[str, Any] = {
         "method": draw(st.sampled_from([method] * 6 + ["HEAD", "PATCH", "OPTIONS", ""])),
         "path": path,
         "query": draw(st.dictionaries(st.sampled_from([*query, "x"]), _odd, max_size=3)),

@@ -39,7 +39,7 @@ EVENT = GeoEvent(
     correlation_id="r-1",
 )
 RENAME = {**json.loads(EVENT.to_json()), "version": "2", "event_name": "updated", "renamed_from": "group/old"}
-MESSAGES = [
+MESSAGES: list[Any] = [
     *(EVENT, Heartbeat(id="h-1", site="dublin", sent_at=NOW_MS - 1, received_at=NOW_MS)),
     *(CatalogueMessage(), VerifyMessage(repository="a/b", asked_at=1), VerifyMessage(scope="all", asked_at=1)),
     WorkMessage(repository="a/b", reason="resync", references=(Reference.tag("v1"), Reference.digest(DIGEST))),

@@ -210,7 +210,7 @@ def _tokens() -> st.SearchStrategy[str]:
 
 @pytest.mark.parametrize("seeds", SEEDS)
 def test_no_header_but_the_token_itself_lets_anybody_in(seeds: str) -> None:
-    sources = {name: site_source(name) for name in SOURCES if name != "gar"}
+    sources: dict[str, SiteSource] = {name: site_source(name) for name in SOURCES if name != "gar"}
     signed = hmac.new(TOKEN, b"{}", hashlib.sha256).hexdigest()
 
     def check(given: tuple[str, str, str]) -> None:

@@ -26,7 +26,7 @@ def longest(value: Any) -> str:
     if isinstance(value, str | int):
         return str(value)
     ((kind, argument),) = value.items()
-    return _LONGEST[kind](argument)
+    return str(_LONGEST[kind](argument))
 
 
 def _parameter(name: str) -> str:
@@ -34,8 +34,8 @@ def _parameter(name: str) -> str:
     if parameter["Type"] == "Number":
         return str(parameter["MaxValue"])
     if "AllowedValues" in parameter:
-        return max(parameter["AllowedValues"], key=len)
-    return "x" * parameter["MaxLength"]
+        return str(max(parameter["AllowedValues"], key=len))
+    return "x" * int(parameter["MaxLength"])
 
 
 def _reference(name: str) -> str:
@@ -62,7 +62,7 @@ def _attribute(path: list[str]) -> str:
 
 def _substituted(argument: Any) -> str:
     text, values = argument if isinstance(argument, list) else (argument, {})
-    parts = text.split("${")
+    parts = str(text).split("${")
     found = parts[0]
     for part in parts[1:]:
         name, _, rest = part.partition("}")

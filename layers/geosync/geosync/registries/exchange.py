@@ -105,8 +105,9 @@ def renewal(begun: float, ends: float) -> float:
 def lifetime(document: Mapping[str, Any], default: float) -> float:
     """Return the seconds of an answer's `expires_in`, `default` where it has none that is usable."""
     seconds = document.get("expires_in")
-    usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
-    return float(min(seconds, MAX_LIFETIME_S)) if usable else default  # type: ignore[type-var]
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
+        return default
+    return float(min(seconds, MAX_LIFETIME_S))
 
 
 def _label(url: str) -> str:
