@@ -226,6 +226,8 @@ def _given(expires_in: str, token: str) -> bytes:
 KEPT = [
     ("begin_upload", [one(202, "Location: /u", "OCI-Chunk-Min-Length: " + "9" * 5000)]),
     ("ping", [_ASKS, _given("1" + "0" * 400, "t"), one(200)]),
+    ("tags", [one(200, 'Link: <a/>; rel="next"', body=b'{"tags":[]}')]),
+    ("tags", [one(200, f'Link: <{"a" * 9000}/>; rel="next"', body=b'{"tags":[]}')]),
     ("ping", [_ASKS, _given("Infinity", "t"), one(200)]),
     ("ping", [_ASKS, _given("NaN", "t"), one(200)]),
     ("ping", [_ASKS, _given("null", "a.eyJleHAiOjFl" + "MDAw" * 9 + ".c"), one(200)]),

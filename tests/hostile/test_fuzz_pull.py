@@ -87,7 +87,8 @@ def test_any_answer_of_the_registry_can_be_passed_on(seeds: str) -> None:
 
     def check(given: tuple[str, list[bytes]]) -> None:
         method, script = given
-        stand_in, deadline = Answers(script), Deadline(FakeClock())
+        clock = FakeClock()
+        stand_in, deadline = Answers(script, clock), Deadline(clock)
         deadline.set(20)
         registry = OwnRegistry(f"http://{HOST}", deadline)
         with pytest.MonkeyPatch.context() as patch:
