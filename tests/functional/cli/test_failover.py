@@ -121,7 +121,7 @@ def cloudformation(secondary: Site, stacks: dict[str, DeployedSite], monkeypatch
 
 def pause(site: Site) -> str | None:
     """The reason of the site's pause."""
-    item = site.registry._store.get(site_pause.KEY)
+    item = site.sync_registry._store.get(site_pause.KEY)
     return str(item["reason"]) if item is not None else None
 
 
@@ -220,7 +220,7 @@ def test_while_nobody_can_tell_what_the_site_is_it_stays_paused_and_the_same_com
 def test_a_promotion_that_came_about_though_its_command_was_interrupted_is_only_finished(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
-    secondary.registry.pause("promotion [0123abcd]")
+    secondary.sync_registry.pause("promotion [0123abcd]")
     stacks = cloudformation.stacks
     site = stacks[secondary.stack]
     stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SiteRole": "primary"})
@@ -271,7 +271,7 @@ def ends_during_the_wait(cloudformation: CloudFormation, clock: PlayedClock, **h
 def test_an_update_under_way_is_followed_to_its_end_and_the_list_is_shown(
     secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch, clock: PlayedClock
 ) -> None:
-    secondary.registry.mark("group/app", Reference.tag("v2"))
+    secondary.sync_registry.mark("group/app", Reference.tag("v2"))
     secondary.sqs.send_message(QueueUrl=secondary.outputs["DeadLetterQueueUrl"], MessageBody="{}")
     interrupted(secondary, cloudformation, monkeypatch)
     assert (pause(secondary) or "").startswith("promotion [")
@@ -404,7 +404,7 @@ def test_the_second_of_two_operators_is_told_and_does_not_let_the_site_go_on_und
 def test_the_first_of_two_operators_leaves_the_pause_that_the_second_took_over(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
-    cloudformation.meanwhile = lambda: secondary.registry.pauses.take("promotion [99999999]")
+    cloudformation.meanwhile = lambda: secondary.sync_registry.pauses.take("promotion [99999999]")
     cloudformation.error = refused("not authorized")
     assert secondary.run("promote", "--yes").exit_code == 2
     assert pause(secondary) == "promotion [99999999]"
@@ -417,9 +417,9 @@ def test_a_holder_is_waited_for_however_much_is_owed(
     secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(3):
-        secondary.registry.mark(f"group/backlog{number}", Reference.tag("v1"))
+        secondary.sync_registry.mark(f"group/backlog{number}", Reference.tag("v1"))
     monkeypatch.setattr("geosync.operating.status.MOST", 2)
-    assert secondary.registry.acquire("group/app") is not None
+    assert secondary.sync_registry.acquire("group/app") is not None
     monkeypatch.setattr(quiet_update, "DRAIN_SECONDS", 0.05)
     answer = secondary.run("promote", "--yes")
     assert answer.exit_code == 2
@@ -431,10 +431,10 @@ def test_a_holder_is_waited_for_however_much_is_owed(
 def test_a_tag_write_that_may_still_land_is_waited_for(
     secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
 ) -> None:
-    lease = secondary.registry.acquire("group/app")
+    lease = secondary.sync_registry.acquire("group/app")
     assert lease is not None
-    suspecting = secondary.registry.suspect(lease)
-    secondary.registry.release(suspecting)
+    suspecting = secondary.sync_registry.suspect(lease)
+    secondary.sync_registry.release(suspecting)
     began: list[int] = []
     cloudformation.meanwhile = lambda: began.append(clock.now_ms())
     answer = secondary.run("promote", "--yes")
@@ -449,7 +449,7 @@ def test_a_holder_that_vanished_is_waited_for_until_its_last_write_has_landed(
 ) -> None:
     site = stacks[secondary.stack]
     stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SuspectSeconds": "90"})
-    lease = secondary.registry.acquire("group/app")
+    lease = secondary.sync_registry.acquire("group/app")
     assert lease is not None
     began: list[int] = []
     cloudformation.meanwhile = lambda: began.append(clock.now_ms())
@@ -462,7 +462,7 @@ def test_a_holder_that_vanished_is_waited_for_until_its_last_write_has_landed(
 def test_an_operator_who_does_not_wait_for_it_has_changed_nothing(
     secondary: Site, cloudformation: CloudFormation, clock: PlayedClock
 ) -> None:
-    assert secondary.registry.acquire("group/app") is not None
+    assert secondary.sync_registry.acquire("group/app") is not None
 
     def interrupt() -> None:
         if len(clock.slept) == 5:
@@ -491,7 +491,7 @@ def test_what_waits_in_the_queues_is_said_to_be_missing_from_the_list(
 
 def test_a_primary_that_is_alive_is_pointed_out(secondary: Site, cloudformation: CloudFormation) -> None:
     now = SYSTEM_CLOCK.now_ms()
-    secondary.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    secondary.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
     said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
     assert "dublin was alive 0 s ago" in said.output
     assert "stop pushes first" in said.output
@@ -538,7 +538,7 @@ def test_an_option_that_cannot_be_right_is_refused_before_anything_is_paused(
 
 
 def test_a_pause_of_an_operator_s_stays_theirs(secondary: Site, cloudformation: CloudFormation) -> None:
-    secondary.registry.pause("storage is moved")
+    secondary.sync_registry.pause("storage is moved")
     cloudformation.error = refused("not authorized")
     during: list[str | None] = []
     cloudformation.meanwhile = lambda: during.append(pause(secondary))
@@ -552,7 +552,7 @@ def test_nobody_else_ends_or_takes_the_pause_of_a_promotion(
     secondary: Site, cloudformation: CloudFormation, before: str | None
 ) -> None:
     if before is not None:
-        secondary.registry.pause(before)
+        secondary.sync_registry.pause(before)
     answers: list[Result] = []
     cloudformation.meanwhile = lambda: answers.extend(
         secondary.run(*command) for command in (("resume",), ("pause", "mine"), ("resume", "--abandoned", "01234567"))

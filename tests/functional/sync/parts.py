@@ -71,7 +71,7 @@ class Site:
         self.make = ImageMaker(primary.url, seed=time.time_ns(), username=USERNAME, password=PASSWORD)
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
+        self.sync_registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
         self._sqs = boto3.client("sqs")
         self.dlq_url = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
         self._secrets = boto3.client("secretsmanager")
@@ -103,10 +103,10 @@ class Site:
         return {(str(item["repository"]), str(item["item"])): item for item in found}
 
     def owed(self, repository: str) -> list[str]:
-        return [owed.reference.seen_key for owed in self.registry.owed(repository)]
+        return [owed.reference.seen_key for owed in self.sync_registry.owed(repository)]
 
     def row(self, repository: str) -> Row:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         return row
 

@@ -37,7 +37,7 @@ def test_a_push_is_copied_and_synced(site: Site, repository: str) -> None:
 def test_a_push_by_digest_and_its_index_are_copied(site: Site, repository: str) -> None:
     index = site.make.index(repository, "multi")
     for child in index.children:
-        site.registry.mark(repository, Reference.digest(child), Mark(expects=child))
+        site.sync_registry.mark(repository, Reference.digest(child), Mark(expects=child))
     assert handle(push(index)) == DONE
     assert site.digest(repository, "multi") == index.digest
     assert [site.digest(repository, child) for child in index.children] == list(index.children)
@@ -96,34 +96,34 @@ def test_a_heartbeat_is_kept_and_an_older_one_is_not(site: Site) -> None:
 def test_a_wake_of_the_live_queue_works_off_its_repository_and_no_other(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1") for number in range(2)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(sample("sync-live.json", repository=made[0].repository)) == DONE
     assert site.digest(made[0].repository, "v1") == made[0].digest
-    assert site.registry.due_repositories() == [made[1].repository]
+    assert site.sync_registry.due_repositories() == [made[1].repository]
 
 
 def test_a_wake_of_the_work_queue_goes_on_with_what_is_due_next(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(4)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(wake(made[0].repository)) == DONE
     assert [site.digest(one.repository, "v1") for one in made] == [one.digest for one in made]
-    assert site.registry.due_repositories() == []
+    assert site.sync_registry.due_repositories() == []
 
 
 def test_with_little_time_left_nothing_else_is_begun(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(2)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(wake(made[0].repository), seconds=ENOUGH_S) == DONE
-    assert site.registry.due_repositories() == [made[1].repository]
+    assert site.sync_registry.due_repositories() == [made[1].repository]
 
 
 @pytest.mark.parametrize("reason", ["event", "sweep"])
 def test_a_wake_for_what_is_outside_the_selection_forgets_it(
     site: Site, aws: pytest.MonkeyPatch, repository: str, reason: str
 ) -> None:
-    site.registry.mark(repository, Reference.tag("v1"))
+    site.sync_registry.mark(repository, Reference.tag("v1"))
     aws.setenv("EXCLUDE_REPOSITORIES", "group/**")
     assert handle(sample("sync-live.json", repository=repository, reason=reason)) == DONE
     assert site.owed(repository) == []
@@ -142,17 +142,17 @@ def test_a_wake_for_what_is_outside_the_selection_forgets_it(
 def test_a_wake_that_is_nonsense_is_a_dead_letter_and_nothing_else_is_begun(
     site: Site, repository: str, change: dict[str, str], why: str
 ) -> None:
-    site.registry.mark(repository, Reference.tag("v1"))
+    site.sync_registry.mark(repository, Reference.tag("v1"))
     assert handle(sample("sync-work.json", **change)) == DONE
     ((_, attributes),) = site.dead_letters()
     assert why in attributes["reason"]
-    assert site.registry.due_repositories() == [repository]
+    assert site.sync_registry.due_repositories() == [repository]
 
 
 def test_a_wake_up_works_off_what_is_due(site: Site, repository: str) -> None:
     made = [site.make.image(repository, f"v{number}") for number in range(3)]
     for one in made:
-        site.registry.mark(repository, Reference.tag(one.reference))
+        site.sync_registry.mark(repository, Reference.tag(one.reference))
     assert handle(wake(repository)) == DONE
     assert [site.digest(repository, one.reference) for one in made] == [one.digest for one in made]
     assert site.row(repository).state == SYNCED
@@ -176,7 +176,7 @@ def test_the_primary_s_catalogue_is_walked_and_each_of_its_repositories_owed(sit
     walk = site.items()["#site", "catalogue"]
     assert walk["finished_at"] >= walk["started_at"]
     assert site.owed(repository) == ["*"]
-    assert repository in site.registry.due_repositories()
+    assert repository in site.sync_registry.due_repositories()
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
 
@@ -195,7 +195,7 @@ def test_a_synced_repository_is_verified(site: Site, repository: str, log: Log) 
     row = site.row(repository)
     assert row.verified_at is not None
     assert (row.verification_state, row.verification_checksum) == ("2", checksum([("v1", made.digest)]))
-    assert verification_counts(site.registry).verified == 1
+    assert verification_counts(site.sync_registry).verified == 1
     assert [line["ending"] for line in log() if line["message"] == "verification_ended"] == ["verified"]
     assert handle(sample("sync-verify.json", repository=repository)) == DONE
     assert site.row(repository).verified_at == row.verified_at, "it is not due"
@@ -255,7 +255,7 @@ def test_what_no_attempt_changes_is_parked_and_its_dead_letter_replays_it(site: 
     ((body, attributes),) = site.dead_letters()
     assert attributes["kind"] == "parked"
     assert attributes["reason"]
-    (owed,) = site.registry.owed(repository)
+    (owed,) = site.sync_registry.owed(repository)
     assert owed.parked
     assert owed.failure == attributes["reason"]
     image = site.make.image(repository, "win")  # somebody mends it
@@ -308,7 +308,7 @@ def test_a_table_that_is_lost_after_the_mark_loses_nothing(
 
 def until_free(site: Site, repository: str) -> None:
     """Let the lease run out that nobody could release."""
-    row = site.registry.row(repository)
+    row = site.sync_registry.row(repository)
     if row is not None and row.lease_expires is not None:
         key = {"repository": {"S": repository}, "item": {"S": "row"}}
         expired = {":past": {"N": str(row.lease_expires - 60_000)}}
@@ -325,7 +325,7 @@ def test_with_no_time_left_an_event_is_marked_and_the_repository_let_go(site: Si
     assert handle(push(made), seconds=15) == DONE
     assert site.owed(repository) == ["tag#v1"]
     assert site.row(repository).lease_token is None
-    assert site.registry.due_repositories() == [repository]
+    assert site.sync_registry.due_repositories() == [repository]
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
 
@@ -350,14 +350,14 @@ def test_a_primary_drops_what_its_queues_bring(site: Site, aws: pytest.MonkeyPat
 
 
 def test_a_paused_site_marks_and_syncs_when_it_goes_on(site: Site, repository: str) -> None:
-    site.registry.pause("maintenance")
+    site.sync_registry.pause("maintenance")
     made = site.make.image(repository, "v1")
     assert handle(push(made)) == DONE
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") is None
     assert site.owed(repository) == ["tag#v1"]
     assert site.row(repository).state == PENDING
-    site.registry.resume()
+    site.sync_registry.resume()
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
 
@@ -396,10 +396,10 @@ def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, 
     made = [site.make.image(f"{repository}-{number}", "v1") for number in range(3)]
     for one in made:
         assert handle(push(one)) == DONE
-    (hold,) = site.registry.holds()
+    (hold,) = site.sync_registry.holds()
     assert "401" in hold.reason
     assert hold.credentials
-    owed = [site.registry.owed(one.repository)[0] for one in made]
+    owed = [site.sync_registry.owed(one.repository)[0] for one in made]
     assert [(one.attempts, one.parked) for one in owed] == [(0, False)] * 3, "nothing counts as failed"
     assert "401" in (owed[0].failure or "")
     assert "wrong-one" not in json.dumps(list(site.items().values()), default=str)
@@ -408,7 +408,7 @@ def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, 
 
     site.set_secret({"username": USERNAME, "password": PASSWORD})
     assert handle(wake(made[1].repository)) == DONE  # what the sweep sends each minute while the hold is in force
-    assert site.registry.holds() == []
+    assert site.sync_registry.holds() == []
     assert site.digest(made[1].repository, "v1") == made[1].digest
 
 
@@ -421,8 +421,8 @@ def test_a_repository_that_is_forbidden_is_a_failure_of_its_own(
     made = site.make.image(repository, "v1")
     aws.setattr(ReferenceSync, "sync", forbidden)
     assert handle(push(made)) == DONE
-    assert site.registry.holds() == []
-    (owed,) = site.registry.owed(repository)
+    assert site.sync_registry.holds() == []
+    (owed,) = site.sync_registry.owed(repository)
     assert (owed.attempts, owed.parked) == (1, False)
 
 
@@ -432,9 +432,9 @@ def test_a_registry_that_is_down_is_held_and_nothing_counts_as_failed(
     made = site.make.image(repository, "v1")
     aws.setenv("LOCAL_REGISTRY_URL", "http://127.0.0.1:1")
     assert handle(push(made)) == DONE
-    (hold,) = site.registry.holds()
+    (hold,) = site.sync_registry.holds()
     assert hold.registry == "127.0.0.1:1"
-    (owed,) = site.registry.owed(repository)
+    (owed,) = site.sync_registry.owed(repository)
     assert (owed.attempts, owed.parked) == (0, False)
     assert site.row(repository).lease_token is None
     # Another event of another repository is marked, and asks the registry nothing.

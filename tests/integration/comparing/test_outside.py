@@ -78,7 +78,7 @@ def put(secondary: Secondary, made: Made, tag: str) -> None:
 
 
 def finding(secondary: Secondary, repository: str) -> Finding:
-    found = secondary.registry.findings.get(repository)
+    found = secondary.sync_registry.findings.get(repository)
     assert found is not None
     return found
 
@@ -100,7 +100,7 @@ def test_a_tag_outside_is_removed_by_the_second_comparison_that_finds_it_there(
     found = finding(secondary, repository)
     assert (found.outside, found.outside_names, found.of, found.missing) == (1, ("dev",), 3, 0)
     assert here(secondary, images) == ["v1", "v2", "dev", "v3"]
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
     secondary.reset()
 
     resync(secondary, repository)
@@ -109,7 +109,7 @@ def test_a_tag_outside_is_removed_by_the_second_comparison_that_finds_it_there(
     assert secondary.row(repository).state == SYNCED
     assert not any("dev" in target for _, target in secondary.primary_proxy.counts()), "the primary was not asked"
     resync(secondary, repository)
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
 
 
 def test_two_comparisons_within_the_window_remove_nothing(
@@ -158,9 +158,9 @@ def test_by_default_what_is_outside_stays_and_is_forgotten(
         walk(secondary)
 
     assert here(secondary, images) == ["v1", "dev"]
-    assert secondary.registry.row(repository) is None
-    assert secondary.registry.findings.get(repository) is None
-    assert secondary.registry.breaker.state().found_outside == 0
+    assert secondary.sync_registry.row(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
+    assert secondary.sync_registry.breaker.state().found_outside == 0
     secondary.close()
 
 
@@ -199,7 +199,7 @@ def test_a_tag_that_somebody_else_put_or_wrote_over_stays(
     resync(secondary, repository)
 
     assert secondary.digest(repository, "other") == secondary.digest(repository, "dev") == images["v1"].digest
-    assert [one.value for one, _ in secondary.registry.seen_tags(repository, limit=9)] == ["v1", "v2", "v3"]
+    assert [one.value for one, _ in secondary.sync_registry.seen_tags(repository, limit=9)] == ["v1", "v2", "v3"]
 
 
 def test_an_operator_keeps_a_tag_that_is_outside(secondary: Secondary, make: ImageMaker, repository: str) -> None:
@@ -221,7 +221,7 @@ def test_a_tag_that_is_selected_again_before_it_goes_stays(
     resync(secondary, repository)
     select(secondary)
     resync(secondary, repository)
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     select(secondary, include_tags="v*")
 
     resync(secondary, repository)
@@ -256,7 +256,7 @@ def test_what_was_owed_when_it_left_is_remembered_as_ours(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2", "dev")
-    secondary.registry.mark(repository, Reference.tag("dev"))
+    secondary.sync_registry.mark(repository, Reference.tag("dev"))
     select(secondary, include_tags="v*")
 
     secondary.sweep()
@@ -273,7 +273,7 @@ def test_what_was_seen_under_another_primary_is_not_removed(
     for key, item in list(secondary.store.table.items()):
         if key.item == "tag#dev":
             secondary.store.table[key] = {**item, "primary": "a former one"}
-    secondary.registry._primary = "this one"
+    secondary.sync_registry._primary = "this one"
     select(secondary, include_tags="v*")
 
     for _ in range(3):
@@ -295,11 +295,11 @@ def test_beyond_the_share_it_waits_for_an_operator_and_a_missing_tag_waits_with_
         resync(secondary, repository)
 
     assert here(secondary, images) == list(images)
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert state.reason == f"3 of the 5 tags of {repository} are outside the selection"
     assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
 
-    secondary.registry.breaker.resume()
+    secondary.sync_registry.breaker.resume()
     resync(secondary, repository)
     assert here(secondary, images) == ["v1", "v2"]
 
@@ -308,12 +308,12 @@ def test_what_is_selected_again_lifts_the_suspension(secondary: Secondary, make:
     images = fill(secondary, make, repository, "v1", "dev", "old")
     select(secondary, include_tags="v*")
     resync(secondary, repository)
-    assert secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.breaker.state().suspended
 
     select(secondary)
     resync(secondary, repository)
 
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
     assert here(secondary, images) == list(images)
 
 
@@ -327,7 +327,7 @@ def test_a_breaker_that_trips_after_the_mark_stops_the_removal(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
     assert [one.reference.value for one in secondary.owed(repository)] == ["dev"]
-    secondary.registry.breaker.count_outside("another", new=1, outside=1, of=1)
+    secondary.sync_registry.breaker.count_outside("another", new=1, outside=1, of=1)
 
     work_off(secondary)
 
@@ -342,7 +342,7 @@ def test_a_repository_outside_goes_once_an_operator_says_so_and_its_row_with_it(
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2")
     stays = fill(secondary, make, f"{repository}-stays", "v1")
-    secondary.registry.mark(repository, Reference.tag("owed"))
+    secondary.sync_registry.mark(repository, Reference.tag("owed"))
     select(secondary, include_repositories="*/*-stays")
     secondary.reset()
 
@@ -354,14 +354,14 @@ def test_a_repository_outside_goes_once_an_operator_says_so_and_its_row_with_it(
     assert secondary.row(repository).state == SYNCED, "nothing is owed there; the row stays while its tags do"
     assert finding(secondary, repository).outside_names == ("v1", "v2")
     reason = f"2 of the 2 tags of {repository} are outside the selection"
-    assert secondary.registry.breaker.state().reason == reason
+    assert secondary.sync_registry.breaker.state().reason == reason
 
-    secondary.registry.breaker.resume()
+    secondary.sync_registry.breaker.resume()
     walk(secondary)
     assert here(secondary, images) == []
     walk(secondary)
-    assert secondary.registry.row(repository) is None
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.row(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     assert here(secondary, stays) == ["v1"]
 
 
@@ -371,34 +371,34 @@ def test_a_repository_outside_that_an_operator_keeps_stays_and_lifts_the_suspens
     images = fill(secondary, make, repository, "v1", "v2")
     select(secondary, exclude_repositories=repository)
     walk(secondary)
-    assert secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.breaker.state().suspended
 
     resync(secondary, repository, if_absent=KEEP)
     walk(secondary)
 
     assert here(secondary, images) == ["v1", "v2"]
-    assert secondary.registry.row(repository) is None
-    assert not secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.row(repository) is None
+    assert not secondary.sync_registry.breaker.state().suspended
 
 
 def test_what_is_parked_in_a_repository_outside_does_not_keep_its_row(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     fill(secondary, make, repository, "v1")
-    secondary.registry.mark(repository, Reference.tag("bad"))
-    lease = secondary.registry.acquire(repository)
+    secondary.sync_registry.mark(repository, Reference.tag("bad"))
+    lease = secondary.sync_registry.acquire(repository)
     assert lease is not None
-    (bad,) = secondary.registry.due(repository)
-    secondary.registry.fail(bad, "it is broken", parked=True)
-    secondary.registry.release(lease)
+    (bad,) = secondary.sync_registry.due(repository)
+    secondary.sync_registry.fail(bad, "it is broken", parked=True)
+    secondary.sync_registry.release(lease)
     select(secondary, exclude_repositories=repository)
     walk(secondary)
-    secondary.registry.breaker.resume()
+    secondary.sync_registry.breaker.resume()
 
     walk(secondary)
     walk(secondary)
 
-    assert secondary.registry.row(repository) is None
+    assert secondary.sync_registry.row(repository) is None
 
 
 def test_a_repository_that_is_selected_again_is_brought(
@@ -407,7 +407,7 @@ def test_a_repository_that_is_selected_again_is_brought(
     images = fill(secondary, make, repository, "v1")
     select(secondary, exclude_repositories=repository)
     walk(secondary)
-    secondary.registry.breaker.resume()
+    secondary.sync_registry.breaker.resume()
     walk(secondary)
     assert here(secondary, images) == []
     select(secondary)
@@ -424,4 +424,4 @@ def test_without_patterns_nothing_is_outside(secondary: Secondary, make: ImageMa
         walk(secondary)
 
     assert here(secondary, images) == ["v1", "dev"]
-    assert secondary.registry.breaker.state().found_outside == 0
+    assert secondary.sync_registry.breaker.state().found_outside == 0

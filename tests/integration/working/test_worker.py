@@ -175,7 +175,7 @@ def test_a_push_does_not_wait_for_the_tags_owed_before_it(
     made = make.image(repository, "v0", layers=1)
     for number in range(1, 150):
         make.put(repository, f"v{number}", json.loads(made.content))
-        secondary.registry.mark(repository, Reference.tag(f"v{number}"))
+        secondary.sync_registry.mark(repository, Reference.tag(f"v{number}"))
     new = make.image(repository, "new", layers=1)
 
     secondary.receive(pushed(new))
@@ -311,7 +311,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
 
     secondary.receive(*(pushed(image) for image in images))
 
-    holds = secondary.registry.holds()
+    holds = secondary.sync_registry.holds()
     assert [hold.registry for hold in holds] == [secondary.registries.secondary.name]
     assert secondary.row(repository).state == PENDING
     assert len(secondary.owed(repository)) == 3
@@ -321,7 +321,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
 
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.row(repository).state == SYNCED
-    assert not secondary.registry.holds()
+    assert not secondary.sync_registry.holds()
 
 
 def test_what_never_succeeds_is_parked_with_its_reason_and_replayed_from_the_dlq(
@@ -338,7 +338,7 @@ def test_what_never_succeeds_is_parked_with_its_reason_and_replayed_from_the_dlq
     (owed,) = secondary.owed(repository)
     assert owed.parked
     assert secondary.row(repository).state == FAILED
-    assert secondary.registry.due_repositories() == []
+    assert secondary.sync_registry.due_repositories() == []
 
     with plain_registry.maker(seed=3) as other:
         mended = other.image(repository, "windows")
@@ -374,7 +374,7 @@ def test_a_message_that_cannot_be_marked_is_in_the_dlq_unchanged_with_the_reason
 def test_a_paused_site_marks_and_syncs_when_it_is_resumed(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
-    secondary.registry.pause("maintenance")
+    secondary.sync_registry.pause("maintenance")
     made = make.image(repository, "v1")
 
     secondary.receive(pushed(made))
@@ -382,7 +382,7 @@ def test_a_paused_site_marks_and_syncs_when_it_is_resumed(
 
     assert secondary.requests() == 0
     assert len(secondary.owed(repository)) == 1
-    secondary.registry.resume()
+    secondary.sync_registry.resume()
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.digest(repository, "v1") == made.digest
 
