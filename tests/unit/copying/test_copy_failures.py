@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 import pytest
+from tests.support.patience import PATIENCE_S
 from tests.unit.copying.fakes import FakeRegistry, descriptor_of, digest_of
 from tests.unit.copying.sites import REPOSITORY, Site, layers
 
@@ -44,9 +45,9 @@ def test_the_first_error_ends_the_copy_and_the_transfers_that_only_it_wanted(sit
         blocks[digest] += 1
         if digest == slow:
             slow_is_reading.set()
-            assert failed.wait(5)
+            assert failed.wait(PATIENCE_S)
         if digest == broken:
-            assert slow_is_reading.wait(5)
+            assert slow_is_reading.wait(PATIENCE_S)
             raise RegistryUnavailable("source:5000", "GET blob", status=503)
 
     site.source.before_block = before_block
@@ -69,11 +70,11 @@ def test_a_transfer_goes_on_when_one_of_those_that_want_it_fails(site: Site) -> 
     def before_block(digest: str) -> None:
         if digest == digest_of(shared):
             shared_is_reading.set()
-            assert release.wait(5)
+            assert release.wait(PATIENCE_S)
 
     def before_source(verb: str, what: str) -> None:
         if what == broken:
-            assert both_want_it.wait(5)
+            assert both_want_it.wait(PATIENCE_S)
 
     def before_destination(verb: str, what: str) -> None:
         if what == digest_of(b"fine"):
@@ -84,7 +85,7 @@ def test_a_transfer_goes_on_when_one_of_those_that_want_it_fails(site: Site) -> 
     site.destination.before = before_destination
     with site.copier() as copier, ThreadPoolExecutor(2) as callers:
         bad = callers.submit(copier.copy, failing, "bad")
-        assert shared_is_reading.wait(5)
+        assert shared_is_reading.wait(PATIENCE_S)
         good = callers.submit(copier.copy, fine, "good")
         with pytest.raises(NotFound, match=broken):
             bad.result(5)
@@ -156,12 +157,12 @@ def test_stopping_ends_every_copy_and_every_later_one(site: Site, how: str) -> N
 
     def before_block(digest: str) -> None:
         inside.set()
-        release.wait(5)
+        release.wait(PATIENCE_S)
 
     site.source.before_block = before_block
     with site.copier(parallelism=2) as copier, ThreadPoolExecutor(2) as callers:
         running = callers.submit(copier.copy, image, "v1")
-        assert inside.wait(5)
+        assert inside.wait(PATIENCE_S)
         if how == "stop":
             copier.stop(LeaseLost("gone"))
         else:

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from tests.support.patience import PATIENCE_S
 
 from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime, SyncRegistryError
 from geosync.sync_registry.held_lease import HeldLease
@@ -14,7 +15,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(0.6, settle_s=1.0, suspect_s=1.0)  # renewed every 0.05 s
+TIMING = Timing(renewal_s=0.05, settle_s=1.0, suspect_s=1.0)  # a lease of 60 s, renewed every 0.05 s
 REPOSITORY = "group/app"
 
 
@@ -27,13 +28,22 @@ class Hand:
         assert lease is not None
         self.moved = threading.Event()
         self.lost: list[LeaseLost] = []
-        self.held = HeldLease(self.sync_registry, lease, on_moved=self.moved.set, on_lost=self.lost.append)
+        self.told = threading.Event()
+        self.held = HeldLease(self.sync_registry, lease, on_moved=self.moved.set, on_lost=self._tell)
+
+    def _tell(self, lost: LeaseLost) -> None:
+        self.lost.append(lost)
+        self.told.set()
 
 
 def test_a_lease_lives_on_while_it_is_held() -> None:
     hand = Hand()
+    before = hand.held.lease
     with hand.held:
-        time.sleep(2 * TIMING.lease_s)
+        end = time.monotonic() + PATIENCE_S
+        while hand.held.lease.revision < before.revision + 3 and time.monotonic() < end:
+            time.sleep(TIMING.renewal_s)
+        assert hand.held.lease.expires > before.expires, "renewed, and by nobody else"
         assert hand.sync_registry.acquire(REPOSITORY) is None
         hand.held.check_tag_write()
     assert not hand.lost
@@ -44,7 +54,7 @@ def test_references_that_come_in_are_heard_of() -> None:
     with hand.held:
         hand.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
         assert hand.sync_registry.knock(REPOSITORY) is None
-        assert hand.moved.wait(10 * TIMING.renewal_s)
+        assert hand.moved.wait(PATIENCE_S)
 
 
 def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
@@ -52,7 +62,7 @@ def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
     with hand.held:
         hand.sync_registry.release(hand.held.lease)
         assert hand.sync_registry.acquire(REPOSITORY) is not None
-        time.sleep(4 * TIMING.renewal_s)
+        assert hand.told.wait(PATIENCE_S)
         with pytest.raises(LeaseLost):
             hand.held.check_tag_write()
     assert len(hand.lost) == 1
