@@ -11,8 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_commands import PARKED, dead_letter
-from tests.functional.cli.test_failover import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_wrong_site import PRIMARY, commands
 from tests.support.event_log import create_event_log
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner, Result
 from tests.functional.cli.conftest import REGION, Site
-from tests.functional.cli.test_failover import CloudFormation, becomes, cloudformation, follow, refused
+from tests.functional.cli.stacks import CloudFormation, becomes, follow, refused
 
 from geosync.cli.main import main
 from geosync.cli.site import StackSite
@@ -18,8 +18,6 @@ from geosync.operating import status
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue
 from geosync.sync_registry.table.changes import Delete, Update
-
-__all__ = ["cloudformation"]
 
 
 def promote(site: Site, *options: str, typed: str | None = None) -> Result:
