@@ -109,7 +109,7 @@ class Site:
 
     def failure(self, repository: str, reference: str) -> str:
         """What the row of an owed reference says."""
-        (said,) = [owed.failure for owed in self.registry.owed(repository) if owed.reference.seen_key == reference]
+        (said,) = [owed.failure for owed in self.sync_registry.owed(repository) if owed.reference.seen_key == reference]
         return said or ""
 
     def row(self, repository: str) -> Row:
