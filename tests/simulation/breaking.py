@@ -174,6 +174,7 @@ RULES: dict[str, Rule] = {
         without=_instead(OwedIndex, "tag_writers", _holders_only),
         finds="moved .* of the primary",
         seeds=200,
+        first=139,
         often=("late_writes", "overtaken_write", "fail_over"),
     ),
     "look": Rule(
