@@ -35,7 +35,7 @@ def test_the_last_day_is_in_steps_of_five_minutes(ask: Ask, site: Site) -> None:
     at = now() - 3_600_000
     at -= at % 300_000
     for minute in range(5):
-        site.registry.history.record(PUSHES, now_ms=at + minute * 60_000)
+        site.sync_registry.history.record(PUSHES, now_ms=at + minute * 60_000)
     (row,) = ask("GET", HISTORY).json["rows"]
     assert (row["at"], row["minutes"], row["pushes_count"], row["late_count"]) == (moment(at), 5, 15, 5)
     assert (row["bytes"], row["requests"], row["synced_count"]) == (350, 45, 15)
@@ -44,7 +44,7 @@ def test_the_last_day_is_in_steps_of_five_minutes(ask: Ask, site: Site) -> None:
 
 def test_what_was_not_known_is_null_and_what_was_not_recorded_has_no_row(ask: Ask, site: Site) -> None:
     assert ask("GET", HISTORY).json["rows"] == []
-    site.registry.history.record(Observed(), now_ms=now() - 120_000)
+    site.sync_registry.history.record(Observed(), now_ms=now() - 120_000)
     (row,) = ask("GET", HISTORY, query={"step": 3600}).json["rows"]
     assert (row["recovery_point_age_seconds"], row["owed_references_count"], row["lag_median_seconds"]) == (None,) * 3
     assert (row["recovery_point_unknown_minutes"], row["pushes_count"]) == (1, 0)
@@ -52,7 +52,7 @@ def test_what_was_not_known_is_null_and_what_was_not_recorded_has_no_row(ask: As
 
 def test_a_time_of_ones_own(ask: Ask, site: Site) -> None:
     for hour in range(3):
-        site.registry.history.record(PUSHES, now_ms=OCTOBER + hour * 3_600_000)
+        site.sync_registry.history.record(PUSHES, now_ms=OCTOBER + hour * 3_600_000)
     asked = {"since": "2025-10-31T23:00:00Z", "until": "2025-11-01T01:00:00Z", "step": 3600}
     found = ask("GET", HISTORY, query=asked).json
     assert [row["at"] for row in found["rows"]] == ["2025-10-31T23:00:00.000Z", "2025-11-01T00:00:00.000Z"]
@@ -98,8 +98,8 @@ def test_nobody_reads_it_without_a_token(ask: Ask, path: str) -> None:
 
 def test_the_service_level_of_this_month_counts_what_is_overdue_now(ask: Ask, site: Site) -> None:
     assert ask("GET", LEVEL).json["share_percent"] is None
-    site.registry.history.record(PUSHES, now_ms=now())
-    site.registry.mark("group/app", Reference.tag("v1"), Mark(expects=A, pushed_at=now() - 90_000))
+    site.sync_registry.history.record(PUSHES, now_ms=now())
+    site.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A, pushed_at=now() - 90_000))
     found = ask("GET", LEVEL).json
     assert (found["pushes_count"], found["missed_count"], found["overdue_count"]) == (4, 2, 1)
     assert (found["share_percent"], found["lag_median_seconds"], found["lag_p99_seconds"]) == (50, 0.1, None)
@@ -109,7 +109,7 @@ def test_the_service_level_of_this_month_counts_what_is_overdue_now(ask: Ask, si
 
 
 def test_a_month_that_has_passed_is_as_its_last_minute_saw_it(ask: Ask, site: Site) -> None:
-    site.registry.history.record(PUSHES, now_ms=OCTOBER)
+    site.sync_registry.history.record(PUSHES, now_ms=OCTOBER)
     found = ask("GET", LEVEL, query={"month": "2025-10"}).json
     assert (found["month"], found["pushes_count"], found["overdue_count"], found["share_percent"]) == (
         "2025-10",

@@ -24,7 +24,7 @@ def pushed(site: Site, number: int, *, late: int = 0, at: int | None = None, ove
     """Record pushes that were seen after a second, `late` of them as if later than the target."""
     counts = Counter({bin_name(13): number, "late": late})
     observed = Observed(counts=counts, gauges={"overdue": overdue})
-    site.registry.history.record(observed, now_ms=SYSTEM_CLOCK.now_ms() if at is None else at)
+    site.sync_registry.history.record(observed, now_ms=SYSTEM_CLOCK.now_ms() if at is None else at)
 
 
 def test_a_target_that_is_met(secondary: Site) -> None:
@@ -44,7 +44,7 @@ def test_a_target_that_is_met(secondary: Site) -> None:
 def test_a_target_that_is_missed_by_what_is_not_here(secondary: Site) -> None:
     pushed(secondary, 99)
     at = SYSTEM_CLOCK.now_ms() - 61_000
-    secondary.registry.mark("group/app", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+    secondary.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
     answer = secondary.run("slo", "--json")
     assert answer.exit_code == 1
     said = json.loads(answer.output)

@@ -28,7 +28,7 @@ def measured(site: Site, *given: Measurements) -> None:
 
 
 def kept(site: Site) -> Kept:
-    found = site.registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms())
+    found = site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms())
     assert found is not None
     return found
 
@@ -91,7 +91,7 @@ def test_what_was_not_written_down_is_measured_in_the_next_minute(site: Site) ->
         patched.setattr(MeasurementsQueue, "take", noted)
         patched.setattr("geosync.sync_registry.site.counters.Counters.read", _refused)
         assert minute()["history"] == "Contended"
-    assert site.registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
+    assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
     for receipt in receipts:  # two minutes later
         site.sqs.change_message_visibility(QueueUrl=site.measurements_url, ReceiptHandle=receipt, VisibilityTimeout=0)
     assert minute()["history"] == "done"
@@ -116,7 +116,7 @@ def test_pushes_that_are_overdue_burn_the_budget_and_the_alarm_hears_of_it(
 ) -> None:
     at = SYSTEM_CLOCK.now_ms() - 120_000
     for number in range(10):
-        site.registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+        site.sync_registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
     measured(site, Measurements(lags_ms={1000: 90}, synced=90))
     minute()
     found = metrics(capsys.readouterr().out)
@@ -132,4 +132,4 @@ def test_without_a_push_there_is_no_rate(site: Site, capsys: pytest.CaptureFixtu
 
 def test_a_primary_keeps_no_history(endpoint: Endpoint, site: Site) -> None:
     assert "history" not in minute()
-    assert site.registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
+    assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None

@@ -17,7 +17,7 @@ Line = tuple[object, object]
 """A name, and what is said of it."""
 
 
-@click.command()
+@click.command(short_help="Show a month's service level and its error budget.")
 @click.option("--month", metavar="YYYY-MM", help="A month, in UTC (default: the current one).")
 @click.option("--json", "as_document", is_flag=True, help="One JSON document.")
 @click.pass_obj
