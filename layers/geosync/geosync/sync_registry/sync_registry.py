@@ -98,6 +98,10 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         """Open the sync registry that is kept in the DynamoDB table `table`."""
         return cls(DynamoStore(client, table, clock=clock), primary=primary, timing=timing, limits=limits, clock=clock)
 
+    def under(self, primary: str | None) -> SyncRegistry:
+        """The same sync registry for somebody to whom only what was seen under `primary` counts."""
+        return SyncRegistry(self._store, primary=primary, timing=self.timing, clock=self._clock)
+
     # -------------------------------------------------------------------------------------------------- mark and knock
 
     def knock(self, repository: str, *, believed: Row | None = None, take: bool = True) -> Lease | None:
