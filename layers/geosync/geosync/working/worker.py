@@ -184,6 +184,7 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            announcer=place.announcer,
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()

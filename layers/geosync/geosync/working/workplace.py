@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
@@ -40,6 +41,8 @@ class Workplace:
     reporter: Reporter
     logger: Logger
     clock: Clock = SYSTEM_CLOCK
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
