@@ -71,6 +71,30 @@ def test_status_shows_a_push_until_it_is_settled(run: Geosync, primary: Site, se
     assert "not_paused" not in problems(run.check(site))
 
 
+# ── wait ──
+
+
+def test_a_pipeline_waits_with_a_token_alone(primary: Site, secondaries: list[Site]) -> None:
+    site = secondaries[0]
+    repository = replicated(primary, site)
+    seen = site.item(repository, "tag#v1")
+    assert seen is not None
+    digest = seen["digest"]
+    about = {"GEOSYNC_ADMIN_URL": site.about["admin_url"], "GEOSYNC_TOKEN": site.about["admin_read_token"]}
+
+    def waited(image: str, **environment: str) -> tuple[int, str]:
+        command = [str(COMMAND), "wait", image, "--timeout", "5m"]
+        ended = subprocess.run(command, env={"PATH": "", **environment}, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    assert waited(f"{repository}:v1@{digest}", **about) == (
+        0,
+        f"{repository}:v1@{digest} is at {site.name}: {digest}\n",
+    )
+    code, said = waited(f"{repository}:v1", **{**about, "GEOSYNC_TOKEN": "x" * 48})
+    assert (code, "this is no token of this site" in said) == (2, True)
+
+
 def replicated(primary: Site, site: Site) -> str:
     """A repository with an image that is at the site."""
     repository = f"e2e/{uuid.uuid4().hex[:8]}"

@@ -1,8 +1,8 @@
 """Worlds in which somebody listens: each arrival is told, whoever dies when. python -m tests.simulation.listening
 
-The truth is what was written of a reference at a secondary: seen for the first time, or with a new digest. At each of
-its moments such an arrival is told already, or in the outbox. At the end the outbox is empty, and the bus and the topic
-know them all. The other worlds have `Arrivals=off`, and stay as they are.
+The truth is what was written of a reference at a secondary: seen for the first time, or with a new digest. After each
+minute of a site such an arrival is told already, or in the outbox. At the end the outbox is empty, and the bus and the
+topic know them all. The other worlds have `Arrivals=off`, and stay as they are.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.simulation import run
-from tests.simulation.calls import Calls, Weather
+from tests.simulation.calls import Caller, Calls
 from tests.simulation.functions import load_all
-from tests.simulation.run import EVERYTHING
+from tests.simulation.run import Focus
 from tests.simulation.site import Site
 from tests.simulation.story import Story, rules_of
 from tests.simulation.topics import Topic
@@ -36,6 +36,11 @@ METRIC = "ReplicationEventsTold"
 REST_S = 900.0
 """After the rest of a story, whatever is left over is told by then: a minute tells what is 15 s old."""
 SEEN = ("tag#", "digest#")
+KILLED, KILLS, MOST_CALLS = ("sync", "reconcile"), 0.5, 45
+"""Who is killed, in what share of its invocations until the faults end, and at which of its calls at the latest: a copy
+makes some 30."""
+KILLS_WHILE_TELLING, CALLS_OF_TELLING = 0.3, 3
+"""The share of tellings that whoever makes them is killed in, until the faults end, and how many calls one is."""
 
 
 class Arrived(NamedTuple):
@@ -54,6 +59,8 @@ class Heard:
     happened: set[Arrived] = field(default_factory=set)
     bus: set[Arrived] = field(default_factory=set)
     topic: set[Arrived] = field(default_factory=set)
+    crashes: int = 0
+    """Invocations that were killed at one of their calls."""
 
     def written(self, site: str, key: Key, before: Item | None, after: Item | None) -> None:
         """Note what the table says of a reference from now on."""
@@ -98,10 +105,11 @@ class ArrivalsTopic(Topic):
 class EventsClient:
     """A boto3 client of EventBridge, as far as Geosync uses one."""
 
-    def __init__(self, heard: Heard, calls: Calls, weather: Weather) -> None:
+    def __init__(self, heard: Heard, calls: Calls, site: Site) -> None:
         self._heard = heard
         self._calls = calls
-        self._weather = weather
+        self._site = site
+        self._weather = site.sns
 
     def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:
         """Put events on the bus; some may be refused."""
@@ -110,7 +118,13 @@ class EventsClient:
             answers = [self._put(entry) for entry in Entries]
             return {"FailedEntryCount": sum("ErrorCode" in one for one in answers), "Entries": answers}
 
+        self._draw_a_kill()
         return self._calls.make(put, self._weather, refused=_refused, lost=_silent, late_s=0.5)
+
+    def _draw_a_kill(self) -> None:
+        place, random = self._calls._scheduler.check().place, self._calls._random
+        if isinstance(place, Caller) and self._site.functions["sync"].kills and random.random() < KILLS_WHILE_TELLING:
+            place.kill_in = place.calls + 1 + random.randrange(CALLS_OF_TELLING)
 
     def _put(self, entry: dict[str, Any]) -> dict[str, str]:
         if self._calls.is_repeated(self._weather):
@@ -140,6 +154,8 @@ class ListeningWorld(World):
         self.commons.topics[ARN] = topic
         super()._build()
         for name, site in self.sites.items():
+            for kind in KILLED:
+                site.functions[kind].kills, site.functions[kind].most_calls = KILLS, MOST_CALLS
             site.table.listeners.append(partial(self.heard.written, name))
 
     def _parameters(self) -> dict[str, str]:
@@ -154,22 +170,47 @@ class ListeningWorld(World):
         client = Site.client
 
         def make(site: Site, service: str) -> Any:
-            return EventsClient(self.heard, self.calls, site.sns) if service == "events" else client(site, service)
+            return EventsClient(self.heard, self.calls, site) if service == "events" else client(site, service)
 
         return patch.object(Site, "client", make)
 
+    def crashes(self) -> AbstractContextManager[Any]:
+        """Count the invocations that are killed at a call."""
+        kill = Calls._kill
 
-def listen(seed: int, minutes: float) -> str | None:
-    """Run one seed; returns what was false, None: nothing."""
+        def counted(calls: Calls, *given: Any) -> None:
+            self.heard.crashes += 1
+            kill(calls, *given)
+
+        return patch.object(Calls, "_kill", counted)
+
+
+class ListeningStory(Story):
+    """A story in which each site's minute is judged by what was told, too."""
+
+    def judge_site(self, site: Site) -> None:
+        """Judge a site whose minute has ended."""
+        super().judge_site(site)
+        assert isinstance(self.world, ListeningWorld)
+        _judge(self.world)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listened:
+    """One seed's end: what was false (None: nothing), how many references arrived, how many invocations were killed."""
+
+    violation: str | None
+    arrived: int
+    crashes: int
+
+
+def listen(seed: int, minutes: float) -> Listened:
+    """Run one seed, in which half of the invocations are killed, and SNS and EventBridge fail often."""
     world = ListeningWorld(seed, rules_of(seed))
-    story = Story(world, EVERYTHING.deeds())
+    story = ListeningStory(world, Focus(often=("sns",), without=("kills",)).deeds())
 
     def tell() -> None:
-        def judge(_: Site) -> None:
-            _judge(world)
-
         run.tell(story, minutes)
-        world.on_minute = judge
         until_s = world.scheduler.now_s + REST_S
         while (left := list(_left_over(world.sites))) and world.scheduler.now_s < until_s:
             world.scheduler.sleep(60.0)
@@ -177,15 +218,14 @@ def listen(seed: int, minutes: float) -> str | None:
         _judge(world)
         if left:
             raise Violation(f"nobody tells of {left[0]}")
-        if not world.heard.happened:
-            raise Violation("nothing arrived: this world says nothing")
 
+    violation = None
     try:
-        with world.clients():
+        with world.clients(), world.crashes():
             world.run(tell)
     except AssertionError as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+        violation = f"{type(error).__name__}: {error}"
+    return Listened(violation=violation, arrived=len(world.heard.happened), crashes=world.heard.crashes)
 
 
 def _judge(world: ListeningWorld) -> None:
@@ -220,17 +260,18 @@ def main() -> int:
     parser.add_argument("--break", choices=sorted(BREAKS), dest="broken")
     arguments = parser.parse_args()
     load_all()
-    false = 0
+    false = arrived = crashes = 0
     for seed in range(arguments.first, arguments.first + arguments.seeds):
         with BREAKS[arguments.broken]() if arguments.broken else nullcontext():
-            violation = listen(seed, arguments.minutes)
-        if violation is not None:
-            print(f"seed {seed}: {violation}")
+            ended = listen(seed, arguments.minutes)
+        arrived, crashes = arrived + ended.arrived, crashes + ended.crashes
+        if ended.violation is not None:
+            print(f"seed {seed}: {ended.violation}", flush=True)
             false += 1
             if arguments.broken:
                 break
-    print(f"{arguments.seeds} seeds, {false} false")
-    return 1 if false else 0
+    print(f"{arrived} arrivals, {crashes} crashes, {false} false")
+    return 1 if false or not arrived else 0
 
 
 if __name__ == "__main__":

@@ -137,6 +137,13 @@ def test_the_minute_leaves_to_a_holder_what_it_has_just_written() -> None:
     assert announcer.tell_left_over() == 2
 
 
+def test_an_event_from_before_the_clock_was_set_back_is_told() -> None:
+    site = CrashingSite()
+    announcer = noted(site, 1)
+    site.clock.pass_(-3600)
+    assert announcer.tell_left_over() == 1
+
+
 def test_an_item_that_cannot_be_read_holds_up_no_other() -> None:
     site = CrashingSite()
     announcer = noted(site, 1)

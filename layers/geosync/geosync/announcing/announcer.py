@@ -141,7 +141,7 @@ class Announcer:
         """Tell what nobody told, the oldest first; returns how many. Raises what bus, topic and table raise."""
         told = 0
         while told < MOST_IN_A_MINUTE:
-            left = self._outbox.left_over(before_ms=self._clock.now_ms() - OLD_MS, limit=10 * BATCH)
+            left = self._outbox.left_over(old_ms=OLD_MS, limit=10 * BATCH)
             if not left:
                 break
             done = self._tell(left)

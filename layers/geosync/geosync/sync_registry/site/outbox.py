@@ -24,6 +24,8 @@ OUTBOX = "#outbox"
 PREFIX = "event#"
 KEPT_S = 14 * 86_400
 """Lifetime of an event that nobody takes (TTL `expire_at`): then somebody took a permission away two weeks ago."""
+AHEAD_MS = 60_000
+"""The most that clocks of one site differ."""
 MOST_AT_ONCE = 100
 """Changes in one transaction."""
 
@@ -224,11 +226,13 @@ class Outbox:
             taken, self._fresh = self._fresh, []
             return taken
 
-    def left_over(self, *, before_ms: int, limit: int) -> list[ReplicationEvent]:
-        """Read events of before `before_ms` that nobody has told, the oldest first.
+    def left_over(self, *, old_ms: int, limit: int) -> list[ReplicationEvent]:
+        """Read events that nobody has told in `old_ms`, the oldest first.
 
-        One that cannot be read is deleted: no later version could tell it.
+        One from the future was written before the clock was set back, and counts as old. One that cannot be read is
+        deleted: no later version could tell it.
         """
+        now_ms = self._clock.now_ms()
         found: list[ReplicationEvent] = []
         for item in self._store.items(OUTBOX, PREFIX, limit=limit):
             try:
@@ -236,8 +240,8 @@ class Outbox:
             except CorruptItem:
                 self._store.write(Delete(key=Key(OUTBOX, str(item["item"]))))
                 continue
-            if event.at_ms >= before_ms:
-                break
+            if -AHEAD_MS <= now_ms - event.at_ms < old_ms:
+                continue
             found.append(event)
         return found
 
