@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
+from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
@@ -33,6 +34,8 @@ class Invocation:
     """Rolling verification is on."""
     announcer: Announcer | None = None
     """Tells what arrives and fails; None: nobody listens."""
+    window: BackfillWindow = ANY_TIME
+    """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 
