@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import uuid
@@ -84,7 +85,8 @@ def test_a_pipeline_waits_with_a_token_alone(primary: Site, secondaries: list[Si
 
     def waited(image: str, **environment: str) -> tuple[int, str]:
         command = [str(COMMAND), "wait", image, "--timeout", "5m"]
-        ended = subprocess.run(command, env={"PATH": "", **environment}, capture_output=True, text=True, check=False)
+        alone = {"PATH": "", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}  # no account, no profile
+        ended = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout + ended.stderr
 
     assert waited(f"{repository}:v1@{digest}", **about) == (
