@@ -144,6 +144,11 @@ class StackSite:
         """Make a client in the site's region, or in another."""
         return self.access.client(service, region or self.region)
 
+    @property
+    def takes_reports(self) -> bool:
+        """True where other sites reach the admin API: a private one is reached from within its VPCs alone."""
+        return not self.parameters.get("AdminVpcEndpointIds")
+
     def must_be_secondary(self, what: str) -> None:
         """Raise ConfigurationError at a primary, which syncs nothing."""
         if self.is_primary:
