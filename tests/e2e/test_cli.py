@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 from local import emulator as local_emulator
 from local.stack import Stack
-from tests.e2e.command import Ended, Geosync, run_preloaded, undone
+from tests.e2e.command import COMMAND, Ended, Geosync, run_preloaded, undone
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import maker
 from tests.support.findings import problem, problems

@@ -82,8 +82,8 @@ def compared(site: Site) -> None:
     """A site whose first comparison is complete, and that hears from its primary."""
     now = SYSTEM_CLOCK.now_ms()
     times = dict.fromkeys(("started_at", "touched_at", "finished_at", "proved_at", "settled_at"), now - 120_000)
-    site.registry._store.write(Update(key=catalogue.KEY, set=times))
-    site.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    site.sync_registry._store.write(Update(key=catalogue.KEY, set=times))
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
 
 
 def run(*arguments: str) -> Result:
@@ -92,16 +92,16 @@ def run(*arguments: str) -> Result:
 
 def arrives(site: Site, clock: PlayedClock, digest: str) -> None:
     """Have a holder see what is owed as a digest."""
-    lease = site.registry.acquire("group/app")
+    lease = site.sync_registry.acquire("group/app")
     assert lease is not None
-    for owed in site.registry.due("group/app"):
+    for owed in site.sync_registry.due("group/app"):
         now = clock.now_ms()
-        site.registry.discharge(lease, owed, Seen(digest=digest, looked_at=now, seen_at=now))
-    site.registry.finish(lease)
+        site.sync_registry.discharge(lease, owed, Seen(digest=digest, looked_at=now, seen_at=now))
+    site.sync_registry.finish(lease)
 
 
 def test_the_answer_says_what_is_known(site: Site, ask: Ask, compared: None) -> None:
-    site.registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
+    site.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
     answer = ask("GET", PATH, query={"repository": "group/app", "reference": "v1"})
     assert answer.status == 200, answer.text
     found = answer.json
@@ -141,7 +141,7 @@ def test_a_question_costs_few_reads_and_writes_nothing(site: Site, ask: Ask, cal
 def test_it_ends_within_one_poll_of_the_look_that_saw_it(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
 ) -> None:
-    site.registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
+    site.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
     clock.meanwhile = lambda: arrives(site, clock, A)
     ended = run("group/app:v1")
     assert (ended.exit_code, ended.output) == (0, f"group/app:v1 is at berlin: {A}\n")
@@ -154,7 +154,7 @@ def test_it_ends_within_one_poll_of_the_look_that_saw_it(
 def test_a_later_digest_than_the_one_that_was_announced_is_said(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
 ) -> None:
-    site.registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
+    site.sync_registry.mark("group/app", Reference.tag("v1"), Mark(expects=A))
     clock.meanwhile = lambda: arrives(site, clock, B)
     assert run("group/app:v1").output == f"group/app:v1 is at berlin: {B}, a later one than {A}\n"
 
@@ -164,7 +164,7 @@ def test_what_was_here_before_is_an_answer_once_a_heartbeat_of_now_is_accounted(
 ) -> None:
     site.synced("group/app", v1=A)
     assert run("group/app:v1", "--timeout", "4s").exit_code == 1
-    clock.meanwhile = lambda: site.registry.recovery.write(Recovery(sent_at=clock.now_ms(), at=clock.now_ms()))
+    clock.meanwhile = lambda: site.sync_registry.recovery.write(Recovery(sent_at=clock.now_ms(), at=clock.now_ms()))
     assert run("group/app:v1").exit_code == 0
 
 

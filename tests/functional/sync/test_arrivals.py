@@ -76,8 +76,8 @@ def test_telling_costs_what_the_page_says_and_no_round_trip_of_the_discharge(
 ) -> None:
     handle(push(site.make.image(repository, "before")))
     made = site.make.image(repository, "v1")
-    site.registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
-    site.registry.tell(repository)
+    site.sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
+    site.sync_registry.tell(repository)
     with counted() as calls:
         assert handle(sample("sync-live.json", repository=repository)) == DONE
     told = {name: count - on_the_page("sync of a push").get(name, 0) for name, count in calls.items()}
