@@ -62,6 +62,7 @@ def logged() -> set[str]:
         "clock",
         "counts",
         "arrivals",
+        "history",
         "minute",
         "health",
         "report",

@@ -70,6 +70,11 @@ class RegistryClient(UploadVerbs):
     def __repr__(self) -> str:
         return f"RegistryClient({self.name})"
 
+    @property
+    def requests_sent(self) -> int:
+        """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
+        return self._requests.sent
+
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
 

@@ -93,6 +93,11 @@ class Requester:
             self.base, credentials, self._transport, deadline, writes=writes, threads=options.threads
         )
 
+    @property
+    def sent(self) -> int:
+        """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
+        return self._throttle.begun
+
     def close(self) -> None:
         """Close the idle connections."""
         self._transport.close()
