@@ -40,14 +40,14 @@ def test_what_an_operator_asks_for_is_verified_though_rolling_verification_is_of
 ) -> None:
     aws.setenv("VERIFICATION_SECONDS", "0")
     site.sync("group/app", "group/other")
-    items = site.registry.verification
+    items = site.sync_registry.verification
     at = items.start(items.read("group/app") or {}, phase="tags", now_ms=SYSTEM_CLOCK.now_ms())
     assert at is not None
     items.fail(at, "differs", now_ms=SYSTEM_CLOCK.now_ms(), jitter=0)
     assert set(minute().values()) == {"done"}
     assert "verify" not in {message["kind"] for message in site.messages()}, "what failed waits for its next try"
 
-    make_due(site.registry, scope, SYSTEM_CLOCK.now_ms() + 1)
+    make_due(site.sync_registry, scope, SYSTEM_CLOCK.now_ms() + 1)
     minute()
     asked = sorted(message["repository"] for message in site.messages() if message["kind"] == "verify")
     assert asked == (["group/app"] if scope == "failed" else ["group/app", "group/other"])
@@ -59,23 +59,23 @@ def test_a_namespace_that_has_its_share_takes_no_turn_of_the_others(
     monkeypatch.setattr(choose, "MOST", 3)
     site.sync(*(f"busy/{number}" for number in range(12)))
     site.sync("quiet/app", "so/quiet")
-    slots = [site.registry.take_slot("work", "busy", most=2, lasting_s=60) for _ in range(2)]
-    site.registry.take_slot("work", "so", most=2, lasting_s=60)
-    site.registry.take_slot("live", "quiet", most=1, lasting_s=60)
+    slots = [site.sync_registry.take_slot("work", "busy", most=2, lasting_s=60) for _ in range(2)]
+    site.sync_registry.take_slot("work", "so", most=2, lasting_s=60)
+    site.sync_registry.take_slot("live", "quiet", most=1, lasting_s=60)
 
     def chosen() -> list[str]:
-        ask_for_verifications(site.registry, site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms())
+        ask_for_verifications(site.sync_registry, site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms())
         return sorted(message["repository"] for message in site.messages())
 
     assert chosen() == ["quiet/app", "so/quiet"]
     assert slots[0] is not None
-    site.registry.give_slot_back(slots[0])
+    site.sync_registry.give_slot_back(slots[0])
     assert len([name for name in chosen() if name.startswith("busy/")]) > 0
 
 
 def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: Site) -> None:
     before = MemoryStore()
-    site.registry = SyncRegistry(before)
+    site.sync_registry = SyncRegistry(before)
     site.sync(*(f"group/{number}" for number in range(60)))
     fill(site.dynamodb, TABLE, before)
     queries: list[str] = []
