@@ -15,7 +15,7 @@ from geosync.cli.actions import is_nowhere
 from geosync.cli.admin_api import AdminClient, other_sites, token_of
 from geosync.cli.audit import audited
 from geosync.cli.checks import registries
-from geosync.cli.selection import PARAMETERS
+from geosync.cli.selection import present
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.clock import Clock
 from geosync.errors import AdminApiRefused, ConfigurationError
@@ -23,7 +23,6 @@ from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
 from geosync.oci.deadline import Deadline
 from geosync.operating.moments import parsed_moment
-from geosync.pair.selection import Selection
 from geosync.reading.arrival import Arrival, ArrivalState, AwaitedImage
 from geosync.reading.arrival_look import AskedSite, look
 
@@ -70,7 +69,7 @@ class StackAwaited:
     def begin(self, image: AwaitedImage) -> str | None:
         """Ask the primary's registry for the image, if it can be asked from here; mark it, and wake somebody."""
         site, repository = self.site, image.repository
-        selection = self._selection()
+        selection = present(self.site)
         if not selection.has(repository, image.reference):
             return f"it is outside the selection of {site.name} (geosync selection)"
         at_primary = registries.primary_digest(site, repository, str(image.reference))
@@ -91,12 +90,9 @@ class StackAwaited:
             sync_registry=site.sync_registry.under(site.primary_topic),
             primary=site.primary_topic,
             deadline=Deadline(site.clock),
-            selection=self._selection(),
+            selection=present(self.site),
         )
         return look(asked, image)
-
-    def _selection(self) -> Selection:
-        return Selection.parse(**{name: self.site.parameters.get(key, "") for name, key in PARAMETERS.items()})
 
 
 @dataclass(slots=True)
