@@ -15,6 +15,10 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from geosync import observability
+from geosync.copying.s3.calls import S3Calls
+from geosync.copying.s3.copier import S3Copier
+from geosync.copying.s3.copies import ProvedCopies
+from geosync.copying.s3.layout import Bucket
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
@@ -37,6 +41,13 @@ if TYPE_CHECKING:
 MARGIN = 15.0
 """Seconds at the end of an invocation for the table alone: the registries' requests have ended, what they came to is
 written down, the lease is released with the layers that are under way."""
+S3_CALLS = Config(
+    connect_timeout=5,
+    read_timeout=300,  # S3 answers a copy when it is done; the invocation's end is kept by copying/s3/calls.py
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,  # six layers side by side, of eight parts each; and some more
+    tcp_keepalive=True,
+)
 AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -86,6 +97,7 @@ class SyncSite:
                 lags=LagRecorder(self.sync_registry.lags),
             ),
             logger=logger,
+            s3=self._s3(),
         )
         options = WorkOptions(
             removals=settings.deletes == "propagate",
@@ -104,6 +116,15 @@ class SyncSite:
             metrics=self.metrics,
         )
         return Worker(place, options, self._intake(refusals), refusals)
+
+    def _s3(self) -> S3Copier | None:
+        """Make what has S3 copy layers, where the site was told both buckets."""
+        primary, local = self.settings.primary_registry_bucket, self.settings.local_registry_bucket
+        if primary is None or local is None:
+            return None
+        client = boto3.client("s3", config=S3_CALLS)
+        copies = ProvedCopies(client, Bucket.parse(primary), Bucket.parse(local), calls=S3Calls())
+        return S3Copier(copies, deadline=self.deadline)
 
     def _intake(self, refusals: Refusals) -> Intake:
         """For what a former event source of the events queue still hands over while the stack is updated."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
+from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
@@ -30,6 +31,8 @@ class Invocation:
     """References that a holder works on side by side."""
     verifies: bool = True
     """Rolling verification is on."""
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 

@@ -184,6 +184,7 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            s3=place.s3,
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
@@ -39,6 +40,8 @@ class Workplace:
     deadline: Deadline
     reporter: Reporter
     logger: Logger
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
 
 
