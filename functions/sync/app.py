@@ -7,6 +7,7 @@ done; only what comes before that (DynamoDB or SQS out of reach) sends it back t
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from geosync.copying.s3.calls import S3Calls
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.s3.copies import ProvedCopies
 from geosync.copying.s3.layout import Bucket
+from geosync.copying.s3.probe import Probed, probe
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
@@ -76,18 +78,35 @@ class SyncSite:
         )
 
     @cached_property
+    def registries(self) -> SiteRegistries:
+        """The site's two registries, made when they are first asked for."""
+        secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+        return SiteRegistries(self.settings, secrets, self.sync_registry.capabilities, deadline=self.deadline)
+
+    @cached_property
+    def s3(self) -> S3Copier | None:
+        """The part that has S3 copy layers, where the site was told both buckets."""
+        primary, local = self.settings.primary_registry_bucket, self.settings.local_registry_bucket
+        if primary is None or local is None:
+            return None
+        client = boto3.client("s3", config=S3_CALLS)
+        copies = ProvedCopies(client, Bucket.parse(primary), Bucket.parse(local), calls=S3Calls())
+        return S3Copier(copies, deadline=self.deadline)
+
+    def probe_s3(self, repository: str | None) -> Probed:
+        """Have S3 copy a small blob, and see it at the site's registry."""
+        if self.s3 is None:
+            return Probed(result="unknown", text="this function was told no buckets: deploy again")
+        return probe(self.s3, self.registries.get(), repository)
+
+    @cached_property
     def worker(self) -> Worker:
         """The way of a message."""
         settings = self.settings
         place = Workplace(
             role=settings.site_role,
             sync_registry=self.sync_registry,
-            registries=SiteRegistries(
-                settings,
-                boto3.client("secretsmanager", config=AWS_CALLS),
-                self.sync_registry.capabilities,
-                deadline=self.deadline,
-            ),
+            registries=self.registries,
             deadline=self.deadline,
             reporter=Reporter(
                 logger=logger,
@@ -97,7 +116,7 @@ class SyncSite:
                 lags=LagRecorder(self.sync_registry.lags),
             ),
             logger=logger,
-            s3=self._s3(),
+            s3=self.s3,
         )
         options = WorkOptions(
             removals=settings.deletes == "propagate",
@@ -116,15 +135,6 @@ class SyncSite:
             metrics=self.metrics,
         )
         return Worker(place, options, self._intake(refusals), refusals)
-
-    def _s3(self) -> S3Copier | None:
-        """Make what has S3 copy layers, where the site was told both buckets."""
-        primary, local = self.settings.primary_registry_bucket, self.settings.local_registry_bucket
-        if primary is None or local is None:
-            return None
-        client = boto3.client("s3", config=S3_CALLS)
-        copies = ProvedCopies(client, Bucket.parse(primary), Bucket.parse(local), calls=S3Calls())
-        return S3Copier(copies, deadline=self.deadline)
 
     def _intake(self, refusals: Refusals) -> Intake:
         """For what a former event source of the events queue still hands over while the stack is updated."""
@@ -151,9 +161,15 @@ def _receive(record: SQSRecord) -> None:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Process the messages of one SQS event; the answer names those that must come again."""
+    """Process the messages of one SQS event; the answer names those that must come again.
+
+    `{"probe": "s3"}` is asked by `geosync check`: whether S3 copies layers for this site, with this function's role.
+    """
     if not event.get("Records"):
-        return {"batchItemFailures": []}  # a deployment that warms the function
+        if event.get("probe") != "s3":
+            return {"batchItemFailures": []}  # a deployment that warms the function
+        site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+        return asdict(site().probe_s3(event.get("repository")))
     site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
     # Powertools' Logger forwards to one of logging, without being one in its types.
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]

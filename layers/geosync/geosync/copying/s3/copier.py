@@ -70,7 +70,7 @@ class S3Copier:
         self._serves: dict[Registry, bool] = {}
 
     def serves(self, registry: Registry) -> bool:
-        """Tell whether the site's `registry` finds what is put into its bucket; asked once, and logged if it does not."""
+        """Tell whether the site's `registry` finds what is put into its bucket; asked once, and logged if not."""
         if registry not in self._serves:
             try:
                 reason = registry.storage_refusal()
@@ -122,6 +122,17 @@ class S3Copier:
             self._layers += 1
             self._bytes += blob.size
         return 0
+
+    def prove(self, blob: Descriptor, destination: Repository) -> None:
+        """Copy a blob, see it in a repository that is for that only, and take its link back.
+
+        Raises NotCopied, what boto3 raises, and RegistryError.
+        """
+        try:
+            self._copy(blob, destination, self._deadline.check)
+        finally:
+            link = self._copies.link_key(destination.name, blob.digest)
+            self._copies.delete(link, self._deadline.check)
 
     def outcome(self) -> CopiedInS3:
         """The outcome since the last call."""
