@@ -15,6 +15,7 @@ from tests.support.proxy import Status
 from tests.support.s3_double import refusal
 from tests.support.scripted import Reply
 
+from geosync.copying import blobs
 from geosync.copying.s3 import copier
 from geosync.copying.s3.layout import Bucket
 from geosync.sync_registry.items import SYNCED
@@ -337,8 +338,12 @@ def test_after_a_while_s3_is_tried_again(
 
 
 def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the_next_invocation(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(blobs, "LARGE", LEAST)  # a layer of these tests is as one that may be under way
     made, _ = push()
     s3_secondary.deadline.set(300)
     s3_site.double.fail("upload_part_copy", Reply(hang=True))
@@ -352,6 +357,7 @@ def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the
     assert s3_secondary.digest(made.repository, "v1") is None
     assert "abort_multipart_upload" in s3_site.double.operations
     s3_secondary.sweep_until(lambda: not s3_secondary.owed(made.repository))
+    assert layer_bytes(s3_secondary) == 2 * SIZE
     assert_same(s3_site, made)
 
 

@@ -24,8 +24,8 @@ from geosync.pair.pace import ENOUGH, Pace
 from geosync.registries.registry import Registry
 from geosync.threads import SYSTEM_THREADS, Threads
 
-LEAST = 8 * MIB
-"""Bytes from which a layer is copied so; a smaller one is streamed in the time that the five calls to S3 take."""
+LEAST = 16 * MIB
+"""Bytes from which a layer is copied so; a smaller one is streamed in the time that the four calls to S3 take."""
 ASSUMED = 50 * MIB
 """Bytes per second of one layer while none was measured."""
 REST_S = 300.0
