@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 
 import pytest
 from tests.integration.copying.s3_site import LARGE, LEAST, PRIMARY, S3Site
@@ -26,6 +27,10 @@ AT_THE_REGISTRY = [("HEAD", "blob"), ("DELETE", "upload")]
 def make(s3_site: S3Site) -> Iterator[ImageMaker]:
     with s3_site.primary.maker(seed=int.from_bytes(os.urandom(4))) as maker:
         yield maker
+
+
+def is_synced(secondary: Secondary, name: str) -> bool:
+    return not secondary.owed(name) and secondary.row(name).state == SYNCED
 
 
 @pytest.mark.parametrize("size", [2 * LEAST, LARGE + 1000])
@@ -62,9 +67,7 @@ def test_whoever_comes_after_a_kill_ends_the_copy(
         if kill in AT_S3:
             assert not s3_site.is_linked(name, layer["digest"])
         after = s3_site.follow(Secondary(s3_site.primary, s3_site.secondary, timing=TIMING, store=table))
-        after.sweep_until(
-            lambda after=after, name=name: not after.owed(name) and after.row(name).state == SYNCED, passing=PASSING
-        )
+        after.sweep_until(partial(is_synced, after, name), passing=PASSING)
         content = s3_site.bytes_of(layer["digest"])
         assert content is not None
         assert content == s3_site.bytes_of(layer["digest"], PRIMARY)

@@ -133,6 +133,21 @@ class FakeCopies:
         return Bucket("layers").link_key(repository, digest)
 
 
+class SizedRegistry(FakeRegistry):
+    """Shows every blob, with one size."""
+
+    def __init__(self, size: int, ended: list[Upload]) -> None:
+        super().__init__()
+        self._size = size
+        self._ended = ended
+
+    def head_blob(self, repository: str, digest: str) -> int | None:
+        return self._size
+
+    def cancel_upload(self, upload: Upload) -> None:
+        self._ended.append(upload)
+
+
 class Case:
     """A copier whose time is a test's, in an invocation that was given `given_s` seconds and has `left_s`."""
 
@@ -141,17 +156,15 @@ class Case:
         deadline = Deadline(self.clock)
         deadline.set(given_s)
         self.clock.ahead_s += given_s - (given_s if left_s is None else left_s)
-        self.copies: Any = FakeCopies(self.clock, seconds)
-        self.copier = S3Copier(self.copies, deadline=deadline)
-        self.registry = FakeRegistry()
+        self.copies = FakeCopies(self.clock, seconds)
+        copies: Any = self.copies
+        self.copier = S3Copier(copies, deadline=deadline)
         self.ended: list[Upload] = []
-        self.registry.cancel_upload = self.ended.append  # type: ignore[method-assign]
 
     def bring(self, wanted: Descriptor) -> int | None:
-        self.registry.blobs[wanted.digest] = b"layer"
-        self.registry.head_blob = lambda repository, digest: wanted.size  # type: ignore[method-assign]
+        destination = Repository(SizedRegistry(wanted.size, self.ended), "team/app")
         begun = Upload(repository="team/app", location="http://fake/upload")
-        return self.copier.bring(wanted, Repository(self.registry, "team/app"), begin=lambda: begun, check=lambda: None)
+        return self.copier.bring(wanted, destination, begin=lambda: begun, check=lambda: None)
 
 
 def test_a_layer_that_fits_is_copied_and_its_upload_is_ended() -> None:
