@@ -59,7 +59,7 @@ class S3Double(ScriptedServer):
         self.bytes_moved = 0
         super().__init__(self._answer_as_s3)
 
-    def fail(self, operation: str, reply: Reply | Callable[[], None], *, nth: int = 1, times: int = 1) -> None:
+    def fail(self, operation: str, reply: Reply | Callable[[], object], *, nth: int = 1, times: int = 1) -> None:
         """Answer the nth request for an operation so; a function is called before it goes on instead."""
         seen = 0
 
@@ -70,7 +70,10 @@ class S3Double(ScriptedServer):
             seen += 1
             if not nth <= seen < nth + times:
                 return None
-            return reply if isinstance(reply, Reply) else reply()
+            if isinstance(reply, Reply):
+                return reply
+            reply()
+            return None
 
         self.faults.append(fault)
 

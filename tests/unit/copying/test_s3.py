@@ -19,6 +19,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
 from geosync.oci.uploads import Upload
+from geosync.pair.pair import Pair
 
 DIGEST = digest_of(b"layer")
 HEX = DIGEST.partition(":")[2]
@@ -162,9 +163,9 @@ class Case:
         self.ended: list[Upload] = []
 
     def bring(self, wanted: Descriptor) -> int | None:
-        destination = Repository(SizedRegistry(wanted.size, self.ended), "team/app")
+        repository = Repository(SizedRegistry(wanted.size, self.ended), "team/app")
         begun = Upload(repository="team/app", location="http://fake/upload")
-        return self.copier.bring(wanted, destination, begin=lambda: begun, check=lambda: None)
+        return self.copier.bring(wanted, Pair(repository, repository), begin=lambda: begun, check=lambda: None)
 
 
 def test_a_layer_that_fits_is_copied_and_its_upload_is_ended() -> None:

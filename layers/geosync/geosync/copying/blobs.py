@@ -221,7 +221,7 @@ class BlobMover:
             raise AnotherWay
         begin, check = partial(self._begin, blob), partial(_check, stopped)
         try:
-            return self._route.s3.bring(blob, self._destination, begin=begin, check=check)
+            return self._route.s3.bring(blob, self._route.pair, begin=begin, check=check)
         except LayerUnfinished:
             self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
             raise

@@ -1,15 +1,17 @@
 """The way of a layer that S3 copies: taken or not, copied, linked, and seen at the registry.
 
 The registry is asked first, by the POST that begins an upload: it says whether the blob is there, whether the account
-may push, and whether it is read-only. Then S3 copies, the copy is proved (copies.py), the link is written, and the
-registry has to show the blob. After anything unexpected the layer is streamed, and so is all that comes for a while.
+may push, and whether it is read-only. The primary's registry is asked whether its repository has the blob: what lies in
+its bucket for other repositories is not for this one. Then S3 copies, the copy is proved (copies.py), the link is
+written, and the registry has to show the blob. After anything unexpected the layer is streamed, and so is all that
+comes for a while.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,6 +23,7 @@ from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
 from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH, Pace
+from geosync.pair.pair import Pair
 from geosync.registries.registry import Registry
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -85,17 +88,17 @@ class S3Copier:
     def bring(
         self,
         blob: Descriptor,
-        destination: Repository,
+        pair: Pair,
         *,
         begin: Callable[[], Upload | None],
         check: Check,
     ) -> int | None:
-        """Make `blob` be at the destination. Returns the bytes moved through here, which are 0; None: it was there.
+        """Make `blob` be at the secondary. Returns the bytes moved through here, which are 0; None: it was there.
 
         `begin` begins an upload at the registry, None where the blob is there. `check` is called while S3 works; what
         it raises ends the call. Raises AnotherWay where the layer has to be streamed, OutOfTime when it fits into an
         invocation and not into what is left of this one, LayerUnfinished when it had most of this one and was not
-        copied, and what `begin` raises.
+        copied, and what `begin` and the registries raise.
         """
         if not self._takes(blob):
             raise AnotherWay
@@ -104,7 +107,10 @@ class S3Copier:
             return None
         started_s = self._clock.monotonic_s()
         try:
-            self._copy(blob, destination, self._checked(check))
+            size = pair.primary.head_blob(blob.digest)
+            if size is None:
+                raise AnotherWay  # a stream says what that means
+            self._copy(replace(blob, size=size), pair.secondary, self._checked(check))
         except (BotoCoreError, ClientError, NotCopied) as error:
             self._rest(str(error))
             raise AnotherWay from error
@@ -116,11 +122,11 @@ class S3Copier:
             raise
         finally:
             with suppress(RegistryError, OutOfTime):
-                destination.client.cancel_upload(upload)
-        self._pace.note(blob.size, self._clock.monotonic_s() - started_s)
+                pair.secondary.client.cancel_upload(upload)
+        self._pace.note(size, self._clock.monotonic_s() - started_s)
         with self._lock:
             self._layers += 1
-            self._bytes += blob.size
+            self._bytes += size
         return 0
 
     def prove(self, blob: Descriptor, destination: Repository) -> None:
