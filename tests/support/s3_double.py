@@ -166,9 +166,9 @@ class S3Double(ScriptedServer):
         if reply.status != 200 or not self.keeps_checksums:
             return reply
         content = self.read(unquote(request.path).lstrip("/"))
-        return Reply(
-            status=200, headers=[*reply.headers, (CRC, crc_of(content)), (TYPE, "FULL_OBJECT")], length=reply.length
-        )
+        others = [(name, value) for name, value in reply.headers if not name.lower().startswith("x-amz-checksum")]
+        headers = [*others, (CRC, crc_of(content)), (TYPE, "FULL_OBJECT")]
+        return Reply(status=200, headers=headers, length=reply.length)
 
     def read(self, path: str) -> bytes:
         """An object of the emulator's, by its bucket and key."""
