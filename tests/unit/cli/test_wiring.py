@@ -92,7 +92,7 @@ def test_a_sync_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() 
     ("answer", "result", "fix"),
     [
         ({"result": "ok", "text": "S3 copied it"}, "ok", ""),
-        ({"result": "problem", "text": "AccessDenied"}, "problem", "docs/s3.md"),
+        ({"result": "problem", "text": "AccessDenied"}, "problem", "docs/bucket-to-bucket.md"),
         ({"result": "unknown", "text": "no image"}, "unknown", "--repository"),
         ({"batchItemFailures": []}, "unknown", "--repository"),
     ],
