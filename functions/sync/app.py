@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from geosync import observability
+from geosync.comparing.window import BackfillWindow
 from geosync.copying.s3.calls import S3Calls
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.s3.copies import ProvedCopies
@@ -123,6 +124,7 @@ class SyncSite:
             removes_outside=settings.outside_selection == "remove",
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
+            window=BackfillWindow.parse(settings.backfill_window),
             slots=SlotBounds.of_share(
                 settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
             ),

@@ -81,6 +81,7 @@ class SyncSettings(SelectionSettings):
     shared_blob_bytes: int = 0
     primary_registry_bucket: str | None = None
     local_registry_bucket: str | None = None
+    backfill_window: str = ""
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
+from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
@@ -33,6 +34,8 @@ class Invocation:
     """Rolling verification is on."""
     s3: S3Copier | None = None
     """Has S3 copy layers, where the site was told both buckets."""
+    window: BackfillWindow = ANY_TIME
+    """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 
