@@ -103,6 +103,8 @@ def test_the_probe_of_s3_is_told_as_the_function_saw_it(answer: dict[str, Any], 
 
     finding = look(json.dumps(answer).encode(), at=at, bucket="layers")
     assert (finding.name, finding.result) == ("s3_copies", result)
+    if result == "problem":
+        assert problem([finding], "s3_copies").text == "AccessDenied"
     assert fix in (finding.fix or "")
     with pytest.raises(ValueError, match="not enough values"):
         look(b"{}", at=at)  # no bucket, no finding

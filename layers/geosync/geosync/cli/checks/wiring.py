@@ -141,7 +141,7 @@ def look_at_s3_copies(site: StackSite, repository: str | None) -> Iterator[Check
     elif answer.get("result") == "ok":
         yield ok("s3_copies", str(answer.get("text")))
     elif answer.get("result") == "problem":
-        fix = "docs/bucket-to-bucket.md has the buckets' policies and what the registry must be; until then layers are streamed"
+        fix = "docs/bucket-to-bucket.md has the policies and what the registry must be; layers are streamed until then"
         yield problem("s3_copies", str(answer.get("text")), fix)
     else:
         yield unknown("s3_copies", str(answer.get("text")), "name a repository that has an image with --repository")
