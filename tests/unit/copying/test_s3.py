@@ -14,12 +14,13 @@ from geosync.copying.s3.calls import S3Calls
 from geosync.copying.s3.copier import AnotherWay, S3Copier
 from geosync.copying.s3.copies import MIB, MOST_PARTS, NotCopied, PartSizes
 from geosync.copying.s3.layout import Bucket, has_place, link_content
-from geosync.errors import ConfigurationError, LayerUnfinished, OutOfTime
+from geosync.errors import ConfigurationError, LayerUnfinished, OutOfTime, RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
 from geosync.oci.uploads import Upload
 from geosync.pair.pair import Pair
+from geosync.registries.registry import Registry
 
 DIGEST = digest_of(b"layer")
 HEX = DIGEST.partition(":")[2]
@@ -192,6 +193,37 @@ def test_what_is_not_for_s3_or_not_now_asks_nothing(wanted: Descriptor, error: t
     with pytest.raises(error):
         case.bring(wanted)
     assert case.copies.copied == []
+
+
+class Asked(Registry):
+    """A registry that answers `GET /v2/` with a refusal, an error or nothing wrong."""
+
+    def __init__(self, answer: str | Exception | None) -> None:
+        self._answer = answer
+
+    def storage_refusal(self) -> str | None:
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "serves", "reasons"),
+    [
+        (None, True, ()),
+        ("it has a database", False, ("it has a database",)),
+        (OutOfTime("over"), False, ()),
+        (RegistryUnavailable("fake:5000", "GET /v2/", detail="down"), False, ("down",)),
+    ],
+)
+def test_a_registry_that_refuses_is_asked_once_and_said_once(
+    answer: str | Exception | None, serves: bool, reasons: tuple[str, ...]
+) -> None:
+    case, registry = Case(given_s=800), Asked(answer)
+    assert case.copier.serves(registry) is case.copier.serves(registry) is serves
+    said = case.copier.outcome().reasons
+    assert len(said) == len(reasons)
+    assert all(reason in text for reason, text in zip(reasons, said, strict=True))
 
 
 def test_a_copy_that_had_most_of_an_invocation_has_failed_and_a_shorter_one_has_not() -> None:

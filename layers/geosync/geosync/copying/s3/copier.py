@@ -77,6 +77,8 @@ class S3Copier:
         if registry not in self._serves:
             try:
                 reason = registry.storage_refusal()
+            except OutOfTime:
+                return False
             except RegistryError as error:
                 self._rest(str(error))
                 return False
