@@ -51,11 +51,12 @@ class Site:
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
         self.store = DynamoStore(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(self.store)
+        self.sync_registry = SyncRegistry(self.store)
         self.sqs = boto3.client("sqs")
         self.work_url = self.sqs.create_queue(QueueName="work")["QueueUrl"]
         self.events_url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
         self.dlq_url = self.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.measurements_url = self.sqs.create_queue(QueueName="measurements")["QueueUrl"]
         asked = self.sqs.get_queue_attributes(QueueUrl=self.events_url, AttributeNames=["QueueArn"])
         self.queue_arn = asked["Attributes"]["QueueArn"]
         self.topic_arn = self.make_topic(PRIMARY_REGION)
@@ -69,6 +70,7 @@ class Site:
             "EVENTS_QUEUE_ARN": self.queue_arn,
             "EVENTS_QUEUE_URL": self.events_url,
             "DLQ_URL": self.dlq_url,
+            "MEASUREMENTS_QUEUE_URL": self.measurements_url,
             "PRIMARY_TOPIC_ARN": self.topic_arn,
             "NOTIFICATION_SECRET_ARN": self.secret_arn,
             "REPORT_SECRET_ARN": self.report_secret_arn,
@@ -93,14 +95,14 @@ class Site:
     def owe(self, *repositories: str) -> None:
         """Have one tag due in each repository."""
         for repository in repositories:
-            self.registry.mark(repository, Reference.tag("v1"))
+            self.sync_registry.mark(repository, Reference.tag("v1"))
 
     def sync(self, *repositories: str) -> None:
         """Have each repository synced, and nothing owed in it."""
         for repository in repositories:
-            lease = self.registry.acquire(repository)
+            lease = self.sync_registry.acquire(repository)
             assert lease is not None
-            assert self.registry.finish(lease)
+            assert self.sync_registry.finish(lease)
 
     def messages(self) -> list[dict[str, Any]]:
         """Take everything off the work queue."""

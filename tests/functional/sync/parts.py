@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
+Log = Callable[[], list[dict[str, Any]]]
 DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
@@ -71,9 +73,10 @@ class Site:
         self.make = ImageMaker(primary.url, seed=time.time_ns(), username=USERNAME, password=PASSWORD)
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
+        self.sync_registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
         self._sqs = boto3.client("sqs")
         self.dlq_url = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.measurements_url = self._sqs.create_queue(QueueName="measurements")["QueueUrl"]
         self._secrets = boto3.client("secretsmanager")
         self.secret_arn = self._secrets.create_secret(Name="primary-registry", SecretString="{}")["ARN"]
         self.set_secret({"username": USERNAME, "password": PASSWORD})
@@ -81,6 +84,7 @@ class Site:
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | {
             "DLQ_URL": self.dlq_url,
+            "MEASUREMENTS_QUEUE_URL": self.measurements_url,
             "LOCAL_REGISTRY_URL": self.secondary.url,
             "PRIMARY_REGISTRY_URL": self.primary.url,
             "PRIMARY_REGISTRY_SECRET_ARN": self.secret_arn,
@@ -103,15 +107,15 @@ class Site:
         return {(str(item["repository"]), str(item["item"])): item for item in found}
 
     def owed(self, repository: str) -> list[str]:
-        return [owed.reference.seen_key for owed in self.registry.owed(repository)]
+        return [owed.reference.seen_key for owed in self.sync_registry.owed(repository)]
 
     def failure(self, repository: str, reference: str) -> str:
         """What the row of an owed reference says."""
-        (said,) = [owed.failure for owed in self.registry.owed(repository) if owed.reference.seen_key == reference]
+        (said,) = [owed.failure for owed in self.sync_registry.owed(repository) if owed.reference.seen_key == reference]
         return said or ""
 
     def row(self, repository: str) -> Row:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         return row
 
@@ -126,6 +130,11 @@ class Site:
             taken.append((message["Body"], attributes))
             self._sqs.delete_message(QueueUrl=self.dlq_url, ReceiptHandle=message["ReceiptHandle"])
         return taken
+
+    def measured(self) -> list[dict[str, Any]]:
+        """Take what was measured off its queue."""
+        answer = self._sqs.receive_message(QueueUrl=self.measurements_url, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
     def lose_the_dlq(self) -> None:
         self._sqs.delete_queue(QueueUrl=self.dlq_url)

@@ -45,7 +45,7 @@ def check(
     repository: str | None,
     as_document: bool,
 ) -> None:
-    """CheckLook for misconfigurations; each with the way to fix it.
+    """Look for misconfigurations; each with the way to fix it.
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
     functions/reconcile is run once more than its schedule does, functions/log_cursor and functions/sync without a
@@ -120,6 +120,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
     if site.is_primary:
         middle: list[tuple[Name, CheckLook]] = [
             ("replication_enabled", lambda: wiring.look_at_the_topic(site)),
+            ("reports_arrive", lambda: wiring.look_at_the_reports(site)),
             ("pulls_ignored", lambda: endpoint.look_at_the_registry(site)),
             arrival,
         ]
