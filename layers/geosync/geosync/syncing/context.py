@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
 from geosync.comparing.window import ANY_TIME, BackfillWindow
@@ -34,6 +35,8 @@ class Invocation:
     """Rolling verification is on."""
     s3: S3Copier | None = None
     """Has S3 copy layers, where the site was told both buckets."""
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
     window: BackfillWindow = ANY_TIME
     """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK
