@@ -47,6 +47,17 @@ class View:
         return EPOCH_MS + int(at_s * 1000) + self.primary.skew_ms
 
     @property
+    def compared_s(self) -> float:
+        """When the last complete comparison began, by the world's time."""
+        proved = self.status.proved_at
+        return -1.0 if proved is None else (proved - EPOCH_MS - self.site.skew_ms - self.clocks_ms) / 1000
+
+    def is_promised(self, repository: str, tag: str) -> bool:
+        """The site replicates a tag: it was selected all the time, or since the last complete comparison began."""
+        entered_s = self.site.selections.entered_s(repository, tag)
+        return not entered_s or entered_s < self.compared_s
+
+    @property
     def is_settled(self) -> bool:
         """Nothing was written for as long as the index lags."""
         return self.now_s - self.ledger.changed_s > LAG_S + 0.05
@@ -82,6 +93,8 @@ def recovery_point(view: View) -> Iterator[str]:
         if not before:
             continue
         needed, later = moves[before[-1]], moves[before[-1] :]
+        if not view.is_promised(*tag):
+            continue
         if any(move.why != "client" or move.digest is None for move in later) or _is_excused(view, needed, said):
             continue
         here = view.site.server.storage.repositories.get(tag[0])
@@ -137,6 +150,8 @@ def would_be_lost(view: View) -> Iterator[str]:
     storage, here = view.primary.server.storage, view.site.server.storage
     for repository, tag, digest in storage.all_tags():
         found = here.repositories.get(repository)
+        if not view.is_promised(repository, tag):
+            continue
         if (repository, tag) in named or (found is not None and found.tags.get(tag) == digest):
             continue
         last = next(move for move in reversed(storage.moves) if (move.repository, move.tag) == (repository, tag))
@@ -186,6 +201,8 @@ def synced(view: View) -> Iterator[str]:
             if not name.startswith("tag#") or item.get("missing_since") is not None:
                 continue
             tag, digest = name.removeprefix("tag#"), item["digest"]
+            if not view.is_promised(repository, tag):
+                continue
             if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
                 continue  # it was deleted, and nobody has announced that
             seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
@@ -203,7 +220,7 @@ def digests(view: View) -> Iterator[str]:
     if view.status.more_owed or not view.is_settled:
         return
     named = {(one.repository, one.reference) for one in view.status.would_be_lost}
-    for identifier, repository, digest in missing_digests(view.events, view.ledger):
+    for identifier, repository, digest in missing_digests(view.events, view.ledger, view.compared_s):
         target = view.events.taken[identifier].event["target"]
         if (repository, digest) not in named and (repository, target.get("tag")) not in named:
             yield f"{repository}@{digest} is not here, its event was marked, and nobody names it"

@@ -113,6 +113,8 @@ class Ledger:
         event = json.loads(message.body)
         if not self.is_following() or event.get("kind") == "heartbeat":
             return
+        if self.site.selections.entered_s(event["repository"], event.get("tag")) > message.sent_s:
+            return  # it was outside the selection, for those at least who took it
         self.marked.setdefault(event["id"], self.now_s())
         tag, digest = event.get("tag"), event.get("digest")
         name = f"tag#{tag}" if tag is not None else f"digest#{digest}" if digest is not None else "*"

@@ -104,13 +104,12 @@ def tell(story: Story, minutes: float | None) -> None:
 def _unrest(story: Story) -> list[str]:
     if story.world.is_failing_over:
         return ["the failover goes on"]
-    found = []
+    found = [f"{name}: the update goes on" for name, one in story.world.stacks.items() if not one.is_quiet]
     for site in story.secondaries:
-        primary, secondary = story.primary.server.storage, site.server.storage
-        found += [f"{site.name}: {one}" for one in truth.differences(primary, secondary)]
-        found += [f"{site.name}: {one}" for one in truth.extras(primary, secondary, story.world.followed_s[site.name])]
-        ledgers = story.world.ledgers
-        missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
+        primary, ledgers = story.primary.server.storage, story.world.ledgers
+        found += [f"{site.name}: {one}" for one in truth.differences(primary, site)]
+        found += [f"{site.name}: {one}" for one in truth.extras(primary, site, story.world.followed_s[site.name])]
+        missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name], 0.0)
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
         for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
             found += [f"{site.name}: {one}" for one in ours]

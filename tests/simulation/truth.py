@@ -8,12 +8,14 @@ from tests.simulation.registry.storage import Storage
 from tests.simulation.site import Site
 
 
-def differences(primary: Storage, secondary: Storage) -> list[str]:
-    """What the secondary lacks, has otherwise, or has and the primary has not."""
-    found = []
+def differences(primary: Storage, site: Site) -> list[str]:
+    """What a secondary lacks, or has otherwise, of what it selects."""
+    found, secondary = [], site.server.storage
     here = {(repository, tag): digest for repository, tag, digest in primary.all_tags()}
     there = {(repository, tag): digest for repository, tag, digest in secondary.all_tags()}
     for (repository, tag), digest in here.items():
+        if not site.selections.has(repository, tag):
+            continue
         if there.get((repository, tag)) != digest:
             found.append(f"{repository}:{tag} is {there.get((repository, tag))} instead of {digest}")
         elif primary.is_complete(repository, digest) and not secondary.is_complete(repository, digest):
@@ -21,19 +23,27 @@ def differences(primary: Storage, secondary: Storage) -> list[str]:
     return found
 
 
-def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
-    """The tags that Geosync put at the secondary after a moment, as they are now, and that the primary has not."""
+def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
+    """The tags that Geosync put at a secondary after a moment, as they are now, and that are to go."""
+    secondary = site.server.storage
     here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
     there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
     last = {(one.repository, one.tag): one for one in secondary.moves}
     ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
-    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & ours)]
+    gone = [f"{name}:{tag} is not at the primary" for name, tag in sorted((there - here) & ours)]
+    outside = [
+        f"{name}:{tag} is outside the selection"
+        for name, tag in sorted(there & ours)
+        if (left := site.selections.left(name, tag)) and all(one.removes for one in left)
+    ]
+    return [one for one in gone if site.selections.has(*one.split(" ")[0].split(":"))] + outside
 
 
-def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
+def missing_digests(events: Ledger, secondary: Ledger, compared_s: float) -> list[tuple[str, str, str]]:
     """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
 
-    Each with the event's id and its repository.
+    Each with the event's id and its repository. What entered the selection after `compared_s`, when the last complete
+    comparison began, is not known yet.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
     if here.lost_at_s or here.has_dropped_untagged:
@@ -44,6 +54,8 @@ def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, s
         if taken is None or taken.event["action"] != "push":
             continue
         repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
+        if secondary.site.selections.entered_s(repository, taken.event["target"].get("tag")) > compared_s:
+            continue
         if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
             found.append((identifier, repository, digest))
     return found

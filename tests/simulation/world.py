@@ -23,6 +23,7 @@ from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
 from tests.simulation.removals import RACE_S, TagRules
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.selections import EVERYTHING
 from tests.simulation.site import Commons, Site, token_of
 from tests.simulation.stacks import Stack
 
@@ -83,6 +84,7 @@ class World:
         self.followed_s: dict[str, float] = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0}
         """When each site's role was changed last."""
         self._leader = "alpha"
+        self._roles: dict[str, tuple[str, str | None]] = {}
 
     def note(self, text: str) -> None:
         """Tell a line of the story."""
@@ -115,8 +117,7 @@ class World:
 
     def follows(self, site: Site, primary: Site) -> bool:
         """A site is a secondary of `primary`, and its stack is not just being changed."""
-        is_quiet = not self.stacks[site.name].state.endswith("_IN_PROGRESS")
-        return is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+        return self.stacks[site.name].is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
 
     def is_settled(self, site: Site) -> bool:
         """A site follows the primary, and its minute has taken note of that."""
@@ -124,10 +125,22 @@ class World:
         return self.follows(site, self.primary) and following == self.primary.topic.arn
 
     def _updated(self, site: Site) -> None:
+        self.scheduler.spawn(lambda: self._settle(site), "settle", self.place)
+        role = (site.role, site.parameters.get("PRIMARY_TOPIC_ARN"))
+        if self._roles.get(site.name) == role:
+            return
+        self._roles[site.name] = role
         self.followed_s[site.name] = self.scheduler.now_s
         self.ledgers[site.name].marked.clear()  # what it was told by its former primary counts no more
         if site.role == "primary":
             self._leader = site.name
+
+    def _settle(self, site: Site) -> None:
+        """Wait until nobody works with the site's former parameters."""
+        while not all(function.is_new for function in site.functions.values()):
+            self.scheduler.sleep(1.0)
+        if self.stacks[site.name].is_quiet:
+            site.selections.settle(self.scheduler.now_s)
 
     def run(self, story: Callable[[], None]) -> None:
         """Make the sites and let `story` happen. Raises what it raises."""
@@ -153,6 +166,7 @@ class World:
             self.stacks[site.name] = self._stack(site)
             for kind in site.functions:
                 site.deploy(kind)
+            self._roles[site.name] = (site.role, site.parameters.get("PRIMARY_TOPIC_ARN"))
             self._watch(site)
             self._start(site)
         self._expect_reports()
@@ -185,6 +199,7 @@ class World:
             "VERIFICATION_SECONDS": str(rules.verification_s),
             "DELETES": rules.deletes,
             "OUTSIDE_SELECTION": "keep",
+            **EVERYTHING.parameters,
             "DELETION_DELAY": str(rules.deletion_delay_s),
             "BREAKER_SHARE": str(rules.breaker_share),
             "BREAKER_SECONDS": str(rules.breaker_s),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import api, clients, disks, failover, faults, operators, pulls
+from tests.simulation.deeds import api, clients, disks, failover, faults, operators, pulls, selecting
 from tests.simulation.story import Deed
 
 DEEDS: list[tuple[float, Deed]] = [
@@ -13,5 +13,6 @@ DEEDS: list[tuple[float, Deed]] = [
     *operators.DEEDS,
     *failover.DEEDS,
     *pulls.DEEDS,
+    *selecting.DEEDS,
 ]
 """Each deed with its weight."""

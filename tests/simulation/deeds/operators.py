@@ -107,6 +107,7 @@ def resume_deletes(story: Story) -> None:
 
 def resume_deletes_at(story: Story, site: Site) -> None:
     """Accept what comparisons of one site found missing."""
+    site.selections.accepted_s = story.world.scheduler.now_s
     act(story, f"{site.name}: resume deletes", lambda: deletions.resume(sync_registry(site)))
 
 
