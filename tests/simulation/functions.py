@@ -58,6 +58,8 @@ class Function:
     offset_ms: Callable[[], int]
     on_crash: Callable[[str, Exception], None]
     """Told of each error that a handler let through."""
+    on_ended: Callable[[Caller, Any, Ended], None] = lambda *_: None
+    """Told of each invocation that ended, with its event."""
     kills: float = 0.0
     most_calls: int = 60
     running: int = 0
@@ -113,7 +115,9 @@ class Function:
                 scheduler.kill(place)
             self.running -= 1
             self._running_of[version] -= 1
-            on_end(ended[0] if ended else Ended(crashed="killed"))
+            end = ended[0] if ended else Ended(crashed="killed")
+            self.on_ended(place, event, end)
+            on_end(end)
 
         scheduler.spawn(watch, "lambda", _LAMBDA)
 

@@ -1,4 +1,4 @@
-"""What a site is to replicate, now and before, by the world's own reading of the patterns. Nothing here asks the library.
+"""What a site is to replicate, now and before, by the world's own reading of the patterns, without the library.
 
 An update changes one function after the other, and an invocation goes on with what it began with. So two selections can
 be in force at a time: the former one ends when nobody works with it any more.
@@ -24,7 +24,7 @@ class Selection:
     @property
     def parameters(self) -> dict[str, str]:
         """All four parameters."""
-        return dict.fromkeys(PATTERNS, "") | self.patterns
+        return {**dict.fromkeys(PATTERNS, ""), **self.patterns}
 
     def has(self, repository: str, tag: str | None) -> bool:
         """A tag is replicated; None: a manifest that was pushed by its digest alone, and that nothing refers to."""
@@ -92,12 +92,3 @@ class Selections:
     def entered_s(self, repository: str, tag: str | None) -> float:
         """Since when all that are in force have it: 0 from the beginning, infinite while one has not."""
         return max((one.until_s for one in self.periods if not one.has(repository, tag)), default=0.0)
-
-    def left(self, repository: str, tag: str | None) -> list[Period]:
-        """The last ones without a break that do not have it."""
-        found: list[Period] = []
-        for one in reversed(self.periods):
-            if one.has(repository, tag):
-                break
-            found.append(one)
-        return found

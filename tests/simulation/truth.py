@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation.ledger import Ledger
 from tests.simulation.queues import Message
-from tests.simulation.registry.storage import Storage
+from tests.simulation.registry.storage import Storage, TagMove
 from tests.simulation.site import Site
 
 
@@ -29,14 +29,24 @@ def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
     here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
     there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
     last = {(one.repository, one.tag): one for one in secondary.moves}
-    ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
+    ours = {
+        tag
+        for tag, one in last.items()
+        if one.at_s > since_s and one.why.startswith("sync@") and not _was_let_go(site, one)
+    }
     gone = [f"{name}:{tag} is not at the primary" for name, tag in sorted((there - here) & ours)]
     outside = [
         f"{name}:{tag} is outside the selection"
         for name, tag in sorted(there & ours)
-        if (left := site.selections.left(name, tag)) and all(one.removes for one in left)
+        if not site.selections.has(name, tag)
     ]
     return [one for one in gone if site.selections.has(*one.split(" ")[0].split(":"))] + outside
+
+
+def _was_let_go(site: Site, move: TagMove) -> bool:
+    """What left the selection while such tags stay is not known as Geosync's any more."""
+    after = site.selections.since(move.at_s)
+    return any(not one.removes and not one.has(move.repository, move.tag) for one in after)
 
 
 def missing_digests(events: Ledger, secondary: Ledger, compared_s: float) -> list[tuple[str, str, str]]:

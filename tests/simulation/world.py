@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,11 @@ from urllib.parse import urlsplit
 import requests
 from tests.simulation.calls import Caller, Calls
 from tests.simulation.clock import EPOCH_MS
+from tests.simulation.counts import is_counted, judge
 from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
 from tests.simulation.ledger import Ledger
-from tests.simulation.mapping import Bounds, Mapping
+from tests.simulation.mapping import Bounds, EventSource
 from tests.simulation.metrics import RULES as METRICS
 from tests.simulation.metrics import Measured
 from tests.simulation.recording import Recorder
@@ -26,6 +28,7 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.selections import EVERYTHING
 from tests.simulation.site import Commons, Site, token_of
 from tests.simulation.stacks import Stack
+from tests.simulation.watching import Watcher
 
 from geosync.operating.sites import report_key
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -65,7 +68,7 @@ class World:
         self.scheduler = Scheduler(Random(f"order {seed}"))
         self.calls = Calls(self.scheduler, self.scheduler.random)
         self.recorder = Recorder(self.note, self._fault)
-        self.recorder.on_measure = self._measured
+        self.recorder.on_measure, self.recorder.on_line = self._measured, self._said
         self.on_measure: Callable[[Site, Measured], None] = lambda *_: None
         """Told of each metric that is judged."""
         self.place = Caller("world")
@@ -101,9 +104,29 @@ class World:
 
     def _measured(self, site: str, name: str, value: float, point_ms: int | None) -> None:
         place = self.scheduler.current.place
-        if name in METRICS and isinstance(place, Caller):
-            measured = Measured(name=name, value=value, began_s=place.began_s, point_ms=point_ms)
+        if not isinstance(place, Caller):
+            return
+        if not is_counted(name) and name not in METRICS:
+            self.violated(f"{site}: nobody judges the metric {name}")
+        place.tally.measured[name] = place.tally.measured.get(name, 0.0) + value
+        if name in METRICS:
+            tally = place.tally
+            measured = Measured(name=name, value=value, began_s=place.began_s, point_ms=point_ms, said=tally.said)
             self.on_measure(self.sites[site], measured)
+
+    def _said(self, keys: Mapping[str, Any]) -> None:
+        place = self.scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.said = keys
+
+    def _ended(self, site: Site, place: Caller, event: Any, ended: Ended) -> None:
+        for text in judge(site, self.ledgers[site.name], place, event, ended):
+            self.violated(text)
+
+    def _did(self, what: str) -> None:
+        place = self.scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.did[what] += 1
 
     @property
     def primary(self) -> Site:
@@ -117,7 +140,11 @@ class World:
 
     def follows(self, site: Site, primary: Site) -> bool:
         """A site is a secondary of `primary`, and its stack is not just being changed."""
-        return self.stacks[site.name].is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+        return (
+            self.stacks[site.name].is_quiet
+            and site.role == "secondary"
+            and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+        )
 
     def is_settled(self, site: Site) -> bool:
         """A site follows the primary, and its minute has taken note of that."""
@@ -188,6 +215,9 @@ class World:
             site, lambda: self.is_settled(site), lambda: scheduler.now_s, self.violated
         )
         ledger.watch()
+        Watcher(site, scheduler).watch()
+        for function in site.functions.values():
+            function.on_ended = partial(self._ended, site)
         rules = TagRules(site, lambda: self._primaries_of(site), lambda: scheduler.now_s, self.violated)
         site.server.storage.on_move.append(rules.judge)
 
@@ -217,9 +247,9 @@ class World:
 
     def _start(self, site: Site) -> None:
         scheduler, queues, functions = self.scheduler, site.queues, site.functions
-        Mapping(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
-        Mapping(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
-        Mapping(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
+        EventSource(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
+        EventSource(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
+        EventSource(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
         scheduler.spawn(
             lambda: self._minutes(site), f"minutes {site.name}", self.place, delay_s=self.scheduler.random.random() * 60
         )
@@ -290,6 +320,8 @@ class World:
             if ended is None or ended.crashed is not None:
                 raise requests.ConnectionError(url)
             said = ended.answer
+            if said["statusCode"] in (200, 202):
+                self._did("heartbeat posted" if kind == "notify" else "report posted")
             return SimpleNamespace(status_code=said["statusCode"], content=str(said["body"]).encode(), headers={})
 
         return SimpleNamespace(post=post, trust_env=False)

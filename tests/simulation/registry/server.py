@@ -61,6 +61,7 @@ class Uploaded:
     repository: str
     digest: str
     was_there: bool
+    size: int = 0
 
 
 class Server:
@@ -239,7 +240,8 @@ class Server:
         del self._uploads[asked.reference]
         if digest_of(content) != digest:
             return _error(400, "DIGEST_INVALID")
-        uploaded = Uploaded(asked.name, digest, digest in upload.there and self._has_blob(asked.name, digest))
+        was_there = digest in upload.there and self._has_blob(asked.name, digest)
+        uploaded = Uploaded(asked.name, digest, was_there, len(content))
         self.storage.put_blob(asked.name, content)
         for listener in self.on_upload:
             listener(uploaded)

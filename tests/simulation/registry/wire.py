@@ -75,6 +75,7 @@ class Wire:
         server, faults = self.servers[parts.netloc], self.faults[parts.netloc]
         self._scheduler.check()
         if server.is_down:
+            self._note_bad()
             self._scheduler.sleep(0.01)
             raise Broken("Connection refused", sent=False)
         body = self._body(request, min(timeouts.send_s, left()))
@@ -85,6 +86,8 @@ class Wire:
             return self._fail(server, request, body, faults, patience_s)
         effect = self._effect(server, request, body)
         answer = self._calls.make(effect, _CALM, refused=_never, late_s=LATE_S)
+        if answer.status in (405, 503):
+            self._note_bad()
         if answer.after_s:
             self._wait(answer.after_s, min(timeouts.answer_s, left()))
         return Answered(self, answer, faults)
@@ -114,6 +117,7 @@ class Wire:
         return b"".join(parts)
 
     def _fail(self, server: Server, request: HttpRequest, body: bytes, faults: Faults, patience_s: float) -> Answered:
+        self._note_bad()
         random = self._random
         lot = random.random() * faults.total
         if lot < faults.refused:
@@ -138,15 +142,23 @@ class Wire:
 
     def _hang(self, effect: Callable[[], Answer] | None, patience_s: float) -> Answered:
         """Have the client wait and give up; what it asked for may happen by then, or later still."""
+        self._note_bad()
         if effect is not None:
             delay_s = self._random.random() * (patience_s + GIVEN_UP_S)
             self._scheduler.spawn(effect, "late", self._calls.beyond, delay_s=delay_s)
         self._scheduler.sleep(patience_s)
         raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
 
+    def _note_bad(self) -> None:
+        """A registry did not serve the caller."""
+        place = self._scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.did["was not served"] += 1
+
     def _wait(self, seconds: float, patience_s: float) -> None:
         self._scheduler.sleep(min(seconds, patience_s))
         if seconds > patience_s:
+            self._note_bad()
             raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
 
     def pass_on(self, faults: Faults, size: int) -> None:
@@ -154,6 +166,7 @@ class Wire:
         if size > 100 or faults.cut:
             self._scheduler.sleep(size / BYTES_PER_S)
         if self._random.random() < faults.cut / 4:
+            self._note_bad()
             raise Broken("the connection was closed in the middle of the body", sent=True)
 
 
