@@ -12,7 +12,7 @@ from boto3.dynamodb.conditions import Attr
 
 from geosync.clock import Clock
 from geosync.intake import marking
-from geosync.minute import recovery
+from geosync.minute import losses, recovery
 from geosync.minute.reporting import MinuteReporter
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
@@ -21,12 +21,15 @@ from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
+from geosync.pair.selection import Selection
 from geosync.reading import manifest_pull
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.items import OUTSIDE, Owed
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.site.breaker import Breaker
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.transitions import discharge
@@ -93,6 +96,15 @@ def _always(*_: object, **__: object) -> bool:
     return True
 
 
+def _never(*_: object, **__: object) -> bool:
+    return False
+
+
+def _step_and_remove(owed: Owed, *arguments: Any, **more: Any) -> decisions.Step:
+    marked = replace(owed, if_absent=owed.if_absent | {OUTSIDE})
+    return _step_outside(marked, *arguments, **{**more, "removes": True, "suspended": False})
+
+
 def _is_untried(one: OwedReference) -> bool:
     return one.reference != "*" and not one.only_deleted and not one.is_here and one.failure is None
 
@@ -119,6 +131,7 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 _moved, _write = counters.moved, ReferenceSync._write
 _tag_writers = OwedIndex.tag_writers
+_step_outside = decisions.step_outside
 _report_point = MinuteReporter.recovery_point
 
 
@@ -229,6 +242,44 @@ RULES: dict[str, Rule] = {
         finds="metric RecoveryPointAge",
         minutes=1,
         seeds=10,
+    ),
+    "gap": Rule(
+        says="what may have been pushed while the subscription was gone is not called lost",
+        without=_instead(losses, "_may_be_of_a_gap", _never),
+        finds="metric NotificationsLost: ",
+        seeds=30,
+        minutes=4,
+        often=("unsubscribe",),
+    ),
+    "kept outside": Rule(
+        says="what leaves the selection stays under OutsideSelection=keep",
+        without=_instead(decisions, "step_outside", _step_and_remove),
+        finds="was removed, and what leaves the selection stays",
+        seeds=50,
+        often=("select",),
+    ),
+    "a whole repository": Rule(
+        says="a repository that leaves the selection as a whole waits for an operator",
+        without=_instead(Breaker, "count_outside", lambda *_, **__: None),
+        finds="nobody accepted that all of the repository goes",
+        seeds=50,
+        minutes=4,
+        often=("select",),
+    ),
+    "taken names": Rule(
+        says="a tag outside the selection that somebody took for an image of their own stays",
+        without=_instead(decisions, "_shows_ours", _always),
+        finds="was removed, and it is not Geosync's",
+        seeds=100,
+        minutes=4,
+        often=("select", "take_name"),
+    ),
+    "outside": Rule(
+        says="what is outside the selection is not copied",
+        without=_instead(Selection, "has_tag", _always),
+        finds="was copied, and is not selected",
+        seeds=20,
+        often=("select",),
     ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",

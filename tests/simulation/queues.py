@@ -122,6 +122,12 @@ class Queue:
             found = (visible, hidden)
         return found
 
+    @property
+    def history(self) -> list[tuple[float, int, int]]:
+        """Visible and other messages as they were at each change within the last minute and more, and now."""
+        self._note()
+        return list(self._history)
+
     def _changed(self) -> None:
         self._note()
         for listener in self.on_change:
