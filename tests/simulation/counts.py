@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.simulation.calls import Caller
-from tests.simulation.functions import Ended
 from tests.simulation.ledger import Ledger
 from tests.simulation.site import Site
 from tests.simulation.tally import Tally
@@ -31,6 +30,8 @@ class Run:
     place: Caller
     event: Any
     answer: Any
+    is_following: bool
+    """It followed the primary all the time: before, what comes is dropped."""
 
     @property
     def tally(self) -> Tally:
@@ -82,12 +83,14 @@ def _answered(*statuses: int) -> Rule:
 
 def _skipped(run: Run) -> Bounds:
     """An event that was done, and marked nothing, was seen already; not one that is outside the selection."""
+    if not run.is_following:
+        return 0, math.inf
     failed = {one["itemIdentifier"] for one in run.answer["batchItemFailures"]}
     done: Counter[tuple[str, str]] = Counter()
     perhaps = 0  # of what was outside the selection for some
     for record in run.event["Records"]:
         event = _read(record["body"])
-        if record["messageId"] in failed or event.get("event_name") is None or run.site.role == "primary":
+        if record["messageId"] in failed or event.get("event_name") is None:
             continue
         if run.site.selections.entered_s(event["repository"], event.get("tag")) >= run.place.began_s:
             perhaps += 1
@@ -203,10 +206,3 @@ def false_counts(run: Run, function: str) -> Iterator[str]:
         (low, high), measured = rule(run), run.tally.measured.get(metric, 0)
         if not low <= measured <= high:
             yield f"{run.site.name}: {run.place.name} counted {metric} {measured}, and it was {low:g} to {high:g}"
-
-
-def judge(site: Site, ledger: Ledger, place: Caller, event: Any, ended: Ended) -> Iterator[str]:
-    """Judge an invocation that ended by itself."""
-    if ended.crashed is None:
-        run = Run(site=site, ledger=ledger, place=place, event=event, answer=ended.answer)
-        yield from false_counts(run, place.name.partition("@")[0])

@@ -220,7 +220,7 @@ def digests(view: View) -> Iterator[str]:
     if view.status.more_owed or not view.is_settled:
         return
     named = {(one.repository, one.reference) for one in view.status.would_be_lost}
-    for identifier, repository, digest in missing_digests(view.events, view.ledger, view.compared_s):
+    for identifier, repository, digest in missing_digests(view.events, view.ledger):
         target = view.events.taken[identifier].event["target"]
         if (repository, digest) not in named and (repository, target.get("tag")) not in named:
             yield f"{repository}@{digest} is not here, its event was marked, and nobody names it"

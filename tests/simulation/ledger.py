@@ -177,4 +177,6 @@ def _states(row: Item | None) -> Iterator[str]:
     if row is not None and "id" in row:
         yield "rows"
         yield {"2": "synced", "3": "failed"}.get(str(row.get("state")), "others")
-        yield {"verified": "verified", "failed": "found wrong"}.get(str(row.get("verification_counted")), "not verified")
+        yield {"verified": "verified", "failed": "found wrong"}.get(
+            str(row.get("verification_counted")), "not verified"
+        )

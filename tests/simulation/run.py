@@ -109,7 +109,7 @@ def _unrest(story: Story) -> list[str]:
         primary, ledgers = story.primary.server.storage, story.world.ledgers
         found += [f"{site.name}: {one}" for one in truth.differences(primary, site)]
         found += [f"{site.name}: {one}" for one in truth.extras(primary, site, story.world.followed_s[site.name])]
-        missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name], 0.0)
+        missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
         for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
             found += [f"{site.name}: {one}" for one in ours]

@@ -146,5 +146,6 @@ class Story:
                 queue.twice = 0.0
             self.world.wire.faults[site.server.host].calm()
             site.server.is_down = site.server.is_read_only = False
+            site.server.habits.has_catalogue, site.server.habits.refuses_signed = True, 0.0
             site.notifier.loses = site.notifier.twice = 0.0
             site.topic.twice, site.topic.late_s = 0.0, AT_ONCE_S

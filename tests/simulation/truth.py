@@ -49,11 +49,11 @@ def _was_let_go(site: Site, move: TagMove) -> bool:
     return any(not one.removes and not one.has(move.repository, move.tag) for one in after)
 
 
-def missing_digests(events: Ledger, secondary: Ledger, compared_s: float) -> list[tuple[str, str, str]]:
+def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
     """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
 
-    Each with the event's id and its repository. What entered the selection after `compared_s`, when the last complete
-    comparison began, is not known yet.
+    Each with the event's id and its repository. One that was outside the selection meanwhile is
+    not listed by a registry of this kind, so no comparison brings it.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
     if here.lost_at_s or here.has_dropped_untagged:
@@ -64,7 +64,7 @@ def missing_digests(events: Ledger, secondary: Ledger, compared_s: float) -> lis
         if taken is None or taken.event["action"] != "push":
             continue
         repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
-        if secondary.site.selections.entered_s(repository, taken.event["target"].get("tag")) > compared_s:
+        if secondary.site.selections.entered_s(repository, taken.event["target"].get("tag")) > taken.at_s:
             continue
         if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
             found.append((identifier, repository, digest))

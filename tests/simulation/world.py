@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 from tests.simulation.calls import Caller, Calls
 from tests.simulation.clock import EPOCH_MS
-from tests.simulation.counts import is_counted, judge
+from tests.simulation.counts import Run, false_counts, is_counted
 from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
 from tests.simulation.ledger import Ledger
@@ -120,7 +120,12 @@ class World:
             place.tally.said = keys
 
     def _ended(self, site: Site, place: Caller, event: Any, ended: Ended) -> None:
-        for text in judge(site, self.ledgers[site.name], place, event, ended):
+        if ended.crashed is not None:
+            return
+        ledger = self.ledgers[site.name]
+        is_following = ledger.is_following() and self.followed_s[site.name] < place.began_s
+        run = Run(site=site, ledger=ledger, place=place, event=event, answer=ended.answer, is_following=is_following)
+        for text in false_counts(run, place.name.partition("@")[0]):
             self.violated(text)
 
     def _did(self, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import api, clients, disks, failover, faults, operators, pulls, selecting
+from tests.simulation.deeds import api, clients, disks, failover, faults, habits, operators, pulls, selecting
 from tests.simulation.story import Deed
 
 DEEDS: list[tuple[float, Deed]] = [
@@ -10,6 +10,7 @@ DEEDS: list[tuple[float, Deed]] = [
     *clients.DEEDS,
     *disks.DEEDS,
     *faults.DEEDS,
+    *habits.DEEDS,
     *operators.DEEDS,
     *failover.DEEDS,
     *pulls.DEEDS,

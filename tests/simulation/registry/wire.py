@@ -65,14 +65,15 @@ class Wire:
 
     def add(self, server: Server) -> None:
         """Make a registry known."""
-        self.servers[server.host] = server
+        self.servers[server.host] = self.servers[f"storage.{server.host}"] = server
         self.faults[server.host] = Faults()
 
     def send(self, request: HttpRequest, timeouts: Timeouts, left: Callable[[], float]) -> Answered:
         """Send one request, with its fate. Raises Broken and Killed."""
         self.requests += 1
         parts = urlsplit(request.url)
-        server, faults = self.servers[parts.netloc], self.faults[parts.netloc]
+        server = self.servers[parts.netloc]
+        faults = self.faults[server.host]
         self._scheduler.check()
         if server.is_down:
             self._note_bad()
