@@ -129,8 +129,8 @@ def _synced(run: Run) -> Bounds:
 
 
 def _held(run: Run) -> Bounds:
-    """It is said by everybody who saw that a registry serves nobody; who writes a hold has seen it."""
-    return run.did("held")[0], run.tally.did["was not served"]
+    """It is said for each reference that met a registry which serves nobody; who writes a hold has met one."""
+    return run.did("held")[0], math.inf if run.tally.did["was not served"] else 0
 
 
 # ------------------------------------------------------------------------------------------------------- reconcile

@@ -13,6 +13,8 @@ from tests.simulation.deeds.operators import put_right
 from tests.simulation.story import REST_S, Deed, Story, rules_of
 from tests.simulation.world import Violation, World
 
+LOOKS = 4
+"""In each minute of the rest: whether it is over."""
 MORE = 10
 """Times that a deed happens more often where a run is about it."""
 
@@ -97,7 +99,10 @@ def tell(story: Story, minutes: float | None) -> None:
         if scheduler.now_s > until_s:
             raise Violation(f"no rest: {unrest}")
         put_right(story)
-        scheduler.sleep(60.0)
+        for _ in range(LOOKS):
+            scheduler.sleep(60.0 / LOOKS)
+            if not _unrest(story):
+                break
         story.judge()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tests.simulation.calls import Caller
 from tests.simulation.queues import Message
 from tests.simulation.registry.server import Uploaded
+from tests.simulation.registry.wire import Wire
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.site import Site
 from tests.simulation.tally import Tally
@@ -25,6 +26,7 @@ class Watcher:
 
     site: Site
     scheduler: Scheduler
+    wire: Wire
 
     def watch(self) -> None:
         """Listen to the fakes of the site."""
@@ -40,7 +42,7 @@ class Watcher:
             tally.did[what] += by
 
     def _tally(self) -> Tally | None:
-        place = self.scheduler.current.place
+        place = self.wire.acting or self.scheduler.current.place
         return place.tally if isinstance(place, Caller) else None
 
     def _written(self, key: Key, before: Item | None, after: Item | None) -> None:

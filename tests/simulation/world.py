@@ -220,7 +220,7 @@ class World:
             site, lambda: self.is_settled(site), lambda: scheduler.now_s, self.violated
         )
         ledger.watch()
-        Watcher(site, scheduler).watch()
+        Watcher(site, scheduler, self.wire).watch()
         for function in site.functions.values():
             function.on_ended = partial(self._ended, site)
         rules = TagRules(site, lambda: self._primaries_of(site), lambda: scheduler.now_s, self.violated)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.simulation.calls import Caller, Calls, Weather
 from tests.simulation.registry.server import Answer, Server
-from tests.simulation.scheduler import Killed, Scheduler
+from tests.simulation.scheduler import Killed, Place, Scheduler
 
 from geosync.oci.transport import BLOCK, Broken, HttpRequest, Timeouts
 
@@ -59,6 +59,8 @@ class Wire:
         self.servers: dict[str, Server] = {}
         self.faults: dict[str, Faults] = {}
         self.requests = 0
+        self.acting: Place | None = None
+        """Who sent the request that has its effect just now, maybe long ago."""
         self._scheduler = scheduler
         self._random = random
         self._calls = calls
@@ -101,7 +103,11 @@ class Wire:
         def effect() -> Answer:
             if server.is_down:
                 return Answer(503)
-            return server.answer(request.method, request.url, request.headers, body, why=who)
+            self.acting = place
+            try:
+                return server.answer(request.method, request.url, request.headers, body, why=who)
+            finally:
+                self.acting = None
 
         return effect
 
