@@ -56,6 +56,8 @@ class Rule:
     seeds: int
     finds: str = NOT_THERE
     """A regular expression."""
+    first: int = 0
+    """The first of these seeds: one that finds it soon, as long as nothing else changes."""
     minutes: int = 2
     """Before the rest."""
     often: tuple[str, ...] = ()
@@ -246,7 +248,8 @@ RULES: dict[str, Rule] = {
         says="what may have been pushed while the subscription was gone is not called lost",
         without=(_answer(losses, "_may_be_of_a_gap", False),),
         finds="metric NotificationsLost: ",
-        seeds=30,
+        first=5,
+        seeds=60,
         minutes=4,
         often=("unsubscribe",),
     ),
@@ -271,6 +274,7 @@ RULES: dict[str, Rule] = {
         without=(_answer(decisions, "_shows_ours", True),),
         finds="was removed, and it is not Geosync's",
         seeds=100,
+        first=45,
         minutes=4,
         often=("select", "take_name"),
     ),

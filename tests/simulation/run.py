@@ -116,6 +116,7 @@ def _unrest(story: Story) -> list[str]:
         found += [f"{site.name}: {one}" for one in truth.extras(primary, site, story.world.followed_s[site.name])]
         missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
-        for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
+        told = (truth.owed(site), truth.letters(site), truth.suspected(site), truth.rows_of_nothing(primary, site))
+        for ours in told:
             found += [f"{site.name}: {one}" for one in ours]
     return found

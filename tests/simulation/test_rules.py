@@ -12,6 +12,8 @@ from tests.simulation.processes import simulate
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_that_is_broken_is_missed(name: str) -> None:
     rule = RULES[name]
-    ended = simulate("--minutes", str(rule.minutes), "--seeds", str(rule.seeds), "--stop", "--break", name)
+    ended = simulate(
+        "--minutes", str(rule.minutes), "--from", str(rule.first), "--seeds", str(rule.seeds), "--stop", "--break", name
+    )
     assert not ended.is_clean, f"nothing false in {rule.seeds} seeds, though it is not so that {rule.says}"
     assert re.search(rule.finds, ended.output), ended.output

@@ -92,6 +92,11 @@ def rows_of_nothing(primary: Storage, site: Site) -> list[str]:
     return found
 
 
+def suspected(site: Site) -> list[str]:
+    """The notifications of which a site has not decided whether they were lost."""
+    return [f"undecided {item}" for item in site.table.partitions.get("#suspected", {})]
+
+
 def owed(site: Site) -> list[str]:
     """The references that a site's table says are owed."""
     return [f"owed {key.repository} {key.item}" for key in site.table.table if key.item.startswith("owed#")]
