@@ -145,8 +145,8 @@ def _ended(task: str, *, done: bool) -> Rule:
 
 def _given(run: Run) -> Bounds:
     """A manifest that a client was given at a secondary."""
-    is_manifest = "/manifests/" in run.event["path"] and run.site.role == "secondary"
-    return _is(is_manifest and run.answer["statusCode"] == 200)
+    given = "/manifests/" in run.event["path"] and run.answer["statusCode"] == 200
+    return _is(given and run.site.role == "secondary") if run.is_following else (0, given)
 
 
 RULES: dict[str, dict[str, Rule]] = {

@@ -34,6 +34,8 @@ class View:
     status: Status
     clocks_ms: int = 0
     """What recovery points may be wrong by, as clocks differ."""
+    followed_s: float = 0.0
+    """Since when the site follows this primary."""
     said_ms: int | None = None
     """The recovery point that is judged; None: that of the status."""
 
@@ -206,8 +208,8 @@ def synced(view: View) -> Iterator[str]:
             if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
                 continue  # it was deleted, and nobody has announced that
             seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
-            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s):
-                continue
+            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s) or seen_s < view.followed_s:
+                continue  # it went away since, or it was seen under a former primary, which counts for nothing
             found = here.repositories.get(repository)
             if found is None or found.tags.get(tag) != digest:
                 yield f"{repository}:{tag} is synced as {digest}, and is {found.tags.get(tag) if found else None}"

@@ -131,7 +131,7 @@ class Story:
         """What a secondary says now, and what is so."""
         world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
-        view.clocks_ms = world.clocks_ms
+        view.clocks_ms, view.followed_s = world.clocks_ms, world.followed_s[site.name]
         return view
 
     def end_faults(self) -> None:
