@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from geosync import observability
+from geosync.comparing.window import BackfillWindow
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
@@ -92,6 +93,7 @@ class SyncSite:
             removes_outside=settings.outside_selection == "remove",
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
+            window=BackfillWindow.parse(settings.backfill_window),
             slots=SlotBounds.of_share(
                 settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
             ),

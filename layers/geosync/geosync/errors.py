@@ -33,6 +33,7 @@ GeosyncError
     │   └── MalformedManifest
     ├── HolderVanished            the function ended without a word while it worked on the reference
     ├── LayerUnfinished           a layer got no further in most of an invocation
+    ├── Archived                  the registry lists the image and does not serve it until it is restored; permanent
     ├── SecondaryDisagrees        the secondary accepted a write and shows something else
     ├── BrokenAtDestination       the destination keeps wrong bytes and takes no others; permanent
     └── RegistryError             a registry answered something else than success
@@ -219,6 +220,19 @@ class LayerUnfinished(ReplicationError):
     """A layer had most of an invocation and got no further; the message says which, how far, and why."""
 
     retryable = True
+
+
+class Archived(ReplicationError):
+    """A registry lists the image and does not serve it: it is neither absent nor to be written anew.
+
+    Only its operator can restore it; trying again does not help.
+    """
+
+    def __init__(self, registry: str, reference: str) -> None:
+        super().__init__(
+            f"{reference} is archived at {registry}, which lists it and does not serve it: restore it there "
+            "(aws ecr update-image-storage-class --target-storage-class STANDARD), then geosync resync"
+        )
 
 
 class SecondaryDisagrees(ReplicationError):

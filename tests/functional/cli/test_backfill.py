@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -241,6 +243,19 @@ def test_what_keeps_it_from_going_on_is_said(secondary: Site) -> None:
     # Complete, it stands still by right.
     complete(secondary)
     assert json.loads(secondary.run("backfill", "--json").output)["stands_since"] is None
+
+
+def test_a_window_that_is_closed_is_said_with_when_it_opens(secondary: Site, stacks: dict[str, StackSite]) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3)
+    window = f"{begins:%H:%M}-{begins + timedelta(hours=1):%H:%M} UTC"
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "BackfillWindow": window})
+    store(secondary).write(Update(key=catalogue_item.KEY, set={"asked_for": True}))
+    walk(secondary)
+    shown = secondary.run("backfill", "--no-follow").output
+    assert f"its window (BackfillWindow) is closed until {begins:%Y-%m-%dT%H:%M}:00Z" in shown
+    opens_at = json.loads(secondary.run("backfill", "--json").output)["window_opens_at"]
+    assert opens_at == begins.replace(second=0, microsecond=0).timestamp() * 1000
 
 
 def on_a_terminal(*options: str, kind: str = "xterm-256color") -> tuple[int, str]:

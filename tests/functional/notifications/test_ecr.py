@@ -15,6 +15,8 @@ from geosync.notifications.formats import heartbeat
 
 REGISTRY = "https://123456789012.dkr.ecr.us-west-2.amazonaws.com"
 DIGEST = "sha256:7f5b2640fe6fb4f46592dfd3410c4a79dac4f89e4782432e0378abcd12345678"
+CACHED = "ECR Pull Through Cache Action"
+RESTORED: dict[str, object] = {"action_type": "UPDATE_STORAGE_CLASS", "target_storage_class": "STANDARD"}
 Log = Callable[[], list[dict[str, Any]]]
 
 
@@ -23,6 +25,11 @@ def sample(name: str, **detail: object) -> dict[str, Any]:
     event: dict[str, Any] = json.loads((ROOT / "events" / "functions" / name).read_text())
     changed = event["detail"] | {key.replace("_", "-"): value for key, value in detail.items()}
     return event | {"detail": {key: value for key, value in changed.items() if value is not None}}
+
+
+def kind(detail_type: str, **detail: object) -> dict[str, Any]:
+    """The push of an image as another detail-type says it."""
+    return sample("notifications-ecr-push.json", **detail) | {"detail-type": detail_type}
 
 
 @pytest.fixture
@@ -46,9 +53,16 @@ def take(event: dict[str, Any]) -> dict[str, Any]:
         (sample("notifications-ecr-push.json", image_tag=""), ("created", None)),
         (sample("notifications-ecr-delete.json"), ("deleted", "latest")),
         (sample("notifications-ecr-delete.json", image_tag=None), ("deleted", None)),
+        (kind("ECR Referrer Action", image_tag=None), ("created", None)),
+        (kind("ECR Artifact Action"), ("created", "latest")),
+        (kind("ECR Replication Action", action_type="REPLICATE"), ("created", "latest")),
+        (kind(CACHED, result=None, action_type=None, sync_status="SUCCESS"), ("created", "latest")),
+        (sample("notifications-ecr-push.json", image_tag=None, **RESTORED), ("created", None)),
     ],
 )
-def test_an_image_action_becomes_a_geo_event(ecr: Site, event: dict[str, Any], becomes: tuple[str, str | None]) -> None:
+def test_an_action_after_which_an_image_is_there_or_gone_becomes_a_geo_event(
+    ecr: Site, event: dict[str, Any], becomes: tuple[str, str | None]
+) -> None:
     assert take(event)["accepted"] == 1
     (message,) = ecr.messages()
     assert (message["event_name"], message.get("tag")) == becomes
@@ -66,7 +80,7 @@ def test_an_event_that_comes_twice_is_one_in_the_event_log(ecr: Site) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"action_type": "REPLICATE"}, "unknown_action"),
+        ({"action_type": "SCAN"}, "unknown_action"),
         ({"repository_name": "No Such Name"}, "bad_repository"),
         ({"image_digest": "sha256:x"}, "bad_digest"),
         ({"image_tag": "a tag"}, "bad_tag"),
@@ -92,6 +106,11 @@ def test_another_registry_s_event_is_not_taken_for_ours(ecr: Site, change: dict[
     [
         sample("notifications-ecr-push.json", result="FAILURE"),
         sample("notifications-ecr-push.json") | {"detail-type": "ECR Image Scan"},
+        sample("notifications-ecr-push.json") | {"detail-type": ["ECR Image Action"]},
+        sample("notifications-ecr-push.json", action_type="UPDATE_STORAGE_CLASS", target_storage_class="ARCHIVE"),
+        kind("ECR Replication Action", action_type="REPLICATE", result="FAILED"),
+        kind(CACHED, sync_status="FAILURE"),
+        kind("ECR Image Action", result=None, sync_status="SUCCESS"),
         sample("notifications-ecr-push.json") | {"source": "aws.ecs"},
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
@@ -171,6 +172,17 @@ def test_a_new_site_s_backfill_waits_until_tags_announced_before_the_subscriptio
         Update(key=subscription.KEY, set={"gapless_from": SYSTEM_CLOCK.now_ms()})
     )  # as half a minute later
     assert minute()["comparison"] == "done"
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+
+
+def test_no_comparison_is_asked_for_while_its_window_is_closed(site: Site, aws: pytest.MonkeyPatch) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3)
+    aws.setenv("BACKFILL_WINDOW", f"{begins:%H:%M}-{begins + timedelta(hours=1):%H:%M}")
+    assert minute()["comparison"] == "done"
+    assert site.messages() == []
+    aws.setenv("BACKFILL_WINDOW", f"{begins - timedelta(hours=4):%H:%M}-{begins:%H:%M}")
+    app.site.cache_clear()
+    minute()
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
 
 

@@ -105,6 +105,11 @@ class Site:
     def owed(self, repository: str) -> list[str]:
         return [owed.reference.seen_key for owed in self.registry.owed(repository)]
 
+    def failure(self, repository: str, reference: str) -> str:
+        """What the row of an owed reference says."""
+        (said,) = [owed.failure for owed in self.registry.owed(repository) if owed.reference.seen_key == reference]
+        return said or ""
+
     def row(self, repository: str) -> Row:
         row = self.registry.row(repository)
         assert row is not None

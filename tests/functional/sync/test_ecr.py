@@ -64,3 +64,36 @@ def test_a_push_a_comparison_and_a_delete_go_from_ecr_to_ecr(
     del ecr.repositories[repository].tags["1.0"]
     assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
     assert copy.tags == {"2.0": stays.digest}
+
+
+def test_an_archived_image_is_neither_removed_nor_restored_by_a_look(
+    site: Site, ecr: EcrDouble, make: ImageMaker, repository: str
+) -> None:
+    primary = ecr.repositories[repository] = Repository(request={})
+    image = make.image(repository, "1.0", layers=1)
+    assert handle(push(image)) == DONE
+    copy = ecr.repositories[f"copy/{repository}"]
+
+    primary.archived.add(image.digest)
+    for message in (sample("sync-catalogue.json"), wake(repository)):
+        assert handle(message, seconds=ENOUGH_S) == DONE
+    assert site.owed(repository) == [], "a comparison finds its tag listed, with the digest that is here"
+
+    assert handle(sample("sync-delete.json", repository=repository, tag="1.0")) == DONE
+    assert copy.tags == {"1.0": image.digest}
+    assert "1.0 is archived at " in site.failure(repository, "tag#1.0")
+
+
+def test_an_image_that_the_secondary_archived_is_not_pushed_again(
+    site: Site, ecr: EcrDouble, make: ImageMaker, repository: str
+) -> None:
+    ecr.repositories[repository] = Repository(request={})
+    image = make.image(repository, "1.0", layers=1)
+    assert handle(push(image)) == DONE
+    copy = ecr.repositories[f"copy/{repository}"]
+    copy.archived.add(image.digest)
+
+    assert handle(push(image, id="another")) == DONE
+
+    assert copy.archived == {image.digest}
+    assert "1.0 is archived at " in site.failure(repository, "tag#1.0")

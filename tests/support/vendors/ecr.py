@@ -15,7 +15,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.scripted import Reply, Request, ScriptedServer
@@ -28,6 +28,7 @@ from geosync.oci.references import is_digest
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 TARGET = "AmazonEC2ContainerRegistry_V20150921."
 MIB = 1024 * 1024
+Listed = TypeVar("Listed")
 _UPLOAD = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/(?P<id>[0-9a-f]+)")
 _MANIFEST = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<reference>[^/]+)")
 _REFERRERS = re.compile(r"/v2/(?P<name>.+)/referrers/(?P<digest>[^/]+)")
@@ -40,6 +41,11 @@ class Repository:
     request: dict[str, Any]
     tags: dict[str, str] = field(default_factory=dict)
     images: dict[str, dict[str, Any]] = field(default_factory=dict)
+    archived: set[str] = field(default_factory=set)
+    """Digests that UpdateImageStorageClass moved to ARCHIVE."""
+
+    def status_of(self, digest: str) -> str:
+        return "ARCHIVED" if digest in self.archived else "ACTIVE"
 
     @property
     def immutable(self) -> bool:
@@ -232,7 +238,8 @@ class EcrDouble(VendorDouble):
         if request.method == "PUT":
             return self._put(request, repository, reference)
         digest = reference if ":" in reference else repository.tags.get(reference)
-        if digest is None:
+        # guide, "Archiving an image": requests to pull the archived image will fail with a 404 error.
+        if digest is None or digest in repository.archived:
             return self.error(404, "MANIFEST_UNKNOWN", "Requested image not found")
         return self.forward(request, target=request.path.rpartition("/")[0] + f"/{digest}")
 
@@ -255,6 +262,7 @@ class EcrDouble(VendorDouble):
             document["mediaType"] = request.headers.get("content-type")
             document["size"] = len(request.body)
             with self._state:
+                repository.archived.discard(digest)  # guide: restored "by re-pushing the image to the repository"
                 repository.images[digest] = document
                 if ":" not in reference:
                     repository.tags[reference] = digest
@@ -333,17 +341,20 @@ class EcrDouble(VendorDouble):
         repository = self.repositories.get(asked["repositoryName"])
         if repository is None:
             return self._exception("RepositoryNotFoundException", "does not exist")
-        status = asked.get("filter", {}).get("tagStatus")
-        if status == "UNTAGGED":
-            # guide, "Lifecycle policies": the images that an index refers to have no tags of their own.
-            page, more = self._page(sorted(repository.images.keys() - set(repository.tags.values())), asked)
-            return self._result({"imageIds": [{"imageDigest": digest} for digest in page], **more})
-        if status != "TAGGED":
-            self.break_rule(f"tagStatus {status}: images of the other kind are listed among those")
+        which = asked.get("filter", {})
+        tagged = which.get("tagStatus", "ANY")
+        if tagged == "ANY" and "imageStatus" not in which:
+            self.break_rule("images with and without a tag are listed among one another")
+        # guide, "Lifecycle policies": the images that an index refers to have no tags of their own.
+        untagged = sorted(repository.images.keys() - set(repository.tags.values()))
         tags = sorted(repository.tags, key=lambda tag: hashlib.sha256(tag.encode()).digest())
-        page, more = self._page(tags, asked)
-        listed = [{"imageTag": tag, "imageDigest": repository.tags[tag]} for tag in page]
-        return self._result({"imageIds": listed, **more})
+        listed = [{"imageTag": tag, "imageDigest": repository.tags[tag]} for tag in tags if tagged != "UNTAGGED"]
+        listed += [{"imageDigest": digest} for digest in untagged if tagged != "TAGGED"]
+        # API, ListImagesFilter: "If not specified, only images with ACTIVE status are returned."
+        status = which.get("imageStatus", "ACTIVE")
+        listed = [one for one in listed if status in {"ANY", repository.status_of(one["imageDigest"])}]
+        page, more = self._page(listed, asked)
+        return self._result({"imageIds": page, **more})
 
     def _delete(self, asked: dict[str, Any]) -> Reply:
         repository = self.repositories.get(asked["repositoryName"])
@@ -377,7 +388,7 @@ class EcrDouble(VendorDouble):
         self.forward(gone)
         return None
 
-    def _page(self, names: list[str], asked: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    def _page(self, names: list[Listed], asked: dict[str, Any]) -> tuple[list[Listed], dict[str, str]]:
         most = asked.get("maxResults", 100)
         if not 1 <= most <= 1000:
             self.break_rule(f"maxResults {most}")  # API, ListImages: 1 to 1000, 100 where it is left out

@@ -9,6 +9,7 @@ from geosync.admin.gate import REPORT
 from geosync.admin.settings import AdminSettings
 from geosync.intake.settings import IntakeSettings
 from geosync.minute.settings import ReconcileSettings
+from geosync.notifications.formats import ecr
 from geosync.notifications.settings import NotificationSettings
 from geosync.pair.settings import SyncSettings
 from geosync.reading.settings import PullSettings
@@ -164,15 +165,29 @@ def test_the_code_runs_on_every_runtime_that_can_be_chosen() -> None:
     assert 'requires-python = ">=3.11"' in (ROOT / "pyproject.toml").read_text()
 
 
+def _matches(ways: list[dict[str, list[str]]], detail: dict[str, str]) -> bool:
+    """As EventBridge reads `$or`: one of the ways, all of its fields."""
+    return any(all(detail.get(key) in allowed for key, allowed in way.items()) for way in ways)
+
+
 def test_events_of_ecr_reach_the_function_only_where_they_are_asked_for() -> None:
     for name in ("EcrEvents", "EcrEventsInvokeNotifications"):
         assert RESOURCES[name]["Condition"] == "TakesEcrEvents"
     assert TEMPLATE["Conditions"]["TakesEcrEvents"] == {"Fn::Equals": [{"Ref": "NotificationSource"}, "ecr"]}
     rule = RESOURCES["EcrEvents"]["Properties"]
-    sample = json.loads((ROOT / "events" / "functions" / "notifications-ecr-push.json").read_text())
-    assert sample["source"] in rule["EventPattern"]["source"]
-    assert sample["detail-type"] in rule["EventPattern"]["detail-type"]
-    assert all(sample["detail"][key] in allowed for key, allowed in rule["EventPattern"]["detail"].items())
+    pattern = rule["EventPattern"]
+    assert pattern["source"] == [ecr.SOURCE]
+    assert set(pattern["detail-type"]) == ecr.DETAIL_TYPES
+    restored = {"result": "SUCCESS", "action-type": "UPDATE_STORAGE_CLASS", "target-storage-class": "STANDARD"}
+    for name in ("push", "delete"):
+        sample = json.loads((ROOT / "events" / "functions" / f"notifications-ecr-{name}.json").read_text())
+        assert sample["detail-type"] in pattern["detail-type"]
+        assert _matches(pattern["detail"]["$or"], sample["detail"])
+    assert _matches(pattern["detail"]["$or"], {"result": "SUCCESS", "action-type": "REPLICATE"})
+    assert _matches(pattern["detail"]["$or"], {"sync-status": "SUCCESS"})
+    assert _matches(pattern["detail"]["$or"], restored)
+    assert not _matches(pattern["detail"]["$or"], restored | {"target-storage-class": "ARCHIVE"})
+    assert not _matches(pattern["detail"]["$or"], {"result": "FAILED", "action-type": "REPLICATE"})
     permission = RESOURCES["EcrEventsInvokeNotifications"]["Properties"]
     assert permission["SourceArn"] == {"Fn::GetAtt": ["EcrEvents", "Arn"]}
 

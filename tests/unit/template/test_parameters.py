@@ -3,6 +3,7 @@ import re
 import pytest
 from tests.unit.template.parts import PARAMETERS, TEMPLATE, refers_to, walk
 
+from geosync.comparing.window import BackfillWindow
 from geosync.pair import selection
 
 TOPIC = "arn:aws:sns:eu-west-1:111122223333:geosync-dublin"
@@ -43,6 +44,12 @@ ACCEPTED = {
     "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
     "NotificationSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "WebAclArn": ["", WEB_ACL],
+    "BackfillWindow": [
+        "",
+        "Mon-Fri 20:00-06:00 UTC",
+        "20:00-06:00",
+        "Sat,Sun 00:00-24:00; Mon-Wed,Fri 01:30-02:30",
+    ],
     "AdminSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "ReadsSourceRanges": ["", "203.0.113.0/24", "2001:db8::/32"],
     "AdminVpcEndpointIds": ["", "vpce-0a1b2c3d4e5f60718"],
@@ -88,6 +95,7 @@ REFUSED = {
     "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
     "NotificationSourceRanges": ["203.0.113.7", "registry.example.com"],
     "WebAclArn": [WEB_ACL.replace("regional", "global"), "geosync"],
+    "BackfillWindow": ["always", "Mon-Fri", "24:00-06:00", "20:60-06:00", "mon 20:00-06:00", "20:00-06:00 CET", ";"],
     "AdminSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "ReadsSourceRanges": ["203.0.113.7", "office", "203.0.113.0/24,198.51.100.0/24"],
     "KmsKeyArn": ["alias/geosync", "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"],
@@ -177,3 +185,8 @@ def test_each_rule_refuses_with_a_sentence() -> None:
 def test_each_output_says_what_it_is_for() -> None:
     for name, output in TEMPLATE["Outputs"].items():
         assert output["Description"].strip(), name
+
+
+@pytest.mark.parametrize("window", ACCEPTED["BackfillWindow"])
+def test_what_the_template_takes_for_a_window_can_be_read(window: str) -> None:
+    assert bool(BackfillWindow.parse(window).spans) is bool(window)

@@ -38,6 +38,8 @@ class BackfillState:
     progress: Progress | None
     pause: Pause | None
     holds: tuple[Hold, ...]
+    opens_in_ms: int = 0
+    """Until the site's BackfillWindow is open; 0 while it is, or where there is none."""
 
     @property
     def complete(self) -> bool:
@@ -69,6 +71,7 @@ def look(site: StackSite) -> BackfillState:
         progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
         pause=items.pause,
         holds=tuple(sync_registry.holds()),
+        opens_in_ms=site.backfill_window.opens_in_ms(now_ms),
     )
 
 
@@ -185,7 +188,8 @@ def _news(found: BackfillState) -> object:
     far = found.progress
     counted = (far.started_at, far.listed, far.repositories, far.compared, far.found, far.settled) if far else None
     failure = found.walk.failure if found.walk is not None else None
-    return counted, found.complete, found.asked_for, found.pause, found.holds, failure, found.stands_since
+    waits = found.opens_in_ms > 0
+    return counted, found.complete, found.asked_for, found.pause, found.holds, failure, found.stands_since, waits
 
 
 def document(found: BackfillState) -> dict[str, Any]:
@@ -197,6 +201,7 @@ def document(found: BackfillState) -> dict[str, Any]:
         "holds": [asdict(hold) for hold in found.holds],
         "failure": found.walk.failure if found.walk is not None else None,
         "stands_since": found.stands_since,
+        "window_opens_at": found.at + found.opens_in_ms if found.opens_in_ms else None,
     }
 
 
@@ -238,14 +243,17 @@ def _in_the_way(found: BackfillState) -> list[str]:
     """The reasons that keep it from going on, each with the way out."""
     said: list[str] = []
     if found.asked_for:
-        said.append("another comparison is asked for and begins within a minute")
+        begins = "when its window opens" if found.opens_in_ms else "within a minute"
+        said.append(f"another comparison is asked for and begins {begins}")
+    if found.opens_in_ms and not found.complete:
+        said.append(f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}")
     if found.pause is not None:
         why = f": {found.pause.reason}" if found.pause.reason else ""
         said.append(f"the site is paused for {age(found.pause.since, found.at)}{why} ({found.pause.way_out})")
     said += (f"no requests go to {hold.registry} until {moment(hold.until)}: {hold.reason}" for hold in found.holds)
     if found.walk is not None and found.walk.failure is not None:
         said.append(f"the primary's catalogue cannot be read: {found.walk.failure}")
-    if found.stands_since is not None:
+    if found.stands_since is not None and not found.opens_in_ms:
         said.append(f"the comparison has not moved for {age(found.stands_since, found.at)}: see geosync status")
     return [str(plain(text)) for text in said]
 

@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
 from geosync.operating.site_facts import RECOVERY_POINT_LATE_S, SiteFacts
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -118,6 +119,11 @@ class StackSite:
         """The site's name and role, and from when on its recovery point is late."""
         late_s = int(self.parameters.get("RecoveryPointAlarmSeconds", RECOVERY_POINT_LATE_S))
         return SiteFacts(name=self.name, role="primary" if self.is_primary else "secondary", late_s=late_s)
+
+    @property
+    def backfill_window(self) -> BackfillWindow:
+        """When a backfill may run. Raises ConfigurationError."""
+        return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
 
     @property
     def primary_topic(self) -> str | None:

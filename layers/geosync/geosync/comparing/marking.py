@@ -28,7 +28,8 @@ class Marker:
         """
         comparison = None
         if owed.walk is not None:
-            comparison = Comparison(walk=owed.walk, unannounced=announced and owed.pushed_at > 0)
+            unannounced = announced and owed.pushed_at > 0
+            comparison = Comparison(walk=owed.walk, unannounced=unannounced, asked=owed.asked)
 
         def mark(reference: Reference) -> None:
             self._sync_registry.mark(

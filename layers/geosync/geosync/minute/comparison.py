@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.catalogue import is_due
+from geosync.comparing.window import BackfillWindow
 from geosync.messages.queues import Queue
 from geosync.messages.work import CatalogueMessage
 from geosync.minute.reporting import MinuteReporter
@@ -46,6 +47,8 @@ def ask_for_comparison(
     if subscription is not None and walk is not None and not subscription.joins(walk.started_at):
         every_s = AT_ONCE_S
     if not is_due(walk, now_ms=now_ms, every_s=every_s):
+        return
+    if BackfillWindow.parse(settings.backfill_window).opens_in_ms(now_ms) > 0:
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)

@@ -28,6 +28,8 @@ class ReconcileSettings(FactSettings):
     """Invocations of functions/sync that the work queue wakes at most."""
     comparison_seconds: float = 86_400
     """Between two walks through the primary's catalogue; 0: the first one only."""
+    backfill_window: str = ""
+    """When a walk may begin or go on (comparing/window.py); at any time where it is empty."""
     verification_seconds: float = 7 * 86_400
     """Between two verifications of a repository; 0: none but those that somebody asks for."""
     settle_seconds: float = 30.0

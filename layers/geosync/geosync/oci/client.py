@@ -244,6 +244,13 @@ class RegistryClient(UploadVerbs):
         """
         return None
 
+    def is_archived(self, repository: str, reference: str) -> bool:  # noqa: ARG002 - the plain answer
+        """Tell whether a manifest that was answered with 404 is there all the same, and only not served.
+
+        False where the registry has no such state: the specification knows none.
+        """
+        return False
+
     def repositories(self, *, last: str | None = None) -> Iterator[list[str]]:
         """Yield the names of all repositories page by page (`_catalog`; Refused or NotFound where there is none).
 

@@ -80,3 +80,7 @@ class Repository:
     def referrers(self, digest: str) -> list[Descriptor] | None:
         """The referrers of a digest; None where the registry has no referrers API."""
         return self.client.referrers(self.name, digest)
+
+    def is_archived(self, reference: str) -> bool:
+        """Tell whether a manifest that was answered with 404 is there all the same, and only not served."""
+        return self.client.is_archived(self.name, reference)

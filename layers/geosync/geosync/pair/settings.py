@@ -79,6 +79,7 @@ class SyncSettings(SelectionSettings):
     work_concurrency: int = 10
     max_namespace_share: float = 75
     shared_blob_bytes: int = 0
+    backfill_window: str = ""
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3

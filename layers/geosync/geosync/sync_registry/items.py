@@ -169,9 +169,9 @@ class Owed:
 
     `pushed_at` is the earliest push that it stands for, by the primary's clocks; of what no event announced, the last
     moment at which it is known to have been equal. `walk` names the comparison that made it owed (Walk.started_at).
-    `unannounced`: that comparison found it different, and no event has spoken of it since.
-    `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the primary not have it,
-    beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
+    `unannounced`: that one found it different, and no event has spoken of it since. `asked`: an operator, verification
+    or a pull wants it. `if_absent` (MISSING, ADOPT, KEEP) says what may become of the secondary's tag should the
+    primary not have it, beside what `expects` says; OUTSIDE and KEEP, should the site's selection not have it.
 
     `named` holds the digests of all pushes that it stands for, also of those under another primary, which say nothing
     of what the tag is now. `pushed_as` is the tag under which a manifest by digest was pushed, before a later push of
@@ -198,13 +198,12 @@ class Owed:
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()
     """Digests that Geosync began to put, where nothing else would tell it (see decisions.is_to_be_noted)."""
-    deaths: int = 0
-    """Holders that vanished while they worked on it, since it was last marked."""
+    deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
     pushed_as: str | None = None
-    renamed_to: str | None = None
-    """The name under which the primary has the whole repository now."""
+    renamed_to: str | None = None  # the name under which the primary has the whole repository now
+    asked: bool = False
 
     @property
     def worked_on(self) -> bool:
@@ -255,6 +254,7 @@ class Owed:
             named=named,
             pushed_as=read.optional_text("pushed_as"),
             renamed_to=read.optional_text("renamed_to"),
+            asked=read.flag("asked"),
         )
 
 

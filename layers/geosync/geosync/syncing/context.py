@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
+from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
@@ -30,6 +31,8 @@ class Invocation:
     """References that a holder works on side by side."""
     verifies: bool = True
     """Rolling verification is on."""
+    window: BackfillWindow = ANY_TIME
+    """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 

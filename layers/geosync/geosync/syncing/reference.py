@@ -14,8 +14,9 @@ from typing import TypeVar
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import NotFound, RegistryUnavailable, SecondaryDisagrees
+from geosync.errors import Archived, NotFound, RegistryUnavailable, SecondaryDisagrees
 from geosync.oci.manifests import Manifest
+from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
 from geosync.sync_registry import decisions
 from geosync.sync_registry.decisions import Look
@@ -193,14 +194,23 @@ class ReferenceSync:
         else:
             descriptor = self._ask(lambda: self._primary.head_manifest(attempt.reference))
             attempt.primary = Look(descriptor.digest if descriptor else None, at)
+        if attempt.primary.digest is None:
+            self._check_archive(self._primary, attempt)
         attempt.is_looking = False
 
     def _look_at_secondary(self, attempt: Attempt) -> None:
         at = self._context.clock.now_ms()
         descriptor = self._ask(lambda: self._secondary.head_manifest(attempt.reference))
         attempt.secondary = Look(descriptor.digest if descriptor else None, at)
+        if attempt.secondary.digest is None and attempt.owed.seen is not None:
+            self._check_archive(self._secondary, attempt)  # another push would restore what its owner archived
         if attempt.secondary.digest == attempt.primary.digest and self._may_be_half_copied(attempt):
             self._look_below(attempt)
+
+    def _check_archive(self, repository: Repository, attempt: Attempt) -> None:
+        """Raise Archived if what was answered with 404 is only not served."""
+        if repository.is_archived(attempt.reference):
+            raise Archived(str(repository), attempt.reference)
 
     def _ask(self, look: Callable[[], Found]) -> Found:
         """Look, and look again on a 500.

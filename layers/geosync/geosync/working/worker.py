@@ -184,6 +184,7 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            window=self._options.window,
             clock=place.clock,
         )
         ending = Holder(invocation, lease).run()

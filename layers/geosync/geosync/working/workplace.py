@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
@@ -63,7 +64,8 @@ class WorkOptions:
 
     `removals`: whether tags are removed that the primary no longer has. `removes_outside`: whether tags are removed
     that left the selection. `parallelism`: references of one repository that are worked on at a
-    time. `verification`: what it may cost. `slots`: what one namespace may have of the site's invocations.
+    time. `verification`: what it may cost. `slots`: what one namespace may have of the site's invocations. `window`:
+    when what only a comparison found may be copied.
     """
 
     removals: bool = True
@@ -71,3 +73,4 @@ class WorkOptions:
     parallelism: int = 4
     verification: Bounds = field(default_factory=Bounds)
     slots: SlotBounds = field(default_factory=SlotBounds)
+    window: BackfillWindow = ANY_TIME

@@ -1,7 +1,9 @@
 """Amazon ECR's event: EventBridge hands it to the function itself, one at a time; IAM says that nobody else may.
 
 Follows "Amazon ECR events and EventBridge". ECR sends on a best effort basis: what it loses, the comparison finds. A
-tag that is moved is a PUSH; a DELETE by tag names the tag, one by digest does not.
+tag that is moved is a PUSH; a DELETE by tag names the tag, one by digest does not. An image is also there once it was
+replicated from another ECR registry, brought by a pull through cache rule, or restored from the archive. One that is
+archived stays where it was copied to: that says nothing to a secondary.
 """
 
 from __future__ import annotations
@@ -19,22 +21,33 @@ from geosync.notifications.formats.claims import (
 from geosync.notifications.request import Delivery
 
 SOURCE = "aws.ecr"
-DETAIL_TYPE = "ECR Image Action"
+CACHED = "ECR Pull Through Cache Action"
+DETAIL_TYPES = frozenset(
+    {"ECR Image Action", "ECR Referrer Action", "ECR Artifact Action", "ECR Replication Action", CACHED}
+)
 
-_ACTIONS: dict[str, EventName] = {"PUSH": "created", "DELETE": "deleted"}
+_ACTIONS: dict[str, EventName] = {"PUSH": "created", "REPLICATE": "created", "DELETE": "deleted"}
+_MOVED = "UPDATE_STORAGE_CLASS"
+_RESTORED_TO = "STANDARD"
 
 
 def parse(delivery: Delivery) -> list[Claim]:
     """Return the claim of the event. Nothing that it holds can raise: nobody would send it again put right."""
     event = delivery.document
-    if field(event, "source") != SOURCE or field(event, "detail-type") != DETAIL_TYPE:
+    kind = field(event, "detail-type")
+    if field(event, "source") != SOURCE or not isinstance(kind, str) or kind not in DETAIL_TYPES:
         return [NoClaim(reason="other_event")]
     event_id, detail = field(event, "id"), field(event, "detail")
     if not isinstance(detail, dict):
         return [UnreadableClaim(because="not_an_object", id=event_id)]
-    if detail.get("result") != "SUCCESS":
+    if detail.get("sync-status" if kind == CACHED else "result") != "SUCCESS":
         return [NoClaim(reason="other_event")]
-    action, repository, tag = detail.get("action-type"), detail.get("repository-name"), detail.get("image-tag")
+    action = "PUSH" if kind == CACHED else detail.get("action-type")
+    if action == _MOVED:
+        if detail.get("target-storage-class") != _RESTORED_TO:
+            return [NoClaim(reason="other_event")]
+        action = "PUSH"
+    repository, tag = detail.get("repository-name"), detail.get("image-tag")
     account, region = field(event, "account"), field(event, "region")
     said = {"action": action, "account": account, "region": region, "repository": repository, "tag": tag}
     return [

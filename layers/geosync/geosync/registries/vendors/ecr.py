@@ -1,7 +1,8 @@
 """Amazon ECR, private registries: `<account>.dkr.ecr.<region>.amazonaws.com`.
 
 Differences: a password that AWS gives out for 12 hours; repositories that must be made before the first push; tags
-with digests from ECR's own API, and deletes through it; tags that may be immutable; an index of blobs that is refused.
+with digests from ECR's own API, and deletes through it; tags that may be immutable; an index of blobs that is refused;
+images in the archive, which are listed and answered with 404 ("Archiving an image").
 
 A secret is needed only where something else than the function's own role and AWS's defaults is wanted:
 
@@ -17,10 +18,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from geosync.errors import ConfigurationError, OutcomeUnknown, Refused
+from geosync.errors import ConfigurationError, NotFound, OutcomeUnknown, Refused
 from geosync.oci.credentials import Anonymous, Borrowed, Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag
@@ -33,8 +34,12 @@ from geosync.registries.secrets import SecretReader, SecretType, VendorAccess
 from geosync.registries.vendors.ecr_account import EcrAccount, Place
 
 if TYPE_CHECKING:
-    from mypy_boto3_ecr.literals import TagStatusType
-    from mypy_boto3_ecr.type_defs import CreateRepositoryRequestTypeDef, ImageIdentifierTypeDef
+    from mypy_boto3_ecr.literals import ImageStatusFilterType, TagStatusType
+    from mypy_boto3_ecr.type_defs import (
+        CreateRepositoryRequestTypeDef,
+        ImageIdentifierTypeDef,
+        ListImagesFilterTypeDef,
+    )
 
 BLOB_MOUNTING = "BLOB_MOUNTING"
 """The account's setting by which a layer is mounted from another repository (ECR's user guide, "Blob mounting")."""
@@ -45,6 +50,7 @@ _HOST = re.compile(
     r"(?P<account>\d{12})\.dkr[.-]ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)"
     r"\.(?:amazonaws\.com(?:\.cn)?|amazonaws\.eu|on\.aws|on\.amazonwebservices\.com\.cn)"
 )
+_NOT_SERVED: tuple[ImageStatusFilterType, ...] = ("ARCHIVED", "ACTIVATING")
 _IMMUTABLE = frozenset({"TAG_INVALID", "IMAGETAGALREADYEXISTSEXCEPTION"})
 
 
@@ -131,17 +137,40 @@ class Ecr(Registry):
         return Borrowed(borrow=self._account.borrow)
 
     def tags_with_digests(self, repository: str, *, last: str | None = None) -> Iterator[list[ListedTag]]:  # noqa: ARG002
-        """Yield the tags with their digests (ListImages), 1000 at a time, in ECR's order: always from the beginning."""
-        for page in self._images(repository, "TAGGED"):
+        """Yield the tags with their digests (ListImages), 1000 at a time, in ECR's order: always from the beginning.
+
+        Those of archived images are among them: what is archived is not gone.
+        """
+        for page in self._images(repository, "TAGGED", "ANY"):
             listed = [(one.get("imageTag", ""), one.get("imageDigest")) for one in page]
             yield [ListedTag(tag, digest) for tag, digest in listed if is_tag(tag)]
 
     def untagged_digests(self, repository: str) -> Iterator[list[str]]:
         """Yield the images without a tag (ListImages), 1000 at a time; the children of an index are among them."""
-        for page in self._images(repository, "UNTAGGED"):
+        for page in self._images(repository, "UNTAGGED", "ACTIVE"):
             yield [digest for one in page if is_digest(digest := one.get("imageDigest", ""))]
 
-    def _images(self, repository: str, status: TagStatusType) -> Iterator[list[ImageIdentifierTypeDef]]:
+    def is_archived(self, repository: str, reference: str) -> bool:
+        """Tell whether the archive has the image, or it is on its way out of it (ListImages, 1000 at a time)."""
+        if not self._account.knows_image_status():
+            return False
+        key: Literal["imageDigest", "imageTag"] = "imageDigest" if is_digest(reference) else "imageTag"
+        try:
+            return any(
+                one.get(key) == reference
+                for status in _NOT_SERVED
+                for page in self._images(repository, "ANY", status)
+                for one in page
+            )
+        except NotFound:  # the repository itself
+            return False
+
+    def _images(
+        self, repository: str, tagged: TagStatusType, status: ImageStatusFilterType
+    ) -> Iterator[list[ImageIdentifierTypeDef]]:
+        which: ListImagesFilterTypeDef = {"tagStatus": tagged}
+        if status != "ACTIVE" and self._account.knows_image_status():  # ACTIVE is what is listed if nothing is said
+            which["imageStatus"] = status
         with self._account.asking("ecr:ListImages"):
             pages = (
                 self._account.ecr()
@@ -149,7 +178,7 @@ class Ecr(Registry):
                 .paginate(
                     registryId=self._account.place.account,
                     repositoryName=repository,
-                    filter={"tagStatus": status},
+                    filter=which,
                     PaginationConfig={"PageSize": PAGE_SIZE},
                 )
             )

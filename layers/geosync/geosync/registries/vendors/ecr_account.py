@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.model import StructureShape
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Denied, NotFound, OutcomeUnknown, Refused, RegistryUnavailable
@@ -98,6 +99,11 @@ class EcrAccount:
             if self._client is None or self._clock.now_ms() / 1000 >= self._client_until:
                 self._client, self._client_until = self._make()
             return self._client
+
+    def knows_image_status(self) -> bool:
+        """Tell whether this botocore, which is that of Lambda's runtime, can ask for archived images."""
+        shape = self.ecr().meta.service_model.shape_for("ListImagesFilter")
+        return isinstance(shape, StructureShape) and "imageStatus" in shape.members
 
     @contextmanager
     def asking(self, action: str, *, write: bool = False) -> Iterator[None]:

@@ -34,9 +34,9 @@ def postpone(
 def bring_forward(owed: Owed, *, now_ms: int) -> Update:
     """Make a reference that waits for its next attempt due now, unless something happened to it since it was read.
 
-    Nothing else changes: what has failed stays counted, so that it is parked in the end.
+    What has failed stays counted, so that it is parked in the end.
     """
-    change = _change(owed, {"due": now_ms})
+    change = _change(owed, {"due": now_ms, "asked": True})
     return replace(change, when=is_unmarked(owed) & Attr("due").eq(owed.due))
 
 

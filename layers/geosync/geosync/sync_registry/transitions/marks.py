@@ -25,10 +25,14 @@ MOST_EXPECTED = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The comparison that marks: its `walk`, and whether the difference should have been announced."""
+    """The comparison that marks: its `walk`, and whether the difference should have been announced.
+
+    `asked`: somebody asked for this comparison, beside the walk.
+    """
 
     walk: int
     unannounced: bool = False
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +127,12 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
         told["primary"] = primary
     if said.comparison is not None:
         told["walk"] = said.comparison.walk
+        if said.comparison.asked:
+            told["asked"] = True
         if said.comparison.unannounced:
             told["unannounced"] = True
+    elif said.expects is None and said.since is None:
+        told["asked"] = True
     return told
 
 
