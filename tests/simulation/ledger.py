@@ -143,8 +143,8 @@ class Ledger:
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
-        event = json.loads(message.body)
-        if not self.is_following() or event.get("kind") == "heartbeat":
+        event = _event_of(message)
+        if event is None or not self.is_following():
             return
         if self.site.selections.entered_s(event["repository"], event.get("tag")) > message.sent_s:
             return  # it was outside the selection, for those at least who took it
@@ -171,6 +171,15 @@ class Ledger:
         for name in ("action", "who", "detail", "received_at", "hour"):
             if before.get(name) != after.get(name):
                 self.violated(f"{self.site.name}: audit record {identifier} changed: {name}")
+
+
+def _event_of(message: Message) -> dict[str, Any] | None:
+    """The event in a message; None: it is a heartbeat, or cannot be read."""
+    try:
+        event = json.loads(message.body)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "repository" in event else None
 
 
 def _states(row: Item | None) -> Iterator[str]:

@@ -273,14 +273,15 @@ class World:
 
     def _poster(self, site: Site) -> Callable[[str], bool]:
         def post(body: str) -> bool:
-            ended = self._notify(site, body, POST_TIMEOUT_S)
+            ended = self.notify(site, body, POST_TIMEOUT_S)
             return ended is not None and ended.crashed is None and ended.answer["statusCode"] == 200
 
         return post
 
-    def _notify(self, site: Site, body: str, timeout_s: float) -> Ended | None:
+    def notify(self, site: Site, body: str, timeout_s: float, *, token: str | None = None) -> Ended | None:
+        """Post to a site's notification endpoint, with its token or another one."""
         headers = {
-            "Authorization": token_of(f"{site.name}-notification"),
+            "Authorization": token or token_of(f"{site.name}-notification"),
             "Content-Type": "application/vnd.docker.distribution.events.v1+json",
         }
         event = {"headers": headers, "body": body, "requestContext": {"requestId": "request"}}
@@ -319,7 +320,7 @@ class World:
             parts = urlsplit(url)
             kind, name, _ = parts.netloc.split(".")
             if kind == "notify":
-                ended = self._notify(self.sites[name], _text(more["data"]), timeout)
+                ended = self.notify(self.sites[name], _text(more["data"]), timeout)
             else:
                 ended = self.ask(self.sites[name], "POST", parts.path, more["json"], headers["Authorization"])
             if ended is None or ended.crashed is not None:

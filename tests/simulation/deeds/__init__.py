@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import api, clients, disks, failover, faults, habits, operators, pulls, selecting
+from tests.simulation.deeds import api, clients, disks, failover, faults, habits, operators, pulls, selecting, strangers
 from tests.simulation.story import Deed
 
 DEEDS: list[tuple[float, Deed]] = [
@@ -15,5 +15,6 @@ DEEDS: list[tuple[float, Deed]] = [
     *failover.DEEDS,
     *pulls.DEEDS,
     *selecting.DEEDS,
+    *strangers.DEEDS,
 ]
 """Each deed with its weight."""
