@@ -153,7 +153,7 @@ RULES: dict[str, Rule] = {
     "mark": Rule(
         says="an event is marked before its message is deleted",
         without=(_instead(marking.Marking, "mark", _without_mark),),
-        finds="message lost",
+        finds="message lost|counted EventsSkipped",
         seeds=10,
     ),
     "named": Rule(
