@@ -50,14 +50,16 @@ SHAPES: dict[str, Callable[[bytes], bytes]] = {
 HEADINGS = ("15 manifests of 4 MiB, each with", "images at once", "memory over the idle process", "at most", "time")
 
 
-def push_largest(client: RegistryClient, repository: str, shape: Callable[[bytes], bytes], number: int) -> None:
+def push_largest(
+    client: RegistryClient, repository: str, shape: Callable[[bytes], bytes], number: int, children: int = CHILDREN
+) -> None:
     """Put an index of the largest images under the tag `v<number>`; it is 4 MiB itself."""
-    children = [
-        Manifest.read(shape(b"%d of %d" % (child, number)), media_types.OCI_MANIFEST) for child in range(CHILDREN)
+    images = [
+        Manifest.read(shape(b"%d of %d" % (child, number)), media_types.OCI_MANIFEST) for child in range(children)
     ]
-    for child in children:
-        client.put_manifest(repository, child.digest, child)
-    listed = [{"mediaType": one.media_type, "digest": one.digest, "size": len(one.content)} for one in children]
+    for image in images:
+        client.put_manifest(repository, image.digest, image)
+    listed = [{"mediaType": one.media_type, "digest": one.digest, "size": len(one.content)} for one in images]
     head = json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
     content = head[:-1] + b',"x":[' + b"[]," * ((4 * MIB - len(head) - 20) // 3) + b"0]}"
     client.put_manifest(repository, f"v{number}", Manifest.read(content, media_types.OCI_INDEX))

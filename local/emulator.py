@@ -18,6 +18,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from local import emulator_process
 from local.processes import StartError, free_port, plain_environment, spawn, stop, wait_for_http
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,7 +120,9 @@ def start_emulator(folder: Path, *, detached: bool = True) -> RunningEmulator:
     }
     log = folder / "emulator.log"
     # -X takes any word: the folder on the command line is what `stop` knows the process by.
-    command = [str(EMULATOR_PYTHON), "-X", f"folder={folder}", "-m", "ministack"]
+    program = str(Path(emulator_process.__file__))
+    # -P: what lies beside the program is none of its modules.
+    command = [str(EMULATOR_PYTHON), "-P", "-X", f"folder={folder}", program]
     process = spawn(command, log=log, environment=environment, detached=detached)
     url = f"http://127.0.0.1:{port}"
     wait_for_http(f"{url}/_ministack/health", process, log, seconds=60)

@@ -164,7 +164,7 @@ def _start(places: Places, steps: _Steps) -> Stack:
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
         parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
         outputs = deploy(emulator, template, parameters, work)
-        steps.done(f"sam deploy, {len(SITES)} sites")
+        steps.done(f"sam package, {len(SITES)} stacks")
         outputs = wiring.connect(emulator, outputs)
         pull_ports = {site: free_port() for site in SITES}
         fronting = begin("pull front", fronts.start_pull_front, emulator, pull_ports, work / "pull_front")
@@ -211,7 +211,7 @@ def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
     parameters = {site: previous_parameters(stack.emulator, site) for site in sites}
     outputs = deploy(stack.emulator, template, parameters, places.work)
     outputs = wiring.connect(stack.emulator, outputs)
-    steps.done("sam deploy, 3 sites")
+    steps.done("sam package, 3 stacks")
     if any(outputs[site]["NotificationsUrl"] != stack.site(site.name)["notifications_url"] for site in sites):
         raise StartError("the endpoint's address has changed, and the registry knows the old one: down, then up")
     pull_ports = {site: int(stack.site(site.name)["pull_url"].rpartition(":")[2]) for site in sites}

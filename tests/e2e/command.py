@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from tests.e2e.parts import PATIENCE_S, Site
+from tests.support.preloaded import Preloaded, preloaded
 from tests.support.terminal import on_a_terminal
 
 from geosync.cli.checks.findings import CheckFinding
@@ -30,21 +34,50 @@ class Ended:
     error: str = ""
 
 
+@cache
+def _preloaded() -> Preloaded:
+    """The server of this process's commands, until it ends."""
+    running = ExitStack()
+    atexit.register(running.close)
+    return running.enter_context(preloaded())
+
+
+def run_preloaded(arguments: Sequence[str], *, typed: str = "", environment: Mapping[str, str] | None = None) -> Ended:
+    """Run `geosync` with these arguments, its output not on a terminal."""
+    with TemporaryFile() as given, TemporaryFile() as output, TemporaryFile() as error:
+        given.write(typed.encode())
+        given.seek(0)
+        code = _preloaded()(arguments, [one.fileno() for one in (given, output, error)], environment)
+        texts = []
+        for file in (output, error):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return Ended(code, *texts)
+
+
 @dataclass(frozen=True, slots=True)
 class Geosync:
-    """Runs the command with the stack whose files are in `state`."""
+    """Runs the command with the stack whose files are in `state`.
+
+    Each is a process of its own. Its modules are read already, unless the command that is installed is asked for.
+    """
 
     state: Path
 
     def __call__(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
-        """In a pipe."""
+        """In a pipe, or a file."""
+        return run_preloaded(self.line(site, *arguments)[1:], typed=typed)
+
+    def installed(self, site: Site | str, *arguments: str) -> Ended:
+        """In a pipe: the program that is installed."""
         line = self.line(site, *arguments)
-        ended = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=typed)
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input="")
         return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     def on_a_terminal(self, site: Site | str, *arguments: str, typed: str = "") -> Ended:
         """On a terminal of 80 columns."""
-        return Ended(*on_a_terminal(self.line(site, *arguments), environment=os.environ, typed=typed))
+        line = self.line(site, *arguments)[1:]
+        return Ended(*on_a_terminal(line, environment=os.environ, typed=typed, run=_preloaded()))
 
     def check(self, site: Site) -> list[CheckFinding]:
         """What check finds."""

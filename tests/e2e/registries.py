@@ -6,10 +6,11 @@ import hashlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,16 +71,27 @@ def _get(registry: ImageMaker, repository: str, rest: str) -> Response:
 
 @contextmanager
 def stopped(state: Path, site: Site) -> Iterator[None]:
-    """End the process of a site's registry; afterwards it runs again, on the same port and the same data."""
+    """End the process of a site's registry; afterwards it runs again, on the same ports and the same data.
+
+    Meanwhile nobody listens on its ports, and nobody else gets them.
+    """
     inventory = Places(state).inventory
     name = f"registry {site.name}"
     process = next(one for one in inventory.read() if one.name == name)
+    configuration = Path(process.folder) / "registry.json.yml"
+    http = json.loads(configuration.read_text())["http"]
     assert stop(process.pid, marker=process.folder)
     try:
-        yield
+        with ExitStack() as kept:
+            for address in (http["addr"], http["debug"]["addr"]) if "debug" in http else (http["addr"],):
+                host, _, port = address.rpartition(":")
+                one = kept.enter_context(socket.socket())
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # its connections have not all ended
+                one.bind((host, int(port)))
+            yield
     finally:
         log = Path(process.folder) / "registry.log"
-        command = ["/usr/bin/env", "docker-registry", "serve", str(Path(process.folder) / "registry.json.yml")]
+        command = ["/usr/bin/env", "docker-registry", "serve", str(configuration)]
         again = spawn(command, log=log, environment=plain_environment(), detached=True)
         wait_for_http(f"{site.about['registry']}/v2/", again, log)
         inventory.note(name, _Started(pid=again.pid, folder=Path(process.folder), process=again))

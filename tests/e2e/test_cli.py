@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,8 @@ from typing import Any
 import pytest
 from local import emulator as local_emulator
 from local.stack import Stack
-from tests.e2e.command import COMMAND, Ended, Geosync, undone
-from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
+from tests.e2e.command import Ended, Geosync, run_preloaded, undone
+from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import maker
 from tests.support.findings import problem, problems
 
@@ -139,11 +138,7 @@ def as_user(stack: Stack) -> Callable[..., Ended]:
             name.upper(): value for name, value in key.items()
         }
         place = ["--stack", site.about["stack"], "--region", site.about["region"]]
-        command = [str(COMMAND), *place, *arguments]
-        ended = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment
-        )
-        return Ended(ended.returncode, ended.stdout, ended.stderr)
+        return run_preloaded([*place, *arguments], environment=environment)
 
     return run_as
 
@@ -210,7 +205,7 @@ def test_what_a_caller_may_not_look_at_is_unknown_and_does_not_keep_the_rest(
 def test_what_cannot_be_answered_ends_with_2_and_one_line(
     run: Geosync, site: str, command: list[str], said: str
 ) -> None:
-    ended = run(site, *command)
+    ended = run.installed(site, *command)
     assert (ended.code, ended.output) == (2, "")
     assert said in ended.error
     assert "Traceback" not in ended.error

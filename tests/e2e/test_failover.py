@@ -7,28 +7,24 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from local.roles import with_current_roles
+from tests.e2e.command import Geosync
 from tests.e2e.conftest import Unannounced
 from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, maker, stopped
 from tests.e2e.test_admin import ask
 from tests.support.images import ImageMaker
 
-COMMAND = Path(sys.executable).parent / "geosync"
-
 
 def geosync(state: Path, site: Site, *arguments: str, expected: int = 0, answer: str = "") -> str:
-    command = [str(COMMAND), "--local", site.name, "--local-state", str(state), *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=answer)
-    assert ended.returncode == expected, f"{arguments}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+    ended = Geosync(state)(site, *arguments, typed=answer)
+    assert ended.code == expected, f"{arguments}: {ended}"
+    return ended.output
 
 
 def arrives(there: ImageMaker, repository: str, tag: str, wanted: str, *, seconds: float = PATIENCE_S) -> None:

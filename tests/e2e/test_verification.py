@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 from local.stack import Places
 from local.wiring import STORES_ON_S3
-from tests.e2e.parts import PATIENCE_S, Site, eventually
+from tests.e2e.command import Geosync
+from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
-
-COMMAND = Path(sys.executable).with_name("geosync")
 
 
 def test_a_blob_that_lost_its_bytes_is_found_and_brought_again(
@@ -37,13 +34,12 @@ def test_a_blob_that_lost_its_bytes_is_found_and_brought_again(
         layer = _file(state, site, made.blobs[0])
         layer.unlink()
 
-        reverify = [str(COMMAND), "--local", site.name, "--local-state", str(state), "reverify", repository]
-        subprocess.run(reverify, check=True, capture_output=True, timeout=PATIENCE_S)
+        assert Geosync(state)(site, "reverify", repository).code == 0
         eventually(lambda: layer.exists() or not site.invoke("reconcile"), what="the blob to be brought again")
 
         # Once more by hand: by itself it waits until the backoff is over.
         eventually(lambda: (site.item(repository, "row") or {}).get("state") == "2", what="the row to be synced")
-        subprocess.run(reverify, check=True, capture_output=True, timeout=PATIENCE_S)
+        assert Geosync(state)(site, "reverify", repository).code == 0
         eventually(lambda: verified_since(first), what="a verification after the repair")
     said = [line for line in site.log("sync") if line.get("repository") == repository]
     differing = [line["reason"] for line in said if line["message"] == "repository_differs"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 from tests.hostile.large_manifests import SHAPES, filled, layers, unknown
@@ -13,7 +13,7 @@ from tests.hostile.steps import steps
 from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
 from geosync.errors import MalformedManifest
 from geosync.oci import media_types
-from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, parse_errors
+from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, Errors, parse_errors
 from geosync.oci.documents import SMALL_BYTES
 from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
 from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, REFERRED_BYTES, REFUSALS_BYTES, STEPS_BYTES
@@ -41,9 +41,10 @@ def taken(run: Callable[[], object]) -> int:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_to_read_a_manifest_takes_no_more_than_its_descriptors(shape: str) -> None:
     manifest = Manifest.read(SHAPES[shape](), media_types.OCI_MANIFEST)
-    assert taken(lambda: manifest.all_blobs) < REFERRED_BYTES
+    found: list[Collection[Descriptor]] = []
+    assert taken(lambda: found.append(manifest.all_blobs)) < REFERRED_BYTES
     assert taken(lambda: manifest.subject) < 1 * MIB
-    assert len(manifest.all_blobs) == (MAX_REFERRED if shape == "layers" else 1)
+    assert len(found[0]) == (MAX_REFERRED if shape == "layers" else 1)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -69,8 +70,9 @@ def test_a_refusal_takes_its_bytes_and_what_it_names(entry: bytes) -> None:
 
     body = filled(item, before=b'{"errors":[', after=b"]}", size=MAX_ERROR_BYTES)
     # The blocks that were read are gone by then, and the body is there.
-    assert taken(lambda: parse_errors(body)) < REFUSALS_BYTES - MAX_ERROR_BYTES
-    assert len(parse_errors(body).missing) == (MAX_MISSING if b"%" in entry else 0)
+    found: list[Errors] = []
+    assert taken(lambda: found.append(parse_errors(body))) < REFUSALS_BYTES - MAX_ERROR_BYTES
+    assert len(found[0].missing) == (MAX_MISSING if b"%" in entry else 0)
 
 
 @pytest.mark.parametrize("item", [b"[]", b'{"":[[[[[[[]]]]]]]}', b'"', b"["])

@@ -40,7 +40,7 @@ class Site:
     def __init__(self, secondary: Secondary) -> None:
         self.secondary = secondary
         self.queue: list[GeoEvent | Heartbeat] = []
-        secondary.registry.subscription.record("subscription", settle_s=0)
+        secondary.sync_registry.subscription.record("subscription", settle_s=0)
 
     # What recovery.account asks of the two queues.
 
@@ -62,17 +62,17 @@ class Site:
 
     def minute(self) -> status.Status:
         """A minute of functions/reconcile, in which the queue's counts settle at once."""
-        self.secondary.registry.sweep.record(woken=0, reason=None)
+        self.secondary.sync_registry.sweep.record(woken=0, reason=None)
         queues: Any = self
         return recovery.account(
-            self.secondary.registry, queues, recovery.Followed(), settle_ms=0, clock=ImpatientClock()
+            self.secondary.sync_registry, queues, recovery.Followed(), settle_ms=0, clock=ImpatientClock()
         )
 
     def deliver(self, position: int = 0) -> None:
         self.secondary.receive(self.queue.pop(position).to_json())
 
     def status(self) -> status.Status:
-        return status.read(self.secondary.registry)
+        return status.read(self.secondary.sync_registry)
 
 
 def _letter(id_: str, message: dict[str, Any]) -> DeadLetter:

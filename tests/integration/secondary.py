@@ -117,7 +117,7 @@ class Secondary:
         """Seconds that pass before each sweep of `sweep_until`. With 0 the time is the machine's: for what depends on
         other clocks than the table's, as on a proxy's or a queue's."""
         self.store = store or MemoryStore()
-        self.registry = SyncRegistry(self.store, timing=timing, limits=limits)
+        self.sync_registry = SyncRegistry(self.store, timing=timing, limits=limits)
         self.dlq = Queue()
         reader = vendors[0](self.primary_proxy.url, accesses[0], deadline=self.deadline)
         writer = vendors[1](
@@ -127,7 +127,7 @@ class Secondary:
             writes=True,
             options=ClientOptions(tag_write_s=timing.tag_write_timeout_s),
         )
-        known = KnownCapabilities(self.registry.capabilities)
+        known = KnownCapabilities(self.sync_registry.capabilities)
         self.registries = Registries(
             primary=reader,
             secondary=writer,
@@ -150,7 +150,7 @@ class Secondary:
         registries = self.registries
         place = Workplace(
             role="secondary",
-            sync_registry=self.registry,
+            sync_registry=self.sync_registry,
             registries=AlwaysOpen(lambda: self.registries),
             deadline=self.deadline,
             reporter=Reporter(logger=logger, metrics=metrics, sqs=sqs, dlq_url="dlq"),
@@ -158,11 +158,11 @@ class Secondary:
         )
         context = IntakeContext(
             role="secondary",
-            sync_registry=self.registry,
+            sync_registry=self.sync_registry,
             selection=registries.selection,
             registry_names=(registries.primary.name, registries.secondary.name),
         )
-        refusals = Refusals("secondary", self.registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
+        refusals = Refusals("secondary", self.sync_registry, SqsQueue(sqs, "dlq"), logger=logger, metrics=metrics)
         self.intake = Intake(context, refusals, logger=logger, metrics=metrics)
         self.worker = Worker(place, self.options, self.intake, refusals)
 
@@ -196,7 +196,7 @@ class Secondary:
 
     def sweep(self) -> list[str]:
         """Wake what is due, as functions/reconcile does every minute. Returns the repositories."""
-        due = self.registry.due_repositories()
+        due = self.sync_registry.due_repositories()
         for repository in due:
             self.worker.receive(WorkMessage(repository=repository, reason="sweep").to_json())
         return due
@@ -232,15 +232,15 @@ class Secondary:
     def decide_about_deletes(self) -> None:
         """What functions/reconcile does once the events queue was seen empty a minute after the last comparison."""
         self.have_passed(COUNTS_SETTLE_MS / 1000)
-        doubt.decide(self.registry, lambda: 0)
+        doubt.decide(self.sync_registry, lambda: 0)
 
     def row(self, repository: str) -> Row:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         return row
 
     def owed(self, repository: str) -> Sequence[Owed]:
-        return self.registry.owed(repository)
+        return self.sync_registry.owed(repository)
 
     def digest(self, repository: str, tag: str) -> str | None:
         """What the secondary's registry has under the tag, asked beside the proxies' counts."""

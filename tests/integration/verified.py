@@ -17,5 +17,5 @@ def verify(secondary: Secondary, repository: str) -> None:
     until = time.monotonic() + 300
     while secondary.row(repository).verification_state not in ("2", "3") and time.monotonic() < until:
         secondary.have_passed(5.0)
-        for due in secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
+        for due in secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
             secondary.receive(VerifyMessage(repository=due).to_json())

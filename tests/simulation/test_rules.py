@@ -12,8 +12,9 @@ from tests.simulation.processes import simulate
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_that_is_broken_is_missed(name: str) -> None:
     rule = RULES[name]
-    ended = simulate(
-        "--minutes", str(rule.minutes), "--from", str(rule.first), "--seeds", str(rule.seeds), "--stop", "--break", name
+    seeds = ("--from", str(rule.first), "--seeds", str(rule.seeds))
+    ended = simulate("--minutes", str(rule.minutes), *seeds, "--stop", "--break", name)
+    assert not ended.is_clean, (
+        f"nothing false in {rule.seeds} seeds from {rule.first}, though it is not so that {rule.says}"
     )
-    assert not ended.is_clean, f"nothing false in {rule.seeds} seeds, though it is not so that {rule.says}"
     assert re.search(rule.finds, ended.output), ended.output

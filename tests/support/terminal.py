@@ -6,14 +6,13 @@ import fcntl
 import os
 import pty
 import re
-import select
 import struct
 import subprocess
 import sys
 import termios
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from unittest.mock import patch
 
@@ -27,30 +26,44 @@ def without_escapes(shown: str) -> str:
     return ESCAPE.sub("", shown)
 
 
+def in_its_own_process(command: Sequence[str], streams: Sequence[int], environment: Mapping[str, str]) -> int:
+    """Run a command with these standard streams; its exit code. Killed, it fails the caller after 5 minutes."""
+    place = dict(zip(("stdin", "stdout", "stderr"), streams, strict=True))
+    ended = subprocess.run(command, **place, env=environment, start_new_session=True, timeout=300, check=False)  # type: ignore[call-overload]
+    code: int = ended.returncode
+    return code
+
+
 def on_a_terminal(
-    command: Sequence[str], *, environment: Mapping[str, str], typed: str = "", seconds: float = 300.0
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    typed: str = "",
+    run: Callable[[Sequence[str], Sequence[int], Mapping[str, str]], int] = in_its_own_process,
 ) -> tuple[int, str]:
     """Run a command on a pseudo-terminal of 80 columns; its exit code, and everything it wrote, escapes and all.
 
-    `typed` is what somebody types there. The command is killed, and the caller fails, after `seconds`.
+    `typed` is what somebody types there. `run` runs it with three standard streams and an environment.
     """
     mine, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    known = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+
+    def run_there() -> int:
+        try:
+            return run(command, (its, its, its), {**known, "TERM": "xterm-256color"})
+        finally:
+            os.close(its)
+
+    shown = b""
     try:
-        fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
-        known = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
-        process = subprocess.Popen(
-            command, stdin=its, stdout=its, stderr=its, env={**known, "TERM": "xterm-256color"}, start_new_session=True
-        )
-        os.close(its)
         os.write(mine, typed.encode())
-        shown, end = b"", time.monotonic() + seconds
-        with suppress(OSError):  # EIO: the other end is closed, as the command has ended
-            while time.monotonic() < end:
-                if select.select([mine], [], [], 0.2)[0]:
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(run_there)
+            with suppress(OSError):  # EIO: the other end is closed, as the command has ended
+                while True:
                     shown += os.read(mine, 65536)
-        if time.monotonic() >= end:
-            process.kill()
-        return process.wait(timeout=10), shown.decode().replace("\r\n", "\n")
+            return running.result(), shown.decode().replace("\r\n", "\n")
     finally:
         os.close(mine)
 

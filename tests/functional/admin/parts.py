@@ -106,7 +106,7 @@ class Site:
         tables.create(self.dynamodb, SYNC_TABLE)
         create_event_log(self.dynamodb, EVENTS_TABLE)
         self.store = DynamoStore(self.dynamodb, SYNC_TABLE)
-        self.registry = SyncRegistry(self.store)
+        self.sync_registry = SyncRegistry(self.store)
         self.queues = {name: self.sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("events", "work", "dlq")}
         self.secrets = boto3.client("secretsmanager")
         self.read_secret = self.secrets.create_secret(Name="read", SecretString=READ)["ARN"]
@@ -124,26 +124,26 @@ class Site:
     def synced(self, repository: str, **tags: str) -> None:
         """A repository that is synced, with these tags and their digests."""
         for name in tags:
-            self.registry.mark(repository, Reference.tag(name))
-        lease = self.registry.acquire(repository)
+            self.sync_registry.mark(repository, Reference.tag(name))
+        lease = self.sync_registry.acquire(repository)
         assert lease is not None
-        for owed in self.registry.due(repository):
+        for owed in self.sync_registry.due(repository):
             seen = Seen(digest=tags[str(owed.reference)], looked_at=1_700_000_000_000, seen_at=1_700_000_000_001)
-            self.registry.discharge(lease, owed, seen)
-        assert self.registry.finish(lease)
+            self.sync_registry.discharge(lease, owed, seen)
+        assert self.sync_registry.finish(lease)
 
     def failed(self, repository: str, *tags: str, parked: bool = False) -> None:
         """A repository in which these tags have failed."""
         for name in tags:
-            self.registry.mark(repository, Reference.tag(name), Mark(expects=B))
-        lease = self.registry.acquire(repository)
+            self.sync_registry.mark(repository, Reference.tag(name), Mark(expects=B))
+        lease = self.sync_registry.acquire(repository)
         assert lease is not None
-        for owed in self.registry.due(repository):
-            self.registry.fail(owed, "registry:5000: GET /v2/: 500", parked=parked)
-        assert self.registry.finish(lease)
+        for owed in self.sync_registry.due(repository):
+            self.sync_registry.fail(owed, "registry:5000: GET /v2/: 500", parked=parked)
+        assert self.sync_registry.finish(lease)
 
     def id_of(self, repository: str) -> int:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         assert row.id is not None
         return row.id

@@ -56,14 +56,14 @@ def test_the_read_token_only_looks(site: Site, ask: Ask) -> None:
             assert answer.status in expected, (path, answer.text)
         else:
             assert (answer.status, "use the act token" in answer.message) == (403, True), path
-    assert not site.registry.is_paused()
+    assert not site.sync_registry.is_paused()
     assert site.messages("work") == []
 
 
 def test_the_act_token_looks_and_acts(site: Site, ask: Ask) -> None:
     assert ask("GET", LOOK, token=ACT).status == 200
     assert ask.act(PAUSE, {"reason": "storage"}).status == 200
-    assert site.registry.is_paused()
+    assert site.sync_registry.is_paused()
 
 
 @pytest.mark.parametrize("headers", [{"PRIVATE-TOKEN": READ}, {"authorization": f"bearer {READ}"}])
@@ -134,7 +134,7 @@ def test_an_action_in_a_session_needs_its_csrf_token(site: Site, ask: Ask, csrf:
     headers = {"Cookie": cookie} | ({CSRF_HEADER: csrf} if csrf is not None else {})
     answer = ask("POST", PAUSE, {}, token=None, headers=headers)
     assert (answer.status, CSRF_HEADER in answer.message) == (403, True)
-    assert not site.registry.is_paused()
+    assert not site.sync_registry.is_paused()
 
 
 def test_the_csrf_token_of_another_session_does_not_fit(site: Site, ask: Ask) -> None:
@@ -226,7 +226,7 @@ def test_a_body_is_small_and_json_or_named_as_the_fault(
     headers = more.pop("headers", None) or {"Authorization": f"Bearer {ACT}", "Content-Type": "application/json"}
     answer = ask("POST", PAUSE, token=None, headers=headers, **more)
     assert answer.status == status, answer.text
-    assert site.registry.is_paused() is (status == 200)
+    assert site.sync_registry.is_paused() is (status == 200)
 
 
 def test_a_fault_of_ours_says_nothing_but_that_it_is_ours(
@@ -235,7 +235,7 @@ def test_a_fault_of_ours_says_nothing_but_that_it_is_ours(
     def fail() -> None:
         raise RuntimeError("inner workings")
 
-    monkeypatch.setattr(type(site.registry), "is_paused", lambda self: fail())
+    monkeypatch.setattr(type(site.sync_registry), "is_paused", lambda self: fail())
     answer = ask.act("/api/v4/geo/resume")
     assert answer.status == 500
     assert "inner workings" not in answer.text

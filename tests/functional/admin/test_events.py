@@ -41,7 +41,7 @@ def pages(ask: Ask, path: str, per_page: int) -> list[list[dict[str, Any]]]:
 
 
 def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_queries(primary: Site, ask: Ask) -> None:
-    now = primary.registry._clock.now_ms()
+    now = primary.sync_registry._clock.now_ms()
     log_events(primary, now, now - 1, now - 2, now - 3 * HOUR, now - 100 * HOUR)
     first = ask("GET", EVENTS, query={"per_page": 2})
     assert [node["sender_id"] for node in first.json["nodes"]] == ["event-0", "event-1"]
@@ -54,7 +54,7 @@ def test_events_come_newest_first_over_quiet_hours_with_a_bounded_number_of_quer
 
 
 def test_the_id_of_an_event_is_the_number_that_a_status_means(primary: Site, ask: Ask) -> None:
-    now = primary.registry._clock.now_ms()
+    now = primary.sync_registry._clock.now_ms()
     log_events(primary, now - 1000, now - 2000)
     newest, older = ask("GET", EVENTS).json["nodes"]
     (status,) = ask("GET", "/api/v4/geo_sites/status").json
@@ -66,7 +66,11 @@ def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask
     writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
     claims = {"repository": "<img src=x>", "tag": "v1"}
     unusable = Unusable(
-        id="u", received_at=primary.registry._clock.now_ms(), source="registry", reason="bad_repository", claims=claims
+        id="u",
+        received_at=primary.sync_registry._clock.now_ms(),
+        source="registry",
+        reason="bad_repository",
+        claims=claims,
     )
     writer.write([unusable])
     (node,) = ask("GET", EVENTS).json["nodes"]
@@ -74,7 +78,7 @@ def test_what_could_not_be_used_is_shown_with_what_it_claimed(primary: Site, ask
 
 
 def test_a_page_goes_on_where_dynamodb_cut_an_answer(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = primary.registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
+    now = primary.sync_registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
     log_events(primary, *(now - number for number in range(5)))
     dynamodb: Any = app.api()._site.events._dynamodb
     query = dynamodb.query
@@ -102,7 +106,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
 ) -> None:
     monkeypatch.setattr("geosync.messages.event_log.EXAMINED", 5)
     monkeypatch.setattr(app.api()._site.events, "retention_ms", 70 * HOUR)
-    now = primary.registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
+    now = primary.sync_registry._clock.now_ms() // HOUR * HOUR + HOUR // 2
     mine = [now - 3, now - 9, now - 10, now - 11, now - 12, now - 13, now - 60 * HOUR]
     named(primary, "group/app", *mine)
     named(primary, "group/app", now - 4, event_name="deleted")
@@ -144,7 +148,7 @@ def test_the_events_of_a_repository_are_all_found_page_by_page_however_many_othe
 
 def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: Site, ask: Ask) -> None:
     writer = EventLogWriter(primary.dynamodb, "events", retention_days=30)
-    now = primary.registry._clock.now_ms()
+    now = primary.sync_registry._clock.now_ms()
     for name in ("group/app", "group/other"):
         claims = {"repository": name, "tag": "-"}
         writer.write([Unusable(id=name, received_at=now, source="registry", reason="bad_tag", claims=claims)])
@@ -153,7 +157,7 @@ def test_an_unusable_event_is_found_by_the_repository_that_it_claimed(primary: S
 
 
 def test_a_repository_that_no_event_names_is_an_empty_list_that_says_so(primary: Site, ask: Ask) -> None:
-    log_events(primary, primary.registry._clock.now_ms())
+    log_events(primary, primary.sync_registry._clock.now_ms())
     answer = ask("GET", EVENTS, query={"repository": "group/unknown", "event_name": "deleted"})
     assert (answer.status, answer.json["nodes"]) == (200, [])
     assert answer.message.startswith("no deleted event of group/unknown among the 1 that were read, back to 20")
@@ -173,7 +177,7 @@ def test_what_cannot_be_a_repository_is_refused(primary: Site, ask: Ask, name: s
 
 
 def test_a_cursor_fits_no_other_filter(primary: Site, ask: Ask) -> None:
-    now = primary.registry._clock.now_ms()
+    now = primary.sync_registry._clock.now_ms()
     named(primary, "group/app", now, now - 1)
     asked = {"repository": "group/app", "per_page": 1}
     cursor = ask("GET", EVENTS, query=asked).json["page_info"]["end_cursor"]
@@ -210,7 +214,7 @@ def test_an_action_that_cannot_be_written_down_is_not_taken(site: Site, ask: Ask
     ask("GET", EVENTS)
     site.dynamodb.delete_table(TableName="events")
     assert ask.act("/api/v4/geo/pause").status == 503
-    assert not site.registry.is_paused()
+    assert not site.sync_registry.is_paused()
 
 
 def test_no_token_is_in_the_audit_log_or_in_a_log_line(site: Site, ask: Ask, log: Any) -> None:
@@ -243,13 +247,13 @@ def test_backfill_says_how_far_it_is(site: Site, ask: Ask) -> None:
 
 
 def test_the_pause_of_a_promotion_is_not_ended_and_not_taken(site: Site, ask: Ask) -> None:
-    site.registry.pauses.take("promotion [0123abcd]")
+    site.sync_registry.pauses.take("promotion [0123abcd]")
     for path in ("/api/v4/geo/resume", "/api/v4/geo/pause"):
         answer = ask.act(path)
         assert answer.status == 409
         assert "geosync promote, run again, ends it" in answer.message
         assert "geosync resume --abandoned 0123abcd" in answer.message
-    pause = site.registry.pauses.read()
+    pause = site.sync_registry.pauses.read()
     assert pause is not None
     assert pause.reason == "promotion [0123abcd]"
 
@@ -257,10 +261,10 @@ def test_the_pause_of_a_promotion_is_not_ended_and_not_taken(site: Site, ask: As
 def test_pause_and_resume_can_be_said_twice(site: Site, ask: Ask) -> None:
     for _ in range(2):
         assert ask.act("/api/v4/geo/pause", {"reason": "storage"}).status == 200
-        assert site.registry.is_paused()
+        assert site.sync_registry.is_paused()
     for message in ("berlin goes on", "berlin is not paused"):
         assert message in ask.act("/api/v4/geo/resume").message
-        assert not site.registry.is_paused()
+        assert not site.sync_registry.is_paused()
 
 
 @pytest.mark.parametrize("path", ["pause", "resume"])

@@ -86,7 +86,7 @@ def test_what_an_operator_spoke_of_is_told_no_more_until_it_is_compared_again(si
     assert ask.act(f"{path}/keep", {"tags": ["v2"]}).status == 202
     assert ask("GET", FINDINGS).json["nodes"] == []
 
-    before = site.registry.findings.get("group/a")
+    before = site.sync_registry.findings.get("group/a")
     assert before is not None
     assert (before.missing, before.extra) == (1, 1), "what the breaker counts stays as the comparison left it"
     note_finding(site.store, replace(before, spoken_of=(), found_at=before.found_at + 1), before)

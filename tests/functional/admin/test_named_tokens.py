@@ -28,7 +28,7 @@ def give(site: Site) -> Give:
         now_ms, text = SYSTEM_CLOCK.now_ms(), new_token()
         ends_at = now_ms + int(days * DAY_MS) if days is not None else None
         token = NamedToken(name=name, right=right, created_at=now_ms, ends_at=ends_at, key=token_key(text.encode()))
-        site.registry.admin_access.add(token)
+        site.sync_registry.admin_access.add(token)
         return text
 
     return give
@@ -43,9 +43,9 @@ def test_a_named_token_has_its_own_right(site: Site, ask: Ask, give: Give) -> No
     reader, actor = give("ana", "read"), give("ci", "act")
     assert ask("GET", LOOK, token=reader).status == 200
     assert ask("POST", PAUSE, {}, token=reader).status == 403
-    assert not site.registry.is_paused()
+    assert not site.sync_registry.is_paused()
     assert ask("POST", PAUSE, {}, token=actor).status == 200
-    assert site.registry.is_paused()
+    assert site.sync_registry.is_paused()
     session = ask("GET", "/api/v4/session", token=reader).json
     assert (session["right"], session["token_name"]) == ("read", "ana")
     assert ask("GET", "/api/v4/session", token=READ).json["token_name"] is None
@@ -117,7 +117,7 @@ def test_a_revoked_token_is_refused_within_a_minute_with_its_sessions(
     _, headers, _ = sign_in(ask, text)
     _, others, _ = sign_in(ask, other)
     assert ask("GET", LOOK, token=None, headers=headers).status == 200
-    site.registry.admin_access.revoke("ana")
+    site.sync_registry.admin_access.revoke("ana")
     again = give("ana")  # another token of that name does not bring the sessions back
     clock(61)
     assert ask("GET", LOOK, token=text).status == 401
@@ -131,7 +131,7 @@ def test_a_session_of_one_token_cannot_be_made_into_another_s(site: Site, ask: A
     cookie, _, _ = sign_in(ask, give("ana"))
     name, _, text = cookie.partition("=")
     holder, _, rest = text.partition(".")
-    ci = site.registry.admin_access.find("ci")
+    ci = site.sync_registry.admin_access.find("ci")
     assert ci is not None
     for forged in (f"act:ci:{ci.key[:16]}", "act", "read", holder.replace("read", "act"), holder.replace("ana", "ci")):
         assert ask("GET", LOOK, token=None, headers={"Cookie": f"{name}={forged}.{rest}"}).status == 401

@@ -78,7 +78,7 @@ def test_a_page_of_rows_that_cannot_be_is_refused_with_its_report(primary: Site,
     ask.act(ALL, OREGON)
     answer = report(ask, STATUS | {"rows_page": {"after": "", "until": "~", "rows": [["../x", "2", "0", 1]]}})
     assert (answer.status, "rows_page" in answer.message) == (400, True)
-    assert primary.registry.sites.reports() == {}
+    assert primary.sync_registry.sites.reports() == {}
 
 
 def test_a_secondary_has_its_own_list(site: Site, ask: Ask) -> None:
@@ -111,11 +111,11 @@ def test_a_report_of_a_version_to_come_may_say_more_of_its_comparison(primary: S
 def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
     """What stands in the recovery point's way is what waits now, not what waited a minute ago."""
     site.synced("group/app", v1=A)
-    site.registry.sweep.record(woken=0, reason=None)
-    site.registry.subscription.record("subscription", settle_s=0)
-    site.registry.catalogue.begin(now_ms=now() + 1)
-    known = site.registry.recovery.read()
-    site.registry.recovery.write(type(known)(why="events wait in the queue: 9"))
+    site.sync_registry.sweep.record(woken=0, reason=None)
+    site.sync_registry.subscription.record("subscription", settle_s=0)
+    site.sync_registry.catalogue.begin(now_ms=now() + 1)
+    known = site.sync_registry.recovery.read()
+    site.sync_registry.recovery.write(type(known)(why="events wait in the queue: 9"))
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["events_waiting_count"], status["recovery_point_stands_because"]) == (0, None)
     for _ in range(2):
@@ -128,7 +128,7 @@ def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
 def test_lags_are_those_of_the_last_hour(site: Site, ask: Ask) -> None:
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"], status["lag_p99_seconds"]) == (0, None, None)
-    site.registry.lags.add({0: 98, 20: 2}, now_ms=now())
+    site.sync_registry.lags.add({0: 98, 20: 2}, now_ms=now())
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"]) == (100, 0.1)
     assert 3 < status["lag_p99_seconds"] < 4

@@ -82,8 +82,8 @@ def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is
         site.synced(f"synced/app{number}", v1=A)
     site.failed("z/broken", "v1")
     site.failed("a/broken", "v1", parked=True)
-    site.registry.mark("m/pending", Reference.tag("v1"))
-    site.registry.knock("m/pending", take=False)
+    site.sync_registry.mark("m/pending", Reference.tag("v1"))
+    site.sync_registry.knock("m/pending", take=False)
     calls.made()
     answer = ask("GET", ALL, query={"state": "failed", "per_page": 1})
     assert names(answer) == ["a/broken"]
@@ -174,7 +174,7 @@ def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site,
     assert [message["kind"] for message in site.messages("work")] == ["catalogue"]
     asked = catalogue_item.CatalogueItem(site.store).latest()
     assert catalogue.is_due(asked, now_ms=0, every_s=0), "should the site be paused, the next minute begins it"
-    now = site.registry._clock.now_ms()
+    now = site.sync_registry._clock.now_ms()
     running = {"started_at": now, "touched_at": now, "repositories": 7}
     site.store.write(Update(key=Key("#site", "catalogue"), set=running, remove=("asked_for",)))
     answer = ask.act(f"{ALL}/resync", {"scope": "all"})
@@ -186,15 +186,15 @@ def test_resync_of_all_begins_a_walk_and_does_not_begin_a_second_one(site: Site,
 def test_resync_of_all_failed_marks_anew_what_failed_and_leaves_the_rest(site: Site, ask: Ask) -> None:
     site.failed("group/parked", "v1", parked=True)
     site.failed("group/failed", "v1", "v2")
-    site.registry.mark("group/pending", Reference.tag("v1"), Mark(expects=A))
-    (before,) = site.registry.owed("group/pending")
+    site.sync_registry.mark("group/pending", Reference.tag("v1"), Mark(expects=A))
+    (before,) = site.sync_registry.owed("group/pending")
     answer = ask.act(f"{ALL}/resync", {"scope": "failed"})
     assert (answer.status, answer.json["count"], answer.json["more"]) == (202, 3, False)
     for repository in ("group/parked", "group/failed"):
-        for owed in site.registry.owed(repository):
+        for owed in site.sync_registry.owed(repository):
             assert (owed.failure, owed.parked, owed.attempts) == (None, False, 0)
             assert owed.expects == {B}
-    assert site.registry.owed("group/pending") == [before]
+    assert site.sync_registry.owed("group/pending") == [before]
     # Two operators at once: the second finds nothing more to do.
     assert ask.act(f"{ALL}/resync", {"scope": "failed"}).json["count"] == 0
 

@@ -48,7 +48,7 @@ STATUS: dict[str, Any] = {
 
 def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) -> None:
     assert [one["name"] for one in ask("GET", ALL).json] == ["berlin"]
-    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
     own, primary = ask("GET", ALL).json
     assert (own["id"], own["name"], own["primary"], own["current"]) == (BERLIN_ID, "berlin", False, True)
     assert own["enabled"] is True
@@ -69,11 +69,11 @@ def test_a_secondary_shows_itself_and_its_primary_by_name(site: Site, ask: Ask) 
 
 
 def told(site: Site, *others: ToldSite, at: int | None = None) -> None:
-    site.registry.told.record(Told(at=now() if at is None else at, sites=others))
+    site.sync_registry.told.record(Told(at=now() if at is None else at, sites=others))
 
 
 def test_a_secondary_shows_the_other_sites_as_the_primary_told_of_them(site: Site, ask: Ask) -> None:
-    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
     report = STATUS | {"reported_at": "2026-11-24T05:00:10.000Z"}
     oregon = ToldSite(name="oregon", url=OREGON["url"], primary=False, status=report)
     told(site, ToldSite(name="dublin", url="https://dublin.example.com/geo", primary=True, status=STATUS), oregon)
@@ -126,7 +126,7 @@ def test_a_former_primary_knows_the_sites_that_it_expected_until_it_is_told(
     before = {one["name"]: one["id"] for one in ask("GET", ALL).json}
     monkeypatch.setenv("SITE_ROLE", "secondary")
     app.api.cache_clear()
-    primary.registry.heartbeat.record(site="frankfurt", sent_at=now(), arrived_at=now())
+    primary.sync_registry.heartbeat.record(site="frankfurt", sent_at=now(), arrived_at=now())
     after = ask("GET", ALL).json
     assert {one["name"]: one["id"] for one in after} == before
     assert [one["name"] for one in after if one["primary"]] == ["frankfurt"]
@@ -155,11 +155,11 @@ def test_the_recovery_point_of_a_former_primary_is_not_told_as_the_new_one_s(
 def test_a_site_s_own_status_has_gitlab_s_fields_and_the_recovery_point(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")
-    site.registry.minute.record()
+    site.sync_registry.minute.record()
     walk = {"started_at": 1_700_000_000_000, "touched_at": 0, "proved_at": 1_700_000_000_000}
     site.store.write(Update(key=catalogue_item.KEY, set=walk))
-    site.registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
-    site.registry.cursor.record(event_id="e1", received_at=1_700_000_000_000)
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now(), arrived_at=now())
+    site.sync_registry.cursor.record(event_id="e1", received_at=1_700_000_000_000)
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["geo_node_id"], status["name"], status["primary"]) == (BERLIN_ID, "berlin", False)
     assert (status["healthy"], status["health_status"]) == (False, "Unhealthy")
@@ -273,7 +273,7 @@ def test_a_report_is_taken_with_the_site_s_own_token_alone(primary: Site, ask: A
         assert report(ask, STATUS, token=token).status == 401, token
     assert report(ask, STATUS, site="frankfurt").status == 401
     assert report(ask, STATUS, site="nobody").status == 401
-    assert primary.registry.sites.reports() == {}
+    assert primary.sync_registry.sites.reports() == {}
 
 
 def test_a_report_that_comes_late_does_not_replace_a_newer_one(primary: Site, ask: Ask) -> None:
@@ -302,11 +302,13 @@ def test_a_report_that_cannot_be_shown_is_not_kept(
     ask.act(ALL, OREGON)
     answer = report(ask, status, **more)
     assert (answer.status, word in answer.message) == (code, True), answer.text
-    assert primary.registry.sites.reports() == {}
+    assert primary.sync_registry.sites.reports() == {}
 
 
 def test_a_secondary_takes_no_report(site: Site, ask: Ask) -> None:
-    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now_ms=now())
+    site.sync_registry.sites.add(
+        name="oregon", url="https://oregon.example.com", key=sites.report_key(TOKEN), now_ms=now()
+    )
     assert report(ask, STATUS).status == 409
 
 
@@ -334,7 +336,7 @@ def test_two_names_that_give_one_id_are_refused(primary: Site, ask: Ask, monkeyp
     monkeypatch.setattr("geosync.sync_registry.site.sites.site_id", lambda _: OREGON_ID)
     answer = ask.act(ALL, OREGON | {"name": "frankfurt"})
     assert (answer.status, "choose another name" in answer.message) == (409, True)
-    assert primary.registry.sites.find("frankfurt") is None
+    assert primary.sync_registry.sites.find("frankfurt") is None
 
 
 def test_a_site_that_the_version_before_added_has_the_same_id_as_everywhere(primary: Site, ask: Ask) -> None:

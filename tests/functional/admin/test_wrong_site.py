@@ -41,12 +41,12 @@ def test_every_action_is_known_to_be_of_one_kind(site: Site, ask: Ask) -> None:
 def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site, ask: Ask) -> None:
     primary.synced("group/app", v1=A)
     number = str(primary.id_of("group/app"))
-    before = primary.registry.row("group/app")
+    before = primary.sync_registry.row("group/app")
     for path, body in SECONDARY.items():
         answer = ask.act(path.replace("{number}", number), body)
         assert (answer.status, "dublin is the primary" in answer.message) == (409, True), (path, answer.text)
     assert primary.messages("work") == []
-    assert (primary.registry.row("group/app"), primary.registry.is_paused()) == (before, False)
+    assert (primary.sync_registry.row("group/app"), primary.sync_registry.is_paused()) == (before, False)
 
 
 def test_a_secondary_does_nothing_that_is_the_primary_s_to_do(site: Site, ask: Ask) -> None:

@@ -64,7 +64,7 @@ class Site:
         return boto3.client("sqs", region_name=REGION)
 
     @property
-    def registry(self) -> SyncRegistry:
+    def sync_registry(self) -> SyncRegistry:
         return SyncRegistry(
             DynamoStore(boto3.client("dynamodb", region_name=REGION), self.outputs["SyncRegistryTable"])
         )
@@ -81,10 +81,10 @@ class Site:
     def well(self) -> None:
         """Let nothing be wrong with the site: its minute runs, heartbeats arrive, and everything is compared."""
         now = SYSTEM_CLOCK.now_ms()
-        self.registry.minute.record()
-        self.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+        self.sync_registry.minute.record()
+        self.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
         times = dict.fromkeys(("started_at", "touched_at", "finished_at", "proved_at", "settled_at"), now)
-        self.registry._store.write(Update(key=catalogue.KEY, set=times))
+        self.sync_registry._store.write(Update(key=catalogue.KEY, set=times))
 
     def bodies(self, queue: str) -> list[Any]:
         """Take the messages of a queue."""

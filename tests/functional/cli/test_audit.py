@@ -11,8 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_commands import PARKED, dead_letter
-from tests.functional.cli.test_failover import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_wrong_site import PRIMARY, commands
 from tests.support.event_log import create_event_log
 
@@ -59,7 +59,7 @@ def test_an_action_is_written_down_with_who_and_what(secondary: Site, command: s
     secondary.well()
     dead_letter(secondary, PARKED)
     if command == "resume":
-        secondary.registry.pause()
+        secondary.sync_registry.pause()
     arguments = ACTIONS[command]
     answer = secondary.run(*command.split(), *arguments)
     assert answer.exit_code == 0, answer.output
@@ -76,16 +76,16 @@ def test_an_action_is_written_down_with_who_and_what(secondary: Site, command: s
 def test_an_action_that_cannot_be_written_down_is_not_taken(secondary: Site, command: str) -> None:
     dead_letter(secondary, PARKED)
     if command == "resume":
-        secondary.registry.pause()
-    paused = secondary.registry.is_paused()
+        secondary.sync_registry.pause()
+    paused = secondary.sync_registry.is_paused()
     boto3.client("dynamodb", region_name=REGION).delete_table(TableName=secondary.outputs["EventsTable"])
     answer = secondary.run(*command.split(), *ACTIONS[command])
     assert (answer.exit_code, "so nothing was done" in answer.output) == (2, True)
-    assert secondary.registry.is_paused() is paused
+    assert secondary.sync_registry.is_paused() is paused
     assert secondary.bodies("WorkQueueUrl") == []
-    assert secondary.registry.catalogue._store.get(catalogue.KEY) is None
-    assert secondary.registry.breaker.state().accepted_at == 0
-    assert secondary.registry.admin_access.all() == []
+    assert secondary.sync_registry.catalogue._store.get(catalogue.KEY) is None
+    assert secondary.sync_registry.breaker.state().accepted_at == 0
+    assert secondary.sync_registry.admin_access.all() == []
 
 
 def test_a_caller_that_aws_does_not_know_does_nothing(secondary: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_caller_that_aws_does_not_know_does_nothing(secondary: Site, monkeypat
 
     monkeypatch.setattr("geosync.cli.audit.caller_of", unknown)
     answer = secondary.run("pause")
-    assert (answer.exit_code, secondary.registry.is_paused()) == (2, False)
+    assert (answer.exit_code, secondary.sync_registry.is_paused()) == (2, False)
 
 
 def test_an_action_that_fails_is_written_down_as_failed(secondary: Site) -> None:
@@ -111,7 +111,7 @@ def test_an_end_that_cannot_be_written_down_is_said(secondary: Site, monkeypatch
 
     monkeypatch.setattr(Audit, "end", fails)
     answer = secondary.run("pause")
-    assert (answer.exit_code, secondary.registry.is_paused()) == (0, True)
+    assert (answer.exit_code, secondary.sync_registry.is_paused()) == (0, True)
     assert "has the action, but not how it ended" in answer.stderr
     assert entry(secondary)["outcome"] == "begun"
 
@@ -131,7 +131,7 @@ def test_expecting_a_site_and_no_more_is_written_down_without_its_key(primary: S
 
 
 def test_a_promotion_is_written_down_at_the_site(secondary: Site, cloudformation: CloudFormation) -> None:
-    secondary.registry.mark("group/app", Reference.tag("v2"))
+    secondary.sync_registry.mark("group/app", Reference.tag("v2"))
     cloudformation.error = refused("not authorized")
     assert secondary.run("promote", "--yes").exit_code == 2
     cloudformation.error = None
@@ -161,10 +161,10 @@ def test_following_another_primary_is_written_down_at_both_sites(
 def test_a_site_whose_name_the_leader_knows_of_another_is_refused_before_anything_is_paused(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
-    secondary.registry.sites.add(name="frankfurt", url="https://elsewhere.example.com", key="0" * 64, now_ms=1)
+    secondary.sync_registry.sites.add(name="frankfurt", url="https://elsewhere.example.com", key="0" * 64, now_ms=1)
     answer = follow(secondary, "--yes")
     assert (answer.exit_code, "two sites must not have one name" in answer.output) == (2, True)
-    assert (cloudformation.updates, secondary.registry.is_paused(), secondary.audit()) == ([], False, [])
+    assert (cloudformation.updates, secondary.sync_registry.is_paused(), secondary.audit()) == ([], False, [])
 
 
 def test_two_stacks_with_one_name_cannot_follow_each_other(secondary: Site, cloudformation: CloudFormation) -> None:

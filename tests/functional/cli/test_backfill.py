@@ -155,10 +155,10 @@ def refused(code: str, status: int = 400) -> ClientError:
 
 def test_in_a_pipe_it_writes_a_line_when_something_changed_until_it_is_complete(secondary: Site, steps: Steps) -> None:
     def pause() -> None:
-        secondary.registry.pause("storage is moved")
+        secondary.sync_registry.pause("storage is moved")
 
     def resume() -> None:
-        secondary.registry.resume()
+        secondary.sync_registry.resume()
         complete(secondary)
 
     pauses = steps(lambda: walk(secondary), nothing, pause, nothing, resume)
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_the_command_alone_and_names_the_one_to_look_again(secondary
 def test_what_keeps_it_from_going_on_is_said(secondary: Site) -> None:
     walk(secondary, touched_at=1, started_at=time.time_ns() // 1_000_000 - catalogue.STALLED_AFTER_MS)
     store(secondary).write(Update(key=catalogue_item.KEY, set={"failure": "GET /v2/_catalog: 401"}))
-    secondary.registry.hold("registry.example.com", reason="503")
+    secondary.sync_registry.hold("registry.example.com", reason="503")
     shown = secondary.run("backfill", "--no-follow").output
     assert "the primary's catalogue cannot be read: GET /v2/_catalog: 401" in shown
     assert "no requests go to registry.example.com until 20" in shown

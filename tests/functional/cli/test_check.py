@@ -27,7 +27,7 @@ def found(site: Site) -> DeployedSite:
 
 def beat(site: Site, arrived_at: int) -> None:
     values = {"site": "dublin", "sent_at": arrived_at, "arrived_at": arrived_at}
-    site.registry._store.write(Update(key=heartbeat.KEY, set=values))
+    site.sync_registry._store.write(Update(key=heartbeat.KEY, set=values))
 
 
 def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
@@ -38,7 +38,7 @@ def test_a_site_at_which_all_is_well_has_no_problem(secondary: Site) -> None:
 
 def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, clock: PlayedClock) -> None:
     assert problems(sync.look_at_the_sweep(found(secondary))) == set()
-    secondary.registry.mark("group/app", Reference.tag("v1"))
+    secondary.sync_registry.mark("group/app", Reference.tag("v1"))
     clock.ahead_s = 170
     assert problems(sync.look_at_the_sweep(found(secondary))) == set()
     clock.ahead_s = 190
@@ -46,10 +46,10 @@ def test_something_long_due_that_no_sweep_woke_is_a_problem(secondary: Site, clo
 
 
 def test_a_pause_a_hold_and_a_parked_reference_are_problems_by_name(secondary: Site) -> None:
-    registry = secondary.registry
-    registry.pause("storage")
-    registry.hold("registry.example.com:443", reason="503")
-    registry.fail(registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
+    sync_registry = secondary.sync_registry
+    sync_registry.pause("storage")
+    sync_registry.hold("registry.example.com:443", reason="503")
+    sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v1")), "refused", parked=True)
     beat(secondary, SYSTEM_CLOCK.now_ms())
     at_the_site = list(sync.look_at_the_site(found(secondary)))
     assert problem(at_the_site, "not_paused").fix == "geosync resume"
@@ -70,7 +70,7 @@ def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None,
 def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:
     now = SYSTEM_CLOCK.now_ms()
     values = {"started_at": now, "touched_at": now, "repositories": 0, "failure": "dublin: GET /v2/_catalog: 401"}
-    secondary.registry._store.write(Update(key=catalogue_item.KEY, set=values))
+    secondary.sync_registry._store.write(Update(key=catalogue_item.KEY, set=values))
     fault = problem(sync.look_at_the_site(found(secondary)), "comparison")
     assert "_catalog: 401" in fault.text
     assert "registry:catalog:*" in (fault.fix or "")

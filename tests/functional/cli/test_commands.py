@@ -49,7 +49,7 @@ def test_a_site_that_is_healthy_and_owes_nothing_ends_with_0(secondary: Site) ->
 
 def test_a_site_that_owes_nothing_and_is_not_healthy_ends_with_1_and_says_why(secondary: Site) -> None:
     secondary.well()
-    secondary.registry.pause("storage is moved")
+    secondary.sync_registry.pause("storage is moved")
     degraded = secondary.run("status", "--json")
     document = json.loads(degraded.output)
     assert (degraded.exit_code, document["health_status"], document["healthy"]) == (1, "Degraded", False)
@@ -57,18 +57,18 @@ def test_a_site_that_owes_nothing_and_is_not_healthy_ends_with_1_and_says_why(se
         "the site is paused: storage is moved",
         ["the site is paused: storage is moved"],
     )
-    secondary.registry.hold("dublin:5000", reason="connection refused")
+    secondary.sync_registry.hold("dublin:5000", reason="connection refused")
     shown = secondary.run("status")
     assert (shown.exit_code, "Unhealthy" in shown.output) == (1, True)
     assert "the registry dublin:5000 is on hold: connection refused" in shown.output
 
 
 def test_a_primary_is_judged_by_its_heartbeats_and_by_who_reports(primary: Site) -> None:
-    primary.registry.minute.record()
-    primary.registry.posted_heartbeat.record(at=SYSTEM_CLOCK.now_ms())
+    primary.sync_registry.minute.record()
+    primary.sync_registry.posted_heartbeat.record(at=SYSTEM_CLOCK.now_ms())
     well = primary.run("status", "--json")
     assert (well.exit_code, json.loads(well.output)["health"]) == (0, "Healthy")
-    primary.registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=1)
+    primary.sync_registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=1)
     silent = primary.run("status")
     assert (silent.exit_code, "the site oregon has not reported yet" in silent.output) == (1, True)
 
@@ -78,8 +78,8 @@ def test_the_id_of_a_site_is_the_one_that_the_admin_api_shows(secondary: Site) -
 
 
 def test_what_is_owed_is_shown_with_its_failure_and_ends_with_1(secondary: Site) -> None:
-    registry = secondary.registry
-    registry.fail(registry.mark("group/app", Reference.tag("v1")), "[red]dublin: 503")
+    sync_registry = secondary.sync_registry
+    sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v1")), "[red]dublin: 503")
     answer = secondary.run("status")
     assert answer.exit_code == 1
     assert "1 reference, 1 failed" in answer.output
@@ -87,10 +87,10 @@ def test_what_is_owed_is_shown_with_its_failure_and_ends_with_1(secondary: Site)
 
 
 def test_programs_read_one_json_document(secondary: Site) -> None:
-    registry = secondary.registry
-    registry.mark("group/app", Reference.tag("v1"))
-    registry.fail(registry.mark("group/app", Reference.tag("v2")), "refused", parked=True)
-    registry.pause("upgrade")
+    sync_registry = secondary.sync_registry
+    sync_registry.mark("group/app", Reference.tag("v1"))
+    sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v2")), "refused", parked=True)
+    sync_registry.pause("upgrade")
     answer = secondary.run("status", "--json", "--limit", "1")
     assert answer.exit_code == 1
     document = json.loads(answer.output)
@@ -108,10 +108,10 @@ def test_a_message_in_the_dlq_is_something_wrong(secondary: Site) -> None:
 
 def test_pause_and_resume(secondary: Site) -> None:
     assert secondary.run("pause", "upgrade").exit_code == 0
-    assert secondary.registry.is_paused()
+    assert secondary.sync_registry.is_paused()
     assert "upgrade" in secondary.run("status").output
     assert secondary.run("resume").exit_code == 0
-    assert not secondary.registry.is_paused()
+    assert not secondary.sync_registry.is_paused()
     assert "is not paused" in secondary.run("resume").output
 
 
@@ -150,7 +150,7 @@ def test_resync_of_what_is_not_at_the_primary_says_so_and_sends_nothing(
         assert [one.path for one in server.requests] == ["/v2/no/such/tags/list"]
         assert secondary.bodies("WorkQueueUrl") == []
         # What this site knows is not asked about: that it is gone from the primary is what a resync is to settle.
-        assert secondary.registry.acquire("group/app") is not None
+        assert secondary.sync_registry.acquire("group/app") is not None
         assert secondary.run("resync", "group/app").exit_code == 0
         assert len(server.requests) == 1
 

@@ -65,8 +65,8 @@ def code(*arguments: str) -> int:
 @pytest.fixture
 def more_than_one(secondary: Site) -> Site:
     for name in ("group/a", "group/b"):
-        secondary.registry.mark(name, Reference.tag("v1"))
-        assert secondary.registry.acquire(name) is not None
+        secondary.sync_registry.mark(name, Reference.tag("v1"))
+        assert secondary.sync_registry.acquire(name) is not None
     return secondary
 
 

@@ -21,7 +21,7 @@ A = "sha256:" + "a" * 64
 
 
 def synced(site: Site, repository: str) -> None:
-    sync_registry = site.registry
+    sync_registry = site.sync_registry
     owed = sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=A))
     lease = sync_registry.knock(repository)
     assert lease is not None
@@ -30,7 +30,7 @@ def synced(site: Site, repository: str) -> None:
 
 
 def failed(site: Site, repository: str, why: str) -> None:
-    sync_registry = site.registry
+    sync_registry = site.sync_registry
     lease = sync_registry.knock(repository)
     assert lease is not None
     sync_registry.fail(sync_registry.mark(repository, Reference.tag("v2")), why)

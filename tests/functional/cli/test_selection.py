@@ -75,11 +75,11 @@ def site(secondary: Site, stacks: dict[str, DeployedSite], primary: CountingProx
 def synced(site: Site, repository: str, *tags: str, primary: str = TOPIC) -> None:
     """Have the tags seen equal."""
     store = DynamoStore(boto3.client("dynamodb", region_name=REGION), site.outputs["SyncRegistryTable"])
-    registry = SyncRegistry(store, primary=primary)
-    lease = registry.acquire(repository)
+    sync_registry = SyncRegistry(store, primary=primary)
+    lease = sync_registry.acquire(repository)
     assert lease is not None
-    registry.record(lease, [(Reference.tag(tag), Seen(digest="sha256:a", looked_at=1, seen_at=1)) for tag in tags])
-    registry.release(lease)
+    sync_registry.record(lease, [(Reference.tag(tag), Seen(digest="sha256:a", looked_at=1, seen_at=1)) for tag in tags])
+    sync_registry.release(lease)
 
 
 def table_of(site: Site) -> list[dict[str, Any]]:

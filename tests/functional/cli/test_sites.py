@@ -19,7 +19,7 @@ URL = "https://oregon.example.com/geo"
 
 
 def known_sites(site: Site) -> KnownSites:
-    return site.registry.sites
+    return site.sync_registry.sites
 
 
 def now() -> int:
@@ -78,9 +78,9 @@ def test_the_id_of_a_site_follows_from_its_name(primary: Site) -> None:
 
 
 def test_a_site_of_which_a_former_primary_told_can_be_removed(primary: Site) -> None:
-    primary.registry.told.record(Told(at=now(), sites=(ToldSite(name="dublin", url=None, primary=True),)))
+    primary.sync_registry.told.record(Told(at=now(), sites=(ToldSite(name="dublin", url=None, primary=True),)))
     assert primary.run("sites", "remove", "dublin").exit_code == 0
-    assert primary.registry.told.read().sites == ()
+    assert primary.sync_registry.told.read().sites == ()
 
 
 def test_a_site_that_is_removed_is_expected_no_more(primary: Site) -> None:
@@ -112,7 +112,7 @@ def test_a_primary_lists_its_repositories_and_what_each_site_has(primary: Site) 
     rows = tuple(
         ReportedRow(name=name, state=state, verification_state="2") for name, state in (("a/x", "2"), ("b/y", "3"))
     )
-    primary.registry.reported_rows.put("oregon", ReportedPage(after="", until="~", at=now(), rows=rows))
+    primary.sync_registry.reported_rows.put("oregon", ReportedPage(after="", until="~", at=now(), rows=rows))
     primary.run("sites", "add", "seoul", URL, "--report-key", KEY)
     shown = primary.run("repositories")
     assert shown.exit_code == 1, "one has failed"

@@ -19,7 +19,7 @@ def test_a_token_is_shown_once_and_only_its_digest_is_kept(secondary: Site) -> N
     text = made.stdout.strip()
     assert re.fullmatch(r"[A-Za-z0-9]{48}", text)
     assert text not in made.stderr
-    kept = secondary.registry.admin_access.find("ci-bot")
+    kept = secondary.sync_registry.admin_access.find("ci-bot")
     assert kept is not None
     assert (kept.right, kept.key) == ("act", token_key(text.encode()))
     assert kept.ends_at == kept.created_at + 30 * 86_400_000
@@ -45,16 +45,16 @@ def test_a_token_looks_and_has_no_end_unless_that_is_asked_for(secondary: Site) 
 
 def test_a_name_is_given_once(secondary: Site) -> None:
     assert secondary.run("token", "create", "ana").exit_code == 0
-    before = secondary.registry.admin_access.find("ana")
+    before = secondary.sync_registry.admin_access.find("ana")
     again = secondary.run("token", "create", "ana", "--right", "act")
     assert (again.exit_code, again.stdout) == (1, "")
-    assert secondary.registry.admin_access.find("ana") == before
+    assert secondary.sync_registry.admin_access.find("ana") == before
 
 
 def test_a_token_is_revoked_once(secondary: Site) -> None:
     secondary.run("token", "create", "ana")
     assert secondary.run("token", "revoke", "ana").exit_code == 0
-    assert secondary.registry.admin_access.find("ana") is None
+    assert secondary.sync_registry.admin_access.find("ana") is None
     missing = secondary.run("token", "revoke", "ana")
     assert (missing.exit_code, "has no token ana" in missing.output) == (1, True)
     assert [entry["action"] for entry in secondary.audit()] == ["geosync token create", "geosync token revoke"]

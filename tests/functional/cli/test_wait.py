@@ -21,14 +21,14 @@ def holder(secondary: Site, clock: PlayedClock) -> Callable[[str | None], None]:
 
     def plays(digest: str | None) -> None:
         def work() -> None:
-            registry = SyncRegistry(secondary.registry._store, clock=clock)  # the command's, which is ahead
-            lease = registry.acquire("group/app")
+            sync_registry = SyncRegistry(secondary.sync_registry._store, clock=clock)  # the command's, which is ahead
+            lease = sync_registry.acquire("group/app")
             if lease is None:
                 return
-            for owed in registry.due("group/app"):
+            for owed in sync_registry.due("group/app"):
                 seen = Seen(digest=digest, looked_at=1, seen_at=1) if digest is not None else None
-                registry.discharge(lease, owed, seen)
-            registry.finish(lease)
+                sync_registry.discharge(lease, owed, seen)
+            sync_registry.finish(lease)
 
         clock.meanwhile = work
 
@@ -50,13 +50,13 @@ def test_it_ends_with_0_once_the_image_was_seen_here(
 def test_what_was_seen_before_the_command_began_is_no_answer(
     secondary: Site, holder: Callable[[str | None], None]
 ) -> None:
-    registry = secondary.registry
-    registry.mark("group/app", Reference.tag("latest"))
-    lease = registry.acquire("group/app")
+    sync_registry = secondary.sync_registry
+    sync_registry.mark("group/app", Reference.tag("latest"))
+    lease = sync_registry.acquire("group/app")
     assert lease is not None
-    (owed,) = registry.due("group/app")
-    registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
-    assert registry.finish(lease)
+    (owed,) = sync_registry.due("group/app")
+    sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1))
+    assert sync_registry.finish(lease)
     assert secondary.run("wait", "group/app", "--timeout", "2s").exit_code == 1
     holder(B)
     ended = secondary.run("wait", "group/app")
@@ -78,11 +78,11 @@ def test_a_copy_that_only_stays_is_no_image_of_the_primary(secondary: Site, cloc
     since: dict[str, Any] = {noted: 1}
 
     def keeps() -> None:
-        registry = SyncRegistry(secondary.registry._store, clock=clock)
-        if (lease := registry.acquire("group/app")) is not None:
-            for owed in registry.due("group/app"):
-                registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1, **since))
-            registry.finish(lease)
+        sync_registry = SyncRegistry(secondary.sync_registry._store, clock=clock)
+        if (lease := sync_registry.acquire("group/app")) is not None:
+            for owed in sync_registry.due("group/app"):
+                sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1, **since))
+            sync_registry.finish(lease)
 
     clock.meanwhile = keeps
     ended = secondary.run("wait", "group/app:v1")
@@ -93,15 +93,15 @@ def test_a_copy_that_only_stays_is_no_image_of_the_primary(secondary: Site, cloc
     "why", ["nothing has failed", "the site is paused", "failing: dublin: 503", "on hold: refused"]
 )
 def test_a_wait_that_is_over_names_the_reason(secondary: Site, clock: PlayedClock, why: str) -> None:
-    registry = secondary.registry
+    sync_registry = secondary.sync_registry
 
     def happens() -> None:
         if "paused" in why:
-            registry.pause("upgrade")
+            sync_registry.pause("upgrade")
         if "hold" in why:
-            registry.hold("dublin:5000", reason="refused")
-        if "failing" in why and (owed := registry.owed("group/app")):
-            registry.fail(owed[0], "dublin: 503")
+            sync_registry.hold("dublin:5000", reason="refused")
+        if "failing" in why and (owed := sync_registry.owed("group/app")):
+            sync_registry.fail(owed[0], "dublin: 503")
 
     clock.meanwhile = happens
     ended = secondary.run("wait", "group/app:v1", "--timeout", "4s")

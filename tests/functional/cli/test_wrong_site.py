@@ -65,13 +65,13 @@ def test_every_command_is_known_to_be_of_one_kind() -> None:
 
 
 def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site) -> None:
-    store = primary.registry._store
+    store = primary.sync_registry._store
     for name, arguments in SECONDARY.items():
         answer = primary.run(*name.split(), *arguments)
         assert (answer.exit_code, "is the primary" in answer.output) == (2, True), (name, answer.output)
         assert "Traceback" not in answer.output
     assert primary.bodies("WorkQueueUrl") == []
-    assert not primary.registry.is_paused()
+    assert not primary.sync_registry.is_paused()
     assert store.get(breaker.KEY) is None
 
 
@@ -79,7 +79,7 @@ def test_a_secondary_does_nothing_that_is_the_primary_s_to_do(secondary: Site) -
     for name, arguments in PRIMARY.items():
         answer = secondary.run(*name.split(), *arguments)
         assert (answer.exit_code, "the primary's matter" in answer.output) == (2, True), (name, answer.output)
-    assert secondary.registry._store.get(Key("#site", "known#oregon")) is None
+    assert secondary.sync_registry._store.get(Key("#site", "known#oregon")) is None
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ class Site:
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
         self.store = DynamoStore(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(self.store)
+        self.sync_registry = SyncRegistry(self.store)
         self.sqs = boto3.client("sqs")
         self.live_url = self.sqs.create_queue(QueueName="live")["QueueUrl"]
         self.dlq_url = self.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
@@ -85,10 +85,10 @@ class Site:
         return {(str(item["repository"]), str(item["item"])): item for item in found}
 
     def owed(self, repository: str) -> list[str]:
-        return [owed.reference.seen_key for owed in self.registry.owed(repository)]
+        return [owed.reference.seen_key for owed in self.sync_registry.owed(repository)]
 
     def row(self, repository: str) -> Row:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         return row
 

@@ -24,11 +24,11 @@ def test_a_batch_of_ten_pushes_makes_the_calls_that_the_page_says(site: Site) ->
 
 
 def test_a_push_that_was_seen_already_makes_the_calls_that_the_page_says(site: Site) -> None:
-    lease = site.registry.acquire("group/app")
+    lease = site.sync_registry.acquire("group/app")
     assert lease is not None
     later = 2_000_000_000_000
-    site.registry.record(lease, [(Reference.tag("v1"), Seen(digest=DIGEST, looked_at=later, seen_at=later))])
-    site.registry.release(lease)
+    site.sync_registry.record(lease, [(Reference.tag("v1"), Seen(digest=DIGEST, looked_at=later, seen_at=later))])
+    site.sync_registry.release(lease)
     handle(heartbeat())  # a new execution environment notes its selection first
     with counted() as calls:
         assert handle(push("group/app")) == DONE

@@ -65,7 +65,7 @@ def test_a_wake_names_no_reference_and_is_in_the_group_of_its_namespace(site: Si
 
 
 def test_a_repository_that_somebody_holds_is_knocked_at_and_nobody_is_woken(site: Site) -> None:
-    lease = site.registry.acquire("group/app")
+    lease = site.sync_registry.acquire("group/app")
     assert lease is not None
     assert handle(push("group/app"), push("group/app", "v2")) == DONE
     row = site.row("group/app")
@@ -74,7 +74,7 @@ def test_a_repository_that_somebody_holds_is_knocked_at_and_nobody_is_woken(site
 
 
 def test_a_repository_whose_holder_died_is_woken(site: Site) -> None:
-    assert site.registry.acquire("group/app") is not None
+    assert site.sync_registry.acquire("group/app") is not None
     past = {":past": {"N": "1"}}
     key = {"repository": {"S": "group/app"}, "item": {"S": "row"}}
     update = "SET lease_expires = :past"
@@ -84,11 +84,11 @@ def test_a_repository_whose_holder_died_is_woken(site: Site) -> None:
 
 
 def test_what_was_seen_already_is_neither_marked_nor_woken(site: Site, log: Log) -> None:
-    lease = site.registry.acquire("group/app")
+    lease = site.sync_registry.acquire("group/app")
     assert lease is not None
     later = 2_000_000_000_000
-    site.registry.record(lease, [(Reference.tag("v1"), Seen(digest=DIGEST, looked_at=later, seen_at=later))])
-    site.registry.release(lease)
+    site.sync_registry.record(lease, [(Reference.tag("v1"), Seen(digest=DIGEST, looked_at=later, seen_at=later))])
+    site.sync_registry.release(lease)
     event = push("group/app")
     assert handle(event) == DONE
     assert site.owed("group/app") == []
@@ -235,21 +235,21 @@ def test_a_knock_that_fails_sends_nothing_back_and_the_sweep_finds_it(site: Site
 
     aws.setattr("geosync.sync_registry.sync_registry.SyncRegistry.tell", lost)
     assert handle(push("group/app")) == DONE
-    assert site.registry.due_repositories() == ["group/app"]
+    assert site.sync_registry.due_repositories() == ["group/app"]
 
 
 def test_a_wake_that_cannot_be_sent_loses_nothing(site: Site, log: Log) -> None:
     site.sqs.delete_queue(QueueUrl=site.live_url)
     assert handle(push("group/app")) == DONE
     assert "wakes_not_sent" in [line["message"] for line in log()]
-    assert site.registry.due_repositories() == ["group/app"]
+    assert site.sync_registry.due_repositories() == ["group/app"]
 
 
 # ── when nobody is to be woken ──
 
 
 def test_a_paused_site_marks_and_wakes_nobody(site: Site) -> None:
-    site.registry.pause("maintenance")
+    site.sync_registry.pause("maintenance")
     assert handle(push("group/app")) == DONE
     assert site.owed("group/app") == ["tag#v1"]
     assert site.row("group/app").state == PENDING
@@ -258,14 +258,14 @@ def test_a_paused_site_marks_and_wakes_nobody(site: Site) -> None:
 
 @pytest.mark.parametrize("name", ["registry.berlin.example.com", "registry.dublin.example.com:5050"])
 def test_while_a_registry_of_the_site_is_on_hold_nobody_is_woken(site: Site, name: str) -> None:
-    site.registry.hold(name, reason="503")
+    site.sync_registry.hold(name, reason="503")
     assert handle(push("group/app")) == DONE
     assert site.owed("group/app") == ["tag#v1"]
     assert site.woken() == []
 
 
 def test_a_hold_that_ran_out_or_of_another_registry_keeps_nobody_asleep(site: Site) -> None:
-    site.registry.hold("registry.of.the.past.example.com", reason="503")
+    site.sync_registry.hold("registry.of.the.past.example.com", reason="503")
     key = {"repository": {"S": "#site"}, "item": {"S": "hold#registry.berlin.example.com"}}
     over = {"until": {"N": "1"}, "attempts": {"N": "3"}, "reason": {"S": "it was down"}}
     site.dynamodb.put_item(TableName=TABLE, Item=key | over)
@@ -299,11 +299,11 @@ def test_an_event_without_records_is_done_without_a_call(aws: pytest.MonkeyPatch
 
 def test_the_selection_by_which_events_are_marked_is_noted_once(site: Site, aws: pytest.MonkeyPatch) -> None:
     handle(heartbeat())
-    (known,) = site.registry._store.batch_get([subscription.KEY]).values()
+    (known,) = site.sync_registry._store.batch_get([subscription.KEY]).values()
     assert "selected_from" not in known
     aws.setenv("INCLUDE_REPOSITORIES", "group/**")
     app.site.cache_clear()
     handle(heartbeat())
-    (changed,) = site.registry._store.batch_get([subscription.KEY]).values()
+    (changed,) = site.sync_registry._store.batch_get([subscription.KEY]).values()
     assert changed["selection"] != known["selection"]
     assert changed["selected_from"] > time.time_ns() // 1_000_000

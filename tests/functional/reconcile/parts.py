@@ -51,7 +51,7 @@ class Site:
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
         self.store = DynamoStore(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(self.store)
+        self.sync_registry = SyncRegistry(self.store)
         self.sqs = boto3.client("sqs")
         self.work_url = self.sqs.create_queue(QueueName="work")["QueueUrl"]
         self.events_url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
@@ -93,14 +93,14 @@ class Site:
     def owe(self, *repositories: str) -> None:
         """Have one tag due in each repository."""
         for repository in repositories:
-            self.registry.mark(repository, Reference.tag("v1"))
+            self.sync_registry.mark(repository, Reference.tag("v1"))
 
     def sync(self, *repositories: str) -> None:
         """Have each repository synced, and nothing owed in it."""
         for repository in repositories:
-            lease = self.registry.acquire(repository)
+            lease = self.sync_registry.acquire(repository)
             assert lease is not None
-            assert self.registry.finish(lease)
+            assert self.sync_registry.finish(lease)
 
     def messages(self) -> list[dict[str, Any]]:
         """Take everything off the work queue."""

@@ -35,7 +35,7 @@ def missed(site: Site) -> list[str]:
 
 
 def state(site: Site) -> breaker.State:
-    return site.registry.breaker.state()
+    return site.sync_registry.breaker.state()
 
 
 @pytest.mark.usefixtures("missed")
@@ -55,7 +55,7 @@ def test_what_nobody_announced_is_suspended_once_the_queue_is_empty(
 
 def test_what_was_announced_meanwhile_is_no_reason(site: Site, missed: list[str]) -> None:
     for tag in missed:
-        site.registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=ABSENT))
+        site.sync_registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=ABSENT))
     minute()
     assert not state(site).stops
     assert state(site).found == 0

@@ -37,7 +37,7 @@ def well(site: Site) -> Site:
     site.store.write(
         Update(key=catalogue_item.KEY, set={"following": site.topic_arn, "proved_at": now, "settled_at": now})
     )
-    site.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
     return site
 
 
@@ -54,7 +54,7 @@ def test_a_dead_letter_degrades_it_and_a_hold_makes_it_unhealthy(
     well.sqs.send_message(QueueUrl=well.dlq_url, MessageBody="poison")
     minute()
     assert levels(capsys) == [1]
-    well.registry.hold("dublin:5000", reason="connection refused")
+    well.sync_registry.hold("dublin:5000", reason="connection refused")
     minute()
     assert levels(capsys) == [2]
     assert reasons(log)[-2:] == [
@@ -88,7 +88,7 @@ def test_a_primary_is_judged_by_the_heartbeat_that_it_just_posted(
     endpoint.status = 200
     minute()
     assert levels(capsys) == [0]
-    posted = site.registry.posted_heartbeat.read()
+    posted = site.sync_registry.posted_heartbeat.read()
     assert posted is not None
     assert (posted.failure, SYSTEM_CLOCK.now_ms() - (posted.at or 0) < 60_000) == (None, True)
     assert TOKEN not in json.dumps(log())
@@ -98,10 +98,10 @@ def test_a_site_that_is_silent_degrades_the_primary_that_expects_it(
     site: Site, endpoint: Endpoint, capsys: pytest.CaptureFixture[str], log: Log
 ) -> None:
     now = SYSTEM_CLOCK.now_ms()
-    site.registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=now)
+    site.sync_registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=now)
     minute()
     assert (levels(capsys), reasons(log)) == ([1], ["the site oregon has not reported yet"])
-    site.registry.sites.record(SiteReport(site="oregon", sent_at=now, arrived_at=now, status="{}"))
+    site.sync_registry.sites.record(SiteReport(site="oregon", sent_at=now, arrived_at=now, status="{}"))
     minute()
     assert levels(capsys) == [0]
     for arrived_at, why in ((now - 720_000, "has not reported for 12 minutes"), (now + HOUR, "in the future")):
@@ -114,9 +114,9 @@ def test_a_site_that_is_silent_degrades_the_primary_that_expects_it(
 def test_what_a_clock_left_in_the_future_is_said_and_forgotten(
     well: Site, capsys: pytest.CaptureFixture[str], log: Log
 ) -> None:
-    well.registry.cursor.record(event_id="e1", received_at=SYSTEM_CLOCK.now_ms() + HOUR)
+    well.sync_registry.cursor.record(event_id="e1", received_at=SYSTEM_CLOCK.now_ms() + HOUR)
     assert minute()["clock"] == "done"
     assert [line["forgotten"] for line in log() if line["message"] == "clock_set_back"] == [["cursor"]]
-    assert well.registry.cursor.read() is None
+    assert well.sync_registry.cursor.read() is None
     minute()
     assert len([line for line in log() if line["message"] == "clock_set_back"]) == 1

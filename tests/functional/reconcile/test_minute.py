@@ -73,16 +73,16 @@ def test_what_is_due_is_woken_once_for_each_repository(site: Site) -> None:
 
 def test_what_somebody_holds_or_is_due_later_is_left_alone(site: Site) -> None:
     site.owe("group/held", "group/later", "group/due")
-    assert site.registry.acquire("group/held") is not None
-    (later,) = site.registry.owed("group/later")
-    site.registry.postpone(later, time.time_ns() // 1_000_000 + 60_000)
+    assert site.sync_registry.acquire("group/held") is not None
+    (later,) = site.sync_registry.owed("group/later")
+    site.sync_registry.postpone(later, time.time_ns() // 1_000_000 + 60_000)
     assert minute()["sweep"] == "done"
     assert site.woken() == ["group/due"]
 
 
 def test_a_repository_whose_holder_died_is_woken(site: Site) -> None:
     site.owe("group/app")
-    assert site.registry.acquire("group/app") is not None
+    assert site.sync_registry.acquire("group/app") is not None
     key = {"repository": {"S": "group/app"}, "item": {"S": "row"}}
     past = {":past": {"N": str(time.time_ns() // 1_000_000 - 1)}}
     update = "SET lease_expires = :past"
@@ -93,18 +93,18 @@ def test_a_repository_whose_holder_died_is_woken(site: Site) -> None:
 
 def test_a_paused_site_wakes_nobody(site: Site, log: Log) -> None:
     site.owe("group/app")
-    site.registry.pause()
+    site.sync_registry.pause()
     assert minute()["sweep"] == "done"
     assert site.woken() == []
     assert [line["reason"] for line in log() if line["message"] == "swept"] == ["paused"]
-    site.registry.resume()
+    site.sync_registry.resume()
     minute()
     assert site.woken() == ["group/app"]
 
 
 def test_while_a_registry_is_on_hold_nobody_is_woken(site: Site, log: Log) -> None:
     site.owe("group/app")
-    site.registry.hold("registry.example.com", reason="503")
+    site.sync_registry.hold("registry.example.com", reason="503")
     assert minute()["sweep"] == "done"
     assert site.woken() == []
     assert [line["reason"] for line in log() if line["message"] == "swept"] == ["registry.example.com is on hold"]
@@ -112,7 +112,7 @@ def test_while_a_registry_is_on_hold_nobody_is_woken(site: Site, log: Log) -> No
 
 def test_while_a_registry_refuses_the_credentials_one_is_woken_to_see_whether_they_were_changed(site: Site) -> None:
     site.owe("group/app", "group/other")
-    site.registry.hold("registry.example.com", reason="401", credentials="version-1")
+    site.sync_registry.hold("registry.example.com", reason="401", credentials="version-1")
     minute()
     assert len(site.woken()) == 1
 
@@ -258,17 +258,17 @@ def test_what_waits_in_the_events_queue_or_the_dlq_is_seen(site: Site, log: Log)
 
 def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site: Site) -> None:
     reporter = Reporter(logger=app.logger, metrics=Metrics("berlin"), sqs=site.sqs, dlq_url=site.dlq_url)
-    marked = [site.registry.mark("group/app", Reference.tag(f"v{number}")) for number in range(12)]
+    marked = [site.sync_registry.mark("group/app", Reference.tag(f"v{number}")) for number in range(12)]
     for owed in marked:
         reporter.park(owed, "refused")
-        site.registry.fail(owed, "refused", parked=True)
+        site.sync_registry.fail(owed, "refused", parked=True)
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="no JSON")
     minute()
     assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
     queue = DeadLetters(site.sqs, dlq_url=site.dlq_url, events_url=site.events_url, work_url=site.work_url)
     assert len(queue.look()) == 13
     for owed in marked[:11]:
-        site.registry.mark("group/app", owed.reference)
+        site.sync_registry.mark("group/app", owed.reference)
     minute()
     assert sorted(letter.about for letter in queue.look()) == ["group/app tag#v11", "no JSON"]
 
@@ -290,7 +290,7 @@ def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, lo
     assert (lost.count, lost.repository, lost.reference) == (1, "group/app", "v1")
     (line,) = [line for line in log() if line["message"] == "notification_lost"]
     assert (line["repository"], line["reference"]) == ("group/app", "tag#v1")
-    site.registry.suspected.take_back("group/app", Reference.tag("v1"))
+    site.sync_registry.suspected.take_back("group/app", Reference.tag("v1"))
     assert status.read(SyncRegistry(site.store)).lost is None
 
 
@@ -347,7 +347,7 @@ def test_repositories_that_are_due_are_asked_to_be_verified(site: Site, aws: pyt
 
 def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: Site) -> None:
     before = MemoryStore()
-    site.registry = SyncRegistry(before)
+    site.sync_registry = SyncRegistry(before)
     site.sync(*(f"group/{number}" for number in range(60)))
     fill(site.dynamodb, TABLE, before)
     queries: list[str] = []
@@ -398,4 +398,4 @@ def test_a_queue_that_is_gone_loses_nothing(site: Site) -> None:
     site.owe("group/app")
     site.sqs.delete_queue(QueueUrl=site.work_url)
     assert minute()["sweep"] != "done"
-    assert site.registry.due_repositories() == ["group/app"]
+    assert site.sync_registry.due_repositories() == ["group/app"]

@@ -36,8 +36,8 @@ def test_a_secondary_reports_what_the_primary_can_show(site: Site, primary: Endp
 def test_a_primary_of_the_version_before_reads_a_report(site: Site, primary: Endpoint) -> None:
     """It knows two states of health, and texts as ids of events."""
     now = SYSTEM_CLOCK.now_ms()
-    site.registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
-    site.registry.cursor.record(event_id="e1", received_at=now)
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    site.sync_registry.cursor.record(event_id="e1", received_at=now)
     minute()
     ((_, body),) = primary.posted
     status = body["status"]
@@ -57,7 +57,7 @@ OTHERS = [
 def test_what_the_primary_tells_of_the_other_sites_is_kept(site: Site, primary: Endpoint) -> None:
     primary.answer = {"message": "taken", "sites": OTHERS}
     assert minute()["report"] == "done"
-    told = site.registry.told.read()
+    told = site.sync_registry.told.read()
     assert [(one.name, one.url, one.primary) for one in told.sites] == [
         ("dublin", f"{primary.url}/geo/", True),  # where this site reports, whatever it says
         ("oregon", "https://oregon.example.com/geo", False),
@@ -66,9 +66,9 @@ def test_what_the_primary_tells_of_the_other_sites_is_kept(site: Site, primary: 
     assert SYSTEM_CLOCK.now_ms() - told.at < 60_000
     primary.answer = {"message": "taken"}  # a primary of the version before
     assert minute()["report"] == "done"
-    assert site.registry.told.read() == told
-    assert site.registry.told.forget("oregon")
-    assert [one.name for one in site.registry.told.read().sites] == ["dublin"]
+    assert site.sync_registry.told.read() == told
+    assert site.sync_registry.told.forget("oregon")
+    assert [one.name for one in site.sync_registry.told.read().sites] == ["dublin"]
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ def test_what_the_primary_tells_of_the_other_sites_is_kept(site: Site, primary: 
 def test_an_answer_that_cannot_be_is_not_kept(site: Site, primary: Endpoint, answer: Any) -> None:
     primary.answer = answer
     assert minute()["report"] == "done"
-    assert [one for one in site.registry.told.read().sites if one.url or one.primary or one.status] == []
+    assert [one for one in site.sync_registry.told.read().sites if one.url or one.primary or one.status] == []
 
 
 def test_statuses_that_are_too_long_together_are_left_out(site: Site, primary: Endpoint) -> None:
     primary.answer = {"sites": [{"name": f"site{number}", "status": {"text": "x" * 9_000}} for number in range(40)]}
     assert minute()["report"] == "done"
-    told = site.registry.told.read()
+    told = site.sync_registry.told.read()
     assert (len(told.sites), {len(one.status) for one in told.sites}) == (40, {0})
 
 
@@ -100,7 +100,7 @@ def test_a_report_brings_the_rows_page_after_page(
 ) -> None:
     monkeypatch.setattr("geosync.operating.rows_report.MOST_ROWS", 2)
     for number in range(3):
-        site.registry.knock(f"group/app-{number}", take=False)
+        site.sync_registry.knock(f"group/app-{number}", take=False)
     for _ in range(3):
         assert minute()["report"] == "done"
     pages = [body["status"]["rows_page"] for _, body in primary.posted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
 }
+Log = Callable[[], list[dict[str, Any]]]
 DONE: dict[str, Any] = {"batchItemFailures": []}
 
 
@@ -71,7 +73,7 @@ class Site:
         self.make = ImageMaker(primary.url, seed=time.time_ns(), username=USERNAME, password=PASSWORD)
         self.dynamodb = boto3.client("dynamodb")
         tables.create(self.dynamodb, TABLE)
-        self.registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
+        self.sync_registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
         self._sqs = boto3.client("sqs")
         self.dlq_url = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
         self._secrets = boto3.client("secretsmanager")
@@ -103,15 +105,15 @@ class Site:
         return {(str(item["repository"]), str(item["item"])): item for item in found}
 
     def owed(self, repository: str) -> list[str]:
-        return [owed.reference.seen_key for owed in self.registry.owed(repository)]
+        return [owed.reference.seen_key for owed in self.sync_registry.owed(repository)]
 
     def failure(self, repository: str, reference: str) -> str:
         """What the row of an owed reference says."""
-        (said,) = [owed.failure for owed in self.registry.owed(repository) if owed.reference.seen_key == reference]
+        (said,) = [owed.failure for owed in self.sync_registry.owed(repository) if owed.reference.seen_key == reference]
         return said or ""
 
     def row(self, repository: str) -> Row:
-        row = self.registry.row(repository)
+        row = self.sync_registry.row(repository)
         assert row is not None
         return row
 

@@ -12,8 +12,8 @@ from geosync.sync_registry.transitions.marks import Mark
 def test_a_wake_makes_the_calls_that_the_page_says(site: Site, repository: str) -> None:
     handle(push(site.make.image(repository, "before")))  # the secrets are read once in five minutes
     made = site.make.image(repository, "v1")
-    site.registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
-    site.registry.tell(repository)
+    site.sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
+    site.sync_registry.tell(repository)
     with counted() as calls:
         assert handle(sample("sync-live.json", repository=repository)) == DONE
     assert site.digest(repository, "v1") == made.digest

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from functions.sync import app
-from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Site, handle, push, sample, wake
+from tests.functional.sync.parts import DONE, TABLE, Log, Site, handle, push, sample, wake
 from tests.support.counts import verification_counts
 
-from geosync.errors import Unauthorized
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.syncing.reference import ReferenceSync
 from geosync.verifying.checksum import checksum
 from geosync.working.worker import ENOUGH_S
-
-Log = Callable[[], list[dict[str, Any]]]
-
 
 # ── events: while a stack is updated, the former event source of their queue still hands some over ──
 
@@ -37,7 +30,7 @@ def test_a_push_is_copied_and_synced(site: Site, repository: str) -> None:
 def test_a_push_by_digest_and_its_index_are_copied(site: Site, repository: str) -> None:
     index = site.make.index(repository, "multi")
     for child in index.children:
-        site.registry.mark(repository, Reference.digest(child), Mark(expects=child))
+        site.sync_registry.mark(repository, Reference.digest(child), Mark(expects=child))
     assert handle(push(index)) == DONE
     assert site.digest(repository, "multi") == index.digest
     assert [site.digest(repository, child) for child in index.children] == list(index.children)
@@ -96,34 +89,34 @@ def test_a_heartbeat_is_kept_and_an_older_one_is_not(site: Site) -> None:
 def test_a_wake_of_the_live_queue_works_off_its_repository_and_no_other(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1") for number in range(2)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(sample("sync-live.json", repository=made[0].repository)) == DONE
     assert site.digest(made[0].repository, "v1") == made[0].digest
-    assert site.registry.due_repositories() == [made[1].repository]
+    assert site.sync_registry.due_repositories() == [made[1].repository]
 
 
 def test_a_wake_of_the_work_queue_goes_on_with_what_is_due_next(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(4)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(wake(made[0].repository)) == DONE
     assert [site.digest(one.repository, "v1") for one in made] == [one.digest for one in made]
-    assert site.registry.due_repositories() == []
+    assert site.sync_registry.due_repositories() == []
 
 
 def test_with_little_time_left_nothing_else_is_begun(site: Site, repository: str) -> None:
     made = [site.make.image(f"{repository}-{number}", "v1", layers=1) for number in range(2)]
     for one in made:
-        site.registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
+        site.sync_registry.mark(one.repository, Reference.tag("v1"), Mark(expects=one.digest))
     assert handle(wake(made[0].repository), seconds=ENOUGH_S) == DONE
-    assert site.registry.due_repositories() == [made[1].repository]
+    assert site.sync_registry.due_repositories() == [made[1].repository]
 
 
 @pytest.mark.parametrize("reason", ["event", "sweep"])
 def test_a_wake_for_what_is_outside_the_selection_forgets_it(
     site: Site, aws: pytest.MonkeyPatch, repository: str, reason: str
 ) -> None:
-    site.registry.mark(repository, Reference.tag("v1"))
+    site.sync_registry.mark(repository, Reference.tag("v1"))
     aws.setenv("EXCLUDE_REPOSITORIES", "group/**")
     assert handle(sample("sync-live.json", repository=repository, reason=reason)) == DONE
     assert site.owed(repository) == []
@@ -142,17 +135,17 @@ def test_a_wake_for_what_is_outside_the_selection_forgets_it(
 def test_a_wake_that_is_nonsense_is_a_dead_letter_and_nothing_else_is_begun(
     site: Site, repository: str, change: dict[str, str], why: str
 ) -> None:
-    site.registry.mark(repository, Reference.tag("v1"))
+    site.sync_registry.mark(repository, Reference.tag("v1"))
     assert handle(sample("sync-work.json", **change)) == DONE
     ((_, attributes),) = site.dead_letters()
     assert why in attributes["reason"]
-    assert site.registry.due_repositories() == [repository]
+    assert site.sync_registry.due_repositories() == [repository]
 
 
 def test_a_wake_up_works_off_what_is_due(site: Site, repository: str) -> None:
     made = [site.make.image(repository, f"v{number}") for number in range(3)]
     for one in made:
-        site.registry.mark(repository, Reference.tag(one.reference))
+        site.sync_registry.mark(repository, Reference.tag(one.reference))
     assert handle(wake(repository)) == DONE
     assert [site.digest(repository, one.reference) for one in made] == [one.digest for one in made]
     assert site.row(repository).state == SYNCED
@@ -176,7 +169,7 @@ def test_the_primary_s_catalogue_is_walked_and_each_of_its_repositories_owed(sit
     walk = site.items()["#site", "catalogue"]
     assert walk["finished_at"] >= walk["started_at"]
     assert site.owed(repository) == ["*"]
-    assert repository in site.registry.due_repositories()
+    assert repository in site.sync_registry.due_repositories()
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
 
@@ -195,7 +188,7 @@ def test_a_synced_repository_is_verified(site: Site, repository: str, log: Log) 
     row = site.row(repository)
     assert row.verified_at is not None
     assert (row.verification_state, row.verification_checksum) == ("2", checksum([("v1", made.digest)]))
-    assert verification_counts(site.registry).verified == 1
+    assert verification_counts(site.sync_registry).verified == 1
     assert [line["ending"] for line in log() if line["message"] == "verification_ended"] == ["verified"]
     assert handle(sample("sync-verify.json", repository=repository)) == DONE
     assert site.row(repository).verified_at == row.verified_at, "it is not due"
@@ -255,7 +248,7 @@ def test_what_no_attempt_changes_is_parked_and_its_dead_letter_replays_it(site: 
     ((body, attributes),) = site.dead_letters()
     assert attributes["kind"] == "parked"
     assert attributes["reason"]
-    (owed,) = site.registry.owed(repository)
+    (owed,) = site.sync_registry.owed(repository)
     assert owed.parked
     assert owed.failure == attributes["reason"]
     image = site.make.image(repository, "win")  # somebody mends it
@@ -308,7 +301,7 @@ def test_a_table_that_is_lost_after_the_mark_loses_nothing(
 
 def until_free(site: Site, repository: str) -> None:
     """Let the lease run out that nobody could release."""
-    row = site.registry.row(repository)
+    row = site.sync_registry.row(repository)
     if row is not None and row.lease_expires is not None:
         key = {"repository": {"S": repository}, "item": {"S": "row"}}
         expired = {":past": {"N": str(row.lease_expires - 60_000)}}
@@ -325,7 +318,7 @@ def test_with_no_time_left_an_event_is_marked_and_the_repository_let_go(site: Si
     assert handle(push(made), seconds=15) == DONE
     assert site.owed(repository) == ["tag#v1"]
     assert site.row(repository).lease_token is None
-    assert site.registry.due_repositories() == [repository]
+    assert site.sync_registry.due_repositories() == [repository]
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
 
@@ -350,105 +343,13 @@ def test_a_primary_drops_what_its_queues_bring(site: Site, aws: pytest.MonkeyPat
 
 
 def test_a_paused_site_marks_and_syncs_when_it_goes_on(site: Site, repository: str) -> None:
-    site.registry.pause("maintenance")
+    site.sync_registry.pause("maintenance")
     made = site.make.image(repository, "v1")
     assert handle(push(made)) == DONE
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") is None
     assert site.owed(repository) == ["tag#v1"]
     assert site.row(repository).state == PENDING
-    site.registry.resume()
+    site.sync_registry.resume()
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
-
-
-# ── registries that cannot be used ──
-
-
-@pytest.mark.parametrize("secret", ["not JSON", '{"type": "song"}', '{"username": "geo"}'])
-def test_a_secret_that_cannot_be_read_costs_no_event_and_is_read_again(
-    site: Site, repository: str, log: Log, secret: str
-) -> None:
-    site.set_secret(secret)
-    made = site.make.image(repository, "v1")
-    assert handle(push(made)) == DONE
-    assert site.owed(repository) == ["tag#v1"]
-    (line, *_) = [line for line in log() if line["message"] == "registries_misconfigured"]
-    assert "secret" in line["reason"]
-    site.set_secret({"username": "geo", "password": "s3cret-reader"})
-    assert handle(wake(repository)) == DONE
-    assert site.digest(repository, "v1") == made.digest
-
-
-@pytest.mark.parametrize("setting", ["PRIMARY_REGISTRY_URL", "PRIMARY_REGISTRY_SECRET_ARN"])
-def test_a_setting_that_is_missing_or_wrong_costs_no_event(
-    site: Site, aws: pytest.MonkeyPatch, repository: str, setting: str
-) -> None:
-    wrong = {"PRIMARY_REGISTRY_URL": "", "PRIMARY_REGISTRY_SECRET_ARN": f"{site.secret_arn}-gone"}
-    aws.setenv(setting, wrong[setting])
-    assert handle(push(site.make.image(repository, "v1"))) == DONE
-    assert site.owed(repository) == ["tag#v1"]
-    assert handle(wake(repository)) == DONE
-
-
-def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, repository: str) -> None:
-    site.set_secret({"username": "geo", "password": "wrong-one"})
-    made = [site.make.image(f"{repository}-{number}", "v1") for number in range(3)]
-    for one in made:
-        assert handle(push(one)) == DONE
-    (hold,) = site.registry.holds()
-    assert "401" in hold.reason
-    assert hold.credentials
-    owed = [site.registry.owed(one.repository)[0] for one in made]
-    assert [(one.attempts, one.parked) for one in owed] == [(0, False)] * 3, "nothing counts as failed"
-    assert "401" in (owed[0].failure or "")
-    assert "wrong-one" not in json.dumps(list(site.items().values()), default=str)
-    assert handle(wake(made[1].repository)) == DONE
-    assert site.digest(made[1].repository, "v1") is None
-
-    site.set_secret({"username": USERNAME, "password": PASSWORD})
-    assert handle(wake(made[1].repository)) == DONE  # what the sweep sends each minute while the hold is in force
-    assert site.registry.holds() == []
-    assert site.digest(made[1].repository, "v1") == made[1].digest
-
-
-def test_a_repository_that_is_forbidden_is_a_failure_of_its_own(
-    site: Site, aws: pytest.MonkeyPatch, repository: str
-) -> None:
-    def forbidden(*_: object) -> None:
-        raise Unauthorized("127.0.0.1:1", "GET /v2/secret/manifests/v1", status=403, codes=("DENIED",))
-
-    made = site.make.image(repository, "v1")
-    aws.setattr(ReferenceSync, "sync", forbidden)
-    assert handle(push(made)) == DONE
-    assert site.registry.holds() == []
-    (owed,) = site.registry.owed(repository)
-    assert (owed.attempts, owed.parked) == (1, False)
-
-
-def test_a_registry_that_is_down_is_held_and_nothing_counts_as_failed(
-    site: Site, aws: pytest.MonkeyPatch, repository: str
-) -> None:
-    made = site.make.image(repository, "v1")
-    aws.setenv("LOCAL_REGISTRY_URL", "http://127.0.0.1:1")
-    assert handle(push(made)) == DONE
-    (hold,) = site.registry.holds()
-    assert hold.registry == "127.0.0.1:1"
-    (owed,) = site.registry.owed(repository)
-    assert (owed.attempts, owed.parked) == (0, False)
-    assert site.row(repository).lease_token is None
-    # Another event of another repository is marked, and asks the registry nothing.
-    other = site.make.image(f"{repository}/other", "v1")
-    assert handle(push(other)) == DONE
-    assert site.owed(other.repository) == ["tag#v1"]
-    assert site.row(other.repository).lease_token is None
-
-
-def test_a_hold_is_forgotten_when_the_registry_answers(site: Site, repository: str) -> None:
-    name = site.secondary.host
-    key = {"repository": {"S": "#site"}, "item": {"S": f"hold#{name}"}}
-    past = {"until": {"N": "1"}, "attempts": {"N": "3"}, "reason": {"S": "it was down"}}
-    site.dynamodb.put_item(TableName=TABLE, Item=key | past)
-    assert handle(push(site.make.image(repository, "v1"))) == DONE
-    assert site.row(repository).state == SYNCED
-    assert ("#site", f"hold#{name}") not in site.items()

@@ -42,7 +42,7 @@ def test_what_left_the_selection_is_removed_where_the_environment_says_so(
 
     compare(repository)
     assert here(site, repository, copied) == ["v1", "dev"]
-    site.registry.breaker.resume()
+    site.sync_registry.breaker.resume()
     compare(repository)
 
     assert here(site, repository, copied) == ["v1"]
@@ -55,7 +55,7 @@ def test_by_default_it_stays(site: Site, aws: pytest.MonkeyPatch, repository: st
     deploy(aws, INCLUDE_TAGS="v*")
     for _ in range(2):
         compare(repository)
-        site.registry.breaker.resume()
+        site.sync_registry.breaker.resume()
     assert here(site, repository, copied) == ["v1", "dev"]
     assert (repository, "tag#dev") not in site.items()
 
@@ -70,7 +70,7 @@ def test_a_selection_that_cannot_be_read_and_a_primary_remove_nothing(
 ) -> None:
     deploy(aws, INCLUDE_TAGS="v*", OUTSIDE_SELECTION="remove")
     compare(repository)
-    site.registry.breaker.resume()
+    site.sync_registry.breaker.resume()
     deploy(aws, **environment)
 
     for _ in range(2):

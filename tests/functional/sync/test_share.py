@@ -24,14 +24,14 @@ Log = Callable[[], list[dict[str, Any]]]
 def owe(site: Site, repository: str) -> str:
     """Push an image to the primary, and mark it; its digest."""
     made = site.make.image(repository, "v1")
-    site.registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
-    site.registry.tell(repository)
+    site.sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=made.digest))
+    site.sync_registry.tell(repository)
     return made.digest
 
 
 def fill(site: Site, pool: Pool, namespace: str, most: int) -> list[Slot]:
     """Take all slots of a namespace, as other invocations do."""
-    taken = [site.registry.take_slot(pool, namespace, most=most, lasting_s=960) for _ in range(most)]
+    taken = [site.sync_registry.take_slot(pool, namespace, most=most, lasting_s=960) for _ in range(most)]
     return [slot for slot in taken if slot is not None]
 
 
@@ -44,7 +44,7 @@ def test_a_worker_goes_on_with_another_namespace_and_comes_back_once_a_slot_is_f
     assert (site.digest(busy, "v1"), site.digest(quiet, "v1")) == (None, wanted[quiet])
     assert {line["repository"] for line in log() if line["message"] == "namespace_has_its_share"} == {busy}
 
-    site.registry.give_slot_back(slots[0])
+    site.sync_registry.give_slot_back(slots[0])
     assert handle(wake(busy)) == DONE
     assert site.digest(busy, "v1") == wanted[busy]
     left = DynamoStore(site.dynamodb, TABLE).items(SITE, "slot#", limit=100)
@@ -59,7 +59,7 @@ def test_a_push_to_a_namespace_that_has_its_share_stays_due_for_the_sweep(site: 
     for repository in (busy, quiet):
         assert handle(sample("sync-live.json", repository=repository)) == DONE
     assert (site.digest(busy, "v1"), site.digest(quiet, "v1")) == (None, wanted[quiet])
-    assert site.registry.due_repositories(10) == [busy]
+    assert site.sync_registry.due_repositories(10) == [busy]
 
     assert handle(wake(busy)) == DONE
     assert site.digest(busy, "v1") == wanted[busy]
@@ -72,7 +72,7 @@ def test_a_worker_finds_another_namespace_behind_more_of_a_full_one_than_are_cho
     monkeypatch.setattr(worker, "CANDIDATES", 5)
     names = [f"busy-long/app-{number}" for number in range(60)]
     for name in names:
-        site.registry.mark(name, Reference.tag("v1"))
+        site.sync_registry.mark(name, Reference.tag("v1"))
     wanted = owe(site, "quiet-long/app")
     fill(site, "work", "busy-long", WORK)
     assert handle(wake(names[0])) == DONE
@@ -81,7 +81,7 @@ def test_a_worker_finds_another_namespace_behind_more_of_a_full_one_than_are_cho
 
 def is_due(site: Site, repository: str, *, in_ms: int = 0) -> bool:
     """True if the repository is among those that are chosen for verification, then."""
-    return repository in site.registry.verification.due(now_ms=time.time_ns() // 1_000_000 + in_ms, limit=40)
+    return repository in site.sync_registry.verification.due(now_ms=time.time_ns() // 1_000_000 + in_ms, limit=40)
 
 
 def test_a_verification_without_a_slot_makes_room_for_others_and_one_that_was_asked_for_is_made(site: Site) -> None:

@@ -60,7 +60,7 @@ def put(store: Store, request: pytest.FixtureRequest) -> Callable[[MemoryStore],
 
 @pytest.fixture
 def beforehand(put: Callable[[MemoryStore], None], clock: FakeClock) -> Callable[[Make], None]:
-    """Have a table in which `make` has worked already, on a sync sync_registry in memory."""
+    """Have a table in which `make` has worked already, on a sync registry in memory."""
 
     def write(make: Make) -> None:
         memory = MemoryStore()

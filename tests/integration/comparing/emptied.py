@@ -35,7 +35,7 @@ def compare(secondary: Secondary, repository: str, *, if_absent: str | None = No
     secondary.sweep_until(lambda: not secondary.owed(repository))
     secondary.decide_about_deletes()
     secondary.have_passed(WINDOW)
-    return secondary.registry.findings.get(repository)
+    return secondary.sync_registry.findings.get(repository)
 
 
 def digests(secondary: Secondary, images: dict[str, Made]) -> dict[str, str | None]:

@@ -44,24 +44,24 @@ def test_announced_deletes_that_a_comparison_overtakes_suspend_nothing(
         make.delete(made)
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
-    doubted = secondary.registry.breaker.state()
+    doubted = secondary.sync_registry.breaker.state()
     assert doubted.doubt == f"5 of the 5 tags of {repository} are missing at the primary"
     assert doubted.stops
     assert not doubted.suspended
-    assert not doubt.decide(secondary.registry, lambda: 5).suspended, "their events wait in the queue"
+    assert not doubt.decide(secondary.sync_registry, lambda: 5).suspended, "their events wait in the queue"
     assert digests(secondary, images) == here(images)
 
     taken = secondary.intake.take([event("deleted", repository, tag=tag).to_json() for tag in images])
     assert not taken.again
     secondary.decide_about_deletes()
 
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert not state.stops
     assert state.found == 0
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert set(digests(secondary, images).values()) == {None}
     assert compare(secondary, repository) is None
-    assert not secondary.registry.breaker.state().stops
+    assert not secondary.sync_registry.breaker.state().stops
 
 
 def test_deletes_that_are_marked_and_not_worked_off_yet_are_no_finding(
@@ -71,10 +71,10 @@ def test_deletes_that_are_marked_and_not_worked_off_yet_are_no_finding(
     for made in images.values():
         make.delete(made)
     secondary.intake.take([event("deleted", repository, tag=tag).to_json() for tag in images])
-    secondary.registry.mark(repository, Reference.whole(), Mark())
+    secondary.sync_registry.mark(repository, Reference.whole(), Mark())
     found = compare(secondary, repository)
     assert found is None or not found.missing
-    assert secondary.registry.breaker.state().doubts == 0
+    assert secondary.sync_registry.breaker.state().doubts == 0
 
 
 def test_what_nobody_announced_is_suspended_once_no_event_waits(
@@ -90,7 +90,7 @@ def test_what_nobody_announced_is_suspended_once_no_event_waits(
 
     secondary.decide_about_deletes()
 
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert state.reason == f"3 of the 5 tags of {repository} are missing at the primary"
 
 
@@ -105,10 +105,10 @@ def test_a_repository_whose_deletion_was_announced_as_a_whole_waits_for_an_opera
     secondary.decide_about_deletes()
     assert digests(secondary, images) == here(images)
     assert secondary.row(repository).missing_on_primary
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert state.reason == f"3 of the 3 tags of {repository} are missing at the primary"
 
-    assert secondary.registry.breaker.resume()
+    assert secondary.sync_registry.breaker.resume()
     compare(secondary, repository)
 
     assert set(digests(secondary, images).values()) == {None}
@@ -127,5 +127,5 @@ def test_below_the_breaker_s_share_and_number_it_goes_when_its_registry_announce
 
     assert set(digests(secondary, images[repository]).values()) == {None}
     assert digests(secondary, images[f"{repository}-2"]) == here(images[f"{repository}-2"])
-    assert str(secondary.registry.breaker.state().doubt).startswith("6 tags were found missing at the primary")
+    assert str(secondary.sync_registry.breaker.state().doubt).startswith("6 tags were found missing at the primary")
     secondary.close()

@@ -55,7 +55,7 @@ def test_pushes_stay_ahead_of_hundreds_of_tags_of_the_same_repository(
         there = make.image(repository, "v0", layers=1)
         for number in range(1, tags):
             make.retag(there, f"v{number}")
-        secondary.registry.mark(repository, Reference.whole())
+        secondary.sync_registry.mark(repository, Reference.whole())
         backfill = invocations.submit(secondary.sweep)
         told: dict[str, int] = {}
         for number in range(pushes):
@@ -66,7 +66,7 @@ def test_pushes_stay_ahead_of_hundreds_of_tags_of_the_same_repository(
                 time.sleep(0.01)
         while not told.keys() <= set(written()) and is_at_work():
             time.sleep(0.01)
-        still_owed = len(secondary.registry.owed(repository, limit=2 * tags))
+        still_owed = len(secondary.sync_registry.owed(repository, limit=2 * tags))
         secondary.deadline.set(0)
         backfill.result()
     order = written()
@@ -117,7 +117,7 @@ def backfill_of(start_registry: StartRegistry, count: int) -> Backfilled:
         tracemalloc.start()
         secondary.receive(CatalogueMessage().to_json())
         with ThreadPoolExecutor(WORKERS) as invocations:
-            while due := secondary.registry.due_repositories(limit=count):
+            while due := secondary.sync_registry.due_repositories(limit=count):
                 wakes = [WorkMessage(repository=name, reason="sweep").to_json() for name in due]
                 list(invocations.map(secondary.worker.receive, wakes))
         kept = min(kept_bytes() for _ in range(LOOKS))

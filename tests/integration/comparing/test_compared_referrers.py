@@ -109,7 +109,7 @@ def test_a_signature_whose_event_is_worked_off_meanwhile_is_not_lost(
     image = make.image(repository, "v1", layers=1)
     synced(site, image)
     announced = sign(make, image)
-    site.secondary.registry.mark(repository, Reference.digest(announced.digest), Mark(expects=announced.digest))
+    site.secondary.sync_registry.mark(repository, Reference.digest(announced.digest), Mark(expects=announced.digest))
 
     found = compare(site, repository)
 
@@ -184,9 +184,9 @@ def test_a_tag_that_a_comparison_found_brings_its_signature_though_its_own_event
 ) -> None:
     image = make.image(repository, "v1", layers=1)
     lost = sign(make, image)
-    registry = site.secondary.registry
-    registry.mark(repository, Reference.tag("v1"), Mark(comparison=Comparison(walk=1)))
-    registry.mark(repository, Reference.tag("v1"), Mark(expects=image.digest))
+    sync_registry = site.secondary.sync_registry
+    sync_registry.mark(repository, Reference.tag("v1"), Mark(comparison=Comparison(walk=1)))
+    sync_registry.mark(repository, Reference.tag("v1"), Mark(expects=image.digest))
 
     site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
 

@@ -41,7 +41,7 @@ def test_what_was_there_before_is_found_and_copied(secondary: Secondary, make: I
     for made in (*images, *indexes):
         assert secondary.digest(made.repository, made.reference) == made.digest
     assert {secondary.row(name).state for name in repositories} == {SYNCED}
-    walk = secondary.registry.catalogue.latest()
+    walk = secondary.sync_registry.catalogue.latest()
     assert walk is not None
     assert walk.repositories == 3
     assert walk.finished_at is not None
@@ -132,7 +132,7 @@ def test_a_catalogue_that_cannot_be_read_changes_nothing(
 
     secondary.receive(WALK)
 
-    walk = secondary.registry.catalogue.latest()
+    walk = secondary.sync_registry.catalogue.latest()
     assert walk is not None
     assert walk.finished_at is None
     assert secondary.digest(repository, "v1") == made.digest
@@ -142,18 +142,18 @@ def test_a_catalogue_that_cannot_be_read_changes_nothing(
 def test_a_walk_is_due_at_first_when_abandoned_and_when_its_time_has_come(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
-    assert is_due(secondary.registry.catalogue.latest(), now_ms=0, every_s=0)
+    assert is_due(secondary.sync_registry.catalogue.latest(), now_ms=0, every_s=0)
     make.image(repository, "v1", layers=1)
     secondary.primary_proxy.add(Status(status=400, kind="catalog"))
     secondary.receive(WALK)
-    abandoned = secondary.registry.catalogue.latest()
+    abandoned = secondary.sync_registry.catalogue.latest()
     assert abandoned is not None
     assert not is_due(abandoned, now_ms=abandoned.touched_at + ABANDONED_AFTER_MS - 1, every_s=0)
     assert is_due(abandoned, now_ms=abandoned.touched_at + ABANDONED_AFTER_MS, every_s=0)
 
     compare(secondary, repository)
 
-    finished = secondary.registry.catalogue.latest()
+    finished = secondary.sync_registry.catalogue.latest()
     assert finished is not None
     assert finished.started_at == abandoned.started_at
     assert not is_due(finished, now_ms=finished.started_at + 10**12, every_s=0)
@@ -165,7 +165,7 @@ def test_a_walk_that_ran_out_of_time_goes_on_at_once(secondary: Secondary, make:
     made = make.image(repository, "v1", layers=1)
     secondary.deadline.set(0)
     secondary.receive(WALK)
-    stopped = secondary.registry.catalogue.latest()
+    stopped = secondary.sync_registry.catalogue.latest()
     assert stopped is not None
     assert stopped.finished_at is None
     assert is_due(stopped, now_ms=stopped.started_at + 60_000, every_s=0)
@@ -173,7 +173,7 @@ def test_a_walk_that_ran_out_of_time_goes_on_at_once(secondary: Secondary, make:
 
     compare(secondary, repository)
 
-    finished = secondary.registry.catalogue.latest()
+    finished = secondary.sync_registry.catalogue.latest()
     assert finished is not None
     assert finished.started_at == stopped.started_at
     assert secondary.digest(repository, "v1") == made.digest

@@ -71,10 +71,10 @@ def between(primary: Script, there: Script) -> Iterator[Secondary]:
 def seen_equal(secondary: Secondary, tags: int, *, at: int = 1) -> None:
     """Have the tags seen equal long ago, or `at` (ms)."""
     seen = Seen(digest=DIGEST, looked_at=at, seen_at=at)
-    lease = secondary.registry.knock(REPOSITORY)
+    lease = secondary.sync_registry.knock(REPOSITORY)
     assert lease is not None
-    secondary.registry.record(lease, [(Reference.tag(f"v{number:05}"), seen) for number in range(tags)])
-    secondary.registry.release(lease)
+    secondary.sync_registry.record(lease, [(Reference.tag(f"v{number:05}"), seen) for number in range(tags)])
+    secondary.sync_registry.release(lease)
 
 
 @pytest.mark.parametrize("pages", [True, False])
@@ -89,7 +89,7 @@ def test_a_comparison_that_is_cut_again_and_again_gets_to_its_end(pages: bool) -
 
     with between(cut, Listed(tags=tags, pages=pages)) as secondary:
         seen_equal(secondary, tags)
-        secondary.registry.mark(REPOSITORY, Reference.whole())
+        secondary.sync_registry.mark(REPOSITORY, Reference.whole())
         invocations = 0
         while secondary.owed(REPOSITORY):
             invocations += 1
@@ -100,7 +100,7 @@ def test_a_comparison_that_is_cut_again_and_again_gets_to_its_end(pages: bool) -
 
         assert invocations > tags / looks_in_time - 1
         assert set(primary.asked) == {f"v{number:05}" for number in range(tags)}
-        assert all(seen.looked_at > 1 for _, seen in secondary.registry.seen_tags(REPOSITORY, limit=tags))
+        assert all(seen.looked_at > 1 for _, seen in secondary.sync_registry.seen_tags(REPOSITORY, limit=tags))
 
 
 def test_a_thousand_unchanged_tags_cost_a_thousand_requests_and_pages() -> None:
@@ -114,7 +114,7 @@ def test_a_thousand_unchanged_tags_cost_a_thousand_requests_and_pages() -> None:
         assert secondary.primary_proxy.counts()["HEAD", "tag"] == tags
         assert secondary.secondary_proxy.counts() == {("GET", "tags"): 1, ("HEAD", "tag"): tags / PART}
         assert secondary.requests() <= 1010
-        assert all(one.looked_at > one.seen_at for _, one in secondary.registry.seen_tags(REPOSITORY, limit=tags))
+        assert all(one.looked_at > one.seen_at for _, one in secondary.sync_registry.seen_tags(REPOSITORY, limit=tags))
 
 
 def test_memory_grows_by_the_names_of_the_tags_alone() -> None:
@@ -135,7 +135,7 @@ def held_by_a_walk(tags: int) -> int:
         return primary(request)
 
     with between(measure, Listed(tags=0, pages=True)) as secondary:
-        secondary.registry.mark(REPOSITORY, Reference.whole())
+        secondary.sync_registry.mark(REPOSITORY, Reference.whole())
         tracemalloc.start()
         secondary.receive(WAKE)
         tracemalloc.stop()

@@ -51,7 +51,7 @@ def test_a_lost_delete_is_carried_out_by_the_second_comparison_that_misses_it(
     assert found is not None
     assert (found.missing, found.missing_names, found.of) == (1, ("v1",), 3)
     assert digests(secondary, images) == here(images)
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
 
     found = compare(secondary, repository)
 
@@ -85,7 +85,7 @@ def test_a_missing_tag_that_is_pushed_again_is_no_longer_missing(
     assert compare(secondary, repository) is None
 
     assert digests(secondary, images) == here(images)
-    ((_, seen),) = [one for one in secondary.registry.seen_tags(repository, limit=9) if one[0].value == "v1"]
+    ((_, seen),) = [one for one in secondary.sync_registry.seen_tags(repository, limit=9) if one[0].value == "v1"]
     assert seen.missing_since is None
 
 
@@ -126,11 +126,11 @@ def test_a_primary_on_an_empty_disk_takes_nothing_with_it_and_it_shows_why(
         assert digests(secondary, images[name]) == here(images[name])
         assert secondary.row(name).missing_on_primary
     assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert state.suspended
     assert state.reason == f"1 of the 1 tags of {repositories[0]} are missing at the primary"
-    assert [one.missing for one in secondary.registry.findings.going(limit=9)] == [1, 2, 3]
-    assert all(one.gone for one in secondary.registry.findings.page(limit=9))
+    assert [one.missing for one in secondary.sync_registry.findings.going(limit=9)] == [1, 2, 3]
+    assert all(one.gone for one in secondary.sync_registry.findings.page(limit=9))
 
 
 def test_what_comes_back_lifts_the_suspension(
@@ -141,12 +141,12 @@ def test_what_comes_back_lifts_the_suspension(
     shutil.copytree(disk, disk.parent / "backup")
     empty(primary)
     compare(secondary, repository)
-    assert secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.breaker.state().suspended
     (disk.parent / "backup").rename(disk)
 
     assert compare(secondary, repository) is None
 
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
     assert not secondary.row(repository).missing_on_primary
     assert digests(secondary, images) == here(images)
 
@@ -161,11 +161,11 @@ def test_what_an_operator_accepts_is_removed_by_the_next_comparison(
     compare(secondary, repository)
     assert digests(secondary, images) == here(images)
 
-    assert secondary.registry.breaker.resume()
+    assert secondary.sync_registry.breaker.resume()
     compare(secondary, repository)
 
     assert digests(secondary, images) == {"v0": None, "v1": None, "v2": images["v2"].digest}
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
 
 
 def test_too_many_of_a_site_within_the_window_suspend_too(
@@ -179,10 +179,10 @@ def test_too_many_of_a_site_within_the_window_suspend_too(
     suspended = []
     for name in repositories:
         compare(secondary, name)
-        suspended.append(secondary.registry.breaker.state().suspended)
+        suspended.append(secondary.sync_registry.breaker.state().suspended)
 
     assert suspended == [False, False, True]
-    assert str(secondary.registry.breaker.state().reason).startswith(
+    assert str(secondary.sync_registry.breaker.state().reason).startswith(
         "3 tags were found missing at the primary within 3600 s"
     )
     secondary.close()
@@ -195,7 +195,7 @@ def test_an_announced_delete_goes_on_while_comparisons_are_suspended(
     for tag in ("v0", "v1"):
         make.delete(images[tag])
     compare(secondary, repository)
-    assert secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.breaker.state().suspended
 
     secondary.receive(event("deleted", repository, tag="v1"))
     secondary.sweep_until(lambda: not secondary.owed(repository))
@@ -216,7 +216,7 @@ def test_under_the_policy_keep_what_is_missing_is_told_and_stays(
     assert found is not None
     assert found.missing_names == ("v1",)
     assert digests(secondary, images) == here(images)
-    assert not secondary.registry.breaker.state().suspended
+    assert not secondary.sync_registry.breaker.state().suspended
     secondary.close()
 
 
@@ -233,11 +233,11 @@ def test_a_listing_that_fails_is_never_no_tags(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     assert [owed.reference.kind for owed in secondary.owed(repository)] == ["repository"]
     assert digests(secondary, images) == here(images)
     secondary.primary_proxy.reset()
-    secondary.registry.clear_hold(secondary.registries.primary.name)
+    secondary.sync_registry.clear_hold(secondary.registries.primary.name)
     compare(secondary, repository)
     assert secondary.row(repository).state == SYNCED
 
@@ -259,8 +259,8 @@ def test_a_listing_that_breaks_off_in_the_middle_of_its_pages_makes_nothing_miss
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert secondary.registry.findings.get(repository) is None
-    assert not secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.findings.get(repository) is None
+    assert not secondary.sync_registry.breaker.state().suspended
     assert digests(secondary, images) == here(images)
 
 
@@ -275,7 +275,7 @@ def test_a_look_that_fails_makes_nothing_missing(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
 
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     assert digests(secondary, images) == here(images)
 
 
@@ -361,14 +361,16 @@ def test_keep_cancels_a_deletion_that_is_delayed_and_the_tag_is_extra_from_then_
     for tag in ("v0", "v1"):
         make.delete(images[tag])
         secondary.receive(event("deleted", repository, tag=tag))
-    secondary.registry.mark(repository, Reference.tag("v1"), Mark(if_absent=frozenset({KEEP})))
-    secondary.registry.mark(repository, Reference.tag("v1"), Mark(expects=ABSENT))  # the same deletion, told once more
+    secondary.sync_registry.mark(repository, Reference.tag("v1"), Mark(if_absent=frozenset({KEEP})))
+    secondary.sync_registry.mark(
+        repository, Reference.tag("v1"), Mark(expects=ABSENT)
+    )  # the same deletion, told once more
     secondary.sweep_until(lambda: [owed.reference.value for owed in secondary.owed(repository)] == ["v0"])
 
     assert digests(secondary, images) == here(images)
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
-    found = secondary.registry.findings.get(repository)
+    found = secondary.sync_registry.findings.get(repository)
     assert found is not None
     assert found.extra_names == ("v1",)
     secondary.close()

@@ -44,7 +44,7 @@ def select(secondary: Secondary, **patterns: str) -> None:
 def walk(secondary: Secondary) -> None:
     """Compare everything, work off what that brings, and let the window pass."""
     secondary.receive(CatalogueMessage().to_json())
-    done = secondary.registry.catalogue.latest()
+    done = secondary.sync_registry.catalogue.latest()
     assert done is not None
     assert done.finished_at is not None
     secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
@@ -57,7 +57,7 @@ def left_of(secondary: Secondary, repository: str) -> list[Key]:
 
 
 def counted(secondary: Secondary) -> int:
-    rows = secondary.registry.counters.read()
+    rows = secondary.sync_registry.counters.read()
     assert rows is not None
     return rows.rows
 
@@ -72,14 +72,14 @@ def test_what_left_the_selection_is_forgotten_in_batches_and_stays_at_the_second
     others = [f"{repository}-{number}" for number in range(2)]
     secondary.receive(pushed(image), *(pushed(make.retag(image, f"v{number}")) for number in range(1, 12)))
     secondary.receive(*(pushed(make.image(name, "v1", layers=1)) for name in others))
-    secondary.registry.mark(repository, Reference.tag("owed"))
+    secondary.sync_registry.mark(repository, Reference.tag("owed"))
     assert counted(secondary) == 3
     select(secondary, include_repositories=f"{repository}-*")
 
     walk(secondary)
 
     assert left_of(secondary, repository) == []
-    assert secondary.registry.listing.names(limit=9) == others
+    assert secondary.sync_registry.listing.names(limit=9) == others
     assert counted(secondary) == 2
     assert secondary.digest(repository, "v0") == secondary.digest(repository, "v11") == image.digest
     assert {secondary.row(name).state for name in others} == {SYNCED}
@@ -92,7 +92,7 @@ def test_what_comes_back_into_the_selection_is_brought_and_gets_an_id_of_its_own
     former = secondary.row(repository).id
     select(secondary, exclude_repositories=repository)
     walk(secondary)
-    assert secondary.registry.row(repository) is None
+    assert secondary.sync_registry.row(repository) is None
     moved = make.image(repository, "v1", layers=1)
     select(secondary)
 
@@ -106,16 +106,16 @@ def test_a_wake_of_a_repository_outside_forgets_it_unless_somebody_holds_it(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     secondary.receive(pushed(make.image(repository, "v1", layers=1)))
-    secondary.registry.mark(repository, Reference.tag("v2"))
+    secondary.sync_registry.mark(repository, Reference.tag("v2"))
     select(secondary, exclude_repositories=repository)
-    lease = secondary.registry.acquire(repository)
+    lease = secondary.sync_registry.acquire(repository)
     assert lease is not None
     wake = WorkMessage(repository=repository, reason="sweep").to_json()
 
     secondary.receive(wake)
 
-    assert secondary.registry.row(repository) is not None
-    secondary.registry.release(lease)
+    assert secondary.sync_registry.row(repository) is not None
+    secondary.sync_registry.release(lease)
     secondary.reset()
     secondary.receive(wake)
     assert left_of(secondary, repository) == []
@@ -143,16 +143,16 @@ def test_a_repository_that_is_gone_is_told_then_accepted_and_forgotten(
     assert not secondary.row(stays.repository).missing_on_primary
     assert secondary.digest(repository, "v1") == made.digest
     secondary.decide_about_deletes()
-    assert secondary.registry.breaker.state().suspended
+    assert secondary.sync_registry.breaker.state().suspended
 
-    secondary.registry.breaker.resume()
+    secondary.sync_registry.breaker.resume()
     walk(secondary)
     assert secondary.digest(repository, "v1") is None
 
     walk(secondary)
     walk(secondary)
-    assert secondary.registry.row(repository) is None
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.row(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     assert secondary.digest(stays.repository, "v1") == stays.digest
 
 
@@ -168,7 +168,7 @@ def test_a_repository_is_never_gone_because_a_listing_failed(
     secondary.sweep()
 
     assert not secondary.row(repository).missing_on_primary
-    assert secondary.registry.findings.get(repository) is None
+    assert secondary.sync_registry.findings.get(repository) is None
     assert secondary.digest(repository, "v1") == made.digest
 
 
@@ -210,7 +210,7 @@ def test_a_row_stays_while_either_registry_knows_the_repository(
     secondary.receive(asked_for(f"{repository}-there"))
     secondary.sweep_until(lambda: not any(key.item.startswith("owed#") for key in secondary.store.table))
     assert secondary.row(repository).state == SYNCED
-    there = secondary.registry.findings.get(f"{repository}-there")
+    there = secondary.sync_registry.findings.get(f"{repository}-there")
     assert there is not None
     assert there.extra == 1
     assert counted(secondary) == 2
@@ -230,7 +230,7 @@ def test_a_push_that_comes_while_the_row_would_go_is_not_lost(
     secondary: Secondary, make: ImageMaker, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row goes only if nobody knocked since nothing was due: here an event is marked just before it would."""
-    drop = secondary.registry._forgetting.drop
+    drop = secondary.sync_registry._forgetting.drop
     pushes: list[Made] = []
 
     def push_first(lease: Lease) -> bool:
@@ -239,7 +239,7 @@ def test_a_push_that_comes_while_the_row_would_go_is_not_lost(
             secondary.intake.take([pushed(pushes[0]).to_json()])
         return drop(lease)
 
-    monkeypatch.setattr(secondary.registry._forgetting, "drop", push_first)
+    monkeypatch.setattr(secondary.sync_registry._forgetting, "drop", push_first)
     secondary.receive(asked_for(repository))
     secondary.sweep_until(lambda: not secondary.owed(repository))
     (made,) = pushes

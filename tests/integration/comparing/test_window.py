@@ -33,15 +33,15 @@ def test_what_only_a_comparison_found_waits_for_the_window(
 ) -> None:
     made = {tag: make.image(repository, tag, layers=1) for tag in ("found", "pushed", "asked")}
     found = Comparison(walk=WALK)
-    secondary.registry.mark(repository, Reference.whole(), Mark(comparison=found))
+    secondary.sync_registry.mark(repository, Reference.whole(), Mark(comparison=found))
     secondary.sweep()  # the window is not set yet: the comparison marks what it finds, and copies it
     assert {tag: secondary.digest(repository, tag) for tag in made} == {tag: one.digest for tag, one in made.items()}
 
     use(secondary, opens_in_three_hours())
     made = {tag: make.image(repository, tag, layers=1) for tag in made}
     for tag in made:
-        secondary.registry.mark(repository, Reference.tag(tag), Mark(comparison=found))
-    secondary.registry.mark(repository, Reference.whole(), Mark(comparison=found))
+        secondary.sync_registry.mark(repository, Reference.tag(tag), Mark(comparison=found))
+    secondary.sync_registry.mark(repository, Reference.whole(), Mark(comparison=found))
     secondary.reset()
     secondary.sweep()
 
@@ -69,7 +69,7 @@ def test_a_resync_of_the_whole_repository_does_not_wait_with_what_it_finds(
 ) -> None:
     use(secondary, opens_in_three_hours())
     made = make.image(repository, "v1", layers=1)
-    secondary.registry.mark(repository, Reference.whole(), Mark(comparison=Comparison(walk=WALK)))
+    secondary.sync_registry.mark(repository, Reference.whole(), Mark(comparison=Comparison(walk=WALK)))
     secondary.sweep()
     assert secondary.digest(repository, "v1") is None
 

@@ -35,10 +35,10 @@ def test_each_arrives_byte_for_byte_and_is_verified(
     if way == "announced":
         following.receive(*(event("created", repository, tag=tag, digest=digest) for tag, digest in digests.items()))
     elif way == "found":
-        following.registry.mark(repository, Reference.whole())
+        following.sync_registry.mark(repository, Reference.whole())
     else:
         for tag in ODD:
-            following.registry.mark(repository, Reference.tag(tag))
+            following.sync_registry.mark(repository, Reference.tag(tag))
     following.sweep_until(lambda: all(one.parked for one in following.owed(repository)))
     assert {str(one.reference): one.failure for one in following.owed(repository)} == {}
     assert following.row(repository).state == SYNCED

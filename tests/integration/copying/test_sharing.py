@@ -111,7 +111,7 @@ def test_a_hundred_repositories_on_one_base_move_the_base_once(
         mount(make, f"{repository}/base", name, [layer["digest"] for layer in base])
         made = make.image(name, "v1", layers=1, size=500, reuse=base)
         new += sum(size_of(make, made, digest) for digest in made.blobs if digest not in digests_of(base))
-        secondary.registry.mark(name, Reference.tag("v1"), Mark(expects=made.digest))
+        secondary.sync_registry.mark(name, Reference.tag("v1"), Mark(expects=made.digest))
 
     def work(name: str) -> None:
         if secondary.worker.receive(WorkMessage(repository=name, reason="sweep").to_json()):

@@ -132,7 +132,7 @@ def test_each_arrives_byte_for_byte(
         events = [event("created", repository, tag=tag, digest=digest) for tag, digest in digests.items()]
         secondary.receive(*events)
     else:
-        secondary.registry.mark(repository, Reference.whole())
+        secondary.sync_registry.mark(repository, Reference.whole())
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.row(repository).state == SYNCED
     assert not secondary.dlq.messages

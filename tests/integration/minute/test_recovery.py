@@ -173,7 +173,7 @@ def test_a_reference_that_is_parked_twice_holds_nothing_else_back_and_leaves_no_
         assert len(site.secondary.dlq.messages) == 1
 
     site.secondary.secondary_proxy.faults.clear()
-    site.secondary.registry.mark(repository, Reference.tag("v1"))
+    site.secondary.sync_registry.mark(repository, Reference.tag("v1"))
     site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
     assert site.minute().recovery.why is None
     assert not site.secondary.dlq.messages
@@ -294,7 +294,7 @@ def test_at_any_moment_what_would_be_lost_is_what_the_secondary_lacks(
     site.secondary.secondary_proxy.faults.clear()
     gone = load.deleted - load.truth.keys()
     for owed in site.secondary.owed(repository):
-        site.secondary.registry.mark(repository, owed.reference)  # due now
+        site.secondary.sync_registry.mark(repository, owed.reference)  # due now
     site.secondary.receive(WALK, *(event("deleted", repository, tag=tag) for tag in gone))
     site.secondary.sweep_until(lambda: not site.secondary.owed(repository))
     load.minute_and_check()

@@ -41,7 +41,7 @@ def test_an_event_of_a_repository_outside_is_done_without_a_mark_or_a_request(
 
     assert secondary.requests() == 0
     assert not secondary.owed(repository)
-    assert secondary.registry.row(repository) is None
+    assert secondary.sync_registry.row(repository) is None
 
 
 def test_only_selected_tags_are_copied_by_events(
@@ -101,13 +101,13 @@ def test_a_tag_that_left_the_selection_is_forgotten_and_stays_as_it_is(
     kept = make.image(repository, "v1", layers=1)
     secondary.receive(pushed(old), pushed(kept))
     make.image(repository, "dev", layers=1)
-    secondary.registry.mark(repository, Reference.tag("dev"))
+    secondary.sync_registry.mark(repository, Reference.tag("dev"))
     select(include_tags="v*")
 
     resync(secondary, repository)
 
     assert secondary.digest(repository, "dev") == old.digest
-    assert [reference.value for reference, _ in secondary.registry.seen_tags(repository, limit=9)] == ["v1"]
+    assert [reference.value for reference, _ in secondary.sync_registry.seen_tags(repository, limit=9)] == ["v1"]
     assert secondary.row(repository).state == SYNCED
 
 

@@ -84,7 +84,7 @@ class Client:
         self, secondary: Secondary, *, url: str | None = None, clock: Clock = SYSTEM_CLOCK, **promise: Any
     ) -> None:
         self.secondary = secondary
-        self.registry = secondary.registry
+        self.sync_registry = secondary.sync_registry
         self.metrics = _Metrics()
         self.live = _LiveQueue(secondary)
         self.deadline = Deadline(clock)
@@ -98,9 +98,9 @@ class Client:
             promise=Promise(**about),
             registry=self.own,
             whereabouts=Whereabouts(
-                sync_registry=self.registry, primary=None, registry_names=names, deadline=self.deadline
+                sync_registry=self.sync_registry, primary=None, registry_names=names, deadline=self.deadline
             ),
-            line=Line(self.registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
+            line=Line(self.sync_registry, Queue(sqs, "live"), Queue(sqs, "work"), logger, keeps_superseded=True),
         )
         self._puller = Puller(site, logger=logger, metrics=metrics)
 

@@ -130,7 +130,7 @@ def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
     got = client.pull(f"/v2/{repository}/manifests/v1")
     assert (got.status, got.code) == (404, "MANIFEST_UNKNOWN")
     client.live.join()
-    assert secondary.registry.holds()  # from here on nobody waits
+    assert secondary.sync_registry.holds()  # from here on nobody waits
     with Client(secondary, serves_stale=True) as lost:
         got = lost.pull(f"/v2/{repository}/manifests/v1")
         assert (got.status, got.body) == (200, made.content)
@@ -211,7 +211,7 @@ def test_an_image_that_fails_is_parked_in_the_end_however_often_it_is_pulled(
 
         first = owed = pull()
         while owed.attempts < 9:  # its next attempt is more than a minute away by then
-            assert failing.registry.fail(owed, "403") is not None
+            assert failing.sync_registry.fail(owed, "403") is not None
             (owed,) = failing.owed(repository)
         tried = []
         for _ in range(4):
@@ -234,7 +234,7 @@ def test_while_the_site_is_paused_nobody_is_marked_or_woken(
     secondary: Secondary, client: Client, make: ImageMaker, repository: str
 ) -> None:
     make.image(repository, "v1")
-    secondary.registry.pause("maintenance")
+    secondary.sync_registry.pause("maintenance")
     assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
     assert secondary.owed(repository) == []
     assert client.live.sent == []

@@ -226,7 +226,7 @@ def kill_and_go_on(site: Site, made: Made, at: int) -> str | None:
     other = site.invocation(table)
     try:
         assert not thread.is_alive(), "what is killed ends by itself, as all that it asks for fails"
-        if not other.owed(made.repository) and other.registry.row(made.repository) is None:
+        if not other.owed(made.repository) and other.sync_registry.row(made.repository) is None:
             live(other, made).join()  # it died before the mark: the message comes again
         other.sweep_until(
             lambda: not other.owed(made.repository) and other.row(made.repository).state == SYNCED,

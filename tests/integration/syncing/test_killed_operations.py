@@ -86,7 +86,7 @@ class Broken(Operation):
         image, other = self.before
         self.tags = {"v1": image.digest, "keep": other.digest}
         self._layer().unlink()
-        one.registry.mark(self.repository, Reference.tag("v1"), Mark(distrust=frozenset({image.blobs[-1]})))
+        one.sync_registry.mark(self.repository, Reference.tag("v1"), Mark(distrust=frozenset({image.blobs[-1]})))
         return [replace(pushed(image), received_at=0)]
 
     def is_good(self) -> bool:

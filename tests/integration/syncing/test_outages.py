@@ -128,4 +128,4 @@ def test_a_repository_that_a_new_secondary_answers_500_for_holds_up_no_other(
         row = secondary.row(bad)
         assert row.state == FAILED
         assert "500" in (row.last_sync_failure or "")
-        assert not secondary.registry.holds()
+        assert not secondary.sync_registry.holds()

@@ -39,7 +39,7 @@ def test_a_tag_whose_digest_is_deleted_while_it_is_copied_does_not_stay(
         secondary.secondary_proxy.add(Call(method="PUT", kind="upload", before=begun.set))
         secondary.secondary_proxy.add(Delay(method="PUT", kind="upload", before=2 * QUICK.settle_s))
         if not announced:
-            secondary.registry.mark(repository, Reference.tag("slow"))
+            secondary.sync_registry.mark(repository, Reference.tag("slow"))
         copying = other.submit(lambda: secondary.receive(event) if announced else secondary.sweep())
         assert begun.wait(60)
         make.delete(slow)

@@ -65,8 +65,8 @@ def test_a_registry_in_maintenance_is_one_hold_until_it_takes_writes_again(
                 make.delete(first)
                 expected = None
                 secondary.receive(event("deleted", repository, tag="v1", digest=None))
-                secondary.sweep_until(lambda: bool(secondary.registry.holds()))
-        (hold,) = secondary.registry.holds()
+                secondary.sweep_until(lambda: bool(secondary.sync_registry.holds()))
+        (hold,) = secondary.sync_registry.holds()
         assert hold.registry == secondary.secondary_proxy.host
         assert "405 the registry is read-only: for maintenance, perhaps" in hold.reason
         for _ in range(5):
@@ -101,5 +101,5 @@ def test_a_repository_that_takes_no_uploads_holds_up_no_other_and_is_not_parked(
         (owed,) = secondary.owed(frozen)
         assert (owed.attempts, owed.parked, secondary.row(frozen).state) == (1, False, FAILED)
         assert "405 UNSUPPORTED the repository, or the registry, is read-only" in (owed.failure or "")
-        assert not secondary.registry.holds()
+        assert not secondary.sync_registry.holds()
         assert not secondary.dlq.messages

@@ -60,7 +60,7 @@ def test_the_new_name_is_mounted_from_the_old_one_and_the_old_one_goes(
     assert secondary.digest(f"{former}/part/two", "v2") is None
     assert secondary.digest(sibling.repository, "v1") == sibling.digest
     assert secondary.row(former).missing_on_primary
-    assert secondary.registry.breaker.state().doubts == 0
+    assert secondary.sync_registry.breaker.state().doubts == 0
 
 
 def test_a_rename_of_a_group_removes_nothing_where_the_primary_is_empty(
@@ -76,7 +76,7 @@ def test_a_rename_of_a_group_removes_nothing_where_the_primary_is_empty(
     secondary.decide_about_deletes()
 
     assert [secondary.digest(one.repository, "v1") for one in images] == [one.digest for one in images]
-    state = secondary.registry.breaker.state()
+    state = secondary.sync_registry.breaker.state()
     assert state.suspended
     assert "1 of the 1 tags of" in str(state.reason)
     assert "DELETE" not in {method for method, _ in secondary.secondary_proxy.counts()}
@@ -99,7 +99,7 @@ def test_tags_that_the_renamed_repository_has_not_at_the_primary_are_missing_and
 
     assert secondary.digest(former, "v1") is None
     assert [secondary.digest(former, one.reference) for one in images[1:]] == [one.digest for one in images[1:]]
-    finding = secondary.registry.findings.get(former)
+    finding = secondary.sync_registry.findings.get(former)
     assert finding is not None
     assert finding.missing_names == ("v2", "v3")
 

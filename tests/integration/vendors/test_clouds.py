@@ -74,8 +74,8 @@ def test_a_registry_that_throttles_is_held_for_as_long_as_it_says(
     # A date has whole seconds, and must be more than 5 s away when it is read: those are waited for.
     double.throttle = ["40" if form == "seconds" else email.utils.formatdate(before + 40, usegmt=True)] * 100
     secondary.receive(pushed(made))
-    secondary.sweep_until(lambda: bool(secondary.registry.holds()))
-    (hold,) = secondary.registry.holds()
+    secondary.sweep_until(lambda: bool(secondary.sync_registry.holds()))
+    (hold,) = secondary.sync_registry.holds()
     assert hold.registry == secondary.registries.secondary.name
     waited = time.time() - before if form == "seconds" else 0
     assert 38 <= hold.until / 1000 - before <= 41 + waited

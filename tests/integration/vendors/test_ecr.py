@@ -347,9 +347,9 @@ def test_throttling_holds_the_registry_as_long_as_it_says_and_loses_nothing(
     before = time.time()
 
     secondary.receive(pushed(made))
-    secondary.sweep_until(lambda: bool(secondary.registry.holds()))
+    secondary.sweep_until(lambda: bool(secondary.sync_registry.holds()))
 
-    (hold,) = secondary.registry.holds()
+    (hold,) = secondary.sync_registry.holds()
     assert hold.registry == secondary.registries.secondary.name
     assert 6 <= hold.until / 1000 - before <= 7 + (time.time() - before)
     assert secondary.owed(repository)[0].attempts == 0

@@ -224,7 +224,7 @@ def test_what_was_written_here_since_the_listing_began_is_looked_at(
         listed.receive(pushed(made))
         wait_for(listed, repository)
     reference = Reference.tag("v1")
-    seen = listed.registry.seen(repository, [reference])[reference]
+    seen = listed.sync_registry.seen(repository, [reference])[reference]
     future = seen.seen_at + 3_600_000
     key = next(key for key in listed.store.table if key.item == reference.seen_key and key.repository == repository)
     listed.store.table[key] = {**listed.store.table[key], "looked_at": future, "seen_at": future}

@@ -37,7 +37,7 @@ def test_github_s_repositories_are_not_listed_and_one_is_brought_when_it_is_name
     with pytest.raises(Refused, match=r"lists no repositories: give its secret .* by geosync resync <repository>"):
         list(secondary.registries.primary.repositories())
     made = [world.beside.image(below, f"v{number}", layers=1) for number in range(2)]
-    secondary.registry.mark(below, Reference.whole())
+    secondary.sync_registry.mark(below, Reference.whole())
     secondary.receive(WorkMessage(repository=below, reason="resync").to_json())
     wait_for(secondary, below)
     assert [secondary.digest(below, one.reference) for one in made] == [one.digest for one in made]
@@ -129,7 +129,7 @@ def test_gitlab_s_comparison_with_azure_s_registry_costs_no_look_at_a_tag(world:
         store=secondary.store,
     )
     world.stack.callback(again.close)
-    again.registry.mark(below, Reference.whole())
+    again.sync_registry.mark(below, Reference.whole())
     again.receive(WorkMessage(repository=below, reason="resync").to_json())
     again.sweep_until(lambda: not again.owed(below))
     kinds = {one.kind for proxy in (again.primary_proxy, again.secondary_proxy) for one in proxy.exchanges}

@@ -162,7 +162,7 @@ def test_a_rate_limit_keeps_the_walk_alone_waiting(
     assert not catalogue.is_due(walk_of(secondary), now_ms=walk.not_before - 1, every_s=0), "nor because somebody asks"
     assert catalogue.is_due(walk_of(secondary), now_ms=walk.not_before, every_s=0)
 
-    assert not secondary.registry.holds()
+    assert not secondary.sync_registry.holds()
     secondary.receive(pushed(made))
     wait_for(secondary, made.repository)
     assert secondary.digest(made.repository, "v1") == made.digest

@@ -91,7 +91,7 @@ def test_a_copy_into_a_registry_that_throttles_ends_without_a_hold_at_its_pace(
         wait_for(secondary, repository)
 
         assert [secondary.digest(repository, one.reference) for one in images] == [one.digest for one in images]
-        assert not secondary.registry.holds()
+        assert not secondary.sync_registry.holds()
         assert not secondary.dlq.messages
         assert double.refused > 0
         # What was under way when the first refusal went out comes yet, and nobody comes who knows of it.
@@ -115,7 +115,7 @@ def test_a_pause_longer_than_a_request_may_wait_is_a_hold_for_all_functions_of_t
         other.registries = replace(other.registries, secondary=one.registries.secondary)
 
         one.receive(pushed(first))
-        (hold,) = one.registry.holds()
+        (hold,) = one.sync_registry.holds()
         asked = double.refused
         other.receive(pushed(second))
 

@@ -106,7 +106,7 @@ def test_a_resync_of_what_was_never_there_leaves_no_row(
     whole = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
     secondary.receive(whole.to_json())
     assert secondary.owed(repository) == []
-    assert secondary.registry.row(repository) is None
+    assert secondary.sync_registry.row(repository) is None
 
 
 # ------------------------------------------------------------------------------------- a tag that a listing leaves out

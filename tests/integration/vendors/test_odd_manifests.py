@@ -31,7 +31,7 @@ def test_each_is_equal_or_parked_with_a_reason(all_ends: AllEnds, vendor: str, w
     if way == "announced":
         ends.to.receive(*(event("created", repository, tag=tag, digest=digest) for tag, digest in digests.items()))
     else:
-        ends.to.registry.mark(repository, Reference.whole())
+        ends.to.sync_registry.mark(repository, Reference.whole())
     ends.to.sweep_until(lambda: all(one.parked for one in ends.to.owed(repository)))
     parked = {one.reference.value: one.failure or "" for one in ends.to.owed(repository)}
     assert {tag: said for tag, said in parked.items() if PARKED.get(vendor, {}).get(tag, "?") not in said} == {}

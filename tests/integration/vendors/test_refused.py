@@ -109,5 +109,5 @@ def test_an_account_that_may_not_write_is_told_apart_from_one_that_is_not_known(
     for one in said(secondary, repository, caplog):
         assert one.startswith(text), one
     assert text in (secondary.row(repository).last_sync_failure or "")
-    assert not secondary.registry.holds(), "it is one repository that it may not write to, and not the registry"
+    assert not secondary.sync_registry.holds(), "it is one repository that it may not write to, and not the registry"
     secondary.close()

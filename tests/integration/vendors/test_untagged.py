@@ -30,7 +30,7 @@ NUMBER = 5
 def compare(secondary: Secondary, repository: str, *, walk: int) -> None:
     """Compare a repository for the walk through the catalogue that began at `walk` (ms)."""
     comparison = Comparison(walk=walk)
-    secondary.registry.mark(repository, Reference.whole(), Mark(pushed_at=walk - 1, comparison=comparison))
+    secondary.sync_registry.mark(repository, Reference.whole(), Mark(pushed_at=walk - 1, comparison=comparison))
     secondary.receive(WorkMessage(repository=repository, reason="sweep").to_json())
     wait_for(secondary, repository)
 
@@ -69,7 +69,7 @@ def test_a_comparison_brings_what_has_no_tag_and_asks_nothing_about_it_again(
     secondary = followed(world, double, vendor)
     compare(secondary, name, walk=1000)
     assert [one for one in digests if secondary.digest(name, one) is None] == []
-    (suspected,) = secondary.registry.suspected.read(limit=10)
+    (suspected,) = secondary.sync_registry.suspected.read(limit=10)
     assert suspected.reference == Reference.tag("latest"), "of what has no tag nobody can tell if it was announced"
 
     compare(secondary, name, walk=2000)  # they are known to be here now

@@ -41,7 +41,7 @@ def verifier(secondary: Secondary, clock: AheadClock, **bounds: Any) -> Verifier
         dlq_url="dlq",
     )
     context = VerificationContext(
-        sync_registry=secondary.registry,
+        sync_registry=secondary.sync_registry,
         registries=secondary.registries,
         bounds=Bounds(**bounds),
         deadline=secondary.deadline,
@@ -57,7 +57,7 @@ def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -
     for name in names:
         make.retag(made, name)
     secondary.receive(pushed(made))
-    lease = secondary.registry.acquire(repository)
+    lease = secondary.sync_registry.acquire(repository)
     assert lease is not None
     for name in names:
         manifest = secondary.registries.primary.get_manifest(repository, name)
@@ -65,8 +65,8 @@ def tagged(secondary: Secondary, make: ImageMaker, repository: str, tags: int) -
         secondary.registries.secondary.put_manifest(repository, name, manifest)
     now = SYSTEM_CLOCK.now_ms()
     seen = Seen(digest=made.digest, looked_at=now, seen_at=now)
-    assert len(secondary.registry.record(lease, [(Reference.tag(name), seen) for name in names])) == len(names)
-    assert secondary.registry.finish(lease)
+    assert len(secondary.sync_registry.record(lease, [(Reference.tag(name), seen) for name in names])) == len(names)
+    assert secondary.sync_registry.finish(lease)
     assert secondary.row(repository).state == SYNCED
     secondary.reset()
     return made
@@ -215,7 +215,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
     tagged(secondary, make, repository, 3)
     taken = []
     secondary.primary_proxy.add(
-        Call(method="GET", kind="tags", before=lambda: taken.append(secondary.registry.acquire(repository)))
+        Call(method="GET", kind="tags", before=lambda: taken.append(secondary.sync_registry.acquire(repository)))
     )
 
     result = verifier(secondary, clock, interval_s=3600).verify(repository)
@@ -226,7 +226,7 @@ def test_a_comparison_that_holds_the_repository_keeps_no_verification_from_its_e
     held = secondary.store.get(Key(repository, ROW))
     assert held is not None
     assert held["due"] == held["lease_expires"], "the sweep finds a holder that vanished"
-    assert secondary.registry.finish(secondary.registry.renew(lease))
+    assert secondary.sync_registry.finish(secondary.sync_registry.renew(lease))
     free = secondary.store.get(Key(repository, ROW))
     assert free is not None
     assert free["verification_state"] == "2"

@@ -34,7 +34,7 @@ def verify_until(secondary: Secondary, repository: str, *states: str, seconds: f
     """Do what reconcile and the queues do, verification only, until the row is in one of the states."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        for due in secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
+        for due in secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST):
             secondary.receive(VerifyMessage(repository=due).to_json())
         row = secondary.row(repository)
         if row.verification_state in states:
@@ -71,9 +71,9 @@ def test_what_is_equal_is_verified_with_gitlabs_checksum(
     assert row.verified_at is not None
     assert row.verification_started_at is not None
     assert (row.checksum_mismatch, row.verification_failure, row.verification_retry_count) == (False, None, 0)
-    assert verification_counts(secondary.registry).verified == 1
-    assert not secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST)
-    assert secondary.registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms() + 8 * 86_400_000, limit=MOST) == [
+    assert verification_counts(secondary.sync_registry).verified == 1
+    assert not secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms(), limit=MOST)
+    assert secondary.sync_registry.verification.due(now_ms=SYSTEM_CLOCK.now_ms() + 8 * 86_400_000, limit=MOST) == [
         repository
     ]
 
@@ -138,7 +138,7 @@ def test_a_tag_that_was_changed_behind_our_back_is_a_mismatch_and_only_that_tag_
     assert row.verification_retry_at is not None
     assert [owed.reference.value for owed in secondary.owed(repository)] == ["v1"]
     assert row.state == "0"
-    counts = verification_counts(secondary.registry)
+    counts = verification_counts(secondary.sync_registry)
     assert (counts.verified, counts.failed, counts.checksummed) == (0, 1, 1)
 
     row = heal(secondary, repository)
@@ -150,7 +150,7 @@ def test_a_tag_that_was_changed_behind_our_back_is_a_mismatch_and_only_that_tag_
         None,
     )
     assert (row.verification_retry_count, row.verification_retry_at) == (0, None)
-    assert verification_counts(secondary.registry).verified == 1
+    assert verification_counts(secondary.sync_registry).verified == 1
 
 
 def test_a_tag_that_nobody_announced_is_a_mismatch(secondary: Secondary, make: ImageMaker, repository: str) -> None:
@@ -237,8 +237,8 @@ def test_a_blob_that_the_registry_only_remembers_is_found_by_the_sample_and_uplo
     row = verify_until(secondary, repository, "3")
 
     assert row.verification_failure == f"v1: {layer} is missing or wrong at the secondary"
-    assert secondary.registry.shared_blobs.read([layer])[layer].repositories == (), "nobody mounts it from here"
-    assert secondary.registry.shared_blobs.read([made.blobs[1]])[made.blobs[1]].repositories == (repository,)
+    assert secondary.sync_registry.shared_blobs.read([layer])[layer].repositories == (), "nobody mounts it from here"
+    assert secondary.sync_registry.shared_blobs.read([made.blobs[1]])[made.blobs[1]].repositories == (repository,)
     heal(secondary, repository)
     assert remembering.blob(layer).exists()
 
@@ -291,7 +291,7 @@ def test_a_push_in_the_middle_is_no_mismatch(secondary: Secondary, make: ImageMa
     row = verify_until(secondary, repository, "2")
     assert row.verification_failure is None
     assert row.verification_checksum == checksum([("v1", moved[-1].digest)])
-    assert verification_counts(secondary.registry).failed == 0
+    assert verification_counts(secondary.sync_registry).failed == 0
 
 
 def test_a_registry_that_is_down_is_held_and_the_round_goes_on_afterwards(
@@ -303,7 +303,7 @@ def test_a_registry_that_is_down_is_held_and_the_round_goes_on_afterwards(
     row = verify(secondary, repository)
 
     assert row.verification_state == "1"
-    assert secondary.registry.holds()
+    assert secondary.sync_registry.holds()
     secondary.reset()
     verify(secondary, repository)
     assert secondary.requests() == 0, "a registry on hold is left alone"
@@ -311,13 +311,13 @@ def test_a_registry_that_is_down_is_held_and_the_round_goes_on_afterwards(
 
 def test_a_site_that_is_paused_verifies_nothing(secondary: Secondary, make: ImageMaker, repository: str) -> None:
     synced(secondary, make.image(repository, "v1"))
-    secondary.registry.pause()
+    secondary.sync_registry.pause()
 
     row = verify(secondary, repository, asked=True)
 
     assert row.verification_state == "0"
     assert secondary.requests() == 0
-    secondary.registry.resume()
+    secondary.sync_registry.resume()
     assert verify(secondary, repository).verification_state == "2"
 
 
@@ -334,7 +334,7 @@ def test_one_bad_answer_of_a_registry_that_is_well_is_a_failure_with_its_reason(
     assert row.verification_failure.startswith("Verification failed: ")
     assert row.verification_checksum is None
     assert row.state == SYNCED, "nothing is known to be wrong"
-    counts = verification_counts(secondary.registry)
+    counts = verification_counts(secondary.sync_registry)
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
 
 
@@ -373,4 +373,4 @@ def test_tags_that_are_equal_and_were_never_recorded_are_recorded_and_no_mismatc
     secondary.sweep_until(lambda: not secondary.owed(repository))
     row = heal(secondary, repository)
     assert row.verification_checksum == checksum([(tag.reference, tag.digest) for tag in tags])
-    assert verification_counts(secondary.registry).failed == 0
+    assert verification_counts(secondary.sync_registry).failed == 0

@@ -18,11 +18,6 @@ from geosync.sync_registry.items import FAILED, PENDING, SYNCED, Reference
 Make = Callable[[], ImageMaker]
 
 
-def delete(place: Place, repository: str, digest: str) -> None:
-    answer = requests.delete(f"{place.url}/v2/{repository}/manifests/{digest}", timeout=60)
-    assert answer.status_code == 202, answer.text
-
-
 # ---------------------------------------------------------------------------------------------- pushes, and their price
 
 
@@ -175,7 +170,7 @@ def test_a_push_does_not_wait_for_the_tags_owed_before_it(
     made = make.image(repository, "v0", layers=1)
     for number in range(1, 150):
         make.put(repository, f"v{number}", json.loads(made.content))
-        secondary.registry.mark(repository, Reference.tag(f"v{number}"))
+        secondary.sync_registry.mark(repository, Reference.tag(f"v{number}"))
     new = make.image(repository, "new", layers=1)
 
     secondary.receive(pushed(new))
@@ -186,102 +181,6 @@ def test_a_push_does_not_wait_for_the_tags_owed_before_it(
     order = [one.path.rpartition("/")[2] for one in puts]
     assert {f"v{number}" for number in range(1, 150)} < set(order)
     assert order.index("new") < len(order) / 10
-
-
-# ------------------------------------------------------------------------------------------------------------- deletes
-
-
-def test_a_deleted_tag_is_removed_and_its_siblings_stay(
-    secondary: Secondary, plain_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    # The secondary has a sibling of its own on the very digest: no event ever named it.
-    put = requests.put(
-        f"{secondary.secondary_proxy.url}/v2/{repository}/manifests/ours",
-        data=made.content,
-        headers={"Content-Type": made.media_type},
-        timeout=60,
-    )
-    assert put.status_code == 201
-    delete(plain_registry, repository, made.digest)
-
-    secondary.receive(event("deleted", repository, tag="v1"))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v1") is None
-    assert secondary.digest(repository, "ours") == made.digest
-    assert secondary.row(repository).state == SYNCED
-
-
-def test_a_delete_that_names_only_the_digest_takes_its_tags_and_no_other(
-    secondary: Secondary, plain_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    gone, stays = make.image(repository, "v1"), make.image(repository, "other")
-    make.put(repository, "v2", json.loads(gone.content))
-    secondary.receive(pushed(gone), pushed(gone, tag="v2"), pushed(stays))
-    delete(plain_registry, repository, gone.digest)
-
-    secondary.receive(event("deleted", repository, digest=gone.digest))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v1") is None
-    assert secondary.digest(repository, "v2") is None
-    assert secondary.digest(repository, "other") == stays.digest
-
-
-def test_a_tag_that_geosync_never_saw_is_not_removed(
-    secondary: Secondary, second_registry: Place, repository: str
-) -> None:
-    with second_registry.maker(seed=7) as there:
-        own = there.image(repository, "v1")
-
-    secondary.receive(event("deleted", repository, tag="v1"))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v1") == own.digest
-
-
-def test_a_push_after_the_delete_survives_it(
-    secondary: Secondary, plain_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    delete(plain_registry, repository, made.digest)
-    again = make.image(repository, "v1")
-
-    secondary.receive(pushed(again), event("deleted", repository, tag="v1"))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v1") == again.digest
-
-
-def test_a_late_push_event_does_not_resurrect_a_deleted_tag(
-    secondary: Secondary, plain_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    delete(plain_registry, repository, made.digest)
-    secondary.receive(event("deleted", repository, tag="v1"))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    secondary.receive(pushed(made))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-
-    assert secondary.digest(repository, "v1") is None
-
-
-def test_under_the_policy_keep_nothing_is_removed(
-    plain_registry: Place, second_registry: Place, make: ImageMaker, repository: str
-) -> None:
-    secondary = Secondary(plain_registry, second_registry, removals=False)
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    delete(plain_registry, repository, made.digest)
-    secondary.receive(event("deleted", repository, tag="v1"))
-    secondary.sweep_until(lambda: not secondary.owed(repository))
-    assert secondary.digest(repository, "v1") == made.digest
-    secondary.close()
 
 
 # ------------------------------------------------------------------------------------------------- failures, honestly
@@ -311,7 +210,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
 
     secondary.receive(*(pushed(image) for image in images))
 
-    holds = secondary.registry.holds()
+    holds = secondary.sync_registry.holds()
     assert [hold.registry for hold in holds] == [secondary.registries.secondary.name]
     assert secondary.row(repository).state == PENDING
     assert len(secondary.owed(repository)) == 3
@@ -321,7 +220,7 @@ def test_a_registry_that_is_down_is_one_hold_and_the_backlog_comes_home(
 
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.row(repository).state == SYNCED
-    assert not secondary.registry.holds()
+    assert not secondary.sync_registry.holds()
 
 
 def test_what_never_succeeds_is_parked_with_its_reason_and_replayed_from_the_dlq(
@@ -338,7 +237,7 @@ def test_what_never_succeeds_is_parked_with_its_reason_and_replayed_from_the_dlq
     (owed,) = secondary.owed(repository)
     assert owed.parked
     assert secondary.row(repository).state == FAILED
-    assert secondary.registry.due_repositories() == []
+    assert secondary.sync_registry.due_repositories() == []
 
     with plain_registry.maker(seed=3) as other:
         mended = other.image(repository, "windows")
@@ -374,7 +273,7 @@ def test_a_message_that_cannot_be_marked_is_in_the_dlq_unchanged_with_the_reason
 def test_a_paused_site_marks_and_syncs_when_it_is_resumed(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
-    secondary.registry.pause("maintenance")
+    secondary.sync_registry.pause("maintenance")
     made = make.image(repository, "v1")
 
     secondary.receive(pushed(made))
@@ -382,7 +281,7 @@ def test_a_paused_site_marks_and_syncs_when_it_is_resumed(
 
     assert secondary.requests() == 0
     assert len(secondary.owed(repository)) == 1
-    secondary.registry.resume()
+    secondary.sync_registry.resume()
     secondary.sweep_until(lambda: not secondary.owed(repository))
     assert secondary.digest(repository, "v1") == made.digest
 

@@ -26,7 +26,7 @@ def owe(secondary: Secondary, make: ImageMaker, repository: str, count: int) -> 
     names = [f"{repository}/app-{number}" for number in range(count)]
     for name in names:
         made = make.image(name, "v1", layers=1)
-        secondary.registry.mark(name, Reference.tag("v1"), Mark(expects=made.digest))
+        secondary.sync_registry.mark(name, Reference.tag("v1"), Mark(expects=made.digest))
     return names
 
 
@@ -49,11 +49,11 @@ def test_a_few_workers_work_off_everything_that_is_due_without_another_minute(
         return run(holder)
 
     monkeypatch.setattr(Holder, "run", noted)
-    woken = secondary.registry.due_repositories(WORKERS)
+    woken = secondary.sync_registry.due_repositories(WORKERS)
     with ThreadPoolExecutor(WORKERS) as invocations:
         list(invocations.map(work, [secondary] * WORKERS, woken))
     assert [secondary.row(name).state for name in names] == [SYNCED] * DUE
-    assert secondary.registry.due_repositories() == []
+    assert secondary.sync_registry.due_repositories() == []
     assert held == Counter(names), "each had one holder, though the workers choose from the same list"
     assert secondary.primary_proxy.counts()["GET", "blob"] == 2 * DUE, "a layer and a config each, once"
 
@@ -61,19 +61,19 @@ def test_a_few_workers_work_off_everything_that_is_due_without_another_minute(
 def test_a_worker_stops_when_the_site_is_paused(secondary: Secondary, make: ImageMaker, repository: str) -> None:
     names = owe(secondary, make, repository, 2)
     secondary.worker.receive(WorkMessage(repository=names[0], reason="sweep").to_json())
-    secondary.registry.pause()
+    secondary.sync_registry.pause()
     secondary.worker.go_on()
-    assert secondary.registry.due_repositories() == [names[1]]
+    assert secondary.sync_registry.due_repositories() == [names[1]]
     assert secondary.row(names[0]).state == SYNCED
 
 
 def test_a_worker_stops_when_a_registry_is_on_hold(secondary: Secondary, make: ImageMaker, repository: str) -> None:
     names = owe(secondary, make, repository, 2)
-    secondary.registry.hold(secondary.registries.primary.name, reason="503")
+    secondary.sync_registry.hold(secondary.registries.primary.name, reason="503")
     secondary.reset()
     secondary.worker.go_on()
     assert secondary.requests() == 0
-    assert sorted(secondary.registry.due_repositories()) == names
+    assert sorted(secondary.sync_registry.due_repositories()) == names
 
 
 def test_a_worker_begins_nothing_that_it_has_no_time_for(
@@ -82,10 +82,10 @@ def test_a_worker_begins_nothing_that_it_has_no_time_for(
     names = owe(secondary, make, repository, 2)
     secondary.deadline.set(ENOUGH_S - 1)
     secondary.worker.go_on()
-    assert sorted(secondary.registry.due_repositories()) == names
+    assert sorted(secondary.sync_registry.due_repositories()) == names
     secondary.deadline.set(ENOUGH_S + 60)
     secondary.worker.go_on()
-    assert secondary.registry.due_repositories() == []
+    assert secondary.sync_registry.due_repositories() == []
 
 
 def test_a_row_that_cannot_be_read_keeps_no_worker_from_the_others(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from random import Random
 from typing import Any, ClassVar
@@ -96,18 +96,23 @@ class Wire:
         return Answered(self, answer, faults)
 
     def _effect(self, server: Server, request: HttpRequest, body: bytes) -> Callable[[], Answer]:
-        """What the request does at the registry, now or later, in the name of who sends it."""
+        """What the request does at the registry, now or later, in the name of who sends it.
+
+        It is taken by the habits of the moment at which it was sent: a manifest that was sent ahead of its blobs is not
+        on its way while the registry is configured anew.
+        """
         place = self._scheduler.current.place
         who = place.name if isinstance(place, Caller) else "somebody"
+        habits = replace(server.habits)
 
         def effect() -> Answer:
             if server.is_down:
                 return Answer(503)
-            self.acting = place
+            self.acting, of_now, server.habits = place, server.habits, habits
             try:
                 return server.answer(request.method, request.url, request.headers, body, why=who)
             finally:
-                self.acting = None
+                self.acting, server.habits = None, of_now
 
         return effect
 

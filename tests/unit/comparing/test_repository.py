@@ -64,18 +64,18 @@ class Site:
     def __init__(self, primary: Tags, secondary: Tags) -> None:
         self.clock = FakeClock(START)
         self.store = MemoryStore()
-        self.registry = SyncRegistry(self.store, clock=self.clock)
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
         self.primary, self.secondary = primary, secondary
 
     def compare(self, owed: Owed, *, check: Callable[[], None] = lambda: None) -> None:
         self.lease = self.acquire()
         breaker = Breaker(self.store, Limits(), self.clock)
-        held = HeldLease(self.registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
+        held = HeldLease(self.sync_registry, self.lease, on_moved=lambda: None, on_lost=lambda _: None)
         try:
             RepositoryComparison(
                 ComparisonContext(
                     pair=Pair(Repository(self.primary, REPOSITORY), Repository(self.secondary, REPOSITORY)),
-                    sync_registry=self.registry,
+                    sync_registry=self.sync_registry,
                     held=held,
                     selection=Selection(),
                     check=check,
@@ -83,34 +83,34 @@ class Site:
                 removals=Removals(breaker=breaker),
             ).sync(owed)
         finally:
-            self.registry.release(self.lease)
+            self.sync_registry.release(self.lease)
 
     def acquire(self) -> Lease:
-        lease = self.registry.acquire(REPOSITORY)
+        lease = self.sync_registry.acquire(REPOSITORY)
         assert lease is not None
         return lease
 
     def whole(self, *said: str) -> Owed:
-        return self.registry.mark(REPOSITORY, Reference.whole(), Mark(if_absent=frozenset(said)))
+        return self.sync_registry.mark(REPOSITORY, Reference.whole(), Mark(if_absent=frozenset(said)))
 
     def push(self, tag: str) -> None:
-        self.registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=DIGEST))
+        self.sync_registry.mark(REPOSITORY, Reference.tag(tag), Mark(expects=DIGEST))
 
     def seen(self, *tags: str, at: int = 1, missing_since: int | None = None) -> None:
         """Have the tags seen equal."""
         lease = self.acquire()
         seen = Seen(digest=DIGEST, looked_at=at, seen_at=at, missing_since=missing_since)
-        self.registry.record(lease, [(Reference.tag(tag), seen) for tag in tags])
-        self.registry.release(lease)
+        self.sync_registry.record(lease, [(Reference.tag(tag), seen) for tag in tags])
+        self.sync_registry.release(lease)
 
     def order(self) -> list[str]:
         """The references as a holder takes them."""
-        backlog = Backlog(self.registry, REPOSITORY, self.clock)
+        backlog = Backlog(self.sync_registry, REPOSITORY, self.clock)
         backlog.refill({})
         return [owed.reference.value for owed in iter(lambda: backlog.take(idle=True), None)]
 
     def extras(self) -> tuple[str, ...]:
-        found = self.registry.findings.get(REPOSITORY)
+        found = self.sync_registry.findings.get(REPOSITORY)
         return found.extra_names if found is not None else ()
 
 
@@ -134,7 +134,7 @@ def test_a_push_comes_before_what_the_comparison_marks_after_it() -> None:
     site.compare(whole)
 
     assert site.order() == ["pushed", *reversed(tags)]
-    owed = {one.reference.value: one for one in site.registry.owed(REPOSITORY)}
+    owed = {one.reference.value: one for one in site.sync_registry.owed(REPOSITORY)}
     assert owed["v5"].marked_at > owed["pushed"].marked_at, "it was marked later"
     assert owed["v5"].due == owed["v5"].owed_since == whole.marked_at
     assert not any(one.worked_on for one in owed.values())
@@ -145,7 +145,7 @@ def test_a_push_comes_before_what_is_missing(said: tuple[str, ...]) -> None:
     gone = [f"v{number}" for number in range(4)]
     site = Site(Tags(), Tags(*gone))
     site.seen(*gone, missing_since=1)
-    site.registry.breaker.resume()  # an operator accepted that all are gone
+    site.sync_registry.breaker.resume()  # an operator accepted that all are gone
     site.clock.now += 24 * 3_600_000
     whole = site.whole(*said)
     site.clock.now += 1_000
@@ -182,7 +182,7 @@ def test_extra_tags_are_found_on_both_sides_of_the_cursor_of_a_comparison_that_w
 
     with pytest.raises(Cut):
         site.compare(site.whole(), check=cut)
-    (resumed,) = site.registry.owed(REPOSITORY, limit=1)
+    (resumed,) = site.sync_registry.owed(REPOSITORY, limit=1)
     assert resumed.cursor == "v3"
 
     site.compare(resumed)
@@ -194,12 +194,12 @@ def test_a_comparison_that_was_cut_adopts_what_is_before_its_cursor() -> None:
     site = Site(Tags("v0", "v1", "v2"), Tags("a-extra", "v0", "v1", "v2"))
     site.seen("v0", "v1", "v2", at=START)
     whole = site.whole(ADOPT)
-    resumed = site.registry.advance(whole, "v1")
+    resumed = site.sync_registry.advance(whole, "v1")
     assert resumed is not None
 
     site.compare(resumed)
 
-    assert {one.reference.value: one.if_absent for one in site.registry.owed(REPOSITORY)} == {"a-extra": {ADOPT}}
+    assert {one.reference.value: one.if_absent for one in site.sync_registry.owed(REPOSITORY)} == {"a-extra": {ADOPT}}
 
 
 def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,17 +207,17 @@ def test_what_is_discharged_while_extra_tags_are_looked_for_is_none_of_them(monk
     site.seen("v0")
     whole = site.whole()
     site.push("pushed")
-    owed_among = site.registry.owed_among
+    owed_among = site.sync_registry.owed_among
 
     def discharged_first(repository: str, references: Iterable[Reference]) -> set[Reference]:
-        for owed in site.registry.due(REPOSITORY):
+        for owed in site.sync_registry.due(REPOSITORY):
             if owed.reference.value == "pushed":
-                site.registry.discharge(
+                site.sync_registry.discharge(
                     site.lease, owed, Seen(digest=DIGEST, looked_at=site.clock.now, seen_at=site.clock.now)
                 )
         return owed_among(repository, references)
 
-    monkeypatch.setattr(site.registry, "owed_among", discharged_first)
+    monkeypatch.setattr(site.sync_registry, "owed_among", discharged_first)
     site.compare(whole)
 
     assert site.extras() == ()

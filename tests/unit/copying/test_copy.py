@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.support.patience import PATIENCE_S
 from tests.unit.copying.sites import Site, layers
 
 from geosync.oci import media_types
@@ -141,7 +142,7 @@ def test_references_copied_at_once_move_what_they_share_once(site: Site) -> None
     begin = threading.Barrier(6)
 
     def copy(number: int) -> None:
-        begin.wait(5)
+        begin.wait(PATIENCE_S)
         copier.copy(images[number], f"v{number}")
 
     with site.copier() as copier, ThreadPoolExecutor(6) as callers:
@@ -159,12 +160,12 @@ def test_an_index_and_its_child_by_digest_copied_at_once_share_the_child(site: S
 
     def hold_a_blob(digest: str) -> None:
         inside.set()
-        assert released.wait(5)
+        assert released.wait(PATIENCE_S)
 
     site.source.before_block = hold_a_blob
     with site.copier() as copier, ThreadPoolExecutor(2) as callers:
         whole = callers.submit(copier.copy, index, "v1")
-        assert inside.wait(5)
+        assert inside.wait(PATIENCE_S)
         part = callers.submit(copier.copy, child, None)
         released.set()
         whole.result(5)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from tests.support.patience import PATIENCE_S
+
 from geosync.copying.workers import HEAVY, Workers
 
 
@@ -21,14 +23,14 @@ def test_tasks_that_wait_run_smallest_first() -> None:
         return lambda: order.append(size)
 
     def wait() -> None:
-        assert busy.wait(5)
+        assert busy.wait(PATIENCE_S)
 
     workers.submit(wait, size=0)
     for size in (HEAVY + 1, 500, 3, 70, HEAVY):
         workers.submit(task(size), size=size)
     workers.submit(done.set, size=HEAVY + 2)
     busy.set()
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     workers.close()
     assert order == [3, 70, 500, HEAVY, HEAVY + 1]
 
@@ -39,18 +41,18 @@ def test_heavy_tasks_are_bounded_and_do_not_hold_up_light_ones() -> None:
 
     def heavy() -> None:
         started.release()
-        assert release.wait(5)
+        assert release.wait(PATIENCE_S)
 
     for _ in range(4):
         workers.submit(heavy, size=HEAVY)
-    assert started.acquire(timeout=5)
-    assert started.acquire(timeout=5)
+    assert started.acquire(timeout=PATIENCE_S)
+    assert started.acquire(timeout=PATIENCE_S)
     workers.submit(light.set, size=1)
-    assert light.wait(5)
+    assert light.wait(PATIENCE_S)
     assert not started.acquire(timeout=0.05), "a third heavy task began"
     release.set()
-    assert started.acquire(timeout=5)
-    assert started.acquire(timeout=5)
+    assert started.acquire(timeout=PATIENCE_S)
+    assert started.acquire(timeout=PATIENCE_S)
     workers.close()
 
 
@@ -60,12 +62,12 @@ def test_as_many_tasks_run_at_once_as_there_are_threads() -> None:
     passed = threading.Semaphore(0)
 
     def task() -> None:
-        together.wait(5)
+        together.wait(PATIENCE_S)
         passed.release()
 
     for _ in range(8):
         workers.submit(task, size=1)
-    assert all(passed.acquire(timeout=5) for _ in range(8))
+    assert all(passed.acquire(timeout=PATIENCE_S) for _ in range(8))
     workers.close()
 
 
@@ -80,7 +82,7 @@ def test_one_thread_gets_through_tasks_that_submit_tasks() -> None:
             workers.submit(lambda: down(depth - 1), size=HEAVY if depth % 2 else 0)
 
     down(50)
-    assert done.wait(5)
+    assert done.wait(PATIENCE_S)
     workers.close()
 
 
@@ -92,11 +94,11 @@ def test_after_close_no_thread_is_alive_and_nothing_begins() -> None:
 
     def running() -> None:
         began.set()
-        release.wait(5)
+        release.wait(PATIENCE_S)
 
     workers.submit(running, size=HEAVY)
     workers.submit(lambda: late.append("queued"), size=HEAVY)
-    assert began.wait(5)
+    assert began.wait(PATIENCE_S)
     threading.Timer(0.05, release.set).start()
     workers.close()
     workers.submit(lambda: late.append("submitted after"), size=0)

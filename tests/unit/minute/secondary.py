@@ -52,7 +52,7 @@ class Secondary:
         self.clock = StandingClock(START)
         self.store = MemoryStore()
         self.queues = Queues()
-        self.registry = SyncRegistry(self.store, clock=self.clock)
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
         self.sweeps = True
         self.followed = reconcile.Followed(primary="arn:aws:sns:eu-west-1:000000000000:primary")
         self.subscribe(START - 20 * MINUTE)
@@ -65,13 +65,13 @@ class Secondary:
         return self.reconcile()
 
     def beat(self, sent_at: int) -> None:
-        self.registry.heartbeat.record(site="primary", sent_at=sent_at, arrived_at=self.clock.now)
+        self.sync_registry.heartbeat.record(site="primary", sent_at=sent_at, arrived_at=self.clock.now)
 
     def reconcile(self) -> Status:
         if self.sweeps:
-            self.registry.sweep.record(woken=0, reason=None)
+            self.sync_registry.sweep.record(woken=0, reason=None)
         queues: Any = self.queues
-        return reconcile.account(self.registry, queues, self.followed, clock=self.clock, tell=self.told.append)
+        return reconcile.account(self.sync_registry, queues, self.followed, clock=self.clock, tell=self.told.append)
 
     def subscribe(self, at: int, arn: str = "subscription-1") -> None:
         """See a subscription at `at` (ms)."""
@@ -84,10 +84,10 @@ class Secondary:
         self.store.write(Update(key=catalogue_item.KEY, set=times | done | values))
 
     def owe(self, pushed_at: int, reference: Reference = V1, **mark: Any) -> Owed:
-        return self.registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
+        return self.sync_registry.mark("team/app", reference, Mark(expects="sha256:a", pushed_at=pushed_at, **mark))
 
     def status(self, most: int = 100) -> Status:
-        return status.read(self.registry, most=most, clock=self.clock)
+        return status.read(self.sync_registry, most=most, clock=self.clock)
 
 
 def sent(secondary: Secondary, minutes_ago: int) -> int:
@@ -100,7 +100,7 @@ def park(secondary: Secondary, owed: Owed) -> None:
     body = WorkMessage(repository=owed.repository, reason="replay", references=(owed.reference,)).to_json()
     number = len(secondary.queues.letters) + 1
     secondary.queues.letters.append(letter(number, body, mark=owed.mark, sent_at=secondary.clock.now + number))
-    secondary.registry.fail(owed, "schema 1 is refused", parked=True)
+    secondary.sync_registry.fail(owed, "schema 1 is refused", parked=True)
 
 
 def see(secondary: Secondary, digest: str, **values: Any) -> None:

@@ -48,18 +48,18 @@ class Minutes:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.registry = SyncRegistry(MemoryStore(), clock=self.clock)
+        self.sync_registry = SyncRegistry(MemoryStore(), clock=self.clock)
         self.said = Said()
         self.ahead = 0
         self.events = 0
 
     def subscribe(self) -> None:
-        self.registry.subscription.record("subscription", settle_s=0)
+        self.sync_registry.subscription.record("subscription", settle_s=0)
 
     def compare(self) -> None:
         """Run a comparison that finds nothing."""
         self.subscribe()
-        notes = self.registry.catalogue
+        notes = self.sync_registry.catalogue
         walk = notes.note_finished(notes.begin(now_ms=self.clock.now), now_ms=self.clock.now)
         for _ in range(2):
             walk = notes.note_progress(walk, WalkPace(at=self.clock.now, compared=0, settled=0), clean=True) or walk
@@ -68,23 +68,23 @@ class Minutes:
     def run(self) -> Health:
         """A minute: a heartbeat and an event arrive, and the tasks run."""
         now = self.clock.now
-        self.registry.heartbeat.record(site="dublin", sent_at=now + self.ahead, arrived_at=now)
+        self.sync_registry.heartbeat.record(site="dublin", sent_at=now + self.ahead, arrived_at=now)
         self.events += 1
-        self.registry.cursor.record(event_id=f"e{self.events}", received_at=now + self.ahead)
+        self.sync_registry.cursor.record(event_id=f"e{self.events}", received_at=now + self.ahead)
         self.subscribe()
-        self.registry.sweep.record(woken=0, reason=None)
-        found = account(self.registry, cast("Queues", EmptyQueues()), Followed(), clock=self.clock)
-        forget_the_future(self.registry, found, cast("MinuteReporter", self.said))
-        self.registry.minute.record()
+        self.sync_registry.sweep.record(woken=0, reason=None)
+        found = account(self.sync_registry, cast("Queues", EmptyQueues()), Followed(), clock=self.clock)
+        forget_the_future(self.sync_registry, found, cast("MinuteReporter", self.said))
+        self.sync_registry.minute.record()
         self.clock.now += MINUTE
         return self.health()
 
     def health(self) -> Health:
-        found = status.read(self.registry, clock=self.clock)
+        found = status.read(self.sync_registry, clock=self.clock)
         return health_of(signs_of(OREGON, found, dead_letters=0))
 
     def point(self) -> Any:
-        return status.read(self.registry, clock=self.clock).recovery_point
+        return status.read(self.sync_registry, clock=self.clock).recovery_point
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_primary_whose_clock_was_ahead_and_is_set_back(site: Minutes) -> None:
         health = site.run()
     assert health == Health()
     assert site.clock.now - site.point() < 5 * MINUTE
-    cursor = site.registry.cursor.read()
+    cursor = site.sync_registry.cursor.read()
     assert cursor is not None
     assert cursor.id == f"e{site.events}"
 
@@ -126,7 +126,7 @@ def test_this_site_s_clock_was_ahead_and_is_set_back(site: Minutes) -> None:
     assert "in the future" in health.unhealthy[0]
     site.run()
     assert "comparison" in site.said.forgotten[-1]
-    walk = site.registry.catalogue.latest()
+    walk = site.sync_registry.catalogue.latest()
     assert is_due(walk, now_ms=site.clock.now, every_s=86_400)  # a comparison is asked for
     assert site.run().unhealthy == ()
     assert site.point() is None  # what was proved in the future is not proved

@@ -26,15 +26,15 @@ class SiteOfLetters:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.clock = FakeClock(NOW)
-        self.registry = SyncRegistry(self.store, clock=self.clock)
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
         self.box = LetterBox()
         self.number = 0
 
     def park(self, reference: Reference = V1, repository: str = APP) -> Owed:
         """Park a reference that is marked, as a holder does: the letter first."""
-        owed = self.registry.mark(repository, reference)
+        owed = self.sync_registry.mark(repository, reference)
         self.send(owed)
-        self.registry.fail(owed, "refused", parked=True)
+        self.sync_registry.fail(owed, "refused", parked=True)
         return owed
 
     def send(self, owed: Owed, *, marked: bool = True) -> None:
@@ -47,7 +47,7 @@ class SiteOfLetters:
 
     def match(self, *, parked: int = 1, anew: bool = False) -> LettersLook | None:
         queues: Queues = self.box  # type: ignore[assignment] # it is counted and looked through alike
-        matcher = LetterMatcher(self.registry, queues)
+        matcher = LetterMatcher(self.sync_registry, queues)
         return matcher.match(len(self.box.letters), parked, anew=anew, now_ms=self.clock.now)
 
     def unmarked(self, *, parked: int = 1, anew: bool = False) -> int | None:
@@ -77,12 +77,12 @@ def test_a_reference_that_is_parked_twice_has_one_letter_the_newer(site: SiteOfL
 
 
 def test_a_holder_that_died_between_the_letter_and_the_parking_leaves_one_letter(site: SiteOfLetters) -> None:
-    owed = site.registry.mark(APP, V1)
+    owed = site.sync_registry.mark(APP, V1)
     site.send(owed)
     assert site.unmarked(parked=0) == 0
     assert site.ids() == ["m-1"], "it may be about to be parked"
     site.send(owed)
-    site.registry.fail(owed, "refused", parked=True)
+    site.sync_registry.fail(owed, "refused", parked=True)
     assert site.unmarked() == 0
     assert site.ids() == ["m-2"]
 
@@ -91,7 +91,7 @@ def test_a_holder_that_died_between_the_letter_and_the_parking_leaves_one_letter
 def test_a_reference_that_is_parked_no_more_leaves_no_letter(site: SiteOfLetters, how: str) -> None:
     site.park()
     if how == "marked again":
-        site.registry.mark(APP, V1)
+        site.sync_registry.mark(APP, V1)
     else:
         site.store.table.pop(next(key for key in site.store.table if key.item == V1.owed_key))
     assert site.unmarked(parked=0) == 0
@@ -99,12 +99,12 @@ def test_a_reference_that_is_parked_no_more_leaves_no_letter(site: SiteOfLetters
 
 
 def test_a_letter_of_the_version_before_goes_once_its_reference_is_parked_no_more(site: SiteOfLetters) -> None:
-    owed = site.registry.mark(APP, V1)
+    owed = site.sync_registry.mark(APP, V1)
     site.send(owed, marked=False)
-    site.registry.fail(owed, "refused", parked=True)
+    site.sync_registry.fail(owed, "refused", parked=True)
     assert site.unmarked() == 0
     assert site.ids() == ["m-1"]
-    site.registry.mark(APP, V1)
+    site.sync_registry.mark(APP, V1)
     assert site.unmarked(parked=0) == 0
     assert site.ids() == ["m-1"], "a holder of that version may be about to park it"
     site.clock.now += UNNAMED_FOR_MS + 1000

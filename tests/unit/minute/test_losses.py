@@ -17,8 +17,8 @@ from geosync.sync_registry.transitions.marks import Comparison, Mark
 def find(secondary: Secondary) -> None:
     """A comparison finds V1, copies it, and discharges it as unannounced."""
     comparison = Comparison(walk=secondary.clock.now, unannounced=True)
-    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
-    secondary.registry.suspected.record(owed)
+    owed = secondary.sync_registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
+    secondary.sync_registry.suspected.record(owed)
     secondary.store.table.pop(Key("team/app", V1.owed_key))
     now = secondary.clock.now
     see(secondary, "sha256:a", looked_at=now, seen_at=now, unannounced=True, suspected=True)
@@ -42,7 +42,7 @@ def test_after_a_lost_notification_it_is_what_comparisons_prove(secondary: Secon
     assert secondary.minute().recovery_point == secondary.clock.now - MINUTE, (
         "no event has come since: it may still be silent"
     )
-    secondary.registry.cursor.record(event_id="e", received_at=secondary.clock.now)
+    secondary.sync_registry.cursor.record(event_id="e", received_at=secondary.clock.now)
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().lost is None
 
@@ -52,7 +52,7 @@ def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -
         secondary.minute()
     lose(secondary)
     for _ in range(2):  # delivered twice
-        secondary.registry.suspected.take_back("team/app", V1)
+        secondary.sync_registry.suspected.take_back("team/app", V1)
     assert secondary.status().lost is None
     assert secondary.minute().recovery_point == sent(secondary, 1)
 
@@ -61,7 +61,7 @@ def test_one_that_the_version_before_counted_is_taken_back_as_well(secondary: Se
     see(secondary, "sha256:a", unannounced=True)
     lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/app", "reference": "v1"}
     secondary.store.write(Update(key=LOST, set=lost))
-    secondary.registry.suspected.take_back("team/app", V1)
+    secondary.sync_registry.suspected.take_back("team/app", V1)
     assert secondary.status().lost is None
 
 
@@ -74,7 +74,7 @@ def test_an_event_that_waits_while_a_comparison_overtakes_it_is_never_lost(secon
         found = secondary.minute()
         assert found.lost is None
         assert found.recovery.why == "events wait in the queue: 1"
-    secondary.registry.suspected.take_back("team/app", V1)  # the event is marked
+    secondary.sync_registry.suspected.take_back("team/app", V1)  # the event is marked
     secondary.queues.waiting = itertools.repeat(0)
     for _ in range(3):
         assert secondary.minute().lost is None
@@ -120,9 +120,9 @@ def test_a_find_that_was_marked_again_before_it_was_discharged_is_not_lost(
 ) -> None:
     """The holder of the find died, or lost the reference to an event; what is owed is found out by the next attempt."""
     comparison = Comparison(walk=secondary.clock.now, unannounced=True)
-    owed = secondary.registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
-    secondary.registry.suspected.record(owed)
-    secondary.registry.mark("team/app", V1, Mark(expects="sha256:a" if announced else None, pushed_at=START))
+    owed = secondary.sync_registry.mark("team/app", V1, Mark(pushed_at=secondary.clock.now, comparison=comparison))
+    secondary.sync_registry.suspected.record(owed)
+    secondary.sync_registry.mark("team/app", V1, Mark(expects="sha256:a" if announced else None, pushed_at=START))
     for _ in range(20):
         assert secondary.minute().lost is None
     assert secondary.told == []
@@ -132,10 +132,10 @@ def test_a_find_that_was_marked_again_before_it_was_discharged_is_not_lost(
 def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) -> None:
     """What the minute has not decided yet is kept when the tag is compared again."""
     find(secondary)
-    lease = secondary.registry.acquire("team/app")
+    lease = secondary.sync_registry.acquire("team/app")
     assert lease is not None
-    seen = secondary.registry.seen("team/app", [V1])[V1]
-    secondary.registry.record(lease, [(V1, replace(seen, looked_at=secondary.clock.now))])
+    seen = secondary.sync_registry.seen("team/app", [V1])[V1]
+    secondary.sync_registry.record(lease, [(V1, replace(seen, looked_at=secondary.clock.now))])
     for _ in range(2):
         found = secondary.minute()
     assert found.lost is not None
@@ -152,7 +152,7 @@ def test_what_may_have_been_pushed_while_the_subscription_was_gone_is_not_called
         assert found.lost is None
     assert found.recovery.undecided == 0, "no suspicion stays for ever"
     assert secondary.told == []
-    secondary.registry.suspected.take_back("team/app", V1)
+    secondary.sync_registry.suspected.take_back("team/app", V1)
     assert secondary.status().lost is None
 
 
@@ -171,7 +171,7 @@ def test_an_event_of_a_gap_that_was_excused_takes_nothing_from_what_was_lost(sec
         secondary.minute()
     lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/web", "reference": "v1"}
     secondary.store.write(Update(key=LOST, set=lost))
-    secondary.registry.suspected.take_back("team/app", V1)
+    secondary.sync_registry.suspected.take_back("team/app", V1)
     assert secondary.status().lost is not None
 
 
@@ -188,7 +188,7 @@ def test_while_the_subscription_cannot_be_looked_at_nothing_is_decided(secondary
 
 def test_a_find_of_the_version_before_is_decided_as_it_was(secondary: Secondary) -> None:
     find(secondary)
-    (one,) = secondary.registry.suspected.read(limit=1)
+    (one,) = secondary.sync_registry.suspected.read(limit=1)
     secondary.store.write(Update(key=one.key, remove=("since",)))
     secondary.subscribe(secondary.clock.now, "subscription-2")
     for _ in range(2):

@@ -64,7 +64,7 @@ def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: S
     secondary.owe(secondary.clock.now - 20 * MINUTE)
     secondary.owe(pushed)  # the event of an earlier push of the tag, delivered later
     secondary.owe(secondary.clock.now, V2)
-    secondary.registry.mark("team/app", Reference.whole())  # to be compared: no push
+    secondary.sync_registry.mark("team/app", Reference.whole())  # to be compared: no push
     for _ in range(2):
         assert secondary.minute().recovery_point == pushed
     lost = secondary.status().would_be_lost
@@ -74,14 +74,14 @@ def test_it_is_the_oldest_push_that_is_owed_not_when_its_event_came(secondary: S
 
 def test_a_tag_that_only_waits_for_its_removal_is_no_loss(secondary: Secondary) -> None:
     """A DeletionDelay of weeks must not keep the recovery point back for weeks."""
-    secondary.registry.mark("team/app", V1, Mark(expects=ABSENT, pushed_at=secondary.clock.now))
-    secondary.registry.mark("team/app", V2, Mark(if_absent=frozenset({MISSING}), pushed_at=secondary.clock.now))
+    secondary.sync_registry.mark("team/app", V1, Mark(expects=ABSENT, pushed_at=secondary.clock.now))
+    secondary.sync_registry.mark("team/app", V2, Mark(if_absent=frozenset({MISSING}), pushed_at=secondary.clock.now))
     for _ in range(3):
         secondary.minute()
     assert secondary.minute().recovery_point == sent(secondary, 1)
     assert secondary.status().would_be_lost == ()
     pushed_at = secondary.clock.now
-    secondary.registry.mark("team/app", V1, Mark(expects="sha256:a", pushed_at=pushed_at))
+    secondary.sync_registry.mark("team/app", V1, Mark(expects="sha256:a", pushed_at=pushed_at))
     assert [one.reference for one in secondary.minute().would_be_lost] == ["v1"], "pushed again meanwhile"
 
 
@@ -98,7 +98,7 @@ def test_a_message_that_could_not_be_marked_stops_it_until_it_is_replayed(second
     for _ in range(3):
         secondary.minute()
     before = secondary.status().recovery_point
-    secondary.registry.recovery.record_refused()
+    secondary.sync_registry.recovery.record_refused()
     assert secondary.minute().recovery_point == before
     assert secondary.status().recovery.why == "a message could not be marked, and is not in the DLQ yet"
     secondary.queues.letters = [letter(1, "no JSON", kind="refused")]
@@ -128,7 +128,7 @@ def test_a_redriven_message_stops_it_beside_any_number_of_parked_references(seco
     for _ in range(3):
         secondary.minute()
     for number in range(3):
-        secondary.registry.fail(secondary.owe(0, Reference.tag(f"v{number}")), "refused", parked=True)  # no letter
+        secondary.sync_registry.fail(secondary.owe(0, Reference.tag(f"v{number}")), "refused", parked=True)  # no letter
     secondary.minute()
     before = secondary.status().recovery.sent_at
     secondary.queues.letters.append(letter(9, '{"version":"1"}', kind="crashed"))
@@ -142,7 +142,7 @@ def test_a_refused_message_that_was_replayed_is_forgotten_though_letters_of_refe
     for _ in range(3):
         secondary.minute()
     park(secondary, secondary.owe(0))
-    secondary.registry.recovery.record_refused()
+    secondary.sync_registry.recovery.record_refused()
     secondary.queues.letters.append(letter(9, "no JSON", kind="refused"))
     assert secondary.minute().recovery.why == "the DLQ holds messages that could not be marked: 1"
     secondary.queues.letters.pop()
@@ -186,7 +186,7 @@ def test_a_comparison_is_complete_when_nothing_that_it_found_is_left() -> None:
     compare(secondary, started_at, "team/other")
     for _ in range(3):
         assert secondary.minute().proved_at is None, "a tag that it found is owed"
-    secondary.registry.fail(found, "schema 1 is refused", parked=True)
+    secondary.sync_registry.fail(found, "schema 1 is refused", parked=True)
     for _ in range(3):
         assert secondary.minute().proved_at is None, "a tag that it found is parked"
     assert secondary.status().recovery_point is None
@@ -290,7 +290,7 @@ def test_what_is_announced_and_not_known_to_be_here_would_be_lost(
 def test_what_was_announced_again_and_could_not_be_looked_at_would_be_lost(secondary: Secondary) -> None:
     secondary.compared(START)
     see(secondary, "sha256:a")
-    secondary.registry.fail(secondary.owe(pushed_at=START - MINUTE), "503")
+    secondary.sync_registry.fail(secondary.owe(pushed_at=START - MINUTE), "503")
     assert len(secondary.status().would_be_lost) == 1
 
 
@@ -298,7 +298,7 @@ def test_two_digests_announced_since_it_was_seen_would_be_lost(secondary: Second
     secondary.compared(START)
     see(secondary, "sha256:a")
     for digest in ("sha256:b", "sha256:a"):
-        secondary.registry.mark("team/app", V1, Mark(expects=digest, pushed_at=START))
+        secondary.sync_registry.mark("team/app", V1, Mark(expects=digest, pushed_at=START))
     assert len(secondary.status().would_be_lost) == 1
 
 

@@ -81,7 +81,7 @@ def test_after_an_update_of_the_version_before_the_point_stands_until_a_comparis
 ) -> None:
     secondary.store.write(Delete(key=subscription.KEY))
     before = START - 3 * MINUTE
-    secondary.registry.recovery.write(Recovery(sent_at=before, at=START - MINUTE, point=before))
+    secondary.sync_registry.recovery.write(Recovery(sent_at=before, at=START - MINUTE, point=before))
     found = minutes(secondary, 3)
     assert (found.recovery_point, found.recovery.why) == (
         before,
@@ -97,11 +97,11 @@ def test_a_subscription_of_the_future_is_seen_anew_once_the_clock_was_set_back()
     secondary = Secondary()
     secondary.subscribe(START + 60 * MINUTE, "subscription-2")
     secondary.subscribe(START, "subscription-2")
-    known = secondary.registry.subscription.read()
+    known = secondary.sync_registry.subscription.read()
     assert known is not None
     assert (known.since, known.gapless_from) == (START, START + 30_000)
     secondary.subscribe(START + MINUTE, "subscription-2")
-    assert secondary.registry.subscription.read() == known
+    assert secondary.sync_registry.subscription.read() == known
 
 
 # ── another primary ──
@@ -110,17 +110,17 @@ def test_a_subscription_of_the_future_is_seen_anew_once_the_clock_was_set_back()
 def test_the_recovery_point_of_the_former_primary_is_not_told_as_that_of_another(secondary: Secondary) -> None:
     topic = secondary.followed.primary
     assert topic is not None
-    secondary.registry.catalogue.follow(topic)
+    secondary.sync_registry.catalogue.follow(topic)
     known = minutes(secondary, 4).recovery_point
     assert known is not None
     assert secondary.status().recovery_point == known
-    assert status.read(secondary.registry, primary=topic, clock=secondary.clock).recovery_point == known
-    found = status.read(secondary.registry, primary="arn:of:another", clock=secondary.clock)
+    assert status.read(secondary.sync_registry, primary=topic, clock=secondary.clock).recovery_point == known
+    found = status.read(secondary.sync_registry, primary="arn:of:another", clock=secondary.clock)
     assert (found.recovery_point, found.recovery_point_but_parked, found.proved_at) == (None, None, None)
     assert why_not_known(found) == "no comparison of everything has begun"
     before = items(secondary)
-    secondary.registry.catalogue.follow("arn:of:another")
-    after = status.read(secondary.registry, primary="arn:of:another", clock=secondary.clock)
+    secondary.sync_registry.catalogue.follow("arn:of:another")
+    after = status.read(secondary.sync_registry, primary="arn:of:another", clock=secondary.clock)
     assert before != items(secondary)
     assert replace(found, at=after.at) == after, "the minute forgets just that"
 
@@ -132,12 +132,12 @@ def items(secondary: Secondary) -> dict[str, Item]:
 def test_what_entered_the_selection_is_not_claimed_before_a_comparison_that_began_afterwards(
     secondary: Secondary,
 ) -> None:
-    secondary.registry.subscription.note_selection("a")
+    secondary.sync_registry.subscription.note_selection("a")
     known = minutes(secondary, 4)
     assert known.recovery_point == sent(secondary, 1), "the first selection that is noted changes nothing"
-    secondary.registry.subscription.note_selection("a")
+    secondary.sync_registry.subscription.note_selection("a")
     assert secondary.minute().recovery_point == sent(secondary, 1)
-    secondary.registry.subscription.note_selection("b")
+    secondary.sync_registry.subscription.note_selection("b")
     found = secondary.minute()
     assert (found.recovery_point, found.proved_at, found.recovery_point_but_parked) == (None, None, None)
     assert found.recovery.why == why_not_known(found) == RESELECTED
@@ -148,10 +148,10 @@ def test_what_entered_the_selection_is_not_claimed_before_a_comparison_that_bega
 
 
 def test_a_selection_that_was_noted_before_a_clock_was_set_back_holds_nothing_up(secondary: Secondary) -> None:
-    secondary.registry.subscription.note_selection("a")
-    secondary.registry.subscription.note_selection("b")
+    secondary.sync_registry.subscription.note_selection("a")
+    secondary.sync_registry.subscription.note_selection("b")
     secondary.clock.now -= 60 * MINUTE
-    secondary.registry.subscription.record("subscription-1", settle_s=30.0)
-    known = secondary.registry.subscription.read()
+    secondary.sync_registry.subscription.record("subscription-1", settle_s=30.0)
+    known = secondary.sync_registry.subscription.read()
     assert known is not None
     assert known.joins(secondary.clock.now + MINUTE)

@@ -61,21 +61,21 @@ WELL = Health()
 @pytest.fixture
 def store() -> MemoryStore:
     store = MemoryStore()
-    registry = SyncRegistry(store, clock=FakeClock(NOW))
+    sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
     for number in range(4):
-        registry.mark(f"group/app-{number}", Reference.tag("v1"))
-        lease = registry.knock(f"group/app-{number}")
+        sync_registry.mark(f"group/app-{number}", Reference.tag("v1"))
+        lease = sync_registry.knock(f"group/app-{number}")
         assert lease is not None
         if number == 0:
-            (owed,) = registry.owed("group/app-0")
-            registry.fail(owed, "500")
-            assert registry.finish(lease)
+            (owed,) = sync_registry.owed("group/app-0")
+            sync_registry.fail(owed, "500")
+            assert sync_registry.finish(lease)
         elif number == 1:
-            registry.release(lease)
+            sync_registry.release(lease)
         else:
-            (owed,) = registry.owed(f"group/app-{number}")
-            assert registry.discharge(lease, owed, None)
-            assert registry.finish(lease)
+            (owed,) = sync_registry.owed(f"group/app-{number}")
+            assert sync_registry.discharge(lease, owed, None)
+            assert sync_registry.finish(lease)
     store.write(Update(key=minute.KEY, set={"at": NOW - 1000}))
     return store
 

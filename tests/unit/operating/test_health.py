@@ -50,7 +50,7 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def registry(store: MemoryStore, clock: FakeClock) -> SyncRegistry:
+def sync_registry(store: MemoryStore, clock: FakeClock) -> SyncRegistry:
     """A secondary with which nothing is wrong."""
     one = SyncRegistry(store, clock=clock)
     one.minute.record()
@@ -60,8 +60,8 @@ def registry(store: MemoryStore, clock: FakeClock) -> SyncRegistry:
     return one
 
 
-def read(registry: SyncRegistry, clock: FakeClock) -> Status:
-    return status.read(registry, clock=clock)
+def read(sync_registry: SyncRegistry, clock: FakeClock) -> Status:
+    return status.read(sync_registry, clock=clock)
 
 
 def judged(found: Status, *, letters: int = 0, facts: SiteFacts = OREGON) -> Health:
@@ -69,8 +69,8 @@ def judged(found: Status, *, letters: int = 0, facts: SiteFacts = OREGON) -> Hea
 
 
 @pytest.fixture
-def well(registry: SyncRegistry, clock: FakeClock) -> Status:
-    return read(registry, clock)
+def well(sync_registry: SyncRegistry, clock: FakeClock) -> Status:
+    return read(sync_registry, clock)
 
 
 def test_a_site_with_which_nothing_is_wrong_is_healthy(well: Status) -> None:
@@ -129,38 +129,38 @@ def test_what_degrades_a_secondary(well: Status, wrong: dict[str, Any], reason: 
     assert health.level == 1
 
 
-def test_letters_failed_and_parked_references_degrade_it(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.fail(registry.mark("group/app", Reference.tag("v1")), "503")
-    assert judged(read(registry, clock)).degraded == ("1 reference failed and is tried again",)
+def test_letters_failed_and_parked_references_degrade_it(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v1")), "503")
+    assert judged(read(sync_registry, clock)).degraded == ("1 reference failed and is tried again",)
     for tag in ("v2", "v3"):
-        registry.fail(registry.mark("group/app", Reference.tag(tag)), "schema 1 is refused", parked=True)
-    assert judged(read(registry, clock), letters=20).degraded == (
+        sync_registry.fail(sync_registry.mark("group/app", Reference.tag(tag)), "schema 1 is refused", parked=True)
+    assert judged(read(sync_registry, clock), letters=20).degraded == (
         "20 messages are in the dead-letter queue",
         "1 reference failed and is tried again",
         "2 references are parked",
     )
 
 
-def test_what_is_pending_is_no_fault(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.mark("group/app", Reference.tag("v1"))
-    assert judged(read(registry, clock)) == Health()
+def test_what_is_pending_is_no_fault(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark("group/app", Reference.tag("v1"))
+    assert judged(read(sync_registry, clock)) == Health()
 
 
-def test_a_registry_on_hold_is_unhealthy_until_it_has_answered(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.hold("dublin:5000", reason="connection refused")
-    assert judged(read(registry, clock)).unhealthy == ("the registry dublin:5000 is on hold: connection refused",)
+def test_a_registry_on_hold_is_unhealthy_until_it_has_answered(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.hold("dublin:5000", reason="connection refused")
+    assert judged(read(sync_registry, clock)).unhealthy == ("the registry dublin:5000 is on hold: connection refused",)
     clock.pass_(status.HOLD_ENDED_S)  # the hold has run out, and nobody has asked the registry since
-    registry.minute.record()
+    sync_registry.minute.record()
     reason = "the registry dublin:5000 has not answered since its hold ended: connection refused"
-    assert judged(read(registry, clock)).unhealthy == (reason,)
-    registry.clear_hold("dublin:5000")
-    assert judged(read(registry, clock)) == Health()
-    registry.hold("gone:5000", reason="connection refused")
+    assert judged(read(sync_registry, clock)).unhealthy == (reason,)
+    sync_registry.clear_hold("dublin:5000")
+    assert judged(read(sync_registry, clock)) == Health()
+    sync_registry.hold("gone:5000", reason="connection refused")
     clock.pass_(60)  # a registry that nobody needs any more is no fault for ever
     clock.pass_(status.HOLD_ENDED_S)
-    registry.minute.record()
-    registry.heartbeat.record(site="dublin", sent_at=clock.now, arrived_at=clock.now)
-    assert judged(read(registry, clock)) == Health()
+    sync_registry.minute.record()
+    sync_registry.heartbeat.record(site="dublin", sent_at=clock.now, arrived_at=clock.now)
+    assert judged(read(sync_registry, clock)) == Health()
 
 
 def test_the_worst_comes_first(well: Status) -> None:
@@ -257,9 +257,9 @@ def test_a_primary_is_judged_by_its_own_endpoint_and_by_who_reports(
     assert health_of(primary(**wrong)) == Health(unhealthy=unhealthy, degraded=degraded)
 
 
-def test_what_a_promotion_left_owed_is_no_fault_of_the_primary(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.fail(registry.mark("group/app", Reference.tag("v1")), "503")
-    registry.posted_heartbeat.record(at=START)
-    found = read(registry, clock)
+def test_what_a_promotion_left_owed_is_no_fault_of_the_primary(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.fail(sync_registry.mark("group/app", Reference.tag("v1")), "503")
+    sync_registry.posted_heartbeat.record(at=START)
+    found = read(sync_registry, clock)
     assert judged(found, facts=DUBLIN) == Health()
     assert isinstance(signs_of(OREGON, found, dead_letters=0), SecondarySigns)

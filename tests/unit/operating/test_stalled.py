@@ -21,41 +21,43 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def registry(clock: FakeClock) -> SyncRegistry:
-    registry = SyncRegistry(MemoryStore(), clock=clock)
-    registry.sweep.record(woken=0, reason=None)
-    registry.subscription.record("subscription", settle_s=0)
-    registry.catalogue.begin(now_ms=clock.now)
-    return registry
+def sync_registry(clock: FakeClock) -> SyncRegistry:
+    sync_registry = SyncRegistry(MemoryStore(), clock=clock)
+    sync_registry.sweep.record(woken=0, reason=None)
+    sync_registry.subscription.record("subscription", settle_s=0)
+    sync_registry.catalogue.begin(now_ms=clock.now)
+    return sync_registry
 
 
-def read(registry: SyncRegistry, clock: FakeClock) -> Status:
-    return status.read(registry, clock=clock)
+def read(sync_registry: SyncRegistry, clock: FakeClock) -> Status:
+    return status.read(sync_registry, clock=clock)
 
 
-def test_events_that_wait_now_are_counted_now(registry: SyncRegistry, clock: FakeClock) -> None:
-    known = registry.recovery.read()
-    registry.recovery.write(replace(known, why="events wait in the queue: 9"))
-    found = read(registry, clock)
+def test_events_that_wait_now_are_counted_now(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    known = sync_registry.recovery.read()
+    sync_registry.recovery.write(replace(known, why="events wait in the queue: 9"))
+    found = read(sync_registry, clock)
     assert why_stalled_now(found, events=0, letters=0) is None
     assert why_stalled_now(found, events=2, letters=0) == "events wait in the queue: 2"
 
 
 def test_what_the_last_look_into_the_dlq_found_holds_while_so_many_are_there(
-    registry: SyncRegistry, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    said = why_stalled_now(read(registry, clock), events=0, letters=1)
+    said = why_stalled_now(read(sync_registry, clock), events=0, letters=1)
     assert said == "the DLQ could not be looked through"
-    registry.letters.write(LettersLook(at=clock.now, letters=5, parked=2, unmarked=3))
-    found = read(registry, clock)
+    sync_registry.letters.write(LettersLook(at=clock.now, letters=5, parked=2, unmarked=3))
+    found = read(sync_registry, clock)
     assert why_stalled_now(found, events=0, letters=5) == "the DLQ holds messages that could not be marked: 3"
     assert why_stalled_now(found, events=0, letters=1) == "the DLQ holds messages that could not be marked: 1"
     assert why_stalled_now(found, events=0, letters=0) is None
     assert why_stalled_now(replace(found, refused=True), events=0, letters=0) == REFUSED_JUST_NOW
 
 
-def test_what_is_not_decided_yet_and_a_sweep_that_stopped_are_said(registry: SyncRegistry, clock: FakeClock) -> None:
-    registry.recovery.write(replace(registry.recovery.read(), undecided=4))
-    assert "on their way: 4" in (why_stalled_now(read(registry, clock), events=0, letters=0) or "")
+def test_what_is_not_decided_yet_and_a_sweep_that_stopped_are_said(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    sync_registry.recovery.write(replace(sync_registry.recovery.read(), undecided=4))
+    assert "on their way: 4" in (why_stalled_now(read(sync_registry, clock), events=0, letters=0) or "")
     clock.now += SWEEP_LATE_MS + 1
-    assert why_stalled_now(read(registry, clock), events=0, letters=0) == "the sweep does not run"
+    assert why_stalled_now(read(sync_registry, clock), events=0, letters=0) == "the sweep does not run"

@@ -15,27 +15,27 @@ def site(store: MemoryStore, primary: str | None) -> SyncRegistry:
     return SyncRegistry(store, primary=primary)
 
 
-def taken(registry: SyncRegistry) -> Lease:
-    lease = registry.acquire("group/app")
+def taken(sync_registry: SyncRegistry) -> Lease:
+    lease = sync_registry.acquire("group/app")
     assert lease is not None
     return lease
 
 
-def see(registry: SyncRegistry, reference: Reference, digest: str) -> None:
-    lease = taken(registry)
-    owed = registry.mark("group/app", reference, Mark(expects=digest))
-    assert registry.discharge(lease, owed, Seen(digest=digest, looked_at=1, seen_at=1))
-    registry.release(lease)
+def see(sync_registry: SyncRegistry, reference: Reference, digest: str) -> None:
+    lease = taken(sync_registry)
+    owed = sync_registry.mark("group/app", reference, Mark(expects=digest))
+    assert sync_registry.discharge(lease, owed, Seen(digest=digest, looked_at=1, seen_at=1))
+    sync_registry.release(lease)
 
 
-def only_owed(registry: SyncRegistry) -> Owed:
+def only_owed(sync_registry: SyncRegistry) -> Owed:
     """The tag's item; what its pushes named may be owed beside it."""
-    (owed,) = [one for one in registry.due("group/app") if one.reference.kind != "digest"]
+    (owed,) = [one for one in sync_registry.due("group/app") if one.reference.kind != "digest"]
     return owed
 
 
-def digests_owed(registry: SyncRegistry) -> set[str]:
-    return {one.reference.value for one in registry.due("group/app") if one.reference.kind == "digest"}
+def digests_owed(sync_registry: SyncRegistry) -> set[str]:
+    return {one.reference.value for one in sync_registry.due("group/app") if one.reference.kind == "digest"}
 
 
 def test_a_tag_that_was_seen_under_another_primary_was_never_seen_under_this_one() -> None:

@@ -21,18 +21,18 @@ def store() -> MemoryStore:
 
 
 @pytest.fixture
-def registry(store: MemoryStore) -> SyncRegistry:
+def sync_registry(store: MemoryStore) -> SyncRegistry:
     return SyncRegistry(store, clock=FakeClock(10**12))
 
 
 @pytest.fixture
-def lease(registry: SyncRegistry) -> Lease:
+def lease(sync_registry: SyncRegistry) -> Lease:
     """Somebody asked for V1, and it was proved to be nowhere."""
-    owed = registry.mark(APP, V1)
-    lease = registry.acquire(APP)
+    owed = sync_registry.mark(APP, V1)
+    lease = sync_registry.acquire(APP)
     assert lease is not None
-    assert registry.discharge(lease, owed, None)
-    return registry.renew(lease)
+    assert sync_registry.discharge(lease, owed, None)
+    return sync_registry.renew(lease)
 
 
 def rows(store: MemoryStore) -> int:
@@ -41,44 +41,44 @@ def rows(store: MemoryStore) -> int:
     return rows.rows
 
 
-def test_it_goes_with_its_entries_and_its_count(registry: SyncRegistry, store: MemoryStore, lease: Lease) -> None:
+def test_it_goes_with_its_entries_and_its_count(sync_registry: SyncRegistry, store: MemoryStore, lease: Lease) -> None:
     assert rows(store) == 1
-    assert registry.drop(lease)
-    assert registry.row(APP) is None
-    assert registry.listing.names(limit=9) == []
+    assert sync_registry.drop(lease)
+    assert sync_registry.row(APP) is None
+    assert sync_registry.listing.names(limit=9) == []
     assert rows(store) == 0
-    assert not registry.drop(lease), "once is enough"
+    assert not sync_registry.drop(lease), "once is enough"
     assert rows(store) == 0
 
 
-def test_what_is_marked_and_knocked_meanwhile_keeps_it(registry: SyncRegistry, lease: Lease) -> None:
-    registry.mark(APP, V1)
-    registry.tell(APP, believed=registry.row(APP))
-    assert not registry.drop(lease), "something is owed"
-    assert registry.row(APP) is not None
+def test_what_is_marked_and_knocked_meanwhile_keeps_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+    sync_registry.mark(APP, V1)
+    sync_registry.tell(APP, believed=sync_registry.row(APP))
+    assert not sync_registry.drop(lease), "something is owed"
+    assert sync_registry.row(APP) is not None
 
 
-def test_a_knock_alone_keeps_it_and_a_knock_after_it_makes_another(registry: SyncRegistry, lease: Lease) -> None:
-    believed = registry.row(APP)
-    assert registry.tell(APP, believed=believed), "the holder sees it"
-    assert not registry.drop(lease)
-    moved = registry.renew(lease)
-    assert registry.drop(moved)
-    registry.mark(APP, V1)
-    assert not registry.tell(APP, believed=believed), "nobody holds it: somebody is to be woken"
-    row = registry.row(APP)
+def test_a_knock_alone_keeps_it_and_a_knock_after_it_makes_another(sync_registry: SyncRegistry, lease: Lease) -> None:
+    believed = sync_registry.row(APP)
+    assert sync_registry.tell(APP, believed=believed), "the holder sees it"
+    assert not sync_registry.drop(lease)
+    moved = sync_registry.renew(lease)
+    assert sync_registry.drop(moved)
+    sync_registry.mark(APP, V1)
+    assert not sync_registry.tell(APP, believed=believed), "nobody holds it: somebody is to be woken"
+    row = sync_registry.row(APP)
     assert row is not None
     assert row.revision == 1
-    assert registry.due_repositories() == [APP]
+    assert sync_registry.due_repositories() == [APP]
 
 
-def test_a_tag_that_was_seen_keeps_it(registry: SyncRegistry, lease: Lease) -> None:
-    owed = registry.mark(APP, V1)
-    assert registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
-    assert not registry.drop(lease)
+def test_a_tag_that_was_seen_keeps_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+    owed = sync_registry.mark(APP, V1)
+    assert sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
+    assert not sync_registry.drop(lease)
 
 
-def test_another_holder_and_a_write_that_may_still_land_keep_it(registry: SyncRegistry, lease: Lease) -> None:
-    assert not registry.drop(replace(lease, token="another"))
-    assert not registry.drop(registry.suspect(lease))
-    assert registry.row(APP) is not None
+def test_another_holder_and_a_write_that_may_still_land_keep_it(sync_registry: SyncRegistry, lease: Lease) -> None:
+    assert not sync_registry.drop(replace(lease, token="another"))
+    assert not sync_registry.drop(sync_registry.suspect(lease))
+    assert sync_registry.row(APP) is not None

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from tests.support.patience import PATIENCE_S
 
 from geosync.errors import LeaseLost, OutcomeUnknown, OutOfTime, SyncRegistryError
 from geosync.sync_registry.held_lease import HeldLease
@@ -14,7 +15,7 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.timing import Timing
 
-TIMING = Timing.scaled_to(0.6, settle_s=1.0, suspect_s=1.0)  # renewed every 0.05 s
+TIMING = Timing(renewal_s=0.05, settle_s=1.0, suspect_s=1.0)  # a lease of 60 s, renewed every 0.05 s
 REPOSITORY = "group/app"
 
 
@@ -22,19 +23,28 @@ class Hand:
     """A held lease, and what its thread told."""
 
     def __init__(self) -> None:
-        self.registry = SyncRegistry(MemoryStore(), timing=TIMING)
-        lease = self.registry.acquire(REPOSITORY)
+        self.sync_registry = SyncRegistry(MemoryStore(), timing=TIMING)
+        lease = self.sync_registry.acquire(REPOSITORY)
         assert lease is not None
         self.moved = threading.Event()
         self.lost: list[LeaseLost] = []
-        self.held = HeldLease(self.registry, lease, on_moved=self.moved.set, on_lost=self.lost.append)
+        self.told = threading.Event()
+        self.held = HeldLease(self.sync_registry, lease, on_moved=self.moved.set, on_lost=self._tell)
+
+    def _tell(self, lost: LeaseLost) -> None:
+        self.lost.append(lost)
+        self.told.set()
 
 
 def test_a_lease_lives_on_while_it_is_held() -> None:
     hand = Hand()
+    before = hand.held.lease
     with hand.held:
-        time.sleep(2 * TIMING.lease_s)
-        assert hand.registry.acquire(REPOSITORY) is None
+        end = time.monotonic() + PATIENCE_S
+        while hand.held.lease.revision < before.revision + 3 and time.monotonic() < end:
+            time.sleep(TIMING.renewal_s)
+        assert hand.held.lease.expires > before.expires, "renewed, and by nobody else"
+        assert hand.sync_registry.acquire(REPOSITORY) is None
         hand.held.check_tag_write()
     assert not hand.lost
 
@@ -42,17 +52,17 @@ def test_a_lease_lives_on_while_it_is_held() -> None:
 def test_references_that_come_in_are_heard_of() -> None:
     hand = Hand()
     with hand.held:
-        hand.registry.mark(REPOSITORY, Reference.tag("v1"))
-        assert hand.registry.knock(REPOSITORY) is None
-        assert hand.moved.wait(10 * TIMING.renewal_s)
+        hand.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+        assert hand.sync_registry.knock(REPOSITORY) is None
+        assert hand.moved.wait(PATIENCE_S)
 
 
 def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
     hand = Hand()
     with hand.held:
-        hand.registry.release(hand.held.lease)
-        assert hand.registry.acquire(REPOSITORY) is not None
-        time.sleep(4 * TIMING.renewal_s)
+        hand.sync_registry.release(hand.held.lease)
+        assert hand.sync_registry.acquire(REPOSITORY) is not None
+        assert hand.told.wait(PATIENCE_S)
         with pytest.raises(LeaseLost):
             hand.held.check_tag_write()
     assert len(hand.lost) == 1
@@ -60,34 +70,34 @@ def test_a_lease_that_somebody_took_is_lost_and_writes_no_tag() -> None:
 
 def test_a_lease_that_is_let_go_is_not_taken_for_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
     hand = Hand()
-    finish = hand.registry.finish
+    finish = hand.sync_registry.finish
 
     def slow(lease: Lease, leaving: object = ()) -> bool:
         finished = finish(lease)
         time.sleep(4 * TIMING.renewal_s)
         return finished
 
-    monkeypatch.setattr(hand.registry, "finish", slow)
+    monkeypatch.setattr(hand.sync_registry, "finish", slow)
     with hand.held:
         assert hand.held.finish(hand.held.lease)
         time.sleep(2 * TIMING.renewal_s)
     assert not hand.lost
-    assert hand.registry.acquire(REPOSITORY) is not None
+    assert hand.sync_registry.acquire(REPOSITORY) is not None
 
 
 def test_a_lease_that_is_released_is_not_renewed_and_not_taken_for_a_lost_one() -> None:
     hand = Hand()
     with hand.held:
         hand.held.release()
-        assert hand.registry.acquire(REPOSITORY) is not None
+        assert hand.sync_registry.acquire(REPOSITORY) is not None
         time.sleep(4 * TIMING.renewal_s)
     assert not hand.lost
 
 
 def test_a_renewal_by_hand_is_the_lease_from_then_on() -> None:
     hand = Hand()
-    hand.registry.mark(REPOSITORY, Reference.tag("v1"))
-    assert hand.registry.knock(REPOSITORY) is None
+    hand.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    assert hand.sync_registry.knock(REPOSITORY) is None
     before = hand.held.lease
     assert hand.held.renew() == hand.held.lease
     assert hand.held.lease.revision == before.revision + 1
@@ -95,10 +105,10 @@ def test_a_renewal_by_hand_is_the_lease_from_then_on() -> None:
 
 def test_no_write_goes_through_a_lease_that_somebody_took() -> None:
     hand = Hand()
-    hand.registry.release(hand.held.lease)
-    assert hand.registry.acquire(REPOSITORY) is not None
+    hand.sync_registry.release(hand.held.lease)
+    assert hand.sync_registry.acquire(REPOSITORY) is not None
     seen = Seen(digest="sha256:" + "a" * 64, looked_at=1, seen_at=1)
-    owed = hand.registry.mark(REPOSITORY, Reference.tag("v1"))
+    owed = hand.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     for write in (
         lambda: hand.held.discharge(owed, seen),
         lambda: hand.held.record([(Reference.tag("v2"), seen)]),
@@ -110,7 +120,7 @@ def test_no_write_goes_through_a_lease_that_somebody_took() -> None:
     ):
         with pytest.raises(LeaseLost):
             write()
-    assert len(hand.registry.owed(REPOSITORY)) == 1
+    assert len(hand.sync_registry.owed(REPOSITORY)) == 1
 
 
 def write_a_tag_without_an_answer(held: HeldLease) -> None:
@@ -131,7 +141,7 @@ def test_whoever_lets_go_leaves_a_suspicion_that_the_table_refused(how: str, mon
     hand = Hand()
     before = hand.held.lease
     with monkeypatch.context() as patch:
-        patch.setattr(hand.registry, "renew", refuse)
+        patch.setattr(hand.sync_registry, "renew", refuse)
         with pytest.raises(Busy):
             write_a_tag_without_an_answer(hand.held)
     until = hand.held.lease.suspect_until
@@ -145,8 +155,8 @@ def test_whoever_lets_go_leaves_a_suspicion_that_the_table_refused(how: str, mon
             assert not hand.held.forget(check=lambda: None), "nothing is forgotten while a write may land"
         case "renew":
             hand.held.renew()
-            hand.registry.release(before)
-    taken = hand.registry.acquire(REPOSITORY)
+            hand.sync_registry.release(before)
+    taken = hand.sync_registry.acquire(REPOSITORY)
     assert taken is not None
     assert taken.suspect_until == until
 
@@ -155,7 +165,7 @@ def test_no_row_is_dropped_over_a_suspicion_that_the_table_refused(monkeypatch: 
     hand = Hand()
     before = hand.held.lease
     with monkeypatch.context() as patch:
-        patch.setattr(hand.registry, "renew", refuse)
+        patch.setattr(hand.sync_registry, "renew", refuse)
         with pytest.raises(Busy):
             write_a_tag_without_an_answer(hand.held)
     assert not hand.held.drop(before)

@@ -97,38 +97,38 @@ class Shared(MemoryStore):
         return super().__getattribute__(name)
 
 
-def announce(registry: SyncRegistry) -> None:
+def announce(sync_registry: SyncRegistry) -> None:
     """Take an event in."""
-    registry.mark(NAME, TAG, Mark(expects="sha256:a"))
-    registry.tell(NAME)
+    sync_registry.mark(NAME, TAG, Mark(expects="sha256:a"))
+    sync_registry.tell(NAME)
 
 
-def compare(registry: SyncRegistry) -> None:
+def compare(sync_registry: SyncRegistry) -> None:
     """Mark the whole repository, as a comparison's walk does."""
-    registry.mark(NAME, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
-    registry.tell(NAME)
+    sync_registry.mark(NAME, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
+    sync_registry.tell(NAME)
 
 
-def sync(registry: SyncRegistry) -> None:
+def sync(sync_registry: SyncRegistry) -> None:
     """Work off all that is owed."""
-    _work(registry, lambda held: [held.discharge(owed, None) for owed in registry.owed(NAME)])
+    _work(sync_registry, lambda held: [held.discharge(owed, None) for owed in sync_registry.owed(NAME)])
 
 
-def fail(registry: SyncRegistry) -> None:
+def fail(sync_registry: SyncRegistry) -> None:
     """Fail for good at all that is owed."""
-    _work(registry, lambda _: [registry.fail(owed, "500", parked=True) for owed in registry.owed(NAME)])
+    _work(sync_registry, lambda _: [sync_registry.fail(owed, "500", parked=True) for owed in sync_registry.owed(NAME)])
 
 
-def drop(registry: SyncRegistry) -> None:
+def drop(sync_registry: SyncRegistry) -> None:
     """Find that neither registry knows the repository."""
-    _work(registry, lambda held: [held.discharge(owed, None) for owed in registry.owed(NAME)], drops=True)
+    _work(sync_registry, lambda held: [held.discharge(owed, None) for owed in sync_registry.owed(NAME)], drops=True)
 
 
-def _work(registry: SyncRegistry, do: Callable[[HeldLease], object], *, drops: bool = False) -> None:
-    lease = registry.acquire(NAME)
+def _work(sync_registry: SyncRegistry, do: Callable[[HeldLease], object], *, drops: bool = False) -> None:
+    lease = sync_registry.acquire(NAME)
     if lease is None:
         return
-    held = HeldLease(registry, lease)
+    held = HeldLease(sync_registry, lease)
     for _ in range(6):
         before = held.lease
         do(held)

@@ -37,36 +37,36 @@ def store() -> MemoryStore:
 
 
 def test_they_are_read_and_what_is_new_has_its_defaults(store: MemoryStore) -> None:
-    registry = SyncRegistry(store, clock=FakeClock(NOW))
-    read = {str(one.reference): one for one in registry.owed(REPOSITORY)}
+    sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
+    read = {str(one.reference): one for one in sync_registry.owed(REPOSITORY)}
     assert {name: (one.pushed_at, one.walk, one.unannounced) for name, one in read.items()} == dict.fromkeys(
         ("fresh", "failed", "parked"), (NOW - 5000, None, False)
     )
-    row = registry.row(REPOSITORY)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.id, row.state, row.retry_count, row.missing_on_primary) == (7, "3", 2, False)
 
 
 def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
-    registry = SyncRegistry(store, clock=FakeClock(NOW))
-    assert registry.due_repositories() == [REPOSITORY]
-    shown = status.read(registry, clock=FakeClock(NOW))
+    sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
+    assert sync_registry.due_repositories() == [REPOSITORY]
+    shown = status.read(sync_registry, clock=FakeClock(NOW))
     assert ({one.reference for one in shown.owed}, [one.reference for one in shown.parked]) == (
         {"fresh", "failed"},
         ["parked"],
     )
     assert (shown.repositories, shown.open_repositories, shown.failed_repositories) == (None, None, None)
-    assert registry.recount.go_on() is not None
-    shown = status.read(registry, clock=FakeClock(NOW))
+    assert sync_registry.recount.go_on() is not None
+    shown = status.read(sync_registry, clock=FakeClock(NOW))
     assert (shown.repositories, shown.open_repositories, shown.failed_repositories) == (1, 1, 1)
-    lease = registry.acquire(REPOSITORY)
+    lease = sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    for one in registry.due(REPOSITORY):
-        assert registry.discharge(lease, one, None)
-    parked = registry.mark(REPOSITORY, Reference.tag("parked"))
-    assert registry.discharge(lease, parked, None)
-    assert registry.finish(lease)
-    row = registry.row(REPOSITORY)
+    for one in sync_registry.due(REPOSITORY):
+        assert sync_registry.discharge(lease, one, None)
+    parked = sync_registry.mark(REPOSITORY, Reference.tag("parked"))
+    assert sync_registry.discharge(lease, parked, None)
+    assert sync_registry.finish(lease)
+    row = sync_registry.row(REPOSITORY)
     assert row is not None
     assert (row.state, row.retry_count, row.last_sync_failure) == (SYNCED, 0, None)
 
@@ -78,13 +78,13 @@ def test_they_are_swept_shown_and_worked_off(store: MemoryStore) -> None:
 def test_an_item_edited_into_nonsense_is_parked_with_what_is_wrong_and_a_mark_mends_it(
     store: MemoryStore, attribute: str, nonsense: object
 ) -> None:
-    registry = SyncRegistry(store, clock=FakeClock(NOW))
+    sync_registry = SyncRegistry(store, clock=FakeClock(NOW))
     key = Key(REPOSITORY, "owed#tag#fresh")
     store.table[key] = {**store.table[key], attribute: nonsense}
-    assert [str(one.reference) for one in registry.due(REPOSITORY)] == ["failed"], "the others go on"
+    assert [str(one.reference) for one in sync_registry.due(REPOSITORY)] == ["failed"], "the others go on"
     assert attribute in str(store.table[key]["failure"])
     assert store.table[key]["parked"] is True
-    mended = registry.mark(REPOSITORY, Reference.tag("fresh"), Mark(expects="sha256:a"))
+    mended = sync_registry.mark(REPOSITORY, Reference.tag("fresh"), Mark(expects="sha256:a"))
     assert (mended.parked, mended.failure, mended.due) == (False, None, NOW)
 
 

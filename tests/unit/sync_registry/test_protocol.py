@@ -175,26 +175,26 @@ def test_an_owed_item_that_nobody_could_have_written_names_itself(attribute: str
 
 
 def test_what_has_failed_is_brought_forward_with_its_attempts_and_not_once_it_is_parked_or_marked_anew() -> None:
-    registry = SyncRegistry(MemoryStore(), timing=Timing(max_attempts=3))
+    sync_registry = SyncRegistry(MemoryStore(), timing=Timing(max_attempts=3))
     v1 = Reference.tag("v1")
-    read = registry.fail(registry.mark("project/app", v1), "403")
+    read = sync_registry.fail(sync_registry.mark("project/app", v1), "403")
     assert read is not None
-    assert registry.due("project/app") == []
-    assert registry.bring_forward(read)
-    (due,) = registry.due("project/app")
+    assert sync_registry.due("project/app") == []
+    assert sync_registry.bring_forward(read)
+    (due,) = sync_registry.due("project/app")
     assert (due.mark, due.attempts, due.failure) == (read.mark, 1, "403")
-    assert not registry.bring_forward(read), "somebody else did"
+    assert not sync_registry.bring_forward(read), "somebody else did"
 
-    failed = registry.fail(due, "403")
+    failed = sync_registry.fail(due, "403")
     assert failed is not None
-    parked = registry.fail(failed, "403")
+    parked = sync_registry.fail(failed, "403")
     assert parked is not None
-    assert not registry.bring_forward(failed), "it was parked meanwhile"
-    assert not registry.bring_forward(parked)
-    assert [owed.parked for owed in registry.owed("project/app")] == [True]
+    assert not sync_registry.bring_forward(failed), "it was parked meanwhile"
+    assert not sync_registry.bring_forward(parked)
+    assert [owed.parked for owed in sync_registry.owed("project/app")] == [True]
 
-    registry.mark("project/app", v1)
-    assert not registry.bring_forward(failed), "it is due already, by a mark of its own"
+    sync_registry.mark("project/app", v1)
+    assert not sync_registry.bring_forward(failed), "it is due already, by a mark of its own"
 
 
 @pytest.mark.parametrize("reference", [Reference.tag("v1"), Reference.digest("sha256:a"), Reference.whole()])

@@ -29,10 +29,10 @@ class Site:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.clock = FakeClock(NOW)
-        self.registry = SyncRegistry(self.store, clock=self.clock)
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
 
     def row(self, name: str) -> Row:
-        row = self.registry.row(name)
+        row = self.sync_registry.row(name)
         assert row is not None
         return row
 
@@ -42,30 +42,30 @@ class Site:
         return len(states), states.count(SYNCED), states.count(FAILED)
 
     def said(self) -> tuple[int, int, int] | None:
-        rows = status.read(self.registry, clock=self.clock).rows
+        rows = status.read(self.sync_registry, clock=self.clock).rows
         return (rows.rows, rows.synced, rows.failed) if rows is not None else None
 
     def push(self, name: str) -> Lease:
-        self.registry.mark(name, TAG, Mark(expects="sha256:a"))
-        self.registry.tell(name)
-        lease = self.registry.acquire(name, believed=self.registry.row(name))
+        self.sync_registry.mark(name, TAG, Mark(expects="sha256:a"))
+        self.sync_registry.tell(name)
+        lease = self.sync_registry.acquire(name, believed=self.sync_registry.row(name))
         assert lease is not None
         return lease
 
     def settle(self, lease: Lease) -> None:
-        for owed in self.registry.owed(lease.repository):
-            assert self.registry.discharge(lease, owed, None)
-        assert self.registry.finish(lease)
+        for owed in self.sync_registry.owed(lease.repository):
+            assert self.sync_registry.discharge(lease, owed, None)
+        assert self.sync_registry.finish(lease)
 
     def synced(self, name: str) -> None:
         self.settle(self.push(name))
 
     def compare(self, name: str) -> HeldLease:
         """Take a repository as for a comparison: nobody knocked."""
-        self.registry.mark(name, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
-        lease = self.registry.acquire(name, believed=self.registry.row(name))
+        self.sync_registry.mark(name, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
+        lease = self.sync_registry.acquire(name, believed=self.sync_registry.row(name))
         assert lease is not None
-        return HeldLease(self.registry, lease)
+        return HeldLease(self.sync_registry, lease)
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_a_push_takes_its_repository_out_of_the_synced_ones_until_it_is_seen(sit
     for number in range(3):
         site.synced(f"group/app-{number}")
     assert site.said() == (3, 3, 0)
-    site.registry.mark("group/app-0", TAG)
-    site.registry.tell("group/app-0")
+    site.sync_registry.mark("group/app-0", TAG)
+    site.sync_registry.tell("group/app-0")
     assert site.said() == site.truth() == (3, 2, 0)
-    lease = site.registry.acquire("group/app-0", believed=site.registry.row("group/app-0"))
+    lease = site.sync_registry.acquire("group/app-0", believed=site.sync_registry.row("group/app-0"))
     assert lease is not None
     assert site.said() == site.truth() == (3, 2, 0)
     site.settle(lease)
@@ -116,7 +116,7 @@ def test_what_a_comparison_finds_is_owed_before_it_is_marked(site: Site) -> None
     assert (site.row("group/app").state, site.said()) == (STARTED, (1, 0, 0))
     held.owe()
     assert site.said() == (1, 0, 0)
-    site.registry.mark("group/app", TAG)
+    site.sync_registry.mark("group/app", TAG)
     held.release()
     assert (site.row("group/app").state, site.said()) == (PENDING, (1, 0, 0))
 
@@ -124,8 +124,8 @@ def test_what_a_comparison_finds_is_owed_before_it_is_marked(site: Site) -> None
 def test_a_push_while_a_comparison_looks_makes_the_row_pending_also_if_the_holder_stops(site: Site) -> None:
     site.synced("group/app")
     held = site.compare("group/app")
-    site.registry.mark("group/app", TAG)
-    assert site.registry.tell("group/app"), "somebody holds it"
+    site.sync_registry.mark("group/app", TAG)
+    assert site.sync_registry.tell("group/app"), "somebody holds it"
     assert site.said() == site.truth() == (1, 0, 0)
     held.release()  # as it was acquired: the holder does not know of the push yet
     assert (site.row("group/app").state, site.said()) == (PENDING, (1, 0, 0))
@@ -143,9 +143,9 @@ def test_a_comparison_is_taken_over_as_a_look(site: Site) -> None:
 def test_a_forgotten_repository_is_counted_no_more(site: Site) -> None:
     for name in ("group/app", "group/other"):
         site.synced(name)
-    lease = site.registry.acquire("group/app", believed=site.row("group/app"))
+    lease = site.sync_registry.acquire("group/app", believed=site.row("group/app"))
     assert lease is not None
-    assert site.registry.forget(lease, check=lambda: None)
+    assert site.sync_registry.forget(lease, check=lambda: None)
     assert site.said() == site.truth() == (1, 1, 0)
 
 
@@ -171,21 +171,21 @@ class Anything:
             one.renew()
 
     def push(self, name: str) -> None:
-        self.site.registry.mark(name, TAG, Mark(expects="sha256:a"))
-        self.site.registry.tell(name)
+        self.site.sync_registry.mark(name, TAG, Mark(expects="sha256:a"))
+        self.site.sync_registry.tell(name)
 
     def take(self, name: str) -> None:
-        lease = self.site.registry.acquire(name, believed=self.site.registry.row(name))
+        lease = self.site.sync_registry.acquire(name, believed=self.site.sync_registry.row(name))
         if lease is not None:
-            self.held[name] = HeldLease(self.site.registry, lease)
+            self.held[name] = HeldLease(self.site.sync_registry, lease)
 
     def fail(self, name: str) -> None:
-        for owed in self.site.registry.owed(name):
-            self.site.registry.fail(owed, "500", parked=self.chance.random() < 0.5)
+        for owed in self.site.sync_registry.owed(name):
+            self.site.sync_registry.fail(owed, "500", parked=self.chance.random() < 0.5)
 
     def discharge(self, name: str) -> None:
         if name in self.held:
-            for owed in self.site.registry.owed(name):
+            for owed in self.site.sync_registry.owed(name):
                 self.held[name].discharge(owed, Seen(digest="sha256:a", looked_at=NOW, seen_at=NOW))
 
     def let_go(self, name: str) -> None:
@@ -194,7 +194,7 @@ class Anything:
             one.release()
 
     def compare(self, name: str) -> None:
-        self.site.registry.mark(name, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
+        self.site.sync_registry.mark(name, Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
 
     def owe(self, name: str) -> None:
         if name in self.held:
@@ -202,7 +202,7 @@ class Anything:
 
     def recount(self, _: str) -> None:
         self.site.clock.now += 3_600_000
-        self.site.registry.recount.go_on()
+        self.site.sync_registry.recount.go_on()
         self.renew()
 
 
@@ -225,17 +225,17 @@ def test_an_edited_counter_is_never_beyond_the_rows_and_the_next_recount_mends_i
     for number in range(5):
         site.synced(f"group/app-{number}")
     key = counters.key(counters.number_of("group/app-0"))
-    site.registry.recount.go_on()
+    site.sync_registry.recount.go_on()
     edited = dict(site.store.table[key])
     edited[name] = value
     site.store.table[key] = {kept: one for kept, one in edited.items() if one is not None}
-    found = status.read(site.registry, clock=site.clock).rows
+    found = status.read(site.sync_registry, clock=site.clock).rows
     assert found is not None
     assert 0 <= found.synced + found.failed <= found.rows
     assert 0 <= float(percentage(found.synced, found.rows).rstrip("%")) <= 100
-    site.registry.recount.go_on()  # the next minute
+    site.sync_registry.recount.go_on()  # the next minute
     site.clock.now += 3_600_000
-    site.registry.recount.go_on()
+    site.sync_registry.recount.go_on()
     assert site.said() == site.truth() == (5, 5, 0)
     site.synced("group/app-0")
     assert site.said() == (5, 5, 0)
@@ -243,28 +243,28 @@ def test_an_edited_counter_is_never_beyond_the_rows_and_the_next_recount_mends_i
 
 def test_what_cannot_be_is_mended_by_the_next_minute_and_said(site: Site) -> None:
     site.synced("group/app")
-    site.registry.recount.go_on()
-    assert site.registry.recount.go_on() is None
+    site.sync_registry.recount.go_on()
+    assert site.sync_registry.recount.go_on() is None
     site.store.write(Update(key=counters.key(counters.number_of("group/app")), add={"synced": 40}))
-    mended = site.registry.recount.go_on()
+    mended = site.sync_registry.recount.go_on()
     assert mended is not None
     assert (mended.wrong, site.said()) == ({"synced": 40}, (1, 1, 0))
 
 
 def test_a_finished_comparison_brings_the_next_recount(site: Site) -> None:
-    assert site.registry.recount.go_on() is not None
+    assert site.sync_registry.recount.go_on() is not None
     site.clock.now += 60_000
-    assert site.registry.recount.go_on() is None
-    walk = site.registry.catalogue.begin(now_ms=site.clock.now)
-    site.registry.catalogue.note_finished(walk, now_ms=site.clock.now)
-    assert site.registry.recount.go_on() is not None
-    assert site.registry.recount.go_on() is None
+    assert site.sync_registry.recount.go_on() is None
+    walk = site.sync_registry.catalogue.begin(now_ms=site.clock.now)
+    site.sync_registry.catalogue.note_finished(walk, now_ms=site.clock.now)
+    assert site.sync_registry.recount.go_on() is not None
+    assert site.sync_registry.recount.go_on() is None
 
 
 def test_a_clock_that_was_set_back_keeps_no_recount_from_coming(site: Site) -> None:
-    assert site.registry.recount.go_on() is not None
+    assert site.sync_registry.recount.go_on() is not None
     site.clock.now -= 86_400_000
-    assert site.registry.recount.go_on() is not None
+    assert site.sync_registry.recount.go_on() is not None
 
 
 def test_rows_of_the_version_before_are_not_known_until_they_are_counted(
@@ -283,7 +283,7 @@ def test_rows_of_the_version_before_are_not_known_until_they_are_counted(
     monkeypatch.setattr("geosync.sync_registry.recount.MOST_ROWS", 50)
     runs = 0
     while site.said() is None:
-        assert site.registry.recount.go_on() is not None
+        assert site.sync_registry.recount.go_on() is not None
         runs += 1
     assert runs > 1, "a few at a time"
     assert site.said() == site.truth() == (120, 119, 0)
@@ -302,16 +302,16 @@ def test_a_row_that_changes_during_its_recount_is_counted_in_the_next(
         if Key("group/app", ROW) in keys and not pushed:
             pushed.append("group/app")
             lease = site.push("group/app")
-            (owed,) = site.registry.owed("group/app")
-            site.registry.fail(owed, "500")
-            assert site.registry.finish(lease)
+            (owed,) = site.sync_registry.owed("group/app")
+            site.sync_registry.fail(owed, "500")
+            assert site.sync_registry.finish(lease)
         return found
 
     with monkeypatch.context() as patched:
         patched.setattr(site.store, "batch_get", read)
-        site.registry.recount.go_on()
+        site.sync_registry.recount.go_on()
     assert site.said() == site.truth() == (1, 0, 1)
-    site.registry.recount.go_on()
+    site.sync_registry.recount.go_on()
     assert site.said() == (1, 0, 1)
 
 
@@ -319,10 +319,10 @@ def test_what_waits_for_long_is_counted_as_what_it_is(site: Site) -> None:
     """In a pause nobody takes what was pushed; a status need not have read it to know."""
     for number in range(30):
         site.synced(f"group/app-{number}")
-        site.registry.mark(f"group/app-{number}", TAG)
-        site.registry.tell(f"group/app-{number}")
-    site.registry.recount.go_on()
-    assert site.registry.counters.read() == RowCounts(rows=30)
+        site.sync_registry.mark(f"group/app-{number}", TAG)
+        site.sync_registry.tell(f"group/app-{number}")
+    site.sync_registry.recount.go_on()
+    assert site.sync_registry.counters.read() == RowCounts(rows=30)
     assert site.said() == site.truth() == (30, 0, 0)
 
 
@@ -331,7 +331,7 @@ def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, monkeypatch:
     site = Site()
     for number in range(rows):
         site.synced(f"group/app-{number}")
-        site.registry.mark(f"group/app-{number}", Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
+        site.sync_registry.mark(f"group/app-{number}", Reference.whole(), Mark(comparison=Comparison(walk=NOW)))
     reads: list[str] = []
 
     def counted(name: str) -> Any:
@@ -345,7 +345,7 @@ def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, monkeypatch:
 
     for name in ("get", "batch_get", "items", "due_keys"):
         monkeypatch.setattr(site.store, name, counted(name))
-    found = status.read(site.registry, most=10, clock=site.clock)
+    found = status.read(site.sync_registry, most=10, clock=site.clock)
     assert found.rows == RowCounts(rows=rows, synced=rows)
     assert found.more_owed
     assert (reads.count("due_keys"), reads.count("batch_get"), len(reads)) == (16 + 16 + 8, 5, 40 + 5 + 1)

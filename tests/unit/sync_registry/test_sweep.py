@@ -25,7 +25,7 @@ class Ticking(Clock):
 
 
 @pytest.fixture
-def registry() -> SyncRegistry:
+def sync_registry() -> SyncRegistry:
     return SyncRegistry(MemoryStore(), clock=Ticking())
 
 
@@ -36,53 +36,53 @@ def test_each_namespace_has_its_turn_and_each_repository_comes_once() -> None:
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_a_namespace_of_a_thousand_due_repositories_keeps_one_of_another_waiting_for_one_turn(
-    registry: SyncRegistry, failed: bool
+    sync_registry: SyncRegistry, failed: bool
 ) -> None:
     for number in range(1_000):
-        registry.mark(f"busy/app-{number}", Reference.tag("v1"))
-    registry.mark("quiet/app", Reference.tag("v1"))
+        sync_registry.mark(f"busy/app-{number}", Reference.tag("v1"))
+    sync_registry.mark("quiet/app", Reference.tag("v1"))
     if failed:
         for name in [f"busy/app-{number}" for number in range(1_000)] + ["quiet/app"]:
-            (owed,) = registry.owed(name)
-            registry.fail(owed, "503")
-        registry._clock.now += 3_600_000  # type: ignore[attr-defined]
-    assert "quiet/app" in registry.due_repositories(2)
-    assert len(registry.due_repositories(1_001)) == 1_001
+            (owed,) = sync_registry.owed(name)
+            sync_registry.fail(owed, "503")
+        sync_registry._clock.now += 3_600_000  # type: ignore[attr-defined]
+    assert "quiet/app" in sync_registry.due_repositories(2)
+    assert len(sync_registry.due_repositories(1_001)) == 1_001
 
 
-def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_comes(registry: SyncRegistry) -> None:
+def test_who_holds_a_repository_is_passed_over_and_the_next_of_its_namespace_comes(sync_registry: SyncRegistry) -> None:
     for number in range(5):
-        registry.mark(f"busy/app-{number}", Reference.tag("v1"))
-    held = registry.due_repositories(1)
-    assert registry.acquire(held[0]) is not None
-    assert held[0] not in registry.due_repositories(5)
-    assert len(registry.due_repositories(5)) == 4
+        sync_registry.mark(f"busy/app-{number}", Reference.tag("v1"))
+    held = sync_registry.due_repositories(1)
+    assert sync_registry.acquire(held[0]) is not None
+    assert held[0] not in sync_registry.due_repositories(5)
+    assert len(sync_registry.due_repositories(5)) == 4
 
 
 @pytest.mark.parametrize("failed", [False, True])
 def test_what_is_passed_over_takes_no_place_among_those_that_are_chosen_from(
-    registry: SyncRegistry, failed: bool, monkeypatch: pytest.MonkeyPatch
+    sync_registry: SyncRegistry, failed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sweep, "WINDOW", 20)
     names = [*(f"full/app-{number}" for number in range(100)), "quiet/app"]
     for name in names:
-        registry.mark(name, Reference.tag("v1"))
+        sync_registry.mark(name, Reference.tag("v1"))
         if failed:
-            (owed,) = registry.owed(name)
-            registry.fail(owed, "503")
-    registry._clock.now += 3_600_000  # type: ignore[attr-defined]
-    assert registry.due_repositories(5, but=lambda name: name.startswith("full/")) == ["quiet/app"]
+            (owed,) = sync_registry.owed(name)
+            sync_registry.fail(owed, "503")
+    sync_registry._clock.now += 3_600_000  # type: ignore[attr-defined]
+    assert sync_registry.due_repositories(5, but=lambda name: name.startswith("full/")) == ["quiet/app"]
 
 
-def test_a_bounded_number_of_keys_is_passed_over(registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bounded_number_of_keys_is_passed_over(sync_registry: SyncRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "PASSED_OVER", 7)
     for number in range(300):
-        registry.mark(f"full/app-{number}", Reference.tag("v1"))
+        sync_registry.mark(f"full/app-{number}", Reference.tag("v1"))
     asked: list[str] = []
 
     def but(name: str) -> bool:
         asked.append(name)
         return True
 
-    assert registry.due_repositories(5, but=but) == []
+    assert sync_registry.due_repositories(5, but=but) == []
     assert len(asked) == 7 * len(SHARDS)

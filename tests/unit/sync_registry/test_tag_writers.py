@@ -19,15 +19,15 @@ class Site:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.registry = SyncRegistry(MemoryStore(), clock=self.clock)
+        self.sync_registry = SyncRegistry(MemoryStore(), clock=self.clock)
 
     def acquire(self) -> Lease:
-        lease = self.registry.acquire(APP)
+        lease = self.sync_registry.acquire(APP)
         assert lease is not None
         return lease
 
     def writers(self) -> TagWriters:
-        return self.registry.owed_index.tag_writers(now_ms=self.clock.now, suspect_ms=60_000)
+        return self.sync_registry.owed_index.tag_writers(now_ms=self.clock.now, suspect_ms=60_000)
 
     def left_s(self) -> float:
         """Seconds for which a write may still land where nobody holds the repository."""
@@ -46,7 +46,7 @@ def test_nobody_writes_where_a_holder_let_go(site: Site) -> None:
     assert site.writers() == NOBODY
     lease = site.acquire()
     assert site.writers() == TagWriters(held=(APP,), left={})
-    site.registry.release(lease)
+    site.sync_registry.release(lease)
     assert site.writers() == NOBODY
 
 
@@ -62,16 +62,16 @@ def test_a_write_of_a_holder_that_vanished_may_land_a_minute_after_its_lease(sit
 
 @pytest.mark.parametrize("ending", ["released", "finished", "failed"])
 def test_a_write_without_an_answer_may_land_though_its_holder_let_go(site: Site, ending: str) -> None:
-    owed = site.registry.mark(APP, V1)
-    lease = site.registry.suspect(site.acquire())
+    owed = site.sync_registry.mark(APP, V1)
+    lease = site.sync_registry.suspect(site.acquire())
     if ending == "finished":
-        site.registry.postpone(owed, lease.suspect_until)
+        site.sync_registry.postpone(owed, lease.suspect_until)
     if ending == "failed":
-        site.registry.fail(owed, "500")
+        site.sync_registry.fail(owed, "500")
     if ending == "released":
-        site.registry.release(lease)
+        site.sync_registry.release(lease)
     else:
-        assert site.registry.finish(lease)
+        assert site.sync_registry.finish(lease)
     site.clock.pass_(10)
     assert site.left_s() == 50
     site.clock.pass_(50)
@@ -79,24 +79,24 @@ def test_a_write_without_an_answer_may_land_though_its_holder_let_go(site: Site,
 
 
 def test_it_may_land_whoever_looks_or_knocks_in_between(site: Site) -> None:
-    site.registry.release(site.registry.suspect(site.acquire()))
+    site.sync_registry.release(site.sync_registry.suspect(site.acquire()))
     site.clock.pass_(10)
     again = site.acquire()
     assert site.writers() == TagWriters(held=(APP,), left={})
-    site.registry.release(again)
+    site.sync_registry.release(again)
     assert site.left_s() == 50
-    assert not site.registry.tell(APP)
+    assert not site.sync_registry.tell(APP)
     site.clock.pass_(49)
     assert site.left_s() == 1
 
 
 def test_a_row_that_is_kept_for_that_goes_from_the_index_with_the_next_holder(site: Site) -> None:
-    owed = site.registry.mark(APP, V1)
-    site.registry.release(site.registry.suspect(site.acquire()))
+    owed = site.sync_registry.mark(APP, V1)
+    site.sync_registry.release(site.sync_registry.suspect(site.acquire()))
     site.clock.pass_(60)
     lease = site.acquire()
     now = site.clock.now
-    assert site.registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=now, seen_at=now))
-    assert site.registry.finish(lease)
-    assert site.registry.due_repositories() == []
-    assert site.registry.owed_index.names(most=9) == []
+    assert site.sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=now, seen_at=now))
+    assert site.sync_registry.finish(lease)
+    assert site.sync_registry.due_repositories() == []
+    assert site.sync_registry.owed_index.names(most=9) == []

@@ -30,10 +30,10 @@ class Site:
     def __init__(self) -> None:
         self.clock = FakeClock(NOW)
         self.store = MemoryStore()
-        self.registry = SyncRegistry(self.store, clock=self.clock)
-        lease = self.registry.knock(REPOSITORY)
+        self.sync_registry = SyncRegistry(self.store, clock=self.clock)
+        lease = self.sync_registry.knock(REPOSITORY)
         assert lease is not None
-        assert self.registry.finish(lease)
+        assert self.sync_registry.finish(lease)
 
     @property
     def item(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def test_a_round_that_ends_well(site: Site) -> None:
     assert (row.verification_retry_count, row.verification_retry_at, row.verification_failure) == (0, None, None)
     assert (row.checksum_mismatch, row.verification_checksum_mismatched) == (False, None)
     assert site.item["due"] == site.clock.now + 1000
-    assert (verification_counts(site.registry).verified, verification_counts(site.registry).failed) == (1, 0)
+    assert (verification_counts(site.sync_registry).verified, verification_counts(site.sync_registry).failed) == (1, 0)
 
 
 def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site) -> None:
@@ -128,7 +128,7 @@ def test_a_round_that_ends_badly_is_tried_again_with_gitlabs_backoff(site: Site)
         assert row.verification_retry_count == count
         assert row.verification_retry_at == site.clock.now + seconds * 1000 == site.item["due"]
         site.clock.now = site.item["due"]
-    assert verification_counts(site.registry).failed == 1
+    assert verification_counts(site.sync_registry).failed == 1
 
 
 def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
@@ -137,30 +137,30 @@ def test_what_failed_without_a_checksum_has_none(site: Site) -> None:
     site.fail(site.start(), checksums=None)
 
     assert (site.row.verification_checksum, site.row.checksum_mismatch) == (None, False)
-    counts = verification_counts(site.registry)
+    counts = verification_counts(site.sync_registry)
     assert (counts.failed, counts.checksummed, counts.checksum_failed) == (1, 0, 1)
 
 
 def test_a_row_in_which_something_was_marked_is_not_synced_and_waits_for_that(site: Site) -> None:
     at = site.start()
-    site.registry.mark(REPOSITORY, Reference.tag("v1"))
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
     site.fail(at, owed=True)
 
     assert (site.row.state, site.row.verification_state) == ("0", "3")
     assert "due" not in site.item
-    assert site.registry.due_repositories() == [REPOSITORY]
+    assert site.sync_registry.due_repositories() == [REPOSITORY]
 
 
 def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> None:
     at = site.start()
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(distrust=frozenset({A})))
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(distrust=frozenset({A})))
     site.fail(at, owed=True)
-    lease = site.registry.acquire(REPOSITORY)
+    lease = site.sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    (owed,) = site.registry.due(REPOSITORY)
+    (owed,) = site.sync_registry.due(REPOSITORY)
     assert owed.distrust == {A}
-    assert site.registry.discharge(lease, owed, Seen(digest=A, looked_at=NOW, seen_at=NOW))
-    assert site.registry.finish(lease)
+    assert site.sync_registry.discharge(lease, owed, Seen(digest=A, looked_at=NOW, seen_at=NOW))
+    assert site.sync_registry.finish(lease)
 
     assert (site.row.state, site.row.verification_state) == ("2", "0")
     assert site.item["due"] == NOW
@@ -172,8 +172,8 @@ def test_a_repair_leads_back_to_pending_and_not_before_the_retry(site: Site) -> 
 @pytest.mark.parametrize("end", ["keep", "succeed", "fail"])
 def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
     at = site.start()
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
-    site.registry.knock(REPOSITORY, take=False)
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
+    site.sync_registry.knock(REPOSITORY, take=False)
     before = site.item
 
     with pytest.raises((ConditionFailed, TransactionFailed)):
@@ -186,14 +186,14 @@ def test_a_push_overtakes_a_round(site: Site, end: str) -> None:
     assert site.item == before
     assert site.row.verification_state == "4"
     assert transitions.not_now(site.item, now_ms=NOW, asked=True) == "something is owed in it"
-    assert verification_counts(site.registry).failed == 0
+    assert verification_counts(site.sync_registry).failed == 0
 
 
 def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) -> None:
     at = site.start()
-    assert site.registry.acquire(REPOSITORY) is not None
-    site.registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
-    assert site.registry.knock(REPOSITORY) is None
+    assert site.sync_registry.acquire(REPOSITORY) is not None
+    site.sync_registry.mark(REPOSITORY, Reference.tag("v1"), Mark(expects=A))
+    assert site.sync_registry.knock(REPOSITORY) is None
 
     for leased in (False, True):
         with pytest.raises(ConditionFailed):
@@ -217,7 +217,7 @@ def test_a_push_while_somebody_holds_the_repository_overtakes_too(site: Site) ->
 
 def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
     at = site.start()
-    lease = site.registry.acquire(REPOSITORY)
+    lease = site.sync_registry.acquire(REPOSITORY)
     assert lease is not None
     with pytest.raises(TransactionFailed):
         site.store.transact(transitions.succeed(at, "equal", now_ms=NOW, due=NOW + 1000))
@@ -235,21 +235,21 @@ def test_under_a_lease_the_row_stays_where_the_sweep_looks(site: Site) -> None:
     site.store.transact(transitions.succeed(held, "equal", now_ms=NOW, due=NOW + 1000))
 
     assert (site.item["due"], site.item["due_shard"]) == (lease.expires, due_shard(REPOSITORY))
-    assert site.registry.finish(lease)
+    assert site.sync_registry.finish(lease)
     assert (site.item["due"], site.item["due_shard"]) == (NOW + 1000, verification_shard(REPOSITORY))
     assert site.row.verification_state == "2", "nothing was copied: it is as it was verified"
 
 
 def test_a_comparison_that_copied_something_leads_to_another_verification(site: Site) -> None:
     site.store.transact(transitions.succeed(site.start(), "equal", now_ms=NOW, due=NOW + DAY_MS))
-    whole = site.registry.mark(REPOSITORY, Reference.whole())
-    lease = site.registry.acquire(REPOSITORY)
+    whole = site.sync_registry.mark(REPOSITORY, Reference.whole())
+    lease = site.sync_registry.acquire(REPOSITORY)
     assert lease is not None
-    assert site.registry.discharge(lease, whole, None)
+    assert site.sync_registry.discharge(lease, whole, None)
     assert site.row.verification_state == "2", "a comparison alone changes nothing"
-    tag = site.registry.mark(REPOSITORY, Reference.tag("v1"))
-    assert site.registry.discharge(lease, tag, Seen(digest=A, looked_at=NOW, seen_at=NOW))
-    assert site.registry.finish(lease)
+    tag = site.sync_registry.mark(REPOSITORY, Reference.tag("v1"))
+    assert site.sync_registry.discharge(lease, tag, Seen(digest=A, looked_at=NOW, seen_at=NOW))
+    assert site.sync_registry.finish(lease)
 
     assert site.row.verification_state == "0"
     assert site.item["due"] == NOW

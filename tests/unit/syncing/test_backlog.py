@@ -22,17 +22,17 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def registry(clock: FakeClock) -> SyncRegistry:
+def sync_registry(clock: FakeClock) -> SyncRegistry:
     return SyncRegistry(MemoryStore(), clock=clock)
 
 
 @pytest.fixture
-def backlog(registry: SyncRegistry, clock: FakeClock) -> Backlog:
-    return Backlog(registry, REPOSITORY, clock)
+def backlog(sync_registry: SyncRegistry, clock: FakeClock) -> Backlog:
+    return Backlog(sync_registry, REPOSITORY, clock)
 
 
-def mark(registry: SyncRegistry, name: str) -> Owed:
-    return registry.mark(REPOSITORY, Reference.tag(name))
+def mark(sync_registry: SyncRegistry, name: str) -> Owed:
+    return sync_registry.mark(REPOSITORY, Reference.tag(name))
 
 
 def taken(backlog: Backlog, *, idle: bool = True) -> str | None:
@@ -44,21 +44,21 @@ def test_nothing_owed_is_nothing_to_wait_for(backlog: Backlog) -> None:
     assert backlog.refill({}) is None
 
 
-def test_the_newest_is_taken_first(backlog: Backlog, registry: SyncRegistry, clock: FakeClock) -> None:
+def test_the_newest_is_taken_first(backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock) -> None:
     for name in ("old", "new"):
-        mark(registry, name)
+        mark(sync_registry, name)
         clock.pass_(0.1)
     assert backlog.refill({}) == 0
     assert [taken(backlog), taken(backlog), taken(backlog)] == ["new", "old", None]
 
 
 def test_what_failed_comes_after_what_was_never_tried(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    failed = mark(registry, "failed")
-    registry.fail(failed, "dublin: GET /v2/: 503")
+    failed = mark(sync_registry, "failed")
+    sync_registry.fail(failed, "dublin: GET /v2/: 503")
     for name in ("old", "new"):
-        mark(registry, name)
+        mark(sync_registry, name)
         clock.pass_(0.1)
     clock.pass_(90)  # it is due again, and became so after the others
     assert backlog.refill({}) == 0
@@ -66,13 +66,13 @@ def test_what_failed_comes_after_what_was_never_tried(
 
 
 def test_much_that_failed_hides_nothing_that_was_never_tried(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     fresh = [f"fresh-{number:03}" for number in range(2 * TAKE)]
     for name in fresh:
-        mark(registry, name)
+        mark(sync_registry, name)
     for number in range(2 * TAKE):
-        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+        sync_registry.fail(mark(sync_registry, f"failed-{number}"), "dublin: GET /v2/: 503")
     clock.pass_(90)
     backlog.refill({})
 
@@ -84,12 +84,12 @@ def test_much_that_failed_hides_nothing_that_was_never_tried(
 
 
 def test_what_failed_alone_is_taken_as_much_as_there_is(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for number in range(2 * TAKE):
-        registry.fail(mark(registry, f"failed-{number}"), "dublin: GET /v2/: 503")
+        sync_registry.fail(mark(sync_registry, f"failed-{number}"), "dublin: GET /v2/: 503")
     clock.pass_(90)
-    mark(registry, "fresh")
+    mark(sync_registry, "fresh")
     backlog.refill({})
 
     page = list(iter(lambda: taken(backlog), None))
@@ -97,16 +97,16 @@ def test_what_failed_alone_is_taken_as_much_as_there_is(
     assert (page[0], len(page)) == ("fresh", TAKE)
 
 
-def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, registry: SyncRegistry) -> None:
-    owed = mark(registry, "v1")
+def test_what_is_in_flight_is_not_taken_again(backlog: Backlog, sync_registry: SyncRegistry) -> None:
+    owed = mark(sync_registry, "v1")
     assert backlog.refill({owed.reference}) is None
     assert taken(backlog) is None
 
 
 def test_a_digest_waits_for_the_index_that_may_bring_it(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark(REPOSITORY, CHILD, Mark(expects=CHILD.value))
+    sync_registry.mark(REPOSITORY, CHILD, Mark(expects=CHILD.value))
     assert backlog.refill({}) == pytest.approx(PATIENCE_S)
     assert taken(backlog) is None
     clock.pass_(PATIENCE_S)
@@ -114,21 +114,21 @@ def test_a_digest_waits_for_the_index_that_may_bring_it(
 
 
 def test_what_is_due_soon_is_waited_for_and_what_is_due_later_is_not(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    soon, later = mark(registry, "soon"), mark(registry, "later")
-    registry.postpone(soon, clock.now + 2_000)
-    registry.postpone(later, clock.now + round(LINGER_S * 1000) + 1)
+    soon, later = mark(sync_registry, "soon"), mark(sync_registry, "later")
+    sync_registry.postpone(soon, clock.now + 2_000)
+    sync_registry.postpone(later, clock.now + round(LINGER_S * 1000) + 1)
     assert backlog.refill({}) == pytest.approx(2.0)
     clock.pass_(2.0)
     assert [taken(backlog), taken(backlog)] == ["soon", None]
 
 
 def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for pause in (*COOLDOWNS_S, COOLDOWNS_S[-1]):
-        mark(registry, "v1")
+        mark(sync_registry, "v1")
         backlog.ask_again()
         backlog.refill({})
         owed = backlog.take(idle=True)
@@ -139,9 +139,9 @@ def test_a_reference_that_is_marked_again_and_again_is_taken_less_and_less_often
         clock.pass_(pause)
 
 
-def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, registry: SyncRegistry) -> None:
-    registry.mark(REPOSITORY, Reference.whole())
-    mark(registry, "v1")
+def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, sync_registry: SyncRegistry) -> None:
+    sync_registry.mark(REPOSITORY, Reference.whole())
+    mark(sync_registry, "v1")
     backlog.refill({})
     assert taken(backlog) == "v1"
     assert taken(backlog, idle=False) is None
@@ -149,11 +149,11 @@ def test_the_whole_repository_waits_until_nothing_else_does(backlog: Backlog, re
 
 
 def test_nothing_is_waited_for_while_the_whole_repository_waits_for_the_others(
-    backlog: Backlog, registry: SyncRegistry, clock: FakeClock
+    backlog: Backlog, sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
-    registry.mark(REPOSITORY, Reference.whole())
-    soon = mark(registry, "soon")
-    registry.postpone(soon, clock.now + 2_000)
+    sync_registry.mark(REPOSITORY, Reference.whole())
+    soon = mark(sync_registry, "soon")
+    sync_registry.postpone(soon, clock.now + 2_000)
     assert backlog.refill({}) == pytest.approx(2.0)
     clock.pass_(2.0)
     assert taken(backlog) == "soon"

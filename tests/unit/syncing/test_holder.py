@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import pytest
+from tests.support.patience import PATIENCE_S
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -108,7 +109,7 @@ def test_a_holder_whose_slots_are_all_busy_does_not_turn_until_one_is_free(monke
 
     def before(verb: str, what: str) -> None:
         if verb == "GET manifest" and what in tags[-SLOTS:]:  # the newest are taken first
-            began.wait(5)
+            began.wait(PATIENCE_S)
             turns.too_many.wait(0.2)
 
     site.primary.before = before

@@ -45,7 +45,7 @@ def check(
     repository: str | None,
     as_document: bool,
 ) -> None:
-    """CheckLook for misconfigurations; each with the way to fix it.
+    """Look for misconfigurations; each with the way to fix it.
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
     functions/reconcile is run once more than its schedule does, functions/log_cursor and functions/sync without a

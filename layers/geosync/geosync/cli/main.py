@@ -11,38 +11,22 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-from geosync.cli.actions import pause, resume, resync
-from geosync.cli.backfill import backfill
-from geosync.cli.check import check
-from geosync.cli.deletes import deletes
-from geosync.cli.dlq import dlq
-from geosync.cli.events import events
-from geosync.cli.extras import extras
-from geosync.cli.failover.follow import follow
-from geosync.cli.failover.promote import promote
-from geosync.cli.output import CANNOT_TELL
-from geosync.cli.repositories import repositories, show
-from geosync.cli.reverify import reverify
-from geosync.cli.selection import selection
-from geosync.cli.site import AwsAccess, Chosen, StackName, local_site
-from geosync.cli.sites import sites_group
-from geosync.cli.status import status
-from geosync.cli.tokens import tokens
-from geosync.cli.wait import wait
-from geosync.errors import GeosyncError
+from geosync.cli.commands import LINES, CommandsOnDemand
 
-
-class _Failure(click.ClickException):
-    exit_code = CANNOT_TELL
+if TYPE_CHECKING:
+    from geosync.cli.site import Chosen
 
 
 class _Commands(click.Group):
-    """The edge: an error of ours, of AWS or of the system is one line on standard error, not a trace."""
+    """The edge: an error of ours, of AWS or of the system is one line on standard error, not a trace.
+
+    A command's module is read when that command runs or shows its own help: `geosync --help` reads none of them, nor
+    boto3.
+    """
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line; output is written as far as there is somebody to take it."""
@@ -52,24 +36,26 @@ class _Commands(click.Group):
             sys.stdout.reconfigure(errors="replace")  # a "…" or a bar, where the locale has none
         return super().main(*args, **extra)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by what commands.py says of each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, LINES[name]) for name in self.list_commands(ctx)])
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except NoRegionError as error:
-            raise _Failure("which region? --region REGION, AWS_REGION, or a profile that has one") from error
-        except NoCredentialsError as error:
-            raise _Failure(
-                "there are no credentials for AWS: --profile PROFILE, or what aws configure makes"
-            ) from error
-        except (GeosyncError, BotoCoreError, ClientError) as error:
-            raise _Failure(str(error)) from error
-        except BrokenPipeError:
-            raise  # nobody reads on: click ends it in silence
-        except OSError as error:
-            raise _Failure(str(error)) from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise  # click ends by these; for the last, nobody reads on: it ends in silence
+        except Exception as error:
+            from geosync.cli.failures import failure  # noqa: PLC0415 - reads botocore
+
+            told = failure(error)
+            if told is None:
+                raise
+            raise told from error
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, commands=CommandsOnDemand(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--stack", metavar="NAME", envvar="GEOSYNC_STACK", help="The site's CloudFormation stack.")
 @click.option("--region", metavar="REGION", help="The site's region (default: the profile's or AWS_REGION's).")
 @click.option("--profile", metavar="PROFILE", help="A profile of the AWS configuration.")
@@ -98,6 +84,8 @@ def main(
     """
 
     def choose() -> Chosen:
+        from geosync.cli.site import AwsAccess, Chosen, StackName, local_site  # noqa: PLC0415 - reads boto3
+
         if local is not None:
             if stack is not None:
                 raise click.UsageError("--stack and --local exclude each other")
@@ -108,27 +96,3 @@ def main(
 
     # Chosen by the command, so that `geosync status --help` needs no stack.
     ctx.obj = choose
-
-
-for command in (
-    status,
-    check,
-    pause,
-    resume,
-    resync,
-    wait,
-    reverify,
-    backfill,
-    deletes,
-    extras,
-    selection,
-    dlq,
-    sites_group,
-    tokens,
-    repositories,
-    show,
-    events,
-    promote,
-    follow,
-):
-    main.add_command(command)

@@ -173,9 +173,9 @@ class Library:
 
     def _call(self, table: Table, name: str, *args: Any) -> tuple[Table, Any]:
         store = MemoryStore(_items(table))
-        registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
+        sync_registry = SyncRegistry(store, timing=self.timing, clock=_StandingClock(), names=lambda: self.fresh)
         with self._room():
-            result = getattr(self, f"_{name}")(registry, store, *args)
+            result = getattr(self, f"_{name}")(sync_registry, store, *args)
         return _table(store, len(table.owed), self.poison), result
 
     @contextmanager
@@ -187,36 +187,38 @@ class Library:
         finally:
             marks.MOST_EXPECTED = before
 
-    def _is_already_seen(self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str, received_at: int) -> bool:
-        glance = registry.look(REPOSITORY, _reference(tag))
-        return registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
+    def _is_already_seen(
+        self, sync_registry: SyncRegistry, _: MemoryStore, tag: int, digest: str, received_at: int
+    ) -> bool:
+        glance = sync_registry.look(REPOSITORY, _reference(tag))
+        return sync_registry.is_already_seen(glance, None if digest == ABSENT else digest, received_at)
 
     def _mark(
-        self, registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
+        self, sync_registry: SyncRegistry, _: MemoryStore, tag: int, digest: str | None, asks: str | None = None
     ) -> None:
         if_absent = frozenset({asks} if asks is not None else ())
         compared = digest is None and asks in (None, MISSING)
         since = LONG_AGO if compared else None
         said = Mark(expects=digest, if_absent=if_absent, since=since, keeps_superseded=self.superseded)
-        registry.mark(REPOSITORY, _reference(tag), said)
+        sync_registry.mark(REPOSITORY, _reference(tag), said)
 
-    def _knock(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
-        return self._plain_lease(registry.knock(REPOSITORY))
+    def _knock(self, sync_registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(sync_registry.knock(REPOSITORY))
 
-    def _tell(self, registry: SyncRegistry, _: MemoryStore) -> bool:
-        return registry.tell(REPOSITORY)
+    def _tell(self, sync_registry: SyncRegistry, _: MemoryStore) -> bool:
+        return sync_registry.tell(REPOSITORY)
 
-    def _wake(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
-        return self._plain_lease(registry.acquire(REPOSITORY))
+    def _wake(self, sync_registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(sync_registry.acquire(REPOSITORY))
 
-    def _acquire(self, registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
-        return self._plain_lease(registry.acquire(REPOSITORY)) if registry.due_repositories() else None
+    def _acquire(self, sync_registry: SyncRegistry, _: MemoryStore) -> tuple[Any, ...] | None:
+        return self._plain_lease(sync_registry.acquire(REPOSITORY)) if sync_registry.due_repositories() else None
 
     def _renew(
-        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], named: tuple[int, ...] | None = None
+        self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], named: tuple[int, ...] | None = None
     ) -> tuple[Any, ...] | None:
         with suppress(LeaseLost):
-            return self._plain_lease(registry.renew(_lease(lease), None if named is None else keys(named)))
+            return self._plain_lease(sync_registry.renew(_lease(lease), None if named is None else keys(named)))
         return None
 
     def _plain_lease(self, lease: Lease | None) -> tuple[Any, ...] | None:
@@ -226,51 +228,51 @@ class Library:
         return (lease.token, lease.revision, lease.suspect_until, lease.expires, *deaths)
 
     def _left_behind(
-        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]
+        self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]
     ) -> tuple[tuple[Any, ...], ...]:
-        return tuple(_plain_owed(owed) for owed in registry.left_behind(_lease(lease)))
+        return tuple(_plain_owed(owed) for owed in sync_registry.left_behind(_lease(lease)))
 
     def _count_deaths(
-        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], left: tuple[tuple[Any, ...], ...]
+        self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], left: tuple[tuple[Any, ...], ...]
     ) -> int | None:
         with suppress(LeaseLost):
-            return len(registry.count_deaths(_lease(lease), [as_owed(owed) for owed in left], "vanished"))
+            return len(sync_registry.count_deaths(_lease(lease), [as_owed(owed) for owed in left], "vanished"))
         return None
 
-    def _suspect(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    def _suspect(self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> tuple[Any, ...] | None:
         with suppress(LeaseLost):
-            return self._plain_lease(registry.renew(registry.suspect(_lease(lease))))
+            return self._plain_lease(sync_registry.renew(sync_registry.suspect(_lease(lease))))
         return None
 
-    def _release_suspecting(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
+    def _release_suspecting(self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
         """The table refused to write down the suspicion, and takes the release."""
         with suppress(LeaseLost):
-            registry.release(registry.suspect(_lease(lease)))
+            sync_registry.release(sync_registry.suspect(_lease(lease)))
             return True
         return False
 
-    def _due(self, registry: SyncRegistry, store: MemoryStore) -> tuple[tuple[Any, ...] | None, tuple[int, int]]:
+    def _due(self, sync_registry: SyncRegistry, store: MemoryStore) -> tuple[tuple[Any, ...] | None, tuple[int, int]]:
         """What a holder takes: the newest, what never failed first; and what is owed, and of that has failed."""
-        due = sorted(registry.due(REPOSITORY, 9), key=lambda owed: owed.attempts > 0)
+        due = sorted(sync_registry.due(REPOSITORY, 9), key=lambda owed: owed.attempts > 0)
         remaining = store.items(REPOSITORY, OWED_PREFIX, limit=9)
         return (_plain_owed(due[0]) if due else None), (len(remaining), sum("failure" in item for item in remaining))
 
-    def _postpone(self, registry: SyncRegistry, _: MemoryStore, owed: tuple[Any, ...], due: int) -> bool:
-        return registry.postpone(as_owed(owed), due)
+    def _postpone(self, sync_registry: SyncRegistry, _: MemoryStore, owed: tuple[Any, ...], due: int) -> bool:
+        return sync_registry.postpone(as_owed(owed), due)
 
     def _discharge(
-        self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
+        self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...], owed: tuple[Any, ...], seen: Any
     ) -> bool | None:
         what = None if seen is None else Seen(digest=seen[0], looked_at=seen[1], seen_at=seen[1])
         paid = as_owed(owed)
         superseded = decisions.superseded(paid, what) if self.superseded else frozenset()
         with suppress(LeaseLost):
-            return registry.discharge(_lease(lease), paid, what, superseded=superseded)
+            return sync_registry.discharge(_lease(lease), paid, what, superseded=superseded)
         return None
 
-    def _release(self, registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
+    def _release(self, sync_registry: SyncRegistry, _: MemoryStore, lease: tuple[Any, ...]) -> bool:
         with suppress(LeaseLost):
-            registry.release(_lease(lease))
+            sync_registry.release(_lease(lease))
             return True
         return False
 

@@ -24,9 +24,10 @@ from collections.abc import Iterator
 
 import pytest
 from tests.unit.sync_registry.model.explorer import explore
-from tests.unit.sync_registry.model.rules import RULES, Rule
+from tests.unit.sync_registry.model.rules import RULES
 from tests.unit.sync_registry.model.scenarios import SCENARIOS
 from tests.unit.sync_registry.model.steps import World
+from tests.unit.sync_registry.model.without import Rule
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner, Result
 from tests.functional.cli.conftest import REGION, Site
-from tests.functional.cli.test_failover import CloudFormation, becomes, cloudformation, follow, refused
+from tests.functional.cli.stacks import CloudFormation, becomes, follow, refused
 
 from geosync.cli.main import main
 from geosync.cli.site import StackSite
@@ -18,8 +18,6 @@ from geosync.operating import status
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue
 from geosync.sync_registry.table.changes import Delete, Update
-
-__all__ = ["cloudformation"]
 
 
 def promote(site: Site, *options: str, typed: str | None = None) -> Result:
@@ -36,7 +34,7 @@ def test_done_with_nothing_lost_is_0(secondary: Site, cloudformation: CloudForma
 
 
 def test_done_with_a_loss_is_1(secondary: Site, cloudformation: CloudFormation) -> None:
-    secondary.registry.mark("group/app", Reference.tag("v2"))
+    secondary.sync_registry.mark("group/app", Reference.tag("v2"))
     answer = promote(secondary, "--yes", "--json")
     assert (answer.exit_code, json.loads(answer.stdout)["promoted"]) == (1, True)
 
@@ -44,7 +42,7 @@ def test_done_with_a_loss_is_1(secondary: Site, cloudformation: CloudFormation) 
 def test_done_while_nobody_knows_what_is_missing_is_1_and_says_why(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:
-    secondary.registry._store.write(Delete(key=catalogue.KEY))
+    secondary.sync_registry._store.write(Delete(key=catalogue.KEY))
     why = "no comparison of everything has begun"
     asked = promote(secondary, typed="no\n")
     assert f"The recovery point of frankfurt is not known: {why}." in asked.output
@@ -57,7 +55,7 @@ def test_done_while_nobody_knows_what_is_missing_is_1_and_says_why(
 def test_what_was_proved_under_another_primary_is_not_told_as_the_recovery_point(
     secondary: Site, cloudformation: CloudFormation, stacks: dict[str, StackSite]
 ) -> None:
-    secondary.registry._store.write(Update(key=catalogue.KEY, set={"following": "arn:of:dublin"}))
+    secondary.sync_registry._store.write(Update(key=catalogue.KEY, set={"following": "arn:of:dublin"}))
     for topic, why in (("arn:of:dublin", None), ("arn:of:oregon", "no comparison of everything has begun")):
         known = stacks["geosync-test"]
         stacks["geosync-test"] = replace(known, parameters={**known.parameters, "PrimaryTopicArn": topic})
@@ -72,7 +70,7 @@ def test_what_was_proved_under_another_primary_is_not_told_as_the_recovery_point
 def test_declined_is_3_and_nothing_was_changed(secondary: Site, cloudformation: CloudFormation, typed: str) -> None:
     answer = promote(secondary, typed=typed)
     assert (answer.exit_code, "Nothing was changed." in answer.output) == (3, True)
-    assert (cloudformation.updates, secondary.registry.is_paused(), secondary.audit()) == ([], False, [])
+    assert (cloudformation.updates, secondary.sync_registry.is_paused(), secondary.audit()) == ([], False, [])
     declined = follow(secondary, typed=typed)
     assert (declined.exit_code, cloudformation.updates) == (3, [])
 

@@ -1,0 +1,48 @@
+"""The commands: where each is, and the line that `geosync --help` has of it, without reading any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+import click
+
+_COMMANDS = {
+    "backfill": ("backfill:backfill", "Show the progress of the backfill, or of the comparison."),
+    "check": ("check:check", "Look for misconfigurations; each with the way to fix it."),
+    "deletes": ("deletes:deletes", "See and steer what comparisons remove."),
+    "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
+    "events": ("events:events", "Show the newest entries of the site's event log."),
+    "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
+    "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),
+    "pause": ("actions:pause", "Stop syncing; what is pushed meanwhile is marked."),
+    "promote": ("failover.promote:promote", "Make this secondary the primary."),
+    "repositories": ("repositories:repositories", "List the container repositories, and how each is."),
+    "resume": ("actions:resume", "Go on after pause."),
+    "resync": ("actions:resync", "Make a repository, or some tags, equal to the primary's."),
+    "reverify": ("reverify:reverify", "Verify a repository, all, or all that failed, now."),
+    "selection": ("selection:selection", "See what other patterns would bring and remove."),
+    "show": ("repositories:show", "Print one repository's row, its tags, and what is owed."),
+    "sites": ("sites:sites_group", "Which sites a primary expects to report."),
+    "status": ("status:status", "Show what is owed, since when and why."),
+    "token": ("tokens:tokens", "Named tokens of the admin API."),
+    "wait": ("wait:wait", "Wait until an image is at this site."),
+}
+"""Name to `module:variable` in this folder, and the line."""
+
+LINES = {name: line for name, (_, line) in _COMMANDS.items()}
+
+
+class CommandsOnDemand(Mapping[str, click.Command]):
+    """All commands by name; the module of one is read when it is asked for."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        module, _, variable = _COMMANDS[name][0].partition(":")
+        command: click.Command = getattr(import_module(f"geosync.cli.{module}"), variable)
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)

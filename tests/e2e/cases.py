@@ -1,0 +1,112 @@
+"""What the cases of the commands work with: one run of a command at a site, in a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.cells import cell_len
+from tests.e2e.command import Geosync
+from tests.e2e.parts import Site
+from tests.support.terminal import COLUMNS, without_escapes
+
+from geosync.cli.output import WIDTH_OF_A_PIPE
+from geosync.operating.dead_letters import DeadLetters
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image that is at every site, and tags that only the secondaries have."""
+
+    repository: str
+    digest: str
+
+
+@dataclass(slots=True)
+class Run:
+    """Runs a command at one site in one of the two ways, and looks at how it is shown."""
+
+    geosync: Geosync
+    primary: Site
+    site: Site
+    made: Made
+    on_a_terminal: bool
+    ran: list[tuple[str, ...]] = field(default_factory=list)
+    documents: int = 0
+
+    def __call__(
+        self, *arguments: str, code: int | set[int] = 0, at: Site | None = None, table: bool = False, typed: str = ""
+    ) -> str:
+        """What is shown. `table`: it is as wide as there is room, and has colours on a terminal."""
+        self.ran.append(arguments)
+        site = at or self.site
+        if self.on_a_terminal:
+            ended = self.geosync.on_a_terminal(site, *arguments, typed=typed)
+            shown = without_escapes(ended.output)
+        else:
+            ended = self.geosync(site, *arguments, typed=typed)
+            shown = ended.output
+            assert "\x1b" not in ended.output + ended.error
+        assert "Traceback" not in ended.output + ended.error
+        assert ended.code in ({code} if isinstance(code, int) else code), (ended.code, ended.output, ended.error)
+        if table:
+            width = COLUMNS if self.on_a_terminal else WIDTH_OF_A_PIPE
+            assert max(map(cell_len, shown.splitlines())) <= width, shown
+            assert ("\x1b[" in ended.output) is self.on_a_terminal, ended.output
+        return shown
+
+    def document(self, *arguments: str, code: int | set[int] = 0, at: Site | None = None) -> Any:
+        """The JSON document, as a program reads it."""
+        assert not self.on_a_terminal
+        self.documents += 1
+        return json.loads(self(*arguments, "--json", code=code, at=at))
+
+    def poison(self) -> str:
+        """Put a message that cannot be read into the site's DLQ, as functions/sync does; its id."""
+        reasons = {"kind": "refused", "reason": "the version '99' is not known here"}
+        sent = self.site.client("sqs").send_message(
+            QueueUrl=self.site.about["dlq_url"],
+            MessageBody=json.dumps({"version": "99", "repository": self.made.repository}),
+            MessageAttributes={name: {"DataType": "String", "StringValue": text} for name, text in reasons.items()},
+        )
+        return str(sent["MessageId"])
+
+    @property
+    def letters(self) -> DeadLetters:
+        """The site's DLQ, without the command."""
+        about = self.site.about
+        return DeadLetters(
+            self.site.client("sqs"),
+            dlq_url=about["dlq_url"],
+            events_url=about["queue_url"],
+            work_url=about["work_queue_url"],
+        )
+
+    def drop(self, message: str) -> None:
+        """Take a message out of the DLQ again."""
+        assert list(self.letters.discard({message}, lambda letter: None))
+
+    def is_settled(self) -> bool:
+        """Whether nothing is owed in the repository: earlier cases compare and resync it."""
+        return not self.geosync.deployed(self.site).sync_registry.owed(self.made.repository)
+
+    def row(self) -> dict[str, Any]:
+        found = self.site.item(self.made.repository, "row")
+        assert found is not None
+        return found
+
+
+Case = Callable[[Run], None]
+CASES: dict[str, Case] = {}
+
+
+def case(name: str) -> Callable[[Case], Case]:
+    """Say which command a case runs."""
+
+    def add(of: Case) -> Case:
+        CASES[name] = of
+        return of
+
+    return add

@@ -1,0 +1,157 @@
+"""Cases of the commands that only look: what they show, and what their JSON says."""
+
+from __future__ import annotations
+
+import re
+
+from tests.e2e.cases import Run, case
+from tests.e2e.command import undone
+from tests.e2e.parts import eventually
+
+from geosync.cli.checks.findings import CheckFinding, exit_code
+
+BAR = "━"
+RUBY_TIME = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d\.\d{9} UTC \+00:00"
+
+
+# ── to look ──
+
+
+@case("status")
+def status(run: Run) -> None:
+    message = run.poison()
+    with undone(lambda: run.drop(message)):
+        shown = run("status", code=1, table=True)
+        assert f"{run.site.name} (secondary, {run.site.about['region']}" in shown
+        for line in ("health", "owed", "dlq", "heartbeat", "sweep", "comparison", "recovery point"):
+            assert re.search(rf"^{line}  ", shown, re.MULTILINE), shown
+        if not run.on_a_terminal:
+            document = run.document("status", code=1)
+            assert (document["site"], document["role"]) == (run.site.name, "secondary")
+            assert document["dead_letters"] >= 1
+            assert document["heartbeat"]["site"] == run.primary.name
+            assert any("in the dead-letter queue" in reason for reason in document["health_reasons"])
+
+
+@case("check")
+def check(run: Run) -> None:
+    shown = run("check", code={0, 1})
+    lines = shown.splitlines()
+    assert len(lines) >= 15
+    assert all(" ... " in line for line in lines), shown  # however long, each is one line
+    assert "local_registry ... ok: " in shown
+    if not run.on_a_terminal:
+        document = run.document("check", code={0, 1})
+        found = [CheckFinding(**one) for one in document["findings"]]
+        assert document["ok"] is (exit_code(found) == 0)
+        assert {"clock", "sync", "reconcile"} <= {one.name for one in found}
+
+
+@case("backfill")
+def backfill(run: Run) -> None:
+    shown = run("backfill", "--no-follow", code={0, 1}, table=True)
+    assert re.search(r"^repositories +\d+ of \d+", shown, re.MULTILINE), shown
+    assert re.search(r"^copied +\d+ of \d+", shown, re.MULTILINE), shown
+    assert (BAR in shown) is run.on_a_terminal
+    if not run.on_a_terminal:
+        before = run.document("backfill", code={0, 1})["progress"]
+        assert before["compared"] <= before["repositories"]
+
+
+@case("repositories")
+def repositories(run: Run) -> None:
+    shown = run("repositories", run.made.repository, table=True)
+    assert run.made.repository in shown
+    assert re.search(r"\bsynced +(pending|started|succeeded)\b", shown), shown
+    if not run.on_a_terminal:
+        (row,) = run.document("repositories", run.made.repository)["repositories"]
+        assert (row["repository"], row["state"]) == (run.made.repository, "2")
+
+
+@case("show")
+def show(run: Run) -> None:
+    eventually(run.is_settled, what=f"nothing owed at {run.site.name}")
+    shown = run("show", run.made.repository, table=True)
+    row = run.row()
+    for line in (
+        rf"#<Geo::ContainerRepositoryRegistry {run.made.repository}",
+        rf"  id: {row['id']},",
+        rf"  container_repository_id: {row['id']},",
+        r'  state: "2",',
+        r"  retry_count: 0,",
+        r"  last_sync_failure: nil,",
+        r"  retry_at: nil,",
+        rf"  last_synced_at: {RUBY_TIME},",
+        rf"  created_at: {RUBY_TIME},",
+        r"  missing_on_primary: false,",
+    ):
+        assert re.search(rf"^{line}?$", shown, re.MULTILINE), (line, shown)
+    if not run.on_a_terminal:
+        assert re.search(rf"^v1 +{run.made.digest} +{run.made.digest} *$", shown, re.MULTILINE)
+        document = run.document("show", run.made.repository)
+        assert {"name": "v1", "primary_digest": run.made.digest, "secondary_digest": run.made.digest} in document[
+            "tags"
+        ]
+        assert (document["state"], document["owed"]) == ("2", [])
+
+
+@case("wait")
+def wait(run: Run) -> None:
+    said = run("wait", f"{run.made.repository}:v1", "--timeout", "5m")
+    assert run.site.name in said
+    assert run.made.digest in said
+
+
+@case("events")
+def events(run: Run) -> None:
+    shown = run("events", "--limit", "5", at=run.primary, table=True)
+    assert re.search(r"^ago +event_name +repository +tag +outcome +id", shown)
+    assert "accepted" in shown
+    if not run.on_a_terminal:
+        assert re.search(rf"\bcreated +{run.made.repository} +v1 +accepted\b", shown), shown
+        found = run.document("events", "--limit", "5", at=run.primary)
+        assert run.made.digest in {one.get("digest") for one in found if one["repository"] == run.made.repository}
+
+
+@case("deletes status")
+def deletes_status(run: Run) -> None:
+    assert "are not suspended" in run("deletes", "status")
+    if not run.on_a_terminal:
+        assert run.document("deletes", "status")["breaker"]["suspended_at"] is None
+
+
+@case("selection preview")
+def selection_preview(run: Run) -> None:
+    name = run.made.repository
+    shown = run("selection", "preview", "--exclude-repositories", name, table=True)
+    assert "Would be brought: 0 tags in 0 repositories" in shown
+    assert re.search(r"Would leave the selection: \d+ tags? in 1 repository", shown), shown
+    if not run.on_a_terminal:
+        found = run.document("selection", "preview", "--exclude-repositories", name)
+        assert "v1" in found["leaving"]["repositories"][0]["names"]
+
+
+@case("extras list")
+def extras_list(run: Run) -> None:
+    shown = run("extras", "list", run.made.repository, code=1, table=True)
+    assert run.made.repository in shown
+    assert re.search(r"\bown\b", shown)
+    if not run.on_a_terminal:
+        (found,) = run.document("extras", "list", run.made.repository, code=1)
+        assert "own" in found["extra_names"]
+
+
+@case("sites list")
+def sites_list(run: Run) -> None:
+    shown = run("sites", "list", at=run.primary, table=True)
+    assert re.search(r"\boregon\b.*\bs ago *$", shown, re.MULTILINE), shown
+    if not run.on_a_terminal:
+        found = {one["name"]: one["late"] for one in run.document("sites", "list", at=run.primary)}
+        assert (found["frankfurt"], found["oregon"]) == (False, False)
+
+
+@case("sites key")
+def sites_key(run: Run) -> None:
+    known = run.geosync.deployed(run.primary).sync_registry.sites.find(run.site.name)
+    assert known is not None
+    assert run("sites", "key").strip() == known.report_key

@@ -1,0 +1,118 @@
+"""Follow, and whose pause it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from click.testing import Result
+from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.stacks import (
+    OTHER,
+    CloudFormation,
+    becomes,
+    follow,
+    interrupted,
+    pause,
+    refused,
+)
+
+SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:dublin-abc123"
+
+
+# ── follow ──
+
+
+def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    leader = cloudformation.stacks[OTHER]
+    own = {"LocalRegistrySecretArn": "arn:…", "LocalRegistryVendor": "gitlab"}
+    cloudformation.stacks[OTHER] = replace(leader, parameters={**leader.parameters, **own})
+    missing = follow(secondary, "--yes")
+    assert missing.exit_code == 2
+    assert "the registry of dublin asks for credentials: --registry-secret ARN" in missing.output
+    assert cloudformation.updates == []
+    cloudformation.error = refused("stop here")  # what comes after it needs functions
+    follow(secondary, "--yes", "--registry-secret", SECRET)
+    cloudformation.error = None
+    follow(secondary, "--yes", "--registry-secret", SECRET)
+    (update,) = cloudformation.updates
+    assert update["SiteRole"] == "secondary"
+    assert update["PrimaryRegistryUrl"] == "https://dublin.example.com"
+    assert (update["PrimaryRegistrySecretArn"], update["PrimaryRegistryVendor"]) == (SECRET, "gitlab")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--registry-secret", SECRET.replace(REGION, "us-west-2")),
+        ("--registry-secret", "geosync/registry"),
+        ("--registry-url", "https://user:password@registry.example.com"),
+    ],
+)
+def test_an_option_that_cannot_be_right_is_refused_before_anything_is_paused(
+    secondary: Site, cloudformation: CloudFormation, options: tuple[str, str]
+) -> None:
+    answer = follow(secondary, "--yes", *options)
+    assert (answer.exit_code, options[0] in answer.output) == (2, True)
+    assert (pause(secondary), cloudformation.updates) == (None, [])
+
+
+def test_a_pause_of_an_operator_s_stays_theirs(secondary: Site, cloudformation: CloudFormation) -> None:
+    secondary.sync_registry.pause("storage is moved")
+    cloudformation.error = refused("not authorized")
+    during: list[str | None] = []
+    cloudformation.meanwhile = lambda: during.append(pause(secondary))
+    assert follow(secondary, "--yes").exit_code == 2
+    assert re.fullmatch(r"following dublin \[[0-9a-f]{8}\]", str(during[0]))
+    assert pause(secondary) == "storage is moved"
+
+
+@pytest.mark.parametrize("before", [None, "storage is moved", ""])
+def test_nobody_else_ends_or_takes_the_pause_of_a_promotion(
+    secondary: Site, cloudformation: CloudFormation, before: str | None
+) -> None:
+    if before is not None:
+        secondary.sync_registry.pause(before)
+    answers: list[Result] = []
+    cloudformation.meanwhile = lambda: answers.extend(
+        secondary.run(*command) for command in (("resume",), ("pause", "mine"), ("resume", "--abandoned", "01234567"))
+    )
+    cloudformation.error = refused("not authorized")
+    secondary.run("promote", "--yes")
+    for answer in answers:
+        assert answer.exit_code == 2
+        assert re.search(r"paused by a change of its role \(promotion \[[0-9a-f]{8}\]\)", answer.output)
+        assert "geosync promote, run again, ends it" in answer.output
+    assert (len(answers), pause(secondary)) == (3, before)
+
+
+def test_an_abandoned_promotion_s_pause_ends_by_its_id_once_its_update_has_ended(
+    secondary: Site, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(secondary, cloudformation, monkeypatch)
+    made = re.search(r"[0-9a-f]{8}", str(pause(secondary)))
+    assert made is not None
+    becomes(cloudformation, "UPDATE_IN_PROGRESS", SiteRole="secondary")
+    refusal = secondary.run("resume", "--abandoned", made[0])
+    assert (refusal.exit_code, "is UPDATE_IN_PROGRESS, nothing was changed" in refusal.output) == (2, True)
+    becomes(cloudformation, "UPDATE_ROLLBACK_COMPLETE")
+    assert secondary.run("resume").exit_code == 2
+    assert pause(secondary) is not None
+    assert secondary.run("resume", "--abandoned", made[0]).exit_code == 0
+    assert pause(secondary) is None
+
+
+def test_a_primary_that_is_to_follow_another_is_told_whose_pushes_are_newer(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    stacks = cloudformation.stacks
+    site = stacks[secondary.stack]
+    stacks[secondary.stack] = replace(site, parameters={**site.parameters, "SiteRole": "primary"})
+    said = follow(secondary, typed="dublin\n")
+    assert "The last push that frankfurt published came more than" in said.output
+    assert "A tag that both have becomes what it is at dublin." in said.output
+    assert "frankfurt (it is a primary now) follows dublin. Type its name" in said.output
+    assert (said.exit_code, cloudformation.updates) == (3, [])

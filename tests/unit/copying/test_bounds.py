@@ -1,0 +1,66 @@
+"""What no copy takes: loops, depth, more parts or bytes of manifests than the limits."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from tests.unit.copying.sites import Site, layers
+
+from geosync.copying import graph
+from geosync.errors import (
+    MalformedManifest,
+    TooLarge,
+)
+
+# --- what a hostile source may serve
+
+
+def test_a_manifest_that_contains_itself_is_refused(site: Site) -> None:
+    first = site.source.add_index()
+    second = site.source.add_index(first)
+    looped = replace(first, content=site.source.add_index(second).content)
+    site.source.manifests[first.digest] = looped
+    with site.copier() as copier, pytest.raises(MalformedManifest, match="contains itself"):
+        copier.copy(second, "v1")
+    with site.copier() as copier, pytest.raises(MalformedManifest, match="contains itself"):
+        copier.copy(second, None)
+
+
+def test_a_loop_met_by_two_copies_at_once_ends_both(site: Site) -> None:
+    first = site.source.add_index()
+    second = site.source.add_index(first)
+    third = site.source.add_index(second)
+    site.source.manifests[first.digest] = replace(first, content=site.source.add_index(third).content)
+    for _ in range(20):
+        with site.copier() as copier, ThreadPoolExecutor(3) as callers:
+            copies = [
+                callers.submit(copier.copy, site.source.manifests[one.digest], tag)
+                for one, tag in ((first, None), (second, "b"), (third, None))
+            ]
+            for copy in copies:
+                with pytest.raises(MalformedManifest):
+                    copy.result(5)
+
+
+def test_nesting_has_a_bound(site: Site) -> None:
+    deep = site.source.add_image(b"bottom")
+    for _ in range(graph.MAX_DEPTH + 1):
+        deep = site.source.add_index(deep)
+    with site.copier() as copier, pytest.raises(MalformedManifest, match="nested deeper"):
+        copier.copy(deep, "v1")
+
+
+def test_the_number_of_parts_has_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MAX_PARTS", 10)
+    wide = site.source.add_index(*(site.source.add_image(*layers(4, start=10 * n)) for n in range(3)))
+    with site.copier() as copier, pytest.raises(MalformedManifest, match="more than 10 "):
+        copier.copy(wide, "v1")
+
+
+def test_the_manifests_in_memory_have_a_bound(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [site.source.add_image(*layers(4, start=10 * n)) for n in range(3)]
+    monkeypatch.setattr(graph, "MAX_MANIFEST_BYTES", 2 * len(images[0].content) + 100)
+    with site.copier() as copier, pytest.raises(TooLarge, match="bytes of manifests"):
+        copier.copy(site.source.add_index(*images), "v1")
