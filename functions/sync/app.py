@@ -26,7 +26,7 @@ from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.syncing.lags import LagRecorder
+from geosync.syncing.measuring import Measuring
 from geosync.syncing.reporting import Reporter
 from geosync.working.worker import Worker
 from geosync.working.workplace import SlotBounds, WorkOptions, Workplace
@@ -84,7 +84,7 @@ class SyncSite:
                 metrics=self.metrics,
                 sqs=self.sqs,
                 dlq_url=settings.dlq_url,
-                lags=LagRecorder(self.sync_registry.lags),
+                measuring=Measuring(self._measurements()),
             ),
             logger=logger,
         )
@@ -106,6 +106,10 @@ class SyncSite:
             metrics=self.metrics,
         )
         return Worker(place, options, self._intake(refusals), refusals)
+
+    def _measurements(self) -> Queue | None:
+        url = self.settings.measurements_queue_url
+        return Queue(self.sqs, url) if url is not None else None
 
     def _intake(self, refusals: Refusals) -> Intake:
         """For what a former event source of the events queue still hands over while the stack is updated."""

@@ -7,14 +7,16 @@ import tracemalloc
 from collections.abc import Callable, Collection
 
 import pytest
+from tests.hostile.answers import answering, one
 from tests.hostile.large_manifests import SHAPES, filled, layers, unknown
 from tests.hostile.steps import steps
 
 from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
-from geosync.errors import MalformedManifest
-from geosync.oci import media_types
+from geosync.errors import MalformedManifest, TooLarge
+from geosync.oci import large_pages, media_types
 from geosync.oci.answers import MAX_ERROR_BYTES, MAX_MISSING, Errors, parse_errors
 from geosync.oci.documents import SMALL_BYTES
+from geosync.oci.listings import MAX_PAGE_BYTES
 from geosync.oci.manifests import MAX_REFERRED, Descriptor, Manifest
 from geosync.oci.memory import ATTEMPTS_BYTES, KEPT_BYTES, MIB, REFERRED_BYTES, REFUSALS_BYTES, STEPS_BYTES
 from geosync.oci.transport import BLOCK
@@ -22,6 +24,7 @@ from geosync.pair.registries import PARALLELISM
 
 REFERENCES = 4
 """The default of ReferenceConcurrency."""
+PART = 32
 PARTS_BYTES = 48 * MIB
 MOST = 200 * MIB
 """All of it together: the issue's bound over the idle process."""
@@ -73,6 +76,48 @@ def test_a_refusal_takes_its_bytes_and_what_it_names(entry: bytes) -> None:
     found: list[Errors] = []
     assert taken(lambda: found.append(parse_errors(body))) < REFUSALS_BYTES - MAX_ERROR_BYTES
     assert len(found[0].missing) == (MAX_MISSING if b"%" in entry else 0)
+
+
+ENTRIES: dict[str, Callable[[int], bytes]] = {
+    "lists": lambda _: b"[]",
+    "names": lambda number: b'"%04x"' % number,
+    "objects": lambda _: b"{}",
+    "fields": lambda number: b'{"name":"%x","digest":"%x"}' % (number, number),
+    "names of an object": lambda _: b'{"tags":["ab","cd","ef","gh","ij","kl","mn","op","qr"]}',
+}
+
+
+@pytest.mark.parametrize("beginning", [b'{"tags":[', b'{"manifest":{'])
+@pytest.mark.parametrize("entry", sorted(ENTRIES))
+def test_a_page_of_a_listing_takes_no_more_than_is_reckoned(
+    beginning: bytes, entry: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a part of the size. Parsed whole, lists of lists took 22 times their bytes, and objects more."""
+    monkeypatch.setattr(large_pages, "MAX_ENTRIES", large_pages.MAX_ENTRIES // PART)
+    end = {"[": b"]}", "{": b"}}"}[chr(beginning[-1])]
+
+    def item(number: int) -> bytes:
+        key = b'"sha256:%064x":' % number if beginning.endswith(b"{") else b""
+        return key + ENTRIES[entry](number)
+
+    body = filled(item, before=beginning, after=end, size=MAX_PAGE_BYTES // PART)
+
+    def read() -> object:
+        try:
+            return large_pages.read_large(body, arrays=True)
+        except TooLarge:
+            return None
+
+    assert taken(read) < large_pages.MAX_READ_BYTES / PART + 3 * SMALL_BYTES
+
+
+def test_a_page_waits_for_its_memory_and_gives_it_back_with_the_reading() -> None:
+    body = b'{"tags":[%s]}' % b",".join(b'"v%d"' % number for number in range(20_000))
+    with answering([one(200, body=body)]) as client:
+        (tags,) = client.tags("a/b")
+        assert len(tags) == 20_000
+        assert client.memory.steps.most_held >= len(body)
+        assert client.memory.steps.held == 0
 
 
 @pytest.mark.parametrize("item", [b"[]", b'{"":[[[[[[[]]]]]]]}', b'"', b"["])

@@ -182,7 +182,7 @@ RULES: dict[str, dict[str, Rule]] = {
             f"{task.capitalize()}Failed": _ended(task, done=False)
             for task in (
                 *("subscription", "sweep", "comparison", "verification", "recovery", "clock", "counts", "minute"),
-                *("health", "report", "heartbeat", "following"),
+                *("health", "report", "heartbeat", "following", "history"),
             )
         },
     },

@@ -107,6 +107,19 @@ def _lag(scene: Scene, measured: Measured) -> Iterator[str]:
         yield f"{measured.value} ms, after {scene.now_s:.0f} s"
 
 
+def _rows(scene: Scene, measured: Measured, kind: str) -> Iterator[str]:
+    """The rows of a kind, as they were at any time of the invocation."""
+    low, high = scene.ledger.rows_since(measured.began_s - LAG_S - 0.05, kind)
+    if not low <= measured.value <= high:
+        yield f"{measured.value}, and there were {low} to {high}"
+
+
+def _burn(_: Scene, measured: Measured) -> Iterator[str]:
+    """Nobody spends less than nothing."""
+    if measured.value < 0:
+        yield f"{measured.value}"
+
+
 def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
     """A notification is lost that the primary's endpoint never took: the registry made a move, or lost its disk."""
     repository, reference = measured.said["repository"], str(measured.said["reference"]).partition("#")[2]
@@ -132,6 +145,9 @@ RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
     "ReferencesSynced": _synced,
     "Lag": _lag,
     "NotificationsLost": _lost,
+    "RepositoriesFailedNow": lambda scene, measured: _rows(scene, measured, "failed"),
+    "RepositoriesDifferingNow": lambda scene, measured: _rows(scene, measured, "found wrong"),
+    "BudgetBurnRate": _burn,
 }
 
 

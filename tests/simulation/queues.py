@@ -178,10 +178,11 @@ class SqsClient:
         return self._calls.make(send, self._weather, refused=_refused, lost=_silent, late_s=LATE_S)
 
     def receive_message(
-        self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, **_: Any
+        self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: float | None = None, **_: Any
     ) -> dict[str, Any]:
         """Receive some."""
-        found = self._make(lambda: self._queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout))
+        hidden_s = self._queues[QueueUrl].visibility_s if VisibilityTimeout is None else VisibilityTimeout
+        found = self._make(lambda: self._queues[QueueUrl].receive(MaxNumberOfMessages, hidden_s))
         messages = [
             {
                 "MessageId": one.id,
@@ -197,6 +198,11 @@ class SqsClient:
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
         """Delete one."""
         self._make(lambda: self._queues[QueueUrl].delete(ReceiptHandle))
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> None:
+        """Delete several."""
+        for entry in Entries:
+            self.delete_message(QueueUrl=QueueUrl, ReceiptHandle=entry["ReceiptHandle"])
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
         """Show one again."""

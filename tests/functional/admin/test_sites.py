@@ -397,3 +397,10 @@ def test_a_status_costs_the_same_whatever_is_synced(site: Site, ask: Ask, calls:
     calls.made()
     ask("GET", f"{ALL}/{BERLIN_ID}/status")
     assert calls.made() == first
+
+
+def test_a_private_api_is_given_no_sites_to_expect(primary: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADMIN_API", "private")
+    refused = ask.act(ALL, OREGON)
+    assert (refused.status, "AdminVpcEndpointIds" in refused.message) == (409, True)
+    assert [one["name"] for one in ask("GET", ALL).json] == ["dublin"]

@@ -2,12 +2,15 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, Site
+from tests.support.findings import problem, problems
 
+from geosync.cli.checks import wiring
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.operating import sites
 from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
@@ -16,6 +19,10 @@ from geosync.sync_registry.site.told import Told, ToldSite
 
 KEY = sites.report_key("t" * 48)
 URL = "https://oregon.example.com/geo"
+
+
+def made_private(site: DeployedSite) -> DeployedSite:
+    return replace(site, parameters={**site.parameters, "AdminVpcEndpointIds": "vpce-0a1b2c3d"})
 
 
 def known_sites(site: Site) -> KnownSites:
@@ -39,6 +46,24 @@ def test_a_primary_is_told_whom_to_expect_and_shows_who_is_silent(primary: Site)
     (oregon,) = json.loads(shown.output)
     assert (shown.exit_code, oregon["name"], oregon["url"], oregon["late"]) == (0, "oregon", URL, False)
     assert KEY not in shown.output
+
+
+def test_a_private_admin_api_is_given_no_sites_to_expect(primary: Site, stacks: dict[str, DeployedSite]) -> None:
+    stacks["geosync-test"] = made_private(stacks["geosync-test"])
+    refused = primary.run("sites", "add", "oregon", URL, "--report-key", KEY)
+    assert refused.exit_code != 0
+    assert "AdminVpcEndpointIds" in str(refused.exception) + refused.output
+    assert known_sites(primary).find("oregon") is None
+
+
+def test_sites_that_were_expected_before_the_api_became_private_are_a_problem(
+    primary: Site, stacks: dict[str, DeployedSite]
+) -> None:
+    site = stacks["geosync-test"]
+    assert problems(wiring.look_at_the_reports(site)) == set()
+    assert primary.run("sites", "add", "oregon", URL, "--report-key", KEY).exit_code == 0
+    assert problems(wiring.look_at_the_reports(site)) == set()
+    assert "oregon" in problem(wiring.look_at_the_reports(made_private(site)), "reports_arrive").text
 
 
 def test_the_digest_is_read_where_the_token_is(primary: Site, stacks: dict[str, DeployedSite]) -> None:

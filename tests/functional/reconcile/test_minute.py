@@ -381,7 +381,8 @@ def test_a_topic_that_is_no_topic_does_not_keep_the_sweep(site: Site, aws: pytes
     aws.setenv("PRIMARY_TOPIC_ARN", "somewhere")
     ended = minute()
     assert ended.pop("subscription") == "ConfigurationError"
-    assert set(ended) == {"sweep", "comparison", "verification", "recovery", "clock", "counts", "minute", "health"}
+    others = {"sweep", "comparison", "verification", "recovery", "clock", "counts", "history", "minute", "health"}
+    assert set(ended) == others
     assert set(ended.values()) == {"done"}
 
 
@@ -389,7 +390,8 @@ def test_a_table_that_is_gone_does_not_keep_the_subscription(site: Site) -> None
     site.dynamodb.delete_table(TableName=TABLE)
     ended = minute()
     assert {ended.pop("clock"), ended.pop("health")} == {"done"}  # they have nothing to judge by, and say so
-    assert set(ended) == {"subscription", "sweep", "comparison", "verification", "recovery", "counts", "minute"}
+    others = {"sweep", "comparison", "verification", "recovery", "counts", "history", "minute"}
+    assert set(ended) == {"subscription", *others}
     assert "done" not in ended.values()
     assert site.followers(site.topic_arn) == [(site.queue_arn, "true")]
 

@@ -61,6 +61,7 @@ def logged() -> set[str]:
         "recovery",
         "clock",
         "counts",
+        "history",
         "minute",
         "health",
         "report",

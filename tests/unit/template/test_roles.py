@@ -236,7 +236,7 @@ def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
             str({"Ref": "Topic"}),
             *(
                 str({"Fn::GetAtt": [queue, "Arn"]})
-                for queue in ("EventsQueue", "LiveQueue", "WorkQueue", "DeadLetterQueue")
+                for queue in ("EventsQueue", "LiveQueue", "WorkQueue", "DeadLetterQueue", "MeasurementsQueue")
             ),
         ]
     )

@@ -22,6 +22,8 @@ class AdminSettings(FactSettings):
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
+    admin_api: Literal["public", "private"] = "public"
+    """Reports of other sites do not arrive at a private one."""
     primary_topic_arn: str | None = None
     """Names the primary that the site follows: what is known of another one is not told as its own."""
     superseded_images: Literal["replicate", "skip"] = "replicate"

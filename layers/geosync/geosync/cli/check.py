@@ -118,6 +118,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
     if site.is_primary:
         middle: list[tuple[Name, CheckLook]] = [
             ("replication_enabled", lambda: wiring.look_at_the_topic(site)),
+            ("reports_arrive", lambda: wiring.look_at_the_reports(site)),
             ("pulls_ignored", lambda: endpoint.look_at_the_registry(site)),
             arrival,
         ]

@@ -75,6 +75,8 @@ def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None
         raise click.UsageError("name the site's stack (--secondary), or the digest of its token (--report-key)")
     chosen = choose()
     site = _primary(lambda: chosen)
+    if not site.takes_reports:
+        raise sites.private(site.name)
     key = (
         report_key
         if report_key is not None

@@ -16,6 +16,7 @@ from typing import Any, Literal, get_args
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.messages.groups import message_group
 from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.oci.words import shown
 
 VERSION = "1"
 RENAME_VERSION = "2"
@@ -24,6 +25,8 @@ HEARTBEAT = "heartbeat"
 # Of every text without a grammar of its own. With the grammars of names the largest message stays under 4 KiB, so ten
 # of them (one SNS batch) are far from the 256 KiB that AWS allows.
 MAX_TEXT_LENGTH = 255
+LATEST_MS = 2**53 - 1
+"""No time is later: JavaScript reads no more digits, and a number of thousands could be written to no table."""
 EventName = Literal["created", "updated", "deleted"]
 
 
@@ -129,10 +132,10 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
     message = _decode(body)
     version = message.get("version")
     if version not in (VERSION, RENAME_VERSION):
-        raise UnknownVersion(f"message version {str(version)[:20]!r} is not known here (known: {VERSION})")
+        raise UnknownVersion(f"message version {shown(version, 20)!r} is not known here (known: {VERSION})")
     kind = message.get("kind")
     if kind is not None and version != VERSION:
-        raise UnknownVersion(f"{str(kind)[:20]} version {version!r} is not known here (known: {VERSION})")
+        raise UnknownVersion(f"{shown(kind, 20)!r} version {version!r} is not known here (known: {VERSION})")
     if kind is None:
         _check_event(message)
         values: dict[str, Any] = {name: message.get(name) for name in _EVENT_FIELDS}
@@ -140,7 +143,7 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
             values["renamed_from"] = None
         return GeoEvent(**values)
     if kind != HEARTBEAT:
-        raise UnknownVersion(f"message kind {str(kind)[:20]!r} is not known here (known: {HEARTBEAT})")
+        raise UnknownVersion(f"message kind {shown(kind, 20)!r} is not known here (known: {HEARTBEAT})")
     _check_texts(message, "id", "site")
     _check_times(message, "sent_at", "received_at")
     return Heartbeat(**{name: message[name] for name in _HEARTBEAT_FIELDS})
@@ -149,6 +152,11 @@ def parse_message(body: str) -> GeoEvent | Heartbeat:
 def is_text(value: object) -> bool:
     """True for text that every store and queue takes: 1 to 255 printable characters."""
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT_LENGTH and value.isprintable()
+
+
+def is_time(value: object) -> bool:
+    """True for a time in milliseconds that every table and queue takes."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LATEST_MS
 
 
 def _decode(body: str) -> dict[str, Any]:
@@ -195,6 +203,5 @@ def _check_texts(message: dict[str, Any], *names: str) -> None:
 
 def _check_times(message: dict[str, Any], *names: str) -> None:
     for name in names:
-        value = message.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        if not is_time(message.get(name)):
             raise MalformedMessage(f"{name} is not an integer of milliseconds")

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from geosync.errors import MalformedMessage, UnknownVersion
+from geosync.messages.geo_event import is_time
 from geosync.messages.groups import SITE_GROUP, message_group
 from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.oci.words import shown
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 
 VERSION = "1"
@@ -128,7 +130,7 @@ class VerifyMessage:
         """Read a message body; raises UnknownVersion or MalformedMessage, saying what was wrong."""
         fields = _fields(body, VERIFY_KIND)
         repository, scope, asked_at = fields.get("repository"), fields.get("scope"), fields.get("asked_at")
-        if asked_at is not None and (not isinstance(asked_at, int) or isinstance(asked_at, bool) or asked_at < 0):
+        if asked_at is not None and not is_time(asked_at):
             raise MalformedMessage("asked_at is not a time in milliseconds")
         if repository is None:
             if scope not in get_args(Scope) or asked_at is None:
@@ -150,7 +152,7 @@ def _fields(body: str, kind: str) -> dict[str, Any]:
     if not isinstance(fields, dict) or fields.get("kind") != kind:
         raise MalformedMessage(f"not a {kind} message")
     if fields.get("version") != VERSION:
-        raise UnknownVersion(f"{kind} message version {str(fields.get('version'))[:20]!r} is not known here")
+        raise UnknownVersion(f"{kind} message version {shown(fields.get('version'), 20)!r} is not known here")
     return fields
 
 

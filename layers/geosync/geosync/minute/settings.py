@@ -18,6 +18,7 @@ class ReconcileSettings(FactSettings):
     events_queue_arn: str
     events_queue_url: str
     dlq_url: str
+    measurements_queue_url: str | None = None
     heartbeat_url: str
     notification_secret_arn: str
     report_secret_arn: str

@@ -27,6 +27,7 @@ from geosync.notifications.formats.claims import (
 from geosync.notifications.outcomes import Dropped, Outcome, Unusable, UnusableBecause
 from geosync.oci.media_types import essence, is_manifest
 from geosync.oci.references import is_digest, is_repository, is_tag
+from geosync.oci.words import shown
 
 # No `#`: ids with one are the audit log's, which has the same table. Records of earlier versions are `audit-…`.
 _ID = re.compile(r"(?!audit-)[A-Za-z0-9._:/+=-]{1,128}")
@@ -199,7 +200,7 @@ def _said(claim: ImageClaim) -> dict[str, object]:
 
 def _unusable(reason: UnusableBecause, event_id: str, said: Mapping[str, object], received: Received) -> Unusable:
     """Return what an event that cannot be used leaves in the event log: its claims, printable and cut."""
-    claims = {name: _printable(claim) for name, claim in said.items() if claim is not None}
+    claims = {name: shown(claim, MAX_TEXT_LENGTH) for name, claim in said.items() if claim is not None}
     return Unusable(id=event_id, reason=reason, received_at=received.received_at, source=received.source, claims=claims)
 
 
@@ -216,9 +217,3 @@ def _time_if(value: object) -> str | None:
 def _is_ascii_text(text: str) -> bool:
     """Return whether `text` is 1 to 255 printable ASCII characters."""
     return is_text(text) and text.isascii()
-
-
-def _printable(claim: object) -> str:
-    """Return text that DynamoDB takes, cut; of anything but text only what kind of thing it is."""
-    text = claim if isinstance(claim, str) else f"({type(claim).__name__})"
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:MAX_TEXT_LENGTH])

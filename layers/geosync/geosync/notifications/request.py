@@ -7,7 +7,6 @@ fault then, and its registry tries again until it is mended.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from functools import cached_property
 from typing import Any
@@ -108,7 +107,7 @@ def _body(event: dict[str, Any]) -> bytes:
         raise _too_large()
     try:
         content = base64.b64decode(body, validate=True) if is_base64 else body.encode("utf-8", "surrogatepass")
-    except binascii.Error:
+    except ValueError:
         raise Refusal(400, "the body is not the base64 that it is said to be") from None
     if len(content) > MAX_BODY_BYTES:
         raise _too_large()

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from geosync.errors import ContentError, DigestMismatch
+from geosync.errors import ContentError, DigestMismatch, TooLarge
 from geosync.oci import media_types, scopes
 from geosync.oci.answers import read_errors
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages
-from geosync.oci.manifests import MAX_MANIFEST_BYTES, Descriptor, Manifest
+from geosync.oci.manifests import MAX_MANIFEST_BYTES, MAX_REFERRED, Descriptor, Manifest
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
@@ -69,6 +69,11 @@ class RegistryClient(UploadVerbs):
 
     def __repr__(self) -> str:
         return f"RegistryClient({self.name})"
+
+    @property
+    def requests_sent(self) -> int:
+        """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
+        return self._requests.sent
 
     def head_manifest(self, repository: str, reference: str) -> Descriptor | None:
         """Return the descriptor of a tag or digest, with size 0 where none is announced; None only where there is none.
@@ -272,6 +277,7 @@ class RegistryClient(UploadVerbs):
         """Return the referrers of a digest; None when the registry has no referrers API, which is remembered.
 
         OCI distribution-spec 1.1, "Listing Referrers": a registry that has it answers with an index, an empty one too.
+        Raises TooLarge for more than MAX_REFERRED, MalformedManifest, ContentError.
         """
         check_repository(repository)
         check_digest(digest)
@@ -283,6 +289,8 @@ class RegistryClient(UploadVerbs):
             for page in pages(self._requests, path, (scopes.pull(repository),), referrers=True):
                 listed = page.get("manifests") or []
                 found += [Descriptor.parse(one) for one in listed] if isinstance(listed, list) else []
+                if len(found) > MAX_REFERRED:
+                    raise TooLarge(f"{self.name}: {path}: more than {MAX_REFERRED} referrers")
         except NoReferrersApi as answer:
             # A registry that has the API may still say that it knows no such repository: that is not remembered.
             if not answer.by_name:

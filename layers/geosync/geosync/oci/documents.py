@@ -25,6 +25,7 @@ SMALL_BYTES = 64 * 1024
 """What is as small as this is parsed whole: at most 3 MiB for a moment."""
 _DIGITS = 19
 """An int64 has at most so many."""
+_PLAIN = re.compile(rb'"[ !#-\[\]-~]*+"')
 _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
 
 
@@ -53,6 +54,13 @@ class Document:
         """Tell whether there is a field of this name, also with the value null."""
         return name in self._spans if self._object is None else has_field(self._object, name)
 
+    def is_list(self, name: str) -> bool:
+        """Tell whether a field is a list."""
+        if self._object is not None:
+            return isinstance(field(self._object, name), list)
+        span = _list_span(self._content, self._spans.get(name, ()))
+        return span is not None and self._content[span[0]] == ord("[")
+
     def value(self, name: str) -> Any:
         """Return a field's value, None where there is none, TOO_LONG where it is too long to be parsed."""
         if self._object is not None:
@@ -64,6 +72,20 @@ class Document:
         if self._object is not None:
             return field(self._object, name)
         return _merged(_object(self._content, span, names) for span in self._spans.get(name, ()))
+
+    def pairs(self, name: str, names: Collection[str]) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and the values of an object, each value as `object` does; none where there is no object.
+
+        Of one that comes several times, the last one. Raises MalformedManifest.
+        """
+        if self._object is not None:
+            found = field(self._object, name)
+            yield from found.items() if isinstance(found, dict) else ()
+            return
+        span = next(reversed(self._spans.get(name, ())), None)
+        if span is not None and self._content[span[0]] == ord("{"):
+            for key, value in spans.pairs(self._content, span):
+                yield _parse(self._content[slice(*key)]), _object(self._content, value, names)
 
     def items(self, name: str, names: Collection[str]) -> Iterator[Any] | None:
         """Yield the items of a list, each as `object` does; None where there is none (or null).
@@ -140,7 +162,11 @@ def _over(before: Any, value: Any) -> Any:
 
 def _value(content: bytes, span: Span) -> Any:
     start, end = span
-    return TOO_LONG if end - start > SMALL_BYTES else _parse(content[start:end])
+    if end - start > SMALL_BYTES:
+        return TOO_LONG
+    value = content[start:end]
+    # Of half a million names each is a step of its own.
+    return value[1:-1].decode() if _PLAIN.fullmatch(value) is not None else _parse(value)
 
 
 def _object(content: bytes, span: Span, names: Collection[str]) -> Any:

@@ -1,4 +1,7 @@
-"""Listings page by page (OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers"; Distribution's `_catalog`)."""
+"""Listings page by page (OCI distribution-spec 1.1, "Listing Tags", "Listing Referrers"; Distribution's `_catalog`).
+
+A page of more than 64 KiB is not parsed whole (large_pages.py).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from geosync.errors import ContentError, Refused
+from geosync.errors import ContentError, MalformedManifest, Refused, TooLarge
 from geosync.oci import media_types
 from geosync.oci.answers import read_errors
+from geosync.oci.documents import SMALL_BYTES
+from geosync.oci.large_pages import MAX_READ_BYTES, read_large
 from geosync.oci.links import next_page
 from geosync.oci.references import is_digest, is_tag
 from geosync.oci.requests import Call, Requester
@@ -119,18 +124,30 @@ def pages(
             raise NoReferrersApi(by_name=bool(read_errors(answer, requests.deadline, requests.memory).codes))
         if answer.status != 200:
             requests.fail(call, answer)
-        yield _read_page(requests, call, answer, arrays=arrays)
+        # The share is for the reading: whoever takes the page may wait for a share of its own.
+        with requests.memory.step(requests.deadline):
+            page = _read_page(requests, call, answer, arrays=arrays)
+        yield page
+        del page
         following = _next_target(requests, call, answer)
         if following in seen:
             raise ContentError(f"{requests.name}: {requests.label(call)}: the pages go round in a circle")
 
 
 def _read_page(requests: Requester, call: Call, answer: HttpAnswer, *, arrays: bool) -> dict[str, Any]:
-    body = requests.read(call, answer, MAX_PAGE_BYTES, "a page of a listing")
+    body = requests.read(
+        call,
+        answer,
+        MAX_PAGE_BYTES,
+        "a page of a listing",
+        need=lambda size: requests.memory.need(size, MAX_READ_BYTES),
+    )
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = json.loads(body) if len(body) <= SMALL_BYTES else read_large(body, arrays=arrays)
+    except (ValueError, RecursionError, MalformedManifest):
         raise requests.unusable(call, 200, "a listing that is not JSON") from None
+    except TooLarge as error:
+        raise TooLarge(f"{requests.name}: {requests.label(call)}: {error}") from None
     if arrays and isinstance(document, list):
         document = {"items": document}
     if not isinstance(document, dict):

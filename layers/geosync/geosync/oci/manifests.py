@@ -26,6 +26,7 @@ from geosync.errors import DigestMismatch, MalformedManifest, TooLarge
 from geosync.oci import media_types
 from geosync.oci.documents import TOO_LONG, Document, field
 from geosync.oci.references import is_digest
+from geosync.oci.words import shown
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
 MAX_REFERRED = 10_000
@@ -82,7 +83,7 @@ class Descriptor:
         if not isinstance(media_type, str | None):
             raise MalformedManifest("a descriptor's mediaType is not a string")
         if not isinstance(digest, str) or not is_digest(digest):
-            raise MalformedManifest(f"{str(digest)[:80]!r} is no sha256, sha384 or sha512 digest")
+            raise MalformedManifest(f"{shown(digest)!r} is no sha256, sha384 or sha512 digest")
         return cls(
             media_type=_media_type(media_type or ""),
             digest=digest,
@@ -272,7 +273,7 @@ def _media_type_of(document: Document, served: str) -> str:
         return media_types.OCI_INDEX
     if document.has("config") or document.has("layers"):
         return media_types.OCI_MANIFEST
-    raise MalformedManifest(f"not a manifest of any known media type: {str(stated or served or 'none')[:100]}")
+    raise MalformedManifest(f"not a manifest of any known media type: {shown(stated or served or 'none', 100)}")
 
 
 @contextmanager

@@ -136,15 +136,15 @@ class Memory:
         with self._shared(self.steps, deadline):
             yield
 
-    def need(self, size: int) -> None:
+    def need(self, size: int, beside: int = REFERRED_BYTES) -> None:
         """Take what a manifest of `size` bytes needs, unless this thread's step has as much; waits. Raises OutOfTime.
 
-        Outside of a step nothing is taken.
+        `beside` is the most that is made of it, in bytes. Outside of a step nothing is taken.
         """
         share: _Share | None = getattr(self._local, "share", None)
         if share is None or size <= SMALL_BYTES:
             return
-        needed = min(8 * size, size + REFERRED_BYTES)
+        needed = min(8 * size, size + beside)
         if needed > share.size:
             # Who waits holds nothing: two that each have a part of what both want would wait for ever.
             before, share.size = share.size, 0

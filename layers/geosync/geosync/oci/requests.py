@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import urljoin, urlsplit
@@ -19,6 +19,8 @@ from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Th
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_REDIRECTS = 5
+MAX_URL = 16 * 1024
+"""Characters. A presigned URL has some 4,000; a relative one may make the next longer and longer."""
 USER_AGENT = "geosync"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -91,6 +93,11 @@ class Requester:
             self.base, credentials, self._transport, deadline, writes=writes, threads=options.threads
         )
 
+    @property
+    def sent(self) -> int:
+        """The number of requests that were sent so far, redirects and repetitions too, but none for tokens."""
+        return self._throttle.begun
+
     def close(self) -> None:
         """Close the idle connections."""
         self._transport.close()
@@ -106,7 +113,7 @@ class Requester:
             scheme, host, _ = _origin(url)
         except ValueError:
             scheme, host = "", ""
-        if scheme not in ("http", "https") or not host or not url.isascii() or not url.isprintable() or " " in url:
+        if scheme not in ("http", "https") or not host or not _is_plain(url):
             raise RegistryUnavailable(self.name, "redirect", detail="it leads to what is not an http or https URL")
         if self._origin[0] == "https" and scheme != "https":
             raise RegistryUnavailable(self.name, "redirect", detail="it leads from https to http: not followed")
@@ -219,10 +226,15 @@ class Requester:
             return None
         return ReadOnly(self.name, self.label(call), everywhere=True)
 
-    def read(self, call: Call, answer: HttpAnswer, limit: int, what: str) -> bytes:
-        """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off."""
+    def read(
+        self, call: Call, answer: HttpAnswer, limit: int, what: str, need: Callable[[int], None] | None = None
+    ) -> bytes:
+        """Read a body of at most `limit` bytes; raises TooLarge, OutOfTime, RegistryUnavailable when it breaks off.
+
+        `need` takes the memory for so many bytes; as for a manifest where it is left out.
+        """
         try:
-            return read_bounded(answer, limit, self.deadline, what, self.memory.need)
+            return read_bounded(answer, limit, self.deadline, what, need or self.memory.need)
         except Broken as error:
             self.deadline.check()
             raise broken(self.name, self.label(call), error, write=False) from error
@@ -333,6 +345,10 @@ def _base(url: str) -> str:
         raise ConfigurationError("the registry's URL must be https://host or https://host:port, nothing else")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
+
+
+def _is_plain(url: str) -> bool:
+    return len(url) <= MAX_URL and url.isascii() and url.isprintable() and " " not in url
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -67,6 +67,10 @@ class Signer:
         return self._encode(claims, self._key, algorithm="RS256", headers=self._headers)
 
 
+_LATEST_S = 2**53
+"""A number of any length is a number in JSON."""
+
+
 def expires_at(token: str) -> float | None:
     """Return the `exp` (seconds since the epoch) of a JWT that is somebody else's to check; None for what is none."""
     parts = token.split(".")
@@ -75,7 +79,7 @@ def expires_at(token: str) -> float | None:
         at = claims["exp"]
     except (ValueError, IndexError, KeyError, TypeError, RecursionError):
         return None
-    return float(at) if isinstance(at, int | float) and not isinstance(at, bool) else None
+    return float(at) if isinstance(at, int | float) and not isinstance(at, bool) and 0 < at < _LATEST_S else None
 
 
 def key_id(public_key: RSAPublicKey) -> str:

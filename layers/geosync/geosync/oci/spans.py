@@ -61,17 +61,23 @@ def fields(content: bytes, span: Span, names: Collection[str]) -> dict[str, list
     wanted = {name.casefold().encode(): name for name in names}
     longest = 6 * max(map(len, names))  # each letter may be written as \\uXXXX
     found: dict[str, list[Span]] = {}
-    key, at = _FIRST_KEY, span[0]
-    while (match := key.match(content, at)) is not None:
-        if match[1] is not None:
-            return found
-        value = match.end(), _end(content, match.end())
-        start, end = match.span(2)
+    for (start, end), value in pairs(content, span):
         if end - start - 2 <= longest and (name := wanted.get(_folded(content[start:end]))) is not None:
             places = found.setdefault(name, [])
             places.append(value)
             if len(places) > MOST_REPEATED:
                 raise MalformedManifest(f"{name} comes more than {MOST_REPEATED} times")
+    return found
+
+
+def pairs(content: bytes, span: Span) -> Iterator[tuple[Span, Span]]:
+    """Yield the spans of an object's keys, in their quotes, and of their values; raises MalformedManifest."""
+    key, at = _FIRST_KEY, span[0]
+    while (match := key.match(content, at)) is not None:
+        if match[1] is not None:
+            return
+        value = match.end(), _end(content, match.end())
+        yield match.span(2), value
         key, at = _NEXT_KEY, value[1]
     raise MalformedManifest("the manifest is not JSON")
 

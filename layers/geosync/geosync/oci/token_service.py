@@ -22,6 +22,8 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 MAX_TOKEN_BYTES = 64 * 1024
 #: The life of a token whose service does not say it (its specification).
 DEFAULT_LIFETIME_S = 60.0
+#: No token is used for longer, whatever its service says: a number of any length is a number in JSON.
+MAX_LIFETIME_S = 86_400.0
 
 _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
@@ -142,6 +144,6 @@ def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
 def _lifetime(stated: object, token: str, begun: float) -> float:
     """Return a token's life in seconds, as the answer states it or, where it does not (Azure), the token itself."""
     if isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0:
-        return stated
+        return float(min(stated, MAX_LIFETIME_S))
     ends = expires_at(token)
-    return ends - begun if ends is not None and ends > begun else DEFAULT_LIFETIME_S
+    return min(ends - begun, MAX_LIFETIME_S) if ends is not None and ends > begun else DEFAULT_LIFETIME_S

@@ -86,6 +86,16 @@ class Broken(Exception):
         self.sent = sent
 
 
+class _Response(http.client.HTTPResponse):
+    """http.client's, but that it takes no chunk of a negative size: one of -1 would be read whole, whatever comes."""
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:
+            raise ValueError("a chunk of a negative size")  # http.client's IncompleteRead, as for what is no number
+        return size
+
+
 class HttpAnswer:
     """A response whose body is still on the connection; close it, or read it to the end."""
 
@@ -113,9 +123,7 @@ class HttpAnswer:
     @property
     def length(self) -> int | None:
         """The Content-Length, None when there is none that makes sense."""
-        text = (self.header("Content-Length") or "").strip()
-        length = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
-        return length if length is not None and length <= _LONGEST else None
+        return size_of(self.header("Content-Length"))
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes of the body, b"" at its end; raises Broken when the connection breaks before it."""
@@ -162,6 +170,13 @@ class HttpAnswer:
             connection.close()
         else:
             self._pool.put(connection)
+
+
+def size_of(header: str | None) -> int | None:
+    """Return the bytes that a header says, None where it says no number that can be a size."""
+    text = (header or "").strip()
+    size = int(text) if text.isascii() and text.isdigit() and len(text) <= _LENGTH_DIGITS else None
+    return size if size is not None and size <= _LONGEST else None
 
 
 class Transport:
@@ -242,6 +257,7 @@ class Transport:
     ) -> http.client.HTTPConnection:
         """Open a connection. Raises Broken."""
         connection = http.client.HTTPSConnection(host, port) if secure else http.client.HTTPConnection(host, port)
+        connection.response_class = _Response
         plain: socket.socket | None = None
         try:
             plain = addresses.connect(

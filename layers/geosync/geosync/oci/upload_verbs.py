@@ -8,7 +8,7 @@ from geosync.errors import DigestMismatch, OutcomeUnknown, Unauthorized
 from geosync.oci import scopes
 from geosync.oci.references import check_digest, check_repository, is_digest
 from geosync.oci.requests import Call, Requester
-from geosync.oci.transport import Body, HttpAnswer, Timeouts
+from geosync.oci.transport import Body, HttpAnswer, Timeouts, size_of
 from geosync.oci.uploads import Upload, UploadLimits, arrived, closing_timeout, closing_url, could_take
 
 _OCTETS = "application/octet-stream"
@@ -144,11 +144,10 @@ class UploadVerbs:
         location = answer.header("Location")
         if not location:
             raise self._requests.unusable(call, 202, "an upload without a Location")
-        least = (answer.header("OCI-Chunk-Min-Length") or "").strip()
         return Upload(
             repository=repository,
             location=self._requests.resolve(location, self._requests.base + call.target),
-            min_chunk=int(least) if least.isascii() and least.isdigit() else 0,
+            min_chunk=size_of(answer.header("OCI-Chunk-Min-Length")) or 0,
         )
 
     def _next(self, upload: Upload, answer: HttpAnswer) -> Upload:

@@ -71,6 +71,14 @@ def refuse_twin(sites: KnownSites, own_name: str, wanted: KnownSite) -> None:
             raise SiteRefused(f"the names {name} and {wanted.name} give the same id {wanted.id}: choose another name")
 
 
+def private(name: str) -> SiteRefused:
+    """Return the error for a primary whose admin API is private: other sites' reports never reach it."""
+    return SiteRefused(
+        f"the admin API of {name} is private (AdminVpcEndpointIds), and reports of other sites do not arrive there: "
+        "expect none, or deploy it with an empty AdminVpcEndpointIds"
+    )
+
+
 def silence(report: SiteReport | None, *, now_ms: int) -> str | None:
     """Say what is wrong with the reports of a site at `now_ms` (ms); None: nothing is."""
     if report is None:

@@ -1,6 +1,6 @@
 """A site's status, read from its sync registry: what it owes, since when and why. Bounded, whatever the backlog.
 
-A status costs 33 queries, a batch read for each hundred references and three for what is counted, however many rows the
+A status costs 34 queries, a batch read for each hundred references and three for what is counted, however many rows the
 site has. It touches no row that owes nothing (see sync_registry/owed_index.py). Nothing in it is secret: names, times,
 failure texts.
 """
@@ -19,6 +19,7 @@ from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
+from geosync.sync_registry.site.history import Kept
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
 from geosync.sync_registry.site.letters import LettersLook
@@ -81,6 +82,8 @@ class Status:
     """How far the latest comparison is; None: there was none, or nobody asked."""
     lags: Lags = NO_LAGS
     """From push to synced, in the last hour."""
+    kept: Kept | None = None
+    """The month so far and the counts of all time; None: nothing is recorded of them, or nobody asked."""
 
     @property
     def repositories(self) -> int | None:
@@ -149,6 +152,14 @@ class Status:
         to be removed, and without those that were announced again though they are here.
         """
         return tuple(one for one in self.references if one.is_a_push_to_come)
+
+    def overdue(self, target_s: float) -> int:
+        """Pushes that an event told of, and that are not here though more than `target_s` seconds went by.
+
+        With `more_owed` or `more_parked` there may be others.
+        """
+        late_ms = self.at - target_s * 1000
+        return sum(one.announced and one.pushed_at < late_ms for one in self.would_be_lost)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -238,6 +249,7 @@ def read(
         rows=counted.rows(found.moving),
         progress=counted.progress,
         lags=counted.lags,
+        kept=counted.kept,
     )
 
 
@@ -248,14 +260,16 @@ class _Counted:
     sums: Mapping[str, int] | None = None
     progress: Progress | None = None
     lags: Lags = NO_LAGS
+    kept: Kept | None = None
 
     @classmethod
     def read(cls, sync_registry: SyncRegistry, walk: Walk | None, now_ms: int) -> _Counted:
-        """Read all of it: three requests."""
+        """Read all of it: four requests."""
         return cls(
             sums=sync_registry.counters.sums(),
             progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
-            lags=sync_registry.lags.read(now_ms=now_ms),
+            lags=sync_registry.history.last_hour(now_ms=now_ms).lags,
+            kept=sync_registry.history.kept(now_ms=now_ms),
         )
 
     def rows(self, moving: Mapping[str, int]) -> RowCounts | None:

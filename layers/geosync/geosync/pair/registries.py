@@ -43,6 +43,11 @@ class Registries:
     pace: Pace = field(default_factory=Pace)
     """The speed of layers from the one to the other."""
 
+    @property
+    def requests_sent(self) -> int:
+        """The number of requests that were sent to both so far."""
+        return self.primary.requests_sent + self.secondary.requests_sent
+
     def at_secondary(self, repository: str) -> str:
         """The name at the secondary of the primary's `repository`; raises ConfigurationError if it is none."""
         name = self.prefix + repository

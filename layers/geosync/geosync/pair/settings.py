@@ -55,6 +55,8 @@ class SyncSettings(SelectionSettings):
     site_role: Role
     sync_table: str
     dlq_url: str
+    measurements_queue_url: str | None = None
+    """The queue that takes what is measured to the minute; none: nothing is measured."""
     local_registry_url: str
     local_registry_secret_arn: str | None = None
     local_registry_vendor: str = AUTO

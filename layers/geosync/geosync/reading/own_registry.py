@@ -79,7 +79,7 @@ class OwnRegistry:
             raise unavailable("this site's registry does not answer") from None
 
     def _read(self, answer: HttpAnswer, target: str, *, reads: bool) -> Answered:
-        kept = {name: text for name in KEPT_HEADERS if (text := answer.header(name)) and len(text) <= MOST_HEADER}
+        kept = {name: text for name in KEPT_HEADERS if (text := answer.header(name)) and _is_plain(text)}
         is_registrys = "json" in kept.get("Content-Type", "") or bool(answer.header("Docker-Distribution-Api-Version"))
         location = answer.header("Location") if answer.status in _REDIRECTS else None
         link = answer.header("Link")
@@ -111,6 +111,11 @@ class OwnRegistry:
         return None if self.base.startswith("https:") and parts.scheme != "https" else url
 
 
+def _is_plain(text: str) -> bool:
+    """Tell whether API Gateway takes a header's value: it answers 502 for others, and a client reads none."""
+    return len(text) <= MOST_HEADER and text.isascii() and text.isprintable()
+
+
 def _own_link(link: str, url: str) -> str | None:
     """Return a Link to the next page without its host; None where it leads to another host, or is none."""
     reference, _, rest = link.partition(">")
@@ -121,4 +126,4 @@ def _own_link(link: str, url: str) -> str | None:
     if there.netloc != here.netloc or not there.path.startswith("/v2/") or 'rel="next"' not in rest:
         return None
     target = there.path + (f"?{there.query}" if there.query else "")
-    return f'<{target}>; rel="next"' if len(target) <= MOST_HEADER and target.isprintable() else None
+    return f'<{target}>; rel="next"' if _is_plain(target) else None

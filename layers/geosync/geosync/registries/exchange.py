@@ -19,6 +19,8 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 MAX_ANSWER_BYTES = 64 * 1024
 #: A loan is given back so long before it ends, or at its half where that is later.
 EARLY_S = 300.0
+#: No loan is used for longer, whatever an answer says: a number of any length is a number in JSON.
+MAX_LIFETIME_S = 7 * 86_400.0
 
 _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
 
@@ -103,8 +105,9 @@ def renewal(begun: float, ends: float) -> float:
 def lifetime(document: Mapping[str, Any], default: float) -> float:
     """Return the seconds of an answer's `expires_in`, `default` where it has none that is usable."""
     seconds = document.get("expires_in")
-    usable = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
-    return float(seconds) if usable else default  # type: ignore[arg-type]
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
+        return default
+    return float(min(seconds, MAX_LIFETIME_S))
 
 
 def _label(url: str) -> str:

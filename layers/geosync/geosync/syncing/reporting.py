@@ -14,7 +14,7 @@ from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
-from geosync.syncing.lags import LagRecorder
+from geosync.syncing.measuring import Measuring
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -38,14 +38,14 @@ class Reporter:
         metrics: Metrics,
         sqs: SQSClient,
         dlq_url: str,
-        lags: LagRecorder | None = None,
+        measuring: Measuring | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._logger = logger
         self._metrics = metrics
         self._sqs = sqs
         self._dlq_url = dlq_url
-        self._lags = lags
+        self._measuring = measuring or Measuring(None)
         self._clock = clock
 
     def report_ended(self, owed: Owed, outcome: Outcome) -> None:
@@ -61,6 +61,7 @@ class Reporter:
                 "seconds": round(copied.seconds, 3),
             }
             self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
+            self._measuring.note_bytes(copied.bytes_copied)
         if outcome.removed:
             self._logger.info("tag_outside_the_selection_removed", extra=keys)
         elif outcome.outside:
@@ -72,16 +73,15 @@ class Reporter:
             if outcome.unannounced:
                 self._logger.info("found_by_comparison", extra=keys)
             self._metrics.put({"Lag": lag_ms}, "Milliseconds")
-            if self._lags is not None:
-                self._lags.note(owed)
+            self._measuring.note_synced(owed)
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
 
-    def write_lags(self) -> None:
-        """Add the lags that were measured to the site's, if it is time."""
-        if self._lags is not None:
-            self._lags.write()
+    def report_measured(self, requests: int) -> None:
+        """Hand over what was measured since the last time, with so many requests to the registries."""
+        self._measuring.note_requests(requests)
+        self._measuring.send()
 
     def report_failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
         """Report an attempt that ended with an error; an error that is not ours is logged with its trace."""

@@ -44,6 +44,18 @@ def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
     assert (update["PrimaryRegistrySecretArn"], update["PrimaryRegistryVendor"]) == (SECRET, "gitlab")
 
 
+def test_a_primary_with_a_private_admin_api_is_followed_without_reports(
+    secondary: Site, cloudformation: CloudFormation
+) -> None:
+    leader = cloudformation.stacks[OTHER]
+    private = {**leader.parameters, "AdminVpcEndpointIds": "vpce-0a1b2c3d"}
+    cloudformation.stacks[OTHER] = replace(leader, parameters=private)
+    follow(secondary, "--yes")
+    (update,) = cloudformation.updates
+    assert update["PrimaryAdminUrl"] == ""
+    assert cloudformation.stacks[OTHER].sync_registry.sites.find("frankfurt") is None
+
+
 @pytest.mark.parametrize(
     "options",
     [

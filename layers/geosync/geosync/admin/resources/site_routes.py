@@ -64,6 +64,8 @@ class SiteRoutes:
         """Expect a site, or change the address of one that is expected."""
         site = self._site
         site.must_be_primary("to expect sites")
+        if site.settings.admin_api == "private":
+            raise HttpRefusal(409, str(sites.private(site.name)))
         wanted = KnownSite(name=asked.name, url=asked.url, added_at=site.clock.now_ms(), report_key=asked.report_key)
         try:
             sites.expect(site.sync_registry.sites, site.name, wanted)

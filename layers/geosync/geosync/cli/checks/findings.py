@@ -21,6 +21,7 @@ Name = Literal[
     "notifications_well_formed",
     "pulls_ignored",
     "replication_enabled",
+    "reports_arrive",
     "subscription",
     "events_are_taken",
     "live_is_taken",

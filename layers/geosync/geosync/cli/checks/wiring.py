@@ -38,6 +38,21 @@ def look_at_the_topic(site: StackSite) -> Iterator[CheckFinding]:
         )
 
 
+def look_at_the_reports(site: StackSite) -> Iterator[CheckFinding]:
+    """At the primary: look whether the sites that it expects can reach its admin API at all."""
+    expected = [one.name for one in site.sync_registry.sites.all()]
+    if not expected:
+        yield ok("reports_arrive", "this site expects no reports")
+    elif site.takes_reports:
+        yield ok("reports_arrive", f"{', '.join(expected)} can report to {site.outputs['AdminUrl']}")
+    else:
+        yield problem(
+            "reports_arrive",
+            f"{', '.join(expected)} cannot report: the admin API of this site is private (AdminVpcEndpointIds)",
+            f"deploy it with an empty AdminVpcEndpointIds, or: geosync sites remove {expected[0]}",
+        )
+
+
 def look_at_the_subscription(site: StackSite) -> Iterator[CheckFinding]:
     """At a secondary: look whether its queue follows the primary's topic, raw."""
     topic = site.parameters.get("PrimaryTopicArn", "")

@@ -51,7 +51,8 @@ def follow(
         "PrimaryRegistryUrl": _checked_url(registry_url) or leader.parameters["LocalRegistryUrl"],
         "PrimaryRegistrySecretArn": _secret(site, leader, registry_secret),
         "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
-        "PrimaryAdminUrl": leader.outputs["AdminUrl"],
+        # A private admin API is not reached from here, and reports that never arrive degrade the primary.
+        "PrimaryAdminUrl": leader.outputs["AdminUrl"] if leader.takes_reports else "",
     }
     known = leader.sync_registry.sites
     wanted = KnownSite(
@@ -64,7 +65,8 @@ def follow(
         with audited(site, "follow", primary):
             # The new primary shows this site from now on; without harm if the update does not come about.
             with audited(leader, "follow", primary, f"by {site.name}"):
-                sites.expect(known, leader.name, wanted)
+                if leader.takes_reports:
+                    sites.expect(known, leader.name, wanted)
             quiet_update(site, f"following {leader.name}", changes, say=True)
             site.sync_registry.promotions.forget()
     except KeyboardInterrupt:
@@ -129,6 +131,8 @@ def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
 
 def _tell(site: StackSite, leader: StackSite) -> None:
     click.echo(f"{site.name} follows {leader.name}; everything is compared.")
+    if not leader.takes_reports:
+        click.echo(f"{site.name} reports to nobody: the admin API of {leader.name} is private.", err=True)
     if site.sync_registry.is_paused():
         click.echo(f"{site.name} is paused, as it was before: geosync resume", err=True)
     click.echo(f"See that all is right: geosync … check --primary {leader.stack}@{leader.region}")

@@ -74,7 +74,7 @@ class PushIdentity:
         try:
             is_plausible = token.isascii() and len(token) <= _MAX_TOKEN_LENGTH
             header = jwt.get_unverified_header(token) if is_plausible else {}
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, RecursionError):
             header = {}
         key_id = header.get("kid")
         if header.get("alg") != "RS256" or not isinstance(key_id, str):
@@ -98,7 +98,7 @@ class PushIdentity:
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iat", "iss", "aud"]},
             )
-        except jwt.InvalidTokenError as error:
+        except (jwt.InvalidTokenError, RecursionError) as error:
             return verdicts.get(type(error), "not_a_token")
         is_sender = claims.get("email") == self._sender and claims.get("email_verified") is True
         return "allowed" if is_sender else "wrong_sender"
@@ -153,7 +153,7 @@ def _parse(content: bytes) -> dict[str, jwt.PyJWK]:
         listed = json.loads(content)["keys"]
         usable = [one for one in listed if one.get("kty") == "RSA" and isinstance(one.get("kid"), str)]
         keys = {one["kid"]: jwt.PyJWK(one, algorithm="RS256") for one in usable}
-    except (TypeError, AttributeError, jwt.PyJWTError) as error:
+    except (TypeError, AttributeError, RecursionError, jwt.PyJWTError) as error:
         raise ValueError(f"not a set of keys ({type(error).__name__})") from None
     if not keys:
         raise ValueError("no RSA key in the set")
