@@ -9,6 +9,7 @@ import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
 
 from geosync.cli.following import POLL_SECONDS
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -87,6 +88,21 @@ def test_a_copy_that_only_stays_is_no_image_of_the_primary(secondary: Site, cloc
     clock.meanwhile = keeps
     ended = secondary.run("wait", "group/app:v1")
     assert (ended.exit_code, "is not at the primary" in ended.output) == (1, True)
+
+
+@pytest.mark.parametrize("image", ["group/app:v1", f"other/app@{A}"])
+def test_a_copy_that_left_the_selection_is_said_and_not_waited_for(
+    secondary: Site, stacks: dict[str, DeployedSite], holder: Callable[[str | None], None], image: str
+) -> None:
+    """With OutsideSelection=remove it stays, as it was, until the second comparison."""
+    parameters: Any = stacks["geosync-test"].parameters
+    parameters |= {"IncludeRepositories": "group/**", "IncludeTags": "v2*", "OutsideSelection": "remove"}
+    holder(A)
+    ended = secondary.run("wait", image)
+    assert (ended.exit_code, "is not in the selection of frankfurt" in ended.output) == (1, True)
+    assert secondary.sync_registry.owed("group/app") == []
+    assert secondary.bodies("WorkQueueUrl") == []
+    assert secondary.run("wait", "group/app:v2").exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from geosync.cli.arguments import check_repository
 from geosync.cli.audit import audited
 from geosync.cli.following import FailedLook, look_again
 from geosync.cli.output import SOMETHING_WRONG, moment, plain
+from geosync.cli.selection import present
 from geosync.cli.site import Chosen, StackSite
 from geosync.errors import MalformedMessage
 from geosync.messages.queues import Queue
@@ -44,12 +45,16 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
 def wait(choose: Callable[[], Chosen], image: str, timeout: float) -> None:
     """Wait until this site's registry has the image that the primary has now, or a later one. The tag is latest.
 
-    REPOSITORY is its name at the primary. Exit code 1 when the time is over, with the reason, or when the primary has
-    no such image.
+    REPOSITORY is its name at the primary. Exit code 1 when the time is over, with the reason, when the primary has no
+    such image, or when it is not in the site's selection.
     """
     repository, reference = _parse(image)
     site = choose().site()
     site.must_be_secondary("wait")
+    if not present(site).has(repository, reference):
+        # What was copied before it left the selection may stay here for a while, as it was then.
+        click.echo(f"{image} is not in the selection of {site.name}: it is not replicated there", err=True)
+        raise SystemExit(SOMETHING_WRONG)
     if is_nowhere(site, repository):
         click.echo(f"{repository} is not at the primary: was it pushed there, and is its name right?", err=True)
         raise SystemExit(SOMETHING_WRONG)

@@ -95,10 +95,13 @@ class Copier:
         )
         self._fallback_lock = route.threads.lock()
 
-    def copy(self, manifest: Manifest, tag: str | None, *, is_there: bool = False) -> CopyResult:
+    def copy(
+        self, manifest: Manifest, tag: str | None, *, is_there: bool = False, looks_below: bool = False
+    ) -> CopyResult:
         """Put `manifest` at the destination under `tag` (None: by its digest), with everything that it needs there.
 
-        One that `is_there` is put only if something below it was not.
+        One that `is_there` is put only if something below it was not. `looks_below`: an earlier attempt broke off, so
+        that a child may be there without what is below it; those that are found there are looked below.
 
         Blocks until it is there. The first error ends it and stops what nobody else wants. Raises ContentError when the
         source contradicts itself; NotFound, naming the blob or child, when the source lacks a part; BlobsUnknown
@@ -108,7 +111,7 @@ class Copier:
         what `tag_write` or `stop` gave.
         """
         started = self._route.clock.monotonic_s()
-        run = self._run()
+        run = self._run(looks_below=looks_below)
         root = self._graph.root(run, manifest, tag)
         if root is not None:
             root.taken = is_there
@@ -161,8 +164,8 @@ class Copier:
     ) -> None:
         self.close()
 
-    def _run(self) -> CopyRun:
-        return CopyRun(self._route.threads.event())
+    def _run(self, *, looks_below: bool = False) -> CopyRun:
+        return CopyRun(self._route.threads.event(), looks_below)
 
     # What follows runs in the workers' threads, `_start` in the caller's too.
 

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from geosync.sync_registry.table.attributes import AttributeReader
+from geosync.sync_registry.table.attributes import AttributeReader, texts
 
 Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
@@ -198,6 +198,8 @@ class Owed:
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()
     """Digests that Geosync began to put, where nothing else would tell it (see decisions.is_to_be_noted)."""
+    half_copied: frozenset[str] = frozenset()
+    """Digests that it may have begun to put under another primary: half of one may be here, and none is its own."""
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
@@ -217,11 +219,11 @@ class Owed:
         Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
         neither what that one's events said nor how far its tags were compared.
         """
-        named = named_in(item)
+        named, half_copied = named_in(item), texts(item, "half_copied")
         if primary is not None and item.get("primary", primary) != primary:
-            item = {
-                name: value for name, value in item.items() if name not in ("expects", "if_absent", "copied", "cursor")
-            }
+            half_copied |= texts(item, "copied") | named  # the copy of what an event named is not noted
+            gone = ("expects", "if_absent", "copied", "cursor")
+            item = {name: value for name, value in item.items() if name not in gone}
         read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
@@ -249,6 +251,7 @@ class Owed:
             unannounced=read.flag("unannounced"),
             if_absent=read.texts("if_absent"),
             copied=read.texts("copied"),
+            half_copied=half_copied,
             deaths=read.number("deaths", 0),
             seen=seen,
             named=named,
@@ -260,10 +263,7 @@ class Owed:
 
 def named_in(item: Item) -> frozenset[str]:
     """The digests that pushes named in an owed item, under whichever primary, as far as it can be read."""
-    expects = item.get("expects")
-    if not isinstance(expects, frozenset):
-        return frozenset()
-    return frozenset(one for one in expects if isinstance(one, str)) - {ABSENT, UNNAMED}
+    return texts(item, "expects") - {ABSENT, UNNAMED}
 
 
 PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"

@@ -13,6 +13,7 @@ from geosync.pair.settings import Bounds
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
+from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -41,6 +42,7 @@ class Workplace:
     reporter: Reporter
     logger: Logger
     clock: Clock = SYSTEM_CLOCK
+    threads: Threads = SYSTEM_THREADS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
