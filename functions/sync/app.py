@@ -7,7 +7,7 @@ done; only what comes before that (DynamoDB or SQS out of reach) sends it back t
 from __future__ import annotations
 
 import os
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,6 +15,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from geosync import observability
+from geosync.announcing.opening import open_announcer
 from geosync.comparing.window import BackfillWindow
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
@@ -46,6 +47,9 @@ AWS_CALLS = Config(
     tcp_keepalive=True,
 )
 
+# Who listens must not delay a copy: what is not taken at once, a minute tells.
+BUS_CALLS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+
 logger = observability.logger()
 
 
@@ -63,6 +67,7 @@ class SyncSite:
             primary=self.settings.primary_topic_arn,
             timing=self.settings.timing,
             limits=self.settings.limits,
+            tells=self.settings.arrivals_topic_arn is not None,
         )
 
     @cached_property
@@ -87,6 +92,14 @@ class SyncSite:
                 measuring=Measuring(self._measurements()),
             ),
             logger=logger,
+            announcer=open_announcer(
+                self.sync_registry.outbox,
+                settings.arrivals_topic_arn,
+                site=settings.site_name,
+                client=partial(boto3.client, config=BUS_CALLS),
+                logger=logger,
+                metrics=self.metrics,
+            ),
         )
         options = WorkOptions(
             removals=settings.deletes == "propagate",

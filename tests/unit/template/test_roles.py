@@ -233,6 +233,7 @@ def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
     resources = [str(resource) for statement in refusing for resource in as_list(statement["Resource"])]
     assert sorted(resources) == sorted(
         [
+            str({"Ref": "ArrivalsTopic"}),
             str({"Ref": "Topic"}),
             *(
                 str({"Fn::GetAtt": [queue, "Arn"]})

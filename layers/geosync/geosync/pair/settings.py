@@ -85,6 +85,8 @@ class SyncSettings(SelectionSettings):
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3
+    arrivals_topic_arn: str | None = None
+    """The topic that what arrives and fails is published to; None: nobody listens."""
 
     @property
     def timing(self) -> Timing:

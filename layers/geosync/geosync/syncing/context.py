@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
 from geosync.comparing.window import ANY_TIME, BackfillWindow
@@ -31,6 +32,8 @@ class Invocation:
     """References that a holder works on side by side."""
     verifies: bool = True
     """Rolling verification is on."""
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
     window: BackfillWindow = ANY_TIME
     """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK

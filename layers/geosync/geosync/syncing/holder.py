@@ -68,7 +68,9 @@ class Holder:
             capabilities = registries.capabilities(pair.secondary)
         except GeosyncError as error:
             self._settler.settle_unbegun(self._held, error)
-            return self._let_go()
+            ending = self._let_go()
+            self._announce(all_of_it=True)
+            return ending
         sharing = self._sharing(pair)
         route = self._route(pair, capabilities, sharing)
         self._copier = Copier(route, tag_write=self._held.tag_write)
@@ -95,6 +97,7 @@ class Holder:
                 registries.forget_capabilities(pair.secondary)
         ending = self._let_go()
         sharing.tell()
+        self._announce(all_of_it=True)
         self._invocation.reporter.report_shared(self._repository, sharing.outcome())
         return ending
 
@@ -180,6 +183,7 @@ class Holder:
         self._settler.settle_deaths(self._held)
         while self._halt.ending is None:
             deadline.check()
+            self._announce()
             lease = self._held.lease  # before the backlog asks what is due: `finish` is only good for this revision
             later_s = self._backlog.refill(self._in_flight)
             self._begin_what_fits(pool, attempt)
@@ -218,9 +222,16 @@ class Holder:
         return self._held.lease.deaths > 0 or any(owed.deaths for owed, _ in self._in_flight.values())
 
     def _wait(self, seconds: float | None) -> None:
-        """Wait for an end, an arrival or a stop, at most `seconds`."""
-        self._wake.wait(seconds)
+        """Wait for an end, an arrival or a stop, at most `seconds`, and no longer than what is to be told may wait."""
+        announcer = self._invocation.announcer
+        bounds = (seconds, announcer.due_in_s() if announcer is not None else None)
+        self._wake.wait(min((bound for bound in bounds if bound is not None), default=None))
         self._wake.clear()  # before what has ended is collected: an end in between sets it again
+
+    def _announce(self, *, all_of_it: bool = False) -> None:
+        """Tell whoever listens what arrived and what failed, once it is due."""
+        if self._invocation.announcer is not None:
+            self._invocation.announcer.tell_fresh(all_of_them=all_of_it)
 
     def _collect(self) -> None:
         """Settle every attempt that has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.oci.deadline import Deadline
@@ -43,6 +44,8 @@ class Workplace:
     logger: Logger
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
