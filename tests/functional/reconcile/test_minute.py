@@ -271,6 +271,8 @@ def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site:
 
 
 def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, log: Log) -> None:
+    minute()
+    site.store.write(Update(key=subscription.KEY, set={"since": 1, "gapless_from": 1}))  # as if it had been for long
     earlier = SyncRegistry(site.store, clock=FakeClock(SYSTEM_CLOCK.now_ms() - 5 * 60_000))
     owed = earlier.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=1, unannounced=True)))
     lease = earlier.acquire("group/app")

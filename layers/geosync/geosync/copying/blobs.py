@@ -1,4 +1,4 @@
-"""One blob from the primary to the secondary: found there, mounted there, or streamed there.
+"""One blob from the primary to the secondary: found there, mounted there, copied by S3, or streamed there.
 
 distribution-spec 1.1, "Pushing blobs": POST (with a mount from a repository that is said to have it, else from the
 destination's own, which is the existence check), then one PUT that streams what a GET at the source gives. Only the
@@ -9,7 +9,9 @@ takes, goes in chunks (chunks.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -17,6 +19,7 @@ from geosync.copying.chunks import ChunkedMover, ChunksRefused
 from geosync.copying.opening import Opening
 from geosync.copying.readers import LayerReaders, SeveralFailed
 from geosync.copying.route import Route
+from geosync.copying.s3.copier import AnotherWay
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
 from geosync.errors import (
     GeosyncError,
@@ -215,6 +218,9 @@ class BlobMover:
             )
         too_much = limits.max_body is not None and blob.size > limits.max_body
         kept = self._uploads.take(blob.digest) if blob.size >= LARGE or too_much else None
+        if kept is None:  # what began as a stream goes on as one
+            with suppress(AnotherWay):
+                return self._inside_s3(blob, stopped)
         if self._goes_in_chunks(blob, kept):
             try:
                 return self._in_chunks(blob, kept, stopped)
@@ -229,6 +235,16 @@ class BlobMover:
             except BaseException:
                 self._uploads.keep(kept)
                 raise
+
+    def _inside_s3(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
+        if self._route.s3 is None or self._is_distrusted(blob):
+            raise AnotherWay
+        begin, check = partial(self._begin, blob), partial(_check, stopped)
+        try:
+            return self._route.s3.bring(blob, self._route.pair, begin=begin, check=check)
+        except LayerUnfinished:
+            self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
+            raise
 
     def _goes_in_chunks(self, blob: Descriptor, kept: KeptUpload | None) -> bool:
         limits = self._registry.upload_limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.oci.deadline import Deadline
@@ -37,6 +38,8 @@ class Route:
     """Nothing was ever brought to the destination's repository, as far as is known: all that it needs is missing."""
     mount_from: str | None = None
     sharing: Sharing = field(default_factory=Sharing)
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where both registries keep theirs in buckets that the site was told."""
     parallelism: int = PARALLELISM
     """Blobs and manifests at a time."""
     clock: Clock = SYSTEM_CLOCK

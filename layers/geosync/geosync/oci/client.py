@@ -341,6 +341,10 @@ class RegistryClient(UploadVerbs):
 
     def ping(self) -> None:
         """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
+        self.header_of_ping("")
+
+    def header_of_ping(self, name: str) -> str | None:
+        """Return a header of the answer to `ping`, None where it has none of this name. Raises as `ping`."""
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -349,6 +353,7 @@ class RegistryClient(UploadVerbs):
         if answer.status != 200:
             self._requests.fail(call, answer)
         answer.close()
+        return answer.header(name)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -81,6 +81,8 @@ class SyncSettings(SelectionSettings):
     work_concurrency: int = 10
     max_namespace_share: float = 75
     shared_blob_bytes: int = 0
+    primary_registry_bucket: str | None = None
+    local_registry_bucket: str | None = None
     backfill_window: str = ""
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000

@@ -19,6 +19,7 @@ from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
+from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime
@@ -101,6 +102,8 @@ class Holder:
         sharing.tell()
         self._announce(all_of_it=True)
         self._invocation.reporter.report_shared(self._repository, sharing.outcome())
+        if self._invocation.s3 is not None:
+            self._invocation.reporter.report_s3(self._repository, self._invocation.s3.outcome())
         return ending
 
     # -------------------------------------------------------------------------------------------------- what it is of
@@ -126,6 +129,7 @@ class Holder:
             is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
+            s3=self._s3(),
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,
@@ -140,6 +144,10 @@ class Holder:
         lease = self._held.lease
         is_made = self._invocation.registries.secondary.pushes_make_repositories
         return lease.is_first and lease.counted.state is None and is_made
+
+    def _s3(self) -> S3Copier | None:
+        s3 = self._invocation.s3
+        return s3 if s3 is not None and s3.serves(self._invocation.registries.secondary) else None
 
     def _mount_from(self) -> str | None:
         """The repository at the secondary that this one was renamed from."""

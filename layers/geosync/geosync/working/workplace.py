@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import ANY_TIME, BackfillWindow
+from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
@@ -42,6 +43,8 @@ class Workplace:
     deadline: Deadline
     reporter: Reporter
     logger: Logger
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
     announcer: Announcer | None = None

@@ -92,6 +92,7 @@ class Ecr(Registry):
 
     NAME = "ecr"
     LABEL = "Amazon ECR"
+    KEEPS_A_BUCKET = False
     SECRETS: ClassVar[Mapping[str, SecretType]] = {
         "ecr": SecretType(
             keys=frozenset(EcrAccess.__dataclass_fields__),
