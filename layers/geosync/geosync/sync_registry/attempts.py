@@ -43,7 +43,10 @@ class Attempts(TableAccess):
     def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
         keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
         found = self._store.batch_get(keys.values()) if keys else {}
-        return [replace(one, seen=Seen.under(self._primary, found.get(keys[one.reference]))) for one in owed]
+        return [self._with(one, found.get(keys[one.reference])) for one in owed]
+
+    def _with(self, owed: Owed, item: Item | None) -> Owed:
+        return replace(owed, seen=Seen.under(self._primary, item), seen_digest=Seen.digest_in(item))
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
@@ -92,6 +95,6 @@ class Attempts(TableAccess):
 
     def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
         try:
-            return self._owed(self._written(change), owed.seen)
+            return replace(self._owed(self._written(change), owed.seen), seen_digest=owed.seen_digest)
         except ConditionFailed:
             return None

@@ -152,6 +152,12 @@ class Seen:
             return None
         return cls.from_item(item)
 
+    @staticmethod
+    def digest_in(item: Item | None) -> str | None:
+        """The digest in an item, under whichever primary it was seen; None: there is none."""
+        digest = item.get("digest") if item is not None else None
+        return digest if isinstance(digest, str) else None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
@@ -206,6 +212,7 @@ class Owed:
     pushed_as: str | None = None
     renamed_to: str | None = None  # the name under which the primary has the whole repository now
     asked: bool = False
+    seen_digest: str | None = None  # what the reference was when it was last seen, under whichever primary
 
     @property
     def worked_on(self) -> bool:

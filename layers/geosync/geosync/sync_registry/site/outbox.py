@@ -64,7 +64,7 @@ class ReplicationEvent:
     @classmethod
     def of_discharge(cls, owed: Owed, seen: Seen | None) -> ReplicationEvent | None:
         """The event of a discharge; None: the reference was here as it is, or is not the primary's."""
-        if seen is None or owed.reference.kind == "repository" or not _is_new(owed.seen, seen):
+        if seen is None or owed.reference.kind == "repository" or not _is_new(owed.seen_digest, seen):
             return None
         return cls(
             name=owed.mark,
@@ -78,9 +78,9 @@ class ReplicationEvent:
 
     @classmethod
     def of_record(
-        cls, repository: str, reference: Reference, before: Seen | None, seen: Seen, *, name: str
+        cls, repository: str, reference: Reference, before: str | None, seen: Seen, *, name: str
     ) -> ReplicationEvent | None:
-        """The event of what a comparison saw equal, and nobody owes; None: it was here as it is."""
+        """The event of what a comparison saw equal, and nobody owes; None: it was here `before` as that digest."""
         if not _is_new(before, seen):
             return None
         return cls(
@@ -149,10 +149,13 @@ class ReplicationEvent:
         return Update(key=self.key, set={name: value for name, value in values.items() if value})
 
 
-def _is_new(before: Seen | None, seen: Seen) -> bool:
-    """Tell whether what was seen is the primary's, and was not here before as this digest."""
+def _is_new(before: str | None, seen: Seen) -> bool:
+    """Tell whether what was seen is the primary's, and was not here before as this digest.
+
+    Under which primary it was `before` is no matter: after a promotion the whole stock of a site has not arrived anew.
+    """
     is_the_primarys = seen.looked_at > 0 and (seen.gone_since, seen.missing_since, seen.outside_since) == (None,) * 3
-    return is_the_primarys and (before is None or before.digest != seen.digest)
+    return is_the_primarys and before != seen.digest
 
 
 def _pushed_at(owed: Owed) -> int | None:
@@ -190,9 +193,9 @@ class Outbox:
             self._fresh += known
 
     def of_record(
-        self, repository: str, seen: Sequence[tuple[Reference, Seen]], before: Mapping[Reference, Seen]
+        self, repository: str, seen: Sequence[tuple[Reference, Seen]], before: Mapping[Reference, str]
     ) -> dict[Reference, ReplicationEvent | None]:
-        """The events of what a comparison saw equal, where something else was seen `before`, or nothing."""
+        """The events of what a comparison saw equal, where another digest was seen `before`, or none."""
         return {
             reference: ReplicationEvent.of_record(repository, reference, before.get(reference), one, name=self._names())
             for reference, one in seen
