@@ -176,6 +176,17 @@ def test_a_digest_that_is_named_is_found_at_once(
     assert (run(image).exit_code, clock.slept) == (0, [])
 
 
+def test_a_digest_that_is_here_without_its_tag_is_not_the_tag(
+    site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
+) -> None:
+    site.synced("group/app", prod=A)
+    site.sync_registry.mark("group/app", Reference.digest(B), Mark(expects=B))
+    arrives(site, clock, B)
+    ended = run(f"group/app:prod@{B}", "--timeout", "4s")
+    assert (ended.exit_code, f"{A} was seen here" in ended.output) == (1, True)
+    assert run(f"group/app@{B}").exit_code == 0
+
+
 def test_an_image_that_was_never_pushed_ends_with_what_to_check(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
 ) -> None:

@@ -6,7 +6,8 @@ every push until then is accounted (see freshness.py). A mark of one's own needs
 primary that was made after it, and by a look here that showed the same digest, whatever any clock says.
 
 For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
-a digest has one content.
+a digest has one content. A tag that is asked for as a digest is here at once where the tag was seen as that one. That
+the digest is here by itself, or under another tag, says nothing of the tag.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Arrival:
 
 def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     """Say whether an image is here."""
-    seen = known.seen if known.seen is not None and _is_the_primarys(known.seen) else None
+    seen = known.seen if _is_the_primarys(known.seen) else None
     named = _named(image, seen, around)
     if named is not None:
         return _here(named)
@@ -89,8 +90,16 @@ def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     return _unseen(image, known, around)
 
 
-def _is_the_primarys(seen: Seen) -> bool:
+def is_unheard_of(image: AwaitedImage, known: Known, beside: Known) -> bool:
+    """Tell whether nothing of an image is owed, and nothing that could be it is here."""
+    could_be_it = known.seen if image.digest is not None else known.seen or beside.seen
+    return known.owed is None and beside.owed is None and not _is_the_primarys(could_be_it)
+
+
+def _is_the_primarys(seen: Seen | None) -> bool:
     """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
+    if seen is None:
+        return False
     return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
 
 
@@ -98,10 +107,10 @@ def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen
     """Find what was seen of the very digest that was asked for by name; None: nothing, or a mark is to be paid."""
     if image.since_ms is None:
         return None
-    if seen is not None and (image.reference.kind == "digest" or seen.digest == image.digest):
-        return seen
+    if image.reference.kind != "digest":
+        return seen if seen is not None and seen.digest == image.digest else None
     beside = around.beside.seen
-    return beside if beside is not None and _is_the_primarys(beside) else None
+    return seen or (beside if _is_the_primarys(beside) else None)
 
 
 def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:

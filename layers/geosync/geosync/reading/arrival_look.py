@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from geosync.oci.deadline import Deadline
 from geosync.pair.selection import EVERYTHING, Selection
-from geosync.reading.arrival import Arrival, AwaitedImage, Surroundings, judge
+from geosync.reading.arrival import Arrival, AwaitedImage, Surroundings, is_unheard_of, judge
 from geosync.reading.freshness import Known
 from geosync.reading.waiting import Whereabouts
 from geosync.sync_registry.items import Reference, Seen
@@ -48,7 +48,7 @@ def look(site: AskedSite, image: AwaitedImage) -> Arrival:
     )
     known = where.of(image.repository, image.reference)
     beside = _beside(site, where, image, known)
-    nothing = known.owed is None and known.seen is None and beside.owed is None and beside.seen is None
+    nothing = is_unheard_of(image, known, beside)
     around = Surroundings(
         site=site.name,
         now_ms=where.clock.now_ms(),
