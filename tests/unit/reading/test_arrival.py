@@ -143,3 +143,5 @@ def test_a_comparison_that_is_to_come_may_still_find_it() -> None:
     late = replace(AROUND, now_ms=BEGAN + UNHEARD_MS, is_open=True)
     assert state(Known(accounted_ms=None), around=late) == "waiting"
     assert state(Known(accounted_ms=BEGAN), around=replace(late, is_compared=False)) == "waiting"
+    found = judge(V1, Known(accounted_ms=BEGAN), replace(late, apart="the selection changed"))
+    assert (found.state, (found.reason or "").startswith("the selection changed: a comparison")) == ("waiting", True)

@@ -43,7 +43,8 @@ class Surroundings:
     """The rest that decides. `beside` is what is known of a digest that was asked for, by itself or under another tag.
 
     `obstacle` says what keeps the site from copying anything now, None: nothing does. `is_open`: the way from the
-    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison.
+    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison. `apart` says why
+    there may be a push that nobody sends the site and no comparison has found yet (why_apart), None: there is none.
     """
 
     site: str
@@ -53,6 +54,7 @@ class Surroundings:
     obstacle: str | None = None
     is_open: bool = False
     is_compared: bool = True
+    apart: str | None = None
     beside: Known = field(default_factory=lambda: Known(accounted_ms=None))
 
 
@@ -166,13 +168,20 @@ def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     check = f"was it pushed there, {whether}?"
     if image.since_ms is None:
         return _not_here(f"it is not at the primary: {check}")
-    if not around.is_compared or known.accounted_ms is None:
-        why = (
-            "the repository has not been compared yet" if known.accounted_ms is not None else "nothing is known before"
-        )
+    why = _why_uncompared(known, around)
+    if why is not None:
         return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")
     if known.accounted_ms >= image.since_ms:
         return _not_here(f"{around.site} knows every push to the primary until now, and none of it: {check}")
     if around.is_open and around.now_ms - image.since_ms >= UNHEARD_MS:
         return _not_here(f"{around.site} has heard of no push of it at the primary: {check}")
     return Arrival(state="waiting", reason=f"{around.site} has heard of no push of it yet: {check}")
+
+
+def _why_uncompared(known: Known, around: Surroundings) -> str | None:
+    """Say why a comparison may still find what no event announced; None: it cannot."""
+    if known.accounted_ms is None:
+        return "nothing is known before"
+    if not around.is_compared:
+        return "the repository has not been compared yet"
+    return around.apart
