@@ -236,12 +236,12 @@ def _judge(world: ListeningWorld) -> None:
 # --------------------------------------------------------------------------------------------------- rules taken out
 
 
-def _forget_first(announcer: Announcer, events: list[ReplicationEvent]) -> int:
+def _forget_first(announcer: Announcer, events: list[ReplicationEvent], **until: float) -> int:
     announcer._outbox.forget(events)
-    return _TELL(announcer, events)
+    return _TELL(announcer, events, **until)
 
 
-_TELL: Callable[[Announcer, Any], int] = Announcer._tell
+_TELL: Callable[..., int] = Announcer._tell
 BREAKS: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "apart": lambda: patch.object(Outbox, "puts", lambda *_: []),
     "forget first": lambda: patch.object(Announcer, "_tell", _forget_first),

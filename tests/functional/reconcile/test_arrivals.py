@@ -69,6 +69,15 @@ def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
     assert len(_outbox(site)) == 1
 
 
+@pytest.mark.parametrize("role", ["primary", "secondary"])
+def test_what_is_left_over_is_told_last(site: Site, heard: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_ROLE", role)
+    if role == "secondary":
+        monkeypatch.setenv("PRIMARY_ADMIN_URL", "https://admin.example.com")
+    tasks = list(app.site().tasks())
+    assert (tasks[-1], "health" in tasks, "report" in tasks) == ("arrivals", True, role == "secondary")
+
+
 def test_while_nobody_listens_no_minute_asks(site: Site) -> None:
     left(site, "v1", age_s=60)
     assert "arrivals" not in minute()

@@ -137,6 +137,22 @@ def test_the_minute_leaves_to_a_holder_what_it_has_just_written() -> None:
     assert announcer.tell_left_over() == 2
 
 
+def test_a_minute_begins_no_further_batch_when_its_time_is_over() -> None:
+    site = CrashingSite()
+    announcer, put = noted(site, 200), site.listening.put_events
+    site.clock.pass_(announcing.OLD_MS / 1000 + 1)
+
+    def slow(**entries: Any) -> Any:
+        site.clock.pass_(announcing.LONGEST_S / 3)
+        return put(**entries)
+
+    site.listening.put_events = slow  # type: ignore[method-assign]
+    assert announcer.tell_left_over() == 3 * announcing.BATCH
+    site.listening.put_events = put  # type: ignore[method-assign]
+    assert announcer.tell_left_over() == 200 - 3 * announcing.BATCH
+    assert announcing.LONGEST_S <= 15
+
+
 def test_an_event_from_before_the_clock_was_set_back_is_told() -> None:
     site = CrashingSite()
     announcer = noted(site, 1)
