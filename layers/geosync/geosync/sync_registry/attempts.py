@@ -12,6 +12,7 @@ from geosync.errors import CorruptItem
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, Item, Owed, Seen
+from geosync.sync_registry.table.attributes import text_in
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import ms
@@ -46,7 +47,7 @@ class Attempts(TableAccess):
         return [self._with(one, found.get(keys[one.reference])) for one in owed]
 
     def _with(self, owed: Owed, item: Item | None) -> Owed:
-        return replace(owed, seen=Seen.under(self._primary, item), seen_digest=Seen.digest_in(item))
+        return replace(owed, seen=Seen.under(self._primary, item), seen_digest=text_in(item, "digest"))
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))

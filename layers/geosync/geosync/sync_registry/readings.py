@@ -13,6 +13,7 @@ from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, TAG_PREFIX, It
 from geosync.sync_registry.site import pause
 from geosync.sync_registry.site.holds import Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories, nothing
+from geosync.sync_registry.table.attributes import text_in
 from geosync.sync_registry.table.changes import Key
 
 
@@ -65,7 +66,7 @@ class Glances:
         )
 
     def _owed(self, item: Item, seen: Seen | None, before: Item | None) -> Owed:
-        return replace(Owed.from_item(item, seen, primary=self.primary), seen_digest=Seen.digest_in(before))
+        return replace(Owed.from_item(item, seen, primary=self.primary), seen_digest=text_in(before, "digest"))
 
 
 class Readings(TableAccess):
@@ -154,7 +155,7 @@ class Readings(TableAccess):
     def seen_digests(self, repository: str, references: Iterable[Reference]) -> dict[Reference, str]:
         """Read as which digest those of `references` were last seen, under whichever primary."""
         keys = {Key(repository, reference.seen_key): reference for reference in references}
-        read = {keys[key]: Seen.digest_in(item) for key, item in self._store.batch_get(keys).items()}
+        read = {keys[key]: text_in(item, "digest") for key, item in self._store.batch_get(keys).items()}
         return {reference: digest for reference, digest in read.items() if digest is not None}
 
     def seen_tags(self, repository: str, *, limit: int, after: str = "") -> list[tuple[Reference, Seen]]:
