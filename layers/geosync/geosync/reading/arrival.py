@@ -168,9 +168,11 @@ def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     check = f"was it pushed there, {whether}?"
     if image.since_ms is None:
         return _not_here(f"it is not at the primary: {check}")
-    why = _why_uncompared(known, around)
+    if known.accounted_ms is None:
+        return _uncompared("nothing is known before", around)
+    why = around.apart if around.is_compared else "the repository has not been compared yet"
     if why is not None:
-        return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")
+        return _uncompared(why, around)
     if known.accounted_ms >= image.since_ms:
         return _not_here(f"{around.site} knows every push to the primary until now, and none of it: {check}")
     if around.is_open and around.now_ms - image.since_ms >= UNHEARD_MS:
@@ -178,10 +180,6 @@ def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     return Arrival(state="waiting", reason=f"{around.site} has heard of no push of it yet: {check}")
 
 
-def _why_uncompared(known: Known, around: Surroundings) -> str | None:
-    """Say why a comparison may still find what no event announced; None: it cannot."""
-    if known.accounted_ms is None:
-        return "nothing is known before"
-    if not around.is_compared:
-        return "the repository has not been compared yet"
-    return around.apart
+def _uncompared(why: str, around: Surroundings) -> Arrival:
+    """Judge a reference that a comparison may still find, though no event announced it."""
+    return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")
