@@ -1,4 +1,4 @@
-"""What a promotion leaves to be done: the command of each other site, with the values that are known here.
+"""The steps that a promotion leaves: the command of each other site, with the values that are known here.
 
 Nothing is asked in another region: it may be the lost one. A site's region follows from the topic that was followed, or
 from its admin API's address, where that is AWS's own; a stack's name, from this one's, if that has the site's in it.
