@@ -21,7 +21,7 @@ _ADDRESS = re.compile(r"https://[a-z0-9-]+\.execute-api\.([a-z0-9-]+)\.amazonaws
 def next_steps(site: StackSite) -> Iterator[str]:
     """Tell how each other site is made to follow the new primary `site`, line by line. Raises botocore's errors."""
     yield "Have each other site follow it, and the old primary when it is back:"
-    others = sorted(_others(site).items()) or [(None, REGION)]
+    others: list[tuple[str | None, str]] = [*sorted(_others(site).items())] or [(None, REGION)]
     commands = [_command(site, name, region) for name, region in others]
     yield from commands
     lacking = {word for command in commands for word in command.split()}
