@@ -96,14 +96,17 @@ class Runbook:
 
     def _skopeo(self, words: list[str]) -> Ended:
         """Run skopeo, whose configuration knows the accounts, and that the stack's registries have no TLS."""
-        logins = self.folder / "auth.json"
-        if not logins.exists():
-            Skopeo(self.folder, [site.about for site in self.sites.values()])
-        registries = self.folder / "registries.conf"
-        hosts = [f"[[registry]]\nlocation = {json.dumps(_host(site))}\ninsecure = true" for site in self.sites.values()]
-        registries.write_text("\n".join(hosts))
+        home = self.folder / "home"
+        files = home / ".config" / "containers"
+        if not files.exists():
+            files.mkdir(parents=True)
+            Skopeo(files, [site.about for site in self.sites.values()])  # writes auth.json
+            hosts = [json.dumps(_host(site)) for site in self.sites.values()]
+            known = [f"[[registry]]\nlocation = {host}\ninsecure = true\n" for host in hosts]
+            (files / "registries.conf").write_text("\n".join(known))
+            (files / "policy.json").write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
         environment = plain_environment(
-            TMPDIR=str(self.folder), REGISTRY_AUTH_FILE=str(logins), CONTAINERS_REGISTRIES_CONF=str(registries)
+            TMPDIR=str(self.folder), HOME=str(home), REGISTRY_AUTH_FILE=str(files / "auth.json")
         )
         done = subprocess.run(
             words, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False, input=""
