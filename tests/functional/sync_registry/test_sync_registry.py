@@ -16,6 +16,21 @@ from geosync.sync_registry.transitions.discharge import Payment
 from geosync.sync_registry.transitions.marks import Mark
 
 
+def test_only_the_first_that_holds_a_repository_is_the_first(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, V1)
+    sync_registry.tell(REPOSITORY)
+    clock.pass_(1)
+    first = sync_registry.acquire(REPOSITORY)
+    assert first is not None
+    assert first.is_first
+    assert sync_registry.renew(first).is_first
+    clock.pass_(1)
+    sync_registry.release(first)
+    second = sync_registry.acquire(REPOSITORY)
+    assert second is not None
+    assert not second.is_first
+
+
 def test_a_push_from_its_event_to_synced(sync_registry: SyncRegistry, clock: FakeClock) -> None:
     glance = sync_registry.look(REPOSITORY, V1, holds=["primary:5000"])
     assert not sync_registry.is_already_seen(glance, A, START)

@@ -36,6 +36,9 @@ class World:
         self.clock = Later()
         self.site = Site(clock=self.clock, timing=Timing(settle_s=SETTLE_S, polls_s=()))
         self.primary, self.secondary = self.site.primary, self.site.secondary
+        self.site.sync_registry.mark(REPOSITORY, Reference.tag("v0"))
+        self.primary.add_image(b"layer 0", tag="v0")
+        assert self.site.hold() is Ending.FINISHED, "the repository is not new"
         self.image = self.primary.add_image(b"layer 1", b"layer 2", tag="v1")
         self.stop_checking()
 

@@ -19,6 +19,8 @@ class UploadVerbs:
 
     upload_limits = UploadLimits()
     """The registry's rules for the bytes of a blob; a vendor's registry has others."""
+    pushes_make_repositories = True
+    """The first push to a repository makes it."""
 
     name: str
     _requests: Requester

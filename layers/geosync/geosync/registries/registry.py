@@ -36,7 +36,7 @@ class Registry(RegistryClient):
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `untagged_digests`: a listing of the manifests that no tag names;
     - `repositories`: where `_catalog` is not the way;
-    - `make_repository`: where the first push does not make it;
+    - `make_repository`, `pushes_make_repositories`: where the first push does not make it;
     - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
     - `mounting_advice`: a setting without which it mounts nothing;
     - `KEEPS_A_BUCKET`: False where its blobs are in no bucket of the operator's; `storage_refusal`: a reason beside it;

@@ -354,6 +354,7 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         counted=row.counted,
         listed=row.id is not None,
         renamed_from=row.renamed_from,
+        is_first=row.is_first_hold,
         working_on=row.working_on,
         deaths=row.deaths,
     )

@@ -96,6 +96,8 @@ class Holder:
             self._invocation.reporter.report_habit(pair.secondary.client.name)
             with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
                 registries.forget_capabilities(pair.secondary)
+        if (reason := registries.connections.news()) is not None:
+            self._invocation.reporter.report_ranges(pair.primary.client.name, reason)
         ending = self._let_go()
         sharing.tell()
         self._announce(all_of_it=True)
@@ -123,6 +125,8 @@ class Holder:
             capabilities=capabilities,
             uploads=self._uploads,
             pace=registries.pace,
+            connections=registries.connections,
+            is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
             s3=self._s3(),
@@ -130,6 +134,16 @@ class Holder:
             clock=self._invocation.clock,
             threads=self._invocation.threads,
         )
+
+    def _is_new(self) -> bool:
+        """Tell whether all that the repository needs is missing at the secondary, as far as is known.
+
+        A row of a version that did not note the first hold may have been synced before. Where a repository has to be
+        made, the PUT that asks has it made, and not each POST beside it.
+        """
+        lease = self._held.lease
+        is_made = self._invocation.registries.secondary.pushes_make_repositories
+        return lease.is_first and lease.counted.state is None and is_made
 
     def _s3(self) -> S3Copier | None:
         s3 = self._invocation.s3

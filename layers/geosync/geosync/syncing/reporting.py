@@ -113,6 +113,10 @@ class Reporter:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
 
+    def report_ranges(self, registry: str, reason: str) -> None:
+        """Report, once, that layers of a registry go over one connection, as its ranges are not to be relied on."""
+        self._logger.warning("ranges_not_used", extra={"registry": registry, "reason": reason})
+
     def report_s3(self, repository: str, copied: CopiedInS3) -> None:
         """Report the layers that S3 copied, and why layers were streamed instead, once for each rest."""
         if copied.layers:
