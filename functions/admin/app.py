@@ -20,6 +20,7 @@ from geosync.admin.site import AdminSite
 from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
+from geosync.operating.failed_events import invoker
 from geosync.settings import read
 from geosync.sync_registry.site.admin_access import Right
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -66,7 +67,14 @@ def _api() -> AdminApi:
         sync_registry=sync_registry,
         sqs=sqs,
         letters=DeadLetters(
-            sqs, dlq_url=settings.dlq_url, events_url=settings.events_queue_url, work_url=settings.work_queue_url
+            sqs,
+            dlq_url=settings.dlq_url,
+            events_url=settings.events_queue_url,
+            work_url=settings.work_queue_url,
+            # The template's name for it. A client costs a tenth of a second, and is made only for such a replay.
+            hand_over=invoker(
+                lambda: boto3.client("lambda", config=AWS_CALLS), f"geosync-{settings.site_name}-notifications"
+            ),
         ),
         events=EventLog(dynamodb, settings.events_table, retention_days=days),
         audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -96,7 +97,7 @@ def _evaluate(node: Any, given: dict[str, str]) -> Any:
         value = given[arguments]
         return value.split(",") if PARAMETERS[arguments]["Type"] == "CommaDelimitedList" else value
     values = [_evaluate(one, given) for one in arguments]
-    functions = {
+    functions: dict[str, Callable[[], bool]] = {
         "Fn::Equals": lambda: values[0] == values[1],
         "Fn::Not": lambda: not values[0],
         "Fn::And": lambda: all(values),
