@@ -27,6 +27,8 @@ Name = Literal[
     "live_is_taken",
     "work_is_taken",
     "concurrency",
+    "api_rate",
+    "table_units",
     "test_notification",
     "arrives_at",
     "not_paused",
