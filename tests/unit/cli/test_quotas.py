@@ -1,4 +1,4 @@
-"""What check says of the quotas of API Gateway and DynamoDB, by what the account has and a site's parameters ask for."""
+"""What check says of API Gateway's and DynamoDB's quotas, by the account and by what a site's parameters ask for."""
 
 from __future__ import annotations
 
