@@ -76,7 +76,7 @@ def _api() -> AdminApi:
                 lambda: boto3.client("lambda", config=AWS_CALLS), f"geosync-{settings.site_name}-notifications"
             ),
         ),
-        events=EventLog(dynamodb, settings.events_table, retention_days=days),
+        events=EventLog(dynamodb, settings.events_table, retention_days=days, shards=settings.event_log_shards),
         audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),
     )
     return AdminApi(site, Gate(settings.site_name, rights), Pages(Path(__file__).parent / "pages"), logger)

@@ -13,6 +13,7 @@ from tests.functional.notifications.parts import CONTEXT, ROOT, Post, Site
 from tests.support.letters import gave_up
 
 from geosync.errors import NotPublished
+from geosync.messages import event_log
 from geosync.notifications.formats import heartbeat
 from geosync.operating.dead_letters import DeadLetters
 
@@ -46,6 +47,16 @@ def ecr(aws: Site, environment: pytest.MonkeyPatch) -> Site:
 def take(event: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(app.handler(event, CONTEXT)["body"])
     return answer
+
+
+def test_an_event_is_logged_in_the_shard_of_its_id(ecr: Site, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("EVENT_LOG_SHARDS", "16")
+    event = sample("notifications-ecr-push.json")
+    take(event)
+    (item,) = ecr.items()
+    shard = event_log.shard_of(event["id"], 16)
+    assert shard != 0
+    assert item["hour"] == event_log.partition(event_log.hour_of(int(item["received_at"])), shard)
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ class Account:
         return answer
 
 
-def found(answers: dict[str, Any], **parameters: str) -> CheckFinding:
-    """What the look says that asks for the answer."""
+def site_with(answers: dict[str, Any], **parameters: str) -> StackSite:
+    """A primary in an account with these answers, with the template's defaults."""
     defaults = {name: str(one.get("Default", "")) for name, one in PARAMETERS.items()}
-    site = StackSite(
+    return StackSite(
         access=AwsAccess(session=cast(boto3.Session, Account(answers))),
         stack="geosync-dublin",
         region="eu-south-1",
@@ -51,6 +51,11 @@ def found(answers: dict[str, Any], **parameters: str) -> CheckFinding:
         parameters={**defaults, "SiteName": "dublin", "SiteRole": "primary", **parameters},
         outputs={},
     )
+
+
+def found(answers: dict[str, Any], **parameters: str) -> CheckFinding:
+    """What the look says that asks for the answer."""
+    site = site_with(answers, **parameters)
     if "GetAccount" in answers:
         (finding,) = looks([("api_rate", lambda: quotas.look_at_the_api(site))])
     else:
@@ -87,6 +92,17 @@ def test_more_marks_than_a_table_takes_are_a_problem_with_a_way_out(kind: str) -
     assert "EventsConcurrency" in (fault.fix or "")
     many = problem([found({"DescribeLimits": UNITS}, EventsConcurrency="1000")], "table_units")
     assert "40000 for 150338 writes" in many.text
+
+
+def test_more_notifications_than_the_event_log_s_newest_hour_takes_are_a_problem_with_a_way_out() -> None:
+    def look(**parameters: str) -> CheckFinding:
+        (finding,) = quotas.look_at_the_event_log(site_with({}, **parameters))
+        return finding
+
+    assert look().result == look(NotificationRate="1000").result == "ok"
+    fault = problem([look(NotificationRate="3001")], "event_log")
+    assert "EventLogShards=4" in (fault.fix or "")
+    assert look(NotificationRate="3001", EventLogShards="4").result == "ok"
 
 
 @pytest.mark.parametrize("asked", ["GetAccount", "DescribeLimits"])

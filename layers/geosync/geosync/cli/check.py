@@ -108,6 +108,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
         ("concurrency", lambda: concurrency.look(site)),
         ("api_rate", lambda: quotas.look_at_the_api(site)),
         ("table_units", lambda: quotas.look_at_the_tables(site)),
+        ("event_log", lambda: quotas.look_at_the_event_log(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
     last: list[tuple[Name, CheckLook]] = [

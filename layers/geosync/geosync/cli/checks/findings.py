@@ -29,6 +29,7 @@ Name = Literal[
     "concurrency",
     "api_rate",
     "table_units",
+    "event_log",
     "test_notification",
     "arrives_at",
     "not_paused",

@@ -14,6 +14,8 @@ HEARTBEAT_RATE = 1
 ADMIN_RATE = 50
 PULL_RATE = 130
 """Requests a second that the template lets through to the heartbeats' way, the admin API and the pull API."""
+PARTITION_WRITES = 1_000
+"""Items of up to 1 KB that DynamoDB writes to one partition in a second."""
 MARKS_A_SECOND = 50
 """Pushes that one execution of functions/log_cursor marks in a second: ten in 0.2 s."""
 MARK_READS, MARK_WRITES = 6, 3
@@ -46,6 +48,18 @@ def look_at_the_api(site: StackSite) -> Iterator[CheckFinding]:
         yield problem("api_rate", text, f"{fix} (Service Quotas, API Gateway, Throttle rate)")
     else:
         yield ok("api_rate", text)
+
+
+def look_at_the_event_log(site: StackSite) -> Iterator[CheckFinding]:
+    """Compare the rate of the notifications with what the partitions of the event log's newest hour take."""
+    rate, shards = int(site.parameters.get("NotificationRate", "0")), site.event_log_shards
+    text = f"NotificationRate {rate}; the event log's hour is in {shards} of {PARTITION_WRITES} writes a second each"
+    needed = -(-rate // PARTITION_WRITES)
+    if needed > shards:
+        fix = f"deploy with EventLogShards={needed}, or with a smaller NotificationRate"
+        yield problem("event_log", f"{text}: DynamoDB throttles beyond", fix)
+    else:
+        yield ok("event_log", text)
 
 
 def look_at_the_tables(site: StackSite) -> Iterator[CheckFinding]:
