@@ -11,6 +11,7 @@ import requests
 from botocore.config import Config
 
 from geosync import observability
+from geosync.announcing.opening import open_announcer
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.clock import forget_the_future
@@ -19,6 +20,8 @@ from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
 from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
+from geosync.minute.history import MinuteFindings, record_history
+from geosync.minute.measurements import MeasurementsQueue
 from geosync.minute.queues import Queues
 from geosync.minute.record import record_run, record_sweep
 from geosync.minute.recovery import Followed, account
@@ -33,6 +36,7 @@ from geosync.operating.rows_report import next_page, page_fields
 from geosync.operating.status import Status
 from geosync.settings import read
 from geosync.sync_registry.site.subscription import Subscription
+from geosync.sync_registry.site.suspected import Suspected
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -52,6 +56,14 @@ class ReconcileSite:
         self.reporter = MinuteReporter(logger, observability.Metrics(self.settings.site_name))
         dynamodb = boto3.client("dynamodb", config=AWS_CALLS)
         self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table, limits=self.settings.limits)
+        self.announcer = open_announcer(
+            self.sync_registry.outbox,
+            self.settings.arrivals_topic_arn,
+            site=self.settings.site_name,
+            client=partial(boto3.client, config=AWS_CALLS),
+            logger=logger,
+            metrics=observability.Metrics(self.settings.site_name),
+        )
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.queues = Queues(sqs=self.sqs, events_url=self.settings.events_queue_url, dlq_url=self.settings.dlq_url)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
@@ -61,6 +73,8 @@ class ReconcileSite:
         """The subscription to the primary's topic that this minute saw."""
         self._status: Status | None = None
         """The status that this minute's recovery point was made of."""
+        self._lost = 0
+        """The notifications that this minute found to be lost."""
 
     def tasks(self) -> dict[str, Task]:
         """The tasks of this site's role, in their order."""
@@ -72,6 +86,7 @@ class ReconcileSite:
             return {
                 "heartbeat": partial(post_heartbeat, *posting),
                 "following": partial(follow_nobody, self.sync_registry),
+                **self._arrivals(),  # what it wrote down as a secondary
                 **run_recorded,
                 "health": partial(judge_primary, *judging),
             }
@@ -82,13 +97,19 @@ class ReconcileSite:
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
             "clock": self._forget_the_future,
+            **self._arrivals(),
             "counts": partial(recount, self.sync_registry, self.reporter),
+            "history": self._record_history,
             **run_recorded,
             "health": self._judge,
         }
         if self.settings.primary_admin_url is not None:
             tasks["report"] = self._report  # the last: what the primary is told is of this minute
         return tasks
+
+    def _arrivals(self) -> dict[str, Task]:
+        announcer = self.announcer
+        return {"arrivals": announcer.tell_left_over} if announcer is not None else {}
 
     def _subscribe(self) -> None:
         self._subscription = None
@@ -104,12 +125,26 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        self._status = None
+        self._status, self._lost = None, 0
         followed = Followed(primary=self.settings.primary_topic_arn, is_subscribed=self._subscription is not None)
-        self._status = account(self.sync_registry, self.queues, followed, tell=self.reporter.notification_lost)
+        self._status = account(self.sync_registry, self.queues, followed, tell=self._tell_lost)
         self.reporter.recovery_point(self._status)
         if self._status.deletes.doubted_at is not None:
             decide_about_deletes(self.sync_registry, self.queues, self.reporter)
+
+    def _tell_lost(self, lost: Suspected) -> None:
+        self._lost += 1
+        self.reporter.notification_lost(lost)
+
+    def _record_history(self) -> None:
+        url = self.settings.measurements_queue_url
+        record_history(
+            self.sync_registry,
+            MeasurementsQueue(self.sqs, url) if url is not None else None,
+            MinuteFindings(status=self._status, lost=self._lost),
+            self.settings.facts.objective,
+            self.reporter,
+        )
 
     def _forget_the_future(self) -> None:
         if self._status is not None:

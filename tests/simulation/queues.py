@@ -47,6 +47,7 @@ class Queue:
         self.messages: dict[str, Message] = {}
         self.on_change: list[Callable[[], None]] = []
         self.on_delete: list[Callable[[Message], None]] = []
+        self.on_send: list[Callable[[Message], None]] = []
         self._scheduler = scheduler
         self._random = random
         self._numbers = count(1)
@@ -63,6 +64,8 @@ class Queue:
             attributes=dict(attributes or {}),
             visible_at=now_s + self._random.random() * self.late_s,
         )
+        for listener in self.on_send:
+            listener(self.messages[identifier])
         self._changed()
         return identifier
 
@@ -119,6 +122,12 @@ class Queue:
             found = (visible, hidden)
         return found
 
+    @property
+    def history(self) -> list[tuple[float, int, int]]:
+        """Visible and other messages as they were at each change within the last minute and more, and now."""
+        self._note()
+        return list(self._history)
+
     def _changed(self) -> None:
         self._note()
         for listener in self.on_change:
@@ -169,10 +178,11 @@ class SqsClient:
         return self._calls.make(send, self._weather, refused=_refused, lost=_silent, late_s=LATE_S)
 
     def receive_message(
-        self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: int, **_: Any
+        self, *, QueueUrl: str, MaxNumberOfMessages: int, VisibilityTimeout: float | None = None, **_: Any
     ) -> dict[str, Any]:
         """Receive some."""
-        found = self._make(lambda: self._queues[QueueUrl].receive(MaxNumberOfMessages, VisibilityTimeout))
+        hidden_s = self._queues[QueueUrl].visibility_s if VisibilityTimeout is None else VisibilityTimeout
+        found = self._make(lambda: self._queues[QueueUrl].receive(MaxNumberOfMessages, hidden_s))
         messages = [
             {
                 "MessageId": one.id,
@@ -188,6 +198,11 @@ class SqsClient:
     def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:
         """Delete one."""
         self._make(lambda: self._queues[QueueUrl].delete(ReceiptHandle))
+
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> None:
+        """Delete several."""
+        for entry in Entries:
+            self.delete_message(QueueUrl=QueueUrl, ReceiptHandle=entry["ReceiptHandle"])
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
         """Show one again."""

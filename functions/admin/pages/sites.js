@@ -41,6 +41,7 @@ function Site({ site, status, isLoaded, failing, tell, noSync, refresh }) {
     ${status ? html`
       <${Reasons} status=${status} />
       ${status.health_status === "Unknown" ? "" : site.primary && !site.current ? html`<p class="dim">Its own dashboard shows the rest.</p>` : site.primary ? html`<${PrimaryFacts} status=${status} />` : html`<${SecondaryFacts} status=${status} isCurrent=${site.current} />`}
+      ${status.health_status !== "Unknown" && !site.primary && status.service_level && html`<${ServiceLevel} level=${status.service_level} />`}
       ${status.health_status !== "Unknown" && !site.primary && (site.current || status.comparison) && html`<${Comparison} comparison=${status.comparison} />`}
       ${failing && html`<${Failing} page=${failing} />`}
       ${site.current && !site.primary && html`<${PauseAndResume} status=${status} tell=${tell} why=${noSync} refresh=${refresh} />`}`
@@ -132,12 +133,32 @@ function whyUnknown(s) {
 const DeadLetterCount = ({ number, own = true }) => (number && own ? html`<a href="#/dead-letters">${count(number)}</a>` : count(number));
 
 function Percentage({ name, text, of: [some, all] }) {
-  const value = text === null ? null : Number.parseFloat(text);
+  return html`<${Meter} name=${name} text=${text} value=${text === null ? null : Number.parseFloat(text)} below=${`${count(some)} of ${count(all)}`} />`;
+}
+
+function Meter({ name, text, value, below }) {
   return html`<div class="meter">
     <div><span>${name}</span> <strong>${text ?? "not known"}</strong></div>
-    <progress max="100" value=${value ?? 0} aria-label=${`${name}: ${text ?? "not known"}`}></progress>
-    <div class="dim">${count(some)} of ${count(all)}</div>
+    <progress max="100" value=${Math.max(value ?? 0, 0)} aria-label=${`${name}: ${text ?? "not known"}`}></progress>
+    <div class="dim">${below}</div>
   </div>`;
+}
+
+// A share, rounded down: what is not all of it does not read 100%.
+const share = (percent) => (percent === null ? null : `${Math.floor(percent * 1000) / 1000}%`);
+
+// The service level of the month. What is owed counts as missed once it is overdue; of no push nothing is known.
+function ServiceLevel({ level: l }) {
+  const left = l.budget_left_percent;
+  const said = share(l.share_percent);
+  const spent = left === null ? null : left < 0 ? `spent ${(1 - left / 100).toFixed(1)} times` : `${left.toFixed(1)}%`;
+  return html`<h3>Service level, ${l.month}</h3>
+    <div class="meters">
+      <${Meter} name=${`Seen within ${duration(l.target_lag_seconds)}`} text=${said !== null && l.is_at_most ? `at most ${said}` : said} value=${l.share_percent}
+        below=${l.pushes_count ? `${count(l.pushes_count - l.missed_count)} of ${plural(l.pushes_count, "push", "pushes")}; the target is ${l.target_share_percent}%` : `No push was recorded; the target is ${l.target_share_percent}%`} />
+      <${Meter} name="Error budget left" text=${spent} value=${left} below=${`${plural(l.missed_count, "push", "pushes")} missed the target, ${count(l.overdue_count)} of them not here yet`} />
+    </div>
+    ${l.has_gaps && html`<p class="dim">${count(l.minutes_recorded)} of the month's ${plural(l.minutes, "minute", "minutes")} so far were recorded: nothing is known of the others.</p>`}`;
 }
 
 const WALK = { not_begun: "Not begun", running: "Running", settling: "Settling", finished: "Finished", failed: "Failed" };

@@ -13,11 +13,25 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 from tests.functional.admin.parts import ROOT, A, Ask, Site
 
 from geosync.admin.resources.metrics import GAUGES
+from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.site import catalogue as catalogue_item
+from geosync.sync_registry.site.history import Observed, bin_name
 from geosync.sync_registry.table.changes import Update
 
 pytestmark = pytest.mark.usefixtures("site")
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
+PUSHES = Observed(
+    counts={
+        bin_name(0): 2,
+        bin_name(20): 1,
+        "late": 1,
+        "lost": 1,
+        "lag_ms": 2000,
+        "synced": 4,
+        "bytes": 70,
+        "requests": 9,
+    }
+)
 GRAFANA = ROOT / "docs" / "grafana" / "geosync.json"
 
 
@@ -88,8 +102,53 @@ def expressions() -> Iterator[str]:
             yield target["expr"]
 
 
-def test_each_query_of_the_grafana_dashboard_reads_what_is_there(ask: Ask) -> None:
-    families = {family.name for family in plain(ask("GET", "/metrics").text)}
+def test_each_query_of_the_grafana_dashboard_reads_what_is_there(ask: Ask, site: Site) -> None:
+    site.sync_registry.history.record(PUSHES, now_ms=SYSTEM_CLOCK.now_ms())
+    families = list(plain(ask("GET", "/metrics").text))
+    there = {family.name for family in families} | {one.name for family in families for one in family.samples}
     named = [name for text in expressions() for name in re.findall(r"\bgeo(?:sync)?_\w+", text)]
-    assert len(named) >= 10
-    assert set(named) <= families
+    assert len(named) >= 20
+    assert set(named) <= there
+    counters = {one.name for family in families if family.type != "gauge" for one in family.samples}
+    rated = {name for text in expressions() for name in re.findall(r"(?:rate|increase)\((\w+)", text)}
+    assert rated
+    assert rated <= counters, "only what never falls has a rate"
+    assert set(named) & counters == rated, "and what never falls is nothing without one"
+
+
+def test_lags_are_a_histogram_and_what_was_moved_are_counters(ask: Ask, site: Site) -> None:
+    before: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for _ in range(3):
+        site.sync_registry.history.record(PUSHES, now_ms=SYSTEM_CLOCK.now_ms())
+        families = {one.name: one for one in plain(ask("GET", "/metrics").text)}
+        rising = [one for one in families.values() if one.type in ("counter", "histogram")]
+        found = {(one.name, tuple(one.labels.items())): one.value for family in rising for one in family.samples}
+        assert all(found[key] >= value for key, value in before.items())
+        before = found
+    lags = [one for one in families["geosync_lag_seconds"].samples if one.name.endswith("_bucket")]
+    assert [one.value for one in lags] == sorted(one.value for one in lags)
+    assert (lags[0].labels["le"], lags[0].value, lags[-1].labels["le"], lags[-1].value) == ("0.1", 6, "+Inf", 9)
+    named = {one.name: one.value for family in rising for one in family.samples}
+    assert named["geosync_lag_seconds_sum"] == 6
+    assert named["geosync_replicated_bytes_total"] == 210
+    assert named["geosync_registry_requests_total"] == 27
+    assert named["geosync_references_synced_total"] == 12
+    assert named["geosync_pushes_missed_target_total"] == 6
+
+
+def test_the_service_level_and_a_site_without_a_history(ask: Ask, site: Site) -> None:
+    found = samples(ask("GET", "/metrics").text)
+    assert ("geosync_service_level_percent", "berlin") not in found
+    assert ("geosync_replicated_bytes_total", "berlin") not in found
+    assert found["geosync_service_level_target_percent", "berlin"] == 99.9
+    site.sync_registry.history.record(PUSHES, now_ms=SYSTEM_CLOCK.now_ms())
+    found = samples(ask("GET", "/metrics").text)
+    assert found["geosync_service_level_percent", "berlin"] == 50
+    assert found["geosync_error_budget_left_percent", "berlin"] == pytest.approx(-49_900)
+
+
+def test_the_histogram_is_openmetrics_too(ask: Ask, site: Site) -> None:
+    site.sync_registry.history.record(PUSHES, now_ms=SYSTEM_CLOCK.now_ms())
+    text = ask("GET", "/metrics", headers={"Accept": OPEN_METRICS}).text
+    kinds = {family.name: family.type for family in open_metrics(text)}  # type: ignore[no-untyped-call]
+    assert (kinds["geosync_lag_seconds"], kinds["geosync_registry_requests"]) == ("histogram", "counter")

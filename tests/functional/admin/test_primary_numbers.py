@@ -9,6 +9,7 @@ from tests.functional.admin.test_sites import ALL, BERLIN_ID, DUBLIN_ID, OREGON,
 
 from geosync.operating.rows_report import next_page, page_fields
 from geosync.sync_registry.site.catalogue import CatalogueItem
+from geosync.sync_registry.site.history import Observed, bin_name
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 
@@ -128,7 +129,7 @@ def test_a_status_is_of_one_moment(site: Site, ask: Ask) -> None:
 def test_lags_are_those_of_the_last_hour(site: Site, ask: Ask) -> None:
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"], status["lag_p99_seconds"]) == (0, None, None)
-    site.sync_registry.lags.add({0: 98, 20: 2}, now_ms=now())
+    site.sync_registry.history.record(Observed(counts={bin_name(0): 98, bin_name(20): 2}), now_ms=now())
     status = ask("GET", f"{ALL}/{BERLIN_ID}/status").json
     assert (status["lag_measured_count"], status["lag_median_seconds"]) == (100, 0.1)
     assert 3 < status["lag_p99_seconds"] < 4

@@ -56,6 +56,7 @@ class Site:
         self.work_url = self.sqs.create_queue(QueueName="work")["QueueUrl"]
         self.events_url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
         self.dlq_url = self.sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.measurements_url = self.sqs.create_queue(QueueName="measurements")["QueueUrl"]
         asked = self.sqs.get_queue_attributes(QueueUrl=self.events_url, AttributeNames=["QueueArn"])
         self.queue_arn = asked["Attributes"]["QueueArn"]
         self.topic_arn = self.make_topic(PRIMARY_REGION)
@@ -69,6 +70,7 @@ class Site:
             "EVENTS_QUEUE_ARN": self.queue_arn,
             "EVENTS_QUEUE_URL": self.events_url,
             "DLQ_URL": self.dlq_url,
+            "MEASUREMENTS_QUEUE_URL": self.measurements_url,
             "PRIMARY_TOPIC_ARN": self.topic_arn,
             "NOTIFICATION_SECRET_ARN": self.secret_arn,
             "REPORT_SECRET_ARN": self.report_secret_arn,

@@ -76,6 +76,7 @@ class Site:
         self.sync_registry = SyncRegistry(DynamoStore(self.dynamodb, TABLE))
         self._sqs = boto3.client("sqs")
         self.dlq_url = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
+        self.measurements_url = self._sqs.create_queue(QueueName="measurements")["QueueUrl"]
         self._secrets = boto3.client("secretsmanager")
         self.secret_arn = self._secrets.create_secret(Name="primary-registry", SecretString="{}")["ARN"]
         self.set_secret({"username": USERNAME, "password": PASSWORD})
@@ -83,6 +84,7 @@ class Site:
     def environment(self) -> dict[str, str]:
         return ENVIRONMENT | {
             "DLQ_URL": self.dlq_url,
+            "MEASUREMENTS_QUEUE_URL": self.measurements_url,
             "LOCAL_REGISTRY_URL": self.secondary.url,
             "PRIMARY_REGISTRY_URL": self.primary.url,
             "PRIMARY_REGISTRY_SECRET_ARN": self.secret_arn,
@@ -128,6 +130,11 @@ class Site:
             taken.append((message["Body"], attributes))
             self._sqs.delete_message(QueueUrl=self.dlq_url, ReceiptHandle=message["ReceiptHandle"])
         return taken
+
+    def measured(self) -> list[dict[str, Any]]:
+        """Take what was measured off its queue."""
+        answer = self._sqs.receive_message(QueueUrl=self.measurements_url, MaxNumberOfMessages=10)
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
     def lose_the_dlq(self) -> None:
         self._sqs.delete_queue(QueueUrl=self.dlq_url)

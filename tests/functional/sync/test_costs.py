@@ -18,3 +18,17 @@ def test_a_wake_makes_the_calls_that_the_page_says(site: Site, repository: str) 
         assert handle(sample("sync-live.json", repository=repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
     assert dict(+calls) == on_the_page("sync of a push")
+
+
+def test_a_wake_hands_over_what_it_measured_and_writes_none_of_it(site: Site, repository: str) -> None:
+    made = site.make.image(repository, "v1")
+    handle(push(made))
+    site.measured()
+    made = site.make.image(repository, "v2")
+    handle(push(made))
+    (said,) = site.measured()
+    assert [pushes for _, pushes in said["lags_ms"]] == [1]
+    assert said["synced"] == 1
+    assert said["bytes"] > 0
+    assert said["requests"] >= 7
+    assert not [item for _, item in site.items() if item.startswith("lag#")]

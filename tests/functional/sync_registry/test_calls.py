@@ -19,6 +19,7 @@ from tests.support.filled import fill
 from geosync.errors import Contended
 from geosync.operating import status
 from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.site.history import Observed
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Change, Check, Key, Update
 from geosync.sync_registry.table.dynamodb import CONFLICT_PAUSES_S, DynamoStore
@@ -135,14 +136,16 @@ def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
     for number in range(3):
         assert sync_registry.acquire(f"group/app-{number}") is not None
     calls.made()
-    # Each of 16 partitions, what is parked in it, and the holds; the site's items, the counters of the rows, the lags,
-    # and what is owed by the hundred.
+    sync_registry.history.record(Observed(), now_ms=clock.now_ms())
+    calls.made()
+    # Each of 16 partitions, what is parked in it, the holds and the last hour; the site's items, the counters of the
+    # rows, the hour's counts, and what is owed by the hundred.
     assert status.read(sync_registry, clock=sync_registry._clock).worked_on == 3
-    assert calls.made() == {"Query": 33, "BatchGetItem": 3 + 4}
+    assert calls.made() == {"Query": 34, "BatchGetItem": 3 + 4}
     # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed.
     found = status.read(sync_registry, most=100, clock=sync_registry._clock)
     assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 3)
-    assert calls.made() == {"Query": 33 + 8, "BatchGetItem": 3 + 1 + 1}
+    assert calls.made() == {"Query": 34 + 8, "BatchGetItem": 3 + 1 + 1}
     # The minute reads without those.
     assert status.read(sync_registry, most=100, counts=False, clock=sync_registry._clock).more_owed
     assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1}

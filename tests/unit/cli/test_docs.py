@@ -61,6 +61,8 @@ def logged() -> set[str]:
         "recovery",
         "clock",
         "counts",
+        "arrivals",
+        "history",
         "minute",
         "health",
         "report",

@@ -9,8 +9,8 @@ BATCHES = {"LogCursorFunction": 10, "SyncFunction": 1}
 DAY = 86_400
 
 
-def test_one_function_marks_two_queues_wake_the_other_and_one_takes_what_is_dead() -> None:
-    assert set(QUEUES) == {*SOURCES, "DeadLetterQueue"}
+def test_one_function_marks_two_queues_wake_the_other_one_takes_what_is_dead_and_one_what_is_measured() -> None:
+    assert set(QUEUES) == {*SOURCES, "DeadLetterQueue", "MeasurementsQueue"}
     taken = {
         event["Properties"]["Queue"]["Fn::GetAtt"][0]: name
         for name, function in FUNCTIONS.items()
@@ -49,8 +49,13 @@ def test_a_dead_letter_can_be_looked_at_for_days_whatever_its_age() -> None:
         assert kept - QUEUES[name]["MessageRetentionPeriod"] >= 4 * DAY
 
 
-def test_the_dead_letter_queue_has_none_itself() -> None:
-    assert "RedrivePolicy" not in QUEUES["DeadLetterQueue"]
+@pytest.mark.parametrize("name", ["DeadLetterQueue", "MeasurementsQueue"])
+def test_the_dead_letter_queue_and_that_of_measurements_have_none_themselves(name: str) -> None:
+    assert "RedrivePolicy" not in QUEUES[name]
+
+
+def test_what_a_minute_took_is_not_taken_again_while_it_writes_it_down() -> None:
+    assert QUEUES["MeasurementsQueue"]["VisibilityTimeout"] == FUNCTIONS["ReconcileFunction"]["Timeout"] + 60
 
 
 def test_a_message_that_fails_comes_back_alone_and_each_queue_has_its_own_bound() -> None:
@@ -93,7 +98,7 @@ def test_each_number_with_arithmetic_beside_it_is_its_result() -> None:
             assert re.fullmatch(r"[\d*+-]+", terms), line
             assert eval(terms) == int(matched[1]), line  # noqa: S307 - digits and signs
             found += 1
-    assert found == 8
+    assert found == 10
 
 
 def test_the_arithmetic_in_the_comments_about_the_queues_holds() -> None:

@@ -29,6 +29,22 @@ CONTRADICTIONS = {
         {"ReadsTokenService": "container_registry"},
         ["ReadsTokenService is a part of the challenge that ReadsTokenUrl gives"],
     ),
+    "a bucket to copy to and none to copy from": (
+        {"LocalRegistryBucket": "layers"},
+        ["LocalRegistryBucket needs PrimaryRegistryBucket"],
+    ),
+    "a bucket to copy from and none to copy to": (
+        {"PrimaryRegistryBucket": "layers"},
+        ["PrimaryRegistryBucket needs LocalRegistryBucket"],
+    ),
+    "a bucket of a registry that has none of yours": (
+        {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "LocalRegistryVendor": "ghcr"},
+        ["LocalRegistryBucket is for a registry that keeps its layers in a bucket of yours"],
+    ),
+    "a bucket of a primary's registry that has none of yours": (
+        {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "PrimaryRegistryVendor": "ghcr"},
+        ["PrimaryRegistryBucket is for a registry that keeps its layers in a bucket of yours"],
+    ),
     "ranges of addresses for a private API": (
         {"AdminVpcEndpointIds": ENDPOINT, "AdminSourceRanges": "203.0.113.0/24"},
         ["AdminSourceRanges is for an admin API with a public address"],
@@ -76,6 +92,7 @@ ACCEPTED: list[dict[str, str]] = [
         "NotificationAudience": "geosync-dublin",
         "NotificationSender": "registry-push@my-project.iam.gserviceaccount.com",
     },
+    {"LocalRegistryBucket": "a", "PrimaryRegistryBucket": "b", "LocalRegistryVendor": "gitlab"},
     {"NotificationSource": "ecr"},
     {"NotificationSource": "ecr", "LocalRegistryVendor": "ecr"},
     {"PrimaryRegistryVendor": "ecr", "PrimaryRegistryUrl": ECR},

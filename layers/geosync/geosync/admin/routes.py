@@ -12,9 +12,11 @@ from geosync.admin.common import Problem
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import METRICS, REPORT, SIGN_IN, SIGN_OUT, Gate
 from geosync.admin.http import JSON
+from geosync.admin.resources.arrival import ArrivalRoutes
 from geosync.admin.resources.dead_letters import LETTERS, DeadLetterRoutes
 from geosync.admin.resources.events import EventRoutes
 from geosync.admin.resources.findings import FindingRoutes
+from geosync.admin.resources.history import HistoryRoutes
 from geosync.admin.resources.metrics import TEXTS, MetricsRoutes
 from geosync.admin.resources.primary_repositories import PrimaryRepositoryRoutes
 from geosync.admin.resources.repositories import RepositoryRoutes
@@ -30,6 +32,7 @@ REPOSITORIES = f"{GEO}/container_repositories"
 REPOSITORY = f"{REPOSITORIES}/<number>"
 LOOKS = (400,)
 LOOKS_AT_ONE = (400, 404)
+KEPT_HERE = (400, 404, 409)
 ACTS = (400, 403, 409, 413, 415)
 ACTS_ON_ONE = (400, 403, 404, 409, 413, 415)
 _TEXTS = {
@@ -80,7 +83,7 @@ def _table(
     site: AdminSite, gate: Gate, current: CurrentRequest, describe: Callable[[], Any]
 ) -> Iterator[tuple[str, tuple[Operation, ...]]]:
     """The routes of each resource, under the name that the description gives the resource."""
-    sites = SiteRoutes(site, current)
+    sites, kept = SiteRoutes(site, current), HistoryRoutes(site)
     yield (
         "sites",
         (
@@ -89,6 +92,16 @@ def _table(
             Operation("GET", METRICS, MetricsRoutes(site, current).show_metrics, "The same as metrics", texts=TEXTS),
             Operation("GET", f"{SITES}/<number>", sites.show_site, "One site", LOOKS_AT_ONE),
             Operation("GET", f"{SITES}/<number>/status", sites.show_status, "The status of one site", LOOKS_AT_ONE),
+            Operation(
+                "GET", f"{SITES}/<number>/history", kept.show_history, "What a site recorded of itself", KEPT_HERE
+            ),
+            Operation(
+                "GET",
+                f"{SITES}/<number>/service_level",
+                kept.show_service_level,
+                "The service level of a month",
+                KEPT_HERE,
+            ),
             Operation("POST", SITES, sites.add_site, "Expect a site, or change one that is expected", ACTS),
             Operation("DELETE", f"{SITES}/<number>", sites.remove_site, "Stop expecting a site", ACTS_ON_ONE),
             Operation(
@@ -149,6 +162,18 @@ def _table(
                 "Verify everything that is synced, or everything whose verification failed",
                 ACTS,
                 202,
+            ),
+        ),
+    )
+    yield (
+        "arrival",
+        (
+            Operation(
+                "GET",
+                f"{GEO}/arrival",
+                ArrivalRoutes(site).show_arrival,
+                "Whether an image is at this site, as the primary has it",
+                (400, 409),
             ),
         ),
     )

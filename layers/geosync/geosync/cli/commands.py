@@ -24,6 +24,7 @@ _COMMANDS = {
     "selection": ("selection:selection", "See what other patterns would bring and remove."),
     "show": ("repositories:show", "Print one repository's row, its tags, and what is owed."),
     "sites": ("sites:sites_group", "Which sites a primary expects to report."),
+    "slo": ("slo:slo", "Show a month's service level and its error budget."),
     "status": ("status:status", "Show what is owed, since when and why."),
     "token": ("tokens:tokens", "Named tokens of the admin API."),
     "wait": ("wait:wait", "Wait until an image is at this site."),

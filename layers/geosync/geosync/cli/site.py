@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
-from geosync.operating.site_facts import RECOVERY_POINT_LATE_S, SiteFacts
+from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LATE_S, Objective, SiteFacts
+from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
@@ -116,9 +117,14 @@ class StackSite:
 
     @property
     def facts(self) -> SiteFacts:
-        """The site's name and role, and from when on its recovery point is late."""
+        """The site's name and role, from when on its recovery point is late, and its service level to be."""
         late_s = int(self.parameters.get("RecoveryPointAlarmSeconds", RECOVERY_POINT_LATE_S))
-        return SiteFacts(name=self.name, role="primary" if self.is_primary else "secondary", late_s=late_s)
+        objective = Objective(
+            lag_s=float(self.parameters.get("TargetLag", NO_OBJECTIVE_CHOSEN.lag_s)),
+            share_percent=float(self.parameters.get("TargetShare", NO_OBJECTIVE_CHOSEN.share_percent)),
+        )
+        role: Role = "primary" if self.is_primary else "secondary"
+        return SiteFacts(name=self.name, role=role, late_s=late_s, objective=objective)
 
     @property
     def backfill_window(self) -> BackfillWindow:

@@ -21,10 +21,12 @@ from geosync.cli.output import (
     table,
 )
 from geosync.cli.site import Chosen, StackSite
+from geosync.cli.slo import in_a_line
 from geosync.operating import status as site_status
 from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.recovery_point import why_not_known
+from geosync.operating.service_level import level_now
 from geosync.operating.site_report import QueuedMessages
 from geosync.operating.sites import silent_sites
 from geosync.operating.stalled import SWEEP_LATE_MS, why_stalled_now
@@ -119,6 +121,7 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "comparison": asdict(found.comparison) if found.comparison is not None else None,
         "progress": progress_document(found.progress) if found.progress is not None else None,
         "lag": asdict(found.lags),
+        "service_level": level_now(found, site.facts.objective).fields() if not site.is_primary else None,
     }
 
 
@@ -157,6 +160,7 @@ def lines(site: StackSite, found: Status, queued: QueuedMessages, health: Health
         said.append(("sweep", _sweep(found)))
         said.append(("comparison", _comparison(found)))
         said.append(("lag", _lag(found)))
+        said.append(("service level", in_a_line(level_now(found, site.facts.objective))))
         said += _recovery_point(found, why_stalled_now(found, events=events, letters=letters))
         if _superseded_images(site) == "skip":
             newest = (

@@ -12,6 +12,7 @@ from geosync.operating.status import Status
 from geosync.sync_registry.recount import Recounted
 from geosync.sync_registry.site import breaker
 from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.suspected import Suspected
 
 if TYPE_CHECKING:
@@ -83,6 +84,22 @@ class MinuteReporter:
         if health.reasons:
             self._logger.warning("not_healthy", extra={"status": health.status, "reasons": list(health.reasons)})
         self._metrics.gauge({"HealthLevel": health.level})
+
+    def rows(self, rows: RowCounts | None) -> None:
+        """The repositories that have failed, and those that a verification found wrong; None: they are not counted."""
+        if rows is not None:
+            self._metrics.gauge(
+                {"RepositoriesFailedNow": rows.failed, "RepositoriesDifferingNow": rows.verification_failed}
+            )
+
+    def burn_rate(self, rate: float | None) -> None:
+        """The error budget was spent so many times too fast in the last hour; None: it is not known."""
+        if rate is not None:
+            self._metrics.gauge({"BudgetBurnRate": round(rate, 3)})
+
+    def measurements_unreadable(self, messages: int) -> None:
+        """Messages were in the measurements' queue that no worker sent; they are deleted."""
+        self._logger.error("measurements_unreadable", extra={"messages": messages})
 
     def clock_set_back(self, forgotten: Sequence[str]) -> None:
         """Moments in the future were found, and what rests on them is forgotten."""

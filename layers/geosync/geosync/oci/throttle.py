@@ -56,6 +56,8 @@ class Throttle:
         self._peak = 0
         self._resume_at = 0.0
         self._grew_at = 0.0
+        self.begun = 0
+        """Requests that had their turn so far."""
 
     @property
     def most(self) -> int | None:
@@ -86,6 +88,7 @@ class Throttle:
             while True:
                 pause = self._resume_at - self._clock.monotonic_s()
                 if pause <= 0 and (not counts or self._most is None or self._in_flight < self._most):
+                    self.begun += 1
                     self._in_flight += counts
                     self._peak = max(self._peak, self._in_flight)
                     return

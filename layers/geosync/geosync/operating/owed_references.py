@@ -30,6 +30,8 @@ class OwedReference:
     walk: int | None = None
     only_deleted: bool = False
     is_here: bool = False
+    announced: bool = False
+    """An event told of a push: only then its lag is known."""
 
     @property
     def is_a_push_to_come(self) -> bool:
@@ -76,6 +78,7 @@ def _readable(owed: Owed, *, is_here: bool) -> OwedReference:
         walk=owed.walk,
         only_deleted=owed.expects == {ABSENT} or (not owed.expects and bool(owed.if_absent)),
         is_here=is_here,
+        announced=bool(owed.expects - {ABSENT}),
     )
 
 

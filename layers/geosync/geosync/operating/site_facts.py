@@ -14,6 +14,18 @@ SelectiveSync = Literal["", "namespaces", "tags"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """The service level that a site is to have: `share_percent` of the pushes are seen here within `lag_s`."""
+
+    lag_s: float = 60.0
+    share_percent: float = 99.9
+
+
+NO_OBJECTIVE_CHOSEN = Objective()
+"""The objective that TargetLag and TargetShare have where nobody chose another."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SiteFacts:
     """A site's name and role, the age (s) from which on its recovery point is late, and its selection.
 
@@ -25,6 +37,7 @@ class SiteFacts:
     late_s: int = RECOVERY_POINT_LATE_S
     selective_sync: SelectiveSync = ""
     included: tuple[str, ...] = ()
+    objective: Objective = NO_OBJECTIVE_CHOSEN
 
     @property
     def is_primary(self) -> bool:
@@ -54,6 +67,8 @@ class FactSettings:
     recovery_point_alarm_seconds: int = RECOVERY_POINT_LATE_S
     selective_sync: SelectiveSync = ""
     include_repositories: str = ""
+    target_lag: float = NO_OBJECTIVE_CHOSEN.lag_s
+    target_share: float = NO_OBJECTIVE_CHOSEN.share_percent
 
     @property
     def facts(self) -> SiteFacts:
@@ -64,4 +79,5 @@ class FactSettings:
             late_s=self.recovery_point_alarm_seconds,
             selective_sync=self.selective_sync,
             included=tuple(self.include_repositories.replace(",", " ").split()),
+            objective=Objective(lag_s=self.target_lag, share_percent=self.target_share),
         )

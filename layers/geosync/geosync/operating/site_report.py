@@ -12,12 +12,18 @@ from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.health import health_of, signs_of
 from geosync.operating.moments import optional_moment
 from geosync.operating.recovery_point import why_not_known
+from geosync.operating.service_level import level_now
 from geosync.operating.site_facts import SiteFacts
 from geosync.operating.stalled import why_stalled_now
 from geosync.operating.status import Status
+from geosync.sync_registry.site.history import bins_of
+from geosync.sync_registry.site.lags import bound_ms
 
 MOST_NAMED = 20
 """References that are named as those that would be lost; their number stands beside them."""
+
+SHOWN_BINS = range(0, 85, 4)
+"""The bins whose bounds are those of the metric: 0.1 s, and each bound twice the one before, up to five days."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +73,7 @@ def site_report(
         "paused_since": optional_moment(status.pause.since) if status.pause is not None else None,
         "pause_reason": status.pause.reason if status.pause is not None else None,
         "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in status.holds],
-        **({} if facts.is_primary else _of_secondary(status, queued)),
+        **({} if facts.is_primary else _of_secondary(status, facts, queued)),
     }
 
 
@@ -78,7 +84,7 @@ def _counted_here(status: Status) -> CountedCatalogue | None:
     return CountedCatalogue(repositories=walk.counted, at=walk.counted_at)
 
 
-def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
+def _of_secondary(status: Status, facts: SiteFacts, queued: QueuedMessages) -> dict[str, object]:
     """Fields that only a secondary has: what is owed, its recovery point, its comparison. A primary's are null."""
     lost, why = status.would_be_lost, why_stalled_now(status, events=queued.events_waiting, letters=queued.dead_letters)
     return {
@@ -96,6 +102,8 @@ def _of_secondary(status: Status, queued: QueuedMessages) -> dict[str, object]:
         "more_owed": status.more_owed or status.more_parked,
         "oldest_owed_seconds": status.oldest_owed_s,
         **_lags(status),
+        "service_level": level_now(status, facts.objective).fields(),
+        "measured": _measured(status),
         "comparison": comparison_report(status.comparison, status.progress),
         "container_repositories_comparing_count": _comparing(status.progress),
         "deletes_suspended_since": optional_moment(status.deletes.suspended_at),
@@ -111,6 +119,28 @@ def _lags(status: Status) -> dict[str, object]:
         "lag_measured_count": lags.measured,
         "lag_median_seconds": lags.median_ms / 1000 if lags.median_ms is not None else None,
         "lag_p99_seconds": lags.p99_ms / 1000 if lags.p99_ms is not None else None,
+    }
+
+
+def _measured(status: Status) -> dict[str, object] | None:
+    """The counts since the site keeps a history; None: it keeps none yet."""
+    if status.kept is None:
+        return None
+    total, bins = status.kept.total, bins_of(status.kept.total)
+    return {
+        "lag_counts": [
+            {
+                "at_most_seconds": bound_ms(upper) / 1000,
+                "count": sum(bins.get(number, 0) for number in range(upper + 1)),
+            }
+            for upper in SHOWN_BINS
+        ],
+        "lag_count": sum(bins.values()),
+        "lag_sum_seconds": total.get("lag_ms", 0) / 1000,
+        "missed_count": total.get("late", 0) + total.get("lost", 0),
+        "synced_count": total.get("synced", 0),
+        "bytes": total.get("bytes", 0),
+        "requests": total.get("requests", 0),
     }
 
 

@@ -1,6 +1,6 @@
 """A site's status, read from its sync registry: what it owes, since when and why. Bounded, whatever the backlog.
 
-A status costs 33 queries, a batch read for each hundred references and three for what is counted, however many rows the
+A status costs 34 queries, a batch read for each hundred references and three for what is counted, however many rows the
 site has. It touches no row that owes nothing (see sync_registry/owed_index.py). Nothing in it is secret: names, times,
 failure texts.
 """
@@ -19,6 +19,7 @@ from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.cursor import EventCursor
 from geosync.sync_registry.site.heartbeat import LastHeartbeat, PostedHeartbeat
+from geosync.sync_registry.site.history import Kept
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.lags import NO_LAGS, Lags
 from geosync.sync_registry.site.letters import LettersLook
@@ -81,6 +82,8 @@ class Status:
     """How far the latest comparison is; None: there was none, or nobody asked."""
     lags: Lags = NO_LAGS
     """From push to synced, in the last hour."""
+    kept: Kept | None = None
+    """The month so far and the counts of all time; None: nothing is recorded of them, or nobody asked."""
 
     @property
     def repositories(self) -> int | None:
@@ -106,7 +109,13 @@ class Status:
     @property
     def proved_at(self) -> int | None:
         """Start (ms) of the last complete comparison: everything pushed before it is here, whatever was announced."""
-        return self.comparison.proved_at if self.comparison is not None else None
+        return self._of_this_selection(self.comparison.proved_at if self.comparison is not None else None)
+
+    def _of_this_selection(self, began_at: int | None) -> int | None:
+        """The start (ms) of a comparison, None where it was one of another selection: what it proved is not all."""
+        if began_at is None or self.subscription is None or began_at >= self.subscription.selected_from:
+            return began_at
+        return None
 
     @property
     def recovery_point(self) -> int | None:
@@ -116,15 +125,16 @@ class Status:
         read: that stays true. A repository that is to be compared (`*`) is no push.
         """
         if self.more_owed or self.more_parked:
-            return self.recovery.point
+            return self.recovery.point if self.proved_at is not None else None
         return self._point(self.proved_at, self.references)
 
     @property
     def recovery_point_but_parked(self) -> int | None:
         """The recovery point of everything but the references that are parked."""
         if self.more_owed:
-            return self.recovery.point_but_parked
-        return self._point(self.comparison.settled_at if self.comparison is not None else None, self.owed)
+            return self.recovery.point_but_parked if self.proved_at is not None else None
+        settled_at = self.comparison.settled_at if self.comparison is not None else None
+        return self._point(self._of_this_selection(settled_at), self.owed)
 
     def _point(self, proved_at: int | None, references: Iterable[OwedReference]) -> int | None:
         return point.point(
@@ -142,6 +152,14 @@ class Status:
         to be removed, and without those that were announced again though they are here.
         """
         return tuple(one for one in self.references if one.is_a_push_to_come)
+
+    def overdue(self, target_s: float) -> int:
+        """Pushes that an event told of, and that are not here though more than `target_s` seconds went by.
+
+        With `more_owed` or `more_parked` there may be others.
+        """
+        late_ms = self.at - target_s * 1000
+        return sum(one.announced and one.pushed_at < late_ms for one in self.would_be_lost)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:
@@ -231,6 +249,7 @@ def read(
         rows=counted.rows(found.moving),
         progress=counted.progress,
         lags=counted.lags,
+        kept=counted.kept,
     )
 
 
@@ -241,14 +260,16 @@ class _Counted:
     sums: Mapping[str, int] | None = None
     progress: Progress | None = None
     lags: Lags = NO_LAGS
+    kept: Kept | None = None
 
     @classmethod
     def read(cls, sync_registry: SyncRegistry, walk: Walk | None, now_ms: int) -> _Counted:
-        """Read all of it: three requests."""
+        """Read all of it: four requests."""
         return cls(
             sums=sync_registry.counters.sums(),
             progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
-            lags=sync_registry.lags.read(now_ms=now_ms),
+            lags=sync_registry.history.last_hour(now_ms=now_ms).lags,
+            kept=sync_registry.history.kept(now_ms=now_ms),
         )
 
     def rows(self, moving: Mapping[str, int]) -> RowCounts | None:

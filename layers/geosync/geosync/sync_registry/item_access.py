@@ -19,7 +19,7 @@ from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
 from geosync.sync_registry.site.findings import Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
-from geosync.sync_registry.site.lags import LagItems
+from geosync.sync_registry.site.history import HistoryItems
 from geosync.sync_registry.site.letters import LettersItem
 from geosync.sync_registry.site.listing import Listing
 from geosync.sync_registry.site.minute import Minutes
@@ -60,7 +60,7 @@ class ItemAccess:
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
         self.posted_heartbeat = PostedHeartbeats(store)
-        self.lags = LagItems(store)
+        self.history = HistoryItems(store)
         self.letters = LettersItem(store)
         self.listing = Listing(store)
         self.minute = Minutes(store, clock)

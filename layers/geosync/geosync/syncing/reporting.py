@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
+from geosync.copying.s3.copier import CopiedInS3
 from geosync.copying.sharing import Shared
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
@@ -14,7 +15,7 @@ from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
-from geosync.syncing.lags import LagRecorder
+from geosync.syncing.measuring import Measuring
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -38,14 +39,14 @@ class Reporter:
         metrics: Metrics,
         sqs: SQSClient,
         dlq_url: str,
-        lags: LagRecorder | None = None,
+        measuring: Measuring | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._logger = logger
         self._metrics = metrics
         self._sqs = sqs
         self._dlq_url = dlq_url
-        self._lags = lags
+        self._measuring = measuring or Measuring(None)
         self._clock = clock
 
     def report_ended(self, owed: Owed, outcome: Outcome) -> None:
@@ -61,6 +62,7 @@ class Reporter:
                 "seconds": round(copied.seconds, 3),
             }
             self._metrics.put({"BytesReplicated": copied.bytes_copied}, "Bytes")
+            self._measuring.note_bytes(copied.bytes_copied)
         if outcome.removed:
             self._logger.info("tag_outside_the_selection_removed", extra=keys)
         elif outcome.outside:
@@ -72,16 +74,15 @@ class Reporter:
             if outcome.unannounced:
                 self._logger.info("found_by_comparison", extra=keys)
             self._metrics.put({"Lag": lag_ms}, "Milliseconds")
-            if self._lags is not None:
-                self._lags.note(owed)
+            self._measuring.note_synced(owed)
         else:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
 
-    def write_lags(self) -> None:
-        """Add the lags that were measured to the site's, if it is time."""
-        if self._lags is not None:
-            self._lags.write()
+    def report_measured(self, requests: int) -> None:
+        """Hand over what was measured since the last time, with so many requests to the registries."""
+        self._measuring.note_requests(requests)
+        self._measuring.send()
 
     def report_failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
         """Report an attempt that ended with an error; an error that is not ours is logged with its trace."""
@@ -111,6 +112,18 @@ class Reporter:
         if shared.wrong:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
+
+    def report_ranges(self, registry: str, reason: str) -> None:
+        """Report, once, that layers of a registry go over one connection, as its ranges are not to be relied on."""
+        self._logger.warning("ranges_not_used", extra={"registry": registry, "reason": reason})
+
+    def report_s3(self, repository: str, copied: CopiedInS3) -> None:
+        """Report the layers that S3 copied, and why layers were streamed instead, once for each rest."""
+        if copied.layers:
+            keys = {"repository": repository, "layers": copied.layers, "bytes": copied.copied_bytes}
+            self._logger.info("layers_copied_by_s3", extra=keys)
+        for reason in copied.reasons:
+            self._logger.warning("layers_not_copied_by_s3", extra={"repository": repository, "reason": reason})
 
     def report_hold(self, hold: Hold) -> None:
         """Report a registry that is left alone for a while."""

@@ -102,11 +102,12 @@ class Worker:
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():
-                self._after_the_mark(self._comparison.walk)
+                self._after_the_mark(partial(self._measured, self._comparison.walk))
             case VerifyMessage(repository=None):
                 self._verification.make_due(message)
             case VerifyMessage(repository=str(repository), asked_at=asked_at):
-                self._after_the_mark(partial(self._verify, repository, asked=asked_at is not None))
+                verify = partial(self._verify, repository, asked=asked_at is not None)
+                self._after_the_mark(partial(self._measured, verify))
 
     def _verify(self, repository: str, *, asked: bool) -> None:
         """Verify a repository. One whose turn it is waits while its namespace has its share; one `asked` for does not.
@@ -184,16 +185,29 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            s3=place.s3,
+            announcer=place.announcer,
             window=self._options.window,
             clock=place.clock,
         )
+        sent = invocation.registries.requests_sent
         ending = Holder(invocation, lease).run()
-        place.reporter.write_lags()
+        place.reporter.report_measured(invocation.registries.requests_sent - sent)
         place.logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
         if ending is Ending.FINISHED:
             for hold in glance.holds:
                 place.sync_registry.clear_hold(hold.registry)
         return ending
+
+    def _measured(self, work: Callable[[], object]) -> None:
+        """Do work that is no holder's, and have its requests counted."""
+        registries = self._readiness.registries()
+        sent = registries.requests_sent if registries is not None else 0
+        try:
+            work()
+        finally:
+            if registries is not None:
+                self._place.reporter.report_measured(registries.requests_sent - sent)
 
     # ------------------------------------------------------------------------------------------------- what is next
 

@@ -51,6 +51,16 @@ def _moment(field: str) -> Callable[[GeoSiteStatus], float | None]:
     return read
 
 
+def _level(field: str) -> Callable[[GeoSiteStatus], float | None]:
+    """Read a field of the service level."""
+
+    def read(status: GeoSiteStatus) -> float | None:
+        value: float | None = getattr(status.service_level, field, None)
+        return value
+
+    return read
+
+
 def _enabled(status: GeoSiteStatus) -> float | None:
     enabled = status.container_repositories_replication_enabled
     return None if enabled is None else float(enabled)
@@ -101,9 +111,9 @@ GAUGES = (
         _moment("recovery_point_at"),
     ),
     Gauge("geosync_status_timestamp_seconds", "The moment that the status is of", _moment("updated_at")),
-    Gauge("geosync_references_owed", "Tags and digests that are owed", "owed_references_count"),
-    Gauge("geosync_references_failed", "Of these, those that have failed", "failed_references_count"),
-    Gauge("geosync_references_parked", "Of these, those that wait for an operator", "parked_references_count"),
+    Gauge("geosync_references_owed", "Tags and digests that are owed, and tried again", "owed_references_count"),
+    Gauge("geosync_references_failed", "Tags and digests that have failed, parked ones too", "failed_references_count"),
+    Gauge("geosync_references_parked", "Tags and digests that wait for an operator", "parked_references_count"),
     Gauge("geosync_oldest_owed_seconds", "For how long the oldest reference is owed", "oldest_owed_seconds"),
     Gauge("geosync_would_be_lost", "References that would be lost if the primary died now", "would_be_lost_count"),
     Gauge("geosync_notifications_lost", "Notifications that a comparison found lost", "notifications_lost_count"),
@@ -117,8 +127,35 @@ GAUGES = (
     Gauge("geosync_lag_measured", "Pushes of the last hour whose lag was measured", "lag_measured_count"),
     Gauge("geosync_lag_median_seconds", "From push to synced, in the last hour", "lag_median_seconds"),
     Gauge("geosync_lag_p99_seconds", "The same for 99 of 100 pushes", "lag_p99_seconds"),
+    Gauge(
+        "geosync_service_level_percent",
+        "Pushes of this month that were seen within the target; an upper bound while more is owed than is read",
+        _level("share_percent"),
+    ),
+    Gauge("geosync_service_level_target_percent", "What it is to be", _level("target_share_percent")),
+    Gauge("geosync_service_level_target_lag_seconds", "The target", _level("target_lag_seconds")),
+    Gauge("geosync_error_budget_left_percent", "What is left of this month's", _level("budget_left_percent")),
+    Gauge("geosync_pushes_overdue", "Pushes that are not here though the target went by", _level("overdue_count")),
 )
-"""All metrics but `geosync_site_info`, in the order in which they are answered."""
+"""Metrics that rise and fall, in the order in which they are answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A metric that only rises, since the site keeps a history; `of` is a field of the status' `measured`."""
+
+    name: str
+    help: str
+    of: str
+
+
+TOTALS = (
+    Total("geosync_replicated_bytes", "Bytes that were copied", "bytes"),
+    Total("geosync_registry_requests", "Requests to the two registries", "requests"),
+    Total("geosync_references_synced", "References that were seen equal", "synced_count"),
+    Total("geosync_pushes_missed_target", "Pushes seen later than the target, or never announced", "missed_count"),
+)
+LAG = "geosync_lag_seconds"
 
 
 class SiteCollector:
@@ -145,6 +182,28 @@ class SiteCollector:
                 if value is not None:
                     family.add_metric([status.name], value)
             yield family
+        yield from self._totals()
+        yield self._lags()
+
+    def _totals(self) -> Iterator[Metric]:
+        from prometheus_client.metrics_core import CounterMetricFamily  # noqa: PLC0415
+
+        for total in TOTALS:
+            counter = CounterMetricFamily(total.name, total.help, labels=["site"])
+            for status in self._statuses:
+                if status.measured is not None:
+                    counter.add_metric([status.name], getattr(status.measured, total.of))
+            yield counter
+
+    def _lags(self) -> Metric:
+        from prometheus_client.metrics_core import HistogramMetricFamily  # noqa: PLC0415
+
+        lags = HistogramMetricFamily(LAG, "From push to seen, of the pushes that were seen here", labels=["site"])
+        for status in self._statuses:
+            if (measured := status.measured) is not None:
+                buckets = [(str(one.at_most_seconds), float(one.count)) for one in measured.lag_counts]
+                lags.add_metric([status.name], [*buckets, ("+Inf", measured.lag_count)], measured.lag_sum_seconds)
+        return lags
 
     def _age(self) -> Gauge:
         """The age of the recovery point now: a report is up to a minute old, and what it says ages."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from geosync.admin.common import AnswerModel, RequestModel, SiteName
+from geosync.admin.resources.service_level import Measured, ReportedServiceLevel
 from geosync.admin.resources.state import Backfill
 
 SITES = "/api/v4/geo_sites"
@@ -128,7 +129,9 @@ class GeoSiteStatus(BaseModel):
         default=[], description="What would be lost if the primary died now, the oldest first: repository:reference."
     )
     would_be_lost_count: int | None = None
-    owed_references_count: int | None = Field(default=None, description="Tags and digests that are owed.")
+    owed_references_count: int | None = Field(
+        default=None, description="Tags and digests that are owed, and tried again: not what is parked."
+    )
     failed_references_count: int | None = None
     parked_references_count: int | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")
@@ -140,6 +143,12 @@ class GeoSiteStatus(BaseModel):
     )
     lag_median_seconds: float | None = Field(default=None, description="Half of them took at most this.")
     lag_p99_seconds: float | None = Field(default=None, description="99 of 100 of them took at most this.")
+    service_level: ReportedServiceLevel | None = Field(
+        default=None, description="The service level of the current month; null: not known here."
+    )
+    measured: Measured | None = Field(
+        default=None, description="Counts since the site keeps a history; null: it keeps none yet."
+    )
     comparison: ReportedComparison | None = Field(default=None, description="The latest comparison; null: none yet.")
     dead_letters_count: int | None = None
     events_waiting_count: int | None = None

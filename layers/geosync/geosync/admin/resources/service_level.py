@@ -1,0 +1,91 @@
+"""The service level and the history of a site as the API answers them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from geosync.admin.common import AnswerModel
+
+_FROM_ANY_VERSION = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReportedServiceLevel(BaseModel):
+    """A month of a site, as far as it was recorded. A push misses the target when it is late, overdue, or was lost."""
+
+    model_config = _FROM_ANY_VERSION
+
+    month: str = Field(description="In UTC, as 2026-11.")
+    target_lag_seconds: float
+    target_share_percent: float
+    pushes_count: int
+    missed_count: int = Field(description="Of these, those that missed the target; the three counts below are in it.")
+    overdue_count: int = Field(description="Not here though the target went by.")
+    lost_count: int = Field(description="Announced by nobody, and found by a comparison.")
+    share_percent: float | None = Field(description="Those within the target; null: nothing was pushed.")
+    is_at_most: bool = Field(description="More is owed than was read: the share may be lower.")
+    lag_median_seconds: float | None = Field(
+        description="Half of all pushes took at most this; null: nothing was pushed, or half of it has not arrived."
+    )
+    lag_p99_seconds: float | None = Field(description="The same for 99 of 100.")
+    budget_left_percent: float | None = Field(
+        description="Of the pushes that may miss the target; below 0: more have. Null: nothing was pushed."
+    )
+    minutes_recorded: int
+    minutes: int = Field(description="Minutes of the month that went by.")
+    has_gaps: bool = Field(description="A part of the month was not recorded: nothing is known of it.")
+
+
+class LagCount(BaseModel):
+    """Pushes that took at most so long."""
+
+    model_config = _FROM_ANY_VERSION
+
+    at_most_seconds: float
+    count: int
+
+
+class Measured(BaseModel):
+    """Counts that never fall, since the site keeps a history. Lags are those of the pushes that were seen here."""
+
+    model_config = _FROM_ANY_VERSION
+
+    lag_counts: list[LagCount] = Field(description="A histogram; each count includes those before it.")
+    lag_count: int
+    lag_sum_seconds: float
+    missed_count: int = Field(description="Seen later than the target, or lost.")
+    synced_count: int = Field(description="References that were seen equal.")
+    bytes: int
+    requests: int = Field(description="To the two registries.")
+
+
+class HistoryRow(AnswerModel):
+    """Some time of a site. Counts are sums, gauges the highest value; a gauge that is null was not known."""
+
+    at: str = Field(description="When the step begins.")
+    minutes: int = Field(description="Minutes of the step that were recorded.")
+    pushes_count: int = Field(description="Pushes that were seen here.")
+    late_count: int = Field(description="Of these, those later than the target was then.")
+    lost_count: int
+    lag_median_seconds: float | None
+    lag_p99_seconds: float | None
+    synced_count: int
+    bytes: int
+    requests: int
+    recovery_point_age_seconds: int | None = Field(description="The highest that was known.")
+    recovery_point_unknown_minutes: int
+    owed_references_count: int | None
+    failed_references_count: int | None
+    parked_references_count: int | None
+    overdue_count: int | None
+    is_at_least: bool = Field(description="More was owed than was read in a minute: what is owed may have been more.")
+    container_repositories_failed_count: int | None
+    container_repositories_verification_failed_count: int | None
+
+
+class History(AnswerModel):
+    """The steps of which anything was recorded, in order."""
+
+    since: str
+    until: str
+    step_seconds: int
+    rows: list[HistoryRow]

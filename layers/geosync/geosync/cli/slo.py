@@ -1,0 +1,108 @@
+"""`geosync slo`: the service level of a month, and how much of its error budget is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import click
+from rich.text import Text
+
+from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, as_json, console, plain, table
+from geosync.cli.site import Chosen, StackSite
+from geosync.operating import status as site_status
+from geosync.operating.service_level import ServiceLevel, level_now, level_of
+from geosync.sync_registry.site.history import month_bounds_ms, month_name
+
+Line = tuple[object, object]
+"""A name, and what is said of it."""
+
+
+@click.command(short_help="Show a month's service level and its error budget.")
+@click.option("--month", metavar="YYYY-MM", help="A month, in UTC (default: the current one).")
+@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@click.pass_obj
+def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> None:
+    """Show a month's service level and its error budget.
+
+    The service level is the share of the pushes that were seen at the site within TargetLag. A push that is late, that
+    is overdue, or whose notification was lost spends the error budget. A month is kept for 400 days.
+
+    Exit code 0: the target is met. 1: it is missed, or nothing is known of the month. 2: cannot tell.
+    """
+    if month is not None:
+        try:
+            month_bounds_ms(month)
+        except ValueError:
+            raise click.UsageError(f"--month {month!r} is no month: YYYY-MM") from None
+    site = choose().site()
+    site.must_be_secondary("slo")
+    level = _read(site, month)
+    if as_document:
+        as_json({"site": site.name, **level.fields()})
+    else:
+        shown = table(("", ""), lines(level))
+        shown.show_header = False
+        console().print(shown)
+    is_met = level.share_percent is not None and level.share_percent >= level.objective.share_percent
+    raise SystemExit(NOTHING_OWED if is_met and not level.is_at_most else SOMETHING_WRONG)
+
+
+def _read(site: StackSite, month: str | None) -> ServiceLevel:
+    objective = site.facts.objective
+    if month is not None and month != month_name(site.clock.now_ms()):
+        return level_of(site.sync_registry.history.month(month), objective)
+    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
+    return level_now(found, objective)
+
+
+def lines(level: ServiceLevel) -> Iterator[Line]:
+    """The service level for people."""
+    pushes, objective = level.pushes, level.objective
+    yield ("month", level.month)
+    yield ("target", f"{objective.share_percent:g} % of the pushes seen within {objective.lag_s:g} s")
+    yield ("share", share(level))
+    if pushes.all:
+        why = f"{pushes.late} late, {pushes.overdue} overdue, {pushes.lost} lost"
+        yield ("missed", f"{pushes.missed} of {pushes.all} pushes: {why}")
+        yield ("lag", f"half within {_seconds(level.median_ms)}, 99 % within {_seconds(level.p99_ms)}")
+        yield ("error budget", budget(level))
+    if level.has_gaps:
+        gap = f"{level.minutes_recorded} of {level.minutes} minutes were recorded: nothing is known of the others"
+        yield ("history", plain(gap, "yellow"))
+
+
+def share(level: ServiceLevel) -> Text:
+    """The share in words."""
+    if level.share_percent is None:
+        return plain("not known: no push was recorded", "yellow")
+    is_met = level.share_percent >= level.objective.share_percent
+    at_most = "at most " if level.is_at_most else ""
+    return plain(f"{at_most}{_percent(level.share_percent)} %", "green" if is_met else "red")
+
+
+def budget(level: ServiceLevel) -> Text:
+    """The rest of the error budget, in words."""
+    left = level.budget_left_percent
+    if left is None:
+        return plain("not known", "yellow")
+    if left < 0:
+        return plain(f"spent {1 - left / 100:.1f} times", "red")
+    return plain(f"{left:.1f} % left")
+
+
+def in_a_line(level: ServiceLevel) -> Text:
+    """The service level in one line of a status."""
+    if level.share_percent is None:
+        return plain(f"{level.month}: not known, as no push was recorded")
+    said, within = share(level), f"{level.objective.lag_s:g} s (target {level.objective.share_percent:g} %)"
+    gaps = ", as far as it was recorded" if level.has_gaps else ""
+    return plain(f"{level.month}: {said} within {within}, error budget {budget(level)}{gaps}", str(said.style))
+
+
+def _percent(share_percent: float) -> str:
+    """Write a share, rounded down: what is not 100 % does not say so."""
+    return f"{int(share_percent * 1000) / 1000:g}"
+
+
+def _seconds(milliseconds: int | None) -> str:
+    return f"{milliseconds / 1000:.1f} s" if milliseconds is not None else "(not known: too many have not arrived)"

@@ -1,0 +1,89 @@
+"""Every minute at a secondary: what workers measured and what the site owes is written into its history."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.messages.measurements import Measurements
+from geosync.minute.measurements import MeasurementsQueue, TakenMeasurements
+from geosync.minute.reporting import MinuteReporter
+from geosync.operating.service_level import burn_rate
+from geosync.operating.site_facts import Objective
+from geosync.operating.status import Status
+from geosync.sync_registry.site.counters import RowCounts
+from geosync.sync_registry.site.history import Observed, bin_name
+from geosync.sync_registry.site.lags import bin_of
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinuteFindings:
+    """The findings of this minute: the status that it read (None: it could not), and the lost notifications."""
+
+    status: Status | None
+    lost: int = 0
+
+
+def record_history(
+    sync_registry: SyncRegistry,
+    queue: MeasurementsQueue | None,
+    found: MinuteFindings,
+    objective: Objective,
+    reporter: MinuteReporter,
+    *,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
+    """Write this minute down: two writes, whatever was measured.
+
+    Measurements are deleted once they are written. Should that fail, they are counted again: none gets lost. Raises
+    what SQS and DynamoDB raise.
+    """
+    status = found.status
+    taken = queue.take() if queue is not None else TakenMeasurements()
+    rows, now_ms = sync_registry.counters.read(), clock.now_ms()
+    observed = Observed(
+        counts=counted(taken.measurements, objective) + Counter({"lost": found.lost}),
+        gauges=gauges_of(status, rows, objective),
+        is_at_least=status is not None and (status.more_owed or status.more_parked),
+    )
+    sync_registry.history.record(observed, now_ms=now_ms)
+    if queue is not None:
+        queue.delete(taken.receipts)
+    if taken.unreadable:
+        reporter.measurements_unreadable(taken.unreadable)
+    reporter.rows(rows)
+    if status is not None:
+        last_hour = sync_registry.history.last_hour(now_ms=now_ms)
+        reporter.burn_rate(burn_rate(last_hour, objective, overdue=status.overdue(objective.lag_s)))
+
+
+def counted(measurements: Iterable[Measurements], objective: Objective) -> Counter[str]:
+    """Sum up what was measured, under the names of the history's counts."""
+    counts: Counter[str] = Counter()
+    target_ms = objective.lag_s * 1000
+    for one in measurements:
+        counts.update({"synced": one.synced, "bytes": one.bytes, "requests": one.requests})
+        for lag_ms, pushes in one.lags_ms.items():
+            late = pushes if lag_ms > target_ms else 0
+            counts.update({bin_name(bin_of(lag_ms)): pushes, "late": late, "lag_ms": lag_ms * pushes})
+    return counts
+
+
+def gauges_of(status: Status | None, rows: RowCounts | None, objective: Objective) -> dict[str, int]:
+    """The gauges that are known at this minute."""
+    gauges: dict[str, int] = {}
+    if rows is not None:
+        gauges |= {"failed_repositories": rows.failed, "verification_failed": rows.verification_failed}
+    if status is None:
+        return gauges
+    if status.recovery_point is not None:
+        gauges["recovery_point_age_s"] = max(status.at - status.recovery_point, 0) // 1000
+    return gauges | {
+        "owed": sum(not one.is_a_look for one in status.owed),
+        "failed": status.failed,
+        "parked": len(status.parked),
+        "overdue": status.overdue(objective.lag_s),
+    }

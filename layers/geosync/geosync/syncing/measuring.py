@@ -1,0 +1,65 @@
+"""Measuring in one execution environment, whatever its workers do: lags, references, bytes, requests.
+
+It is sent to the minute once a repository is let go, so that an environment that is never used again takes nothing
+with it. What a worker measured that was killed before that is lost with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.messages.measurements import MOST_LAGS, Measurements
+from geosync.messages.queues import Queue
+from geosync.sync_registry.items import ABSENT, Owed
+
+
+class Measuring:
+    """Collects what is measured, and sends it. Thread-safe."""
+
+    def __init__(self, queue: Queue | None, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Without a `queue` nobody wants to know."""
+        self._queue = queue
+        self._clock = clock
+        self._lags_ms: Counter[int] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def note_synced(self, owed: Owed) -> None:
+        """Note a reference that was just seen here; only what an event announced as pushed has a lag."""
+        lag_ms = max(self._clock.now_ms() - owed.pushed_at, 0)
+        with self._lock:
+            self._counts["synced"] += 1
+            if owed.expects - {ABSENT}:
+                self._lags_ms[lag_ms] += 1
+
+    def note_bytes(self, number: int) -> None:
+        """Note bytes that were copied, whatever became of the reference."""
+        with self._lock:
+            self._counts["bytes"] += number
+
+    def note_requests(self, number: int) -> None:
+        """Note requests that were sent to the two registries."""
+        with self._lock:
+            self._counts["requests"] += number
+
+    def send(self) -> None:
+        """Send what was collected, if anything. What SQS does not take is sent next time."""
+        if self._queue is None:
+            return
+        with self._lock:
+            lags_ms, self._lags_ms = self._lags_ms, Counter()
+            counts, self._counts = self._counts, Counter()
+        try:
+            while lags_ms or +counts:
+                part = Counter(dict(list(lags_ms.items())[:MOST_LAGS]))
+                self._queue.send(Measurements(lags_ms=part, **counts))
+                lags_ms -= part
+                counts = Counter()
+        except (BotoCoreError, ClientError):
+            with self._lock:
+                self._lags_ms.update(lags_ms)
+                self._counts.update(counts)

@@ -1,0 +1,135 @@
+"""A minute takes what workers measured, writes it down, and puts the gauges and the burn rate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.functional.reconcile.parts import Endpoint, Site, minute
+from tests.support.aws_calls import counted
+
+from geosync.clock import SYSTEM_CLOCK
+from geosync.errors import Contended
+from geosync.messages.measurements import Measurements
+from geosync.messages.queues import Queue
+from geosync.minute.measurements import MeasurementsQueue, TakenMeasurements
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.history import Kept, bins_of
+from geosync.sync_registry.transitions.marks import Mark
+
+A = "sha256:" + "a" * 64
+
+
+def measured(site: Site, *given: Measurements) -> None:
+    for one in given:
+        Queue(site.sqs, site.measurements_url).send(one)
+
+
+def kept(site: Site) -> Kept:
+    found = site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms())
+    assert found is not None
+    return found
+
+
+def metrics(out: str) -> dict[str, float]:
+    """The metrics that were printed, the last value of each."""
+    found: dict[str, float] = {}
+    for line in out.splitlines():
+        if line.startswith("{") and "_aws" in line:
+            said = json.loads(line)
+            names = (one["Name"] for one in said["_aws"]["CloudWatchMetrics"][0]["Metrics"])
+            found |= {name: said[name][-1] if isinstance(said[name], list) else said[name] for name in names}
+    return found
+
+
+def test_what_workers_measured_is_in_the_history_and_leaves_the_queue(site: Site) -> None:
+    measured(
+        site,
+        Measurements(lags_ms={1000: 2, 61_000: 1}, synced=4, bytes=70, requests=9),
+        *(Measurements(lags_ms={1000: 1}, synced=1) for _ in range(25)),
+    )
+    assert minute()["history"] == "done"
+    assert minute()["history"] == "done"
+    total = kept(site).total
+    assert sum(bins_of(total).values()) == 28
+    assert {name: total[name] for name in ("late", "synced", "bytes", "requests", "lag_ms")} == {
+        "late": 1,
+        "synced": 29,
+        "bytes": 70,
+        "requests": 9,
+        "lag_ms": 27 * 1000 + 61_000,
+    }
+
+
+@pytest.mark.parametrize("messages", [0, 40])
+def test_the_history_is_two_writes_a_minute_however_many_workers_measure(site: Site, messages: int) -> None:
+    """Of all writes of the minute; the others are counted with none of the history's."""
+    minute()
+    measured(site, *(Measurements(lags_ms={1000 * number: 1}, synced=1) for number in range(messages)))
+    with counted() as calls:
+        minute()
+    written = calls["items written"]
+    with counted() as without, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("geosync.sync_registry.site.history.HistoryItems.record", lambda *_, **__: None)
+        minute()
+    assert written - without["items written"] == 2
+
+
+def test_what_was_not_written_down_is_measured_in_the_next_minute(site: Site) -> None:
+    measured(site, Measurements(lags_ms={1000: 5}, synced=5))
+    receipts: list[str] = []
+    take = MeasurementsQueue.take
+
+    def noted(queue: MeasurementsQueue) -> TakenMeasurements:
+        taken = take(queue)
+        receipts.extend(taken.receipts)
+        return taken
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MeasurementsQueue, "take", noted)
+        patched.setattr("geosync.sync_registry.site.counters.Counters.read", _refused)
+        assert minute()["history"] == "Contended"
+    assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
+    for receipt in receipts:  # two minutes later
+        site.sqs.change_message_visibility(QueueUrl=site.measurements_url, ReceiptHandle=receipt, VisibilityTimeout=0)
+    assert minute()["history"] == "done"
+    assert kept(site).total["synced"] == 5
+
+
+def _refused(_: object) -> None:
+    raise Contended("busy")
+
+
+def test_what_no_worker_sent_is_deleted_and_logged(site: Site, log: Callable[[], list[dict[str, Any]]]) -> None:
+    site.sqs.send_message(QueueUrl=site.measurements_url, MessageBody="{}")
+    measured(site, Measurements(synced=1))
+    assert minute()["history"] == "done"
+    assert minute()["history"] == "done"
+    assert [line["messages"] for line in log() if line["message"] == "measurements_unreadable"] == [1]
+    assert kept(site).total["synced"] == 1
+
+
+def test_pushes_that_are_overdue_burn_the_budget_and_the_alarm_hears_of_it(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = SYSTEM_CLOCK.now_ms() - 120_000
+    for number in range(10):
+        site.sync_registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+    measured(site, Measurements(lags_ms={1000: 90}, synced=90))
+    minute()
+    found = metrics(capsys.readouterr().out)
+    assert found["BudgetBurnRate"] == pytest.approx(100, rel=0.01)  # a tenth, where a thousandth may
+    assert (found["RepositoriesFailedNow"], found["RepositoriesDifferingNow"]) == (0, 0)
+    assert kept(site).month.overdue == 10
+
+
+def test_without_a_push_there_is_no_rate(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    minute()
+    assert "BudgetBurnRate" not in metrics(capsys.readouterr().out)
+
+
+def test_a_primary_keeps_no_history(endpoint: Endpoint, site: Site) -> None:
+    assert "history" not in minute()
+    assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None

@@ -1,0 +1,34 @@
+"""The service level that a site says is the one of the simulated world, in its real functions and its own time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from tests.simulation.level import PAUSED, QUICK
+from tests.simulation.processes import ENVIRON, ROOT
+
+
+def told(seed: int) -> dict[str, list[dict[str, Any]]]:
+    command = [sys.executable, "-m", "tests.simulation.level", str(seed)]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    story: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return story
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_a_site_says_of_its_service_level_is_so(seed: int) -> None:
+    story = told(seed)
+    for said, so in zip(story["said"], story["so"], strict=True):
+        assert abs(said.pop("minutes") - so.pop("minutes")) <= 1
+        assert said == so
+    before, quick, paused, still, resumed = story["said"]
+    assert before["share_percent"] is None
+    assert (quick["measured"], quick["share_percent"]) == (QUICK, 100)
+    assert paused["overdue"] == still["overdue"] == PAUSED
+    assert (resumed["measured"], resumed["late"], resumed["overdue"]) == (QUICK + PAUSED, PAUSED, 0)
+    assert resumed["share_percent"] == paused["share_percent"], "what was overdue is late now, and counts once"
