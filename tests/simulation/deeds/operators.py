@@ -110,7 +110,11 @@ def discard_at(story: Story, site: Site) -> None:
     queues = site.queues
     ids = [one.id for one in queues["dlq"].messages.values() if kind_of(one) == "refused"]
     letters = DeadLetters(
-        site.client("sqs"), dlq_url=queues["dlq"].url, events_url=queues["events"].url, work_url=queues["work"].url
+        site.client("sqs"),
+        dlq_url=queues["dlq"].url,
+        events_url=queues["events"].url,
+        work_url=queues["work"].url,
+        hand_over=no_event,
     )
     act(story, f"{site.name}: discard {len(ids)}", lambda: list(letters.discard(ids, lambda _: None)))
 
