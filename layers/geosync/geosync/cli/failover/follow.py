@@ -53,6 +53,7 @@ def follow(
         "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
         # A private admin API is not reached from here, and reports that never arrive degrade the primary.
         "PrimaryAdminUrl": leader.outputs["AdminUrl"] if leader.takes_reports else "",
+        **_buckets(site, leader),
     }
     known = leader.sync_registry.sites
     wanted = KnownSite(
@@ -89,6 +90,21 @@ def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
     if leader.state.endswith(UNDER_WAY):
         raise ConfigurationError(f"{leader.stack} is {leader.state}: try again when it has become the primary")
     return leader
+
+
+def _buckets(site: StackSite, leader: StackSite) -> dict[str, str]:
+    """The parameters that name the buckets between which S3 copies: the new primary's own, or none where it names none.
+
+    The former primary's bucket beside the new one's vendor would have the template's rules refuse the update.
+    """
+    if not site.parameters.get("PrimaryRegistryBucket"):
+        return {}
+    bucket = leader.parameters.get("LocalRegistryBucket", "")
+    if bucket:
+        key = leader.parameters.get("LocalBucketKmsKeyArn", "")
+        return {"PrimaryRegistryBucket": bucket, "PrimaryBucketKmsKeyArn": key}
+    both = ("PrimaryRegistryBucket", "LocalRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalBucketKmsKeyArn")
+    return dict.fromkeys(both, "")
 
 
 def _checked_url(url: str | None) -> str | None:
