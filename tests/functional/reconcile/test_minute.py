@@ -18,7 +18,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
 from geosync.observability import Metrics
 from geosync.operating import status
-from geosync.operating.dead_letters import DeadLetters
+from geosync.operating.dead_letters import DeadLetterQueue
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import subscription
@@ -262,7 +262,7 @@ def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site:
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="no JSON")
     minute()
     assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
-    queue = DeadLetters(site.sqs, dlq_url=site.dlq_url, events_url=site.events_url, work_url=site.work_url)
+    queue = DeadLetterQueue(site.sqs, dlq_url=site.dlq_url)
     assert len(queue.look()) == 13
     for owed in marked[:11]:
         site.sync_registry.mark("group/app", owed.reference)

@@ -64,6 +64,27 @@ def test_a_site_that_has_the_secret_for_that_registry_is_asked_for_none(
     assert [one["PrimaryRegistrySecretArn"] for one in cloudformation.updates] == ([SECRET] if code == 0 else [])
 
 
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"LocalRegistryBucket": "c", "LocalBucketKmsKeyArn": "key-c"}, ("c", "key-c", "b", "key-b")),
+        ({"LocalRegistryVendor": "ecr"}, ("", "", "", "")),
+    ],
+    ids=["of the new primary", "of a primary without"],
+)
+def test_s3_copies_from_the_new_primary_s_bucket_or_from_none(
+    secondary: Site, cloudformation: CloudFormation, own: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    leader, site = cloudformation.stacks[OTHER], cloudformation.stacks[secondary.stack]
+    cloudformation.stacks[OTHER] = replace(leader, parameters={**leader.parameters, **own})
+    names = ("PrimaryRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalRegistryBucket", "LocalBucketKmsKeyArn")
+    buckets = dict(zip(names, ("a", "key-a", "b", "key-b"), strict=True))
+    cloudformation.stacks[secondary.stack] = replace(site, parameters={**site.parameters, **buckets})
+    follow(secondary, "--yes")
+    (update,) = cloudformation.updates
+    assert tuple({**buckets, **update}[name] for name in names) == expected
+
+
 def test_a_primary_with_a_private_admin_api_is_followed_without_reports(
     secondary: Site, cloudformation: CloudFormation
 ) -> None:

@@ -56,6 +56,7 @@ def follow(
         "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
         # A private admin API is not reached from here, and reports that never arrive degrade the primary.
         "PrimaryAdminUrl": leader.outputs["AdminUrl"] if leader.takes_reports else "",
+        **_buckets(site, leader),
     }
     known = leader.sync_registry.sites
     wanted = KnownSite(
@@ -92,6 +93,21 @@ def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
     if leader.state.endswith(UNDER_WAY):
         raise ConfigurationError(f"{leader.stack} is {leader.state}: try again when it has become the primary")
     return leader
+
+
+def _buckets(site: StackSite, leader: StackSite) -> dict[str, str]:
+    """The parameters that name the buckets between which S3 copies: the new primary's own, or none where it names none.
+
+    The former primary's bucket beside the new one's vendor would have the template's rules refuse the update.
+    """
+    if not site.parameters.get("PrimaryRegistryBucket"):
+        return {}
+    bucket = leader.parameters.get("LocalRegistryBucket", "")
+    if bucket:
+        key = leader.parameters.get("LocalBucketKmsKeyArn", "")
+        return {"PrimaryRegistryBucket": bucket, "PrimaryBucketKmsKeyArn": key}
+    both = ("PrimaryRegistryBucket", "LocalRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalBucketKmsKeyArn")
+    return dict.fromkeys(both, "")
 
 
 def _checked_url(url: str | None) -> str | None:
@@ -139,7 +155,8 @@ def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
     """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
     now_ms = site.clock.now_ms()
     for one in (site, leader):
-        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now_ms=now_ms)
+        events, shards = one.outputs["EventsTable"], one.event_log_shards
+        last = event_log.last(one.client("dynamodb"), events, now_ms=now_ms, shards=shards)
         taken = f"{age(last.received_at, now_ms)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
         click.echo(f"The last push that {one.name} published came {taken}.")
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")
