@@ -183,6 +183,21 @@ def test_no_comparison_is_asked_for_while_its_window_is_closed(site: Site, aws: 
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
 
 
+def test_a_gap_of_the_subscription_waits_for_no_window(site: Site, aws: pytest.MonkeyPatch) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3)
+    aws.setenv("BACKFILL_WINDOW", f"{begins:%H:%M}-{begins + timedelta(hours=1):%H:%M}")
+    site.subscribe()
+    began = SYSTEM_CLOCK.now_ms()
+    site.walked(started_at=began)
+    site.store.write(Update(key=catalogue_item.KEY, set={"proved_at": began, "settled_at": began}))
+    minute()
+    assert site.messages() == []
+    site.store.write(Update(key=subscription.KEY, set={"gapless_from": began + 1}))
+    minute()
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+    assert SyncRegistry(site.store).catalogue.is_asked_for()
+
+
 @pytest.mark.parametrize("comparison_seconds", ["86400", "0"])
 def test_a_comparison_that_began_before_the_subscription_is_followed_by_another(
     site: Site, aws: pytest.MonkeyPatch, comparison_seconds: str
