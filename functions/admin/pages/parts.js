@@ -103,16 +103,16 @@ export function Question({ ask, onAnswer, onClose }) {
   </dialog>`;
 }
 
-// A table that becomes cards on a phone; the roles keep it a table there. `columns` are [title, cell(row), class]; the first
-// is the row's header.
-export function Table({ caption, columns, rows, keyOf, empty }) {
+// A table. With the kind "cards" it becomes cards on a phone, and the roles keep it a table there; any other stays as wide as
+// it is, in a frame that scrolls. `columns` are [title, cell(row), class]; the first is the row's header.
+export function Table({ caption, columns, rows, keyOf, empty, kind = "cards" }) {
   if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
   const cell = (row) => ([title, content, kind], at) =>
     at === 0
       ? html`<th role="rowheader" scope="row" key=${title} class=${kind}>${content(row)}</th>`
       : html`<td role="cell" key=${title} class=${kind} data-title=${title}><div>${content(row)}</div></td>`;
   // It may be wider than the screen: then a keyboard has to come into it to move it.
-  return html`<div class="table" role="region" tabindex="0" aria-label=${caption}><table role="table">
+  return html`<div class=${`table ${kind}`} role="region" tabindex="0" aria-label=${caption}><table role="table">
     <caption>${caption}</caption>
     <thead role="rowgroup"><tr role="row">${columns.map(([title]) => html`<th role="columnheader" scope="col" key=${title}>${title}</th>`)}</tr></thead>
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>

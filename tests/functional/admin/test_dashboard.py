@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
 from tests.e2e.browser import PHONE, WIDE, Dashboard, chromium
-from tests.functional.admin.parts import Site
+from tests.functional.admin.parts import SYNC_TABLE, Site
 from tests.functional.admin.served import served
+from tests.support.filled import fill
+
+from geosync.clock import SYSTEM_CLOCK
+from geosync.sync_registry.site.history import HistoryItems, Observed, bin_name
+from geosync.sync_registry.site.sites import site_id
+from geosync.sync_registry.site.told import Told, ToldSite
+from geosync.sync_registry.table.memory import MemoryStore
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +36,48 @@ def dashboard(site: Site, driver: webdriver.Chrome) -> Iterator[Dashboard]:
 
 
 SCREENS = [(WIDE, "light"), (PHONE, "dark")]
+OREGON = {
+    "health": "Late",
+    "healthy": False,
+    "health_status": "Degraded",
+    "health_reasons": ["the oldest push is owed for 40 min", "a registry is on hold"],
+    "container_repositories_synced_count": 270,
+    "container_repositories_failed_count": 3,
+    "owed_references_count": 12,
+    "dead_letters_count": 2,
+    "lag_measured_count": 9,
+    "lag_median_seconds": 0.42,
+    "lag_p99_seconds": 90,
+    "version": "0.9",
+    "container_repositories_replication_enabled": True,
+}
+
+
+def _fleet(site: Site) -> None:
+    """A primary that answers, a site that reported what is wrong with it, and one that never reported."""
+    now_ms = SYSTEM_CLOCK.now_ms()
+    site.sync_registry.heartbeat.record(site="dublin", sent_at=now_ms, arrived_at=now_ms)
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now_ms / 1000 - 100))
+    status = OREGON | {"updated_at": at, "reported_at": at, "recovery_point_at": at, "primary": False, "name": "oregon"}
+    others = (
+        ToldSite(name="oregon", url="https://oregon.example.com/geo", primary=False, status=status),
+        ToldSite(name="tokyo", url=None, primary=False),
+    )
+    site.sync_registry.told.record(Told(at=now_ms, sites=others))
+
+
+def _history(site: Site, *, gap: bool = True) -> None:
+    """Every fifth minute of a day; with a gap of some hours, and minutes in which little was known."""
+    store = MemoryStore()
+    history, now_ms = HistoryItems(store), SYSTEM_CLOCK.now_ms()
+    for minute in range(24 * 60 - 5, 0, -5):
+        if gap and 600 < minute < 780:
+            continue
+        pushes = Counter({bin_name(13): 60, "bytes": 10**6 * (minute % 90), "requests": 50, "synced": minute % 60})
+        gauges = {"owed": minute % 40, "failed": minute % 3, "recovery_point_age_s": 20 + minute % 70}
+        seen = Observed(counts=pushes, gauges=gauges) if minute % 200 else Observed()
+        history.record(seen, now_ms=now_ms - minute * 60_000)
+    fill(site.dynamodb, SYNC_TABLE, store)
 
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)
@@ -35,5 +86,76 @@ def test_a_site_that_has_done_nothing_yet_is_readable(
 ) -> None:
     dashboard.open(size=size, scheme=scheme)
     dashboard.sign_in()
-    dashboard.shows("berlin", "Recovery point")
-    dashboard.is_readable(f"empty-{scheme}")
+    dashboard.shows("berlin", "Recovery point", "Nothing was recorded in this time: nothing is known of it")
+    dashboard.is_readable(f"sites-empty-{scheme}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+def test_the_fleet_comes_first_then_the_chosen_site(
+    site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    _fleet(site)
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.sign_in("read")
+    dashboard.shows("berlin", "dublin", "oregon", "tokyo", "Reported")
+    assert dashboard.rows() == ["berlin", "dublin", "oregon", "tokyo"]
+    cells = [one.text for one in dashboard.all("tbody tr:nth-child(3) td")]
+    assert cells[0] == "Secondary"
+    assert cells[1].split("\n") == ["! Degraded", "the oldest push is owed for 40 min (and 1 more)"]
+    assert cells[3:9] == ["270", "3", "12", "2", "0.4 s / 1 min 30 s", "0.9"]
+    unknown = [one.text for one in dashboard.all("tbody tr:nth-child(4) td")]
+    assert unknown[2:9] == ["not known"] * 7, "never 0"
+    assert dashboard.text(".card h2") == "berlin"
+    dashboard.is_readable(f"fleet-{scheme}")
+
+    dashboard.press("oregon", "tbody th a")
+    dashboard.find(".card h2", "oregon")
+    assert dashboard.driver.current_url.endswith(f"#/sites?site={site_id('oregon')}")
+    assert dashboard.find("tbody th a[aria-current=true]").text == "oregon"
+    assert dashboard.driver.switch_to.active_element.text == "oregon", "the focus stays where it is"
+    dashboard.shows("Each site keeps its own history")
+    dashboard.is_readable(f"fleet-oregon-{scheme}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+def test_charts_show_the_day_and_a_table_has_the_same_numbers(
+    site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    _history(site)
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.sign_in()
+    dashboard.find(".plot canvas")
+    charts = [one.get_attribute("aria-label") or "" for one in dashboard.all("[role=img]")]
+    assert len(charts) == 5
+    assert charts[0].startswith("Recovery point age, the last 24 h: Age: at last")
+    assert dashboard.driver.execute_script(_GAPS) == {"gap": 0, "line": True}
+    dashboard.find("details summary", "The same numbers as a table").click()
+    numbers = dashboard.find(".numbers table").text
+    assert "not known" in numbers
+    dashboard.is_readable(f"charts-{scheme}")
+
+    dashboard.press("30 d")
+    label = "Recovery point age, the last 30 d"
+    dashboard.find(f"[role=img][aria-label^='{label}']")
+    assert dashboard.find("button", "30 d").get_attribute("aria-pressed") == "true"
+    dashboard.is_readable(f"charts-30d-{scheme}")
+
+
+# Whether the first chart has drawn anything of its line in the time of which nothing was recorded, and elsewhere.
+_GAPS = """
+const canvas = document.querySelector(".plot canvas"), plot = canvas.getContext("2d");
+const accent = getComputedStyle(document.documentElement).getPropertyValue("--accent").trim();
+const probe = document.createElement("canvas").getContext("2d");
+probe.fillStyle = accent; probe.fillRect(0, 0, 1, 1);
+const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+const over = document.querySelector(".u-over"), ratio = canvas.width / canvas.clientWidth;
+const box = over.getBoundingClientRect(), left = box.left - canvas.getBoundingClientRect().left;
+const drawn = (from, to) => {
+  const x = Math.round((left + box.width * from) * ratio), width = Math.round(box.width * (to - from) * ratio);
+  const { data } = plot.getImageData(x, 0, width, canvas.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) count += data[at] === r && data[at + 1] === g && data[at + 2] === b;
+  return count;
+};
+return { gap: drawn(0.50, 0.54), line: drawn(0.1, 0.3) > 0 };
+"""
