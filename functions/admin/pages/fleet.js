@@ -21,7 +21,7 @@ export function Fleet({ rows, chosen, isOld }) {
     ["Lag p50 / p99", ofSecondary(lags), "number"],
     ["Version", ({ status: s }) => s?.version ?? NOT_KNOWN],
     ["Reported", ({ site, status: s }) => (site.current ? "this site" : html`<${Age} at=${s?.reported_at} otherwise=${NOT_KNOWN} />`)],
-    ["Link", ({ site }) => (isWeb(site.url) ? html`<a href=${site.url} rel="noreferrer" aria-label=${`The dashboard of ${site.name}`}>Open</a>` : NONE)],
+    ["Link", ({ site }) => (isWeb(site.url) ? html`<a href=${site.url} rel="noreferrer" >Open<span class="hidden"> the dashboard of ${site.name}</span></a>` : NONE)],
   ];
   return html`<div class=${isOld ? "old" : ""}><${Table} kind="fleet" caption="All sites" rows=${rows} keyOf=${({ site }) => site.id} columns=${columns} /></div>`;
 }
