@@ -3,6 +3,7 @@
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
+import { Failure } from "./failures.js";
 import { Fleet, isWeb } from "./fleet.js";
 import { History } from "./history.js";
 import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question, RepositoryLink } from "./parts.js";
@@ -187,7 +188,7 @@ function Failing({ page }) {
   if (page.nodes.length === 0) return html`<h3>Failing repositories</h3><p class="dim">${page.page_info.has_next_page ? "None among the first." : "None."}</p>`;
   return html`<h3>Failing repositories</h3>
     <ul class="failing">${page.nodes.map((row) => html`<li key=${row.name}><${RepositoryLink} row=${row} />
-      <span class="failure">${row.last_sync_failure ?? row.verification_failure ?? "It has failed."}</span></li>`)}</ul>
+      <${Failure} text=${row.last_sync_failure ?? row.verification_failure ?? "It has failed."} about=${row.name} /></li>`)}</ul>
     <p><a href="#/repositories?state=failed">All that have failed</a></p>`;
 }
 

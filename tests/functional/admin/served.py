@@ -22,7 +22,7 @@ class _Requests(BaseHTTPRequestHandler):
     ask: ClassVar[Ask]
     turn: ClassVar[threading.Lock]
 
-    def do_GET(self) -> None:  # noqa: N802 - the server's name for it
+    def do_GET(self) -> None:
         url = urlsplit(self.path)
         size = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(size).decode() if size else None
@@ -37,9 +37,9 @@ class _Requests(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.text.encode())
 
-    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+    do_POST = do_PUT = do_DELETE = do_GET
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 

@@ -8,16 +8,32 @@ from collections.abc import Iterator
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.keys import Keys
 from tests.e2e.browser import PHONE, WIDE, Dashboard, chromium
-from tests.functional.admin.parts import SYNC_TABLE, Site
+from tests.functional.admin.parts import SYNC_TABLE, A, Site
 from tests.functional.admin.served import served
 from tests.support.filled import fill
 
 from geosync.clock import SYSTEM_CLOCK
+from geosync.errors import (
+    Archived,
+    BlobsUnknown,
+    BrokenAtDestination,
+    Denied,
+    DigestMismatch,
+    HolderVanished,
+    NotFound,
+    ReadOnly,
+    Refused,
+    RegistryUnavailable,
+    Unauthorized,
+)
 from geosync.sync_registry.site.history import HistoryItems, Observed, bin_name
 from geosync.sync_registry.site.sites import site_id
 from geosync.sync_registry.site.told import Told, ToldSite
 from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.transitions.verification import MISMATCH
+from geosync.syncing.settle import VANISHED
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +51,7 @@ def dashboard(site: Site, driver: webdriver.Chrome) -> Iterator[Dashboard]:
         assert one.complaints() == []
 
 
+LAYER = NotFound("registry:5000", f"GET /v2/group/broken/blobs/{A}", status=404, codes=["BLOB_UNKNOWN"])
 SCREENS = [(WIDE, "light"), (PHONE, "dark")]
 OREGON = {
     "health": "Late",
@@ -81,9 +98,7 @@ def _history(site: Site, *, gap: bool = True) -> None:
 
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)
-def test_a_site_that_has_done_nothing_yet_is_readable(
-    dashboard: Dashboard, size: tuple[int, int], scheme: str
-) -> None:
+def test_a_site_that_has_done_nothing_yet_is_readable(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
     dashboard.open(size=size, scheme=scheme)
     dashboard.sign_in()
     dashboard.shows("berlin", "Recovery point", "Nothing was recorded in this time: nothing is known of it")
@@ -139,6 +154,98 @@ def test_charts_show_the_day_and_a_table_has_the_same_numbers(
     dashboard.find(f"[role=img][aria-label^='{label}']")
     assert dashboard.find("button", "30 d").get_attribute("aria-pressed") == "true"
     dashboard.is_readable(f"charts-30d-{scheme}")
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+def test_twenty_rows_of_replication_details_are_on_one_screen_and_counted(
+    site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    for number in range(24):
+        site.synced(f"group/some-application-{number:02}", v1=A)
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.sign_in()
+    dashboard.go("Replication details")
+    dashboard.shows("1-20 of 24", "All 24", "Failed 0", "Parked 0 references")
+    if size == WIDE:
+        ends = dashboard.driver.execute_script(
+            "return [...document.querySelectorAll('tbody tr')].map((row) => row.getBoundingClientRect().bottom)"
+        )
+        assert sum(end <= size[1] for end in ends) == 20, ends
+    dashboard.is_readable(f"repositories-{scheme}")
+    dashboard.press("Next \N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")
+    dashboard.shows("21-24 of 24")
+    dashboard.press("\N{SINGLE LEFT-POINTING ANGLE QUOTATION MARK} Previous")
+    dashboard.shows("1-20 of 24")
+    dashboard.find("input[name=search]").send_keys("TION-1" + Keys.ENTER)
+    dashboard.shows("1-10 of 10")
+    assert dashboard.rows() == [f"group/some-application-1{number}" for number in range(10)]
+
+
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
+    site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
+) -> None:
+    site.synced("group/app", v1=A)
+    site.failed("group/broken", "v1", "v2", text=str(LAYER))
+    site.failed("group/parked", "v1", text="what nobody has seen before", parked=True)
+    dashboard.open(size=size, scheme=scheme)
+    dashboard.sign_in()
+    dashboard.shows("Layer missing at registry:5000", "what nobody has seen before")
+    dashboard.press("Replication details", "header nav a")
+    dashboard.shows("Failed 2", "Parked 1 reference")
+    described = dashboard.find("nav a", "Replication details").get_attribute("aria-describedby")
+    assert dashboard.driver.execute_script("return document.getElementById(arguments[0]).title", described) == (
+        "2 container repositories have failed"
+    )
+    dashboard.press("Failed 2")
+    dashboard.shows("1-2 of 2")
+    assert A not in dashboard.text()
+    dashboard.find("tbody details.cause summary").click()
+    dashboard.shows("Push the image there again, then resync.", str(LAYER))
+    dashboard.driver.execute_cdp_cmd(
+        "Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+    )
+    dashboard.find("tbody details.cause .copy button").click()
+    dashboard.shows("Copied", within=".copy")
+    script = "navigator.clipboard.readText().then(arguments[0])"
+    assert dashboard.driver.execute_async_script(script) == str(LAYER)
+    dashboard.is_readable(f"failures-{scheme}")
+    dashboard.press("Parked 1 reference")
+    dashboard.shows("1-1 of 1")
+    assert dashboard.rows() == ["group/parked"]
+    assert "parked=true" in dashboard.driver.current_url
+    dashboard.press("group/parked", "tbody th a")
+    dashboard.shows("Tags on both sides", "what nobody has seen before")
+    dashboard.is_readable(f"failures-repository-{scheme}")
+
+
+CAUSES: list[tuple[Exception | str, str | None]] = [
+    (LAYER, "Layer missing at registry:5000"),
+    (NotFound("r", "GET /v2/a/manifests/v1", status=404), "Manifest missing at r"),
+    (Unauthorized("r", "GET /v2/", status=401, codes=["UNAUTHORIZED"]), "r does not accept the credentials"),
+    (Denied("r", "POST /v2/a/blobs/uploads/", status=403), "The credentials lack a permission at r"),
+    (ReadOnly("r", "POST /v2/a/blobs/uploads/", everywhere=True), "r takes no writes"),
+    (RegistryUnavailable("r", "GET /v2/", status=429), "r asks for patience"),
+    (RegistryUnavailable("r", "GET /v2/", status=503), "r answers with an error"),
+    (RegistryUnavailable("r", "GET /v2/", detail="timed out"), "r gave no answer that can be used"),
+    (RegistryUnavailable("r", "GET /v2/"), "r gave no answer that can be used"),
+    (BlobsUnknown("r", "PUT /v2/a/manifests/v1", [A]), "r does not find parts of the image"),
+    (Refused("r", "PUT /v2/a/manifests/v1", status=400, codes=["TAG_INVALID"]), "r refuses it"),
+    (Archived("r", "a:v1"), "Archived at r"),
+    (BrokenAtDestination("r", A), "r keeps wrong bytes"),
+    (DigestMismatch(f"the bytes served as {A} hash to another digest"), "The bytes are not those of their digest"),
+    (HolderVanished(VANISHED), "The function ended without a word"),
+    (MISMATCH, "Tags differ from the primary's"),
+    ("internal error: KeyError", "A fault of Geosync's"),
+    ("registry: strange", None),
+]
+
+
+def test_a_cause_is_known_by_the_text_of_the_error(dashboard: Dashboard) -> None:
+    script = "import('./failures.js').then((it) => arguments[1](arguments[0].map(it.explain)))"
+    explained = dashboard.driver.execute_async_script(script, [str(error) for error, _ in CAUSES])
+    assert [one[0] if one else None for one in explained] == [cause for _, cause in CAUSES]
+    assert all(one is None or one[1].endswith(".") for one in explained)
 
 
 # Whether the first chart has drawn anything of its line in the time of which nothing was recorded, and elsewhere.

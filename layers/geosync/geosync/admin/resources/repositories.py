@@ -144,6 +144,7 @@ class RepositoryRoutes:
 
     def list_repositories(  # noqa: PLR0913 - the parameters of its query
         self,
+        *,
         state: WantedState = None,
         verification_state: WantedVerification = None,
         name: Name = None,
@@ -250,7 +251,9 @@ def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepository
         raise HttpRefusal(400, "name is not the name of a container repository")
     row = site.sync_registry.row(name)
     is_parked = not wanted.parked or name in site.sync_registry.owed_index.parked_names()
-    nodes = [_repository(row)] if row is not None and is_parked and wanted.takes(row) and wanted.takes_name(name) else []
+    nodes = (
+        [_repository(row)] if row is not None and is_parked and wanted.takes(row) and wanted.takes_name(name) else []
+    )
     return ContainerRepositoryPage(nodes=nodes, page_info=page_info(None), examined=int(row is not None), unreadable=[])
 
 
