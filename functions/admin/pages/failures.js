@@ -31,8 +31,18 @@ function ofAnswer([, at, method, path, rest, status]) {
   return [`${at} refuses it`, "Mend what the answer names, then resync."];
 }
 
+// A row names the reference that failed last before what went wrong.
+const OF_ROW = /^Container repository sync failed: (\S+): (.*)$/s;
+
 // [cause, what to do], or null for a text that is not known here.
 export function explain(text) {
+  const row = OF_ROW.exec(text);
+  if (row === null) return causeOf(text);
+  const known = causeOf(row[2]);
+  return known && [`${known[0]} (${row[1]})`, known[1]];
+}
+
+function causeOf(text) {
   const answer = ANSWER.exec(text);
   if (answer) return ofAnswer(answer);
   for (const [pattern, explained] of OTHERS) {

@@ -208,7 +208,7 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
     dashboard.find("tbody details.cause .copy button").click()
     dashboard.shows("Copied", within=".copy")
     script = "navigator.clipboard.readText().then(arguments[0])"
-    assert dashboard.driver.execute_async_script(script) == str(LAYER)
+    assert dashboard.driver.execute_async_script(script) == f"Container repository sync failed: v2: {LAYER}"
     dashboard.is_readable(f"failures-{scheme}")
     dashboard.press("Parked 1 reference")
     dashboard.shows("1-1 of 1")
@@ -221,6 +221,8 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
 
 CAUSES: list[tuple[Exception | str, str | None]] = [
     (LAYER, "Layer missing at registry:5000"),
+    (f"Container repository sync failed: v1: {LAYER}", "Layer missing at registry:5000 (v1)"),
+    (f"Container repository sync failed: {A}: {LAYER}", f"Layer missing at registry:5000 ({A})"),
     (NotFound("r", "GET /v2/a/manifests/v1", status=404), "Manifest missing at r"),
     (Unauthorized("r", "GET /v2/", status=401, codes=["UNAUTHORIZED"]), "r does not accept the credentials"),
     (Denied("r", "POST /v2/a/blobs/uploads/", status=403), "The credentials lack a permission at r"),
