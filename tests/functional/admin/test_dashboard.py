@@ -186,7 +186,7 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
     site: Site, dashboard: Dashboard, size: tuple[int, int], scheme: str
 ) -> None:
     site.synced("group/app", v1=A)
-    site.failed("group/broken", "v1", "v2", text=str(LAYER))
+    site.failed("group/broken", "v1", text=str(LAYER))
     site.failed("group/parked", "v1", text="what nobody has seen before", parked=True)
     dashboard.open(size=size, scheme=scheme)
     dashboard.sign_in()
@@ -208,7 +208,7 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
     dashboard.find("tbody details.cause .copy button").click()
     dashboard.shows("Copied", within=".copy")
     script = "navigator.clipboard.readText().then(arguments[0])"
-    assert dashboard.driver.execute_async_script(script) == f"Container repository sync failed: v2: {LAYER}"
+    assert dashboard.driver.execute_async_script(script) == f"Container repository sync failed: v1: {LAYER}"
     dashboard.is_readable(f"failures-{scheme}")
     dashboard.press("Parked 1 reference")
     dashboard.shows("1-1 of 1")
@@ -217,6 +217,41 @@ def test_a_failure_is_a_short_cause_with_what_to_do_and_its_text_folded(
     dashboard.press("group/parked", "tbody th a")
     dashboard.shows("Tags on both sides", "what nobody has seen before")
     dashboard.is_readable(f"failures-repository-{scheme}")
+
+
+def test_the_sites_and_the_chips_go_by_keyboard(site: Site, dashboard: Dashboard) -> None:
+    _fleet(site)
+    _history(site)
+    site.failed("group/broken", "v1", text=str(LAYER))
+    dashboard.sign_in()
+    dashboard.shows("History", "Layer missing at registry:5000")
+    dashboard.tab_to("oregon")
+    dashboard.type(Keys.ENTER)
+    dashboard.find(".card h2", "oregon")
+    _back_to_the_top(dashboard)
+    dashboard.tab_to("berlin")
+    dashboard.type(Keys.ENTER)
+    dashboard.find(".card h2", "berlin")
+    dashboard.tab_to("Pause")
+    dashboard.tab_to("30 d")
+    dashboard.type(Keys.ENTER)
+    dashboard.find("[role=img][aria-label*='the last 30 d']")
+    dashboard.tab_to("The same numbers as a table")
+    dashboard.type(Keys.ENTER)
+    dashboard.find(".numbers table")
+
+    dashboard.go("Replication details")
+    dashboard.tab_to("Failed 1")
+    dashboard.type(Keys.ENTER)
+    dashboard.shows("1-1 of 1")
+    dashboard.tab_to("Layer missing at registry:5000 (v1)")
+    dashboard.type(Keys.ENTER)
+    dashboard.shows(str(LAYER))
+    dashboard.tab_to("Copy what was answered of group/broken")
+
+
+def _back_to_the_top(dashboard: Dashboard) -> None:
+    dashboard.driver.execute_script("document.querySelector('.skip').focus()")
 
 
 CAUSES: list[tuple[Exception | str, str | None]] = [
