@@ -20,8 +20,8 @@ export function Fleet({ rows, chosen, isOld }) {
     ["Dead letters", ({ status: s }) => bad(s?.dead_letters_count), "number"],
     ["Lag p50 / p99", ofSecondary(lags), "number"],
     ["Version", ({ status: s }) => s?.version ?? NOT_KNOWN],
-    ["Reported", ({ site, status: s }) => (site.current ? "this site" : html`<${Age} at=${s?.reported_at} otherwise=${NOT_KNOWN} />`)],
     ["Link", ({ site }) => (isWeb(site.url) ? html`<a href=${site.url} rel="noreferrer" >Open<span class="hidden"> the dashboard of ${site.name}</span></a>` : NONE)],
+    ["Reported", ({ site, status: s }) => (site.current ? "this site" : html`<${Age} at=${s?.reported_at} otherwise=${NOT_KNOWN} />`)],
   ];
   return html`<div class=${isOld ? "old" : ""}><${Table} kind="fleet" caption="All sites" rows=${rows} keyOf=${({ site }) => site.id} columns=${columns} /></div>`;
 }

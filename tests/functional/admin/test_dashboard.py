@@ -225,6 +225,7 @@ def test_the_sites_and_the_chips_go_by_keyboard(site: Site, dashboard: Dashboard
     site.failed("group/broken", "v1", text=str(LAYER))
     dashboard.sign_in()
     dashboard.shows("History", "Layer missing at registry:5000")
+    _back_to_the_top(dashboard)
     dashboard.tab_to("oregon")
     dashboard.type(Keys.ENTER)
     dashboard.find(".card h2", "oregon")
