@@ -9,7 +9,7 @@ from pathlib import Path
 
 from local.stack import STATE
 
-from bench import backfill, copy, deployed, endpoint, memory, pulls
+from bench import backfill, copy, deployed, endpoint, lines, memory, pulls
 
 
 def main() -> int:
@@ -28,6 +28,7 @@ def main() -> int:
         deployed.main(["--state", str(options.state), "--pushes", "5" if options.quick else "50", *kept]),
         pulls.main(["--state", str(options.state), *(["--pulls", "20", "--pushes", "5"] if options.quick else kept)]),
         copy.main(["--quick"] if options.quick else kept),
+        lines.main(["--quick"] if options.quick else kept),
         memory.main(["--quick"] if options.quick else kept),
         backfill.main(["--quick"] if options.quick else kept),
         endpoint.main(["--quick"] if options.quick else kept),

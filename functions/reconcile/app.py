@@ -11,6 +11,7 @@ import requests
 from botocore.config import Config
 
 from geosync import observability
+from geosync.announcing.opening import open_announcer
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.queues import Queue
 from geosync.minute.clock import forget_the_future
@@ -55,6 +56,14 @@ class ReconcileSite:
         self.reporter = MinuteReporter(logger, observability.Metrics(self.settings.site_name))
         dynamodb = boto3.client("dynamodb", config=AWS_CALLS)
         self.sync_registry = SyncRegistry.open(dynamodb, self.settings.sync_table, limits=self.settings.limits)
+        self.announcer = open_announcer(
+            self.sync_registry.outbox,
+            self.settings.arrivals_topic_arn,
+            site=self.settings.site_name,
+            client=partial(boto3.client, config=AWS_CALLS),
+            logger=logger,
+            metrics=observability.Metrics(self.settings.site_name),
+        )
         self.sqs = boto3.client("sqs", config=AWS_CALLS)
         self.queues = Queues(sqs=self.sqs, events_url=self.settings.events_queue_url, dlq_url=self.settings.dlq_url)
         self.secrets = boto3.client("secretsmanager", config=AWS_CALLS)
@@ -77,6 +86,7 @@ class ReconcileSite:
             return {
                 "heartbeat": partial(post_heartbeat, *posting),
                 "following": partial(follow_nobody, self.sync_registry),
+                **self._arrivals(),  # what it wrote down as a secondary
                 **run_recorded,
                 "health": partial(judge_primary, *judging),
             }
@@ -87,6 +97,7 @@ class ReconcileSite:
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
             "clock": self._forget_the_future,
+            **self._arrivals(),
             "counts": partial(recount, self.sync_registry, self.reporter),
             "history": self._record_history,
             **run_recorded,
@@ -95,6 +106,10 @@ class ReconcileSite:
         if self.settings.primary_admin_url is not None:
             tasks["report"] = self._report  # the last: what the primary is told is of this minute
         return tasks
+
+    def _arrivals(self) -> dict[str, Task]:
+        announcer = self.announcer
+        return {"arrivals": announcer.tell_left_over} if announcer is not None else {}
 
     def _subscribe(self) -> None:
         self._subscription = None

@@ -7,7 +7,8 @@ done; only what comes before that (DynamoDB or SQS out of reach) sends it back t
 from __future__ import annotations
 
 import os
-from functools import cache, cached_property
+from dataclasses import asdict
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -15,7 +16,13 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from botocore.config import Config
 
 from geosync import observability
+from geosync.announcing.opening import open_announcer
 from geosync.comparing.window import BackfillWindow
+from geosync.copying.s3.calls import S3Calls
+from geosync.copying.s3.copier import S3Copier
+from geosync.copying.s3.copies import ProvedCopies
+from geosync.copying.s3.layout import Bucket
+from geosync.copying.s3.probe import Probed, probe
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
@@ -38,6 +45,13 @@ if TYPE_CHECKING:
 MARGIN = 15.0
 """Seconds at the end of an invocation for the table alone: the registries' requests have ended, what they came to is
 written down, the lease is released with the layers that are under way."""
+S3_CALLS = Config(
+    connect_timeout=5,
+    read_timeout=300,  # S3 answers a copy when it is done; the invocation's end is kept by copying/s3/calls.py
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=64,  # six layers side by side, of eight parts each; and some more
+    tcp_keepalive=True,
+)
 AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,
@@ -45,6 +59,9 @@ AWS_CALLS = Config(
     max_pool_connections=16,  # references and marks side by side
     tcp_keepalive=True,
 )
+
+# Who listens must not delay a copy: what is not taken at once, a minute tells.
+BUS_CALLS = Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
 logger = observability.logger()
 
@@ -63,7 +80,30 @@ class SyncSite:
             primary=self.settings.primary_topic_arn,
             timing=self.settings.timing,
             limits=self.settings.limits,
+            tells=self.settings.arrivals_topic_arn is not None,
         )
+
+    @cached_property
+    def registries(self) -> SiteRegistries:
+        """The site's two registries, made when they are first asked for."""
+        secrets = boto3.client("secretsmanager", config=AWS_CALLS)
+        return SiteRegistries(self.settings, secrets, self.sync_registry.capabilities, deadline=self.deadline)
+
+    @cached_property
+    def s3(self) -> S3Copier | None:
+        """The part that has S3 copy layers, where the site was told both buckets."""
+        primary, local = self.settings.primary_registry_bucket, self.settings.local_registry_bucket
+        if primary is None or local is None:
+            return None
+        client = boto3.client("s3", config=S3_CALLS)
+        copies = ProvedCopies(client, Bucket.parse(primary), Bucket.parse(local), calls=S3Calls())
+        return S3Copier(copies, deadline=self.deadline)
+
+    def probe_s3(self, repository: str | None) -> Probed:
+        """Have S3 copy a small blob, and see it at the site's registry."""
+        if self.s3 is None:
+            return Probed(result="unknown", text="this function was told no buckets: deploy again")
+        return probe(self.s3, self.registries.get(), repository)
 
     @cached_property
     def worker(self) -> Worker:
@@ -72,12 +112,7 @@ class SyncSite:
         place = Workplace(
             role=settings.site_role,
             sync_registry=self.sync_registry,
-            registries=SiteRegistries(
-                settings,
-                boto3.client("secretsmanager", config=AWS_CALLS),
-                self.sync_registry.capabilities,
-                deadline=self.deadline,
-            ),
+            registries=self.registries,
             deadline=self.deadline,
             reporter=Reporter(
                 logger=logger,
@@ -87,6 +122,15 @@ class SyncSite:
                 measuring=Measuring(self._measurements()),
             ),
             logger=logger,
+            s3=self.s3,
+            announcer=open_announcer(
+                self.sync_registry.outbox,
+                settings.arrivals_topic_arn,
+                site=settings.site_name,
+                client=partial(boto3.client, config=BUS_CALLS),
+                logger=logger,
+                metrics=self.metrics,
+            ),
         )
         options = WorkOptions(
             removals=settings.deletes == "propagate",
@@ -136,9 +180,15 @@ def _receive(record: SQSRecord) -> None:
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Process the messages of one SQS event; the answer names those that must come again."""
+    """Process the messages of one SQS event; the answer names those that must come again.
+
+    `{"probe": "s3"}` is asked by `geosync check`: whether S3 copies layers for this site, with this function's role.
+    """
     if not event.get("Records"):
-        return {"batchItemFailures": []}  # a deployment that warms the function
+        if event.get("probe") != "s3":
+            return {"batchItemFailures": []}  # a deployment that warms the function
+        site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
+        return asdict(site().probe_s3(event.get("repository")))
     site().deadline.set(context.get_remaining_time_in_millis() / 1000 - MARGIN)
     # Powertools' Logger forwards to one of logging, without being one in its types.
     processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False, logger=logger)  # type: ignore[arg-type]

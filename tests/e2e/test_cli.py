@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from local import emulator as local_emulator
 from local.stack import Stack
-from tests.e2e.command import Ended, Geosync, run_preloaded, undone
+from tests.e2e.command import COMMAND, Ended, Geosync, run_preloaded, undone
 from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import maker
 from tests.support.findings import problem, problems
@@ -68,6 +70,31 @@ def test_status_shows_a_push_until_it_is_settled(run: Geosync, primary: Site, se
         problem(run.check(site), "not_paused")
         assert repository in run(site, "status", "--limit", "1000").output
     assert "not_paused" not in problems(run.check(site))
+
+
+# ── wait ──
+
+
+def test_a_pipeline_waits_with_a_token_alone(primary: Site, secondaries: list[Site]) -> None:
+    site = secondaries[0]
+    repository = replicated(primary, site)
+    seen = site.item(repository, "tag#v1")
+    assert seen is not None
+    digest = seen["digest"]
+    about = {"GEOSYNC_ADMIN_URL": site.about["admin_url"], "GEOSYNC_TOKEN": site.about["admin_read_token"]}
+
+    def waited(image: str, **environment: str) -> tuple[int, str]:
+        command = [str(COMMAND), "wait", image, "--timeout", "5m"]
+        alone = {"PATH": "", "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment}  # no account, no profile
+        ended = subprocess.run(command, env=alone, capture_output=True, text=True, check=False)
+        return ended.returncode, ended.stdout + ended.stderr
+
+    assert waited(f"{repository}:v1@{digest}", **about) == (
+        0,
+        f"{repository}:v1@{digest} is at {site.name}: {digest}\n",
+    )
+    code, said = waited(f"{repository}:v1", **{**about, "GEOSYNC_TOKEN": "x" * 48})
+    assert (code, "this is no token of this site" in said) == (2, True)
 
 
 def replicated(primary: Site, site: Site) -> str:

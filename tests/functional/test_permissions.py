@@ -18,7 +18,13 @@ BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface", "LeaveItT
 # Asked for by ECR of who speaks the registry's own API to it.
 BY_ECR = {"PushToEcr", "PullFromEcr"}
 # Used by SNS and other services in the function's name, with a key of one's own.
-BY_SERVICES = {"UseTheTopicsKey", "UseTheKey"}
+BY_SERVICES = {
+    "UseTheTopicsKey",
+    "UseTheKey",
+    "UseTheKeyForArrivals",
+    "DecryptThePrimarysLayers",
+    "EncryptLayers",
+}
 NAMES = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
 
 

@@ -14,6 +14,7 @@ from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
 from geosync.comparing import doubt
+from geosync.copying.s3.copier import S3Copier
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext
 from geosync.intake.refusals import Refusals
@@ -136,6 +137,8 @@ class Secondary:
             forget_capabilities=known.forget,
             prefix=prefix,
         )
+        self.s3: S3Copier | None = None
+        """Has S3 copy layers; set it before `open`."""
         self.options = WorkOptions(removals=removals, removes_outside=removes_outside)
         self.open()
 
@@ -155,6 +158,7 @@ class Secondary:
             deadline=self.deadline,
             reporter=Reporter(logger=logger, metrics=metrics, sqs=sqs, dlq_url="dlq"),
             logger=logger,
+            s3=self.s3,
         )
         context = IntakeContext(
             role="secondary",

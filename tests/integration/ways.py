@@ -11,6 +11,7 @@ from tests.integration.conftest import Place
 from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy
 
+from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.copy import Copier, CopyResult
 from geosync.copying.route import Route
 from geosync.oci.client import RegistryClient
@@ -18,6 +19,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.connections import Connections
 from geosync.pair.pair import Pair
 
 ACCEPT = ", ".join(
@@ -44,6 +46,9 @@ class Way:
         self.reader = RegistryClient(self.source.url, source.credentials, deadline=self.deadline)
         self.writer = RegistryClient(self.destination.url, destination.credentials, deadline=self.deadline, writes=True)
         self.capabilities = Capabilities()
+        self.connections = Connections()
+        self.is_new = False
+        self.clock: Clock = SYSTEM_CLOCK
         self.make = source.maker(seed=time.time_ns())
         self._there = destination.maker()
         for maker in (self.make, self._there):
@@ -58,7 +63,14 @@ class Way:
         return Pair(Repository(self.reader, self.repository), Repository(self.writer, self.repository))
 
     def copier(self) -> Copier:
-        return Copier(Route(pair=self.pair, capabilities=self.capabilities), tag_write=nullcontext)
+        route = Route(
+            pair=self.pair,
+            capabilities=self.capabilities,
+            connections=self.connections,
+            is_new=self.is_new,
+            clock=self.clock,
+        )
+        return Copier(route, tag_write=nullcontext)
 
     def look(self, reference: str) -> Manifest:
         manifest = self.reader.get_manifest(self.repository, reference)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,10 +10,13 @@ from unittest.mock import patch
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.admin.resources.metrics import Gauge
 from geosync.clock import Clock
+from geosync.copying.copy import Copier
 from geosync.intake import marking
-from geosync.minute import recovery
+from geosync.minute import losses, recovery
 from geosync.minute.reporting import MinuteReporter
+from geosync.observability import Metrics, Unit
 from geosync.oci.requests import Call
 from geosync.oci.scopes import push
 from geosync.oci.upload_verbs import UploadVerbs
@@ -21,12 +24,15 @@ from geosync.operating.owed_references import OwedReference
 from geosync.operating.status import Status
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.known_capabilities import KnownCapabilities
+from geosync.pair.selection import Selection
 from geosync.reading import manifest_pull
 from geosync.recovery import point
 from geosync.sync_registry import decisions
 from geosync.sync_registry.forgetting import Forgetting
+from geosync.sync_registry.items import OUTSIDE, Owed
 from geosync.sync_registry.owed_index import OwedIndex, TagWriters
 from geosync.sync_registry.site import counters
+from geosync.sync_registry.site.breaker import Breaker
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.transitions import discharge
@@ -36,7 +42,9 @@ from geosync.syncing.reference import ReferenceSync
 ALWAYS = Attr("repository").exists() | Attr("repository").not_exists()
 
 Patch = Callable[[], Any]
-"""Makes what takes the rule out for as long as it is entered."""
+"""Makes what takes a part of a rule out for as long as it is entered."""
+NOT_THERE = "digests|would_be_lost|synced|recovery_point|no rest"
+"""What is said to be here, or not to be owed, and is neither."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +52,10 @@ class Rule:
     """A rule in words, what takes it out, and what the simulation then finds within `seeds` seeds."""
 
     says: str
-    without: Patch
-    finds: str
-    """A regular expression."""
+    without: tuple[Patch, ...]
     seeds: int
+    finds: str = NOT_THERE
+    """A regular expression."""
     first: int = 0
     """The seed to begin with: not long before one that finds it today, as it takes half a second to look at one."""
     minutes: int = 2
@@ -60,15 +68,9 @@ def _instead(where: object, name: str, replacement: object) -> Patch:
     return lambda: patch.object(where, name, replacement)
 
 
-def _with_all(*patches: Patch) -> Patch:
-    @contextmanager
-    def all_of_them() -> Iterator[None]:
-        with ExitStack() as stack:
-            for one in patches:
-                stack.enter_context(one())
-            yield
-
-    return all_of_them
+def _answer(where: object, name: str, answer: object) -> Patch:
+    """Have it always answer the same."""
+    return _instead(where, name, lambda *_, **__: answer)
 
 
 def _measure_a_minute_less(reporter: MinuteReporter, status: Status) -> None:
@@ -91,8 +93,18 @@ def _holders_only(index: OwedIndex, *, now_ms: int, suspect_ms: int) -> TagWrite
     return replace(_tag_writers(index, now_ms=now_ms, suspect_ms=suspect_ms), left={})
 
 
-def _always(*_: object, **__: object) -> bool:
-    return True
+def _put_twice(metrics: Metrics, values: Mapping[str, float], unit: Unit = "Count") -> None:
+    _put(metrics, {name: 2 * value for name, value in values.items()}, unit)
+
+
+def _read_one_more(gauge: Gauge, status: Any) -> float | None:
+    value = _read(gauge, status)
+    return None if value is None else value + 1
+
+
+def _step_and_remove(owed: Owed, *arguments: Any, **more: Any) -> decisions.Step:
+    marked = replace(owed, if_absent=owed.if_absent | {OUTSIDE})
+    return _step_outside(marked, *arguments, **{**more, "removes": True, "suspended": False})
 
 
 def _is_untried(one: OwedReference) -> bool:
@@ -121,16 +133,19 @@ def _count_twice(*arguments: Any, **more: Any) -> list[Update]:
 
 _moved, _write = counters.moved, ReferenceSync._write
 _tag_writers = OwedIndex.tag_writers
+_put, _read = Metrics.put, Gauge.read
+_step_outside = decisions.step_outside
 _report_point = MinuteReporter.recovery_point
 
 
 RULES: dict[str, Rule] = {
     "accounted": Rule(
         says="a heartbeat counts once the queue was seen empty a minute after it",
-        without=_with_all(
-            _instead(point, "accounted", _every_heartbeat_counts), _instead(recovery, "_look", _see_an_empty_queue)
+        without=(
+            _instead(point, "accounted", _every_heartbeat_counts),
+            _instead(recovery, "_look", _see_an_empty_queue),
         ),
-        finds="recovery_point",
+        finds="recovery_point|metric RecoveryPointAge",
         minutes=4,
         seeds=100,
         first=21,
@@ -138,40 +153,39 @@ RULES: dict[str, Rule] = {
     ),
     "mark": Rule(
         says="an event is marked before its message is deleted",
-        without=_instead(marking.Marking, "mark", _without_mark),
-        finds="message lost",
+        without=(_instead(marking.Marking, "mark", _without_mark),),
+        finds="message lost|counted EventsSkipped",
         seeds=10,
     ),
     "named": Rule(
         says="what failed is named among what would be lost",
-        without=_instead(OwedReference, "is_a_push_to_come", property(_is_untried)),
+        without=(_instead(OwedReference, "is_a_push_to_come", property(_is_untried)),),
         finds="would_be_lost|digests",
         seeds=100,
         often=("wire",),
     ),
     "marked again": Rule(
         says="what was marked again meanwhile stays owed",
-        without=_instead(discharge, "is_unmarked", lambda _: ALWAYS),
-        finds="digests|would_be_lost|synced|recovery_point|no rest",
+        without=(_instead(discharge, "is_unmarked", lambda _: ALWAYS),),
         seeds=100,
         often=("push_many", "messages_twice", "late_tags", "delete_tag"),
     ),
     "settle": Rule(
         says="a look at the primary proves nothing before the settle time",
-        without=_instead(decisions, "proves_primary", _always),
-        finds="was removed, and the primary has it|digests|would_be_lost|synced|recovery_point|no rest",
+        without=(_answer(decisions, "proves_primary", True),),
+        finds=f"was removed, and the primary has it|{NOT_THERE}",
         seeds=100,
     ),
     "suspect": Rule(
         says="a look at the secondary proves nothing while a late write may land",
-        without=_instead(decisions, "proves_secondary", _always),
-        finds="digests|synced|would_be_lost|recovery_point|no rest",
+        without=(_answer(decisions, "proves_secondary", True),),
         seeds=300,
+        first=15,
         often=("overtaken_write",),
     ),
     "drain": Rule(
         says="a promotion waits for tag writes that nobody waits for any more",
-        without=_instead(OwedIndex, "tag_writers", _holders_only),
+        without=(_instead(OwedIndex, "tag_writers", _holders_only),),
         finds="moved .* of the primary",
         seeds=200,
         first=139,
@@ -179,49 +193,48 @@ RULES: dict[str, Rule] = {
     ),
     "look": Rule(
         says="synced means seen: the secondary is looked at before a discharge",
-        without=_instead(ReferenceSync, "_look_at_secondary", _believe),
-        finds="digests|synced|would_be_lost|recovery_point|no rest",
+        without=(_instead(ReferenceSync, "_look_at_secondary", _believe),),
         seeds=100,
     ),
     "there": Rule(
         says="a blob that is there is not uploaded",
-        without=_with_all(
+        without=(
             _instead(UploadVerbs, "_begin", _begin_without_mount),
-            _instead(KnownCapabilities, "__call__", lambda *_: Capabilities(checks_blobs=False)),
+            _answer(KnownCapabilities, "__call__", Capabilities(checks_blobs=False)),
         ),
         finds="uploaded twice",
         seeds=10,
     ),
     "overwrite": Rule(
         says="a tag that moves is overwritten, and never removed before",
-        without=_instead(ReferenceSync, "_write", _remove_and_write),
+        without=(_instead(ReferenceSync, "_write", _remove_and_write),),
         finds="was removed, and",
         seeds=20,
         often=("push_many",),
     ),
     "ours": Rule(
         says="a tag that Geosync did not put there stays",
-        without=_instead(decisions, "is_ours", _always),
+        without=(_answer(decisions, "is_ours", True),),
         finds="was removed, and is not Geosync's",
         seeds=100,
         often=("stranger",),
     ),
     "rows": Rule(
         says="the number of repositories changes with the rows",
-        without=_instead(counters, "moved", _count_twice),
+        without=(_instead(counters, "moved", _count_twice),),
         finds="numbers",
         seeds=10,
     ),
     "as new as promised": Rule(
         says="a tag is served only if nothing is owed for it and its recovery point is new enough",
-        without=_instead(manifest_pull, "may_be_served", _always),
+        without=(_answer(manifest_pull, "may_be_served", True),),
         finds="pulled: ",
         seeds=30,
         often=("pull", "push_many"),
     ),
     "nowhere": Rule(
         says="a repository that neither registry has is no row",
-        without=_instead(Forgetting, "drop", lambda *_: False),
+        without=(_answer(Forgetting, "drop", False),),
         finds="which is nowhere",
         minutes=1,
         seeds=10,
@@ -229,14 +242,76 @@ RULES: dict[str, Rule] = {
     ),
     "measured": Rule(
         says="a metric is what the status says",
-        without=_instead(MinuteReporter, "recovery_point", _measure_a_minute_less),
+        without=(_instead(MinuteReporter, "recovery_point", _measure_a_minute_less),),
         finds="metric RecoveryPointAge",
         minutes=1,
         seeds=10,
     ),
+    "gap": Rule(
+        says="what may have been pushed while the subscription was gone is not called lost",
+        without=(_answer(losses, "_may_be_of_a_gap", False),),
+        finds="metric NotificationsLost: ",
+        first=5,
+        seeds=60,
+        minutes=4,
+        often=("unsubscribe",),
+    ),
+    "kept outside": Rule(
+        says="what leaves the selection stays under OutsideSelection=keep",
+        without=(_instead(decisions, "step_outside", _step_and_remove),),
+        finds="was removed, and what leaves the selection stays",
+        minutes=6,
+        seeds=60,
+        often=("select",),
+    ),
+    "a whole repository": Rule(
+        says="a repository that leaves the selection as a whole waits for an operator",
+        without=(_answer(Breaker, "count_outside", None),),
+        finds="nobody accepted that all of the repository goes",
+        seeds=50,
+        minutes=4,
+        often=("select",),
+    ),
+    "taken names": Rule(
+        says="a tag outside the selection that somebody took for an image of their own stays",
+        without=(_answer(decisions, "_shows_ours", True),),
+        finds="was removed, and it is not Geosync's",
+        seeds=100,
+        first=58,
+        minutes=4,
+        often=("select", "take_name"),
+    ),
+    "outside": Rule(
+        says="what is outside the selection is not copied",
+        without=(_answer(Selection, "has_tag", True),),
+        finds="was copied, and is not selected|is outside the selection",
+        seeds=20,
+        often=("select",),
+    ),
+    "habit": Rule(
+        says="a habit is no proof: what is below a manifest that was taken is looked for",
+        without=(_answer(Copier, "_looks_below", False),),
+        seeds=30,
+        often=("change_habit",),
+    ),
+    "counts": Rule(
+        says="what is counted was done",
+        without=(_instead(Metrics, "put", _put_twice),),
+        finds=" counted ",
+        minutes=1,
+        seeds=5,
+    ),
+    "scrape": Rule(
+        says="a metric that is scraped is what the status says",
+        without=(_instead(Gauge, "read", _read_one_more),),
+        finds="/metrics: ",
+        minutes=1,
+        seeds=30,
+        often=("look",),
+    ),
     "sweep": Rule(
         says="what is due and held by nobody is woken",
-        without=_instead(SyncRegistry, "due_repositories", lambda *_, **__: []),
+        without=(_answer(SyncRegistry, "due_repositories", []),),
         finds="no rest",
         seeds=30,
     ),
@@ -246,8 +321,7 @@ RULES: dict[str, Rule] = {
 @contextmanager
 def broken(rule: str | None) -> Iterator[None]:
     """Run without a rule; None: with all of them."""
-    if rule is None:
-        yield
-        return
-    with RULES[rule].without():
+    with ExitStack() as stack:
+        for patch_of in RULES[rule].without if rule is not None else ():
+            stack.enter_context(patch_of())
         yield

@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from tests.simulation.scheduler import Killed, Scheduler
+from tests.simulation.tally import Tally
 
 Result = TypeVar("Result")
 INSTANT = 0.85
@@ -47,7 +48,7 @@ class Caller:
     kill_in: int | None = None
     calls: int = 0
     on_kill: Callable[[], None] = lambda: None
-    notes: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     @property
     def skew_ms(self) -> int:
@@ -87,9 +88,11 @@ class Calls:
                 self._kill(place, effect, late_s)
         lot = random.random()
         if lot < weather.refused:
+            self.trouble()
             raise refused()
         result = effect()
         if lot < weather.refused + weather.lost and lost is not None:
+            self.trouble()
             self._pass(weather)
             raise lost()
         if lot > 0.9:
@@ -103,7 +106,16 @@ class Calls:
 
     def is_repeated(self, weather: Weather) -> bool:
         """True where a call whose answer was lost is sent a second time by the client itself."""
-        return weather.lost > 0 and self._random.random() < weather.lost
+        is_repeated = weather.lost > 0 and self._random.random() < weather.lost
+        if is_repeated:
+            self.trouble()
+        return is_repeated
+
+    def trouble(self) -> None:
+        """Note that the caller may have done what it does not know of."""
+        place = self._scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.is_troubled = True
 
     def _pass(self, weather: Weather) -> None:
         random = self._random

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -57,12 +58,20 @@ class Function:
     offset_ms: Callable[[], int]
     on_crash: Callable[[str, Exception], None]
     """Told of each error that a handler let through."""
+    on_ended: Callable[[Caller, Any, Ended], None] = lambda *_: None
+    """Told of each invocation that ended, with its event."""
     kills: float = 0.0
     most_calls: int = 60
     running: int = 0
     invoked: int = 0
     _idle: list[dict[str, Any]] = field(default_factory=list)
     _version: int = 0
+    _running_of: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def is_new(self) -> bool:
+        """No invocation goes on that began before the last update."""
+        return self.running == self._running_of[self._version]
 
     def forget(self) -> None:
         """Have every later invocation begin anew: the function was updated."""
@@ -79,6 +88,7 @@ class Function:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)
         module = self._idle.pop() if self._idle and random.random() >= COLD else self._load()
         version, timeout_s = self._version, TIMEOUTS_S[self.name]
+        self._running_of[version] += 1
         until_s = scheduler.now_s + timeout_s
         context = Context(place.name, lambda: int((until_s - scheduler.now_s) * 1000))
         over = SimulatedThreads().event()
@@ -104,7 +114,10 @@ class Function:
             if not over.wait(timeout_s):
                 scheduler.kill(place)
             self.running -= 1
-            on_end(ended[0] if ended else Ended(crashed="killed"))
+            self._running_of[version] -= 1
+            end = ended[0] if ended else Ended(crashed="killed")
+            self.on_ended(place, event, end)
+            on_end(end)
 
         scheduler.spawn(watch, "lambda", _LAMBDA)
 

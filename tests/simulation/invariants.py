@@ -34,6 +34,8 @@ class View:
     status: Status
     clocks_ms: int = 0
     """What recovery points may be wrong by, as clocks differ."""
+    followed_s: float = 0.0
+    """Since when the site follows this primary."""
     said_ms: int | None = None
     """The recovery point that is judged; None: that of the status."""
 
@@ -45,6 +47,17 @@ class View:
     def at_primary_ms(self, at_s: float) -> int:
         """A moment of the world by the primary's clock."""
         return EPOCH_MS + int(at_s * 1000) + self.primary.skew_ms
+
+    @property
+    def compared_s(self) -> float:
+        """When the last complete comparison began, by the world's time."""
+        proved = self.status.proved_at
+        return -1.0 if proved is None else (proved - EPOCH_MS - self.site.skew_ms - self.clocks_ms) / 1000
+
+    def is_promised(self, repository: str, tag: str) -> bool:
+        """The site replicates a tag: it was selected all the time, or since the last complete comparison began."""
+        entered_s = self.site.selections.entered_s(repository, tag)
+        return not entered_s or entered_s < self.compared_s
 
     @property
     def is_settled(self) -> bool:
@@ -82,6 +95,8 @@ def recovery_point(view: View) -> Iterator[str]:
         if not before:
             continue
         needed, later = moves[before[-1]], moves[before[-1] :]
+        if not view.is_promised(*tag):
+            continue
         if any(move.why != "client" or move.digest is None for move in later) or _is_excused(view, needed, said):
             continue
         here = view.site.server.storage.repositories.get(tag[0])
@@ -137,6 +152,8 @@ def would_be_lost(view: View) -> Iterator[str]:
     storage, here = view.primary.server.storage, view.site.server.storage
     for repository, tag, digest in storage.all_tags():
         found = here.repositories.get(repository)
+        if not view.is_promised(repository, tag):
+            continue
         if (repository, tag) in named or (found is not None and found.tags.get(tag) == digest):
             continue
         last = next(move for move in reversed(storage.moves) if (move.repository, move.tag) == (repository, tag))
@@ -186,11 +203,13 @@ def synced(view: View) -> Iterator[str]:
             if not name.startswith("tag#") or item.get("missing_since") is not None:
                 continue
             tag, digest = name.removeprefix("tag#"), item["digest"]
+            if not view.is_promised(repository, tag):
+                continue
             if repository not in primary.repositories or tag not in primary.repositories[repository].tags:
                 continue  # it was deleted, and nobody has announced that
             seen_s = (item["seen_at"] - EPOCH_MS - view.site.skew_ms) / 1000
-            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s):
-                continue
+            if any(lost_s > seen_s - 60 for lost_s in here.lost_at_s) or seen_s < view.followed_s:
+                continue  # it went away since, or it was seen under a former primary, which counts for nothing
             found = here.repositories.get(repository)
             if found is None or found.tags.get(tag) != digest:
                 yield f"{repository}:{tag} is synced as {digest}, and is {found.tags.get(tag) if found else None}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,12 @@ class Ledger:
     """Owed references that were deleted."""
     counted_synced: int = 0
     """References that the metric counted as synced."""
+    runs_since_s: float = 0.0
+    """When the last pause ended."""
+    rows: Counter[str] = field(default_factory=Counter)
+    """The rows of the table, and those in each state."""
+    rows_before: list[tuple[float, Counter[str]]] = field(default_factory=list)
+    """What `rows` was until each moment."""
     owed: dict[Key, bool] = field(default_factory=dict)
     """Each owed reference, and whether it is parked."""
     owed_before: list[tuple[float, Key, bool | None]] = field(default_factory=list)
@@ -79,11 +86,37 @@ class Ledger:
         self.changed_s = self.now_s()
         if key.item == "pause":
             self.paused_since_s = None if after is None else self.paused_since_s or self.now_s()
+            self.runs_since_s = self.now_s()
         if key.item.startswith("owed#"):
             self._owes(key, after)
+        if key.item == "row":
+            self._count_row(before, after)
         mark = (after or {}).get("mark")
         if mark is not None and mark != (before or {}).get("mark"):
             self.marks[key] = self.now_s()
+
+    def _count_row(self, before: Item | None, after: Item | None) -> None:
+        steps = Counter(_states(after))
+        steps.subtract(_states(before))
+        if any(steps.values()):
+            self.rows_before.append((self.now_s(), self.rows.copy()))
+            self.rows.update(steps)
+
+    def rows_since(self, at_s: float, name: str) -> tuple[int, int]:
+        """The least and the most rows of a kind since a moment; one that moved meanwhile may be read twice, or not."""
+        seen, moved = [self.rows[name]], 0
+        for changed_s, before in reversed(self.rows_before):
+            if changed_s < at_s:
+                break
+            moved += before[name] != seen[-1]
+            seen.append(before[name])
+        return max(min(seen) - moved, 0), max(seen) + moved
+
+    def running_since(self, at_s: float) -> tuple[int, int]:
+        """Whether the site was paused all the time since a moment (0, 0), or never (1, 1)."""
+        if self.paused_since_s is not None:
+            return 0, int(self.paused_since_s > at_s)
+        return int(self.runs_since_s < at_s), 1
 
     def _owes(self, key: Key, after: Item | None) -> None:
         before, is_parked = self.owed.get(key), None if after is None else bool(after.get("parked"))
@@ -110,9 +143,11 @@ class Ledger:
 
     def _event_done(self, message: Message) -> None:
         """No message is lost: an event is deleted once it is marked, seen, or in the DLQ."""
-        event = json.loads(message.body)
-        if not self.is_following() or event.get("kind") == "heartbeat":
+        event = _event_of(message)
+        if event is None or not self.is_following():
             return
+        if self.site.selections.entered_s(event["repository"], event.get("tag")) > message.sent_s:
+            return  # it was outside the selection, for those at least who took it
         self.marked.setdefault(event["id"], self.now_s())
         tag, digest = event.get("tag"), event.get("digest")
         name = f"tag#{tag}" if tag is not None else f"digest#{digest}" if digest is not None else "*"
@@ -125,7 +160,8 @@ class Ledger:
             self.violated(f"{self.site.name}: message lost: {message.body}")
 
     def _uploaded(self, uploaded: Uploaded) -> None:
-        if uploaded.was_there:
+        # A registry that has just begun not to mount says of a blob that is there what others say of one that is not.
+        if uploaded.was_there and self.site.server.habits.mounts:
             self.violated(f"{self.site.name}: uploaded twice: {uploaded.repository} {uploaded.digest}")
 
     def _logged(self, identifier: str, before: dict[str, Any] | None, after: dict[str, Any]) -> None:
@@ -135,3 +171,22 @@ class Ledger:
         for name in ("action", "who", "detail", "received_at", "hour"):
             if before.get(name) != after.get(name):
                 self.violated(f"{self.site.name}: audit record {identifier} changed: {name}")
+
+
+def _event_of(message: Message) -> dict[str, Any] | None:
+    """The event in a message; None: it is a heartbeat, or cannot be read."""
+    try:
+        event = json.loads(message.body)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "repository" in event else None
+
+
+def _states(row: Item | None) -> Iterator[str]:
+    """The kinds of rows that a row is one of."""
+    if row is not None and "id" in row:
+        yield "rows"
+        yield {"2": "synced", "3": "failed"}.get(str(row.get("state")), "others")
+        yield {"verified": "verified", "failed": "found wrong"}.get(
+            str(row.get("verification_counted")), "not verified"
+        )

@@ -21,7 +21,7 @@ class Bounds:
     concurrency: int = 2
 
 
-class Mapping:
+class EventSource:
     """Polls one queue for one function."""
 
     def __init__(self, queue: Queue, function: Function, bounds: Bounds, scheduler: Scheduler) -> None:

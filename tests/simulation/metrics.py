@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tests.simulation.clock import EPOCH_MS
 from tests.simulation.invariants import View, recovery_point
@@ -24,6 +25,8 @@ class Measured:
     value: float
     began_s: float
     point_ms: int | None
+    said: Mapping[str, Any] = field(default_factory=dict)
+    """The keys of the log line before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +107,35 @@ def _lag(scene: Scene, measured: Measured) -> Iterator[str]:
         yield f"{measured.value} ms, after {scene.now_s:.0f} s"
 
 
+def _rows(scene: Scene, measured: Measured, kind: str) -> Iterator[str]:
+    """The rows of a kind, as they were at any time of the invocation."""
+    low, high = scene.ledger.rows_since(measured.began_s - LAG_S - 0.05, kind)
+    if not low <= measured.value <= high:
+        yield f"{measured.value}, and there were {low} to {high}"
+
+
+def _burn(_: Scene, measured: Measured) -> Iterator[str]:
+    """Nobody spends less than nothing."""
+    if measured.value < 0:
+        yield f"{measured.value}"
+
+
+def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
+    """A notification is lost that the primary's endpoint never took: the registry made a move, or lost its disk."""
+    repository, reference = measured.said["repository"], str(measured.said["reference"]).partition("#")[2]
+    view = scene.view()
+    moves = [
+        move
+        for move in view.primary.server.storage.moves
+        if move.repository == repository and reference in (move.tag, move.digest) and move.digest is not None
+    ]
+    taken = [one for one in view.events.taken.values() if one.event["target"]["repository"] == repository]
+    digests = [one.event["target"].get("digest") for one in taken]
+    announced = sum(digests.count(digest) >= 1 for digest in {move.digest for move in moves if move.why == "client"})
+    if moves and all(move.why == "client" for move in moves) and announced == len({move.digest for move in moves}):
+        yield f"of {repository} {reference}, and each of its pushes was announced"
+
+
 RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
     "RecoveryPointAge": _age,
     "RecoveryPointUnknown": _unknown,
@@ -112,6 +144,10 @@ RULES: dict[str, Callable[[Scene, Measured], Iterator[str]]] = {
     "HealthLevel": _health,
     "ReferencesSynced": _synced,
     "Lag": _lag,
+    "NotificationsLost": _lost,
+    "RepositoriesFailedNow": lambda scene, measured: _rows(scene, measured, "failed"),
+    "RepositoriesDifferingNow": lambda scene, measured: _rows(scene, measured, "found wrong"),
+    "BudgetBurnRate": _burn,
 }
 
 

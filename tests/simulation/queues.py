@@ -47,6 +47,7 @@ class Queue:
         self.messages: dict[str, Message] = {}
         self.on_change: list[Callable[[], None]] = []
         self.on_delete: list[Callable[[Message], None]] = []
+        self.on_send: list[Callable[[Message], None]] = []
         self._scheduler = scheduler
         self._random = random
         self._numbers = count(1)
@@ -63,6 +64,8 @@ class Queue:
             attributes=dict(attributes or {}),
             visible_at=now_s + self._random.random() * self.late_s,
         )
+        for listener in self.on_send:
+            listener(self.messages[identifier])
         self._changed()
         return identifier
 
@@ -118,6 +121,12 @@ class Queue:
                 break
             found = (visible, hidden)
         return found
+
+    @property
+    def history(self) -> list[tuple[float, int, int]]:
+        """Visible and other messages as they were at each change within the last minute and more, and now."""
+        self._note()
+        return list(self._history)
 
     def _changed(self) -> None:
         self._note()

@@ -20,6 +20,8 @@ class Recorder:
         self._fault = fault
         self.on_measure: Callable[[str, str, float, int | None], None] = lambda *_: None
         """Told of each metric: the site, its name, its value, and the recovery point that the site's log told last."""
+        self.on_line: Callable[[Mapping[str, Any]], None] = lambda _: None
+        """Told of the keys of each log line."""
         self._points: dict[str, int | None] = {}
 
     def logger(self, site: str) -> Any:
@@ -30,6 +32,7 @@ class Recorder:
         """Take one log line."""
         if name == "recovery_point":
             self._points[site] = extra["recovery_point"]
+        self.on_line(extra)
         keys = " ".join(f"{key}={value}" for key, value in extra.items() if value not in (None, "", 0, False))
         self.note(f"{site}: {level} {name} {keys}")
         if error is not None and not isinstance(error, GeosyncError | BotoCoreError | ClientError):

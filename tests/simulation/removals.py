@@ -35,10 +35,45 @@ class TagRules:
         if move.digest is not None:
             if move.digest not in self._ever(move):
                 self.violated(f"{move} was never at the primary")
+            if self._was_outside(move):
+                self.violated(f"{self.site.name}: {move.repository}:{move.tag} was copied, and is not selected")
         elif None not in had:
-            self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and the primary has it")
+            why_not = self._why_not_for_leaving(move)
+            if why_not is not None:
+                self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and {why_not}")
         elif not self._is_ours(move):
             self.violated(f"{self.site.name}: {move.repository}:{move.tag} was removed, and is not Geosync's")
+
+    def _was_outside(self, move: TagMove) -> bool:
+        """The tag was outside the selection for as long as a write may be on its way."""
+        periods = self.site.selections.since(self.now_s() - RACE_S)
+        return not any(one.has(move.repository, move.tag) for one in periods)
+
+    def _why_not_for_leaving(self, move: TagMove) -> str | None:
+        """Why a tag that the primary has may not go for having left the selection; None: it may."""
+        selections, repository = self.site.selections, move.repository
+        recent = selections.since(self.now_s() - RACE_S)
+        out = [one for one in recent if not one.has(repository, move.tag)]
+        if not out:
+            return "the primary has it"
+        if not any(one.removes for one in out):
+            return "what leaves the selection stays"
+        whole = [one for one in selections.periods if not one.selection.has_repository(repository)]
+        is_whole = not any(one.selection.has_repository(repository) for one in recent)
+        if is_whole and selections.accepted_s < min(one.from_s for one in whole):
+            return "nobody accepted that all of the repository goes"
+        if not self._is_ours(move) or not self._shows_ours(move):
+            return "it is not Geosync's"
+        return None
+
+    def _shows_ours(self, move: TagMove) -> bool:
+        """What the tag was is what Geosync put there, or what the primary's was at a time: somebody may take a name."""
+        before = [
+            one
+            for one in self.site.server.storage.moves
+            if (one.repository, one.tag) == (move.repository, move.tag) and one is not move
+        ]
+        return not before or before[-1].why.startswith("sync@") or before[-1].digest in self._ever(move)
 
     def _ever(self, move: TagMove) -> set[str | None]:
         """What the tag ever was at any other site."""

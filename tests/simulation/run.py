@@ -13,6 +13,8 @@ from tests.simulation.deeds.operators import put_right
 from tests.simulation.story import REST_S, Deed, Story, rules_of
 from tests.simulation.world import Violation, World
 
+LOOKS = 4
+"""In each minute of the rest: whether it is over."""
 MORE = 10
 """Times that a deed happens more often where a run is about it."""
 
@@ -97,21 +99,24 @@ def tell(story: Story, minutes: float | None) -> None:
         if scheduler.now_s > until_s:
             raise Violation(f"no rest: {unrest}")
         put_right(story)
-        scheduler.sleep(60.0)
+        for _ in range(LOOKS):
+            scheduler.sleep(60.0 / LOOKS)
+            if not _unrest(story):
+                break
         story.judge()
 
 
 def _unrest(story: Story) -> list[str]:
     if story.world.is_failing_over:
         return ["the failover goes on"]
-    found = []
+    found = [f"{name}: the update goes on" for name, one in story.world.stacks.items() if not one.is_quiet]
     for site in story.secondaries:
-        primary, secondary = story.primary.server.storage, site.server.storage
-        found += [f"{site.name}: {one}" for one in truth.differences(primary, secondary)]
-        found += [f"{site.name}: {one}" for one in truth.extras(primary, secondary, story.world.followed_s[site.name])]
-        ledgers = story.world.ledgers
+        primary, ledgers = story.primary.server.storage, story.world.ledgers
+        found += [f"{site.name}: {one}" for one in truth.differences(primary, site)]
+        found += [f"{site.name}: {one}" for one in truth.extras(primary, site, story.world.followed_s[site.name])]
         missing = truth.missing_digests(ledgers[story.primary.name], ledgers[site.name])
         found += [f"{site.name}: {repository}@{digest} is not here" for _, repository, digest in missing]
-        for ours in (truth.owed(site), truth.letters(site), truth.rows_of_nothing(primary, site)):
+        told = (truth.owed(site), truth.letters(site), truth.suspected(site), truth.rows_of_nothing(primary, site))
+        for ours in told:
             found += [f"{site.name}: {one}" for one in ours]
     return found

@@ -17,6 +17,7 @@ from tests.simulation.recording import Recorder
 from tests.simulation.registry.notifier import Notifier
 from tests.simulation.registry.server import Server
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.selections import Selections
 from tests.simulation.table import Table
 from tests.simulation.topics import SnsClient, Topic
 
@@ -47,6 +48,7 @@ class Site:
         self.region = REGIONS[name]
         self.skew_ms = 0
         self.parameters = dict(parameters)
+        self.selections = Selections()
         self.dynamodb, self.sqs, self.sns = Weather(), Weather(), Weather()
         self.table = Table(scheduler, random)
         self.log = Log()

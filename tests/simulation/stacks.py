@@ -39,6 +39,11 @@ class Stack:
         """The stack's name."""
         return f"geosync-{self.site.name}"
 
+    @property
+    def is_quiet(self) -> bool:
+        """It is not just being changed."""
+        return not self.state.endswith("_IN_PROGRESS")
+
     def describe(self) -> dict[str, Any]:
         """The stack as DescribeStacks shows it."""
         site, queues = self.site, self.site.queues
@@ -70,7 +75,7 @@ class Stack:
 
     def update(self, parameters: Mapping[str, str], token: str) -> None:
         """Begin an update."""
-        if self.state.endswith("_IN_PROGRESS"):
+        if not self.is_quiet:
             raise _refused(f"{self.name} is in {self.state} state and can not be updated")
         self.state = "UPDATE_IN_PROGRESS"
         self.scheduler.spawn(lambda: self._carry_out(dict(parameters), token), "update", CLOUDFORMATION)

@@ -131,7 +131,7 @@ class Story:
         """What a secondary says now, and what is so."""
         world = self.world
         view = look(site, self.primary, world.ledgers, world.scheduler.now_s)
-        view.clocks_ms = world.clocks_ms
+        view.clocks_ms, view.followed_s = world.clocks_ms, world.followed_s[site.name]
         return view
 
     def end_faults(self) -> None:
@@ -146,5 +146,6 @@ class Story:
                 queue.twice = 0.0
             self.world.wire.faults[site.server.host].calm()
             site.server.is_down = site.server.is_read_only = False
+            site.server.habits.has_catalogue, site.server.habits.refuses_signed = True, 0.0
             site.notifier.loses = site.notifier.twice = 0.0
             site.topic.twice, site.topic.late_s = 0.0, AT_ONCE_S

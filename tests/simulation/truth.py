@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from tests.simulation.ledger import Ledger
 from tests.simulation.queues import Message
-from tests.simulation.registry.storage import Storage
+from tests.simulation.registry.storage import Storage, TagMove
 from tests.simulation.site import Site
 
 
-def differences(primary: Storage, secondary: Storage) -> list[str]:
-    """What the secondary lacks, has otherwise, or has and the primary has not."""
-    found = []
+def differences(primary: Storage, site: Site) -> list[str]:
+    """What a secondary lacks, or has otherwise, of what it selects."""
+    found, secondary = [], site.server.storage
     here = {(repository, tag): digest for repository, tag, digest in primary.all_tags()}
     there = {(repository, tag): digest for repository, tag, digest in secondary.all_tags()}
     for (repository, tag), digest in here.items():
+        if not site.selections.has(repository, tag):
+            continue
         if there.get((repository, tag)) != digest:
             found.append(f"{repository}:{tag} is {there.get((repository, tag))} instead of {digest}")
         elif primary.is_complete(repository, digest) and not secondary.is_complete(repository, digest):
@@ -21,19 +23,37 @@ def differences(primary: Storage, secondary: Storage) -> list[str]:
     return found
 
 
-def extras(primary: Storage, secondary: Storage, since_s: float) -> list[str]:
-    """The tags that Geosync put at the secondary after a moment, as they are now, and that the primary has not."""
+def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
+    """The tags that Geosync put at a secondary after a moment, as they are now, and that are to go."""
+    secondary = site.server.storage
     here = {(repository, tag) for repository, tag, _ in primary.all_tags()}
     there = {(repository, tag) for repository, tag, _ in secondary.all_tags()}
     last = {(one.repository, one.tag): one for one in secondary.moves}
-    ours = {tag for tag, one in last.items() if one.at_s > since_s and one.why.startswith("sync@")}
-    return [f"{repository}:{tag} is not at the primary" for repository, tag in sorted((there - here) & ours)]
+    ours = {
+        tag
+        for tag, one in last.items()
+        if one.at_s > since_s and one.why.startswith("sync@") and not _was_let_go(site, one)
+    }
+    gone = [f"{name}:{tag} is not at the primary" for name, tag in sorted((there - here) & ours)]
+    outside = [
+        f"{name}:{tag} is outside the selection"
+        for name, tag in sorted(there & ours)
+        if not site.selections.has(name, tag)
+    ]
+    return [one for one in gone if site.selections.has(*one.split(" ")[0].split(":"))] + outside
+
+
+def _was_let_go(site: Site, move: TagMove) -> bool:
+    """What left the selection while such tags stay is not known as Geosync's any more."""
+    after = site.selections.since(move.at_s)
+    return any(not one.removes and not one.has(move.repository, move.tag) for one in after)
 
 
 def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
     """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
 
-    Each with the event's id and its repository.
+    Each with the event's id and its repository. One that was outside the selection meanwhile is
+    not listed by a registry of this kind, so no comparison brings it.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
     if here.lost_at_s or here.has_dropped_untagged:
@@ -44,6 +64,8 @@ def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, s
         if taken is None or taken.event["action"] != "push":
             continue
         repository, digest = taken.event["target"]["repository"], taken.event["target"]["digest"]
+        if secondary.site.selections.entered_s(repository, taken.event["target"].get("tag")) > taken.at_s:
+            continue
         if primary.is_complete(repository, digest) and not here.is_complete(repository, digest):
             found.append((identifier, repository, digest))
     return found
@@ -68,6 +90,11 @@ def rows_of_nothing(primary: Storage, site: Site) -> list[str]:
         if "row" in items and not is_known and not is_there:
             found.append(f"a row of {repository}, which is nowhere")
     return found
+
+
+def suspected(site: Site) -> list[str]:
+    """The notifications of which a site has not decided whether they were lost."""
+    return [f"undecided {item}" for item in site.table.partitions.get("#suspected", {})]
 
 
 def owed(site: Site) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -13,18 +14,21 @@ from urllib.parse import urlsplit
 import requests
 from tests.simulation.calls import Caller, Calls
 from tests.simulation.clock import EPOCH_MS
+from tests.simulation.counts import Run, false_counts, is_counted
 from tests.simulation.functions import Ended
 from tests.simulation.installed import installed
 from tests.simulation.ledger import Ledger
-from tests.simulation.mapping import Bounds, Mapping
+from tests.simulation.mapping import Bounds, EventSource
 from tests.simulation.metrics import RULES as METRICS
 from tests.simulation.metrics import Measured
 from tests.simulation.recording import Recorder
 from tests.simulation.registry.wire import Wire
 from tests.simulation.removals import RACE_S, TagRules
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.selections import EVERYTHING
 from tests.simulation.site import Commons, Site, token_of
 from tests.simulation.stacks import Stack
+from tests.simulation.watching import Watcher
 
 from geosync.operating.sites import report_key
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -64,7 +68,7 @@ class World:
         self.scheduler = Scheduler(Random(f"order {seed}"))
         self.calls = Calls(self.scheduler, self.scheduler.random)
         self.recorder = Recorder(self.note, self._fault)
-        self.recorder.on_measure = self._measured
+        self.recorder.on_measure, self.recorder.on_line = self._measured, self._said
         self.on_measure: Callable[[Site, Measured], None] = lambda *_: None
         """Told of each metric that is judged."""
         self.place = Caller("world")
@@ -83,6 +87,7 @@ class World:
         self.followed_s: dict[str, float] = {"alpha": 0.0, "beta": 0.0, "gamma": 0.0}
         """When each site's role was changed last."""
         self._leader = "alpha"
+        self._roles: dict[str, tuple[str, str | None]] = {}
 
     def note(self, text: str) -> None:
         """Tell a line of the story."""
@@ -99,9 +104,34 @@ class World:
 
     def _measured(self, site: str, name: str, value: float, point_ms: int | None) -> None:
         place = self.scheduler.current.place
-        if name in METRICS and isinstance(place, Caller):
-            measured = Measured(name=name, value=value, began_s=place.began_s, point_ms=point_ms)
+        if not isinstance(place, Caller):
+            return
+        if not is_counted(name) and name not in METRICS:
+            self.violated(f"{site}: nobody judges the metric {name}")
+        place.tally.measured[name] = place.tally.measured.get(name, 0.0) + value
+        if name in METRICS:
+            tally = place.tally
+            measured = Measured(name=name, value=value, began_s=place.began_s, point_ms=point_ms, said=tally.said)
             self.on_measure(self.sites[site], measured)
+
+    def _said(self, keys: Mapping[str, Any]) -> None:
+        place = self.scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.said = keys
+
+    def _ended(self, site: Site, place: Caller, event: Any, ended: Ended) -> None:
+        if ended.crashed is not None:
+            return
+        ledger = self.ledgers[site.name]
+        is_following = ledger.is_following() and self.followed_s[site.name] < place.began_s
+        run = Run(site=site, ledger=ledger, place=place, event=event, answer=ended.answer, is_following=is_following)
+        for text in false_counts(run, place.name.partition("@")[0]):
+            self.violated(text)
+
+    def _did(self, what: str) -> None:
+        place = self.scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.did[what] += 1
 
     @property
     def primary(self) -> Site:
@@ -115,8 +145,11 @@ class World:
 
     def follows(self, site: Site, primary: Site) -> bool:
         """A site is a secondary of `primary`, and its stack is not just being changed."""
-        is_quiet = not self.stacks[site.name].state.endswith("_IN_PROGRESS")
-        return is_quiet and site.role == "secondary" and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+        return (
+            self.stacks[site.name].is_quiet
+            and site.role == "secondary"
+            and site.parameters["PRIMARY_TOPIC_ARN"] == primary.topic.arn
+        )
 
     def is_settled(self, site: Site) -> bool:
         """A site follows the primary, and its minute has taken note of that."""
@@ -124,10 +157,22 @@ class World:
         return self.follows(site, self.primary) and following == self.primary.topic.arn
 
     def _updated(self, site: Site) -> None:
+        self.scheduler.spawn(lambda: self._settle(site), "settle", self.place)
+        role = (site.role, site.parameters.get("PRIMARY_TOPIC_ARN"))
+        if self._roles.get(site.name) == role:
+            return
+        self._roles[site.name] = role
         self.followed_s[site.name] = self.scheduler.now_s
         self.ledgers[site.name].marked.clear()  # what it was told by its former primary counts no more
         if site.role == "primary":
             self._leader = site.name
+
+    def _settle(self, site: Site) -> None:
+        """Wait until nobody works with the site's former parameters."""
+        while not all(function.is_new for function in site.functions.values()):
+            self.scheduler.sleep(1.0)
+        if self.stacks[site.name].is_quiet:
+            site.selections.settle(self.scheduler.now_s)
 
     def run(self, story: Callable[[], None]) -> None:
         """Make the sites and let `story` happen. Raises what it raises."""
@@ -153,6 +198,7 @@ class World:
             self.stacks[site.name] = self._stack(site)
             for kind in site.functions:
                 site.deploy(kind)
+            self._roles[site.name] = (site.role, site.parameters.get("PRIMARY_TOPIC_ARN"))
             self._watch(site)
             self._start(site)
         self._expect_reports()
@@ -174,6 +220,9 @@ class World:
             site, lambda: self.is_settled(site), lambda: scheduler.now_s, self.violated
         )
         ledger.watch()
+        Watcher(site, scheduler, self.wire).watch()
+        for function in site.functions.values():
+            function.on_ended = partial(self._ended, site)
         rules = TagRules(site, lambda: self._primaries_of(site), lambda: scheduler.now_s, self.violated)
         site.server.storage.on_move.append(rules.judge)
 
@@ -185,6 +234,7 @@ class World:
             "VERIFICATION_SECONDS": str(rules.verification_s),
             "DELETES": rules.deletes,
             "OUTSIDE_SELECTION": "keep",
+            **EVERYTHING.parameters,
             "DELETION_DELAY": str(rules.deletion_delay_s),
             "BREAKER_SHARE": str(rules.breaker_share),
             "BREAKER_SECONDS": str(rules.breaker_s),
@@ -202,9 +252,9 @@ class World:
 
     def _start(self, site: Site) -> None:
         scheduler, queues, functions = self.scheduler, site.queues, site.functions
-        Mapping(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
-        Mapping(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
-        Mapping(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
+        EventSource(queues["events"], functions["log_cursor"], Bounds(batch=10, concurrency=2), scheduler)
+        EventSource(queues["live"], functions["sync"], Bounds(concurrency=2), scheduler)
+        EventSource(queues["work"], functions["sync"], Bounds(concurrency=2), scheduler)
         scheduler.spawn(
             lambda: self._minutes(site), f"minutes {site.name}", self.place, delay_s=self.scheduler.random.random() * 60
         )
@@ -223,14 +273,15 @@ class World:
 
     def _poster(self, site: Site) -> Callable[[str], bool]:
         def post(body: str) -> bool:
-            ended = self._notify(site, body, POST_TIMEOUT_S)
+            ended = self.notify(site, body, POST_TIMEOUT_S)
             return ended is not None and ended.crashed is None and ended.answer["statusCode"] == 200
 
         return post
 
-    def _notify(self, site: Site, body: str, timeout_s: float) -> Ended | None:
+    def notify(self, site: Site, body: str, timeout_s: float, *, token: str | None = None) -> Ended | None:
+        """Post to a site's notification endpoint, with its token or another one."""
         headers = {
-            "Authorization": token_of(f"{site.name}-notification"),
+            "Authorization": token or token_of(f"{site.name}-notification"),
             "Content-Type": "application/vnd.docker.distribution.events.v1+json",
         }
         event = {"headers": headers, "body": body, "requestContext": {"requestId": "request"}}
@@ -269,12 +320,14 @@ class World:
             parts = urlsplit(url)
             kind, name, _ = parts.netloc.split(".")
             if kind == "notify":
-                ended = self._notify(self.sites[name], _text(more["data"]), timeout)
+                ended = self.notify(self.sites[name], _text(more["data"]), timeout)
             else:
                 ended = self.ask(self.sites[name], "POST", parts.path, more["json"], headers["Authorization"])
             if ended is None or ended.crashed is not None:
                 raise requests.ConnectionError(url)
             said = ended.answer
+            if said["statusCode"] in (200, 202):
+                self._did("heartbeat posted" if kind == "notify" else "report posted")
             return SimpleNamespace(status_code=said["statusCode"], content=str(said["body"]).encode(), headers={})
 
         return SimpleNamespace(post=post, trust_env=False)

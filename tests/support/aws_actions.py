@@ -35,6 +35,12 @@ _ACTIONS = {
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
 }
+_S3 = {
+    "CreateMultipartUpload": ["s3:PutObject"],
+    "UploadPartCopy": ["s3:PutObject", "s3:GetObject"],
+    "CompleteMultipartUpload": ["s3:PutObject"],
+    "HeadObject": ["s3:GetObject"],
+}
 # What an operation needs beside its own name when it is given this parameter.
 _WITH = {"ecr:CreateRepository": {"tags": "ecr:TagResource"}}
 _TRANSACTIONS = {"dynamodb:TransactWriteItems", "dynamodb:TransactGetItems"}
@@ -52,6 +58,8 @@ def actions(service: str, operation: str, parameters: Mapping[str, Any]) -> Iter
     name = f"{service}:{operation}"
     if name in _TRANSACTIONS:
         return {_PARTS[part] for item in parameters["TransactItems"] for part in item}
+    if service == "s3" and operation in _S3:
+        return _S3[operation]
     more = {action for parameter, action in _WITH.get(name, {}).items() if parameters.get(parameter)}
     return {_ACTIONS.get(name, name), *more}
 

@@ -13,7 +13,7 @@ LAYERS = (
     {"observability", "oci", "settings", "tokens"},
     {"registries", "sync_registry"},
     {"messages"},
-    {"notifications", "pair", "recovery"},
+    {"announcing", "notifications", "pair", "recovery"},
     {"copying", "intake"},
     {"comparing"},
     {"syncing"},

@@ -12,6 +12,8 @@ GeosyncError
 ├── NotSent                       SQS did not take everything; what is due stays due
 ├── HeartbeatFailed               the primary's own notification endpoint did not take its heartbeat
 ├── ReportFailed                  the primary did not take this site's status; nothing here depends on it
+├── AdminApiUnavailable           a site's admin API does not answer, or not now
+├── AdminApiRefused               a site's admin API refused a question; the message has its word
 ├── SiteRefused                  a site cannot be expected: it could not be told apart from another
 ├── NotAudited                   the audit log does not take an action, which is not taken then
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
@@ -116,6 +118,16 @@ class ReportFailed(GeosyncError):
     """The primary did not take this site's status: it shows the site as late, and the next minute tries again."""
 
     retryable = True
+
+
+class AdminApiUnavailable(GeosyncError):
+    """A site's admin API did not answer, or asks for patience."""
+
+    retryable = True
+
+
+class AdminApiRefused(GeosyncError):
+    """A site's admin API refused a question: no token of its, no such route, a site of another role."""
 
 
 class SiteRefused(GeosyncError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -24,7 +25,7 @@ def read(settings: type[Settings], environ: Mapping[str, str]) -> Settings:
 
     Raises ConfigurationError once, naming every key that is missing or has a value of the wrong form.
     """
-    hints = get_type_hints(settings)
+    hints = _hints(settings)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     problems: list[str] = []
     for field in dataclasses.fields(settings):  # type: ignore[arg-type]
@@ -41,6 +42,11 @@ def read(settings: type[Settings], environ: Mapping[str, str]) -> Settings:
     if problems:
         raise ConfigurationError(f"environment of {settings.__name__}: " + "; ".join(problems))
     return settings(**values)
+
+
+@cache
+def _hints(settings: type[Any]) -> dict[str, Any]:
+    return get_type_hints(settings)
 
 
 def keys(settings: type[Any]) -> set[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from functions.admin import app
 from moto import mock_aws
 from tests.functional.admin.parts import ENVIRONMENT, Ask, Calls, Site
 from tests.support.clock import FakeClock
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import dead_letters
+
+log = log_of(app.logger)
 
 
 @pytest.fixture
@@ -49,13 +50,6 @@ def ask() -> Ask:
 def calls(site: Site) -> Calls:
     app.api()._gate._rights._kept.current()  # the tokens, which are read once a minute
     return Calls(app.api())
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines
 
 
 @pytest.fixture

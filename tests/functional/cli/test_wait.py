@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
 
+from geosync.cli.checks.registries import DigestAtPrimary
 from geosync.cli.following import POLL_SECONDS
+from geosync.cli.site import StackSite as DeployedSite
+from geosync.errors import Contended
+from geosync.reading.arrival import Arrival
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -70,7 +75,7 @@ def test_an_image_that_the_primary_does_not_have_ends_with_what_to_check(
     ended = secondary.run("wait", f"group/app@{A}")
     assert ended.exit_code == 1
     assert "is not at the primary" in ended.output
-    assert "in the site's selection?" in ended.output
+    assert "was it pushed there, is its name right?" in ended.output
 
 
 @pytest.mark.parametrize("noted", ["gone_since", "missing_since", "outside_since"])
@@ -87,6 +92,21 @@ def test_a_copy_that_only_stays_is_no_image_of_the_primary(secondary: Site, cloc
     clock.meanwhile = keeps
     ended = secondary.run("wait", "group/app:v1")
     assert (ended.exit_code, "is not at the primary" in ended.output) == (1, True)
+
+
+@pytest.mark.parametrize("image", ["group/app:v1", f"other/app@{A}"])
+def test_a_copy_that_left_the_selection_is_said_and_not_waited_for(
+    secondary: Site, stacks: dict[str, DeployedSite], holder: Callable[[str | None], None], image: str
+) -> None:
+    """With OutsideSelection=remove it stays, as it was, until the second comparison."""
+    parameters: Any = stacks["geosync-test"].parameters
+    parameters |= {"IncludeRepositories": "group/**", "IncludeTags": "v2*", "OutsideSelection": "remove"}
+    holder(A)
+    ended = secondary.run("wait", image)
+    assert (ended.exit_code, "it is outside the selection of frankfurt" in ended.output) == (1, True)
+    assert secondary.sync_registry.owed("group/app") == []
+    assert secondary.bodies("WorkQueueUrl") == []
+    assert secondary.run("wait", "group/app:v2").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -123,3 +143,70 @@ def test_a_time_that_is_none_is_said(secondary: Site, timeout: str) -> None:
 
 def test_it_is_for_a_secondary(primary: Site) -> None:
     assert primary.run("wait", "group/app").exit_code == 2
+
+
+@pytest.fixture
+def at_primary(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Have the primary's registry answer a digest, or that it has none."""
+
+    def answers(digest: str | None) -> None:
+        found = DigestAtPrimary(is_known=True, digest=digest)
+        monkeypatch.setattr("geosync.cli.checks.registries.primary_digest", lambda *_: found)
+
+    return answers
+
+
+def test_a_tag_that_was_never_pushed_ends_at_once(
+    secondary: Site, clock: PlayedClock, at_primary: Callable[[str | None], None]
+) -> None:
+    at_primary(None)
+    ended = secondary.run("wait", "group/app:typo")
+    assert (ended.exit_code, clock.slept, secondary.audit()) == (1, [], [])
+    assert "group/app:typo is not at frankfurt: it is not at the primary: was it pushed there" in ended.output
+
+
+def test_a_later_digest_than_the_primary_had_at_first_is_said(
+    secondary: Site, holder: Callable[[str | None], None], at_primary: Callable[[str | None], None]
+) -> None:
+    at_primary(A)
+    holder(B)
+    assert secondary.run("wait", "group/app:v1").output == f"group/app:v1 is at frankfurt: {B}, a later one than {A}\n"
+
+
+def test_an_image_outside_the_selection_ends_at_once(
+    secondary: Site, stacks: dict[str, DeployedSite], clock: PlayedClock
+) -> None:
+    site = stacks["geosync-test"]
+    stacks["geosync-test"] = replace(site, parameters={**site.parameters, "ExcludeTags": "v1*"})
+    ended = secondary.run("wait", "group/app:v1")
+    assert (ended.exit_code, clock.slept, secondary.audit()) == (1, [], [])
+    assert "group/app:v1 is not at frankfurt: it is outside the selection" in ended.output
+
+
+def test_a_table_that_does_not_answer_is_asked_until_the_time_is_over(
+    secondary: Site, clock: PlayedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> Arrival:
+        raise Contended("in the way")
+
+    monkeypatch.setattr("geosync.cli.awaited.look", fails)
+    ended = secondary.run("wait", "group/app:v1", "--timeout", "5s")
+    assert (ended.exit_code, [round(seconds) for seconds in clock.slept]) == (2, [2, 2, 1])
+    assert "frankfurt could not be asked in 5 s: in the way" in ended.output
+    assert ended.output.count("still waiting") == 1
+
+
+def test_all_sites_are_waited_for_and_each_is_said(
+    secondary: Site, stacks: dict[str, DeployedSite], holder: Callable[[str | None], None]
+) -> None:
+    assert secondary.run("wait", "group/app:v1", "--all-sites").exit_code == 2  # where are they?
+    first = stacks["geosync-test"]
+    stacks["other"] = replace(first, stack="other", parameters={**first.parameters, "SiteName": "oregon"})
+    holder(A)
+    ended = secondary.run("wait", "group/app:v1", "--all-sites", "--secondary", "other")
+    said = f"group/app:v1 is at frankfurt: {A}\ngroup/app:v1 is at oregon: {A}\n"
+    assert (ended.exit_code, ended.output) == (0, said)
+    only = secondary.run("wait", "group/app:v1", "--site", "oregon", "--secondary", "other")
+    assert (only.exit_code, only.output) == (0, f"group/app:v1 is at oregon: {A}\n")
+    assert secondary.run("wait", "group/app", "--site", "rome", "--secondary", "other").exit_code == 2
+    assert secondary.run("wait", "group/app", "--site", "rome", "--all-sites").exit_code == 2

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from functions.log_cursor import app
 from moto import mock_aws
 from tests.functional.log_cursor.parts import ENVIRONMENT, Site
 from tests.support.aws_calls import one_at_a_time
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
+
+log = log_of(app.logger)
 
 
 @pytest.fixture
@@ -32,10 +33,3 @@ def site(aws: pytest.MonkeyPatch) -> Site:
     for name, value in one.environment().items():
         aws.setenv(name, value)
     return one
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines

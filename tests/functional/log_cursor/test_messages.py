@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from geosync.intake.marking import Marking
 from geosync.messages.groups import message_group
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import PENDING, Reference, Seen
+from geosync.sync_registry.site import subscription
 
 Log = Callable[[], list[dict[str, Any]]]
 BAD = "not JSON ÿ"
@@ -293,3 +295,15 @@ def test_an_event_without_records_is_done_without_a_call(aws: pytest.MonkeyPatch
     assert app.handler({"Records": []}, context) == DONE
     assert app.handler({}, context) == DONE
     assert app.site.cache_info().currsize == 0
+
+
+def test_the_selection_by_which_events_are_marked_is_noted_once(site: Site, aws: pytest.MonkeyPatch) -> None:
+    handle(heartbeat())
+    (known,) = site.sync_registry._store.batch_get([subscription.KEY]).values()
+    assert "selected_from" not in known
+    aws.setenv("INCLUDE_REPOSITORIES", "group/**")
+    app.site.cache_clear()
+    handle(heartbeat())
+    (changed,) = site.sync_registry._store.batch_get([subscription.KEY]).values()
+    assert changed["selection"] != known["selection"]
+    assert changed["selected_from"] > time.time_ns() // 1_000_000

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from functions.notifications import app
 from moto import mock_aws
 from tests.functional.notifications.parts import ENVIRONMENT, Post, Site, StubAws
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
+
+log = log_of(app.logger)
 
 
 @pytest.fixture
@@ -27,13 +28,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     app.endpoint.cache_clear()
     yield monkeypatch
     app.endpoint.cache_clear()
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines
 
 
 @pytest.fixture

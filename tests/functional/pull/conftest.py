@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import count
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from functions.pull import app
 from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
 from moto import mock_aws
 from tests.functional.pull.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
 
-_numbers = count(1)
+log = log_of(app.logger)
 
 
 @pytest.fixture(scope="session")
@@ -39,16 +37,3 @@ def site(monkeypatch: pytest.MonkeyPatch, registry: RunningRegistry) -> Iterator
         app.site().registry.close()
         one.make.close()
     app.site.cache_clear()
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines
-
-
-@pytest.fixture
-def repository() -> str:
-    """Return a repository name that no other test of this run has."""
-    return f"group/app-{next(_numbers)}"

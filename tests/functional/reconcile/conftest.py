@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from functions.reconcile import app
 from moto import mock_aws
 from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
 
 from geosync.minute import recovery
+
+log = log_of(app.logger)
 
 
 @pytest.fixture
@@ -45,10 +46,3 @@ def endpoint(site: Site, aws: pytest.MonkeyPatch) -> Iterator[Endpoint]:
         aws.setenv("SITE_ROLE", "primary")
         aws.setenv("HEARTBEAT_URL", one.url)
         yield one
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines

@@ -13,7 +13,6 @@ import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import PRIMARY_REGION, TABLE, TOKEN, Endpoint, Site, minute
 from tests.support.clock import FakeClock
-from tests.support.filled import fill
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
@@ -25,10 +24,8 @@ from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
-from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.syncing.reporting import Reporter
-from geosync.verifying.choose import BUSY, MOST, ask_for_verifications
 
 Log = Callable[[], list[dict[str, Any]]]
 
@@ -274,6 +271,8 @@ def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site:
 
 
 def test_a_notification_that_nobody_sent_is_told_and_counted_once(site: Site, log: Log) -> None:
+    minute()
+    site.store.write(Update(key=subscription.KEY, set={"since": 1, "gapless_from": 1}))  # as if it had been for long
     earlier = SyncRegistry(site.store, clock=FakeClock(SYSTEM_CLOCK.now_ms() - 5 * 60_000))
     owed = earlier.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=1, unannounced=True)))
     lease = earlier.acquire("group/app")
@@ -325,41 +324,6 @@ def test_an_endpoint_that_does_not_answer_is_reported(site: Site, aws: pytest.Mo
     assert minute() == {"heartbeat": "HeartbeatFailed", "following": "done", "minute": "done", "health": "done"}
     (line,) = [line for line in log() if line["message"] == "heartbeat_failed"]
     assert "does not answer" in line["reason"]
-
-
-# ── verification ──
-
-
-def test_repositories_that_are_due_are_asked_to_be_verified(site: Site, aws: pytest.MonkeyPatch, log: Log) -> None:
-    site.sync("group/app", "group/other")
-    site.owe("group/worked-on")
-    minute()
-    asked = [message for message in site.messages() if message["kind"] == "verify"]
-    assert sorted(message["repository"] for message in asked) == ["group/app", "group/other"]
-    assert [line["repositories"] for line in log() if line["message"] == "verifications_asked_for"] == [2]
-    aws.setenv("VERIFICATION_SECONDS", "0")
-    app.site.cache_clear()
-    assert set(minute().values()) == {"done"}
-    assert "verify" not in {message["kind"] for message in site.messages()}
-
-
-def test_a_minute_reads_a_page_of_each_shard_and_no_row_however_many_wait(site: Site) -> None:
-    before = MemoryStore()
-    site.sync_registry = SyncRegistry(before)
-    site.sync(*(f"group/{number}" for number in range(60)))
-    fill(site.dynamodb, TABLE, before)
-    queries: list[str] = []
-    site.dynamodb.meta.events.register("before-call.dynamodb.*", lambda model, params, **_: queries.append(model.name))
-    asked = ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms())
-    assert asked == MOST
-    assert queries == ["Query"] * 8
-
-
-def test_verification_waits_while_others_do(site: Site) -> None:
-    site.sync("group/app")
-    for number in range(BUSY):
-        site.sqs.send_message(QueueUrl=site.work_url, MessageBody=str(number))
-    assert ask_for_verifications(SyncRegistry(site.store), site.sqs, site.work_url, now_ms=SYSTEM_CLOCK.now_ms()) == 0
 
 
 # ── each for itself ──

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import count
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,13 +11,13 @@ from local.registries import BasicAuth, RegistrySpec, RunningRegistry, start
 from moto import mock_aws
 from tests.functional.sync.parts import ENVIRONMENT, PASSWORD, USERNAME, Site
 from tests.support.aws_calls import one_at_a_time
-from tests.support.logs import lines_of
+from tests.support.logs import log_of
 
 from geosync.pair import site_registries
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
 
-_numbers = count(1)
+log = log_of(app.logger)
 
 
 @pytest.fixture(scope="session")
@@ -62,16 +61,3 @@ def site(aws: pytest.MonkeyPatch, registries: tuple[RunningRegistry, RunningRegi
         aws.setenv(name, value)
     yield one
     one.make.close()
-
-
-@pytest.fixture
-def log() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """Return the lines logged so far, decoded."""
-    with lines_of(app.logger) as lines:
-        yield lines
-
-
-@pytest.fixture
-def repository() -> str:
-    """Return a repository name that no other test of this run has."""
-    return f"group/app-{next(_numbers)}"

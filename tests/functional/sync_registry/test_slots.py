@@ -10,14 +10,17 @@ from tests.support.clock import FakeClock
 from geosync.sync_registry.items import SITE, Item
 from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Delete, Store, Update
+from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 from geosync.sync_registry.table.memory import MemoryStore
 
 MOST = 3
 
 
+LASTING_S = 60
+
+
 def take(sync_registry: SyncRegistry, namespace: str = "group", pool: Pool = "live", most: int = MOST) -> Slot | None:
-    return sync_registry.take_slot(pool, namespace, most=most, lasting_s=960)
+    return sync_registry.take_slot(pool, namespace, most=most, lasting_s=LASTING_S)
 
 
 def held(store: Store) -> int:
@@ -51,12 +54,43 @@ def test_what_is_given_back_leaves_no_item(sync_registry: SyncRegistry, store: S
     assert held(store) == 0
 
 
-def test_the_slot_of_a_function_that_vanished_is_free_when_it_must_have_ended_and_is_not_given_back_by_it(
+def test_a_slot_that_is_renewed_lasts_and_one_that_somebody_else_has_is_not_renewed(
+    sync_registry: SyncRegistry, clock: FakeClock
+) -> None:
+    mine = take(sync_registry, most=1)
+    assert mine is not None
+    for _ in range(10):
+        clock.pass_(LASTING_S - 1)
+        assert sync_registry.renew_slot(mine, lasting_s=LASTING_S)
+        assert take(sync_registry, most=1) is None
+    clock.pass_(LASTING_S)
+    yours = take(sync_registry, most=1)
+    assert yours is not None
+    assert not sync_registry.renew_slot(mine, lasting_s=10 * LASTING_S)
+    clock.pass_(LASTING_S)
+    assert take(sync_registry, most=1) is not None
+
+
+def test_a_namespace_is_full_when_it_has_as_many_slots_of_the_queue_as_it_may(
+    sync_registry: SyncRegistry, store: Store, clock: FakeClock
+) -> None:
+    for _ in range(MOST):
+        take(sync_registry, "full")
+        take(sync_registry, "other-queue", pool="work")
+    for _ in range(MOST - 1):
+        take(sync_registry, "fullish")
+    store.write(Update(key=Key(SITE, "slot#live#old#0000"), set={"until": clock.now + 900_000, "token": "before"}))
+    assert sync_registry.full_namespaces("live") == {"full"}
+    clock.pass_(LASTING_S)
+    assert sync_registry.full_namespaces("live") == frozenset()
+
+
+def test_the_slot_of_a_function_that_vanished_is_free_when_it_ran_out_and_is_not_given_back_by_it(
     sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     lost = take(sync_registry, most=1)
     assert lost is not None
-    clock.pass_(959)
+    clock.pass_(LASTING_S - 1)
     assert take(sync_registry, most=1) is None
     clock.pass_(1)
     taken = take(sync_registry, most=1)

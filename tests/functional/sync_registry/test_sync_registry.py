@@ -9,10 +9,26 @@ from geosync.sync_registry.decisions import superseded
 from geosync.sync_registry.discharges import Discharges
 from geosync.sync_registry.items import ABSENT, UNNAMED, Reference
 from geosync.sync_registry.site.counters import Counters, RowCounts
+from geosync.sync_registry.site.outbox import Outbox
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.transitions.discharge import Payment
 from geosync.sync_registry.transitions.marks import Mark
+
+
+def test_only_the_first_that_holds_a_repository_is_the_first(sync_registry: SyncRegistry, clock: FakeClock) -> None:
+    sync_registry.mark(REPOSITORY, V1)
+    sync_registry.tell(REPOSITORY)
+    clock.pass_(1)
+    first = sync_registry.acquire(REPOSITORY)
+    assert first is not None
+    assert first.is_first
+    assert sync_registry.renew(first).is_first
+    clock.pass_(1)
+    sync_registry.release(first)
+    second = sync_registry.acquire(REPOSITORY)
+    assert second is not None
+    assert not second.is_first
 
 
 def test_a_push_from_its_event_to_synced(sync_registry: SyncRegistry, clock: FakeClock) -> None:
@@ -140,7 +156,7 @@ def test_a_digest_that_two_tags_leave_owed_and_one_that_is_paid_beside_them_are_
         Payment(digest, seen(A, START)),
     ]
 
-    discharges = Discharges(store, clock, None, names=lambda: "another mark")
+    discharges = Discharges(store, clock, None, names=lambda: "another mark", outbox=Outbox(store, clock, str))
     assert discharges.pay(lease, payments) == {V1, V2}
 
     (left,) = sync_registry.due(REPOSITORY)
@@ -159,7 +175,7 @@ def test_many_discharges_that_leave_much_owed_take_as_many_transactions_as_they_
         payments.append(Payment(owed, seen(A, START), left))
 
     names = iter(range(1000))
-    discharges = Discharges(store, clock, None, names=lambda: f"mark {next(names)}")
+    discharges = Discharges(store, clock, None, names=lambda: f"mark {next(names)}", outbox=Outbox(store, clock, str))
 
     assert len(discharges.pay(lease, payments)) == 14
     assert len(sync_registry.due(REPOSITORY, 1000)) == 14 * 16  # and a transaction takes 100
@@ -196,7 +212,7 @@ def test_many_are_discharged_at_once_but_for_those_marked_again(
     for reference in references[:3]:
         sync_registry.mark(REPOSITORY, reference, Mark(expects=B))
 
-    discharges = Discharges(store, FakeClock(), None, names=lambda: "a mark")
+    discharges = Discharges(store, FakeClock(), None, names=lambda: "a mark", outbox=Outbox(store, FakeClock(), str))
     done = discharges.pay(lease, [Payment(one, seen(A, START)) for one in owed])
 
     assert done == set(references[3:])

@@ -39,6 +39,42 @@ def test_a_first_copy_of_an_image_is_3n_plus_7(way: Way, layers: int) -> None:
     way.assert_same("v1")
 
 
+def test_in_a_repository_that_is_new_the_put_that_asks_is_spared(way: Way) -> None:
+    way.is_new = True
+    way.make.image(way.repository, "v1", layers=5)
+    way.copy("v1")
+    assert way.destination.counts() == {
+        ("POST", "uploads"): 6,
+        ("PUT", "upload"): 6,
+        ("PUT", "tag"): 1,
+        ("HEAD", "tag"): 1,
+    }
+    assert way.requests() == 3 * 5 + 6
+    way.assert_same("v1")
+
+
+@pytest.mark.parametrize("children", [2, 4])
+def test_in_a_repository_that_is_new_an_index_is_3u_plus_2k_plus_3(way: Way, children: int) -> None:
+    way.is_new = True
+    made = way.make.index(way.repository, "v1", children=children, layers=3, share=True)
+    way.copy("v1")
+    assert way.requests() == 3 * len(made.blobs) + 2 * children + 3
+    way.assert_same("v1")
+
+
+def test_a_repository_that_counts_as_new_and_is_not_costs_no_byte(way: Way) -> None:
+    """A row that was lost, or a holder that ran out of time: the first POST that finds a blob says so."""
+    made = way.make.image(way.repository, "v1", layers=5)
+    way.copy("v1")
+    way.make.retag(made, "v2")
+    way.reset()
+    way.is_new = True
+    result = way.copy("v2")
+    assert result.bytes_copied == 0
+    assert way.destination.counts() == {("POST", "uploads"): 6, ("PUT", "tag"): 1, ("HEAD", "tag"): 1}
+    way.assert_same("v2")
+
+
 @pytest.mark.parametrize("children", [2, 4])
 def test_a_first_copy_of_an_index_is_3u_plus_2k_plus_4(way: Way, children: int) -> None:
     made = way.make.index(way.repository, "v1", children=children, layers=3, share=True)
@@ -153,6 +189,20 @@ def test_with_tokens_at_both_ends_the_numbers_stay(
         way.assert_same("v1")
 
 
+def test_of_requests_that_begin_side_by_side_without_a_token_one_is_refused(
+    ways: Ways, plain_registry: Place, token_registry: Place, token_service: TokenService, repository: str
+) -> None:
+    way = ways(plain_registry, token_registry, repository)
+    way.is_new = True
+    way.make.image(repository, "v1", layers=5)
+    token_service.requests.clear()
+    way.copy("v1")
+    assert Counter(one.status for one in way.destination.exchanges)[401] == 1
+    assert way.requests() == 3 * 5 + 6 + 1
+    assert len(token_service.requests) == 1
+    way.assert_same("v1")
+
+
 # ------------------------------------------------------------------------------------------------- each thing once
 
 
@@ -209,6 +259,35 @@ def test_a_far_source_is_waited_for_two_rounds_for_an_image_and_three_for_an_ind
         way.source.add(Call(method="GET", kind=kind, times=number, before=Barrier(number, timeout=60).wait))
     way.copy("v1")
     assert way.source.counts() == {("GET", kind): number for kind, number in rounds}
+
+
+@pytest.mark.parametrize(("is_new", "rounds"), [(True, 4), (False, 5)])
+def test_a_far_destination_is_waited_for_four_rounds_and_one_more_to_ask_what_is_missing(
+    way: Way, is_new: bool, rounds: int
+) -> None:
+    """Each request of a round is answered once all of it have come: who asks for them one by one gets no answer."""
+    way.is_new = is_new
+    way.make.image(way.repository, "v1", layers=8)
+    plan = [("PUT", "tag", 1)] * (not is_new)
+    plan += [("POST", "uploads", 9), ("PUT", "upload", 9), ("PUT", "tag", 1), ("HEAD", "tag", 1)]
+    for kind in ("uploads", "upload"):
+        way.destination.add(Call(kind=kind, times=9, before=Barrier(9, timeout=60).wait))
+    way.copy("v1")
+    assert len(plan) == rounds
+    assert [(one.method, one.kind) for one in way.destination.exchanges] == [
+        (method, kind) for method, kind, number in plan for _ in range(number)
+    ]
+
+
+def test_the_source_is_asked_for_a_blob_beside_the_post_that_begins_its_upload(way: Way) -> None:
+    """No POST is answered before all GETs have come, and no GET before all POSTs have."""
+    way.make.image(way.repository, "v1", layers=8)
+    together = Barrier(2 * 9, timeout=60)
+    way.source.add(Call(method="GET", kind="blob", times=9, before=together.wait))
+    way.destination.add(Call(method="POST", kind="uploads", times=9, before=together.wait))
+    way.copy("v1")
+    assert way.requests() == 3 * 8 + 7
+    way.assert_same("v1")
 
 
 def test_the_blobs_of_one_child_do_not_wait_for_its_siblings(way: Way) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.integration.conftest import Place
 from tests.integration.vendors.ends import AllEnds
 from tests.integration.vendors.world import World
+from tests.support.images import ImageMaker
 from tests.support.vendors.ecr import EcrDouble
 
 
@@ -29,6 +30,13 @@ def ecr(second_registry: Place, aws: pytest.MonkeyPatch) -> Iterator[EcrDouble]:
     with EcrDouble(second_registry.url) as double:
         aws.setenv("AWS_ENDPOINT_URL_ECR", double.url)
         yield double
+
+
+@pytest.fixture
+def make(plain_registry: Place) -> Iterator[ImageMaker]:
+    """Push to `plain_registry`, the primary's."""
+    with plain_registry.maker(seed=time.time_ns()) as maker:
+        yield maker
 
 
 @pytest.fixture

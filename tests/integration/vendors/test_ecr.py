@@ -27,12 +27,6 @@ HERE = EcrAccess(account=ACCOUNT, region=REGION)
 
 
 @pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
-
-
-@pytest.fixture
 def follow(plain_registry: Place, ecr: EcrDouble) -> Iterator[Callable[[EcrAccess], Secondary]]:
     """Make secondaries in ECR of `plain_registry`."""
     made: list[Secondary] = []

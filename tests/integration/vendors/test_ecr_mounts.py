@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -20,12 +19,6 @@ from geosync.registries.vendors.ecr import Ecr, EcrAccess
 from geosync.sync_registry.items import SYNCED
 
 HERE = EcrAccess(account=ACCOUNT, region=REGION)
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 @pytest.fixture

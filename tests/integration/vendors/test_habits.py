@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -33,12 +32,6 @@ def secondary(plain_registry: Place, double: Distribution3) -> Iterator[Secondar
     one = Secondary(plain_registry, double, probing=True)
     yield one
     one.close()
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as one:
-        yield one
 
 
 def habits(secondary: Secondary, repository: str) -> Capabilities:

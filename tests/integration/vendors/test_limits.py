@@ -6,7 +6,7 @@ import email.utils
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -71,12 +71,6 @@ class Throttling(VendorDouble):
             with self._counting:
                 self._in_flight -= 1
                 self.answered += 1
-
-
-@pytest.fixture
-def make(plain_registry: Place) -> Iterator[ImageMaker]:
-    with plain_registry.maker(seed=time.time_ns()) as maker:
-        yield maker
 
 
 @pytest.mark.parametrize("form", [IN_SECONDS, AS_A_DATE])

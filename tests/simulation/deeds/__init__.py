@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.deeds import api, clients, disks, failover, faults, operators, pulls
+from tests.simulation.deeds import api, clients, disks, failover, faults, habits, operators, pulls, selecting, strangers
 from tests.simulation.story import Deed
 
 DEEDS: list[tuple[float, Deed]] = [
@@ -10,8 +10,11 @@ DEEDS: list[tuple[float, Deed]] = [
     *clients.DEEDS,
     *disks.DEEDS,
     *faults.DEEDS,
+    *habits.DEEDS,
     *operators.DEEDS,
     *failover.DEEDS,
     *pulls.DEEDS,
+    *selecting.DEEDS,
+    *strangers.DEEDS,
 ]
 """Each deed with its weight."""

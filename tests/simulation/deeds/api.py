@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from tests.simulation.answers import Answered, false_fields, fields_of
 from tests.simulation.calls import Caller
 from tests.simulation.site import Site, token_of
 from tests.simulation.story import Deed, Story
@@ -15,6 +16,8 @@ LOOKS = (
     "/api/v4/geo_sites/status",
     "/api/v4/geo_sites/status",
     "/api/v4/geo_sites/1/status",
+    "/metrics",
+    "/metrics",
     f"{GEO}/container_repositories",
     f"{GEO}/container_repositories/1/tags",
     f"{GEO}/findings",
@@ -37,13 +40,20 @@ def ask(story: Story, site: Site, method: str, path: str, body: Any = None) -> N
     token = token_of(f"{site.name}-{'read' if method == 'GET' else 'act'}")
 
     def run() -> None:
+        world, began_s, was_settled = story.world, story.world.scheduler.now_s, story.world.is_settled(site)
         ended = story.world.ask(site, method, path, body, f"Bearer {token}")
         said = ended.answer if ended is not None and ended.crashed is None else None
         story.tell(f"{site.name}: {method} {path}: {said['statusCode'] if said else 'no answer'}")
         if said is not None and said["statusCode"] == 500:
             story.world.violated(f"{site.name}: {method} {path}: {said['body']}")
-        if said is not None and path.endswith("status") and said["statusCode"] == 200:
+        if said is None or said["statusCode"] != 200 or not path.endswith(("status", "/metrics")):
+            return
+        if path.endswith("status"):
             _check_numbers(story, site, json.loads(said["body"]))
+        if was_settled and world.is_settled(site) and not world.is_failing_over:
+            answered = Answered(view=story.view(site), began_s=began_s)
+            for text in false_fields(answered, fields_of(said["body"], site.name)):
+                world.violated(f"{site.name}: {path}: {text}")
 
     story.world.scheduler.spawn(run, "operator", Caller("operator"))
 

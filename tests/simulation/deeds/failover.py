@@ -19,8 +19,11 @@ from geosync.cli.site import AwsAccess, Chosen, StackName
 from geosync.errors import GeosyncError
 
 
-def run_command(story: Story, site: Site, command: click.Command, *arguments: str) -> None:
-    """Run a command for a site, in the task of an operator; what it says goes into the story."""
+def run_command(story: Story, site: Site, command: click.Command, *arguments: str) -> bool:
+    """Run a command for a site, in the task of an operator; what it says goes into the story.
+
+    False: it did not get to its end, so that an operator runs it again.
+    """
     stack = story.world.stacks[site.name]
     session = cast(boto3.Session, Session(story.world.stacks))
     chosen = Chosen(access=AwsAccess(session=session), stack=StackName(name=stack.name, region=site.region))
@@ -30,8 +33,11 @@ def run_command(story: Story, site: Site, command: click.Command, *arguments: st
         command.main(list(arguments), standalone_mode=False, obj=lambda: chosen)
     except SystemExit as end:
         story.tell(f"{what}: exit code {end.code}")
+        return end.code in (0, 1)
     except (BotoCoreError, ClientError, GeosyncError, click.ClickException) as error:
         story.tell(f"{what}: {type(error).__name__}: {error}")
+        return False
+    return True
 
 
 def fail_over(story: Story) -> None:
@@ -58,13 +64,14 @@ def _begin(story: Story, run: Callable[[], Any]) -> None:
 
 def _promote_and_follow(story: Story, site: Site) -> None:
     world, random = story.world, story.random
-    while world.primary is not site:
-        run_command(story, site, promote, "--yes", "--json")
+    while not run_command(story, site, promote, "--yes", "--json") or world.primary is not site:
         world.scheduler.sleep(10.0)
     for other in world.sites.values():
-        while other is not site and not world.follows(other, site):
+        is_done = other is site
+        while not is_done:
             world.scheduler.sleep(random.random() * 60)
-            run_command(story, other, follow, f"{world.stacks[site.name].name}@{site.region}", "--yes")
+            primary = f"{world.stacks[site.name].name}@{site.region}"
+            is_done = run_command(story, other, follow, primary, "--yes") and world.follows(other, site)
     world.is_failing_over = False
     story.tell("everybody follows")
 

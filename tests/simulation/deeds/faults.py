@@ -155,6 +155,10 @@ def unsubscribe(story: Story) -> None:
     site = story.secondary()
     story.tell(f"{site.name}: its subscription is deleted")
     story.primary.topic.unsubscribe(site.queues["events"])
+    if story.random.random() < 0.5:
+        repository, tag = story.random.choice(story.repositories), story.random.choice(story.tags)
+        story.tell(f"push {repository}:{tag}")
+        story.client().push(repository, tag, [make_image(story.random, story.shared)])
 
 
 def skew(story: Story) -> None:

@@ -100,6 +100,16 @@ def replay_at(story: Story, site: Site) -> None:
     act(story, f"{site.name}: replay {len(queues['dlq'].messages)} dead letters", lambda: list(letters.replay(None)))
 
 
+def discard_at(story: Story, site: Site) -> None:
+    """Discard the messages of one site that could not be read."""
+    queues = site.queues
+    ids = [one.id for one in queues["dlq"].messages.values() if kind_of(one) == "refused"]
+    letters = DeadLetters(
+        site.client("sqs"), dlq_url=queues["dlq"].url, events_url=queues["events"].url, work_url=queues["work"].url
+    )
+    act(story, f"{site.name}: discard {len(ids)}", lambda: list(letters.discard(ids, lambda _: None)))
+
+
 def resume_deletes(story: Story) -> None:
     """Accept what comparisons found missing."""
     resume_deletes_at(story, story.secondary())
@@ -107,6 +117,7 @@ def resume_deletes(story: Story) -> None:
 
 def resume_deletes_at(story: Story, site: Site) -> None:
     """Accept what comparisons of one site found missing."""
+    site.selections.accepted_s = story.world.scheduler.now_s
     act(story, f"{site.name}: resume deletes", lambda: deletions.resume(sync_registry(site)))
 
 
@@ -119,7 +130,9 @@ def put_right(story: Story) -> None:
             resume_deletes_at(story, site)
         # The minute removes what stands for a reference that is here: that is no operator's to do.
         letters = site.queues["dlq"].messages.values()
-        if any(parked for parked in story.world.ledgers[site.name].owed.values()) or any(
+        if any(kind_of(one) == "refused" for one in letters):
+            discard_at(story, site)
+        elif any(parked for parked in story.world.ledgers[site.name].owed.values()) or any(
             kind_of(one) != "parked" for one in letters
         ):
             replay_at(story, site)

@@ -10,6 +10,7 @@ from itertools import count
 from random import Random
 from urllib.parse import parse_qs, urlsplit
 
+from tests.simulation.registry.habits import Habits
 from tests.simulation.registry.storage import INDEXES, Storage, digest_of
 from tests.simulation.scheduler import Place, Scheduler
 
@@ -29,6 +30,8 @@ class Answer:
     """What Content-Length says where there is no body (HEAD)."""
 
 
+STORAGE = "/storage/"
+"""The path of a blob at the storage to which a registry may send whoever reads one."""
 UNAVAILABLE = Answer(503)
 NO_SUCH_VERB = Answer(405, [("Allow", "GET, HEAD")], b"Method not allowed\n")
 """As Distribution in `maintenance.readonly`."""
@@ -61,6 +64,7 @@ class Uploaded:
     repository: str
     digest: str
     was_there: bool
+    size: int = 0
 
 
 class Server:
@@ -74,7 +78,7 @@ class Server:
         self.is_read_only = False
         self.refuses_writes = UNAVAILABLE
         """The answer to writes while it is read-only."""
-        self.has_referrers = False
+        self.habits = Habits()
         self.tag_gap_s: Callable[[], float] = lambda: 0.0
         self.on_event: Callable[[str, str, str | None, str | None, str | None], None] = lambda *_: None
         """Told of what is notified: action, repository, tag, digest, media type."""
@@ -88,24 +92,35 @@ class Server:
         """Answer one request; `why` names who asks, for the history."""
         parts = urlsplit(url)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        if parts.path.startswith(STORAGE):
+            return self._stored(Asked(method, "", parts.path.removeprefix(STORAGE), query, headers, body))
         if parts.path == "/v2/_catalog":
-            return self._page("repositories", sorted(self._listed()), "/v2/_catalog", query)
+            return self._catalogue(query)
         found = _PATH.fullmatch(parts.path)
         if found is None:
             return _error(404, "NOT_FOUND")
         if method in ("POST", "PUT", "PATCH", "DELETE") and self.is_read_only:
             return self.refuses_writes
         asked = Asked(method, found["name"], found["reference"], query, headers, body)
-        if found["kind"] == "manifests":
-            return self._manifest(asked, why)
-        ways = {"tags": self._tags, "blobs": self._blob, "blobs/uploads": self._upload, "referrers": self._referrers}
+        ways: dict[str, Callable[[Asked], Answer]] = {
+            "manifests": lambda one: self._manifest(one, why),
+            "tags": self._tags,
+            "blobs": self._blob,
+            "blobs/uploads": self._upload,
+            "referrers": self._referrers,
+        }
         return ways[found["kind"]](asked)
+
+    def _catalogue(self, query: Mapping[str, str]) -> Answer:
+        if not self.habits.has_catalogue:
+            return _error(405, "UNSUPPORTED")
+        return self._page("repositories", sorted(self._listed()), "/v2/_catalog", query)
 
     def _listed(self) -> list[str]:
         return [name for name, one in self.storage.repositories.items() if one.manifests or one.blobs or one.tags]
 
     def _page(self, key: str, names: list[str], path: str, query: Mapping[str, str], **more: str) -> Answer:
-        size = int(query.get("n", "100"))
+        size = min(int(query.get("n", "100")), self.habits.page_size)
         rest = [name for name in names if name > query.get("last", "")]
         page, left = rest[:size], rest[size:]
         headers = [("Content-Type", "application/json")]
@@ -145,7 +160,9 @@ class Server:
         by_digest = _DIGEST.fullmatch(asked.reference) is not None
         if by_digest and asked.reference != digest:
             return _error(400, "DIGEST_INVALID")
-        missing = storage.missing_below(asked.name, content)
+        is_index = "manifests" in json.loads(content)
+        checks = self.habits.checks_children if is_index else self.habits.checks_blobs
+        missing = storage.missing_below(asked.name, content) if checks else []
         if missing:
             entries = [{"code": "MANIFEST_BLOB_UNKNOWN", "detail": {"digest": one}} for one in missing]
             return Answer(400, [("Content-Type", "application/json")], json.dumps({"errors": entries}).encode())
@@ -185,7 +202,7 @@ class Server:
         return Answer(202)
 
     def _referrers(self, asked: Asked) -> Answer:
-        if not self.has_referrers:
+        if not self.habits.has_referrers:
             return Answer(404, [("Content-Type", "text/plain")], b"404 page not found\n")
         repository = self.storage.repositories.get(asked.name)
         found = []
@@ -205,8 +222,17 @@ class Server:
     def _blob(self, asked: Asked) -> Answer:
         if not self._has_blob(asked.name, asked.reference):
             return _error(404, "BLOB_UNKNOWN")
+        if self.habits.redirects and asked.method == "GET":
+            return Answer(307, [("Location", f"https://storage.{self.host}{STORAGE}{asked.reference}?signature=1")])
         headers = [("Content-Type", "application/octet-stream"), ("Docker-Content-Digest", asked.reference)]
         return _content(asked, headers, self.storage.blobs[asked.reference])
+
+    def _stored(self, asked: Asked) -> Answer:
+        """Answer for the storage, which is asked with a signed URL and without credentials."""
+        if "Authorization" in asked.headers or self._random.random() < self.habits.refuses_signed:
+            return Answer(403)
+        content = self.storage.blobs.get(asked.reference)
+        return Answer(404) if content is None else _content(asked, [], content)
 
     def _upload(self, asked: Asked) -> Answer:
         if asked.method == "POST":
@@ -226,7 +252,7 @@ class Server:
 
     def _begin_upload(self, asked: Asked) -> Answer:
         mount, source = asked.query.get("mount"), asked.query.get("from")
-        if mount is not None and source is not None and self._has_blob(source, mount):
+        if self.habits.mounts and mount is not None and source is not None and self._has_blob(source, mount):
             self.storage.repository(asked.name).blobs.add(mount)
             return Answer(201, [("Docker-Content-Digest", mount)])
         identifier = f"upload-{next(self._numbers)}"
@@ -239,7 +265,8 @@ class Server:
         del self._uploads[asked.reference]
         if digest_of(content) != digest:
             return _error(400, "DIGEST_INVALID")
-        uploaded = Uploaded(asked.name, digest, digest in upload.there and self._has_blob(asked.name, digest))
+        was_there = digest in upload.there and self._has_blob(asked.name, digest)
+        uploaded = Uploaded(asked.name, digest, was_there, len(content))
         self.storage.put_blob(asked.name, content)
         for listener in self.on_upload:
             listener(uploaded)

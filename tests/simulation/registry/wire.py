@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from random import Random
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from tests.simulation.calls import Caller, Calls, Weather
 from tests.simulation.registry.server import Answer, Server
-from tests.simulation.scheduler import Killed, Scheduler
+from tests.simulation.scheduler import Killed, Place, Scheduler
 
 from geosync.oci.transport import BLOCK, Broken, HttpRequest, Timeouts
 
@@ -59,22 +59,26 @@ class Wire:
         self.servers: dict[str, Server] = {}
         self.faults: dict[str, Faults] = {}
         self.requests = 0
+        self.acting: Place | None = None
+        """Who sent the request that has its effect just now, maybe long ago."""
         self._scheduler = scheduler
         self._random = random
         self._calls = calls
 
     def add(self, server: Server) -> None:
         """Make a registry known."""
-        self.servers[server.host] = server
+        self.servers[server.host] = self.servers[f"storage.{server.host}"] = server
         self.faults[server.host] = Faults()
 
     def send(self, request: HttpRequest, timeouts: Timeouts, left: Callable[[], float]) -> Answered:
         """Send one request, with its fate. Raises Broken and Killed."""
         self.requests += 1
         parts = urlsplit(request.url)
-        server, faults = self.servers[parts.netloc], self.faults[parts.netloc]
+        server = self.servers[parts.netloc]
+        faults = self.faults[server.host]
         self._scheduler.check()
         if server.is_down:
+            self._note_bad()
             self._scheduler.sleep(0.01)
             raise Broken("Connection refused", sent=False)
         body = self._body(request, min(timeouts.send_s, left()))
@@ -85,19 +89,30 @@ class Wire:
             return self._fail(server, request, body, faults, patience_s)
         effect = self._effect(server, request, body)
         answer = self._calls.make(effect, _CALM, refused=_never, late_s=LATE_S)
+        if answer.status in (405, 503):
+            self._note_bad()
         if answer.after_s:
             self._wait(answer.after_s, min(timeouts.answer_s, left()))
         return Answered(self, answer, faults)
 
     def _effect(self, server: Server, request: HttpRequest, body: bytes) -> Callable[[], Answer]:
-        """What the request does at the registry, now or later, in the name of who sends it."""
+        """What the request does at the registry, now or later, in the name of who sends it.
+
+        It is taken by the habits of the moment at which it was sent: a manifest that was sent ahead of its blobs is not
+        on its way while the registry is configured anew.
+        """
         place = self._scheduler.current.place
         who = place.name if isinstance(place, Caller) else "somebody"
+        habits = replace(server.habits)
 
         def effect() -> Answer:
             if server.is_down:
                 return Answer(503)
-            return server.answer(request.method, request.url, request.headers, body, why=who)
+            self.acting, of_now, server.habits = place, server.habits, habits
+            try:
+                return server.answer(request.method, request.url, request.headers, body, why=who)
+            finally:
+                self.acting, server.habits = None, of_now
 
         return effect
 
@@ -114,6 +129,7 @@ class Wire:
         return b"".join(parts)
 
     def _fail(self, server: Server, request: HttpRequest, body: bytes, faults: Faults, patience_s: float) -> Answered:
+        self._note_bad()
         random = self._random
         lot = random.random() * faults.total
         if lot < faults.refused:
@@ -138,15 +154,23 @@ class Wire:
 
     def _hang(self, effect: Callable[[], Answer] | None, patience_s: float) -> Answered:
         """Have the client wait and give up; what it asked for may happen by then, or later still."""
+        self._note_bad()
         if effect is not None:
             delay_s = self._random.random() * (patience_s + GIVEN_UP_S)
             self._scheduler.spawn(effect, "late", self._calls.beyond, delay_s=delay_s)
         self._scheduler.sleep(patience_s)
         raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
 
+    def _note_bad(self) -> None:
+        """A registry did not serve the caller."""
+        place = self._scheduler.current.place
+        if isinstance(place, Caller):
+            place.tally.did["was not served"] += 1
+
     def _wait(self, seconds: float, patience_s: float) -> None:
         self._scheduler.sleep(min(seconds, patience_s))
         if seconds > patience_s:
+            self._note_bad()
             raise Broken(f"no answer within {patience_s:.1f} s", sent=True)
 
     def pass_on(self, faults: Faults, size: int) -> None:
@@ -154,6 +178,7 @@ class Wire:
         if size > 100 or faults.cut:
             self._scheduler.sleep(size / BYTES_PER_S)
         if self._random.random() < faults.cut / 4:
+            self._note_bad()
             raise Broken("the connection was closed in the middle of the body", sent=True)
 
 

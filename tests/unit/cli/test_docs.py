@@ -61,6 +61,7 @@ def logged() -> set[str]:
         "recovery",
         "clock",
         "counts",
+        "arrivals",
         "history",
         "minute",
         "health",

@@ -12,7 +12,7 @@ import pytest
 from tests.support.findings import problem
 
 from geosync.cli.checks.findings import CheckFinding
-from geosync.cli.checks.wiring import look_at_log_cursor, look_at_reconcile, look_at_sync
+from geosync.cli.checks.wiring import look_at_log_cursor, look_at_reconcile, look_at_s3_copies, look_at_sync
 from geosync.cli.site import AwsAccess, StackSite
 
 Look = Callable[[StackSite], Iterator[CheckFinding]]
@@ -28,7 +28,8 @@ class Lambda:
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:  # noqa: N803 - boto3's names
         assert FunctionName in {f"geosync-oregon-{name}" for name in ("reconcile", "log-cursor", "sync")}
-        assert json.loads(Payload) == ({} if "reconcile" in FunctionName else {"Records": []})
+        assert json.loads(Payload) in ({}, {"Records": []}, {"probe": "s3", "repository": "team/app"})
+        assert ("reconcile" in FunctionName) == (json.loads(Payload) == {})
         return self._answer
 
 
@@ -41,13 +42,13 @@ class Session:
         return self._client
 
 
-def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconcile) -> CheckFinding:
+def look(payload: bytes, error: str | None = None, *, at: Look = look_at_reconcile, bucket: str = "") -> CheckFinding:
     site = StackSite(
         access=AwsAccess(session=cast(boto3.Session, Session(Lambda(payload, error)))),
         stack="geosync-oregon",
         region="us-west-2",
         state="CREATE_COMPLETE",
-        parameters={"SiteName": "oregon", "SiteRole": "secondary"},
+        parameters={"SiteName": "oregon", "SiteRole": "secondary", "LocalRegistryBucket": bucket},
         outputs={
             "ReconcileFunction": "geosync-oregon-reconcile",
             "LogCursorFunction": "geosync-oregon-log-cursor",
@@ -85,6 +86,28 @@ def test_a_sync_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() 
     assert look(b'{"batchItemFailures": []}', at=look_at_sync).result == "ok"
     finding = problem([look(b'{"errorMessage": "No module named jwt"}', "Unhandled", at=look_at_sync)], "sync")
     assert "No module named jwt" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "fix"),
+    [
+        ({"result": "ok", "text": "S3 copied it"}, "ok", ""),
+        ({"result": "problem", "text": "AccessDenied"}, "problem", "docs/bucket-to-bucket.md"),
+        ({"result": "unknown", "text": "no image"}, "unknown", "--repository"),
+        ({"batchItemFailures": []}, "unknown", "--repository"),
+    ],
+)
+def test_the_probe_of_s3_is_told_as_the_function_saw_it(answer: dict[str, Any], result: str, fix: str) -> None:
+    def at(site: StackSite) -> Iterator[CheckFinding]:
+        return look_at_s3_copies(site, "team/app")
+
+    finding = look(json.dumps(answer).encode(), at=at, bucket="layers")
+    assert (finding.name, finding.result) == ("s3_copies", result)
+    if result == "problem":
+        assert problem([finding], "s3_copies").text == "AccessDenied"
+    assert fix in (finding.fix or "")
+    with pytest.raises(ValueError, match="not enough values"):
+        look(b"{}", at=at)  # no bucket, no finding
 
 
 def test_a_log_cursor_function_that_starts_is_ok_and_one_that_does_not_is_a_problem() -> None:

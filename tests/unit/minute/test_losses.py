@@ -139,3 +139,58 @@ def test_a_later_look_of_a_comparison_announces_nothing(secondary: Secondary) ->
     for _ in range(2):
         found = secondary.minute()
     assert found.lost is not None
+
+
+def test_what_may_have_been_pushed_while_the_subscription_was_gone_is_not_called_lost(secondary: Secondary) -> None:
+    """Nobody delivered an event of it, whether the registry announced it or not."""
+    for _ in range(3):
+        secondary.minute()
+    secondary.subscribe(secondary.clock.now, "subscription-2")
+    find(secondary)
+    for _ in range(3):
+        found = secondary.minute()
+        assert found.lost is None
+    assert found.recovery.undecided == 0, "no suspicion stays for ever"
+    assert secondary.told == []
+    secondary.sync_registry.suspected.take_back("team/app", V1)
+    assert secondary.status().lost is None
+
+
+def test_what_was_equal_after_the_gap_is_lost_as_ever(secondary: Secondary) -> None:
+    secondary.subscribe(secondary.clock.now, "subscription-2")
+    for _ in range(3):
+        secondary.minute()
+    lose(secondary)
+    assert len(secondary.told) == 1
+
+
+def test_an_event_of_a_gap_that_was_excused_takes_nothing_from_what_was_lost(secondary: Secondary) -> None:
+    secondary.subscribe(secondary.clock.now, "subscription-2")
+    find(secondary)
+    for _ in range(3):
+        secondary.minute()
+    lost = {"count": 1, "first_at": START, "last_at": START, "found_in": "team/web", "reference": "v1"}
+    secondary.store.write(Update(key=LOST, set=lost))
+    secondary.sync_registry.suspected.take_back("team/app", V1)
+    assert secondary.status().lost is not None
+
+
+def test_while_the_subscription_cannot_be_looked_at_nothing_is_decided(secondary: Secondary) -> None:
+    for _ in range(3):
+        secondary.minute()
+    secondary.followed = replace(secondary.followed, is_subscribed=False)
+    find(secondary)
+    for _ in range(3):
+        assert secondary.minute().lost is None
+    secondary.followed = replace(secondary.followed, is_subscribed=True)
+    assert secondary.minute().lost is not None
+
+
+def test_a_find_of_the_version_before_is_decided_as_it_was(secondary: Secondary) -> None:
+    find(secondary)
+    (one,) = secondary.sync_registry.suspected.read(limit=1)
+    secondary.store.write(Update(key=one.key, remove=("since",)))
+    secondary.subscribe(secondary.clock.now, "subscription-2")
+    for _ in range(2):
+        secondary.minute()
+    assert secondary.status().lost is not None

@@ -16,6 +16,8 @@ from geosync.sync_registry.table.changes import Delete
 
 NOT_JOINED = "no comparison is complete that began after the site subscribed to the primary's topic"
 
+RESELECTED = "no comparison is complete that began after the selection changed"
+
 
 def minutes(secondary: Secondary, number: int) -> status.Status:
     for _ in range(number - 1):
@@ -125,3 +127,31 @@ def test_the_recovery_point_of_the_former_primary_is_not_told_as_that_of_another
 
 def items(secondary: Secondary) -> dict[str, Item]:
     return {key.item: item for key, item in secondary.store.table.items()}
+
+
+def test_what_entered_the_selection_is_not_claimed_before_a_comparison_that_began_afterwards(
+    secondary: Secondary,
+) -> None:
+    secondary.sync_registry.subscription.note_selection("a")
+    known = minutes(secondary, 4)
+    assert known.recovery_point == sent(secondary, 1), "the first selection that is noted changes nothing"
+    secondary.sync_registry.subscription.note_selection("a")
+    assert secondary.minute().recovery_point == sent(secondary, 1)
+    secondary.sync_registry.subscription.note_selection("b")
+    found = secondary.minute()
+    assert (found.recovery_point, found.proved_at, found.recovery_point_but_parked) == (None, None, None)
+    assert found.recovery.why == why_not_known(found) == RESELECTED
+    secondary.compared(secondary.clock.now + MINUTE - 1)  # an event may have been dropped by the former selection yet
+    assert secondary.minute().recovery_point is None
+    secondary.compared(secondary.clock.now)
+    assert minutes(secondary, 3).recovery_point == sent(secondary, 1)
+
+
+def test_a_selection_that_was_noted_before_a_clock_was_set_back_holds_nothing_up(secondary: Secondary) -> None:
+    secondary.sync_registry.subscription.note_selection("a")
+    secondary.sync_registry.subscription.note_selection("b")
+    secondary.clock.now -= 60 * MINUTE
+    secondary.sync_registry.subscription.record("subscription-1", settle_s=30.0)
+    known = secondary.sync_registry.subscription.read()
+    assert known is not None
+    assert known.joins(secondary.clock.now + MINUTE)

@@ -133,3 +133,14 @@ def test_the_settings_say_what_is_selected() -> None:
         include_repositories="a/**", exclude_repositories="a/b", include_tags="v*", exclude_tags="*-rc"
     )
     assert read(SyncSettings, required).selection == Selection()
+
+
+def test_a_fingerprint_tells_selections_apart_and_not_orders_of_patterns() -> None:
+    texts: tuple[dict[str, str], ...] = (
+        {},
+        {"include_repositories": "a b"},
+        {"exclude_repositories": "a b"},
+        {"include_tags": "a b"},
+    )
+    assert len({Selection.parse(**one).fingerprint for one in texts}) == len(texts)
+    assert Selection.parse(include_tags="b,a a").fingerprint == Selection.parse(include_tags="a b").fingerprint

@@ -11,6 +11,7 @@ from geosync.clock import Clock
 from geosync.errors import OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.items import Owed, Reference
+from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import Timing
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.ending import Ending
@@ -35,6 +36,9 @@ class World:
         self.clock = Later()
         self.site = Site(clock=self.clock, timing=Timing(settle_s=SETTLE_S, polls_s=()))
         self.primary, self.secondary = self.site.primary, self.site.secondary
+        self.site.sync_registry.mark(REPOSITORY, Reference.tag("v0"))
+        self.primary.add_image(b"layer 0", tag="v0")
+        assert self.site.hold() is Ending.FINISHED, "the repository is not new"
         self.image = self.primary.add_image(b"layer 1", b"layer 2", tag="v1")
         self.stop_checking()
 
@@ -125,8 +129,41 @@ def marked_after_it_failed(world: World) -> Reference:
     return TAG
 
 
+def under_another_primary(world: World) -> Reference:
+    """An event of the former primary named it: under this one it counts for nothing."""
+    world.mark(expects=world.image)
+    world.break_off()
+    world.site.follow("another primary")
+    return TAG
+
+
+def marked_under_another_primary(world: World) -> Reference:
+    """The comparison with the new primary marks it again."""
+    tag_that_moved(world)
+    world.site.follow("another primary")
+    world.mark()
+    world.settle()
+    return TAG
+
+
+def under_yet_another_primary(world: World) -> Reference:
+    marked_under_another_primary(world)
+    world.site.follow("yet another primary")
+    return TAG
+
+
 @pytest.mark.parametrize(
-    "broken_off", [by_digest, tag_that_moved, postponed_before, postponed_after, marked_after_it_failed]
+    "broken_off",
+    [
+        by_digest,
+        tag_that_moved,
+        postponed_before,
+        postponed_after,
+        marked_after_it_failed,
+        under_another_primary,
+        marked_under_another_primary,
+        under_yet_another_primary,
+    ],
 )
 def test_the_next_attempt_looks_below_before_it_discharges(broken_off: Callable[[World], Reference]) -> None:
     world = World()
@@ -138,10 +175,98 @@ def test_the_next_attempt_looks_below_before_it_discharges(broken_off: Callable[
     assert world.owed(reference) is None
 
 
-def test_an_ordinary_push_is_not_noted() -> None:
+def test_a_push_is_noted_when_it_breaks_off_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
+    noted: list[str] = []
+    note_copy = SyncRegistry.note_copy
+
+    def note(registry: SyncRegistry, owed: Owed, digest: str) -> Owed:
+        noted.append(digest)
+        return note_copy(registry, owed, digest)
+
+    monkeypatch.setattr(SyncRegistry, "note_copy", note)
     world.mark(expects=world.image)
     world.break_off()
+    assert noted == [world.image.digest]
+    assert world.site.hold() is Ending.FINISHED
+    assert world.is_whole()
+    world.mark(expects=world.primary.add_image(b"another", tag="v1"))
+    assert world.site.hold() is Ending.FINISHED
+    assert noted == [world.image.digest]
+
+
+def test_half_a_copy_under_another_primary_gives_no_right_to_remove_it() -> None:
+    world = World()
+    under_another_primary(world)
+    world.primary.tagged.clear()
+    world.settle()
+    assert world.site.hold() is Ending.FINISHED
+    assert (world.owed(), "v1" in world.secondary.tagged) == (None, True)
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("checks_children", [True, False], ids=["children are checked", "nothing is checked"])
+def test_an_index_whose_copy_failed_is_looked_below_down_to_the_blobs_of_its_children(
+    *, depth: int, checks_children: bool
+) -> None:
+    """A child was put before its blobs, by the copy of its own reference, beside that of the index."""
+    world = World()
+    world.mark(Reference.digest(world.image.digest))
+    world.break_off()
+    world.secondary.checks_children = checks_children
+    child = world.owed(Reference.digest(world.image.digest))
+    index = world.primary.add_index(world.image, tag="v1")
+    for _ in range(depth - 1):
+        index = world.primary.add_index(index, tag="v1")
+    world.mark(expects=index)
     owed = world.owed()
+    assert child is not None
     assert owed is not None
-    assert owed.copied == frozenset()
+    world.site.sync_registry.fail(child, "a blob did not come", parked=True)  # nobody tries it by itself any more
+    failed = world.site.sync_registry.fail(owed, "a blob did not come")
+    assert failed is not None
+    world.site.sync_registry.bring_forward(failed)
+
+    assert world.site.hold() is Ending.FINISHED
+    assert world.secondary.tagged["v1"] == index.digest
+    assert world.is_whole()
+
+
+def forgotten_when_the_tag_moved(world: World) -> None:
+    world.primary.add_image(b"another", tag="v1")
+
+
+def forgotten_when_the_tag_was_deleted(world: World) -> None:
+    world.primary.tagged.clear()
+    world.primary.tags = lambda *_, **__: iter((["another"],))  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("forgotten", [forgotten_when_the_tag_moved, forgotten_when_the_tag_was_deleted])
+def test_half_a_copy_is_owed_by_its_digest_once_its_tag_is_another_one(forgotten: Callable[[World], None]) -> None:
+    """No event named it. An index that names it takes it for whole where it is found."""
+    world = World()
+    world.mark()
+    world.settle()
+    world.break_off()
+    forgotten(world)
+    world.settle()
+    for _ in range(3):
+        assert world.site.hold() is Ending.FINISHED
+        world.settle()
+    assert world.owed() is None
+    assert world.is_whole()
+    assert world.owed(Reference.digest(world.image.digest)) is None
+
+
+def test_the_children_of_an_index_that_did_not_break_off_are_not_looked_below() -> None:
+    world = World()
+    world.mark(Reference.digest(world.image.digest))
+    world.settle()
+    assert world.site.hold() is Ending.FINISHED
+    index = world.primary.add_index(world.image, tag="v1")
+    world.mark(expects=index)
+    before = len(world.secondary.requests)
+    assert world.site.hold() is Ending.FINISHED
+    made = world.secondary.requests[before:]
+    assert ("HEAD manifest", world.image.digest) in made
+    assert not {what for _, what in made} & {blob.digest for blob in world.image.blobs}

@@ -65,9 +65,14 @@ class Site:
     def __init__(self, *, prefix: str = "", clock: Clock = SYSTEM_CLOCK, timing: Timing | None = None) -> None:
         self.prefix = prefix
         self.clock = clock
+        self.timing = timing
         self.store = MemoryStore()
-        self.sync_registry = SyncRegistry(self.store, clock=clock, timing=timing)
+        self.follow("a primary")
         self.primary, self.secondary = FakeRegistry("primary:5000"), FakeRegistry("secondary:5000")
+
+    def follow(self, primary: str) -> None:
+        """Have the site follow a primary, with what its sync registry has of another one."""
+        self.sync_registry = SyncRegistry(self.store, primary=primary, clock=self.clock, timing=self.timing)
 
     def hold(self) -> Ending:
         """Have a holder work off what is owed."""

@@ -16,6 +16,7 @@ from tests.unit.template.parts import (
     walk,
 )
 
+from geosync.copying.s3 import probe
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.shared_blobs import PREFIX
 
@@ -178,6 +179,41 @@ def test_ecr_is_for_who_asks_for_it_and_for_the_registries_accounts_and_regions_
     assert not {action for action in writing if "Put" in action or "Upload" in action or "Create" in action}
 
 
+def test_buckets_are_for_who_names_both_and_for_the_keys_of_layers_only() -> None:
+    assert RESOURCES["S3Policy"]["Condition"] == "CopiesInsideS3"
+    both = {"PrimaryRegistryBucket", "LocalRegistryBucket"}
+    conditions = TEMPLATE["Conditions"]["CopiesInsideS3"]["Fn::And"]
+    assert conditions == [{"Fn::Not": [{"Fn::Equals": [{"Ref": name}, ""]}]} for name in sorted(both, reverse=True)]
+    layer, link = "docker/registry/v2/blobs/sha256/*/data", "_layers/sha256/*/link"
+    found = {}
+    for statement in statements(ROLES["SyncFunction"]):
+        if actions(statement)[0].startswith("s3:"):
+            text = statement["Resource"]["Fn::Sub"]
+            found[statement["Sid"]] = (actions(statement), text if isinstance(text, str) else text[0])
+    arn = "arn:${AWS::Partition}:s3:::"
+    repository = f"{arn}${{LocalRegistryBucket}}/docker/registry/v2/repositories"
+    assert found == {
+        "ReadThePrimarysLayers": (["s3:GetObject"], f"{arn}${{PrimaryRegistryBucket}}/{layer}"),
+        "PutLayers": (["s3:PutObject", "s3:AbortMultipartUpload"], f"{arn}${{LocalRegistryBucket}}/{layer}"),
+        "LinkLayers": (["s3:PutObject"], f"{repository}/${{Names}}/{link}"),
+        "UnlinkTheProbe": (["s3:DeleteObject"], f"{repository}/${{Name}}/{link}"),
+    }
+
+
+def test_the_keys_of_the_buckets_are_used_through_s3_only() -> None:
+    by_name = {one["Sid"]: one for one in statements(ROLES["SyncFunction"])}
+    for name in ("DecryptThePrimarysLayers", "EncryptLayers"):
+        assert by_name[name]["Condition"] == {"StringLike": {"kms:ViaService": {"Fn::Sub": "s3.*.${AWS::URLSuffix}"}}}
+    assert actions(by_name["DecryptThePrimarysLayers"]) == ["kms:Decrypt"]
+
+
+def test_the_links_that_may_be_deleted_are_those_of_the_probe() -> None:
+    unlink = next(one for one in statements(ROLES["SyncFunction"]) if one["Sid"] == "UnlinkTheProbe")
+    condition, prefixed, plain = unlink["Resource"]["Fn::Sub"][1]["Name"]["Fn::If"]
+    assert condition == "HasRepositoryPrefix"
+    assert (prefixed, plain) == ({"Fn::Sub": f"${{RepositoryPrefix}}/{probe.REPOSITORY}"}, probe.REPOSITORY)
+
+
 def split(url: str) -> dict[str, Any]:
     """The first label of a URL's host, as the template takes it."""
     host = {"Fn::Select": [1, {"Fn::Split": ["//", {"Ref": url}]}]}
@@ -233,6 +269,7 @@ def test_the_topic_and_each_queue_refuse_what_comes_without_tls() -> None:
     resources = [str(resource) for statement in refusing for resource in as_list(statement["Resource"])]
     assert sorted(resources) == sorted(
         [
+            str({"Ref": "ArrivalsTopic"}),
             str({"Ref": "Topic"}),
             *(
                 str({"Fn::GetAtt": [queue, "Arn"]})

@@ -12,6 +12,7 @@ from geosync.admin.common import Problem
 from geosync.admin.current import CurrentRequest
 from geosync.admin.gate import METRICS, REPORT, SIGN_IN, SIGN_OUT, Gate
 from geosync.admin.http import JSON
+from geosync.admin.resources.arrival import ArrivalRoutes
 from geosync.admin.resources.dead_letters import LETTERS, DeadLetterRoutes
 from geosync.admin.resources.events import EventRoutes
 from geosync.admin.resources.findings import FindingRoutes
@@ -161,6 +162,18 @@ def _table(
                 "Verify everything that is synced, or everything whose verification failed",
                 ACTS,
                 202,
+            ),
+        ),
+    )
+    yield (
+        "arrival",
+        (
+            Operation(
+                "GET",
+                f"{GEO}/arrival",
+                ArrivalRoutes(site).show_arrival,
+                "Whether an image is at this site, as the primary has it",
+                (400, 409),
             ),
         ),
     )

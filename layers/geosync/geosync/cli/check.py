@@ -49,7 +49,8 @@ def check(
 
     No event is made and no repository touched: the test notification is a heartbeat, as the primary posts every minute,
     functions/reconcile is run once more than its schedule does, functions/log_cursor and functions/sync without a
-    message.
+    message. At a site where S3 copies layers, it copies a small blob of the primary's and links it in a repository of
+    its own, geosync-check; the link is taken back.
 
     Exit code 0: all that was looked at is ok. 1: there is a problem. 2: something could not be looked at.
     """
@@ -110,6 +111,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
     ]
     last: list[tuple[Name, CheckLook]] = [
         ("local_registry", lambda: registries.look(site, repository)),
+        ("s3_copies", lambda: () if site.is_primary else wiring.look_at_s3_copies(site, repository)),
         ("schedule", lambda: wiring.look_at_the_schedule(site)),
         ("reconcile", lambda: wiring.look_at_reconcile(site)),
         ("dlq_empty", lambda: sync.look_at_the_dlq(site)),

@@ -90,6 +90,15 @@ def preview(
     raise SystemExit(CANNOT_TELL if shown.brought is None else NOTHING_OWED)
 
 
+def present(site: StackSite) -> Selection:
+    """The selection that the site's stack has now. Raises ConfigurationError for a pattern that is none."""
+    return Selection.parse(**_patterns(site))
+
+
+def _patterns(site: StackSite) -> dict[str, str]:
+    return {name: site.parameters.get(parameter, "") for name, parameter in PARAMETERS.items()}
+
+
 class _Preview:
     """Both sides of a change, read from the primary's registry and the site's table."""
 
@@ -99,7 +108,7 @@ class _Preview:
         self.site = site
         self.bounds = bounds
         self.policy = policy or site.parameters.get("OutsideSelection", "keep")
-        now = {name: site.parameters.get(parameter, "") for name, parameter in PARAMETERS.items()}
+        now = _patterns(site)
         self.wanted = now | {name: text for name, text in patterns.items() if text is not None}
         before, after = Selection.parse(**now), Selection.parse(**self.wanted)
         self.why_not: str | None = None

@@ -1,30 +1,26 @@
-"""`geosync wait`: until an image is at a site, for pipelines.
-
-The reference is marked here and now. A mark is paid only by a look at the primary that was made after it, and by a look
-at this site's registry that showed the same digest. So what is waited for is the digest that the tag had at the primary
-when the command began, or a later one, whatever any clock says.
-"""
+"""`geosync wait`: until an image is at a site, for pipelines. Which sites, and how they are asked: awaited.py."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
+from click.core import ParameterSource
 
-from geosync.cli.actions import is_nowhere
 from geosync.cli.arguments import check_repository
-from geosync.cli.audit import audited
-from geosync.cli.following import FailedLook, look_again
-from geosync.cli.output import SOMETHING_WRONG, moment, plain
-from geosync.cli.site import Chosen, StackSite
-from geosync.errors import MalformedMessage
-from geosync.messages.queues import Queue
-from geosync.messages.work import WorkMessage
+from geosync.cli.awaited import AwaitedSite, WhichSites
+from geosync.cli.following import POLL_SECONDS, passes
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, plain
+from geosync.cli.site import Chosen
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.errors import GeosyncError, MalformedMessage
+from geosync.oci.references import is_digest
 from geosync.operating import actions
-from geosync.sync_registry.items import Owed, Reference, Seen
-from geosync.sync_registry.readings import Glance
-from geosync.sync_registry.site.holds import longest
+from geosync.reading.arrival import Arrival, AwaitedImage
+from geosync.sync_registry.items import Reference
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -37,78 +33,148 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     return float(int(found[1]) * _SECONDS[found[2]])
 
 
-@click.command(short_help="Wait until an image is at this site.")
-@click.argument("image", metavar="REPOSITORY[:TAG|@DIGEST]")
+@click.command(short_help="Wait until an image is at a site, or at all.")
+@click.argument("image", metavar="REPOSITORY[:TAG][@DIGEST]")
+@click.option("--site", "name", metavar="NAME", help="At this site, instead of the chosen one.")
+@click.option("--all-sites", is_flag=True, help="At every secondary.")
 @click.option("--timeout", callback=_seconds, default="10m", show_default=True, help="The longest wait: 90s, 10m, 1h.")
-@click.pass_obj
-def wait(choose: Callable[[], Chosen], image: str, timeout: float) -> None:
-    """Wait until this site's registry has the image that the primary has now, or a later one. The tag is latest.
+@click.option(
+    "--secondary",
+    "secondaries",
+    multiple=True,
+    metavar="STACK@REGION",
+    help="Over AWS: where --site or --all-sites is to look. Can be repeated.",
+)
+@click.option(
+    "--admin-url",
+    metavar="URL",
+    envvar="GEOSYNC_ADMIN_URL",
+    help="Ask this admin API (a stack's AdminUrl) instead of AWS, with the token in GEOSYNC_TOKEN.",
+)
+@click.pass_context
+def wait(  # noqa: PLR0913 - one for each option
+    ctx: click.Context,
+    *,
+    image: str,
+    name: str | None,
+    all_sites: bool,
+    timeout: float,
+    secondaries: tuple[str, ...],
+    admin_url: str | None,
+) -> None:
+    """Wait until a site's registry has the image that the primary has now, or a later one. The tag is latest.
 
     REPOSITORY is its name at the primary. Exit code 1 when the time is over, with the reason, or when the primary has
-    no such image.
+    no such image, or the site does not replicate it.
+
+    Without an AWS account: GEOSYNC_ADMIN_URL is the AdminUrl of a site and GEOSYNC_TOKEN a token of it that may look.
+    Of another site that it knows (--site, --all-sites) the token is in GEOSYNC_TOKEN_<SITE>, such as
+    GEOSYNC_TOKEN_OREGON.
     """
-    repository, reference = _parse(image)
-    site = choose().site()
-    site.must_be_secondary("wait")
-    if is_nowhere(site, repository):
-        click.echo(f"{repository} is not at the primary: was it pushed there, and is its name right?", err=True)
-        raise SystemExit(SOMETHING_WRONG)
-    with audited(site, "wait", image):
-        site.sync_registry.mark(repository, reference)
-        Queue(site.client("sqs"), site.outputs["WorkQueueUrl"]).send(
-            WorkMessage(repository=repository, reason="resync")
-        )
-    end_s = site.clock.monotonic_s() + timeout
-    found = look_again(
-        lambda: site.sync_registry.look(repository, reference),
-        until=lambda glance: glance.owed is None or site.clock.monotonic_s() >= end_s,
-        show=_tell_failure,
-        clock=site.clock,
+    awaited = _parse(image)
+    if name is not None and all_sites:
+        raise click.UsageError("--site and --all-sites exclude each other")
+    which = WhichSites(name=name, all_sites=all_sites)
+    choose: Callable[[], Chosen] = ctx.obj
+    sites = (
+        which.over_api(admin_url, SYSTEM_CLOCK)
+        if admin_url and _is_over_api(ctx)
+        else which.over_aws(choose, secondaries)
     )
-    if found.owed is not None:
-        click.echo(f"{image} is not at {site.name} after {timeout:.0f} s: {_reason(site, found, found.owed)}", err=True)
-        raise SystemExit(SOMETHING_WRONG)
-    if found.seen is None or not _is_the_primarys(found.seen):
-        click.echo(
-            f"{image} is not at the primary, or {site.name} does not replicate it: was it pushed there, is its name "
-            "right, and is it in the site's selection?",
-            err=True,
-        )
-        raise SystemExit(SOMETHING_WRONG)
-    click.echo(f"{image} is at {site.name}: {found.seen.digest}")
+    waits = [_Wait(site, image, awaited) for site in sites]
+    for one in waits:
+        one.begin()
+    _look_until(waits, sites[0].clock, timeout)
+    raise SystemExit(max(one.end(timeout) for one in waits))
 
 
-def _parse(image: str) -> tuple[str, Reference]:
+def _is_over_api(ctx: click.Context) -> bool:
+    """Tell whether an admin API that is named is to be asked: no stack was written on the command line."""
+    root = ctx.find_root()
+    written = [one for one in ("stack", "local") if root.get_parameter_source(one) is ParameterSource.COMMANDLINE]
+    if written and ctx.get_parameter_source("admin_url") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"--{written[0]} and --admin-url exclude each other")
+    return not written
+
+
+def _parse(image: str) -> AwaitedImage:
     """Read an image's name. Raises BadParameter."""
-    repository, at, digest = image.partition("@")
-    tag = "latest"
-    if not at and ":" in image:
-        repository, _, tag = image.rpartition(":")
+    named, at, digest = image.partition("@")
+    repository, colon, tag = named.rpartition(":") if ":" in named else (named, "", "latest")
     check_repository(repository, "REPOSITORY")
+    if at and not is_digest(digest):
+        raise click.BadParameter(f"{plain(digest)} is not a digest", param_hint="DIGEST")
+    if at and not colon:
+        return AwaitedImage(repository=repository, reference=Reference.digest(digest))
     try:
-        return repository, actions.reference(digest if at else tag)
+        reference = actions.reference(tag)
     except MalformedMessage as error:
-        raise click.BadParameter(f"{plain(digest or tag)} is {error}", param_hint="TAG|DIGEST") from None
+        raise click.BadParameter(f"{plain(tag)} is {error}", param_hint="TAG|DIGEST") from None
+    return AwaitedImage(repository=repository, reference=reference, digest=digest if at else None)
 
 
-def _is_the_primarys(seen: Seen) -> bool:
-    """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
-    return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
+@dataclass(slots=True)
+class _Wait:
+    """The wait at one site: what its last look found, or why that failed."""
+
+    site: AwaitedSite
+    image: str
+    awaited: AwaitedImage
+    found: Arrival | None = None
+    failed: str | None = None
+
+    def begin(self) -> None:
+        """Begin, unless there is nothing to wait for. Raises what the site raises."""
+        why = self.site.begin(self.awaited)
+        if why is not None:
+            self.found = Arrival(state="not_here", reason=why)
+
+    @property
+    def is_over(self) -> bool:
+        """True once no later look can change the verdict."""
+        return self.found is not None and self.found.state != "waiting"
+
+    def look(self) -> None:
+        """Look once. Raises the error that no further look mends."""
+        try:
+            self.found, self.failed = self.site.look(self.awaited), None
+        except (GeosyncError, BotoCoreError, ClientError) as error:
+            if not passes(error):
+                raise
+            if str(error) != self.failed:
+                click.echo(f"still waiting: {plain(error)}", err=True)
+            self.failed = str(error)
+
+    def end(self, timeout: float) -> int:
+        """Say how it ended; returns the exit code."""
+        if self.failed is not None:
+            text = f"{self.site.name} could not be asked in {timeout:.0f} s: {plain(self.failed)}"
+            click.echo(text, err=True)
+            return CANNOT_TELL
+        assert self.found is not None, "it looked at least once, or had no need to"  # noqa: S101
+        if self.found.state == "here":
+            click.echo(f"{self.image} is at {self.site.name}: {plain(self.found.digest)}{self._later()}")
+            return NOTHING_OWED
+        after = f" after {timeout:.0f} s" if self.found.state == "waiting" else ""
+        click.echo(f"{self.image} is not at {self.site.name}{after}: {plain(self.found.reason)}", err=True)
+        return SOMETHING_WRONG
+
+    def _later(self) -> str:
+        """Name the digest that was there when the wait began, if this one is later."""
+        expected = self.site.expected
+        if expected is None or self.found is None or self.found.digest == expected:
+            return ""
+        return f", a later one than {plain(expected)}"
 
 
-def _tell_failure(look: Glance | FailedLook) -> None:
-    if isinstance(look, FailedLook):
-        click.echo(f"still waiting: {plain(look.why)}", err=True)
-
-
-def _reason(site: StackSite, glance: Glance, owed: Owed) -> str:
-    """Say why a reference is not here yet."""
-    hold = longest(site.sync_registry.holds(), site.clock.now_ms())
-    since = f"owed since {moment(owed.owed_since)}"
-    if glance.paused:
-        return f"{since}, and the site is paused (geosync resume)"
-    if owed.failure is not None:
-        return f"{since}, and failing: {plain(owed.failure)}"
-    if hold is not None:
-        return f"{since}, and the registry {hold.registry} is on hold: {plain(hold.reason)}"
-    return f"{since}, and nothing has failed"
+def _look_until(waits: list[_Wait], clock: Clock, timeout_s: float) -> None:
+    """Look at each site until each wait is over, or the time is: at least once, and every POLL_SECONDS."""
+    end_s = clock.monotonic_s() + timeout_s
+    while True:
+        for one in waits:
+            if not one.is_over:
+                one.look()
+        left_s = end_s - clock.monotonic_s()
+        if left_s <= 0 or all(one.is_over for one in waits):
+            return
+        clock.sleep(min(POLL_SECONDS, left_s))

@@ -75,7 +75,13 @@ class TagLooks:
         self._is_as_recorded = True
 
     def on_record(self, owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
-        """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last."""
+        """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last.
+
+        None where one of them is not listed here any more: so looks a registry that came back from an older backup, and
+        what was seen last may have been written since.
+        """
+        if any(self._is_lost(one, seen) for one, seen in known.items()):
+            self._is_as_recorded = False
         named = [(seen.seen_at, one.value, seen.digest) for one, seen in known.items() if self._is_trusted(one, seen)]
         if owed.walk is None or not named:
             return frozenset()
@@ -91,6 +97,10 @@ class TagLooks:
             return False
         is_recent = seen.seen_at > self._listing.asked_at - TRUSTED_FOR_MS
         return is_recent and reference.value in self._listing.digests and self._proves(seen.digest, seen.seen_at)
+
+    def _is_lost(self, reference: Reference, seen: Seen) -> bool:
+        listing = self._listing
+        return listing is not None and seen.seen_at < listing.asked_at and reference.value not in listing.digests
 
     def look(self, tag: str, digest: str | None, before: Seen, asked_at: int, *, on_record: bool) -> Compared | None:
         """Look at a tag, by the listings where they can tell; `seen` only if that shows and proves that it is equal.

@@ -1,4 +1,4 @@
-"""One blob from the primary to the secondary: found there, mounted there, or streamed there.
+"""One blob from the primary to the secondary: found there, mounted there, copied by S3, or streamed there.
 
 distribution-spec 1.1, "Pushing blobs": POST (with a mount from a repository that is said to have it, else from the
 destination's own, which is the existence check), then one PUT that streams what a GET at the source gives. Only the
@@ -9,12 +9,17 @@ takes, goes in chunks (chunks.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import NoReturn
 
 from geosync.copying.chunks import ChunkedMover, ChunksRefused
+from geosync.copying.opening import Opening
+from geosync.copying.readers import LayerReaders, SeveralFailed
 from geosync.copying.route import Route
+from geosync.copying.s3.copier import AnotherWay
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
 from geosync.errors import (
     GeosyncError,
@@ -30,9 +35,9 @@ from geosync.errors import (
     TooLarge,
     Unauthorized,
 )
-from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
 from geosync.oci.throttle import PAUSES_S, is_short_throttle
+from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
@@ -73,14 +78,19 @@ class BlobMover:
         self._registry = route.destination.client
         self._distrusted = distrusted
         self._sharing = route.sharing
+        self._readers = LayerReaders(route)
         self._begun: dict[str, Upload] = {}
         self._mounted: set[str] = set()
+        self._missing: set[str] = set()
+        self.is_new = route.is_new
+        """All that the destination's repository needs is missing there, as far as was seen."""
         self._disbelieved: set[str] = set()
         self._uploads = route.uploads
         self._pace = route.pace
         self._clock = route.clock
         self._deadline = route.deadline
         self._refuses_chunks = False
+        self._threads = route.threads
         self._one_at_a_time = route.threads.lock()
 
     def bring(self, blob: Descriptor, stopped: Callable[[], bool], *, look_first: bool = False) -> int | None:
@@ -115,6 +125,10 @@ class BlobMover:
             self._begun.pop(blob.digest, None)
         self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
         return moved
+
+    def note_missing(self, digests: Iterable[str]) -> None:
+        """Note that the destination named these missing: its answer to their POST is known, most likely."""
+        self._missing.update(digests)
 
     def disbelieve(self, digests: Iterable[str]) -> list[str]:
         """Send those of `digests` anew that were mounted from another repository; returns them.
@@ -175,13 +189,22 @@ class BlobMover:
 
     def _bring_whatever_size(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         try:
-            return self._bring(blob, stopped)
+            return self._bring_over_several(blob, stopped)
         except SizeMismatch:
             # The digest decides what the blob is. A registry takes a manifest whatever size it says.
             size = self._source.head_blob(blob.digest)
             if size is None or blob.fits(size):
                 raise
             return self._bring(replace(blob, size=size), stopped)
+
+    def _bring_over_several(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
+        try:
+            return self._bring(blob, stopped)
+        except SeveralFailed as error:
+            self._readers.narrow(blob)
+            moved = self._bring(blob, stopped)
+            self._readers.blame(error)
+            return moved
 
     def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         limits = self._registry.upload_limits
@@ -195,6 +218,9 @@ class BlobMover:
             )
         too_much = limits.max_body is not None and blob.size > limits.max_body
         kept = self._uploads.take(blob.digest) if blob.size >= LARGE or too_much else None
+        if kept is None:  # what began as a stream goes on as one
+            with suppress(AnotherWay):
+                return self._inside_s3(blob, stopped)
         if self._goes_in_chunks(blob, kept):
             try:
                 return self._in_chunks(blob, kept, stopped)
@@ -209,6 +235,16 @@ class BlobMover:
             except BaseException:
                 self._uploads.keep(kept)
                 raise
+
+    def _inside_s3(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
+        if self._route.s3 is None or self._is_distrusted(blob):
+            raise AnotherWay
+        begin, check = partial(self._begin, blob), partial(_check, stopped)
+        try:
+            return self._route.s3.bring(blob, self._route.pair, begin=begin, check=check)
+        except LayerUnfinished:
+            self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
+            raise
 
     def _goes_in_chunks(self, blob: Descriptor, kept: KeptUpload | None) -> bool:
         limits = self._registry.upload_limits
@@ -226,7 +262,7 @@ class BlobMover:
                 if not self._appears(blob, COMMIT_LOOKS_S, stopped):
                     raise
 
-        mover = ChunkedMover(self._route, begin=self._begin, close=close)
+        mover = ChunkedMover(self._route, readers=self._readers, begin=self._begin, close=close)
         return mover.bring(blob, kept, lambda: _check(stopped))
 
     def _in_one_piece(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
@@ -249,12 +285,15 @@ class BlobMover:
 
     def _transfer(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         _check(stopped)
-        upload = self._begin(blob)
-        if upload is None:
-            return None
-        _check(stopped)
-        started = self._clock.monotonic_s()
-        with self._source.open_blob(blob) as reader:
+        threads = self._threads if self._is_missing(blob) else None
+        with Opening(lambda: self._readers.open(blob), threads) as opening:
+            upload = self._begin(blob)
+            if upload is None:
+                self.is_new = False
+                return None
+            _check(stopped)
+            started = self._clock.monotonic_s()
+            reader = opening.reader()
             body = _StoppableBody(reader, stopped)
             try:
                 self._put(blob, upload, body, stopped)
@@ -262,6 +301,10 @@ class BlobMover:
                 self._cut_off(blob, len(reader) - body.left, self._clock.monotonic_s() - started, error)
             self._pace.note(len(reader), self._clock.monotonic_s() - started)
             return len(reader)
+
+    def _is_missing(self, blob: Descriptor) -> bool:
+        """Tell whether its bytes are wanted, whatever the POST will say: then the source is asked beside it."""
+        return blob.digest not in self._begun and (self.is_new or blob.digest in self._missing)
 
     def _begin(self, blob: Descriptor) -> Upload | None:
         """Begin an upload, None when the blob is there."""
@@ -321,7 +364,7 @@ class BlobMover:
 class _StoppableBody:
     """A reader that gives up when nobody wants its bytes any more, and knows how many are left."""
 
-    def __init__(self, reader: BlobReader, stopped: Callable[[], bool]) -> None:
+    def __init__(self, reader: Body, stopped: Callable[[], bool]) -> None:
         self._reader = reader
         self._stopped = stopped
         self._size = self.left = len(reader)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from geosync.copying.readers import LayerReaders
 from geosync.copying.route import Route
 from geosync.errors import (
     LayerUnfinished,
@@ -22,8 +23,8 @@ from geosync.errors import (
     RegistryUnavailable,
     Unauthorized,
 )
-from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
+from geosync.oci.transport import Body
 from geosync.oci.uploads import COMMIT_BYTES_PER_SECOND, Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
@@ -56,10 +57,11 @@ class ChunkedMover:
         self,
         route: Route,
         *,
+        readers: LayerReaders,
         begin: Callable[[Descriptor], Upload | None],
         close: Callable[[Descriptor, Upload], None],
     ) -> None:
-        self._source = route.source
+        self._readers = readers
         self._destination = route.destination
         self._registry = route.destination.client
         self._begin = begin
@@ -96,6 +98,7 @@ class ChunkedMover:
                 except RegistryError as error:
                     if last or error.registry != self._registry.name or not _is_lost(error):
                         raise
+                    self._readers.narrow(blob)  # its bytes may have been wrong
                     course = None
                 else:
                     return course.moved
@@ -139,7 +142,7 @@ class ChunkedMover:
         broken = 0
         while course.offset < blob.size:
             before = course.offset
-            with self._source.open_blob(blob, offset=course.offset) as reader:
+            with self._readers.open(blob, offset=course.offset) as reader:
                 error = self._stream(blob, reader, course, check)
             if error is not None:
                 broken = 1 if course.offset > before else broken + 1
@@ -151,7 +154,7 @@ class ChunkedMover:
         self._close(blob, course.upload)
 
     def _stream(
-        self, blob: Descriptor, reader: BlobReader, course: _Course, check: Callable[[], None]
+        self, blob: Descriptor, reader: Body, course: _Course, check: Callable[[], None]
     ) -> RegistryError | None:
         """Send chunk after chunk of what `reader` gives. Returns what broke one, to go on with another reader."""
         while course.offset < blob.size:
@@ -219,7 +222,7 @@ class ChunkedMover:
 class _Chunk:
     """The next bytes of a reader, as a body. Only the deadline stops it: a chunk that breaks may cost all of them."""
 
-    def __init__(self, reader: BlobReader, size: int) -> None:
+    def __init__(self, reader: Body, size: int) -> None:
         self._reader = reader
         self._size = self._left = size
 

@@ -31,9 +31,13 @@ Key = tuple[str, bool]
 
 @dataclass(eq=False, slots=True)
 class CopyRun:
-    """One reference on its way: `ended` is set once it is there or once `error` says why it is not."""
+    """One reference on its way: `ended` is set once it is there or once `error` says why it is not.
+
+    `looks_below`: an earlier attempt may have left half a manifest, so that one that is found there is looked below.
+    """
 
     ended: threading.Event
+    looks_below: bool = False
     error: BaseException | None = None
     parts: int = 0
     manifest_bytes: int = 0
@@ -185,7 +189,8 @@ class Graph:
         with self._lock:
             if part.stopped:
                 return []
-            wanted = {key: descriptor for key, descriptor in wanted.items() if key not in self._done}
+            looks_below = _looks_below(part)
+            wanted = {key: descriptor for key, descriptor in wanted.items() if not self._is_done(key, looks_below)}
             self._check(part, wanted)
             shared = [below for key in wanted if (below := self._shared.get(key)) is not None]
             _deepen(shared, below=(part,))
@@ -234,10 +239,11 @@ class Graph:
     def finish_found(self, part: Part) -> list[Part] | None:
         """Note that the manifest `part` was found at the destination, and was not looked below. Returns as `finish`.
 
-        None: somebody asks for this very manifest, so that what is below it has to be looked for.
+        None: somebody asks for this very manifest, or it may be half of one, so that what is below it has to be looked
+        for.
         """
         with self._lock:
-            return None if part.is_subject else self._finish(part, None)
+            return None if part.is_subject or _looks_below(part) else self._finish(part, None)
 
     def undo(self, blobs: Iterable[str]) -> None:
         """Forget that these blobs are at the destination, which denies it: who needs one has it brought again."""
@@ -286,6 +292,10 @@ class Graph:
             self._stopped = error
             self._fail({run for part in self._live for run in part.runs}, error)
 
+    def _is_done(self, key: Key, looks_below: bool) -> bool:
+        """A manifest that was only found there is not done for who looks below it."""
+        return key in self._done and (key in self._whole or not (looks_below and key[1]))
+
     def _finish(self, part: Part, moved: int | None) -> list[Part]:
         self._done.add(part.key)
         self._drop(part)
@@ -330,6 +340,11 @@ class Graph:
             if not part.runs:
                 part.stopped = True
                 self._drop(part)
+
+
+def _looks_below(part: Part) -> bool:
+    """Somebody who wants `part` looks below what is found there."""
+    return any(run.looks_below for run in part.runs)
 
 
 def _end(run: CopyRun, error: BaseException | None) -> None:

@@ -39,7 +39,7 @@ class Repairer:
     def __init__(self, route: Route, *, check: Callable[[], None]) -> None:
         """`check` is called between requests; what it raises ends a repair (a lost lease, no time left)."""
         # A repository of another name may have the very blob that is wrong here.
-        self._route = replace(route, mount_from=None, sharing=Sharing())
+        self._route = replace(route, mount_from=None, sharing=Sharing(), s3=None)
         self._source = route.source
         self._destination = route.destination
         self._kinds = Kinds(route.source)

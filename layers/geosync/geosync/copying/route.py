@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.connections import Connections
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
 from geosync.pair.registries import PARALLELISM
@@ -30,10 +32,16 @@ class Route:
     """The habits of the destination's registry."""
     uploads: Uploads = field(default_factory=Uploads)
     pace: Pace = field(default_factory=Pace)
+    connections: Connections = field(default_factory=Connections)
+    """Whether a large layer is read over several of them."""
+    is_new: bool = False
+    """Nothing was ever brought to the destination's repository, as far as is known: all that it needs is missing."""
     mount_from: str | None = None
     sharing: Sharing = field(default_factory=Sharing)
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where both registries keep theirs in buckets that the site was told."""
     parallelism: int = PARALLELISM
-    """Requests in flight."""
+    """Blobs and manifests at a time."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
 

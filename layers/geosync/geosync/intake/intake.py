@@ -81,6 +81,7 @@ class Intake:
         self._logger = logger
         self._clock = clock
         self._threads = threads
+        self._is_selection_noted = False
 
     def take(self, bodies: Sequence[str]) -> Taken:
         """Mark what the messages speak of, and knock. Raises nothing for one message: `Taken.again` names it."""
@@ -90,7 +91,7 @@ class Intake:
             for _ in batch.messages:
                 self._logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return Taken(again=frozenset(batch.again))
-        if not batch.messages:
+        if not batch.messages or not self._has_noted_selection(batch):
             return Taken(again=frozenset(batch.again))
         with self._threads.pool(SIDE_BY_SIDE, name="mark") as pool:
             glances = self._glances(batch)
@@ -98,6 +99,19 @@ class Intake:
             free = self._knock(batch, pool)
         wakes = tuple(free) if free and glances is not None and self._may_be_worked_on(glances) else ()
         return Taken(again=frozenset(batch.again), wakes=wakes)
+
+    def _has_noted_selection(self, batch: _Batch) -> bool:
+        """Say by which selection events are marked, once. False: it could not be said, and all comes again."""
+        if self._is_selection_noted:
+            return True
+        try:
+            self._context.sync_registry.subscription.note_selection(self._context.selection.fingerprint)
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            self._logger.error("selection_not_noted", extra={"error": type(error).__name__, "reason": str(error)})
+            batch.again |= set(batch.messages)
+            return False
+        self._is_selection_noted = True
+        return True
 
     def _read(self, batch: _Batch) -> None:
         for position, body in enumerate(batch.bodies):

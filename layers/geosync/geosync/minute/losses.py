@@ -2,6 +2,9 @@
 
 A comparison overtakes events that still wait. So what it found is only suspected, until the events queue was seen empty
 so long after the find that its counts were right: then every event that was sent before it is marked.
+
+While a subscription was missing the topic delivered nothing. What may have been pushed by then was announced, or was
+not: nobody here can know, and it is not called lost.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from geosync.sync_registry.site.subscription import Subscription
 from geosync.sync_registry.site.suspected import LossVerdict, Suspected
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -26,10 +30,13 @@ class Decided:
     undecided: int
 
 
-def decide(sync_registry: SyncRegistry, *, empty_at_ms: int | None, tell: Tell) -> Decided:
+def decide(
+    sync_registry: SyncRegistry, subscription: Subscription | None, *, empty_at_ms: int | None, tell: Tell
+) -> Decided:
     """Decide about what may be lost; each that is lost is told to `tell`.
 
-    `empty_at_ms` is the moment up to which all that was sent is marked, None while that is not known.
+    `subscription` is the one of now, `empty_at_ms` the moment up to which all that was sent is marked: None while that
+    is not known.
     """
     suspected = sync_registry.suspected.read(limit=MOST)
     if not suspected:
@@ -38,9 +45,18 @@ def decide(sync_registry: SyncRegistry, *, empty_at_ms: int | None, tell: Tell) 
     for one, verdict in sync_registry.suspected.verdicts(suspected).items():
         is_lost = verdict is LossVerdict.LOST
         may_come = is_lost and (empty_at_ms is None or one.at > empty_at_ms)
-        if verdict is LossVerdict.OPEN or may_come or not sync_registry.suspected.end(one, lost=is_lost):
+        if verdict is LossVerdict.OPEN or may_come:
+            undecided += 1
+        elif is_lost and _may_be_of_a_gap(one, subscription):
+            undecided += not sync_registry.suspected.excuse(one)
+        elif not sync_registry.suspected.end(one, lost=is_lost):
             undecided += 1
         elif is_lost:
             lost += 1
             tell(one)
     return Decided(lost=lost, undecided=undecided)
+
+
+def _may_be_of_a_gap(one: Suspected, subscription: Subscription | None) -> bool:
+    """It may have been pushed when nothing was delivered to this site."""
+    return one.since is not None and (subscription is None or not subscription.joins(one.since))

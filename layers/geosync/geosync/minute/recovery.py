@@ -60,7 +60,9 @@ def account(
         # The count of a message that was sent a moment ago may be late.
         status = replace(status, refused=not sync_registry.recovery.forget_refused(before=looked_at - settle_ms))
     why_not = why_stalled(status, events=events, unmarked=unmarked)
-    decided = decide(sync_registry, empty_at_ms=looked_at - settle_ms if why_not is None else None, tell=tell)
+    # A subscription that nobody could look at may have been away.
+    empty_at_ms = looked_at - settle_ms if why_not is None and followed.is_subscribed else None
+    decided = decide(sync_registry, status.subscription, empty_at_ms=empty_at_ms, tell=tell)
     if decided.lost:
         status = replace(status, lost=sync_registry.recovery.lost())
     why_not = why_not or why_undecided(decided.undecided)

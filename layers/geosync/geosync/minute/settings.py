@@ -40,6 +40,8 @@ class ReconcileSettings(FactSettings):
     breaker_seconds: float = 3600
     superseded_images: Literal["replicate", "skip"] = "replicate"
     """Of which images the recovery point speaks: the status says it."""
+    arrivals_topic_arn: str | None = None
+    """The topic that what arrives and fails is published to; None: nobody listens."""
 
     @property
     def limits(self) -> Limits:

@@ -22,9 +22,18 @@ def ask_for_due_verifications(
     *,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
-    """Send messages for repositories that are due, unless the site is paused or leaves a registry alone."""
-    if not settings.verification_seconds or sync_registry.is_paused() or sync_registry.holds():
+    """Send messages for repositories that are due, unless the site is paused or leaves a registry alone.
+
+    With `verification_seconds` 0 for those that somebody asked for.
+    """
+    if sync_registry.is_paused() or sync_registry.holds():
         return
-    asked_for = ask_for_verifications(sync_registry, sqs, settings.work_queue_url, now_ms=clock.now_ms())
+    asked_for = ask_for_verifications(
+        sync_registry,
+        sqs,
+        settings.work_queue_url,
+        now_ms=clock.now_ms(),
+        asked_only=not settings.verification_seconds,
+    )
     if asked_for:
         reporter.verifications_asked_for(asked_for)

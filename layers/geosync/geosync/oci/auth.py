@@ -52,6 +52,11 @@ class Authorizer:
         self._tokens = TokenCache(deadline, threads)
         self._service = TokenService(self._name, self._account, transport, deadline, check=self._check)
 
+    @property
+    def waits_for_challenge(self) -> bool:
+        """True while there are credentials, and nothing is known of the way in which the registry wants them."""
+        return self._challenge is None and self._signer is None and not isinstance(self._credentials, Anonymous)
+
     def header(self, access: Scopes, lasting_s: float = 0.0) -> str | None:
         """Return the Authorization for a request, None while nothing is known of what the registry wants.
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Protocol
 
 from geosync.errors import DigestMismatch, SizeMismatch
 from geosync.oci.answers import broken
@@ -15,6 +16,23 @@ from geosync.oci.transport import BLOCK, Broken, HttpAnswer
 
 #: The rest of one blob is asked for so often after a broken connection.
 MAX_REOPENED = 3
+
+
+class Stream(Protocol):
+    """Bytes as they come: an answer, or what stands in its place."""
+
+    @property
+    def length(self) -> int | None:
+        """Their number, None when it was not announced."""
+        ...
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes, b"" at the end; raises Broken, or GeosyncErrors of its own."""
+        ...
+
+    def close(self) -> None:
+        """Give up what was not read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +57,12 @@ class BlobReader:
     descriptor's (or none where the descriptor has none either).
     """
 
-    def __init__(self, answer: HttpAnswer, descriptor: Descriptor, source: BlobSource, *, offset: int = 0) -> None:
+    gives_ranges = False
+    """The registry said with this blob that it gives ranges of it."""
+
+    def __init__(self, answer: Stream, descriptor: Descriptor, source: BlobSource, *, offset: int = 0) -> None:
         self.descriptor = descriptor
-        self._answer = answer
+        self._answer: Stream = answer
         self._source = source
         self._reopened = 0
         algorithm, _, self._expected = descriptor.digest.partition(":")
@@ -52,6 +73,21 @@ class BlobReader:
 
     def __len__(self) -> int:
         return self._length
+
+    @property
+    def position(self) -> int:
+        """The place in the blob of the next byte."""
+        return self._size - self._left
+
+    @property
+    def left(self) -> int:
+        """The bytes that were not read yet."""
+        return self._left
+
+    def go_on_with(self, stream: Stream) -> None:
+        """Read all that is left from `stream`, which begins at `position`; the hash goes on."""
+        self._answer.close()
+        self._answer, self._reopened = stream, MAX_REOPENED
 
     def skip(self, size: int) -> None:
         """Read the first `size` bytes and drop them; they count for the digest. Raises as `read`."""
@@ -123,7 +159,7 @@ class BlobReader:
         return True
 
     @staticmethod
-    def _size_of(answer: HttpAnswer, descriptor: Descriptor, offset: int) -> int:
+    def _size_of(answer: Stream, descriptor: Descriptor, offset: int) -> int:
         announced = answer.length
         if descriptor.size == SIZE_UNKNOWN:
             if announced is None:

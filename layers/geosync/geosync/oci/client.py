@@ -15,6 +15,7 @@ from geosync.oci.deadline import Deadline
 from geosync.oci.listings import ListedTag, NoReferrersApi, PageSize, pages, sized_pages
 from geosync.oci.manifests import MAX_MANIFEST_BYTES, MAX_REFERRED, Descriptor, Manifest
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
+from geosync.oci.ranges import Range, RangeReader, RangeRefused
 from geosync.oci.references import check_digest, check_repository, is_digest, is_repository, is_tag
 from geosync.oci.requests import Call, Requester
 from geosync.oci.transport import HttpAnswer
@@ -30,7 +31,7 @@ class RegistryClient(UploadVerbs):
     The verbs, by what they are about:
 
     - manifests: `head_manifest`, `get_manifest`, `put_manifest`, `delete_manifest`;
-    - blobs: `head_blob`, `open_blob`, and for bytes in memory `put_small_blob`;
+    - blobs: `head_blob`, `open_blob`, `open_range`, and for bytes in memory `put_small_blob`;
     - uploads (upload_verbs.py): `begin_upload`, which may mount instead, then `put_blob` in one piece, or `put_chunk`,
       `upload_status` and `close_upload`; `keepable` and `kept_upload` carry one from one process to the next;
     - listings: `tags`, `tags_with_digests`, `repositories`, `referrers`;
@@ -205,16 +206,39 @@ class RegistryClient(UploadVerbs):
             self._requests.fail(call, answer)
         if answer.length != descriptor.size:
             self._check_page(call, answer)
-        source = BlobSource(
+        reader = BlobReader(answer, descriptor, self._source_of(call), offset=0 if skips else offset)
+        reader.gives_ranges = (answer.header("Accept-Ranges") or "").strip().lower() == "bytes"
+        if skips and offset:
+            reader.skip(offset)
+        return reader
+
+    def open_range(self, repository: str, descriptor: Descriptor, wanted: Range) -> RangeReader:
+        """Begin to read a range of a blob: an object with `read()` and `close()`.
+
+        Raises RangeRefused where the registry gives no ranges, or not exactly this one.
+        """
+        call = self._blob_call("GET", repository, descriptor.digest)
+
+        def ask(start: int) -> HttpAnswer:
+            rest = Range(start, wanted.end)
+            answer = self._requests.send(replace(call, headers={**call.headers, "Range": rest.header()}))
+            misfit = rest.misfit(answer, descriptor.size)
+            if misfit is None:
+                return answer
+            if answer.status in (401, 429) or answer.status >= 500:
+                self._requests.fail(call, answer)
+            answer.close()
+            raise RangeRefused(f"{self.name}: {self._requests.label(call)}: {misfit}")
+
+        return RangeReader(ask, wanted, self._source_of(call))
+
+    def _source_of(self, call: Call) -> BlobSource:
+        return BlobSource(
             registry=self.name,
             request=self._requests.label(call),
             deadline=self.deadline,
             reopen=lambda offset: self._rest_of(call, offset),
         )
-        reader = BlobReader(answer, descriptor, source, offset=0 if skips else offset)
-        if skips and offset:
-            reader.skip(offset)
-        return reader
 
     def _rest_of(self, call: Call, offset: int) -> HttpAnswer | None:
         """Ask for a blob from `offset` on (RFC 9110, "Range"); None where the registry does not give exactly that."""
@@ -317,6 +341,10 @@ class RegistryClient(UploadVerbs):
 
     def ping(self) -> None:
         """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
+        self.header_of_ping("")
+
+    def header_of_ping(self, name: str) -> str | None:
+        """Return a header of the answer to `ping`, None where it has none of this name. Raises as `ping`."""
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -325,6 +353,7 @@ class RegistryClient(UploadVerbs):
         if answer.status != 200:
             self._requests.fail(call, answer)
         answer.close()
+        return answer.header(name)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -11,6 +11,8 @@ for each kind of step, in this order; who has a share of one waits only for shar
 The same holds for the lock of a fallback tag: who has it may wait for a share, so who waits for it gives its own back.
 
 And `kept` holds manifests until what they refer to is there. Nobody waits for it: what does not fit is read again.
+`rings` holds what several connections have read of a layer ahead of its upload. Nobody waits for it either: a layer for
+which there is no room goes over one connection.
 
 What takes up to SMALL_BYTES is not counted. There is at most one of those for each thread.
 """
@@ -37,6 +39,8 @@ REFUSALS_BYTES = 24 * MIB
 """One of the largest bodies: 8 MiB in the blocks that were read, in one piece, and the digests that it names."""
 KEPT_BYTES = 16 * MIB
 """What a usual repository's references have below them, many times over."""
+RINGS_BYTES = 32 * MIB
+"""Two layers at a time (copying/ring.py)."""
 LOOK_S = 1.0
 """Seconds between two looks at the deadline while a share is waited for."""
 
@@ -109,6 +113,7 @@ class Memory:
     steps: Pool = field(default_factory=lambda: Pool(STEPS_BYTES))
     refusals: Pool = field(default_factory=lambda: Pool(REFUSALS_BYTES))
     kept: Pool = field(default_factory=lambda: Pool(KEPT_BYTES))
+    rings: Pool = field(default_factory=lambda: Pool(RINGS_BYTES))
     _local: threading.local = field(default_factory=threading.local, repr=False)
 
     @classmethod
@@ -119,6 +124,7 @@ class Memory:
             steps=Pool(STEPS_BYTES, threads),
             refusals=Pool(REFUSALS_BYTES, threads),
             kept=Pool(KEPT_BYTES, threads),
+            rings=Pool(RINGS_BYTES, threads),
         )
 
     @contextmanager

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from geosync.oci.blobs import BlobReader
     from geosync.oci.client import RegistryClient
     from geosync.oci.manifests import Descriptor, Manifest
+    from geosync.oci.ranges import Range, RangeReader
     from geosync.oci.uploads import Upload
 
 
@@ -52,6 +53,10 @@ class Repository:
     def open_blob(self, descriptor: Descriptor, *, offset: int = 0) -> BlobReader:
         """Begin to read a blob, from the byte `offset` on."""
         return self.client.open_blob(self.name, descriptor, offset=offset)
+
+    def open_range(self, descriptor: Descriptor, wanted: Range) -> RangeReader:
+        """Begin to read a range of a blob."""
+        return self.client.open_range(self.name, descriptor, wanted)
 
     def begin_upload(self, *, mount: str | None = None, mount_from: str | None = None) -> Upload | None:
         """Begin an upload; with `mount` (a digest), None where the registry mounted it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -19,6 +20,7 @@ from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Th
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_REDIRECTS = 5
+_FIRST_S = 30.0
 MAX_URL = 16 * 1024
 """Characters. A presigned URL has some 4,000; a relative one may make the next longer and longer."""
 USER_AGENT = "geosync"
@@ -92,6 +94,9 @@ class Requester:
         self._authorizer = Authorizer(
             self.base, credentials, self._transport, deadline, writes=writes, threads=options.threads
         )
+        self._lock = threading.Lock()
+        self._has_first = False
+        self._first_answered = options.threads.event()
 
     @property
     def sent(self) -> int:
@@ -136,6 +141,20 @@ class Requester:
 
         Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
         """
+        if not self._authorizer.waits_for_challenge or self._first_answered.is_set():
+            return self._send(call)
+        # Of requests that begin side by side, one is refused, and says to the others what the registry wants.
+        with self._lock:
+            is_first, self._has_first = not self._has_first, True
+        if is_first:
+            try:
+                return self._send(call)
+            finally:
+                self._first_answered.set()
+        self._first_answered.wait(min(self.deadline.left(), _FIRST_S))
+        return self._send(call)
+
+    def _send(self, call: Call) -> HttpAnswer:
         budget = Deadline(self._clock)
         if call.bound_s is not None:
             budget.set(call.bound_s)
@@ -168,6 +187,7 @@ class Requester:
         try:
             if answer.status == 401:
                 again = self._authorizer.learn(call.access, answer, used)
+                self._first_answered.set()
             else:
                 again = self._authorizer.has_ended(used)
         except Unauthorized:

@@ -12,6 +12,8 @@ def why_not_known(status: Status) -> str:
         why = "no comparison of everything has begun"
     elif walk.failure is not None and walk.proved_at is None:
         why = f"the primary's catalogue cannot be read: {walk.failure}"
+    elif walk.proved_at is not None and status.proved_at is None:
+        why = "no comparison is complete that began after the selection changed"
     elif walk.proved_at is not None:
         why = "more is owed than was read, and it was not known before"
     elif walk.finished_at is None:

@@ -34,12 +34,15 @@ def why_apart(status: Status) -> str | None:
     """The reason why what is delivered does not join what was compared; None where no gap is between them.
 
     Nobody sends a site what was pushed before it subscribed, or while its subscription was gone. Only a comparison that
-    began afterwards finds it (sync_registry/site/subscription.py).
+    began afterwards finds it (sync_registry/site/subscription.py). The same goes for what entered the selection.
     """
     subscription, walk = status.subscription, status.comparison
     if subscription is None:
         return "the site has not subscribed to the primary's topic yet"
-    if walk is None or not subscription.joins(walk.started_at if walk.settled_at is None else walk.settled_at):
+    began_at = 0 if walk is None else walk.started_at if walk.settled_at is None else walk.settled_at
+    if began_at < subscription.selected_from:
+        return "no comparison is complete that began after the selection changed"
+    if walk is None or not subscription.joins(began_at):
         return "no comparison is complete that began after the site subscribed to the primary's topic"
     return None
 

@@ -109,7 +109,13 @@ class Status:
     @property
     def proved_at(self) -> int | None:
         """Start (ms) of the last complete comparison: everything pushed before it is here, whatever was announced."""
-        return self.comparison.proved_at if self.comparison is not None else None
+        return self._of_this_selection(self.comparison.proved_at if self.comparison is not None else None)
+
+    def _of_this_selection(self, began_at: int | None) -> int | None:
+        """The start (ms) of a comparison, None where it was one of another selection: what it proved is not all."""
+        if began_at is None or self.subscription is None or began_at >= self.subscription.selected_from:
+            return began_at
+        return None
 
     @property
     def recovery_point(self) -> int | None:
@@ -119,15 +125,16 @@ class Status:
         read: that stays true. A repository that is to be compared (`*`) is no push.
         """
         if self.more_owed or self.more_parked:
-            return self.recovery.point
+            return self.recovery.point if self.proved_at is not None else None
         return self._point(self.proved_at, self.references)
 
     @property
     def recovery_point_but_parked(self) -> int | None:
         """The recovery point of everything but the references that are parked."""
         if self.more_owed:
-            return self.recovery.point_but_parked
-        return self._point(self.comparison.settled_at if self.comparison is not None else None, self.owed)
+            return self.recovery.point_but_parked if self.proved_at is not None else None
+        settled_at = self.comparison.settled_at if self.comparison is not None else None
+        return self._point(self._of_this_selection(settled_at), self.owed)
 
     def _point(self, proved_at: int | None, references: Iterable[OwedReference]) -> int | None:
         return point.point(

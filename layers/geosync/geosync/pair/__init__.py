@@ -8,5 +8,6 @@ selection.py           the repositories and tags that are replicated
 capabilities.py        the habits of a destination; known_capabilities.py asked once, and kept
 deletes.py             the removal of one tag, in the way that the registry has
 pace.py                how fast layers go, and what fits into the time that is left
+connections.py         over how many connections a large layer is read
 ```
 """

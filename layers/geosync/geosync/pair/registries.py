@@ -9,6 +9,7 @@ from geosync.errors import ConfigurationError, GeosyncError, RegistryUnavailable
 from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
 from geosync.pair.capabilities import Capabilities
+from geosync.pair.connections import Connections
 from geosync.pair.deletes import TagRemover
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
@@ -16,7 +17,7 @@ from geosync.pair.selection import EVERYTHING, Selection
 from geosync.registries.registry import Registry
 
 PARALLELISM = 24
-"""Requests in flight for one repository. Small things wait for the network, not for the machine."""
+"""Blobs and manifests at a time for one repository. Small things wait for the network, not for the machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +36,15 @@ class Registries:
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each registry's secret in Secrets Manager, by the registry's name."""
     parallelism: int = PARALLELISM
-    """Requests in flight for one repository."""
+    """Blobs and manifests at a time for one repository."""
     shared_blob_bytes: int = 0
     """The least size of a blob that is mounted from another repository of the secondary's registry."""
     selection: Selection = EVERYTHING
     """The repositories and tags that go from the one to the other."""
     pace: Pace = field(default_factory=Pace)
     """The speed of layers from the one to the other."""
+    connections: Connections = field(default_factory=Connections)
+    """Whether a large layer is read over several of them."""
 
     @property
     def requests_sent(self) -> int:

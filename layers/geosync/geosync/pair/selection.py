@@ -21,6 +21,7 @@ status) asks here, by name alone, so that the answer is the same everywhere:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -96,6 +97,13 @@ class Selection:
             include_tags=Patterns.parse("INCLUDE_TAGS", include_tags, *tag),
             exclude_tags=Patterns.parse("EXCLUDE_TAGS", exclude_tags, *tag),
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one selection from another; the order of the patterns says nothing."""
+        lists = (self.include_repositories, self.exclude_repositories, self.include_tags, self.exclude_tags)
+        text = "\n".join(" ".join(sorted(set(one.texts))) for one in lists)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def has_repository(self, repository: str) -> bool:
         """True if anything of `repository` (its name at the primary) is replicated."""

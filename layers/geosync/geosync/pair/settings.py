@@ -81,10 +81,14 @@ class SyncSettings(SelectionSettings):
     work_concurrency: int = 10
     max_namespace_share: float = 75
     shared_blob_bytes: int = 0
+    primary_registry_bucket: str | None = None
+    local_registry_bucket: str | None = None
     backfill_window: str = ""
     verification_seconds: float = 7 * 86_400
     verification_requests: int = 20_000
     verification_sample_bytes: int = 1024**3
+    arrivals_topic_arn: str | None = None
+    """The topic that what arrives and fails is published to; None: nobody listens."""
 
     @property
     def timing(self) -> Timing:

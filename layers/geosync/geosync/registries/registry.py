@@ -22,6 +22,8 @@ from geosync.registries.secrets import SecretType, VendorAccess
 
 MADE_S = 60.0
 """A repository that we made is not made again for so long when a request misses it."""
+GITLABS_DATABASE = "Gitlab-Container-Registry-Database-Enabled"
+"""The header by which GitLab's registry says in its answer to `GET /v2/` that it has a metadata database."""
 
 
 class Registry(RegistryClient):
@@ -34,9 +36,10 @@ class Registry(RegistryClient):
     - `lists_digests`, `tags_with_digests`: a listing that spares a request for each tag;
     - `untagged_digests`: a listing of the manifests that no tag names;
     - `repositories`: where `_catalog` is not the way;
-    - `make_repository`: where the first push does not make it;
+    - `make_repository`, `pushes_make_repositories`: where the first push does not make it;
     - `delete_manifest`: where a tag goes another way; `DELETES`: False where there is none;
     - `mounting_advice`: a setting without which it mounts nothing;
+    - `KEEPS_A_BUCKET`: False where its blobs are in no bucket of the operator's; `storage_refusal`: a reason beside it;
     - `unsupported`: manifests that it is known not to take, with the way out;
     - `refused`: the meaning of a refused manifest there.
 
@@ -48,6 +51,8 @@ class Registry(RegistryClient):
     """Its name in errors for people."""
     DELETES: ClassVar[bool] = True
     """Tags can be deleted through its API."""
+    KEEPS_A_BUCKET: ClassVar[bool] = True
+    """It may keep its blobs in a bucket of the operator's, in Distribution's layout."""
     SECRETS: ClassVar[Mapping[str, SecretType]] = {}
     """Types of secret beside those that every registry takes (secrets.PLAIN)."""
 
@@ -89,6 +94,17 @@ class Registry(RegistryClient):
 
         Raises RegistryError.
         """
+        return None
+
+    def storage_refusal(self) -> str | None:
+        """Return the reason why the registry does not find a blob that is put into its bucket; None: it should.
+
+        Raises RegistryError.
+        """
+        if not self.KEEPS_A_BUCKET:
+            return f"{self.LABEL} keeps its layers in no bucket of yours"
+        if (self.header_of_ping(GITLABS_DATABASE) or "").lower() == "true":
+            return f"{self.name} has GitLab's metadata database, and finds only what was pushed to it"
         return None
 
     def unsupported(self, manifest: Manifest) -> str | None:  # noqa: ARG002 - the plain answer

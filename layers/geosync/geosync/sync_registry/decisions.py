@@ -255,9 +255,10 @@ def may_be_half_copied(owed: Owed, digest: str) -> bool:
     """An attempt at a copy may have broken off: the secondary can show `digest`, and lack what is below it.
 
     A registry that checks no more takes a manifest before its parts are there; they are looked for after it. A mark
-    forgets failures and deaths, and an attempt that ran out of time leaves neither: see is_to_be_noted.
+    forgets failures and deaths, and an attempt that ran out of time leaves neither: see is_to_be_noted. Another primary
+    changes nothing of what is here.
     """
-    return owed.failure is not None or owed.deaths > 0 or digest in owed.copied
+    return owed.failure is not None or owed.deaths > 0 or digest in owed.copied | owed.half_copied
 
 
 def is_written_first(owed: Owed, digest: str) -> bool:
@@ -328,6 +329,19 @@ def superseded(owed: Owed, seen: Seen | None) -> frozenset[str]:
     if owed.reference.kind != "tag":
         return frozenset()
     return owed.named - {seen.digest if seen is not None else None}
+
+
+def left_half(owed: Owed, seen: Seen | None) -> frozenset[str]:
+    """The digests of which a tag that is discharged as `seen` may leave half a copy: each becomes owed by itself.
+
+    Its index would take it for whole where it is found. Whoever looks for it by its digest looks below it. A tag that
+    only stays here, gone from the primary, was not looked below.
+    """
+    if owed.reference.kind != "tag":
+        return frozenset()
+    whole = seen.digest if seen is not None and seen.gone_since is None else None
+    broke_off = owed.named if owed.failure is not None or owed.deaths else frozenset()
+    return (owed.copied | owed.half_copied | broke_off) - {whole}
 
 
 def may_write_tag(renewed_at_s: float, now_s: float, timing: Timing) -> bool:

@@ -17,6 +17,7 @@ from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended, GeosyncError, LeaseLost
 from geosync.sync_registry.access import ATTEMPTS
 from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.table.changes import Change, Store, TransactionFailed, Update
 from geosync.sync_registry.transitions import discharge
 from geosync.sync_registry.transitions.discharge import Payment
@@ -25,8 +26,8 @@ from geosync.threads import SYSTEM_THREADS, Threads
 PER_TRANSACTION = 30
 """References in one transaction: two items each and the row's, of the 100 that DynamoDB allows."""
 MOST_CHANGES = 96
-"""Changes in one transaction beside the row's, with what payments leave owed. At most three are of a payment itself:
-its two items, and the counter of the comparison that found it."""
+"""Changes in one transaction beside the row's, with what payments leave owed. At most four are of a payment itself: its
+two items, the counter of the comparison that found it, and the event that tells of it where somebody listens."""
 
 Entry = TypeVar("Entry")
 
@@ -82,8 +83,8 @@ def _keep_earlier_push(store: Store, mark: Change) -> None:
         store.write(Update(key=mark.key, set={"pushed_at": mark.set_once["pushed_at"]}, when=~mark.when))
 
 
-def payable(payments: Sequence[tuple[Entry, Payment]]) -> Iterator[Sequence[tuple[Entry, Payment]]]:
-    """Yield `payments` in parts that fit into a transaction each, which changes no item twice.
+def payable(payments: Sequence[tuple[Entry, Payment]], *, each: int = 3) -> Iterator[Sequence[tuple[Entry, Payment]]]:
+    """Yield `payments`, of `each` changes at most, in parts that fit into a transaction, which changes no item twice.
 
     A digest that is paid and one that is left owed may be the same: they come one after the other.
     """
@@ -93,7 +94,7 @@ def payable(payments: Sequence[tuple[Entry, Payment]]) -> Iterator[Sequence[tupl
     for entry in payments:
         payment = entry[1]
         key, more = payment.owed.reference.value, payment.superseded
-        is_full = len(part) == PER_TRANSACTION or 3 * (len(part) + 1) + len(left | more) > MOST_CHANGES
+        is_full = len(part) == PER_TRANSACTION or each * (len(part) + 1) + len(left | more) > MOST_CHANGES
         if part and (is_full or key in left or not paid.isdisjoint(more)):
             yield part
             part, paid, left = [], set(), set()
@@ -124,7 +125,9 @@ class Discharges:
         threads: Threads = SYSTEM_THREADS,
         *,
         names: Callable[[], str],
+        outbox: Outbox,
     ) -> None:
+        self._outbox = outbox
         self._store = store
         self._clock = clock
         self._primary = primary
@@ -154,8 +157,11 @@ class Discharges:
         try:
             todo = [(request, payment) for request in served for payment in request.payments]
             build = partial(self._changes, lease)
-            for request, payment in transact_under(self._store, lease, payable(todo), build):
+            parts = payable(todo, each=4 if self._outbox.is_on else 3)
+            paid = transact_under(self._store, lease, parts, build)
+            for request, payment in paid:
                 request.paid.add(payment.owed.reference)
+            self._outbox.note(self._events(payment for _, payment in paid))
             error = None
         except (LeaseLost, Contended) as raised:
             error = raised
@@ -167,4 +173,9 @@ class Discharges:
     def _changes(self, lease: Lease, entries: Sequence[tuple[_Request, Payment]]) -> list[Change]:
         payments = [payment for _, payment in entries]
         now_ms = self._clock.now_ms()
-        return discharge.discharge(lease, payments, now_ms=now_ms, primary=self._primary, names=self._names)
+        changes = discharge.discharge(lease, payments, now_ms=now_ms, primary=self._primary, names=self._names)
+        return [*changes, *self._outbox.puts(self._events(payments))]
+
+    def _events(self, payments: Iterable[Payment]) -> list[ReplicationEvent | None]:
+        """The events of `payments`; none while nobody listens."""
+        return [ReplicationEvent.of_discharge(one.owed, one.seen) for one in payments] if self._outbox.is_on else []

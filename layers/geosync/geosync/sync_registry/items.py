@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from geosync.sync_registry.table.attributes import AttributeReader
+from geosync.sync_registry.table.attributes import AttributeReader, texts
 
 Item: TypeAlias = Mapping[str, Any]
 """An item as the stores give it: text, int, bool, frozenset of text; numbers are never Decimal."""
@@ -198,6 +198,8 @@ class Owed:
     if_absent: frozenset[str] = frozenset()
     copied: frozenset[str] = frozenset()
     """Digests that Geosync began to put, where nothing else would tell it (see decisions.is_to_be_noted)."""
+    half_copied: frozenset[str] = frozenset()
+    """Digests that it may have begun to put under another primary: half of one may be here, and none is its own."""
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
     seen: Seen | None = None
     named: frozenset[str] = frozenset()
@@ -217,11 +219,11 @@ class Owed:
         Of an item that was marked under another primary than `primary` only that the reference is owed still counts:
         neither what that one's events said nor how far its tags were compared.
         """
-        named = named_in(item)
+        named, half_copied = named_in(item), texts(item, "half_copied")
         if primary is not None and item.get("primary", primary) != primary:
-            item = {
-                name: value for name, value in item.items() if name not in ("expects", "if_absent", "copied", "cursor")
-            }
+            half_copied |= texts(item, "copied") | named  # the copy of what an event named is not noted
+            gone = ("expects", "if_absent", "copied", "cursor")
+            item = {name: value for name, value in item.items() if name not in gone}
         read = AttributeReader(item)
         reference = Reference.from_key(read.text("item"))
         if reference is None:
@@ -249,6 +251,7 @@ class Owed:
             unannounced=read.flag("unannounced"),
             if_absent=read.texts("if_absent"),
             copied=read.texts("copied"),
+            half_copied=half_copied,
             deaths=read.number("deaths", 0),
             seen=seen,
             named=named,
@@ -260,10 +263,7 @@ class Owed:
 
 def named_in(item: Item) -> frozenset[str]:
     """The digests that pushes named in an owed item, under whichever primary, as far as it can be read."""
-    expects = item.get("expects")
-    if not isinstance(expects, frozenset):
-        return frozenset()
-    return frozenset(one for one in expects if isinstance(one, str)) - {ABSENT, UNNAMED}
+    return texts(item, "expects") - {ABSENT, UNNAMED}
 
 
 PENDING, STARTED, SYNCED, FAILED = "0", "1", "2", "3"
@@ -290,8 +290,9 @@ class Row:
     """A container repository's row: the console's fields, and what the protocol keeps beside them.
 
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
-    attempt. `lease_token` and `lease_expires` are None when nobody holds the repository. `state_counted` and
-    `verification_counted` say what the site's counters count it as (site/counters.py).
+    attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
+    counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
+    whose blobs it mounts. `working_on` are keys (`Reference.seen_key`) of its holder, `deaths` holders that vanished.
     """
 
     repository: str
@@ -320,11 +321,9 @@ class Row:
     lease_expires: int | None = None
     suspect_until: int = 0
     renamed_from: str | None = None
-    """The repository's former name, from which the secondary's blobs are mounted."""
+    is_first_hold: bool = False
     working_on: frozenset[str] = frozenset()
-    """The keys (`Reference.seen_key`) that the lease's holder last said it is working on."""
     deaths: int = 0
-    """Holders in a row that vanished with their lease; 0 once one has let the repository go."""
 
     @property
     def counted(self) -> Counted:
@@ -370,6 +369,7 @@ class Row:
             suspect_until=read.number("suspect_until", 0),
             renamed_from=read.optional_text("renamed_from"),
             working_on=read.texts("working_on"),
+            is_first_hold=read.number("first_held_at", -1) == read.optional_number("last_synced_at"),
             deaths=read.number("deaths", 0),
         )
 
@@ -381,7 +381,8 @@ class Lease:
     `revision` is the row's as of the last write under the lease. `renewed_at` is monotonic seconds of this process,
     taken before the renewal was sent; `expires` is milliseconds since the epoch. A secondary proves nothing before
     `suspect_until`. `state` and `counted` are the row's as of the last write under the lease: a knock may have changed
-    the state since. `listed`: the row has its id, so that the site's counters count it.
+    the state since. `listed`: the row has its id, so that the counters count it. `is_first`: nobody held it before.
+    `working_on` and `deaths` are of holders that vanished just before: keys of references, and their number.
     """
 
     repository: str
@@ -394,7 +395,6 @@ class Lease:
     counted: Counted = field(default_factory=Counted)
     listed: bool = False
     renamed_from: str | None = None
+    is_first: bool = False
     working_on: frozenset[str] = frozenset()
-    """The keys of the references that the last holder was working on when it vanished; empty where none did."""
     deaths: int = 0
-    """Holders in a row that vanished with their lease before this one."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.access import ATTEMPTS, TableAccess
 from geosync.sync_registry.items import ABSENT, UNNAMED, Item, Owed, Reference, named_in
+from geosync.sync_registry.table.attributes import texts
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.transitions import marks
 from geosync.sync_registry.transitions.marks import ASKED, Mark
@@ -47,7 +48,7 @@ class Marks(TableAccess):
                 former = item.get("primary")
                 if former is not None and former != self._primary:
                     self._mark_apart(change.key, said, named_in(item), item)
-                    change = marks.under_another(build(said), former)
+                    change = marks.under_another(build(said), former, texts(item, "copied") | named_in(item))
                 elif said.since is not None:
                     said = replace(said, since=None)
                     change = build(said)

@@ -50,7 +50,7 @@ def _take(store: Store, shards: Iterable[str], now_ms: int, limit: int, but: Cal
     """At most `limit` free repositories from `shards`, without those that `but` is true of."""
     if limit <= 0:
         return []
-    names = _in_turn([_of_shard(store, shard, now_ms, but) for shard in shards])
+    names = in_turn([of_shard(store, shard, now_ms, but) for shard in shards])
     found: list[str] = []
     while len(found) < limit and (window := list(islice(names, WINDOW))):
         fair = round_the_namespaces(window)
@@ -64,10 +64,10 @@ def round_the_namespaces(repositories: Iterable[str]) -> Iterator[str]:
     by_namespace: dict[str, list[str]] = {}
     for repository in repositories:
         by_namespace.setdefault(repository.partition("/")[0], []).append(repository)
-    return _in_turn([iter(names) for names in by_namespace.values()])
+    return in_turn([iter(names) for names in by_namespace.values()])
 
 
-def _in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
+def in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
     """One of each source in turn, until all of them are at their end."""
     while sources:
         for source in list(sources):
@@ -78,7 +78,7 @@ def _in_turn(sources: list[Iterator[str]]) -> Iterator[str]:
                 yield name
 
 
-def _of_shard(store: Store, shard: str, now_ms: int, but: Callable[[str], bool]) -> Iterator[str]:
+def of_shard(store: Store, shard: str, now_ms: int, but: Callable[[str], bool]) -> Iterator[str]:
     """The repositories of a shard with something due, each once, the longest due first."""
     known: set[str] = set()
     passed_over = 0

@@ -95,12 +95,23 @@ class Switches(TableAccess):
             number = slots.free(items, most, now_ms=now_ms, token=token)
             if number is None:
                 return None
-            until_ms = now_ms + ms(lasting_s)
-            slot, change = slots.take(pool, namespace, number, now_ms=now_ms, until_ms=until_ms, token=token)
+            slot = Slot.numbered(pool, namespace, number, token)
             with suppress(ConditionFailed):
-                self._store.write(change)
+                self._store.write(slots.take(slot, most, now_ms=now_ms, until_ms=now_ms + ms(lasting_s)))
                 return slot
         return None
+
+    def renew_slot(self, slot: Slot, *, lasting_s: float) -> bool:
+        """Keep a slot for so many seconds from now; False: it ran out, and is somebody else's or nobody's."""
+        with suppress(ConditionFailed):
+            self._store.write(slots.renew(slot, until_ms=self._clock.now_ms() + ms(lasting_s)))
+            return True
+        return False
+
+    def full_namespaces(self, pool: Pool) -> frozenset[str]:
+        """The namespaces that have their share of a queue's slots: none in which anything could be begun now."""
+        items = self._store.items(SITE, slots.all_of(pool), limit=slots.MOST)
+        return slots.full(items, now_ms=self._clock.now_ms())
 
     def give_slot_back(self, slot: Slot) -> None:
         """Give a slot back; one that ran out may be somebody else's."""

@@ -40,6 +40,7 @@ from geosync.sync_registry.readings import Readings
 from geosync.sync_registry.site import findings
 from geosync.sync_registry.site.breaker import Limits
 from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
 from geosync.sync_registry.switches import Switches
 from geosync.sync_registry.table.changes import Change, Check, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
@@ -65,7 +66,8 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
     """One site's sync registry.
 
     `primary` names the primary that the site follows (any text that changes with it): what was seen equal, or expected,
-    under another one counts for nothing. None for who only asks for references to be synced, or only looks.
+    under another one counts for nothing. None for who only asks for references to be synced, or only looks. `tells`:
+    somebody listens to what arrives, and fails (site/outbox.py).
     """
 
     def __init__(  # noqa: PLR0913 - the last three are the world, and a simulation replaces each alone
@@ -78,14 +80,16 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         clock: Clock = SYSTEM_CLOCK,
         threads: Threads = SYSTEM_THREADS,
         names: Callable[[], str] = unique,
+        tells: bool = False,
     ) -> None:
         super().__init__(store, primary=primary, timing=timing or Timing(), clock=clock, names=names)
         self._open_items(store, clock, limits or Limits())
-        self._discharges = Discharges(store, clock, primary, threads, names=names)
+        self.outbox = Outbox(store, clock, names, is_on=tells)
+        self._discharges = Discharges(store, clock, primary, threads, names=names, outbox=self.outbox)
         self._forgetting = Forgetting(store)
 
     @classmethod
-    def open(
+    def open(  # noqa: PLR0913 - what a function knows of its site
         cls,
         client: DynamoDBClient,
         table: str,
@@ -94,9 +98,15 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         timing: Timing | None = None,
         limits: Limits | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        tells: bool = False,
     ) -> Self:
         """Open the sync registry that is kept in the DynamoDB table `table`."""
-        return cls(DynamoStore(client, table, clock=clock), primary=primary, timing=timing, limits=limits, clock=clock)
+        store = DynamoStore(client, table, clock=clock)
+        return cls(store, primary=primary, timing=timing, limits=limits, clock=clock, tells=tells)
+
+    def under(self, primary: str | None) -> SyncRegistry:
+        """The same sync registry for somebody to whom only what was seen under `primary` counts."""
+        return SyncRegistry(self._store, primary=primary, timing=self.timing, clock=self._clock)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 
@@ -205,11 +215,18 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
 
     def record(self, lease: Lease, seen: Sequence[tuple[Reference, Seen]]) -> set[Reference]:
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
+        events: dict[Reference, ReplicationEvent | None] = {}
+        if self.outbox.is_on:
+            before = self.seen(lease.repository, (reference for reference, _ in seen))
+            events = self.outbox.of_record(lease.repository, seen, before)
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:
-            return discharge.record(lease, some, now_ms=self._clock.now_ms(), primary=self._primary)
+            changes = discharge.record(lease, some, now_ms=self._clock.now_ms(), primary=self._primary)
+            return [*changes, *self.outbox.puts(events.get(reference) for reference, _ in some)]
 
-        return {reference for reference, _ in transact_under(self._store, lease, by_number(seen), build)}
+        recorded = {reference for reference, _ in transact_under(self._store, lease, by_number(seen), build)}
+        self.outbox.note(events.get(reference) for reference in recorded)
+        return recorded
 
     def owe(self, lease: Lease) -> Lease:
         """Note that something is owed in a row that is synced, before it is marked or worked on. Raises LeaseLost."""
@@ -337,6 +354,7 @@ def _lease(row: Row, renewed_at: float) -> Lease:
         counted=row.counted,
         listed=row.id is not None,
         renamed_from=row.renamed_from,
+        is_first=row.is_first_hold,
         working_on=row.working_on,
         deaths=row.deaths,
     )

@@ -13,6 +13,7 @@ from itertools import islice
 from boto3.dynamodb.conditions import Attr
 
 from geosync.sync_registry.items import PARKED_DUE_MS, ROW, VERIFICATION_PENDING, Item, Reference
+from geosync.sync_registry.sweep import in_turn, nothing, of_shard
 from geosync.sync_registry.table.attributes import whole_number
 from geosync.sync_registry.table.changes import Change, ConditionFailed, Key, Store, TransactionFailed, Update
 from geosync.sync_registry.table.shards import VERIFICATION_SHARDS
@@ -21,6 +22,8 @@ from geosync.sync_registry.transitions.verification import Round
 
 PAGE = 100
 """Rows read at once."""
+MOST_PUT_OFF = 1000
+"""Rows that one choice puts off, some 10 ms each, where only what somebody asked for is verified."""
 
 
 class Overtaken(Exception):
@@ -33,32 +36,43 @@ class VerificationItems:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def due(self, *, now_ms: int, limit: int) -> list[str]:
-        """At most `limit` repositories that are due for verification, from every shard in turn, longest due first."""
-        shards: list[Iterator[Key]] = [iter(self._store.due_keys(shard, now_ms)) for shard in VERIFICATION_SHARDS]
+    def due(self, *, now_ms: int, limit: int, but: Callable[[str], bool] = nothing) -> list[str]:
+        """At most `limit` repositories that are due for verification, from every shard in turn, longest due first.
+
+        None that `but` is true of.
+        """
+        return list(islice(self._due(now_ms, but), limit))
+
+    def asked_for(self, *, now_ms: int, limit: int, but: Callable[[str], bool] = nothing) -> list[str]:
+        """Those of `due` that somebody asked for, or that are under way; at most MOST_PUT_OFF others are put off."""
+        names = self._due(now_ms, but)
         found: list[str] = []
-        while shards and len(found) < limit:
-            for shard in list(shards):
-                key = next(shard, None)
-                if key is None:
-                    shards.remove(shard)
-                elif len(found) < limit:
-                    found.append(key.repository)
-        return found
+        put_off = 0
+        while len(found) < limit and put_off < MOST_PUT_OFF and (some := list(islice(names, PAGE))):
+            for item in self._store.batch_get(Key(name, ROW) for name in some).values():
+                if transitions.is_asked_for(item):
+                    found.append(item["repository"])
+                elif transitions.not_now(item, now_ms=now_ms, asked=False) is None:
+                    put_off += self.put_off(item, now_ms + transitions.OFF_MS)
+        return found[:limit]
+
+    def _due(self, now_ms: int, but: Callable[[str], bool]) -> Iterator[str]:
+        return in_turn([of_shard(self._store, shard, now_ms, but) for shard in VERIFICATION_SHARDS])
 
     def make_due(self, states: Container[str], *, asked_at_ms: int, check: Callable[[], None]) -> int:
         """Make the rows in these verification states due that were not verified since `asked_at_ms`; returns how many.
 
-        One read per hundred rows that wait for a later verification, and a write for each that is made due. `check` is
-        called before each read and may raise, to stop.
+        One read per hundred rows that wait for a verification, and a write for each that is made due. `check` is
+        called before each read and may raise, to stop. What is due already is asked for as well, so that it is
+        verified though rolling verification is off.
         """
         made = 0
         for shard in VERIFICATION_SHARDS:
-            keys = iter(self._store.due_keys(shard, PARKED_DUE_MS, start=asked_at_ms + 1))
-            for page in _pages(keys):
+            for page in _pages(iter(self._store.due_keys(shard, PARKED_DUE_MS))):
                 check()
                 for item in self._store.batch_get(page).values():
-                    if item.get("verification_state") in states and whole_number(item, "verified_at") < asked_at_ms:
+                    since = max(whole_number(item, "verified_at"), whole_number(item, "verification_asked_at"))
+                    if item.get("verification_state") in states and since < asked_at_ms:
                         made += self._make_due(item, asked_at_ms)
         return made
 
@@ -77,10 +91,10 @@ class VerificationItems:
             return True
         return False
 
-    def start(self, item: Item, *, phase: str, now_ms: int) -> Round | None:
+    def start(self, item: Item, *, phase: str, now_ms: int, asked: bool = False) -> Round | None:
         """Begin a round, at `phase`, or go on with one; None: the row is not as it was read any more."""
         with suppress(ConditionFailed):
-            return Round.of(self._store.write(transitions.start(item, now_ms=now_ms)) or {}, phase=phase)
+            return Round.of(self._store.write(transitions.start(item, now_ms=now_ms, asked=asked)) or {}, phase=phase)
         return None
 
     def keep(self, at: Round, due_ms: int, *, anew: bool = False) -> Round:
@@ -123,9 +137,15 @@ class VerificationItems:
 
     def _make_due(self, item: Item, asked_at_ms: int) -> bool:
         """Make one row due, unless somebody is at it."""
+        due_ms = min(item["due"], asked_at_ms)
         change = Update(
             key=Key(item["repository"], ROW),
-            set={"verification_state": VERIFICATION_PENDING, "verification_due": asked_at_ms, "due": asked_at_ms},
+            set={
+                "verification_state": VERIFICATION_PENDING,
+                "verification_asked_at": asked_at_ms,
+                "verification_due": due_ms,
+                "due": due_ms,
+            },
             remove=("verification_retry_at",),
             when=Attr("due").eq(item["due"])
             & Attr("due_shard").eq(item["due_shard"])

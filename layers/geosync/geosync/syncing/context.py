@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
 from geosync.comparing.window import ANY_TIME, BackfillWindow
+from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
@@ -31,6 +33,10 @@ class Invocation:
     """References that a holder works on side by side."""
     verifies: bool = True
     """Rolling verification is on."""
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where the site was told both buckets."""
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
     window: BackfillWindow = ANY_TIME
     """When what only a comparison found may be copied."""
     clock: Clock = SYSTEM_CLOCK

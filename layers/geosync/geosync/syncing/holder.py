@@ -19,6 +19,7 @@ from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
+from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
 from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime
@@ -68,7 +69,9 @@ class Holder:
             capabilities = registries.capabilities(pair.secondary)
         except GeosyncError as error:
             self._settler.settle_unbegun(self._held, error)
-            return self._let_go()
+            ending = self._let_go()
+            self._announce(all_of_it=True)
+            return ending
         sharing = self._sharing(pair)
         route = self._route(pair, capabilities, sharing)
         self._copier = Copier(route, tag_write=self._held.tag_write)
@@ -93,9 +96,14 @@ class Holder:
             self._invocation.reporter.report_habit(pair.secondary.client.name)
             with suppress(*TABLE_ERRORS):  # then the next holder finds it out again
                 registries.forget_capabilities(pair.secondary)
+        if (reason := registries.connections.news()) is not None:
+            self._invocation.reporter.report_ranges(pair.primary.client.name, reason)
         ending = self._let_go()
         sharing.tell()
+        self._announce(all_of_it=True)
         self._invocation.reporter.report_shared(self._repository, sharing.outcome())
+        if self._invocation.s3 is not None:
+            self._invocation.reporter.report_s3(self._repository, self._invocation.s3.outcome())
         return ending
 
     # -------------------------------------------------------------------------------------------------- what it is of
@@ -117,12 +125,29 @@ class Holder:
             capabilities=capabilities,
             uploads=self._uploads,
             pace=registries.pace,
+            connections=registries.connections,
+            is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
+            s3=self._s3(),
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,
         )
+
+    def _is_new(self) -> bool:
+        """Tell whether all that the repository needs is missing at the secondary, as far as is known.
+
+        A row of a version that did not note the first hold may have been synced before. Where a repository has to be
+        made, the PUT that asks has it made, and not each POST beside it.
+        """
+        lease = self._held.lease
+        is_made = self._invocation.registries.secondary.pushes_make_repositories
+        return lease.is_first and lease.counted.state is None and is_made
+
+    def _s3(self) -> S3Copier | None:
+        s3 = self._invocation.s3
+        return s3 if s3 is not None and s3.serves(self._invocation.registries.secondary) else None
 
     def _mount_from(self) -> str | None:
         """The repository at the secondary that this one was renamed from."""
@@ -180,6 +205,7 @@ class Holder:
         self._settler.settle_deaths(self._held)
         while self._halt.ending is None:
             deadline.check()
+            self._announce()
             lease = self._held.lease  # before the backlog asks what is due: `finish` is only good for this revision
             later_s = self._backlog.refill(self._in_flight)
             self._begin_what_fits(pool, attempt)
@@ -218,9 +244,16 @@ class Holder:
         return self._held.lease.deaths > 0 or any(owed.deaths for owed, _ in self._in_flight.values())
 
     def _wait(self, seconds: float | None) -> None:
-        """Wait for an end, an arrival or a stop, at most `seconds`."""
-        self._wake.wait(seconds)
+        """Wait for an end, an arrival or a stop, at most `seconds`, and no longer than what is to be told may wait."""
+        announcer = self._invocation.announcer
+        bounds = (seconds, announcer.due_in_s() if announcer is not None else None)
+        self._wake.wait(min((bound for bound in bounds if bound is not None), default=None))
         self._wake.clear()  # before what has ended is collected: an end in between sets it again
+
+    def _announce(self, *, all_of_it: bool = False) -> None:
+        """Tell whoever listens what arrived and what failed, once it is due."""
+        if self._invocation.announcer is not None:
+            self._invocation.announcer.tell_fresh(all_of_them=all_of_it)
 
     def _collect(self) -> None:
         """Settle every attempt that has ended."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.errors import Archived, NotFound, RegistryUnavailable, SecondaryDisagrees
+from geosync.errors import Archived, NotFound, OutOfTime, RegistryUnavailable, SecondaryDisagrees
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
 from geosync.pair.deletes import TagRemover
@@ -141,7 +141,9 @@ class ReferenceSync:
             seen = replace(seen, unannounced=True, suspected=True) if seen is not None else None
         if seen is None and owed.reference.kind == "digest" and ABSENT in owed.expects:
             self._mark_tags_of(owed)
-        superseded = decisions.superseded(owed, seen) if self._context.selection.superseded_images else frozenset()
+        superseded = decisions.left_half(owed, seen)
+        if self._context.selection.superseded_images:
+            superseded |= decisions.superseded(owed, seen)
         discharged = self._held.discharge(owed, seen, superseded=superseded)
         return attempt.outcome(discharged=discharged, marked_again=not discharged)
 
@@ -257,12 +259,17 @@ class ReferenceSync:
     def _copy(self, attempt: Attempt, manifest: Manifest, *, is_there: bool) -> bool:
         """Copy the manifest with all below it; False if a part is gone and the reference is another one meanwhile."""
         tag = attempt.reference if attempt.owed.reference.kind == "tag" else None
+        begun = attempt.owed  # as earlier attempts left it, before this one is noted
         try:
             if attempt.owed.distrust:
                 self._repairer.repair(manifest, attempt.owed.distrust)
             if decisions.is_to_be_noted(attempt.owed, manifest.digest):
                 attempt.owed = self._sync_registry.note_copy(attempt.owed, manifest.digest)
-            attempt.copied = self._copier.copy(manifest, tag, is_there=is_there)
+            looks_below = decisions.may_be_half_copied(begun, manifest.digest)
+            attempt.copied = self._copier.copy(manifest, tag, is_there=is_there, looks_below=looks_below)
+        except OutOfTime:
+            self._note_broken_off(attempt, manifest.digest)
+            raise
         except NotFound:
             # A part that is gone: with all of it, or for another image, if the reference was deleted or moved since.
             self._look_at_primary(attempt, whole=True)
@@ -270,6 +277,11 @@ class ReferenceSync:
                 raise
             return False
         return True
+
+    def _note_broken_off(self, attempt: Attempt, digest: str) -> None:
+        """Note a copy that runs out of time, unless that was noted before it began: the next one looks below it."""
+        if digest not in attempt.owed.copied:
+            attempt.owed = self._sync_registry.note_copy(attempt.owed, digest)
 
     def _remove(self, attempt: Attempt) -> None:
         with self._held.tag_write():

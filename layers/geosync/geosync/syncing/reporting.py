@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
+from geosync.copying.s3.copier import CopiedInS3
 from geosync.copying.sharing import Shared
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
@@ -111,6 +112,18 @@ class Reporter:
         if shared.wrong:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
+
+    def report_ranges(self, registry: str, reason: str) -> None:
+        """Report, once, that layers of a registry go over one connection, as its ranges are not to be relied on."""
+        self._logger.warning("ranges_not_used", extra={"registry": registry, "reason": reason})
+
+    def report_s3(self, repository: str, copied: CopiedInS3) -> None:
+        """Report the layers that S3 copied, and why layers were streamed instead, once for each rest."""
+        if copied.layers:
+            keys = {"repository": repository, "layers": copied.layers, "bytes": copied.copied_bytes}
+            self._logger.info("layers_copied_by_s3", extra=keys)
+        for reason in copied.reasons:
+            self._logger.warning("layers_not_copied_by_s3", extra={"repository": repository, "reason": reason})
 
     def report_hold(self, hold: Hold) -> None:
         """Report a registry that is left alone for a while."""

@@ -91,6 +91,7 @@ class Settler:
         for owed in left:
             if owed.reference in parked:
                 self._reporter.park(owed, str(error))
+            self._sync_registry.outbox.put_failure(owed, str(error), parked=owed.reference in parked)
         for owed in held.count_deaths(left, str(error)):
             self._reporter.report_failed(owed, error, parked=owed.reference in parked)
 
@@ -126,6 +127,7 @@ class Settler:
         parked = permanent or owed.attempts + 1 >= self._sync_registry.timing.max_attempts
         if parked:
             self._reporter.park(owed, text)
+        self._sync_registry.outbox.put_failure(owed, text, parked=parked)
         counted = self._sync_registry.fail(owed, text, parked=parked)
         self._reporter.report_failed(owed, error, parked=parked and counted is not None)
         self._backlog.note_ended(owed, marked_again=counted is None)

@@ -1,13 +1,16 @@
 """The repositories that are verified next: those that wait the longest, a few each minute, behind everything else.
 
-They are read from the index, eight queries of a page each, whatever the number of rows. A message that waits while its
+They are read from the index, eight queries of a page each, whatever the number of rows. Namespaces that have their
+share of the workers are passed over: whoever would be woken could not verify them. A message that waits while its
 repository is chosen again costs whoever gets the second one read.
 """
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from geosync.messages.groups import namespace
 from geosync.messages.queues import Queue
 from geosync.messages.work import VerifyMessage
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -21,13 +24,18 @@ BUSY = 20
 """Messages that wait in the work queue from which on nothing is added: retries and resyncs come first."""
 
 
-def ask_for_verifications(sync_registry: SyncRegistry, sqs: SQSClient, work_queue_url: str, *, now_ms: int) -> int:
+def ask_for_verifications(
+    sync_registry: SyncRegistry, sqs: SQSClient, work_queue_url: str, *, now_ms: int, asked_only: bool = False
+) -> int:
     """Send a message for each repository that is chosen; returns how many. Raises NotSent.
 
-    None are while BUSY messages wait: what is due stays due.
+    None are while BUSY messages wait: what is due stays due. With `asked_only` (rolling verification is off) those are
+    chosen that somebody asked for.
     """
     work = Queue(sqs, work_queue_url)
     if work.waiting() >= BUSY:
         return 0
-    chosen = sync_registry.verification.due(now_ms=now_ms, limit=MOST)
+    full = cache(partial(sync_registry.full_namespaces, "work"))  # asked where something is due
+    choose = sync_registry.verification.asked_for if asked_only else sync_registry.verification.due
+    chosen = choose(now_ms=now_ms, limit=MOST, but=lambda repository: namespace(repository) in full())
     return work.send_all(VerifyMessage(repository=repository) for repository in chosen)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.queues import Queue
 from geosync.messages.work import Scope, VerifyMessage
-from geosync.sync_registry.items import VERIFICATION_FAILED, VERIFICATION_SUCCEEDED
+from geosync.sync_registry.items import VERIFICATION_FAILED, VERIFICATION_PENDING, VERIFICATION_SUCCEEDED
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 if TYPE_CHECKING:
@@ -39,5 +39,7 @@ def make_due(
 
     `check` is called between pages of rows and may raise, to stop.
     """
-    states = {VERIFICATION_FAILED} if scope == "failed" else {VERIFICATION_FAILED, VERIFICATION_SUCCEEDED}
+    states = {VERIFICATION_FAILED}
+    if scope == "all":
+        states |= {VERIFICATION_PENDING, VERIFICATION_SUCCEEDED}
     return sync_registry.verification.make_due(states, asked_at_ms=asked_at_ms, check=check)

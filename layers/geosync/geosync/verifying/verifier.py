@@ -6,7 +6,7 @@ import random
 
 from geosync.copying.outcome import VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError, OutOfTime, RegistryUnavailable, SyncRegistryError
-from geosync.sync_registry.items import PARKED_DUE_MS, Item
+from geosync.sync_registry.items import Item
 from geosync.sync_registry.timing import ms
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.verification import Round
@@ -44,7 +44,7 @@ class Verifier:
         again_ms = transitions.retry_at(item, now_ms=now_ms, asked=asked)
         if again_ms is not None:
             return self._put_off(item, again_ms, "it failed, and is tried again later")
-        at = self._items.start(item, phase=TAGS, now_ms=now_ms)
+        at = self._items.start(item, phase=TAGS, now_ms=now_ms, asked=asked)
         return self._run(at) if at is not None else _not_now(CHANGES)
 
     def _put_off(self, item: Item, due_ms: int, reason: str) -> VerificationResult:
@@ -95,7 +95,7 @@ class Verifier:
             return self._fail(run, verdict.failure, checksums=(verdict.ours, verdict.primarys), owed=True)
         now_ms = self._context.clock.now_ms()
         interval_s = self._context.bounds.interval_s
-        due_ms = now_ms + ms(interval_s) if interval_s else PARKED_DUE_MS
+        due_ms = now_ms + (ms(interval_s) if interval_s else transitions.OFF_MS)
         self._items.succeed(run.place.noted, verdict.ours, now_ms=now_ms, due_ms=due_ms)
         return VerificationEnding.VERIFIED, ""
 

@@ -1,24 +1,26 @@
 """The share of a site's slots that one namespace may have: who pushes many slow images delays their own only.
 
 A slot is an invocation of functions/sync. A namespace that has its share gets no other: what is owed in it stays due,
-and whoever the sweep wakes once a slot is given back takes it.
+and whoever the sweep wakes once a slot is given back takes it. The slot of an invocation that vanished ends by itself,
+within a lease.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Event
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.errors import SyncRegistryError
 from geosync.messages.groups import namespace
-from geosync.sync_registry.site.slots import Pool
+from geosync.sync_registry.site.slots import Pool, Slot
 from geosync.working.workplace import SlotBounds, Workplace
 
-LONGEST_S = 900.0
-"""Lambda ends an invocation by then."""
-MARGIN_S = 60.0
-"""Seconds by which a slot outlives its invocation."""
+RENEWALS = 3
+"""A slot lasts as long as a lease, and is renewed so many times in that time: a copy of 20 s renews none."""
 
 
 class NamespaceShare:
@@ -46,16 +48,30 @@ class NamespaceShare:
         if most is None:
             yield True
             return
-        lasting_s = min(self._place.deadline.left(), LONGEST_S) + MARGIN_S
         name = namespace(repository)
-        slot = self._place.sync_registry.take_slot(self.pool, name, most=most, lasting_s=lasting_s)
+        slot = self._place.sync_registry.take_slot(self.pool, name, most=most, lasting_s=self._lasting_s)
         if slot is None:
             self._full.add(name)
             self._place.logger.info("namespace_has_its_share", extra={"repository": repository, "queue": self.pool})
             yield False
             return
+        over = self._place.threads.event()
+        keeper = self._place.threads.start(partial(self._keep, slot, over), name="slot-renewal")
         try:
             yield True
         finally:
+            over.set()
+            keeper.join()
             with suppress(BotoCoreError, ClientError):  # then its time ends it
                 self._place.sync_registry.give_slot_back(slot)
+
+    @property
+    def _lasting_s(self) -> float:
+        return self._place.sync_registry.timing.lease_s
+
+    def _keep(self, slot: Slot, over: Event) -> None:
+        """Renew a slot until its work is over. One that ran out meanwhile is not taken again: the work goes on."""
+        while not over.wait(self._lasting_s / RENEWALS):
+            with suppress(BotoCoreError, ClientError, SyncRegistryError):  # then the next renewal tries again
+                if not self._place.sync_registry.renew_slot(slot, lasting_s=self._lasting_s):
+                    return

@@ -185,6 +185,8 @@ class Worker:
             deadline=place.deadline,
             reference_concurrency=self._options.parallelism,
             verifies=self._options.verification.interval_s > 0,
+            s3=place.s3,
+            announcer=place.announcer,
             window=self._options.window,
             clock=place.clock,
         )

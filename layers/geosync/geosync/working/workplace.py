@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import ANY_TIME, BackfillWindow
+from geosync.copying.s3.copier import S3Copier
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.syncing.reporting import Reporter
+from geosync.threads import SYSTEM_THREADS, Threads
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -40,7 +43,12 @@ class Workplace:
     deadline: Deadline
     reporter: Reporter
     logger: Logger
+    s3: S3Copier | None = None
+    """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
+    threads: Threads = SYSTEM_THREADS
+    announcer: Announcer | None = None
+    """Tells what arrives and fails; None: nobody listens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

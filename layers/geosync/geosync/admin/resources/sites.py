@@ -129,7 +129,9 @@ class GeoSiteStatus(BaseModel):
         default=[], description="What would be lost if the primary died now, the oldest first: repository:reference."
     )
     would_be_lost_count: int | None = None
-    owed_references_count: int | None = Field(default=None, description="Tags and digests that are owed.")
+    owed_references_count: int | None = Field(
+        default=None, description="Tags and digests that are owed, and tried again: not what is parked."
+    )
     failed_references_count: int | None = None
     parked_references_count: int | None = None
     more_owed: bool = Field(default=False, description="There is more owed than the counts say.")

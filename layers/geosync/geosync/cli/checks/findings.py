@@ -42,6 +42,7 @@ Name = Literal[
     "dlq_empty",
     "local_registry",
     "primary_registry",
+    "s3_copies",
 ]
 """All there are; `arrives_at` is printed with the site's name behind it."""
 

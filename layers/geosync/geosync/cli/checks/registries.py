@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from geosync.cli.checks.findings import CheckFinding, Name, ok, problem, skipped
 from geosync.cli.site import StackSite
 from geosync.errors import (
     ConfigurationError,
+    ContentError,
     Denied,
     NotFound,
     OutOfTime,
@@ -43,14 +46,57 @@ def look(site: StackSite, repository: str | None = None) -> Iterator[CheckFindin
     yield from _look(site, "primary_registry", "PrimaryRegistry", repository, writes=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestAtPrimary:
+    """The primary's digest of a reference; None: it has none, or (`is_known` False) cannot be asked from here."""
+
+    is_known: bool
+    digest: str | None = None
+
+    @property
+    def is_absent(self) -> bool:
+        """True when the primary's registry said that it has none."""
+        return self.is_known and self.digest is None
+
+
 def primary_knows(site: StackSite, repository: str) -> bool | None:
     """Ask the primary's registry whether it has a repository; None: it cannot be asked from here.
 
     Raises what Secrets Manager raises.
     """
+    with _primary(site) as client:
+        if client is None:
+            return None
+        try:
+            next(client.tags(repository), [])
+        except NotFound:
+            return False
+        except (RegistryError, OutOfTime):
+            return None
+    return True
+
+
+def primary_digest(site: StackSite, repository: str, reference: str) -> DigestAtPrimary:
+    """Ask the primary's registry for the digest of a tag or digest. Raises what Secrets Manager raises."""
+    with _primary(site) as client:
+        if client is None:
+            return DigestAtPrimary(is_known=False)
+        try:
+            found = client.head_manifest(repository, reference)
+        except NotFound:
+            return DigestAtPrimary(is_known=True)
+        except (RegistryError, ContentError, OutOfTime):
+            return DigestAtPrimary(is_known=False)
+    return DigestAtPrimary(is_known=True, digest=found.digest if found is not None else None)
+
+
+@contextmanager
+def _primary(site: StackSite) -> Iterator[Registry | None]:
+    """Open the primary's registry for some seconds; None where its address or its secret is not known, or wrong."""
     url = site.parameters.get("PrimaryRegistryUrl")
     if not url:
-        return None
+        yield None
+        return
     deadline = Deadline()
     deadline.set(SECONDS)
     secret = secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", ""))
@@ -58,16 +104,12 @@ def primary_knows(site: StackSite, repository: str) -> bool | None:
     try:
         client = open_registry(url, secret, vendor=vendor, deadline=deadline, writes=False)
     except ConfigurationError:
-        return None
+        yield None
+        return
     try:
-        next(client.tags(repository), [])
-    except NotFound:
-        return False
-    except (RegistryError, OutOfTime):
-        return None
+        yield client
     finally:
         client.close()
-    return True
 
 
 def _look(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from geosync.cli.checks import regions
-from geosync.cli.checks.findings import CheckFinding, Name, ok, problem
+from geosync.cli.checks.findings import CheckFinding, Name, ok, problem, unknown
 from geosync.cli.site import StackSite
 from geosync.errors import ConfigurationError
 from geosync.minute.subscription import region_of
@@ -143,6 +143,23 @@ def look_at_sync(site: StackSite) -> Iterator[CheckFinding]:
     """Start functions/sync without a message: it must load, with its packages and its settings."""
     answer = _invoke(site, "sync", "SyncFunction", {"Records": []})
     yield answer if isinstance(answer, CheckFinding) else ok("sync", f"{site.outputs['SyncFunction']} starts")
+
+
+def look_at_s3_copies(site: StackSite, repository: str | None) -> Iterator[CheckFinding]:
+    """Have functions/sync prove, with its own role, that S3 copies layers; nothing where no bucket is named."""
+    if not site.parameters.get("LocalRegistryBucket"):
+        return
+    event = {"probe": "s3", "repository": repository}
+    answer = _invoke(site, "s3_copies", "SyncFunction", event)
+    if isinstance(answer, CheckFinding):
+        yield answer
+    elif answer.get("result") == "ok":
+        yield ok("s3_copies", str(answer.get("text")))
+    elif answer.get("result") == "problem":
+        fix = "docs/bucket-to-bucket.md has the policies and what the registry must be; layers are streamed until then"
+        yield problem("s3_copies", str(answer.get("text")), fix)
+    else:
+        yield unknown("s3_copies", str(answer.get("text")), "name a repository that has an image with --repository")
 
 
 def look_at_log_cursor(site: StackSite) -> Iterator[CheckFinding]:

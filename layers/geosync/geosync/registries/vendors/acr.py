@@ -71,6 +71,7 @@ class Acr(Registry):
 
     NAME = "acr"
     LABEL = "Azure Container Registry"
+    KEEPS_A_BUCKET = False
     SECRETS: ClassVar[Mapping[str, SecretType]] = {
         "service_principal": SecretType(
             keys=frozenset(ServicePrincipal.__dataclass_fields__), read=ServicePrincipal.read

@@ -92,6 +92,7 @@ class Ecr(Registry):
 
     NAME = "ecr"
     LABEL = "Amazon ECR"
+    KEEPS_A_BUCKET = False
     SECRETS: ClassVar[Mapping[str, SecretType]] = {
         "ecr": SecretType(
             keys=frozenset(EcrAccess.__dataclass_fields__),
@@ -99,6 +100,7 @@ class Ecr(Registry):
         )
     }
     lists_digests = True
+    pushes_make_repositories = False
     # Quotas: 52,000 MiB a layer, parts of 5 to 20 MiB (Amazon ECR service quotas). After a PATCH `Range` stays at the
     # end of the first chunk whatever is stored (aws/containers-roadmap, issue 2831): the offset is our own count.
     upload_limits = UploadLimits(min_chunk=5 * _MIB, max_chunk=20 * _MIB, max_blob=52_000 * _MIB, tells_offset=False)

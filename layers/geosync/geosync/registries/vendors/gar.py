@@ -38,6 +38,7 @@ class Gar(Registry):
 
     NAME = "gar"
     LABEL = "Google Artifact Registry"
+    KEEPS_A_BUCKET = False
     SECRETS: ClassVar[Mapping[str, SecretType]] = {
         "service_account": SecretType(keys=ServiceAccount.KEYS, read=ServiceAccount.read),
         "external_account": SecretType(keys=ExternalAccount.KEYS, read=ExternalAccount.read),

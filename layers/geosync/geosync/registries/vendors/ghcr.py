@@ -67,6 +67,7 @@ class Ghcr(Registry):
 
     NAME = "ghcr"
     LABEL = "GitHub's container registry"
+    KEEPS_A_BUCKET = False
     DELETES = False
     SECRETS: ClassVar[Mapping[str, SecretType]] = {
         "github": SecretType(keys=frozenset(GitHubAccess.__dataclass_fields__), read=GitHubAccess.read)

@@ -1,12 +1,14 @@
 """Slots: the invocations of functions/sync that work for one namespace, an item each.
 
-A slot is held for as long as its invocation may last, and given back earlier by whoever took it. One whose holder
-vanished is free again when the invocation must have ended. So nothing renews it.
+A slot lasts as long as a lease. Whoever took it renews it, and gives it back. One whose holder vanished is free again
+when it ran out.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,7 +19,10 @@ from geosync.sync_registry.table.changes import Delete, Key, Update
 
 Pool = Literal["live", "work"]
 """The queue whose wakes are bounded: each has so many invocations at a time."""
-_DIGITS = 4  # an event source has at most 1,000
+MOST = 1000
+"""Invocations that one event source has at most."""
+_DIGITS = 4
+_ENDLESS = MOST + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +32,30 @@ class Slot:
     key: Key
     token: str
 
+    @classmethod
+    def numbered(cls, pool: Pool, namespace: str, number: int, token: str) -> Slot:
+        """Slot `number` of a namespace."""
+        return cls(Key(SITE, f"{prefix(pool, namespace)}{number:0{_DIGITS}}"), token)
+
 
 def prefix(pool: Pool, namespace: str) -> str:
     """The beginning of the sort keys of a namespace's slots; no name of a repository has a `#`."""
-    return f"slot#{pool}#{namespace}#"
+    return f"{all_of(pool)}{namespace}#"
+
+
+def all_of(pool: Pool) -> str:
+    """The beginning of the sort keys of all slots of a queue."""
+    return f"slot#{pool}#"
+
+
+def full(items: Iterable[Item], *, now_ms: int) -> frozenset[str]:
+    """The namespaces that have all the slots that they may have at `now_ms`; `items` are the slots of one queue.
+
+    Each slot says how many its namespace may have, but those of versions before.
+    """
+    taken = [item for item in items if int(item.get("until", 0)) > now_ms]
+    counts = Counter(map(_namespace, taken))
+    return frozenset(_namespace(item) for item in taken if counts[_namespace(item)] >= int(item.get("most", _ENDLESS)))
 
 
 def free(items: list[Item], most: int, *, now_ms: int, token: str) -> int | None:
@@ -43,19 +68,27 @@ def free(items: list[Item], most: int, *, now_ms: int, token: str) -> int | None
     return next((number for one in range(most) if (number := (first + one) % most) not in taken), None)
 
 
-def take(pool: Pool, namespace: str, number: int, *, now_ms: int, until_ms: int, token: str) -> tuple[Slot, Update]:
-    """Take a slot until `until_ms`, if nobody has it.
+def take(slot: Slot, most: int, *, now_ms: int, until_ms: int) -> Update:
+    """Take a slot, one of `most`, until `until_ms`, if nobody has it.
 
     A write that was repeated after its answer got lost finds itself: the slot is ours already.
     """
-    slot = Slot(Key(SITE, f"{prefix(pool, namespace)}{number:0{_DIGITS}}"), token)
-    when = Attr("until").not_exists() | Attr("until").lte(now_ms) | Attr("token").eq(token)
-    return slot, Update(key=slot.key, set={"until": until_ms, "token": token}, when=when)
+    when = Attr("until").not_exists() | Attr("until").lte(now_ms) | Attr("token").eq(slot.token)
+    return Update(key=slot.key, set={"until": until_ms, "token": slot.token, "most": most}, when=when)
+
+
+def renew(slot: Slot, *, until_ms: int) -> Update:
+    """Keep a slot until `until_ms`, if it was not given to somebody else."""
+    return Update(key=slot.key, set={"until": until_ms}, when=Attr("token").eq(slot.token))
 
 
 def give_back(slot: Slot) -> Delete:
     """Give a slot back, if it was not given to somebody else."""
     return Delete(key=slot.key, when=Attr("token").eq(slot.token))
+
+
+def _namespace(item: Item) -> str:
+    return str(item["item"]).split("#")[2]
 
 
 def _number(item: Item) -> int:

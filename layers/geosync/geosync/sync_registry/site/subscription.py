@@ -5,6 +5,8 @@ Kept in the item `#site`/`subscription`:
     arn            of the subscription: whoever deletes one and makes another gives it another
     since          ms; when the site first saw it
     gapless_from   ms; a comparison that began then or later, and what was delivered since, leave no gap between them
+    selection      of the site, as its fingerprint; whoever marks events says when it is another one
+    selected_from  ms; as gapless_from, for the selection: until then a former one may have dropped events
 
 A topic delivers nothing that was published before. The tag of a notification that came just before may be written
 after it, as long as the registry takes (SettleSeconds): a comparison that begins earlier may miss such a tag.
@@ -21,6 +23,8 @@ from geosync.sync_registry.table.changes import Key, Store, Update
 from geosync.sync_registry.timing import ms
 
 KEY = Key(SITE, "subscription")
+FORMER_S = 120.0
+"""An invocation of functions/log_cursor goes on for so long with the selection that it began with: its time-out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +34,7 @@ class Subscription:
     arn: str
     since: int
     gapless_from: int
+    selected_from: int = 0
 
     @classmethod
     def from_item(cls, item: Item | None) -> Subscription | None:
@@ -40,11 +45,16 @@ class Subscription:
             arn=str(item.get("arn", "")),
             since=whole_number(item, "since"),
             gapless_from=whole_number(item, "gapless_from"),
+            selected_from=whole_number(item, "selected_from"),
         )
 
     def joins(self, began_at: int) -> bool:
         """True where a comparison that began at `began_at` (ms) leaves no gap before what was delivered since."""
-        return began_at >= self.gapless_from
+        return began_at >= max(self.gapless_from, self.selected_from)
+
+    def is_of_the_future(self, now_ms: int) -> bool:
+        """It was recorded before a clock was set back."""
+        return self.since > now_ms or self.selected_from > now_ms + ms(FORMER_S)
 
 
 class SubscriptionItem:
@@ -64,15 +74,28 @@ class SubscriptionItem:
         `settle_s` is the longest time in seconds that the registry takes from a notification to its tag.
         """
         known = self.read()
-        # One of the future was recorded before a clock was set back.
-        if known is None or known.arn != arn or known.since > self._clock.now_ms():
-            return self.begin_anew(arn, settle_s=settle_s)
-        return known
+        now_ms = self._clock.now_ms()
+        if known is not None and known.is_of_the_future(now_ms):
+            self._store.write(Update(key=KEY, set={"selected_from": min(known.selected_from, now_ms)}))
+        elif known is not None and known.arn == arn:
+            return known
+        return self.begin_anew(arn, settle_s=settle_s)
 
     def begin_anew(self, arn: str, *, settle_s: float) -> Subscription:
         """Record that nothing that a subscription delivered until now counts, as for one that was made just now."""
         now_ms = self._clock.now_ms()
-        new = Subscription(arn=arn, since=now_ms, gapless_from=now_ms + ms(settle_s))
-        values = {"arn": new.arn, "since": new.since, "gapless_from": new.gapless_from}
-        self._store.write(Update(key=KEY, set=values))
-        return new
+        values = {"arn": arn, "since": now_ms, "gapless_from": now_ms + ms(settle_s)}
+        written = Subscription.from_item(self._store.write(Update(key=KEY, set=values)))
+        assert written is not None  # noqa: S101 - an update answers with the item
+        return written
+
+    def note_selection(self, fingerprint: str) -> None:
+        """Note the selection by which events are marked from now on; the first one that is noted changes nothing.
+
+        One read, and a write where it is another one than before.
+        """
+        known = self._store.batch_get([KEY]).get(KEY, {}).get("selection")
+        if known == fingerprint:
+            return
+        selected_from = {"selected_from": self._clock.now_ms() + ms(FORMER_S)} if known is not None else {}
+        self._store.write(Update(key=KEY, set={"selection": fingerprint, **selected_from}))

@@ -2,11 +2,13 @@
 
 An item for each reference in the partition `#suspected`, written before the reference is discharged:
 
-    found#group/app#tag#v1   found_in, reference: the reference; at: when it was found (ms)
+    found#group/app#tag#v1   found_in, reference: the reference; at: when it was found (ms); since: the last moment (ms)
+                             at which it is known to have been equal
 
 The reference's own item says `unannounced` and, until it is decided, `suspected`. The minute decides, once the events
 queue was seen empty after the find: what is unannounced still was lost, and is counted in the item `lost`, in one
 transaction with the end of the suspicion. An event that comes takes the suspicion back, and nothing was ever counted.
+What may have been pushed while nothing was delivered here (subscription.py) was not lost by anybody that is known.
 """
 
 from __future__ import annotations
@@ -34,11 +36,15 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspected:
-    """A notification that may be lost: of the reference, which a comparison found at `at` (ms)."""
+    """A notification that may be lost: of the reference, which a comparison found at `at` (ms).
+
+    `since` (ms): until then it was equal, so it was pushed later. None: it is an item of the version before.
+    """
 
     repository: str
     reference: Reference
     at: int
+    since: int | None = None
 
     @property
     def key(self) -> Key:
@@ -66,7 +72,8 @@ class SuspectedLosses:
     def record(self, owed: Owed) -> None:
         """Suspect a notification: a comparison found `owed` different, and it had to be copied."""
         one = Suspected(repository=owed.repository, reference=owed.reference, at=self._clock.now_ms())
-        values = {"found_in": one.repository, "reference": one.reference.seen_key, "at": one.at}
+        found = {"found_in": one.repository, "reference": one.reference.seen_key}
+        values = {**found, "at": one.at, "since": owed.pushed_at}
         self._store.write(Update(key=one.key, set=values))
 
     def read(self, *, limit: int) -> list[Suspected]:
@@ -90,6 +97,20 @@ class SuspectedLosses:
         ]
         with suppress(TransactionFailed, Contended):
             self._store.transact(changes)
+            return True
+        return False
+
+    def excuse(self, one: Suspected) -> bool:
+        """End a suspicion: whether it was announced cannot be known. False: it goes on.
+
+        No event that comes later takes it back: nothing was counted.
+        """
+        is_suspected = Attr("unannounced").exists() & Attr("suspected").exists()
+        seen = Update(
+            key=Key(one.repository, one.reference.seen_key), remove=("unannounced", "suspected"), when=is_suspected
+        )
+        with suppress(TransactionFailed, Contended):
+            self._store.transact([Delete(key=one.key, when=Attr("at").eq(one.at)), seen])
             return True
         return False
 
@@ -117,7 +138,9 @@ def _readable(items: Sequence[Item]) -> Iterator[Suspected]:
     for item in items:
         reference = Reference.from_key(str(item.get("reference")))
         if reference is not None:
-            yield Suspected(repository=str(item.get("found_in")), reference=reference, at=whole_number(item, "at"))
+            since = whole_number(item, "since") if "since" in item else None
+            at = whole_number(item, "at")
+            yield Suspected(repository=str(item.get("found_in")), reference=reference, at=at, since=since)
 
 
 def _verdict(one: Suspected, found: Mapping[Key, Item], now_ms: int) -> LossVerdict:

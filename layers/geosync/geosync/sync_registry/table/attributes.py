@@ -78,3 +78,9 @@ def whole_number(item: Mapping[str, Any] | None, name: str) -> int:
     """A whole number of an item that is only shown: 0 where it cannot be read, or where there is no item."""
     value = item.get(name, 0) if item is not None else 0
     return value if isinstance(value, int) else 0
+
+
+def texts(item: Mapping[str, Any], name: str) -> frozenset[str]:
+    """The texts of an attribute that is a set of them, as far as it can be read."""
+    value = item.get(name)
+    return frozenset(one for one in value if isinstance(one, str)) if isinstance(value, frozenset) else frozenset()

@@ -95,7 +95,7 @@ def _take(believed: Row | None, repository: str, *, now_ms: int, token: str, tim
             **_lease_time(repository, now_ms, timing),
             **_taken_over(believed, timing),
         },
-        set_once={"created_at": now_ms},
+        set_once={"created_at": now_ms, "first_held_at": now_ms},
         when=_not_taken_since(believed),
     )
 

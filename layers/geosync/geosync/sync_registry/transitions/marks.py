@@ -172,16 +172,20 @@ def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str
     return replace(change, when=Attr("pushed_at").not_exists() | Attr("pushed_at").lte(tag.pushed_at))
 
 
-def under_another(mark: Update, primary: str) -> Update:
+def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Update:
     """The same mark over an item that was marked under the primary `primary`, whose events count for nothing now.
 
-    The digests that it named are marked by themselves first: a push that was accepted stays owed.
+    The digests that it named are marked by themselves first: a push that was accepted stays owed. What may be
+    `half_copied` is so under any primary.
     """
     anew = {name: mark.union[name] for name in UNDER_A_PRIMARY if name in mark.union}
     return replace(
         mark,
         set={**mark.set, **anew},
-        union={name: values for name, values in mark.union.items() if name not in anew},
+        union={
+            **{name: values for name, values in mark.union.items() if name not in anew},
+            **({"half_copied": half_copied} if half_copied else {}),
+        },
         remove=(*mark.remove, *(name for name in UNDER_A_PRIMARY if name not in anew)),
         when=Attr("primary").eq(primary),
     )

@@ -8,6 +8,9 @@ failed 3      the reason, both checksums, retry_count and retry_at; due again at
 disabled 4    something is owed (the attribute is missing)
 ```
 
+`verification_asked_at` says since when (ms) somebody waits who asked for a verification: until it succeeds, whatever is
+pushed or fails meanwhile. Where rolling verification is off, nothing else is verified.
+
 A run's writes hold only while `verification_due` is what the run itself wrote last: a knock and a discharge take it
 away, another run moves it. So a run that was overtaken by a push writes nothing more. Whoever holds the repository's
 lease owns `due` and `due_shard`: under a lease they stay, and `finish` sets them from `verification_due`.
@@ -45,6 +48,9 @@ PROGRESS = ("verification_phase", "verification_cursor")
 ABANDONED_AFTER_MS = 16 * 60_000
 """Milliseconds after a run's last write until another takes over: an invocation, and a minute."""
 DAY_MS = 86_400_000
+OFF_MS = 7 * DAY_MS
+"""Milliseconds after which a row that waits for nobody is due again while rolling verification is off. It is put off
+again then; should verification be on by that time, it is verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +114,13 @@ def retry_at(item: Item, *, now_ms: int, asked: bool) -> int | None:
     return due if isinstance(due, int) and due > now_ms and not asked else None
 
 
-def start(item: Item, *, now_ms: int) -> Update:
-    """Begin a round, or go on with one, if the row is as it was read."""
+def is_asked_for(item: Item) -> bool:
+    """Somebody asked for the verification that a row waits for, or it is under way."""
+    return "verification_asked_at" in item or item.get("verification_state") == VERIFICATION_STARTED
+
+
+def start(item: Item, *, now_ms: int, asked: bool = False) -> Update:
+    """Begin a round, or go on with one, if the row is as it was read; `asked`: somebody asked for it."""
     repository = str(item["repository"])
     due = item.get("due")
     until = now_ms + ABANDONED_AFTER_MS
@@ -124,6 +135,7 @@ def start(item: Item, *, now_ms: int) -> Update:
             "due_shard": verification_shard(repository),
             **({} if goes_on else {"verification_started_at": now_ms}),
         },
+        set_once={"verification_asked_at": now_ms} if asked else {},
         remove=() if goes_on else PROGRESS,
         when=Attr("state").eq(SYNCED) & Attr("lease_token").not_exists() & unmoved,
     )
@@ -157,7 +169,13 @@ def succeed(at: Round, checksum: str, *, now_ms: int, due: int) -> list[Change]:
         "checksum_mismatch": False,
         **_spent(at),
     }
-    gone = ("verification_retry_at", "verification_failure", "verification_checksum_mismatched", *PROGRESS)
+    gone = (
+        "verification_asked_at",
+        "verification_retry_at",
+        "verification_failure",
+        "verification_checksum_mismatched",
+        *PROGRESS,
+    )
     return [
         _change(at, values, gone, due),
         *counters.moved(at.repository, at.counted, replace(at.counted, verification=counters.VERIFIED)),

@@ -1,0 +1,168 @@
+"""Tells what arrived and what failed: EventBridge's default bus, and the site's topic for mail, chat and webhooks.
+
+An event is forgotten once both have taken it, and not before: whoever dies in between leaves it to the minute, which
+tells it again. So an event may come twice, with the same `id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.announcing import document
+from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.errors import SyncRegistryError
+from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Logger
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishBatchRequestEntryTypeDef
+
+    from geosync.observability import Metrics
+
+BATCH = 10
+"""Events in one request, the most that EventBridge and SNS take."""
+TRIES = 2
+"""Of one event in a row: what EventBridge or SNS did not take of a batch is sent once more."""
+GATHERED_S = 1.0
+"""A holder waits so long for ten events, so that a backfill does not make a request for each."""
+LEFT_ALONE_S = 30.0
+"""After a failure a holder leaves its events to the minute for so long: a copy does not wait for a bus."""
+OLD_MS = 15_000
+"""Whoever wrote an event tells it before it is so old, or is dead, or could not."""
+MOST_IN_A_MINUTE = 2_000
+"""Events that a minute tells: some 30 s, and what is left is told by the next one."""
+
+
+class Listeners:
+    """EventBridge's default bus, and the site's topic. Thread-safe, as the clients are."""
+
+    def __init__(self, events: EventBridgeClient, sns: SNSClient, *, topic_arn: str, site: str) -> None:
+        self._events = events
+        self._sns = sns
+        self._topic_arn = topic_arn
+        self._site = site
+
+    def tell(self, batch: Sequence[ReplicationEvent]) -> list[ReplicationEvent]:
+        """Tell at most BATCH events; returns those that the bus and the topic took. Raises what they raise."""
+        told = list(batch)
+        for send in (self._put, self._publish):
+            left, taken = told, list[ReplicationEvent]()
+            for _ in range(TRIES):
+                if left:
+                    refused = send(left)
+                    taken += [one for position, one in enumerate(left) if position not in refused]
+                    left = [one for position, one in enumerate(left) if position in refused]
+            told = taken
+        return told
+
+    def _put(self, batch: Sequence[ReplicationEvent]) -> set[int]:
+        """Put events on the bus; returns the positions of those that it did not take."""
+        entries: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "Source": document.SOURCE,
+                "DetailType": document.detail_type(one),
+                "Detail": document.as_json(document.detail(one, self._site)),
+            }
+            for one in batch
+        ]
+        answer = self._events.put_events(Entries=entries)
+        if not answer["FailedEntryCount"]:
+            return set()
+        return {position for position, one in enumerate(answer["Entries"]) if one.get("ErrorCode")}
+
+    def _publish(self, batch: Sequence[ReplicationEvent]) -> set[int]:
+        """Publish events to the topic: JSON, and a sentence for mail. Returns the positions of those not taken."""
+        entries: list[PublishBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(position),
+                "Subject": document.subject(one, self._site),
+                "MessageStructure": "json",
+                "Message": document.as_json(
+                    {
+                        "default": document.as_json(document.message(one, self._site)),
+                        "email": document.sentence(one, self._site),
+                    }
+                ),
+                "MessageAttributes": {
+                    "detail-type": {"DataType": "String", "StringValue": document.detail_type(one)},
+                    "repository": {"DataType": "String", "StringValue": one.repository},
+                },
+            }
+            for position, one in enumerate(batch)
+        ]
+        answer = self._sns.publish_batch(TopicArn=self._topic_arn, PublishBatchRequestEntries=entries)
+        return {int(one["Id"]) for one in answer.get("Failed", [])}
+
+
+class Announcer:
+    """Tells what is in the outbox. For one thread."""
+
+    def __init__(
+        self, outbox: Outbox, listeners: Listeners, *, logger: Logger, metrics: Metrics, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        self._outbox = outbox
+        self._listeners = listeners
+        self._logger = logger
+        self._metrics = metrics
+        self._clock = clock
+        self._silent_until_s = 0.0
+
+    def due_in_s(self) -> float | None:
+        """The seconds until fresh events are to be told; None: there is none, or they are left to the minute."""
+        since_s = self._outbox.fresh_for_s()
+        if since_s is None or self._clock.monotonic_s() < self._silent_until_s:
+            return None
+        return 0.0 if self._outbox.fresh() >= BATCH else max(GATHERED_S - since_s, 0.0)
+
+    def tell_fresh(self, *, all_of_them: bool = False) -> None:
+        """Tell what this execution environment wrote, once it is due, or all of it. What fails is left to the minute.
+
+        Raises nothing: an event that is not told harms no copy.
+        """
+        due_s = self.due_in_s()
+        if due_s is None or (due_s > 0 and not all_of_them):
+            return
+        fresh = self._outbox.take_fresh()
+        try:
+            told = self._tell(fresh)
+        except (BotoCoreError, ClientError, SyncRegistryError) as error:
+            self._report_failed(error)
+            return
+        if told < len(fresh):
+            self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
+
+    def tell_left_over(self) -> int:
+        """Tell what nobody told, the oldest first; returns how many. Raises what bus, topic and table raise."""
+        told = 0
+        while told < MOST_IN_A_MINUTE:
+            left = self._outbox.left_over(old_ms=OLD_MS, limit=10 * BATCH)
+            if not left:
+                break
+            done = self._tell(left)
+            told += done
+            if done < len(left):
+                break  # the next minute tries again
+        return told
+
+    def _tell(self, events: Sequence[ReplicationEvent]) -> int:
+        """Tell events in batches and forget them; returns how many were taken."""
+        told = 0
+        for start in range(0, len(events), BATCH):
+            batch = events[start : start + BATCH]
+            taken = self._listeners.tell(batch)
+            self._outbox.forget(taken)
+            told += len(taken)
+            self._metrics.put({"ReplicationEventsTold": len(taken)})
+            if len(taken) < len(batch):
+                self._logger.warning("replication_events_refused", extra={"events": len(batch) - len(taken)})
+        return told
+
+    def _report_failed(self, error: Exception) -> None:
+        self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
+        self._logger.warning("replication_events_not_told", extra={"reason": str(error)})

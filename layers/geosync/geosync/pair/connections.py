@@ -1,0 +1,79 @@
+"""Over how many connections a large layer is read from one registry, on its way to another: one, unless several pay.
+
+One connection is measured while it is read: several are tried where it is slower than the way out, and paid if the
+layer went faster with them. What was found holds for some layers, and is then looked at anew. A registry that gave a
+wrong range is read over one connection for as long as this process lives.
+"""
+
+from __future__ import annotations
+
+MIB = 1024 * 1024
+
+MOST = 4
+"""Connections for one layer."""
+FAST = 64 * MIB
+"""Bytes per second of one connection from which no other joins it: about as much as one function's network carries."""
+SLOWER = 2.0
+"""The way out has to wait for a connection so many times as long as that waits for it."""
+GAIN = 1.2
+"""Several connections paid if a layer went so many times as fast with them."""
+LAYERS = 16
+"""Layers for which it holds what was found."""
+
+
+class Connections:
+    """The findings about two registries, which outlive a holder. Threads may race: all measurements are equal."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self.most = most
+        """Connections for one layer where several pay."""
+        self._one = 0.0
+        self._pay: bool | None = None
+        self._layers_left = 0
+        self._refusal: str | None = None
+        self._is_told = False
+
+    @property
+    def is_refused(self) -> bool:
+        """The registry's ranges are not to be relied on."""
+        return self._refusal is not None
+
+    def begin(self) -> bool:
+        """Count a layer that begins; True: with several connections at once, as they paid lately."""
+        self._layers_left -= 1
+        if self._layers_left < 0:
+            self._pay = None
+        return self._pay is True and self.most > 1 and not self.is_refused
+
+    def are_worth(self, size: int, read_s: float, sent_s: float) -> bool:
+        """Judge one connection by `size` bytes of a layer: `read_s` seconds to read them, `sent_s` to send them on.
+
+        True: others should join it.
+        """
+        if self._pay is False or self.most < 2 or self.is_refused:
+            return False
+        if size >= FAST * read_s or read_s < SLOWER * sent_s:
+            return False
+        self._one = size / read_s
+        return True
+
+    def note(self, size: int, seconds: float) -> None:
+        """Take in that `size` bytes of a layer went over several connections in so many seconds."""
+        paid = seconds <= 0 or size / seconds >= GAIN * self._one
+        if self._pay is None or not paid:
+            self._pay, self._layers_left = paid, LAYERS
+
+    def give_up(self) -> None:
+        """Leave it at one for a while: a connection failed beside others."""
+        self._pay, self._layers_left = False, LAYERS
+
+    def refuse(self, reason: str) -> None:
+        """Leave it at one for good: one connection brought a layer of which the registry's ranges were wrong."""
+        self._refusal = self._refusal or reason
+
+    def news(self) -> str | None:
+        """The reason for which the registry's ranges are not used, the first time that it is asked for."""
+        if self._is_told or self._refusal is None:
+            return None
+        self._is_told = True
+        return self._refusal

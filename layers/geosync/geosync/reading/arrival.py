@@ -1,0 +1,169 @@
+"""The verdict whether an image is at this site, for whoever waits for it: the command and the admin API ask one judge.
+
+Whoever asks gives the moment since when he waits, or has marked the reference himself (`since_ms` None). A reference is
+here when it was seen here, and is known to have been that at the primary since then: by a holder's look, or because
+every push until then is accounted (see freshness.py). A mark of one's own needs no moment: it is paid by a look at the
+primary that was made after it, and by a look here that showed the same digest, whatever any clock says.
+
+For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
+a digest has one content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from geosync.operating.moments import moment
+from geosync.pair.selection import EVERYTHING, Selection
+from geosync.reading.freshness import Known, tag_point_ms
+from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
+
+ArrivalState = Literal["here", "waiting", "not_here"]
+UNHEARD_MS = 10_000
+"""A push is heard of within moments. After that time a site whose way from the primary is open has heard of none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaitedImage:
+    """The image that somebody waits for: a reference of the primary's `repository`.
+
+    With `digest` it is that digest under a tag, or a later one. `since_ms`: see the module.
+    """
+
+    repository: str
+    reference: Reference
+    digest: str | None = None
+    since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The rest that decides. `beside` is what is known of a digest that was asked for, by itself or under another tag.
+
+    `obstacle` says what keeps the site from copying anything now, None: nothing does. `is_open`: the way from the
+    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison.
+    """
+
+    site: str
+    now_ms: int
+    selection: Selection = EVERYTHING
+    is_selection_known: bool = True
+    obstacle: str | None = None
+    is_open: bool = False
+    is_compared: bool = True
+    beside: Known = field(default_factory=lambda: Known(accounted_ms=None))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """The verdict; times in milliseconds, None where they are not known.
+
+    `digest` is what was seen here, `reason` says why it is not here. `announced` are the digests that pushes named and
+    that are not here yet. `waiting` may change, the two others do not.
+    """
+
+    state: ArrivalState
+    digest: str | None = None
+    seen_at_ms: int | None = None
+    reason: str | None = None
+    owed_since_ms: int | None = None
+    failure: str | None = None
+    parked: bool = False
+    announced: frozenset[str] = frozenset()
+
+
+def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
+    """Say whether an image is here."""
+    seen = known.seen if known.seen is not None and _is_the_primarys(known.seen) else None
+    named = _named(image, seen, around)
+    if named is not None:
+        return _here(named)
+    if not around.selection.has(image.repository, image.reference):
+        return _not_here(f"it is outside the selection of {around.site} (geosync selection)")
+    owed = known.owed or around.beside.owed
+    if owed is not None:
+        return _owed(owed, around)
+    if seen is not None:
+        return _here(seen) if _is_fresh(image, known, seen) else _unsure(seen)
+    return _unseen(image, known, around)
+
+
+def _is_the_primarys(seen: Seen) -> bool:
+    """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
+    return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
+
+
+def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen | None:
+    """Find what was seen of the very digest that was asked for by name; None: nothing, or a mark is to be paid."""
+    if image.since_ms is None:
+        return None
+    if seen is not None and (image.reference.kind == "digest" or seen.digest == image.digest):
+        return seen
+    beside = around.beside.seen
+    return beside if beside is not None and _is_the_primarys(beside) else None
+
+
+def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:
+    """Tell whether the tag was at the primary, since somebody waits, what was seen here. Nothing of it is owed."""
+    if image.since_ms is None:
+        return True
+    if known.is_unclear or known.is_renamed_or_gone:
+        return False
+    at_ms = tag_point_ms(known, seen.digest)
+    return at_ms is not None and at_ms >= image.since_ms
+
+
+def _here(seen: Seen) -> Arrival:
+    return Arrival(state="here", digest=seen.digest, seen_at_ms=seen.seen_at)
+
+
+def _not_here(reason: str) -> Arrival:
+    return Arrival(state="not_here", reason=reason)
+
+
+def _owed(owed: Owed, around: Surroundings) -> Arrival:
+    """Say why a reference that is owed is not here yet."""
+    since = f"owed since {moment(owed.owed_since)}"
+    if owed.failure is not None:
+        what = "parked, after it failed" if owed.parked else "failing"
+        reason = f"{since}, and {what}: {owed.failure}"
+    elif around.obstacle is not None:
+        reason = f"{since}, and {around.obstacle}"
+    else:
+        reason = f"{since}, and nothing has failed"
+    return Arrival(
+        state="waiting",
+        reason=reason,
+        owed_since_ms=owed.owed_since,
+        failure=owed.failure,
+        parked=owed.parked,
+        announced=owed.expects - {ABSENT, UNNAMED},
+    )
+
+
+def _unsure(seen: Seen) -> Arrival:
+    """Judge a tag that was seen here before the question: it may be older."""
+    return Arrival(
+        state="waiting",
+        reason=f"{seen.digest} was seen here at {moment(seen.seen_at)}; whether the primary has another one since is "
+        "not known before a heartbeat of now is accounted, in about two minutes",
+    )
+
+
+def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
+    """Judge a reference of which nothing is owed, and that was never seen here or is not the primary's any more."""
+    whether = "is its name right" if around.is_selection_known else "is its name right, and does the site select it"
+    check = f"was it pushed there, {whether}?"
+    if image.since_ms is None:
+        return _not_here(f"it is not at the primary: {check}")
+    if not around.is_compared or known.accounted_ms is None:
+        why = (
+            "the repository has not been compared yet" if known.accounted_ms is not None else "nothing is known before"
+        )
+        return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")
+    if known.accounted_ms >= image.since_ms:
+        return _not_here(f"{around.site} knows every push to the primary until now, and none of it: {check}")
+    if around.is_open and around.now_ms - image.since_ms >= UNHEARD_MS:
+        return _not_here(f"{around.site} has heard of no push of it at the primary: {check}")
+    return Arrival(state="waiting", reason=f"{around.site} has heard of no push of it yet: {check}")

@@ -1,0 +1,79 @@
+"""Arrivals=on: a minute tells what functions/sync wrote down and did not tell; off: it asks for nothing."""
+
+from __future__ import annotations
+
+import json
+
+import boto3
+import pytest
+from functions.reconcile import app
+from tests.functional.reconcile.parts import Site, minute
+from tests.support.aws_calls import counted
+
+from geosync.clock import SYSTEM_CLOCK
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.outbox import OUTBOX, PREFIX, ReplicationEvent
+
+A = f"sha256:{'a' * 64}"
+
+
+def left(site: Site, tag: str, *, age_s: float) -> None:
+    """Have a holder write down an arrival, and die."""
+    event = ReplicationEvent(
+        name=tag,
+        kind="replicated",
+        repository="group/app",
+        reference=Reference.tag(tag),
+        at_ms=SYSTEM_CLOCK.now_ms() - round(age_s * 1000),
+        digest=A,
+    )
+    site.store.write(event.put(now_ms=event.at_ms))
+
+
+@pytest.fixture
+def heard(site: Site, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The queue that the topic of arrivals delivers to."""
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    url = sqs.create_queue(QueueName="heard")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="arrivals")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    monkeypatch.setenv("ARRIVALS_TOPIC_ARN", topic)
+    app.site.cache_clear()
+    return str(url)
+
+
+def tags(url: str) -> list[str]:
+    taken = boto3.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(json.loads(one["Body"])["Message"])["detail"]["tag"] for one in taken]
+
+
+def test_a_minute_tells_what_is_left_over_and_forgets_it(site: Site, heard: str) -> None:
+    left(site, "v1", age_s=60)
+    left(site, "v2", age_s=0)  # its holder is telling it
+    with counted() as calls:
+        assert minute()["arrivals"] == "done"
+    assert (calls["events:PutEvents"], calls["sns:PublishBatch"]) == (1, 1)
+    assert tags(heard) == ["v1"]
+    assert [key for key in _outbox(site) if "v1" in key] == []
+    assert len(_outbox(site)) == 1
+
+
+def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
+    site: Site, heard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(site, "v1", age_s=60)
+    monkeypatch.setenv("ARRIVALS_TOPIC_ARN", "arn:aws:sns:eu-central-1:123456789012:gone")
+    app.site.cache_clear()
+    assert minute()["arrivals"] != "done"
+    assert len(_outbox(site)) == 1
+
+
+def test_while_nobody_listens_no_minute_asks(site: Site) -> None:
+    left(site, "v1", age_s=60)
+    assert "arrivals" not in minute()
+    assert len(_outbox(site)) == 1
+
+
+def _outbox(site: Site) -> list[str]:
+    return [str(item["item"]) for item in site.store.items(OUTBOX, PREFIX, limit=100)]

@@ -1,0 +1,401 @@
+"""Layers that S3 copies from bucket to bucket, between two real registries: bytes, proofs, and what falls back."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.integration.copying.s3_site import LARGE, LEAST, LOCAL, PRIMARY, S3Site
+from tests.integration.secondary import Secondary, pushed
+from tests.support.images import OCI_LAYER, ImageMaker, Made
+from tests.support.proxy import Status
+from tests.support.s3_double import refusal
+from tests.support.scripted import Reply
+
+from geosync.copying import blobs
+from geosync.copying.s3 import copier
+from geosync.copying.s3.layout import Bucket
+from geosync.sync_registry.items import SYNCED
+
+ONE_PART = ["create_multipart_upload", "upload_part_copy", "complete_multipart_upload", "put_object"]
+SIZE = 2 * LEAST
+
+
+@pytest.fixture
+def push(s3_site: S3Site, repository: str) -> Iterator[Callable[..., tuple[Made, list[str]]]]:
+    """Push an image of some layers to the primary; returns it with the digests of its layers."""
+    with s3_site.primary.maker(seed=int.from_bytes(os.urandom(4))) as make:
+
+        def image(*, layers: int = 1, size: int = SIZE, tag: str = "v1") -> tuple[Made, list[str]]:
+            parts = [make.blob(repository, os.urandom(size), OCI_LAYER) for _ in range(layers)]
+            return make.image(repository, tag, layers=0, reuse=parts), [part["digest"] for part in parts]
+
+        yield image
+
+
+@pytest.fixture
+def make(s3_site: S3Site) -> Iterator[ImageMaker]:
+    with s3_site.primary.maker() as maker:
+        yield maker
+
+
+def sync(secondary: Secondary, made: Made) -> None:
+    secondary.receive(pushed(made))
+    assert secondary.digest(made.repository, made.reference) == made.digest
+    assert secondary.row(made.repository).state == SYNCED
+
+
+def layer_bytes(secondary: Secondary) -> int:
+    """Bytes of layers that came through the function: from the primary's registry, and to the secondary's."""
+    read = [one.received for one in secondary.primary_proxy.exchanges if one.kind == "blob" and one.received >= LEAST]
+    sent = [one.sent for one in secondary.secondary_proxy.exchanges if one.kind == "upload" and one.sent >= LEAST]
+    return sum(read) + sum(sent)
+
+
+def assert_same(s3_site: S3Site, made: Made) -> None:
+    for digest in made.blobs:
+        target = f"/v2/{made.repository}/blobs/{digest}"
+        with s3_site.primary.maker() as here, s3_site.secondary.maker() as there:
+            assert there.send("GET", target, made.repository).content == here.send("GET", target, "").content
+
+
+def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [str(one.__dict__["reason"]) for one in caplog.records if one.message == "layers_not_copied_by_s3"]
+
+
+def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made, _ = push(layers=10)
+    caplog.set_level(logging.INFO)
+
+    with s3_site.double.watched() as asked:
+        sync(s3_secondary, made)
+
+    assert sorted(asked) == sorted(10 * ONE_PART)
+    assert layer_bytes(s3_secondary) == 0
+    assert s3_site.double.bytes_moved < LEAST  # ten layers' requests and answers, and no layer
+    assert_same(s3_site, made)
+    assert s3_site.double.uploads_left() == 0
+    (copied,) = [one.__dict__ for one in caplog.records if one.message == "layers_copied_by_s3"]
+    assert (copied["layers"], copied["bytes"]) == (10, 10 * SIZE)
+    assert reasons(caplog) == []
+    counts = s3_secondary.secondary_proxy.counts()
+    # Each layer: a POST that asks and begins, a HEAD that shows it, a DELETE of what was begun. The config is streamed.
+    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 10, 10)
+
+
+def test_a_small_layer_and_one_that_is_there_ask_nothing_of_s3(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]], make: ImageMaker
+) -> None:
+    small, _ = push(size=LEAST - 1000)
+    first, layers = push(tag="v2")
+    sync(s3_secondary, first)
+
+    with s3_site.double.watched() as asked:
+        sync(s3_secondary, small)
+        parts = [{"mediaType": OCI_LAYER, "digest": layers[0], "size": SIZE}]
+        sync(s3_secondary, make.image(first.repository, "v3", layers=0, reuse=parts))
+
+    assert asked == []
+
+
+def test_a_layer_of_several_parts_is_proved_by_the_full_object_checksum(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
+) -> None:
+    made, _ = push(size=LARGE + 1000)
+
+    with s3_site.double.watched() as asked:
+        sync(s3_secondary, made)
+
+    assert sorted(asked) == sorted(["head_object", "upload_part_copy", *ONE_PART])
+    assert layer_bytes(s3_secondary) == 0
+    assert_same(s3_site, made)
+
+
+@pytest.mark.parametrize("size", [SIZE, LARGE + 1000])
+def test_a_tampered_copy_is_never_there_and_the_layer_comes_from_the_registry(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+    size: int,
+) -> None:
+    """One byte changes in the bucket after S3 was asked about the object; the registry's own copy is put back then."""
+    made, (layer,) = push(size=size)
+    right = s3_site.bytes_of(layer, PRIMARY)
+    assert right is not None
+
+    def tamper() -> None:
+        wrong = bytes([right[0] ^ 1]) + right[1:]
+        s3_site.store.put_object(Bucket=PRIMARY.name, Key=PRIMARY.data_key(layer), Body=wrong)
+
+    def restore() -> None:
+        assert s3_site.bytes_of(layer) is None, "nothing appears before it is proved"
+        s3_site.store.put_object(Bucket=PRIMARY.name, Key=PRIMARY.data_key(layer), Body=right)
+
+    s3_site.double.fail("create_multipart_upload", tamper)
+    s3_site.double.fail("abort_multipart_upload", restore)
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * size, "it was streamed"
+    assert_same(s3_site, made)
+    (reason,) = reasons(caplog)
+    assert layer in reason or "PreconditionFailed" in reason or "BadDigest" in reason
+    assert s3_site.double.uploads_left() == 0
+
+
+def test_what_the_primary_s_bucket_has_wrong_from_the_start_is_not_linked(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made, (layer,) = push()
+    s3_site.store.put_object(Bucket=PRIMARY.name, Key=PRIMARY.data_key(layer), Body=os.urandom(SIZE))
+
+    s3_secondary.receive(pushed(made))
+
+    assert s3_secondary.digest(made.repository, "v1") is None
+    assert s3_site.bytes_of(layer) is None
+    assert not s3_site.is_linked(made.repository, layer)
+    assert "another SHA-256" in reasons(caplog)[0]
+
+
+FAULTS = {
+    "the bucket says 403": ("create_multipart_upload", refusal(403, "AccessDenied")),
+    "the source's bucket says 403": ("upload_part_copy", refusal(403, "AccessDenied")),
+    "the answer of a copy breaks off": ("upload_part_copy", Reply(silent=True)),
+    "a copy fails with a 200": ("upload_part_copy", refusal(200, "InternalError")),
+    "the end fails with a 200": ("complete_multipart_upload", refusal(200, "InternalError")),
+    "the link is refused": ("put_object", refusal(403, "AccessDenied")),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_anything_unexpected_streams_the_layers_and_is_said_once(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+) -> None:
+    operation, reply = FAULTS[fault]
+    s3_site.double.fail(operation, reply, times=100)
+    made, _ = push(layers=2)
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * 2 * SIZE
+    assert_same(s3_site, made)
+    assert len(reasons(caplog)) == 1
+    assert s3_site.double.uploads_left() == 0
+
+
+def test_a_lost_upload_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    s3_site.double.fail("complete_multipart_upload", s3_site.double.forget_uploads)
+    made, _ = push()
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    assert "NoSuchUpload" in reasons(caplog)[0]
+
+
+def test_an_s3_that_computes_no_checksums_proves_nothing(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    s3_site.double.computes_checksums = False
+    made, _ = push()
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    assert "no SHA-256" in reasons(caplog)[0]
+
+
+def test_a_large_layer_without_a_full_object_checksum_is_streamed(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made, _ = push(size=LARGE + 1000)
+    s3_site.double.keeps_checksums = False
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * (LARGE + 1000)
+    assert "no full-object" in reasons(caplog)[0]
+
+
+def test_an_object_of_another_size_than_the_registry_s_layer_is_streamed(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made, (layer,) = push(size=LARGE + 1000)
+    right = s3_site.bytes_of(layer, PRIMARY)
+    assert right is not None
+    key = {"Bucket": PRIMARY.name, "Key": PRIMARY.data_key(layer)}
+    s3_site.double.fail("head_object", lambda: s3_site.store.put_object(**key, Body=right + b"more"))
+
+    s3_secondary.receive(pushed(made))
+
+    assert s3_site.bytes_of(layer) != right + b"more"
+    assert f"has {LARGE + 1004} bytes" in reasons(caplog)[0]
+
+
+def test_a_manifest_that_names_another_size_than_the_layer_has_is_no_reason(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]], make: ImageMaker
+) -> None:
+    made, (layer,) = push()
+    made = make.image(
+        made.repository, "v2", layers=0, reuse=[{"mediaType": OCI_LAYER, "digest": layer, "size": SIZE - 1}]
+    )
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 0
+    assert_same(s3_site, made)
+
+
+def test_what_the_primary_s_repository_does_not_serve_is_not_copied_from_its_bucket(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
+) -> None:
+    """Another repository of the primary's may have the layer, which lies in the same bucket."""
+    made, (layer,) = push()
+    s3_secondary.primary_proxy.add(Status(status=404, kind="blob", target=re.compile(layer), times=100))
+
+    with s3_site.double.watched() as asked:
+        s3_secondary.receive(pushed(made))
+
+    assert asked == []
+    assert s3_secondary.digest(made.repository, "v1") is None
+
+
+@pytest.mark.parametrize(
+    ("buckets", "says"),
+    [
+        ({"source": Bucket(PRIMARY.name, "elsewhere")}, "NoSuchKey"),
+        ({"source": LOCAL}, "NoSuchKey"),
+        ({"destination": Bucket(LOCAL.name, "elsewhere")}, "does not show"),
+        ({"destination": PRIMARY}, "does not show"),
+        ({"destination": Bucket("nobody-s-bucket")}, "NoSuchBucket"),
+    ],
+)
+def test_a_wrong_bucket_or_root_directory_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondaries: Callable[..., Secondary],
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+    buckets: dict[str, Bucket],
+    says: str,
+) -> None:
+    made, _ = push()
+    secondary = s3_secondaries(**buckets)
+
+    sync(secondary, made)
+
+    assert layer_bytes(secondary) == 2 * SIZE
+    assert_same(s3_site, made)
+    assert says in reasons(caplog)[0]
+
+
+def test_a_registry_that_is_read_only_is_never_written_behind(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
+) -> None:
+    made, _ = push()
+    s3_secondary.secondary_proxy.add(
+        Status(status=405, method="POST", kind="uploads", times=100, body=b'{"errors":[{"code":"UNSUPPORTED"}]}')
+    )
+
+    with s3_site.double.watched() as asked:
+        s3_secondary.receive(pushed(made))
+
+    assert asked == []
+    assert s3_secondary.digest(made.repository, "v1") is None
+
+
+def test_gitlab_s_metadata_database_is_refused(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    header = {"Gitlab-Container-Registry-Database-Enabled": "true"}
+    s3_secondary.secondary_proxy.add(
+        Status(status=200, method="GET", kind="ping", times=100, headers=header, body=b"{}")
+    )
+    first, _ = push()
+    second, _ = push(tag="v2")
+
+    with s3_site.double.watched() as asked:
+        sync(s3_secondary, first)
+        sync(s3_secondary, second)
+
+    assert asked == []
+    assert layer_bytes(s3_secondary) == 2 * 2 * SIZE
+    (reason,) = reasons(caplog)
+    assert "metadata database" in reason
+
+
+def test_after_a_while_s3_is_tried_again(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copier, "REST_S", 0.0)
+    s3_site.double.fail("upload_part_copy", refusal(503, "SlowDown"))
+    first, _ = push()
+    second, _ = push(tag="v2")
+
+    sync(s3_secondary, first)
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    sync(s3_secondary, second)
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+
+
+def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the_next_invocation(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(blobs, "LARGE", LEAST)  # a layer of these tests is as one that may be under way
+    made, _ = push()
+    s3_secondary.deadline.set(300)
+    s3_site.double.fail("upload_part_copy", Reply(hang=True))
+    s3_site.double.faults.append(lambda asked, _: s3_secondary.deadline.set(0) if asked == "upload_part_copy" else None)
+    s3_site.double.faults.reverse()  # the time ends once S3 has begun
+
+    s3_secondary.receive(pushed(made))
+
+    s3_secondary.deadline.clear()
+    s3_site.double.faults.clear()
+    assert s3_secondary.digest(made.repository, "v1") is None
+    assert "abort_multipart_upload" in s3_site.double.operations
+    s3_secondary.sweep_until(lambda: not s3_secondary.owed(made.repository))
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    assert_same(s3_site, made)
+
+
+def test_a_layer_of_no_known_algorithm_has_no_place(s3_site: S3Site) -> None:
+    assert re.fullmatch(r"docker/registry/v2/blobs/sha256/ab/(ab){32}/data", LOCAL.data_key("sha256:" + "ab" * 32))
+    assert PRIMARY.data_key("sha256:" + "ab" * 32).startswith("eu/registry/docker/registry/v2/")

@@ -1,0 +1,111 @@
+"""What a site's API answers of itself, as JSON or as Prometheus metrics, against a count of what is so.
+
+A request takes a while, and is read piece by piece: a number is right that was so at any moment of it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from tests.simulation.invariants import View, recovery_point
+from tests.simulation.ledger import Ledger
+from tests.simulation.queues import Queue
+from tests.simulation.table import LAG_S
+
+Bounds = tuple[float, float]
+SAMPLE = re.compile(r'(?P<metric>\w+)\{[^}]*site="(?P<site>[^"]+)"[^}]*\} (?P<value>\S+)')
+FIELDS = {
+    "geo_container_repositories_registry": "container_repositories_registry_count",
+    "geo_container_repositories_synced": "container_repositories_synced_count",
+    "geo_container_repositories_failed": "container_repositories_failed_count",
+    "geo_container_repositories_verified": "container_repositories_verified_count",
+    "geo_container_repositories_verification_failed": "container_repositories_verification_failed_count",
+    "geosync_references_owed": "owed_references_count",
+    "geosync_references_parked": "parked_references_count",
+    "geosync_would_be_lost": "would_be_lost_count",
+    "geosync_dead_letters": "dead_letters_count",
+    "geosync_events_waiting": "events_waiting_count",
+    "geosync_replication_enabled": "container_repositories_replication_enabled",
+    "geosync_recovery_point_timestamp_seconds": "recovery_point_at",
+}
+"""The fields of a status that metrics tell, by the metrics' names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A site's answer about itself. `view` is what is so at its end; it was asked at `began_s`."""
+
+    view: View
+    began_s: float
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened at the site."""
+        return self.view.ledger
+
+    @property
+    def since_s(self) -> float:
+        """The earliest moment that the index may have shown."""
+        return self.began_s - LAG_S - 0.05
+
+    def queued(self, queue: Queue) -> Bounds:
+        """What a queue may have counted within the last minute."""
+        seen = queue.history
+        return min(visible for _, visible, _ in seen), max(visible + hidden for _, visible, hidden in seen)
+
+    def owed(self) -> Bounds:
+        """What is tried by itself; a whole repository counts only where more than a look is owed."""
+        low, high = self.ledger.owed_since(self.since_s, is_parked=False)
+        return low - sum(key.item == "owed#*" for key in self.ledger.owed), high
+
+    def lost(self) -> Bounds:
+        """At most all that is owed, parked or not."""
+        return 0, sum(self.ledger.owed_since(self.since_s, is_parked=parked)[1] for parked in (False, True))
+
+
+def _rows(name: str) -> Callable[[Answered], Bounds]:
+    return lambda one: one.ledger.rows_since(one.since_s, name)
+
+
+RULES: dict[str, Callable[[Answered], Bounds]] = {
+    "container_repositories_registry_count": _rows("rows"),
+    "container_repositories_synced_count": _rows("synced"),
+    "container_repositories_failed_count": _rows("failed"),
+    "container_repositories_verified_count": _rows("verified"),
+    "container_repositories_verification_failed_count": _rows("found wrong"),
+    "owed_references_count": Answered.owed,
+    "parked_references_count": lambda one: one.ledger.owed_since(one.since_s, is_parked=True),
+    "would_be_lost_count": Answered.lost,
+    "dead_letters_count": lambda one: one.queued(one.view.site.queues["dlq"]),
+    "events_waiting_count": lambda one: one.queued(one.view.site.queues["events"]),
+    "container_repositories_replication_enabled": lambda one: one.ledger.running_since(one.began_s),
+}
+
+
+def fields_of(body: str, site: str) -> dict[str, Any]:
+    """The fields that an answer has of a site: of a status, of a list of them, or of metrics."""
+    if body.startswith("#"):
+        found = {one["metric"]: one["value"] for one in SAMPLE.finditer(body) if one["site"] == site}
+        return {field: float(found[metric]) for metric, field in FIELDS.items() if metric in found}
+    said = json.loads(body)
+    return next((one for one in (said if isinstance(said, list) else [said]) if one["name"] == site), {})
+
+
+def false_fields(answered: Answered, fields: Mapping[str, Any]) -> Iterator[str]:
+    """Say which fields are false, if any are; what is not known is null, or is not there."""
+    for name, rule in RULES.items():
+        value = fields.get(name)
+        if value is None:
+            continue
+        low, high = rule(answered)
+        if not low <= float(value) <= high:
+            yield f"{name} is {value}, and it was {low:g} to {high:g}"
+    point = fields.get("recovery_point_at")
+    if point is not None:
+        said_ms = point * 1000 if isinstance(point, float) else datetime.fromisoformat(point).timestamp() * 1000
+        yield from recovery_point(replace(answered.view, said_ms=int(said_ms)))

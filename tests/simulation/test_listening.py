@@ -1,0 +1,33 @@
+"""None is lost in worlds in which somebody listens and whoever tells is killed; and without a rule of it one is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.simulation.processes import ENVIRON, ROOT
+
+SEEDS = 8
+"""Some 80 arrivals, and 30 crashes."""
+BROKEN = 30
+"""Seeds in which one is lost at the latest; the first ends the run."""
+
+
+def listen(seeds: int, *arguments: str) -> tuple[int, str]:
+    """Run seeds in a process of their own: the exit code, and what was said."""
+    command = [sys.executable, "-m", "tests.simulation.listening", "--seeds", str(seeds), *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_each_arrival_is_told_whoever_is_killed() -> None:
+    code, said = listen(SEEDS)
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("rule", ["apart", "forget first", "no minute"])
+def test_without_a_rule_one_is_lost(rule: str) -> None:
+    code, said = listen(BROKEN, "--break", rule)
+    assert code == 1
+    assert "nobody" in said, said

@@ -1,0 +1,134 @@
+"""Whether an image that somebody waits for is at a site: the one judge of the command and of the admin API."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from geosync.pair.selection import Selection
+from geosync.reading.arrival import UNHEARD_MS, Arrival, AwaitedImage, Surroundings, judge
+from geosync.reading.freshness import Known
+from geosync.sync_registry.items import ABSENT, Owed, Reference, Seen
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+BEGAN = 1_000_000
+V1 = AwaitedImage(repository="group/app", reference=Reference.tag("v1"), since_ms=BEGAN)
+AROUND = Surroundings(site="oregon", now_ms=BEGAN)
+NOTHING = Known(accounted_ms=BEGAN - 60_000)
+
+
+def seen(digest: str = A, *, looked_at: int = BEGAN - 1) -> Seen:
+    return Seen(digest=digest, looked_at=looked_at, seen_at=looked_at + 1)
+
+
+def owed(*expects: str, failure: str | None = None, parked: bool = False) -> Owed:
+    return Owed(
+        repository="group/app",
+        reference=Reference.tag("v1"),
+        mark="m",
+        expects=frozenset(expects),
+        marked_at=BEGAN,
+        owed_since=BEGAN,
+        due=None if parked else BEGAN,
+        failure=failure,
+        parked=parked,
+        pushed_at=BEGAN,
+    )
+
+
+def state(known: Known, image: AwaitedImage = V1, around: Surroundings = AROUND) -> str:
+    return judge(image, known, around).state
+
+
+def test_a_look_at_the_primary_since_the_wait_began_is_an_answer() -> None:
+    known = replace(NOTHING, seen=seen(looked_at=BEGAN))
+    assert judge(V1, known, AROUND) == Arrival(state="here", digest=A, seen_at_ms=BEGAN + 1)
+
+
+def test_an_older_look_is_one_only_once_every_push_until_then_is_accounted() -> None:
+    old = replace(NOTHING, seen=seen())
+    assert state(old) == "waiting"
+    assert state(replace(old, accounted_ms=BEGAN)) == "here"
+    assert state(replace(old, accounted_ms=BEGAN, is_unclear=True)) == "waiting"
+    assert state(replace(old, accounted_ms=BEGAN, is_renamed_or_gone=True)) == "waiting"
+
+
+def test_what_is_owed_is_not_here_whatever_was_seen() -> None:
+    known = Known(accounted_ms=BEGAN, seen=seen(looked_at=BEGAN), owed=owed(B, ABSENT))
+    found = judge(V1, known, AROUND)
+    assert (found.state, found.owed_since_ms, found.announced) == ("waiting", BEGAN, frozenset({B}))
+
+
+@pytest.mark.parametrize(
+    ("one", "obstacle", "said"),
+    [
+        (owed(failure="503"), None, "failing: 503"),
+        (owed(failure="400", parked=True), None, "parked, after it failed: 400"),
+        (owed(), "the site is paused", "the site is paused"),
+        (owed(), None, "nothing has failed"),
+    ],
+)
+def test_why_it_is_not_here_is_said(one: Owed, obstacle: str | None, said: str) -> None:
+    found = judge(V1, replace(NOTHING, owed=one), replace(AROUND, obstacle=obstacle))
+    assert (found.reason or "").startswith("owed since 1970-01-01T00:16:40")
+    assert said in (found.reason or "")
+
+
+def test_a_digest_that_is_named_is_here_once_it_was_seen() -> None:
+    image = replace(V1, digest=A)
+    assert state(replace(NOTHING, seen=seen(), owed=owed(B)), image) == "here"
+    assert state(replace(NOTHING, seen=seen(B), owed=owed(B)), image) == "waiting"
+    by_itself = replace(AROUND, beside=Known(accounted_ms=None, seen=seen()))
+    assert state(NOTHING, image, by_itself) == "here"
+    digest = replace(V1, reference=Reference.digest(A))
+    assert state(replace(NOTHING, seen=seen()), digest) == "here"
+
+
+def test_a_digest_that_a_later_push_overtook_is_the_later_one() -> None:
+    found = judge(replace(V1, digest=A), replace(NOTHING, seen=seen(B, looked_at=BEGAN)), AROUND)
+    assert (found.state, found.digest) == ("here", B)
+
+
+@pytest.mark.parametrize("noted", ["gone_since", "missing_since", "outside_since"])
+def test_a_copy_that_only_stays_is_not_here(noted: str) -> None:
+    since: dict[str, Any] = {noted: 1}
+    stays = replace(seen(looked_at=BEGAN), **since)
+    assert state(Known(accounted_ms=BEGAN, seen=stays)) == "not_here"
+    assert state(Known(accounted_ms=BEGAN, seen=stays), replace(V1, digest=A)) == "not_here"
+
+
+def test_an_image_outside_the_selection_is_said_at_once() -> None:
+    around = replace(AROUND, selection=Selection.parse(include_repositories="other/**"))
+    found = judge(V1, NOTHING, around)
+    assert (found.state, "outside the selection of oregon" in (found.reason or "")) == ("not_here", True)
+
+
+def test_a_mark_of_ones_own_is_paid_by_a_look_whatever_the_clocks_say() -> None:
+    marked = replace(V1, since_ms=None, digest=A)
+    assert state(Known(accounted_ms=None, seen=seen(looked_at=1)), marked) == "here"
+    assert state(Known(accounted_ms=None, seen=seen(looked_at=1), owed=owed()), marked) == "waiting"
+    assert state(Known(accounted_ms=None), marked) == "not_here"
+
+
+def test_a_push_that_nobody_heard_of_ends_the_wait_once_the_site_would_have() -> None:
+    late = replace(AROUND, now_ms=BEGAN + UNHEARD_MS, is_open=True)
+    assert state(NOTHING, around=AROUND) == "waiting"
+    assert state(NOTHING, around=replace(late, now_ms=BEGAN + UNHEARD_MS - 1)) == "waiting"
+    assert state(NOTHING, around=replace(late, is_open=False)) == "waiting"
+    found = judge(V1, NOTHING, late)
+    assert found.state == "not_here"
+    assert "was it pushed there, is its name right?" in (found.reason or "")
+    unsure = judge(V1, NOTHING, replace(late, is_selection_known=False))
+    assert "does the site select it" in (unsure.reason or "")
+
+
+def test_a_site_that_knows_every_push_since_then_says_so_at_once() -> None:
+    assert state(Known(accounted_ms=BEGAN)) == "not_here"
+
+
+def test_a_comparison_that_is_to_come_may_still_find_it() -> None:
+    late = replace(AROUND, now_ms=BEGAN + UNHEARD_MS, is_open=True)
+    assert state(Known(accounted_ms=None), around=late) == "waiting"
+    assert state(Known(accounted_ms=BEGAN), around=replace(late, is_compared=False)) == "waiting"
