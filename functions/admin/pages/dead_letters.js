@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { act } from "./api.js";
+import { Failure } from "./failures.js";
 import { ActionButton, Age, Freshness, Heading, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural } from "./words.js";
@@ -37,7 +38,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   const columns = [
     ["About", (letter) => html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
       <bdi>${called(letter)}</bdi></label><span class="dim">${letter.kind}</span>`, "name"],
-    ["Why it is here", (letter) => html`<span class="failure">${letter.reason}</span>`],
+    ["Why it is here", (letter) => html`<${Failure} text=${letter.reason} about=${called(letter)} />`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
     ["A replay sends it to", (letter) => DESTINATIONS[letter.goes_to]],
     ["Body", (letter) => html`<${Body} id=${letter.id} onUnauthorized=${onUnauthorized} />`],
