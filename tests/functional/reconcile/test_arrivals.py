@@ -8,7 +8,7 @@ import boto3
 import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import Site, minute
-from tests.support.aws_calls import counted
+from tests.support.aws_calls import PAGE, counted
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
@@ -75,6 +75,15 @@ def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
     app.site.cache_clear()
     assert minute()["arrivals"] != "done"
     assert len(_outbox(site)) == 1
+
+
+def test_nothing_that_is_left_over_costs_what_the_page_says(site: Site, heard: str) -> None:
+    announcer = app.site().announcer
+    assert announcer is not None
+    with counted() as calls:
+        assert announcer.tell_left_over() == 0
+    assert {name: count for name, count in calls.items() if count} == {"dynamodb:Query": 9, "items read": 9}
+    assert "reads nine items more, in as many queries" in " ".join(PAGE.read_text().split())
 
 
 @pytest.mark.parametrize("role", ["primary", "secondary"])
