@@ -125,6 +125,21 @@ def test_pushes_that_are_overdue_burn_the_budget_and_the_alarm_hears_of_it(
     assert kept(site).month.overdue == 10
 
 
+def test_what_is_overdue_since_weeks_was_no_miss_of_the_last_hour(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five references that an operator left parked would ring for ever."""
+    at = SYSTEM_CLOCK.now_ms() - 10 * 86_400_000
+    for number in range(5):
+        site.sync_registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+    minute()
+    assert "BudgetBurnRate" not in metrics(capsys.readouterr().out), "nothing was pushed"
+    measured(site, Measurements(lags_ms={1000: 90}, synced=90))
+    minute()
+    assert metrics(capsys.readouterr().out)["BudgetBurnRate"] == 0
+    assert kept(site).month.overdue == 5, "the month has them as ever"
+
+
 def test_without_a_push_there_is_no_rate(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     minute()
     assert "BudgetBurnRate" not in metrics(capsys.readouterr().out)

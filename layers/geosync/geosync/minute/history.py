@@ -14,7 +14,7 @@ from geosync.operating.service_level import burn_rate
 from geosync.operating.site_facts import Objective
 from geosync.operating.status import Status
 from geosync.sync_registry.site.counters import RowCounts
-from geosync.sync_registry.site.history import Observed, bin_name
+from geosync.sync_registry.site.history import HOUR_S, Observed, bin_name
 from geosync.sync_registry.site.lags import bin_of
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -57,7 +57,8 @@ def record_history(
     reporter.rows(rows)
     if status is not None:
         last_hour = sync_registry.history.last_hour(now_ms=now_ms)
-        reporter.burn_rate(burn_rate(last_hour, objective, overdue=status.overdue(objective.lag_s)))
+        overdue = status.overdue(objective.lag_s, within_s=HOUR_S)
+        reporter.burn_rate(burn_rate(last_hour, objective, overdue=overdue))
 
 
 def counted(measurements: Iterable[Measurements], objective: Objective) -> Counter[str]:
