@@ -205,7 +205,7 @@ def test_after_a_long_gap_no_more_is_read_than_its_length(
 def test_a_chart_reads_nothing_of_what_an_hour_carries(
     registry: SyncRegistry, store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is two thirds of an hour's item, and a chart of three months has 2,208 of them."""
+    """It is more than half of an hour's item, and a chart of three months has 2,208 of them."""
     for hour in range(2):
         registry.history.record(pushes(1000, 90_000, bytes=7), now_ms=BEGIN + hour * HOUR)
     read: list[Item] = []

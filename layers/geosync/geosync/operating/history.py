@@ -16,7 +16,7 @@ MOST_ROWS = 1_000
 MOST_MINUTES = 3 * 1_440
 """Minutes that one reading puts together: three days, some 2 MB. Hours reach further."""
 MOST_HOURS = 92 * 24
-"""Hours that one reading puts together: three months, some 4 MB at DynamoDB, of which a third is sent and parsed.
+"""Hours that one reading puts together: three months, some 4 MB, of which less than half is sent and parsed.
 
 All of 400 days are 19 MB, and functions/admin has 29 s for an answer.
 """

@@ -64,7 +64,7 @@ def bin_name(number: int) -> str:
 _BINS = {bin_name(number): number for number in range(BINS)}
 _COUNTED = (*COUNTS, *_BINS)
 _RECORDED = ("item", *_COUNTED, *(f"most_{name}" for name in GAUGES))
-"""Attributes of a record: all but the words of an hour about what was before it, two thirds of its item."""
+"""Attributes of a record: all but the words of an hour about what was before it, more than half of its item."""
 
 
 def bins_of(counts: Mapping[str, int]) -> dict[int, int]:
