@@ -8,6 +8,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from tests.integration.conftest import Place
@@ -63,10 +64,10 @@ class Source:
     def _answer(self, request: Request) -> Reply:
         return self.answer(request)
 
-    def bring(self) -> int | None:
+    def bring(self, blob: Descriptor = BLOB) -> int | None:
         route = Route(pair=Pair(Repository(self.reader, "app"), self.to), connections=self.connections)
         try:
-            return BlobMover(route).bring(BLOB, lambda: False)
+            return BlobMover(route).bring(blob, lambda: False)
         finally:
             assert self.reader.memory.rings.held == 0
             assert not [thread for thread in threading.enumerate() if thread.name.startswith("range-")]
@@ -139,6 +140,15 @@ def test_a_lie_about_ranges_ends_them_and_one_connection_brings_the_layer(
     assert source.connections.is_refused
     assert said in (source.connections.news() or "")
     assert source.connections.news() is None
+
+
+def test_a_lie_about_ranges_is_survived_where_the_manifest_says_a_wrong_size_too(source: Source) -> None:
+    source.connections = Connections()
+    source.connections.are_worth = lambda *_: True  # type: ignore[method-assign]
+    source.answer = wrong_bytes
+    assert source.bring(replace(BLOB, size=len(DATA) + 1)) == len(DATA)
+    assert source.is_there()
+    assert source.connections.is_refused
 
 
 def test_a_layer_that_is_wrong_however_it_is_read_says_nothing_about_ranges(source: Source) -> None:

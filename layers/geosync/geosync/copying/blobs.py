@@ -195,7 +195,7 @@ class BlobMover:
             size = self._source.head_blob(blob.digest)
             if size is None or blob.fits(size):
                 raise
-            return self._bring(replace(blob, size=size), stopped)
+            return self._bring_over_several(replace(blob, size=size), stopped)
 
     def _bring_over_several(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         try:
