@@ -147,6 +147,19 @@ def test_a_connection_that_is_cut_costs_the_rest_of_its_range(way: Way) -> None:
     assert_brought(way, layer)
 
 
+@pytest.mark.parametrize("nth", [6, 9])
+def test_a_range_for_which_the_registry_fails_costs_what_was_read_ahead_and_no_upload(way: Way, nth: int) -> None:
+    way.connections = several_paid()
+    layer = push(way)
+    way.source.add(Status(status=502, method="GET", target=re.compile(layer.digest), nth=nth))
+    way.copy("v1")
+    assert {one.status for one in reads(way, layer)} == {206, 502}
+    assert SIZE <= sum(one.received for one in reads(way, layer)) <= SIZE + ROOM + PIECE
+    assert sum(one.sent for one in way.destination.exchanges if one.sent > MIB) == SIZE
+    assert not way.connections.is_refused
+    assert_brought(way, layer)
+
+
 def test_behind_a_redirect_each_range_has_a_signature_of_its_own(
     ways: Ways, s3_registry: Place, second_registry: Place, repository: str
 ) -> None:

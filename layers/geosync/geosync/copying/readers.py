@@ -5,8 +5,9 @@ than the way out, others read the ranges ahead into a ring (ring.py), and the fi
 before one of them has shown that the registry gives exactly the range that it was asked for. Where several paid lately,
 a layer is begun with them.
 
-The upload stays one, in order, and so does the hash: the digest proves the parts of all connections together. Whatever
-goes wrong with several, the layer is read again over one (LayerReaders.narrow), and that one's word counts.
+The upload stays one, in order, and so does the hash: the digest proves the parts of all connections together. Where the
+source fails one of them, one connection goes on from the byte that is wanted next. Whatever else goes wrong with
+several, the layer is read again over one (LayerReaders.narrow), and that one's word counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from types import TracebackType
 
 from geosync.copying.ring import ROOM, Ring
 from geosync.copying.route import Route
-from geosync.errors import ContentError, GeosyncError, OutOfTime
+from geosync.errors import ContentError, GeosyncError, OutOfTime, RegistryUnavailable
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.manifests import Descriptor
 from geosync.oci.ranges import Range, RangeReader, RangeRefused
@@ -172,15 +173,30 @@ class WideReader:
             self._begin_ahead(self._reader.position + AHEAD, connections.most - 1)
 
     def _read_wide(self, size: int) -> bytes:
+        ahead = self._ahead
+        assert ahead is not None  # noqa: S101 - it is wide with them
         try:
-            data = self._reader.read(size)
+            try:
+                data = self._reader.read(size)
+            except RegistryUnavailable:
+                if ahead.has_stopped:
+                    raise
+                self._go_on_alone(ahead)
+                data = self._reader.read(size)
         except OutOfTime:
             raise
         except GeosyncError as error:
             raise SeveralFailed(f"{self._blob.digest}, over several connections: {error}") from error
-        if data and not self._reader.left and self._ahead is not None:
-            self._route.connections.note(self._ahead.ring.length, self._clock.monotonic_s() - self._began_s)
+        if data and not self._reader.left and not ahead.has_stopped:
+            self._route.connections.note(ahead.ring.length, self._clock.monotonic_s() - self._began_s)
         return data
+
+    def _go_on_alone(self, ahead: _Ahead) -> None:
+        """Read the rest over one connection: the source failed one of several. What was read counts, and its hash."""
+        ahead.stop()
+        self._route.connections.give_up()
+        rest = Range(self._reader.position, self._blob.size)
+        self._reader.go_on_with(self._route.source.open_range(self._blob, rest))
 
 
 class _Ahead:
