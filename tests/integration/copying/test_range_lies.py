@@ -14,16 +14,18 @@ import pytest
 from tests.integration.conftest import Place
 from tests.support.scripted import Reply, Request, ScriptedServer
 
-from geosync.copying.blobs import BlobMover
+from geosync.copying.blobs import BlobMover, Stopped
 from geosync.copying.readers import LARGE
 from geosync.copying.ring import PIECE
 from geosync.copying.route import Route
+from geosync.copying.uploads import Uploads
 from geosync.errors import DigestMismatch, LayerUnfinished, OutOfTime
 from geosync.oci.client import RegistryClient
 from geosync.oci.credentials import Anonymous
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
+from geosync.oci.uploads import UploadLimits
 from geosync.pair.connections import MOST, Connections
 from geosync.pair.pair import Pair
 
@@ -33,8 +35,8 @@ RANGES = -(-len(DATA) // PIECE)
 
 
 def asked(request: Request) -> tuple[int, int] | None:
-    found = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("range", ""))
-    return (int(found[1]), int(found[2]) + 1) if found else None
+    found = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", ""))
+    return (int(found[1]), int(found[2] or len(DATA) - 1) + 1) if found else None
 
 
 def honest(request: Request, **more: object) -> Reply:
@@ -55,6 +57,7 @@ class Source:
         self.server = ScriptedServer(self._answer)
         self.deadline = Deadline()
         self.connections = Connections()
+        self.uploads = Uploads()
         assert self.connections.are_worth(1, 1.0, 0.0), "several paid, so that the layer begins with them"
         self.connections.note(MOST, 1.0)
         self.reader = RegistryClient(self.server.url, Anonymous(), deadline=self.deadline)
@@ -64,10 +67,11 @@ class Source:
     def _answer(self, request: Request) -> Reply:
         return self.answer(request)
 
-    def bring(self, blob: Descriptor = BLOB) -> int | None:
-        route = Route(pair=Pair(Repository(self.reader, "app"), self.to), connections=self.connections)
+    def bring(self, blob: Descriptor = BLOB, *, stopped: Callable[[], bool] = lambda: False) -> int | None:
+        pair = Pair(Repository(self.reader, "app"), self.to)
+        route = Route(pair=pair, connections=self.connections, uploads=self.uploads)
         try:
-            return BlobMover(route).bring(blob, lambda: False)
+            return BlobMover(route).bring(blob, stopped)
         finally:
             assert self.reader.memory.rings.held == 0
             assert not [thread for thread in threading.enumerate() if thread.name.startswith("range-")]
@@ -106,6 +110,11 @@ def other_whole(request: Request) -> Reply:
 def longer(request: Request) -> Reply:
     answer = honest(request)
     return answer if asked(request) is None else Reply(status=206, headers=answer.headers, body=answer.body + b"x")
+
+
+def wrong_always(request: Request) -> Reply:
+    answer = honest(request)
+    return Reply(status=answer.status, headers=answer.headers, body=b"!" + answer.body[1:])
 
 
 def wrong_bytes(request: Request) -> Reply:
@@ -151,12 +160,32 @@ def test_a_lie_about_ranges_is_survived_where_the_manifest_says_a_wrong_size_too
     assert source.connections.is_refused
 
 
-def test_a_layer_that_is_wrong_however_it_is_read_says_nothing_about_ranges(source: Source) -> None:
-    def wrong(request: Request) -> Reply:
-        answer = honest(request)
-        return Reply(status=answer.status, headers=answer.headers, body=b"!" + answer.body[1:])
+@pytest.mark.parametrize("mended", [True, False])
+def test_wrong_ranges_of_a_layer_in_chunks_are_to_blame_once_one_connection_brought_it(
+    source: Source, monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """They are found when the upload is closed, in a later invocation."""
+    monkeypatch.setattr(type(source.writer), "upload_limits", UploadLimits(max_body=LARGE // 2))
+    stops = iter([False, False])  # before the upload, before its first chunk
+    source.answer = wrong_bytes
+    with pytest.raises(Stopped):
+        source.bring(stopped=lambda: next(stops, True))
+    assert source.whole() == 0
+    source.answer = honest if mended else wrong_always
+    if mended:
+        assert source.bring() == len(DATA)
+        assert "hash to another digest" in (source.connections.news() or "")
+    else:
+        with pytest.raises(DigestMismatch):
+            source.bring()
+    assert source.is_there() is mended
+    assert source.connections.is_refused is mended
+    assert source.whole() == 1, "after the rest"
+    assert not source.connections.is_doubted(BLOB.digest)
 
-    source.answer = wrong
+
+def test_a_layer_that_is_wrong_however_it_is_read_says_nothing_about_ranges(source: Source) -> None:
+    source.answer = wrong_always
     with pytest.raises(DigestMismatch):
         source.bring()
     assert not source.is_there()

@@ -182,6 +182,22 @@ def test_a_layer_in_chunks_is_read_over_several_connections(way: Way, monkeypatc
     assert_brought(way, layer)
 
 
+def test_an_upload_that_the_destination_lost_is_no_reason_to_read_over_one(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(way.writer), "upload_limits", UploadLimits(max_body=16 * MIB))
+    way.connections = several_paid()
+    layer = push(way)
+    way.destination.add(
+        Status(status=404, method="PATCH", nth=2, body=b'{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}')
+    )
+    way.copy("v1")
+    assert way.destination.counts()["PATCH", "upload"] == 2 + 3
+    assert {one.status for one in reads(way, layer)} == {206}
+    assert way.connections.begin(), "the next layer, too"
+    assert_brought(way, layer)
+
+
 def test_a_registry_that_refuses_a_range_is_named_in_the_log_once(
     secondary: Secondary, plain_registry: Place, repository: str, caplog: pytest.LogCaptureFixture
 ) -> None:

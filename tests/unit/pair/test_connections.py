@@ -61,5 +61,22 @@ def test_a_registry_whose_ranges_are_wrong_is_named_once_and_never_asked_again()
     assert not connections.are_worth(SLOW, 1.0, 0.0)
 
 
+def test_a_layer_that_nobody_read_over_several_is_not_doubted() -> None:
+    connections = found(2.0)
+    connections.doubt("sha256:1")
+    connections.note_brought("sha256:1")
+    assert connections.begin()
+
+
+def test_a_doubted_layer_that_others_brought_says_nothing_about_the_ranges() -> None:
+    connections = found(2.0)
+    connections.join("sha256:1")
+    connections.doubt("sha256:1")
+    assert connections.is_doubted("sha256:1")
+    connections.forget("sha256:1")
+    connections.note_brought("sha256:1")
+    assert not connections.is_refused
+
+
 def test_one_connection_is_all_where_no_more_are_allowed() -> None:
     assert not Connections(most=1).are_worth(SLOW, 1.0, 0.0)

@@ -53,7 +53,9 @@ class LayerReaders:
 
         That says that several connections did not bring it: begin anew, after `narrow`.
         """
-        if blob.size - offset < LARGE or blob.digest in self._narrow or self._route.connections.is_refused:
+        connections = self._route.connections
+        is_narrow = blob.digest in self._narrow or connections.is_doubted(blob.digest) or connections.is_refused
+        if blob.size - offset < LARGE or is_narrow:
             return self._route.source.open_blob(blob, offset=offset)
         return WideReader(self._route, blob, offset)
 
@@ -146,6 +148,7 @@ class WideReader:
         """Wait for the proof that the others read what they are asked for; where it does not come, they stop."""
         if ahead.ring.wait_for_proof(PROOF_S):
             self._is_wide, self._began_s = True, self._clock.monotonic_s()
+            self._route.connections.join(self._blob.digest)
         else:
             ahead.stop()
             self._route.connections.give_up()

@@ -30,6 +30,8 @@ class Connections:
         self._one = 0.0
         self._pay: bool | None = None
         self._layers_left = 0
+        self._joined: set[str] = set()
+        self._doubted: set[str] = set()
         self._refusal: str | None = None
         self._is_told = False
 
@@ -62,6 +64,36 @@ class Connections:
         paid = seconds <= 0 or size / seconds >= GAIN * self._one
         if self._pay is None or not paid:
             self._pay, self._layers_left = paid, LAYERS
+
+    def join(self, digest: str) -> None:
+        """Note that several connections read a part of a layer, until it is there."""
+        self._joined.add(digest)
+
+    def doubt(self, digest: str) -> None:
+        """Take in that the destination was given wrong bytes of a layer.
+
+        If several connections read a part of it, one is to read all of it (`is_doubted`), and others for a while.
+        """
+        if digest in self._doubted:  # the one connection gave wrong bytes, too
+            self.forget(digest)
+        elif digest in self._joined:
+            self._doubted.add(digest)
+            self.give_up()
+
+    def is_doubted(self, digest: str) -> bool:
+        """Tell whether a layer is to be read over one connection, as the bytes that several gave of it were wrong."""
+        return digest in self._doubted
+
+    def note_brought(self, digest: str) -> None:
+        """Take in that a layer was brought: its ranges were wrong if it was doubted before."""
+        if digest in self._doubted:
+            self.refuse(f"the bytes of its ranges of {digest} hash to another digest")
+        self.forget(digest)
+
+    def forget(self, digest: str) -> None:
+        """Doubt a layer no longer: it is wrong however it is read, or others brought it."""
+        self._joined.discard(digest)
+        self._doubted.discard(digest)
 
     def give_up(self) -> None:
         """Leave it at one for a while: a connection failed beside others."""
