@@ -28,6 +28,7 @@ from geosync.oci.repository import Repository
 from geosync.oci.uploads import UploadLimits
 from geosync.pair.connections import MOST, Connections
 from geosync.pair.pair import Pair
+from geosync.threads import Threads
 
 DATA = random.Random(14).randbytes(LARGE + 5)  # noqa: S311 - test data
 BLOB = Descriptor(media_type="x", digest=f"sha256:{hashlib.sha256(DATA).hexdigest()}", size=len(DATA))
@@ -58,6 +59,7 @@ class Source:
         self.deadline = Deadline()
         self.connections = Connections()
         self.uploads = Uploads()
+        self.threads = Threads()
         assert self.connections.are_worth(1, 1.0, 0.0), "several paid, so that the layer begins with them"
         self.connections.note(MOST, 1.0)
         self.reader = RegistryClient(self.server.url, Anonymous(), deadline=self.deadline)
@@ -69,7 +71,7 @@ class Source:
 
     def bring(self, blob: Descriptor = BLOB, *, stopped: Callable[[], bool] = lambda: False) -> int | None:
         pair = Pair(Repository(self.reader, "app"), self.to)
-        route = Route(pair=pair, connections=self.connections, uploads=self.uploads)
+        route = Route(pair=pair, connections=self.connections, uploads=self.uploads, threads=self.threads)
         try:
             return BlobMover(route).bring(blob, stopped)
         finally:
@@ -250,6 +252,20 @@ def test_a_signature_that_has_expired_in_the_middle_costs_the_rest_of_one_range(
     assert rest % PIECE == PIECE // 2
     assert source.whole() == 0
     assert not source.connections.is_refused
+
+
+def test_connections_that_cannot_all_have_a_thread_leave_none_and_no_memory(source: Source) -> None:
+    class Few(Threads):
+        __slots__ = ()
+
+        def start(self, run: Callable[[], None], *, name: str) -> threading.Thread:
+            if name == "range-2":
+                raise RuntimeError("can't start new thread")
+            return super().start(run, name=name)
+
+    source.threads = Few()
+    with pytest.raises(RuntimeError, match="new thread"):
+        source.bring()
 
 
 def test_a_range_that_never_comes_ends_at_the_deadline(source: Source) -> None:

@@ -212,8 +212,13 @@ class _Ahead:
         self._route = route
         self._blob = blob
         self._threads: list[threading.Thread] = []
-        for _ in range(connections):
-            self.join_in()
+        try:
+            for _ in range(connections):
+                self.join_in()
+        except BaseException:
+            self.stop()
+            self.close()
+            raise
 
     def join_in(self) -> None:
         """Have one more connection read."""
