@@ -22,7 +22,7 @@ from geosync.copying.readers import AHEAD, BUFFERED, LARGE, STRETCH
 from geosync.copying.ring import PIECE, ROOM, Ring
 from geosync.oci.manifests import Descriptor
 from geosync.oci.uploads import UploadLimits
-from geosync.pair.connections import MOST, Connections
+from geosync.pair.connections import FAST, MOST, Connections
 
 SIZE = 44 * MIB
 Ways = Callable[..., Way]
@@ -99,6 +99,28 @@ def test_a_connection_that_is_fast_is_left_alone(way: Way) -> None:
     layer = push(way)
     way.copy("v1")
     assert [one.status for one in reads(way, layer)] == [200]
+    assert_brought(way, layer)
+
+
+@pytest.mark.parametrize("others", [0, FAST])
+def test_a_slow_connection_is_joined_by_none_where_other_layers_take_the_line(way: Way, others: int) -> None:
+    rates: list[tuple[float, bool]] = []
+
+    class Noted(Connections):
+        def note_rate(self, layer: object, rate: float, *, several: bool) -> None:
+            rates.append((rate, several))
+            super().note_rate(layer, rate, several=several)
+
+    way.connections = Noted()
+    way.connections.note_rate("others", others, several=False)
+    layer = push(way)
+    way.source.add(Slow(kind="blob", times=10**9, rate=8 * MIB))
+    way.copy("v1")
+    assert {one.status for one in reads(way, layer)} == ({200} if others else {200, 206})
+    assert {several for _, several in rates} == ({False} if others else {False, True})
+    assert 1 < len(rates) <= 1 + (SIZE - BUFFERED) // STRETCH
+    way.connections.leave("others")
+    assert not way.connections._rates, "it is read no more"
     assert_brought(way, layer)
 
 

@@ -95,10 +95,16 @@ class WideReader:
                 self._go_over(ahead)
             else:
                 size = min(size, ahead.start - self._reader.position)
-        return self._read_wide(size) if self._is_wide else self._read_narrow(size)
+        before_s = self._clock.monotonic_s()
+        data = self._read_wide(size) if self._is_wide else self._read_narrow(size)
+        self._stretch.add(len(data), before_s, self._clock.monotonic_s())
+        if self._stretch.size >= STRETCH:
+            self._judge()
+        return data
 
     def close(self) -> None:
         """End all connections; no thread of this object is alive then."""
+        self._route.connections.leave(self)
         if self._ahead is not None:
             self._ahead.stop()
         self._reader.close()
@@ -155,24 +161,21 @@ class WideReader:
         return self._is_wide
 
     def _read_narrow(self, size: int) -> bytes:
-        before_s = self._clock.monotonic_s()
         data = self._reader.read(size)
-        self._stretch.add(len(data), before_s, self._clock.monotonic_s())
-        if self._ahead is None and self._stretch.size >= STRETCH:
-            self._judge()
-        elif self._ahead is not None and not self._reader.left and isinstance(self._ahead.ring.error, RangeRefused):
+        if self._ahead is not None and not self._reader.left and isinstance(self._ahead.ring.error, RangeRefused):
             self._route.connections.refuse(str(self._ahead.ring.error))
         return data
 
     def _judge(self) -> None:
-        """Have others join if the connection is slower than the way out."""
+        """Note how fast the layer goes; have others join if its one connection is slower than the way out."""
         connections = self._route.connections
         stretch, self._stretch = self._stretch, _Stretch()
-        if self._reader.position <= self._judged_from:
+        if self._reader.position <= self._judged_from or stretch.seconds <= 0:
             return
-        if not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
+        connections.note_rate(self, stretch.size / stretch.seconds, several=self._is_wide)
+        if self._ahead is not None or not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
             return
-        if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s):
+        if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s, self):
             self._begin_ahead(self._reader.position + AHEAD, connections.most - 1)
 
     def _read_wide(self, size: int) -> bytes:
@@ -191,7 +194,7 @@ class WideReader:
         except GeosyncError as error:
             raise SeveralFailed(f"{self._blob.digest}, over several connections: {error}") from error
         if data and not self._reader.left and not ahead.has_stopped:
-            self._route.connections.note(ahead.ring.length, self._clock.monotonic_s() - self._began_s)
+            self._route.connections.note(ahead.ring.length, self._clock.monotonic_s() - self._began_s, self)
         return data
 
     def _go_on_alone(self, ahead: _Ahead) -> None:
@@ -266,6 +269,11 @@ class _Stretch:
         self.size = 0
         self.read_s = self.sent_s = 0.0
         self._ended_s: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time that it took in all."""
+        return self.read_s + self.sent_s
 
     def add(self, size: int, began_s: float, ended_s: float) -> None:
         self.size += size
