@@ -199,20 +199,19 @@ class BlobMover:
             return self._bring_over_several(replace(blob, size=size), stopped)
 
     def _bring_over_several(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
-        connections = self._route.connections
         try:
             moved = self._bring(blob, stopped)
         except SeveralFailed as error:
             self._readers.narrow(blob)
-            moved = self._bring(blob, stopped)
+            moved = self._bring_over_several(blob, stopped)
             self._readers.blame(error)
         except ContentError:
-            connections.forget(blob.digest)
+            self._route.connections.forget(blob.digest)
             raise
         if moved is None:
-            connections.forget(blob.digest)  # others brought it
+            self._route.connections.forget(blob.digest)  # others brought it
         else:
-            connections.note_brought(blob.digest)
+            self._route.connections.note_brought(blob.digest)
         return moved
 
     def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
