@@ -44,7 +44,7 @@ class Waits(Threads):
 
         def wait(timeout: float | None = None) -> bool:
             assert timeout is not None
-            self._clock.sleep(max(timeout, 0.001))  # the clock's step: a shorter wait would be none, for ever
+            self._clock.sleep(timeout)
             return False
 
         condition.wait = wait  # type: ignore[method-assign]
