@@ -87,8 +87,8 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     assert (copied["layers"], copied["bytes"]) == (10, 10 * SIZE)
     assert reasons(caplog) == []
     counts = s3_secondary.secondary_proxy.counts()
-    # Each layer: a POST that asks and begins, a HEAD that shows it, a DELETE of what was begun. The config is streamed.
-    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 10, 10)
+    # Each layer: a POST that asks and begins, a HEAD that shows it. The config is streamed.
+    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 10, 0)
 
 
 def test_a_small_layer_and_one_that_is_there_ask_nothing_of_s3(
@@ -399,3 +399,18 @@ def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the
 def test_a_layer_of_no_known_algorithm_has_no_place(s3_site: S3Site) -> None:
     assert re.fullmatch(r"docker/registry/v2/blobs/sha256/ab/(ab){32}/data", LOCAL.data_key("sha256:" + "ab" * 32))
     assert PRIMARY.data_key("sha256:" + "ab" * 32).startswith("eu/registry/docker/registry/v2/")
+
+
+def test_a_registry_that_wants_a_scope_for_each_request_refuses_none(
+    s3_site: S3Site, s3_tokens: Secondary, push: Callable[..., tuple[Made, list[str]]]
+) -> None:
+    """Distribution wants the action `delete` for each DELETE, also for that of an upload, and Geosync sends none."""
+    first, _ = push(layers=3)
+    sync(s3_tokens, first)  # the first request asks what the registry wants
+    s3_tokens.secondary_proxy.exchanges.clear()
+    second, _ = push(layers=3, tag="v2")
+
+    sync(s3_tokens, second)
+
+    assert layer_bytes(s3_tokens) == 0
+    assert [(one.method, one.kind) for one in s3_tokens.secondary_proxy.exchanges if one.status == 401] == []

@@ -10,7 +10,6 @@ comes for a while.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -104,9 +103,8 @@ class S3Copier:
         """
         if not self._takes(blob):
             raise AnotherWay
-        upload = begin()
-        if upload is None:
-            return None
+        if begin() is None:
+            return None  # an upload that was begun is left to the registry, which purges what nobody closes
         started_s = self._clock.monotonic_s()
         try:
             size = pair.primary.head_blob(blob.digest)
@@ -122,9 +120,6 @@ class S3Copier:
                 why = f"S3 did not copy it in {took_s:.0f} s; it is streamed from now on"
                 raise LayerUnfinished(f"layer {blob.digest} of {blob.size} bytes: {why}") from error
             raise
-        finally:
-            with suppress(RegistryError, OutOfTime):
-                pair.secondary.client.cancel_upload(upload)
         self._pace.note(size, self._clock.monotonic_s() - started_s)
         with self._lock:
             self._layers += 1
