@@ -133,5 +133,28 @@ def test_the_probe_names_what_is_wrong(
     assert says in answer["text"]
 
 
+def test_the_probe_copies_only_what_the_site_replicates(
+    s3_site: Site, aws: pytest.MonkeyPatch, double: S3Double, make: ImageMaker, store: RunningS3, repository: str
+) -> None:
+    """The first repository of the catalogue, and the first tag of the selected one, are outside."""
+    selected = f"{repository}/selected"
+    outside = [make.image(f"{repository}/a", "v1", layers=1), make.image(selected, "a", layers=1)]
+    inside = make.image(selected, "v1", layers=1)
+    aws.setenv("INCLUDE_REPOSITORIES", selected)
+    aws.setenv("INCLUDE_TAGS", "v*")
+    client = boto3.client("s3", endpoint_url=store.url)
+
+    def is_here(digest: str) -> bool:
+        return "Contents" in client.list_objects_v2(Bucket=LOCAL.name, Prefix=LOCAL.data_key(digest))
+
+    with double.watched() as asked:
+        refused = handle({"probe": "s3", "repository": f"{repository}/a"})
+    assert (refused["result"], asked) == ("unknown", [])
+    assert "outside the selection" in refused["text"]
+    assert handle(PROBE)["result"] == "ok"
+    assert [digest for made in outside for digest in made.blobs if is_here(digest)] == []
+    assert len([digest for digest in inside.blobs if is_here(digest)]) == 1
+
+
 def test_the_probe_of_a_site_without_buckets_or_images_says_that_nothing_is_known(site: Site, repository: str) -> None:
     assert handle(PROBE)["result"] == "unknown"
