@@ -17,7 +17,7 @@ from tests.support.s3_double import S3Double, refusal
 
 from geosync.copying.s3.copier import LEAST
 from geosync.copying.s3.layout import Bucket
-from geosync.copying.s3.probe import REPOSITORY
+from geosync.copying.s3.showing import REPOSITORY
 
 PRIMARY, LOCAL = Bucket("primary-layers", "registry"), Bucket("local-layers")
 PROBE = {"probe": "s3", "repository": None}

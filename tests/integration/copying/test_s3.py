@@ -21,6 +21,8 @@ from geosync.copying.s3.layout import Bucket
 from geosync.sync_registry.items import SYNCED
 
 ONE_PART = ["create_multipart_upload", "upload_part_copy", "complete_multipart_upload", "put_object"]
+PROOF = ["put_object", "put_object", "delete_object"]
+"""The first time: a few bytes and their link, which is taken back."""
 SIZE = 2 * LEAST
 
 
@@ -78,7 +80,7 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     with s3_site.double.watched() as asked:
         sync(s3_secondary, made)
 
-    assert sorted(asked) == sorted(10 * ONE_PART)
+    assert sorted(asked) == sorted(PROOF + 10 * ONE_PART)
     assert layer_bytes(s3_secondary) == 0
     assert s3_site.double.bytes_moved < LEAST  # ten layers' requests and answers, and no layer
     assert_same(s3_site, made)
@@ -87,8 +89,8 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     assert (copied["layers"], copied["bytes"]) == (10, 10 * SIZE)
     assert reasons(caplog) == []
     counts = s3_secondary.secondary_proxy.counts()
-    # Each layer: a POST that asks and begins, a HEAD that shows it. The config is streamed.
-    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 10, 0)
+    # Each layer: a POST that asks and begins, a HEAD that shows it. A HEAD of the proof. The config is streamed.
+    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 11, 0)
 
 
 def test_a_small_layer_and_one_that_is_there_ask_nothing_of_s3(
@@ -114,7 +116,7 @@ def test_a_layer_of_several_parts_is_proved_by_the_full_object_checksum(
     with s3_site.double.watched() as asked:
         sync(s3_secondary, made)
 
-    assert sorted(asked) == sorted(["head_object", "upload_part_copy", *ONE_PART])
+    assert sorted(asked) == sorted(["head_object", "upload_part_copy", *ONE_PART, *PROOF])
     assert layer_bytes(s3_secondary) == 0
     assert_same(s3_site, made)
 
@@ -174,7 +176,7 @@ FAULTS = {
     "the answer of a copy breaks off": ("upload_part_copy", Reply(silent=True)),
     "a copy fails with a 200": ("upload_part_copy", refusal(200, "InternalError")),
     "the end fails with a 200": ("complete_multipart_upload", refusal(200, "InternalError")),
-    "the link is refused": ("put_object", refusal(403, "AccessDenied")),
+    "the proof is refused": ("put_object", refusal(403, "AccessDenied")),
 }
 
 
@@ -196,6 +198,22 @@ def test_anything_unexpected_streams_the_layers_and_is_said_once(
     assert_same(s3_site, made)
     assert len(reasons(caplog)) == 1
     assert s3_site.double.uploads_left() == 0
+
+
+def test_a_link_that_is_refused_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    s3_site.double.fail("put_object", refusal(403, "AccessDenied"), nth=len(PROOF))  # two of the proof's come first
+    made, (layer,) = push()
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    assert s3_site.bytes_of(layer) is not None
+    assert "AccessDenied" in reasons(caplog)[0]
 
 
 def test_a_lost_upload_streams_the_layer(
@@ -315,6 +333,29 @@ def test_a_wrong_bucket_or_root_directory_streams_the_layer(
     assert layer_bytes(secondary) == 2 * SIZE
     assert_same(s3_site, made)
     assert says in reasons(caplog)[0]
+
+
+def test_no_layer_goes_where_the_registry_does_not_find_it(
+    s3_site: S3Site,
+    s3_secondaries: Callable[..., Secondary],
+    push: Callable[..., tuple[Made, list[str]]],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(copier, "REST_S", 0.0)
+    elsewhere = Bucket(LOCAL.name, "nowhere")
+    secondary = s3_secondaries(destination=elsewhere)
+    first, layers = push(layers=3)
+    second, others = push(layers=3, tag="v2")
+
+    with s3_site.double.watched() as asked:
+        sync(secondary, first)
+        sync(secondary, second)
+
+    assert asked == PROOF
+    assert layer_bytes(secondary) == 2 * 6 * SIZE
+    assert [layer for layer in layers + others if s3_site.bytes_of(layer, elsewhere)] == []
+    assert "does not show" in reasons(caplog)[0]
 
 
 def test_a_registry_that_is_read_only_is_never_written_behind(

@@ -2,9 +2,10 @@
 
 The registry is asked first, by the POST that begins an upload: it says whether the blob is there, whether the account
 may push, and whether it is read-only. The primary's registry is asked whether its repository has the blob: what lies in
-its bucket for other repositories is not for this one. Then S3 copies, the copy is proved (copies.py), the link is
+its bucket for other repositories is not for this one. The first time, a few bytes prove that the registry shows what is
+in its bucket (showing.py). Then S3 copies, the copy is proved (copies.py), the link is
 written, and the registry has to show the blob. After anything unexpected the layer is streamed, and so is all that
-comes for a while.
+comes for a while. Where the registry did not show it, all is streamed for the rest of the process.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.s3.copies import MIB, Check, NotCopied, ProvedCopies
 from geosync.copying.s3.layout import has_place, link_content
+from geosync.copying.s3.showing import NotShown, Showing
 from geosync.errors import LayerUnfinished, OutOfTime, RegistryError
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
@@ -65,6 +67,7 @@ class S3Copier:
         self._clock = deadline.clock
         self._least_bytes = least_bytes
         self._lock = threads.lock()
+        self._showing = Showing(copies, threads)
         self._pace = Pace(ASSUMED)
         self._rests_until_s = -REST_S
         self._layers = self._bytes = 0
@@ -101,7 +104,7 @@ class S3Copier:
         invocation and not into what is left of this one, LayerUnfinished when it had most of this one and was not
         copied, and what `begin` and the registries raise.
         """
-        if not self._takes(blob):
+        if not self._takes(blob) or self._showing.is_refuted(pair.secondary.client.name):
             raise AnotherWay
         if begin() is None:
             return None  # an upload that was begun is left to the registry, which purges what nobody closes
@@ -110,8 +113,12 @@ class S3Copier:
             size = pair.primary.head_blob(blob.digest)
             if size is None:
                 raise AnotherWay  # a stream says what that means
+            if not self._showing.prove(pair, self._checked(check), lambda: not self._is_resting()):
+                raise AnotherWay
             self._copy(replace(blob, size=size), pair.secondary, self._checked(check))
         except (BotoCoreError, ClientError, NotCopied) as error:
+            if isinstance(error, NotShown):
+                self._showing.note(pair.secondary.client.name, shows=False)
             self._rest(str(error))
             raise AnotherWay from error
         except OutOfTime as error:
@@ -149,7 +156,7 @@ class S3Copier:
         """Tell whether S3 copies `blob`; raises OutOfTime when it is better begun in the next invocation."""
         if blob.size < self._least_bytes or not has_place(blob.digest):
             return False
-        if self._clock.monotonic_s() < self._rests_until_s:
+        if self._is_resting():
             return False
         left_s, given_s = self._deadline.left(), self._deadline.given
         if self._pace.fits(blob.size, left_s):
@@ -163,7 +170,7 @@ class S3Copier:
         link = self._copies.link_key(destination.name, blob.digest)
         self._copies.put(link, link_content(blob.digest), check)
         if not blob.fits(destination.head_blob(blob.digest)):
-            raise NotCopied(f"{destination.client.name} does not show {blob.digest}, which is in its bucket now")
+            raise NotShown(destination.client.name, blob.digest)
 
     def _checked(self, check: Check) -> Check:
         def both() -> None:
@@ -171,6 +178,9 @@ class S3Copier:
             self._deadline.check()
 
         return both
+
+    def _is_resting(self) -> bool:
+        return self._clock.monotonic_s() < self._rests_until_s
 
     def _rest(self, reason: str) -> None:
         """Stream for a while; the log gets one reason for it."""

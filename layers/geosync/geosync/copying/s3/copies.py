@@ -105,6 +105,10 @@ class ProvedCopies:
         """The key of the file by which a repository of the destination has a blob."""
         return self._destination.link_key(repository, digest)
 
+    def data_key(self, digest: str) -> str:
+        """The key of a blob's bytes in the destination."""
+        return self._destination.data_key(digest)
+
     def _copy_whole(self, blob: Descriptor, check: Check) -> None:
         expected = base64.b64encode(bytes.fromhex(blob.digest.partition(":")[2])).decode()
         with self._upload(blob, check, ChecksumAlgorithm="SHA256") as upload:

@@ -17,13 +17,12 @@ from geosync.copying.kinds import Kinds
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.s3.copies import NotCopied
 from geosync.copying.s3.layout import has_place
+from geosync.copying.s3.showing import REPOSITORY
 from geosync.errors import GeosyncError, RegistryError
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
 from geosync.pair.registries import Registries
 
-REPOSITORY = "geosync-check"
-"""The repository of the probe, below the site's prefix. The template lets the function delete links in no other."""
 MOST_REPOSITORIES = 20
 """Repositories of the primary that are looked at for a blob."""
 MOST_PAGES = 10
