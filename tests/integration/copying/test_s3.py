@@ -89,8 +89,8 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     assert (copied["layers"], copied["bytes"]) == (10, 10 * SIZE)
     assert reasons(caplog) == []
     counts = s3_secondary.secondary_proxy.counts()
-    # Each layer: a POST that asks and begins, a HEAD that shows it. A HEAD of the proof. The config is streamed.
-    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 11, 0)
+    # Each layer: a POST before and after the copy, a HEAD that shows it. A HEAD of the proof. The config is streamed.
+    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (21, 11, 0)
 
 
 def test_a_small_layer_and_one_that_is_there_ask_nothing_of_s3(
@@ -370,6 +370,22 @@ def test_a_registry_that_is_read_only_is_never_written_behind(
         s3_secondary.receive(pushed(made))
 
     assert asked == []
+    assert s3_secondary.digest(made.repository, "v1") is None
+
+
+def test_a_registry_that_becomes_read_only_during_a_copy_gets_no_link(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
+) -> None:
+    """Its garbage collection may sweep what nothing links yet."""
+    made, (layer,) = push()
+    body = b'{"errors":[{"code":"UNSUPPORTED"}]}'
+    read_only = Status(status=405, method="POST", kind="uploads", times=100, body=body)
+    s3_site.double.fail("complete_multipart_upload", lambda: s3_secondary.secondary_proxy.add(read_only))
+
+    s3_secondary.receive(pushed(made))
+
+    assert s3_site.bytes_of(layer) is not None
+    assert not s3_site.is_linked(made.repository, layer)
     assert s3_secondary.digest(made.repository, "v1") is None
 
 

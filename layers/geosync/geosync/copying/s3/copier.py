@@ -3,9 +3,10 @@
 The registry is asked first, by the POST that begins an upload: it says whether the blob is there, whether the account
 may push, and whether it is read-only. The primary's registry is asked whether its repository has the blob: what lies in
 its bucket for other repositories is not for this one. The first time, a few bytes prove that the registry shows what is
-in its bucket (showing.py). Then S3 copies, the copy is proved (copies.py), the link is
-written, and the registry has to show the blob. After anything unexpected the layer is streamed, and so is all that
-comes for a while. Where the registry did not show it, all is streamed for the rest of the process.
+in its bucket (showing.py). Then S3 copies, the copy is proved (copies.py), another POST says that the registry still
+takes writes, the link is written, and the registry has to show the blob. After anything unexpected the layer is
+streamed, and so is all that comes for a while. Where the registry did not show it, all is streamed for the rest of the
+process.
 """
 
 from __future__ import annotations
@@ -115,7 +116,11 @@ class S3Copier:
                 raise AnotherWay  # a stream says what that means
             if not self._showing.prove(pair, self._checked(check), lambda: not self._is_resting()):
                 raise AnotherWay
-            self._copy(replace(blob, size=size), pair.secondary, self._checked(check))
+            copied = replace(blob, size=size)
+            self._copies.copy(copied, self._checked(check))
+            # It took its time. What lies there unlinked, a registry that is read-only by now may be about to sweep.
+            pair.secondary.begin_upload()
+            self._link(copied, pair.secondary, self._checked(check))
         except (BotoCoreError, ClientError, NotCopied) as error:
             if isinstance(error, NotShown):
                 self._showing.note(pair.secondary.client.name, shows=False)
@@ -139,7 +144,8 @@ class S3Copier:
         Raises NotCopied, what boto3 raises, and RegistryError.
         """
         try:
-            self._copy(blob, destination, self._deadline.check)
+            self._copies.copy(blob, self._deadline.check)
+            self._link(blob, destination, self._deadline.check)
         finally:
             link = self._copies.link_key(destination.name, blob.digest)
             self._copies.delete(link, self._deadline.check)
@@ -165,8 +171,7 @@ class S3Copier:
             raise OutOfTime("the time left is too short for S3 to copy the layer; it does in the next invocation")
         return False
 
-    def _copy(self, blob: Descriptor, destination: Repository, check: Check) -> None:
-        self._copies.copy(blob, check)
+    def _link(self, blob: Descriptor, destination: Repository, check: Check) -> None:
         link = self._copies.link_key(destination.name, blob.digest)
         self._copies.put(link, link_content(blob.digest), check)
         if not blob.fits(destination.head_blob(blob.digest)):
