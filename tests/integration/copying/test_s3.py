@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import re
@@ -11,8 +12,8 @@ import pytest
 from tests.integration.copying.s3_site import LARGE, LEAST, LOCAL, PRIMARY, S3Site
 from tests.integration.secondary import Secondary, pushed
 from tests.support.images import OCI_LAYER, ImageMaker, Made
-from tests.support.proxy import Status
-from tests.support.s3_double import refusal
+from tests.support.proxy import Cut, Fault, Status
+from tests.support.s3_double import CRC, TYPE, refusal
 from tests.support.scripted import Reply
 
 from geosync.copying import blobs
@@ -246,6 +247,38 @@ def test_an_s3_that_computes_no_checksums_proves_nothing(
     assert "no SHA-256" in reasons(caplog)[0]
 
 
+LACKING = {
+    "an upload's name": ("create_multipart_upload", "<InitiateMultipartUploadResult/>", "no UploadId"),
+    "a part's tag": (
+        "upload_part_copy",
+        "<CopyPartResult><ChecksumSHA256>{sha256}</ChecksumSHA256></CopyPartResult>",
+        "no ETag",
+    ),
+    "an object's tag": ("head_object", "", "no ETag"),
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_an_answer_of_s3_that_lacks_what_it_must_have_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+) -> None:
+    operation, answer, says = LACKING[what]
+    size, length = (LARGE + 1000, LARGE + 1000) if operation == "head_object" else (SIZE, None)
+    made, (layer,) = push(size=size)
+    sha256 = base64.b64encode(bytes.fromhex(layer.partition(":")[2])).decode()
+    headers = [(CRC, "AAAAAAAAAAA="), (TYPE, "FULL_OBJECT")]
+    s3_site.double.fail(operation, Reply(headers=headers, body=answer.format(sha256=sha256).encode(), length=length))
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * size
+    assert says in reasons(caplog)[0]
+
+
 def test_a_large_layer_without_a_full_object_checksum_is_streamed(
     s3_site: S3Site,
     s3_secondary: Secondary,
@@ -456,6 +489,27 @@ def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the
 def test_a_layer_of_no_known_algorithm_has_no_place(s3_site: S3Site) -> None:
     assert re.fullmatch(r"docker/registry/v2/blobs/sha256/ab/(ab){32}/data", LOCAL.data_key("sha256:" + "ab" * 32))
     assert PRIMARY.data_key("sha256:" + "ab" * 32).startswith("eu/registry/docker/registry/v2/")
+
+
+ACCIDENTS: dict[str, Callable[[re.Pattern[str]], Fault]] = {
+    "the connection breaks at the first POST": lambda layer: Cut(method="POST", target=layer, times=2),
+    "the session of the second POST is lost": lambda _: Status(
+        status=404, method="POST", target=re.compile("uploads/$"), body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}'
+    ),
+    "the connection breaks at the look": lambda layer: Cut(method="HEAD", target=layer, times=2),
+}
+
+
+@pytest.mark.parametrize("what", ACCIDENTS)
+def test_an_accident_at_the_registry_is_made_good_as_in_a_stream(
+    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]], what: str
+) -> None:
+    made, (layer,) = push()
+    s3_secondary.secondary_proxy.add(ACCIDENTS[what](re.compile(layer)))
+
+    sync(s3_secondary, made)
+
+    assert_same(s3_site, made)
 
 
 def test_a_registry_that_wants_a_scope_for_each_request_refuses_none(
