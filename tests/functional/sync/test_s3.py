@@ -156,5 +156,40 @@ def test_the_probe_copies_only_what_the_site_replicates(
     assert len([digest for digest in inside.blobs if is_here(digest)]) == 1
 
 
+@pytest.mark.parametrize("operation", ["upload_part_copy", "put_object"])
+def test_a_link_that_cannot_be_taken_back_hides_no_cause(
+    s3_site: Site, double: S3Double, make: ImageMaker, repository: str, operation: str
+) -> None:
+    make.image(repository, "v1", layers=1)
+    double.fail(operation, refusal(403, "TheCause"), times=100)
+    double.fail("delete_object", refusal(403, "AtTheEnd"), times=100)
+
+    answer = handle({"probe": "s3", "repository": repository})
+
+    assert answer["result"] == "problem"
+    assert "TheCause" in answer["text"]
+    assert "delete_object" not in double.operations, "no link was put"
+
+
+def test_a_registry_that_does_not_show_the_copy_is_the_cause(
+    s3_site: Site, aws: pytest.MonkeyPatch, double: S3Double, make: ImageMaker, repository: str
+) -> None:
+    make.image(repository, "v1", layers=1)
+    aws.setenv("LOCAL_REGISTRY_BUCKET", f"{LOCAL.name}/elsewhere")
+    double.fail("delete_object", refusal(403, "AtTheEnd"), times=100)
+
+    assert "does not show" in handle({"probe": "s3", "repository": repository})["text"]
+
+
+@pytest.mark.parametrize("variable", ["LOCAL_REGISTRY_BUCKET", "LOCAL_REGISTRY_SECRET_ARN"])
+def test_a_function_that_cannot_begin_says_why(s3_site: Site, aws: pytest.MonkeyPatch, variable: str) -> None:
+    aws.setenv(variable, "No-such-thing")
+
+    answer = handle(PROBE)
+
+    assert answer["result"] == "problem"
+    assert "cannot begin" in answer["text"]
+
+
 def test_the_probe_of_a_site_without_buckets_or_images_says_that_nothing_is_known(site: Site, repository: str) -> None:
     assert handle(PROBE)["result"] == "unknown"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.copying.s3.probe import Probed, probe
+from geosync.errors import DigestMismatch, OutOfTime
 from geosync.oci import media_types
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
@@ -57,3 +59,20 @@ def test_a_blob_for_which_s3_computes_no_digest_is_not_taken() -> None:
     assert probed(primary, prover).result == "ok"
 
     assert [blob.digest for blob in prover.blobs] == [config["digest"]]
+
+
+@pytest.mark.parametrize(
+    ("error", "result", "says"),
+    [
+        (OutOfTime("over"), "unknown", "in the time of the function"),
+        (DigestMismatch("another digest"), "problem", "another digest"),
+    ],
+)
+def test_the_probe_tells_whatever_ended_it(error: Exception, result: str, says: str) -> None:
+    primary = Listed()
+    primary.add_image(b"layer", tag="v1")
+
+    answer = probed(primary, Prover(error))
+
+    assert answer.result == result
+    assert says in answer.text

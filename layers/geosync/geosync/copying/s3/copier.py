@@ -12,6 +12,7 @@ process.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -19,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.copying.s3.copies import MIB, Check, NotCopied, ProvedCopies
 from geosync.copying.s3.layout import has_place, link_content
 from geosync.copying.s3.showing import NotShown, Showing
-from geosync.errors import LayerUnfinished, OutOfTime, RegistryError
+from geosync.errors import GeosyncError, LayerUnfinished, OutOfTime, RegistryError
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
@@ -120,7 +121,8 @@ class S3Copier:
             self._copies.copy(copied, self._checked(check))
             # It took its time. What lies there unlinked, a registry that is read-only by now may be about to sweep.
             pair.secondary.begin_upload()
-            self._link(copied, pair.secondary, self._checked(check))
+            self._put_link(copied, pair.secondary, self._checked(check))
+            self._look(copied, pair.secondary)
         except (BotoCoreError, ClientError, NotCopied) as error:
             if isinstance(error, NotShown):
                 self._showing.note(pair.secondary.client.name, shows=False)
@@ -141,14 +143,19 @@ class S3Copier:
     def prove(self, blob: Descriptor, destination: Repository) -> None:
         """Copy a blob, see it in a repository that is for that only, and take its link back.
 
-        Raises NotCopied, what boto3 raises, and RegistryError.
+        Raises NotCopied, OutOfTime, what boto3 raises, and RegistryError: the first of them, whatever the end comes to.
         """
+        check = self._deadline.check
+        self._copies.copy(blob, check)
+        link = self._put_link(blob, destination, check)
         try:
-            self._copies.copy(blob, self._deadline.check)
-            self._link(blob, destination, self._deadline.check)
-        finally:
-            link = self._copies.link_key(destination.name, blob.digest)
-            self._copies.delete(link, self._deadline.check)
+            self._look(blob, destination)
+        except BaseException:
+            with suppress(BotoCoreError, ClientError, GeosyncError):
+                self._copies.delete(link, check)
+            raise
+        self._copies.delete(link, check)
+        self._showing.note(destination.client.name, shows=True)
 
     def outcome(self) -> CopiedInS3:
         """The outcome since the last call."""
@@ -171,9 +178,12 @@ class S3Copier:
             raise OutOfTime("the time left is too short for S3 to copy the layer; it does in the next invocation")
         return False
 
-    def _link(self, blob: Descriptor, destination: Repository, check: Check) -> None:
+    def _put_link(self, blob: Descriptor, destination: Repository, check: Check) -> str:
         link = self._copies.link_key(destination.name, blob.digest)
         self._copies.put(link, link_content(blob.digest), check)
+        return link
+
+    def _look(self, blob: Descriptor, destination: Repository) -> None:
         if not blob.fits(destination.head_blob(blob.digest)):
             raise NotShown(destination.client.name, blob.digest)
 

@@ -15,10 +15,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.kinds import Kinds
 from geosync.copying.s3.copier import S3Copier
-from geosync.copying.s3.copies import NotCopied
 from geosync.copying.s3.layout import has_place
 from geosync.copying.s3.showing import REPOSITORY
-from geosync.errors import GeosyncError, RegistryError
+from geosync.errors import GeosyncError, OutOfTime
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
 from geosync.pair.registries import Registries
@@ -50,17 +49,23 @@ def probe(copier: S3Copier, registries: Registries, repository: str | None) -> P
             text = f"{repository} is outside the selection of this site: nothing of it is copied here"
             return Probed(result="unknown", text=text)
         blob = _small_blob(registries, repository)
-    except (RegistryError, GeosyncError) as error:
+        destination = Repository(registries.secondary, registries.at_secondary(REPOSITORY))
+    except GeosyncError as error:
         return Probed(result="unknown", text=str(error))
     if blob is None:
         what = f"{repository} of the primary's registry" if repository else "the primary's registry"
         return Probed(result="unknown", text=f"{what} has no image of the selection to probe with")
-    destination = Repository(registries.secondary, registries.at_secondary(REPOSITORY))
+    return _proved(copier, blob, destination)
+
+
+def _proved(copier: S3Copier, blob: Descriptor, destination: Repository) -> Probed:
     try:
         copier.prove(blob, destination)
-    except (BotoCoreError, ClientError, NotCopied, RegistryError) as error:
+    except OutOfTime as error:
+        return Probed(result="unknown", text=f"S3 did not copy {blob.digest} in the time of the function: {error}")
+    except (BotoCoreError, ClientError, GeosyncError) as error:
         return Probed(result="problem", text=str(error))
-    return Probed(result="ok", text=f"S3 copied {blob.digest}, and {registries.secondary.name} shows it")
+    return Probed(result="ok", text=f"S3 copied {blob.digest}, and {destination.client.name} shows it")
 
 
 def _small_blob(registries: Registries, repository: str | None) -> Descriptor | None:

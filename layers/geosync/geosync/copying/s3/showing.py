@@ -1,4 +1,4 @@
-"""Whether this site's registry shows what is put into its bucket: seen with a few bytes, before a layer goes there.
+"""A proof that this site's registry shows what is put into its bucket: a few bytes, before a layer goes there.
 
 It does not where the bucket or the root directory is another one's, and where the registry has an index of its own.
 Layers that nobody finds would stay in the bucket then, as the function may delete none.
