@@ -20,6 +20,7 @@ from geosync.admin.site import AdminSite
 from geosync.messages.event_log import EventLog
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
+from geosync.operating.failed_events import invoker
 from geosync.settings import read
 from geosync.sync_registry.site.admin_access import Right
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -66,9 +67,16 @@ def _api() -> AdminApi:
         sync_registry=sync_registry,
         sqs=sqs,
         letters=DeadLetters(
-            sqs, dlq_url=settings.dlq_url, events_url=settings.events_queue_url, work_url=settings.work_queue_url
+            sqs,
+            dlq_url=settings.dlq_url,
+            events_url=settings.events_queue_url,
+            work_url=settings.work_queue_url,
+            # The template's name for it. A client costs a tenth of a second, and is made only for such a replay.
+            hand_over=invoker(
+                lambda: boto3.client("lambda", config=AWS_CALLS), f"geosync-{settings.site_name}-notifications"
+            ),
         ),
-        events=EventLog(dynamodb, settings.events_table, retention_days=days),
+        events=EventLog(dynamodb, settings.events_table, retention_days=days, shards=settings.event_log_shards),
         audit=Audit(dynamodb, settings.events_table, logger, retention_days=days),
     )
     return AdminApi(site, Gate(settings.site_name, rights), Pages(Path(__file__).parent / "pages"), logger)

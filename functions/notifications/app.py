@@ -86,7 +86,12 @@ class Endpoint:
         """The way to the event log and the topic, with its threads and connections."""
         settings = self.settings
         dynamodb, sns = boto3.client("dynamodb", config=AWS_CALLS), boto3.client("sns", config=AWS_CALLS)
-        event_log = EventLogWriter(dynamodb, settings.events_table, retention_days=settings.event_retention_days)
+        event_log = EventLogWriter(
+            dynamodb,
+            settings.events_table,
+            retention_days=settings.event_retention_days,
+            shards=settings.event_log_shards,
+        )
         return Publisher(event_log, TopicWriter(sns, settings.topic_arn))
 
     def received(self) -> Received:

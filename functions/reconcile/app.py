@@ -74,7 +74,7 @@ class ReconcileSite:
         self._status: Status | None = None
         """The status that this minute's recovery point was made of."""
         self._lost = 0
-        """The notifications that this minute found to be lost."""
+        """The notifications that were found to be lost, and that no minute has written into the history yet."""
 
     def tasks(self) -> dict[str, Task]:
         """The tasks of this site's role, in their order."""
@@ -125,7 +125,7 @@ class ReconcileSite:
         record_sweep(swept, self.sync_registry, self.reporter)
 
     def _account(self) -> None:
-        self._status, self._lost = None, 0
+        self._status = None
         followed = Followed(primary=self.settings.primary_topic_arn, is_subscribed=self._subscription is not None)
         self._status = account(self.sync_registry, self.queues, followed, tell=self._tell_lost)
         self.reporter.recovery_point(self._status)
@@ -141,10 +141,13 @@ class ReconcileSite:
         record_history(
             self.sync_registry,
             MeasurementsQueue(self.sqs, url) if url is not None else None,
-            MinuteFindings(status=self._status, lost=self._lost),
+            MinuteFindings(status=self._status, lost=self._lost, recorded=self._forget_lost),
             self.settings.facts.objective,
             self.reporter,
         )
+
+    def _forget_lost(self) -> None:
+        self._lost = 0
 
     def _forget_the_future(self) -> None:
         if self._status is not None:

@@ -176,7 +176,8 @@ class Dashboard:
     def is_readable(self, name: str) -> None:
         """Keep a screenshot; fails where something is too wide or the accessibility checker finds anything."""
         self.keep_screenshot(name)
-        assert self.violations() == [], name
+        found = self.violations()
+        assert not found, f"{name}: {found}"
 
     # ------------------------------------------------------------------------------------------------- keyboard
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.cells import cell_len
 from tests.e2e.command import Geosync
 from tests.e2e.parts import Site
+from tests.support.letters import no_event
 from tests.support.terminal import COLUMNS, without_escapes
 
 from geosync.cli.output import WIDTH_OF_A_PIPE
@@ -82,6 +83,7 @@ class Run:
             dlq_url=about["dlq_url"],
             events_url=about["queue_url"],
             work_url=about["work_queue_url"],
+            hand_over=no_event,
         )
 
     def drop(self, message: str) -> None:

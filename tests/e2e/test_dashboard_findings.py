@@ -36,7 +36,7 @@ def test_an_operator_keeps_and_adopts_tags_and_lets_deletes_go_on(
 
         dashboard.sign_in()
         dashboard.go("Replication details")
-        dashboard.find("input[name=prefix]").send_keys(repository)
+        dashboard.find("input[name=search]").send_keys(repository)
         dashboard.press("Filter")
         dashboard.press(repository, "tbody th a")
         dashboard.press(f"Resync {repository}")

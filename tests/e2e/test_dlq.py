@@ -16,6 +16,7 @@ from local.stack import Stack
 from tests.e2e.command import Geosync
 from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import assert_same, digest, maker
+from tests.support.letters import no_event
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
@@ -29,7 +30,11 @@ POISON = 12
 def letters(site: Site) -> DeadLetters:
     about = site.about
     return DeadLetters(
-        site.client("sqs"), dlq_url=about["dlq_url"], events_url=about["queue_url"], work_url=about["work_queue_url"]
+        site.client("sqs"),
+        dlq_url=about["dlq_url"],
+        events_url=about["queue_url"],
+        work_url=about["work_queue_url"],
+        hand_over=no_event,
     )
 
 

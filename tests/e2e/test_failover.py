@@ -1,13 +1,16 @@
-"""The primary is lost: a secondary is promoted, the third site follows it, and the old primary rejoins.
+"""The primary is lost: a secondary is promoted, the third site follows it, the old primary rejoins, and leads again.
 
-The last test of its stack, as it changes what every other test takes for granted: who the primary is.
+What an operator does is read from docs/failover.md. The last test of its stack, as it changes what every other test
+takes for granted: who the primary is.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,10 @@ from tests.e2e.command import Geosync
 from tests.e2e.conftest import Unannounced
 from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
 from tests.e2e.registries import assert_same, digest, maker, stopped
+from tests.e2e.runbook import Runbook, standing_for
 from tests.e2e.test_admin import ask
 from tests.support.images import ImageMaker
+from tests.support.runbook import COMING_BACK, DISASTER, FAILING_BACK, steps
 
 
 def geosync(state: Path, site: Site, *arguments: str, expected: int = 0, answer: str = "") -> str:
@@ -45,9 +50,26 @@ def tags_of(site: Site) -> dict[tuple[str, str], str]:
     return {(str(link.relative_to(repositories).parents[4]), link.parts[-3]): link.read_text() for link in links}
 
 
+def assert_roles(sites: list[Site], ids: dict[str, int], *, primary: str) -> None:
+    """Whoever asks is told the roles of now, and the ids of before."""
+    stack = sites[0].stack
+    described = with_current_roles(stack.emulator, stack.description)["sites"]
+    assert {one["name"] for one in described if one["role"] == "primary"} == {primary}
+    assert {one["role"] for one in described} == {"primary", "secondary"}
+    next(site for site in sites if site.name == primary).invoke("reconcile")  # its heartbeat
+
+    def shows_who_is_who(site: Site) -> bool:
+        _, known = ask(site, "GET", "/api/v4/geo_sites")
+        primaries = [one["name"] for one in known if one["primary"]]
+        return primaries == [primary] and {one["name"]: one["id"] for one in known} == ids
+
+    for site in sites:
+        eventually(partial(shows_who_is_who, site), what=f"the new primary at {site.name}")
+
+
 @pytest.mark.skipif("GEOSYNC_E2E_STATE" in os.environ, reason="that stack keeps its primary")
 def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
-    state: Path, sites: list[Site], unannounced: Unannounced
+    state: Path, sites: list[Site], unannounced: Unannounced, tmp_path: Path
 ) -> None:
     dublin, frankfurt, oregon = sites
     old, new, third = maker(dublin), maker(frankfurt), maker(oregon)
@@ -65,6 +87,8 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
     for registry in (new, third):
         arrives(registry, "group/app", "v1", everywhere.digest)
     eventually(lambda: not frankfurt.item("group/app", "owed#tag#v1"), what="v1 seen equal at frankfurt")
+    # Nor does it lack what other tests have pushed a moment ago.
+    eventually(lambda: tags_of(dublin).items() <= tags_of(frankfurt).items(), what="all that was pushed at frankfurt")
     geosync(state, frankfurt, "pause", "storage is moved")
     late = old.image("group/app", "v2")
     arrives(third, "group/app", "v2", late.digest)
@@ -73,6 +97,8 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
     dublin.notify(envelope(push_event("group/app", "v1", everywhere.digest)), dublin.token())
     eventually(lambda: frankfurt.item("group/app", "owed#tag#v1"), what="the event of v1, once more")
 
+    by_name = {site.name: site for site in sites}
+    runbook = Runbook(by_name, tmp_path, standing_for(by_name))
     with stopped(state, dublin):
         # Declined, nothing changes.
         said = geosync(state, frankfurt, "promote", answer="dublin\n", expected=3)
@@ -80,6 +106,9 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
         assert "Nothing was changed" in said
 
         # What promote says would be lost is what Frankfurt lacks: nothing more, nothing less.
+        ended = runbook.run(DISASTER, status={0, 1}, promote={1})
+        (hint,) = (step.commands[0] for step in steps(COMING_BACK) if "as promote has printed" in step.text)
+        assert hint in next(one.output for line, one in ended.items() if line.endswith(" promote"))
         document = json.loads(geosync(state, frankfurt, "promote", "--yes", "--json", expected=1))
         assert document["promoted"] is True
         pushed = tags_of(dublin)
@@ -90,42 +119,37 @@ def test_a_lost_primary_is_replaced_and_comes_back_as_a_secondary(
         # Once more, for whoever lost the list; at a site that was no secondary there is nothing to tell.
         assert json.loads(geosync(state, frankfurt, "promote", "--yes", "--json", expected=1)) == document
         assert geosync(state, dublin, "promote", "--yes", expected=2) == ""
-
-        geosync(state, oregon, "follow", "geosync-frankfurt@eu-central-1", "--yes")
         after = new.image("group/new", "v1")
         arrives(third, "group/new", "v1", after.digest)
         assert_same(new, third, "group/new", "v1")
 
-    # Dublin comes back with what only it had, which nobody takes from it.
-    geosync(state, dublin, "follow", "geosync-frankfurt@eu-central-1", answer="dublin\n")
+    # Dublin comes back with what only it had, which nobody takes from it, and which is pushed to the new primary.
+    runbook.run(COMING_BACK)
+    assert digest(new, "group/app", "v2") == late.digest
     arrives(old, "group/new", "v1", after.digest)
     again = new.image("group/app", "v3")
     for registry in (old, third):
         arrives(registry, "group/app", "v3", again.digest)
         assert digest(registry, "group/app", "v2") == late.digest
         assert digest(registry, "group/app", "v1") == everywhere.digest
+    assert_roles(sites, ids, primary="frankfurt")
 
-    # Whoever asks is told the roles of now, and the ids of before.
-    described = with_current_roles(dublin.stack.emulator, dublin.stack.description)["sites"]
-    assert {one["name"]: one["role"] for one in described} == {
-        "dublin": "secondary",
-        "frankfurt": "primary",
-        "oregon": "secondary",
-    }
-    frankfurt.invoke("reconcile")  # its heartbeat
-
-    def shows_who_is_who(site: Site) -> bool:
-        _, known = ask(site, "GET", "/api/v4/geo_sites")
-        primaries = [one["name"] for one in known if one["primary"]]
-        return primaries == ["frankfurt"] and {one["name"]: one["id"] for one in known} == ids
-
-    for site in (frankfurt, oregon, dublin):
-        eventually(partial(shows_who_is_who, site), what=f"the new primary at {site.name}")
+    # And it leads again: nothing is lost on the way, and what is pushed to it goes to both others.
+    ended = runbook.run(FAILING_BACK)
+    said = next(one.output for line, one in ended.items() if line.endswith(" promote"))
+    assert "--region eu-central-1 follow geosync-dublin@eu-west-1 --registry-secret ARN" in said
+    assert runbook.used == set(runbook.values)
+    assert_roles(sites, ids, primary="dublin")
+    back = old.image("group/back", "v1")
+    for registry in (new, third):
+        arrives(registry, "group/back", "v1", back.digest)
+    for registry, (tag, wanted) in product((old, new, third), {"v1": everywhere, "v2": late, "v3": again}.items()):
+        assert digest(registry, "group/app", tag) == wanted.digest
     # What was done is written down where it was done.
-    done = [
+    done = Counter(
         (entry["action"], entry["outcome"])
-        for site in (frankfurt, oregon, dublin)
+        for site in sites
         for entry in json.loads(geosync(state, site, "events", "--audit", "--json", "--hours", "3"))
-    ]
-    assert ("geosync promote", "done") in done
-    assert done.count(("geosync follow", "done")) == 4  # two sites, and the leader each time
+    )
+    assert done["geosync promote", "done"] == 2
+    assert done["geosync follow", "done"] == 8  # two sites, and the leader each time

@@ -17,6 +17,7 @@ from local.stack import Stack
 from tests.e2e.parts import Site, eventually
 from tests.e2e.registries import digest, maker
 from tests.support.images import Made
+from tests.support.letters import no_event
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
@@ -173,7 +174,13 @@ def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
     assert site.messages("dlq_url") == 1
 
     resume(site)
-    letters = DeadLetters(sqs, dlq_url=site.about["dlq_url"], events_url=queue, work_url=site.about["work_queue_url"])
+    letters = DeadLetters(
+        sqs,
+        dlq_url=site.about["dlq_url"],
+        events_url=queue,
+        work_url=site.about["work_queue_url"],
+        hand_over=no_event,
+    )
     assert [one.failure for one in letters.replay(None)] == [None]
     site.invoke("reconcile")
     with maker(secondary) as there:

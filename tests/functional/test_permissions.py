@@ -13,8 +13,9 @@ import pytest
 from tests.support.aws_actions import seen
 from tests.unit.template.parts import FUNCTIONS, ROOT, actions, statements
 
-# Used by Lambda itself in the function's name: its log, its event sources, its network interface. No test sees that.
-BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface", "LeaveItToLambda"}
+# Used by Lambda itself in the function's name: its log, its event sources, its network interface, its destination of
+# what failed. No test sees that.
+BY_LAMBDA = {"WriteItsLog", "TakeMessages", "KeepItsNetworkInterface", "LeaveItToLambda", "KeepFailedEvents"}
 # Asked for by ECR of who speaks the registry's own API to it.
 BY_ECR = {"PushToEcr", "PullFromEcr"}
 # Used by SNS and other services in the function's name, with a key of one's own.

@@ -6,7 +6,7 @@ what a table far away does: it refuses, it answers late or not at all, and its i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -15,7 +15,7 @@ from tests.simulation.scheduler import Scheduler
 
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Change, Delete, Key, Update
-from geosync.sync_registry.table.memory import MemoryStore
+from geosync.sync_registry.table.memory import MemoryStore, part_of
 
 LAG_S = 0.4
 """The index follows its table within that; the product leaves it 0.5 s."""
@@ -57,11 +57,13 @@ class Table(MemoryStore):
         """The items that exist among `keys`."""
         return {key: self.table[key] for key in keys if key in self.table}
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
         """Items whose sort key begins with `prefix` and comes after `after`, in its order."""
         found = self.partitions.get(repository, {})
         names = sorted(name for name in found if name.startswith(prefix) and name > after)
-        return [found[name] for name in names[:limit]]
+        return [part_of(found[name], only) for name in names[:limit]]
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         """Items of one repository with `due` <= `at`, newest first; `untried`: none that failed."""
@@ -116,10 +118,12 @@ class RemoteStore:
             return {}
         return self._calls.make(lambda: self._table.batch_get(wanted), self._weather, refused=_throttled, lost=_silent)
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
         """Items of one partition."""
         return self._calls.make(
-            lambda: self._table.items(repository, prefix, limit=limit, after=after),
+            lambda: self._table.items(repository, prefix, limit=limit, after=after, only=only),
             self._weather,
             refused=_throttled,
             lost=_silent,

@@ -30,6 +30,7 @@ LIBRARY = f"{ROOT / 'layers'}/"
 
 # What IAM asks for where it is not the operation's own name. A transaction asks for the action of each of its parts.
 _ACTIONS = {
+    "lambda:Invoke": "lambda:InvokeFunction",
     "sns:PublishBatch": "sns:Publish",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "sqs:DeleteMessageBatch": "sqs:DeleteMessage",

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from geosync.operating.dead_letters import DeadLetter, Sifted
+
+
+def gave_up(event: dict[str, Any], *, condition: str = "RetriesExhausted", error: str | None = None) -> str:
+    """The record that Lambda sends of an event that functions/notifications was invoked with."""
+    context: dict[str, Any] = {
+        "requestId": "e4b46cbf-b738-4e49-8880-a18cdf61200e",
+        "functionArn": "arn:aws:lambda:us-west-2:123456789012:function:geosync-dublin-notifications:$LATEST",
+        "condition": condition,
+        "approximateInvokeCount": 3,
+    }
+    record: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": "2026-11-24T05:16:05.568Z",
+        "requestContext": context,
+        "requestPayload": event,
+    }
+    if error is not None:
+        record["responseContext"] = {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"}
+        record["responsePayload"] = {"errorMessage": error, "errorType": "NotPublished"}
+    return json.dumps(record)
+
+
+def no_event(event: str) -> None:
+    """For a DLQ without an event of Amazon ECR."""
+    raise AssertionError(event)
 
 
 class LetterBox:

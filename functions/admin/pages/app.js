@@ -11,6 +11,7 @@ import { Repository } from "./repository.js";
 import { SignIn } from "./sign_in.js";
 import { Sites } from "./sites.js";
 import { usePoll } from "./poll.js";
+import { count, plural } from "./words.js";
 
 const PAGES = [
   ["sites", "Geo sites", Sites],
@@ -66,7 +67,10 @@ function Shell({ session, onOver }) {
   const tell = useCallback((kind, text) => setSaid({ kind, text }), []);
   const onUnauthorized = useCallback((error) => onOver(error.message), [onOver]);
   const sites = usePoll("api/v4/geo_sites", 30, onUnauthorized);
+  const statuses = usePoll("api/v4/geo_sites/status", route.page === "sites" ? 10 : 30, onUnauthorized);
   const current = sites.data?.find((site) => site.current);
+  const own = statuses.data?.find((one) => one.geo_node_id === current?.id);
+  const counted = attention(statuses.data, own);
   const title = PAGES.find(([name]) => name === route.page)[1];
 
   useEffect(() => {
@@ -87,7 +91,7 @@ function Shell({ session, onOver }) {
   // Why this session may not act here; null: it may.
   const readOnly = session.right === "act" ? null : "You signed in with the read token, which may only look: sign in with the act token to act";
   const noSync = readOnly ?? (current?.primary ? `${session.site} is the primary, which syncs nothing: this is for a secondary's dashboard` : null);
-  const context = { session, sites, current, tell, readOnly, noSync, onUnauthorized };
+  const context = { session, sites, statuses, own, current, tell, readOnly, noSync, onUnauthorized };
   return html`
     <a class="skip" href="#main" onClick=${skip}>Skip to the content</a>
     <header>
@@ -98,7 +102,8 @@ function Shell({ session, onOver }) {
           <button type="button" class="small" onClick=${leave}>Sign out</button></p>
       </div>
       <nav aria-label="Pages"><ul>${PAGES.map(([name, text]) => html`<li key=${name}>
-        <a href=${`#/${name}`} aria-current=${route.page === name ? "page" : undefined}>${text}</a></li>`)}</ul></nav>
+        <a href=${`#/${name}`} aria-current=${route.page === name ? "page" : undefined} aria-describedby=${counted[name] ? `count-${name}` : undefined}>${text}</a>
+        ${counted[name] && html`<span class="count" id=${`count-${name}`} title=${counted[name].text}><span class="hidden">${counted[name].text}</span><span aria-hidden="true">${count(counted[name].number)}</span></span>`}</li>`)}</ul></nav>
     </header>
     <main id="main" tabindex="-1">
       <div class="said ${said.text ? said.kind : "none"}" role="status" aria-live="polite">
@@ -108,6 +113,17 @@ function Shell({ session, onOver }) {
       ${readOnly && html`<p class="notice">${readOnly}.</p>`}
       <${Page} key=${`${route.page}/${route.id}`} route=${route} ...${context} />
     </main>`;
+}
+
+// What waits for somebody, by page; where nothing does, or it is not known, there is no count.
+function attention(statuses, own) {
+  const ill = statuses?.filter((one) => !one.healthy && one.health_status !== "Unknown").length;
+  const counts = {
+    sites: [ill, "site is not healthy", "sites are not healthy"],
+    repositories: [own?.container_repositories_failed_count, "container repository has failed", "container repositories have failed"],
+    "dead-letters": [own?.dead_letters_count, "dead letter", "dead letters"],
+  };
+  return Object.fromEntries(Object.entries(counts).flatMap(([page, [number, one, many]]) => (number ? [[page, { number, text: plural(number, one, many) }]] : [])));
 }
 
 function skip(event) {

@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { act } from "./api.js";
+import { Failure } from "./failures.js";
 import { ActionButton, Age, Freshness, Heading, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural } from "./words.js";
@@ -37,9 +38,9 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   const columns = [
     ["About", (letter) => html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
       <bdi>${called(letter)}</bdi></label><span class="dim">${letter.kind}</span>`, "name"],
-    ["Why it is here", (letter) => html`<span class="failure">${letter.reason}</span>`],
+    ["Why it is here", (letter) => html`<${Failure} text=${letter.reason} about=${called(letter)} />`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
-    ["A replay sends it to", (letter) => (letter.goes_to === "work" ? "the work queue" : "the events queue")],
+    ["A replay sends it to", (letter) => DESTINATIONS[letter.goes_to]],
     ["Body", (letter) => html`<${Body} id=${letter.id} onUnauthorized=${onUnauthorized} />`],
     ["Actions", (letter) => html`<div class="buttons">
       <${ActionButton} class="small" why=${readOnly} tell=${tell} busy=${busy} label=${`Replay ${called(letter)}`} onClick=${() => send("replay", { ids: [letter.id] })}>Replay<//>
@@ -48,7 +49,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   ];
   return html`
     <div class="title"><${Heading}>Dead letters<//><${Freshness} of=${[letters]} /></div>
-    <p>Messages that could not be processed. A replay sends them back to the queue that they came from, and loses nothing.</p>
+    <p>Messages that could not be processed. A replay sends them back to where they came from, and loses nothing.</p>
     <div class="buttons">
       <${ActionButton} why=${readOnly} tell=${tell} busy=${busy} onClick=${() => send("replay", { all: true })}>Replay all<//>
       <button type="button" onClick=${letters.refresh}>Look again</button>
@@ -64,6 +65,7 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("discard", { ids: ask.ids, reason })} />`;
 }
 
+const DESTINATIONS = { work: "the work queue", events: "the events queue", notifications: "functions/notifications" };
 const NAMED = 5;
 const called = (letter) => letter.about || letter.id;
 const list = (some) => `${some.slice(0, NAMED).map(called).join(", ")}${some.length > NAMED ? `, and ${some.length - NAMED} more` : ""}`;

@@ -2,16 +2,26 @@
 
 import { html, useEffect, useId, useState } from "./ui.js";
 
-// [filters, change]: those of `names` that the address has, and how to change one ("" takes it away).
+// [filters, change]: those of `names` that the address has, and how to change one, or several at once ("" takes it away).
 export function useFilters(route, names) {
   const filters = new URLSearchParams(names.flatMap((name) => (route.query.get(name) ? [[name, route.query.get(name)]] : [])));
   const change = (name, value) => {
     const changed = new URLSearchParams(filters);
-    if (value) changed.set(name, value);
-    else changed.delete(name);
+    for (const [one, to] of typeof name === "string" ? [[name, value]] : Object.entries(name)) {
+      if (to) changed.set(one, to);
+      else changed.delete(one);
+    }
     location.hash = `#/${route.page}${changed.size ? `?${changed}` : ""}`;
   };
   return [filters, change];
+}
+
+// Filters that are often wanted, each a press away: `of` are [text, the filters that it sets].
+export function Chips({ label, of, filters, change }) {
+  const names = new Set(of.flatMap(([, set]) => Object.keys(set)));
+  const isOn = (set) => [...names].every((name) => (filters.get(name) ?? "") === (set[name] ?? ""));
+  return html`<div class="chips" role="group" aria-label=${label}>${of.map(([text, set], at) => html`<button type="button" class="small" key=${at}
+    aria-pressed=${isOn(set) ? "true" : "false"} onClick=${() => change(Object.fromEntries([...names].map((name) => [name, set[name] ?? ""])))}>${text}</button>`)}</div>`;
 }
 
 const PREFIX = ["prefix", "Name begins with"];

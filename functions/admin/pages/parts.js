@@ -2,7 +2,7 @@
 
 import { html, useEffect, useId, useRef, useState } from "./ui.js";
 import { useNow } from "./poll.js";
-import { age, clock, utc } from "./words.js";
+import { age, clock, count, utc } from "./words.js";
 
 // A moment (RFC 3339, or milliseconds) as its age, with the exact time in UTC.
 export function Age({ at, otherwise = "never" }) {
@@ -103,16 +103,16 @@ export function Question({ ask, onAnswer, onClose }) {
   </dialog>`;
 }
 
-// A table that becomes cards on a phone; the roles keep it a table there. `columns` are [title, cell(row), class]; the first
-// is the row's header.
-export function Table({ caption, columns, rows, keyOf, empty }) {
+// A table. With the kind "cards" it becomes cards on a phone, and the roles keep it a table there; any other stays as wide as
+// it is, in a frame that scrolls. `columns` are [title, cell(row), class]; the first is the row's header.
+export function Table({ caption, columns, rows, keyOf, empty, kind = "cards" }) {
   if (rows.length === 0) return html`<p class="empty">${empty}</p>`;
   const cell = (row) => ([title, content, kind], at) =>
     at === 0
       ? html`<th role="rowheader" scope="row" key=${title} class=${kind}>${content(row)}</th>`
       : html`<td role="cell" key=${title} class=${kind} data-title=${title}><div>${content(row)}</div></td>`;
   // It may be wider than the screen: then a keyboard has to come into it to move it.
-  return html`<div class="table" role="region" tabindex="0" aria-label=${caption}><table role="table">
+  return html`<div class=${`table ${kind}`} role="region" tabindex="0" aria-label=${caption}><table role="table">
     <caption>${caption}</caption>
     <thead role="rowgroup"><tr role="row">${columns.map(([title]) => html`<th role="columnheader" scope="col" key=${title}>${title}</th>`)}</tr></thead>
     <tbody role="rowgroup">${rows.map((row) => html`<tr role="row" key=${keyOf(row)}>${columns.map(cell(row))}</tr>`)}</tbody>
@@ -128,14 +128,22 @@ export function Facts({ of }) {
   return html`<dl class="facts">${of.filter(Boolean).map(([name, value, kind]) => html`<div key=${name} class=${kind}><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>`;
 }
 
-// First and next page of a list whose pages end with a cursor. `cursors` are those of the pages gone through.
-export function Pager({ info, cursors, onChange, what }) {
-  if (!info || (cursors.length === 0 && !info.has_next_page)) return null;
+// First and next page of a list whose pages end with a cursor. `cursors` are those of the pages gone through, which had
+// `before` entries; `shown` are on this one, of `total` (null: nobody counted them).
+export function Pager({ info, cursors, before, onChange, shown, total = null, what }) {
+  const range = shown > 0 && html`<span class="range">${rangeText(before, shown, info.has_next_page ? total : before + shown)}</span>`;
+  if (cursors.length === 0 && !info.has_next_page) return range && html`<p class="pager">${range}</p>`;
   return html`<nav class="pager" aria-label=${`Pages of ${what}`}>
     <button type="button" disabled=${cursors.length === 0} onClick=${() => onChange(cursors.slice(0, -1))}>‹ Previous</button>
-    <span>Page ${cursors.length + 1}</span>
+    ${range || html`<span>Page ${cursors.length + 1}</span>`}
     <button type="button" disabled=${!info.has_next_page} onClick=${() => onChange([...cursors, info.end_cursor])}>Next ›</button>
   </nav>`;
+}
+
+// 1-20 of 277. The entries come and go meanwhile: what is seen is not more than there is.
+function rangeText(before, shown, total) {
+  const end = before + shown;
+  return `${count(before + 1)}-${count(end)}${total === null ? "" : ` of ${count(Math.max(total, end))}`}`;
 }
 
 let isFirst = true;

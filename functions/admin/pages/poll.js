@@ -67,13 +67,15 @@ export function usePoll(path, seconds, onUnauthorized) {
 }
 
 // A list whose pages end with a cursor, `perPage` entries each: [the poll of the page that is shown, what a Pager needs].
-// With another path, which has the filters, it begins at the first page.
+// `before` is how many entries the pages gone through had. With another path, which has the filters, it begins at the first page.
 export function usePages(path, perPage, seconds, onUnauthorized) {
-  const [gone, setGone] = useState({ path, cursors: [] });
-  const cursors = gone.path === path ? gone.cursors : [];
+  const [gone, setGone] = useState({ path, cursors: [], counts: [] });
+  const { cursors, counts } = gone.path === path ? gone : { cursors: [], counts: [] };
   const query = new URLSearchParams([["per_page", perPage], ...(cursors.length ? [["cursor", cursors.at(-1)]] : [])]);
   const page = usePoll(path === null ? null : `${path}${path.includes("?") ? "&" : "?"}${query}`, seconds, onUnauthorized);
-  return [page, { cursors, onChange: (changed) => setGone({ path, cursors: changed }) }];
+  const onChange = (changed) =>
+    setGone({ path, cursors: changed, counts: changed.length > cursors.length ? [...counts, page.data.nodes.length] : counts.slice(0, changed.length) });
+  return [page, { cursors, before: counts.reduce((sum, count) => sum + count, 0), onChange }];
 }
 
 // The site's time, anew every `seconds`, for ages that go on.

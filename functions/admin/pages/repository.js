@@ -2,6 +2,7 @@
 
 import { html } from "./ui.js";
 import { act } from "./api.js";
+import { Failure } from "./failures.js";
 import { FoundIn } from "./findings.js";
 import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
@@ -29,8 +30,8 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
         <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
           <span class="role">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
           ${row.held && html`<span class="role">Somebody works on it now</span>`}</div>
-        ${row.last_sync_failure && html`<p class="problem">${row.last_sync_failure}</p>`}
-        ${row.verification_failure && html`<p class="problem">Verification: ${row.verification_failure}</p>`}
+        ${row.last_sync_failure && html`<${Failure} text=${row.last_sync_failure} about="the latest sync" />`}
+        ${row.verification_failure && html`<div>Verification: <${Failure} text=${row.verification_failure} about="the latest verification" /></div>`}
         <${Facts} of=${facts(row)} />
         <${RowActions} row=${row} tell=${tell} why=${noSync} refresh=${refresh} />
       </section>
@@ -42,7 +43,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
     <p class="dim">As far as this site knows without asking either registry.</p>
     ${tags.data && html`<div class=${tags.error ? "old" : ""}><${Table} caption="Tags, by name" rows=${tags.data.nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
         empty=${tags.data.page_info.has_next_page ? "None here; there are more on the next page." : "No tag is known."} />
-      <${Pager} info=${tags.data.page_info} ...${pages} what="tags" /></div>`}`;
+      <${Pager} info=${tags.data.page_info} ...${pages} shown=${tags.data.nodes.length} what="tags" /></div>`}`;
 }
 
 function facts(row) {
@@ -69,7 +70,7 @@ const owedColumns = (row, tell, why, refresh) => [
   ["Owed for", (owed) => html`<time title=${owed.owed_since} datetime=${owed.owed_since}>${duration(owed.lag_seconds)}</time>`],
   ["Tries", (owed) => count(owed.attempts)],
   ["Next try", (owed) => (owed.parked ? html`<${Badge} state="failed" text="Parked" /> <span class="dim">It waits for a resync.</span>` : html`<${Due} at=${owed.retry_at} />`)],
-  ["Last failure", (owed) => (owed.failure ? html`<span class="failure">${owed.failure}</span>` : html`<span class="dim">none</span>`)],
+  ["Last failure", (owed) => (owed.failure ? html`<${Failure} text=${owed.failure} about=${owed.reference} />` : html`<span class="dim">none</span>`)],
   ["Actions", (owed) => html`<${ResyncReference} row=${row} reference=${owed.reference} tell=${tell} why=${why} refresh=${refresh} />`, "actions"],
 ];
 
@@ -88,7 +89,7 @@ const isEqual = (tag) => tag.primary_digest !== null && tag.primary_digest === t
 const TAG_COLUMNS = [
   ["Tag", (tag) => html`<bdi><code>${tag.name}</code></bdi>`, "name"],
   ["State", (tag) => html`<${Badge} state=${tag.state} text=${STATES[tag.state]} />
-    ${tag.failure && html`<span class="failure">${tag.failure}</span>`}
+    ${tag.failure && html`<${Failure} text=${tag.failure} about=${tag.name} />`}
     ${tag.owed_since && html`<span class="dim">Owed for ${duration(tag.lag_seconds)}${tag.parked ? ", parked" : ""}</span>`}`],
   ["Primary", (tag) => (tag.missing_since && !tag.primary_digest
     ? html`<span class="failure">missing</span> <span class="dim">found <${Age} at=${tag.missing_since} /></span>`

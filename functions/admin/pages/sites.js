@@ -1,29 +1,32 @@
-// The Geo sites page: of each site the recovery point first, then how much of it is synced and verified, then what is wrong.
+// The Geo sites page: the fleet, then of one site the recovery point first, how much of it is synced and verified, what is
+// wrong, and its charts.
 
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
+import { Failure } from "./failures.js";
+import { Fleet, isWeb } from "./fleet.js";
+import { History } from "./history.js";
 import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question, RepositoryLink } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
-import { count, duration, plural } from "./words.js";
+import { count, duration, lagText, plural } from "./words.js";
 
 const FAILING_SHOWN = 5;
 
-export function Sites({ sites, current, tell, noSync, onUnauthorized }) {
-  const statuses = usePoll("api/v4/geo_sites/status", 10, onUnauthorized);
+export function Sites({ route, sites, statuses, current, tell, noSync, onUnauthorized }) {
   const isSecondary = current && !current.primary;
   const failing = usePoll(
     isSecondary ? `api/v4/geo/container_repositories?state=failed&per_page=${FAILING_SHOWN}` : null, 10, onUnauthorized,
   );
   const refresh = () => [sites, statuses].forEach((poll) => poll.refresh());
   const known = sites.data ?? [];
+  const rows = known.map((site) => ({ site, status: statuses.data?.find((one) => one.geo_node_id === site.id) }));
+  const chosen = rows.find(({ site }) => String(site.id) === route.query.get("site")) ?? rows.find(({ site }) => site.current);
   return html`
     <div class="title"><${Heading}>Geo sites<//><${Freshness} of=${[statuses, sites]} /></div>
-    <div class=${statuses.error ? "sites old" : "sites"}>${known.map((site) => {
-      const status = statuses.data?.find((one) => one.geo_node_id === site.id);
-      return html`<${Site} key=${site.id} site=${site} status=${status} isLoaded=${statuses.data !== null}
-        failing=${site.current ? failing.data : null}
-        tell=${tell} noSync=${noSync} refresh=${refresh} />`;
-    })}</div>
+    ${chosen && html`<${Fleet} rows=${rows} chosen=${chosen.site.id} isOld=${statuses.error !== null} />
+      <div class=${statuses.error ? "old" : ""}><${Site} key=${chosen.site.id} ...${chosen} isLoaded=${statuses.data !== null}
+        failing=${chosen.site.current ? failing.data : null} tell=${tell} noSync=${noSync} refresh=${refresh} /></div>
+      ${!chosen.site.primary && html`<${History} key=${`history-${chosen.site.id}`} site=${chosen.site} onUnauthorized=${onUnauthorized} />`}`}
     ${current?.primary && known.length === 1 && html`<p class="notice">This primary expects no other site. To have it expect one, run <code>geosync sites add</code>.</p>`}`;
 }
 
@@ -55,9 +58,6 @@ function Reasons({ status }) {
   const reasons = status.health_reasons.length ? status.health_reasons : [status.health];
   return html`<ul class="reasons ${status.health_status === "Degraded" ? "degraded" : ""}">${reasons.map((reason) => html`<li key=${reason}>${reason}</li>`)}</ul>`;
 }
-
-// Only addresses that open a page: what a site's address begins with was checked when it was added, and is again.
-const isWeb = (url) => typeof url === "string" && /^https?:\/\//.test(url);
 
 function PrimaryFacts({ status }) {
   const last = status.last_event_timestamp;
@@ -113,10 +113,8 @@ function SecondaryFacts({ status, isCurrent }) {
 function lag(s) {
   if (s.lag_measured_count === null) return "not known";
   if (s.lag_median_seconds === null) return "nothing measured in the last hour";
-  return `half within ${short(s.lag_median_seconds)}, 99 % within ${short(s.lag_p99_seconds)}`;
+  return `half within ${lagText(s.lag_median_seconds)}, 99 % within ${lagText(s.lag_p99_seconds)}`;
 }
-
-const short = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
 
 // What would be lost if the primary were gone now: by name, the oldest first.
 function WouldBeLost({ status: { would_be_lost: names, would_be_lost_count: number, more_owed: more } }) {
@@ -190,7 +188,7 @@ function Failing({ page }) {
   if (page.nodes.length === 0) return html`<h3>Failing repositories</h3><p class="dim">${page.page_info.has_next_page ? "None among the first." : "None."}</p>`;
   return html`<h3>Failing repositories</h3>
     <ul class="failing">${page.nodes.map((row) => html`<li key=${row.name}><${RepositoryLink} row=${row} />
-      <span class="failure">${row.last_sync_failure ?? row.verification_failure ?? "It has failed."}</span></li>`)}</ul>
+      <${Failure} text=${row.last_sync_failure ?? row.verification_failure ?? "It has failed."} about=${row.name} /></li>`)}</ul>
     <p><a href="#/repositories?state=failed">All that have failed</a></p>`;
 }
 

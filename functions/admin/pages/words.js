@@ -36,6 +36,9 @@ export function duration(seconds) {
   return parts.join(" ") || "0 s";
 }
 
+// A lag: below 10 s with its tenths.
+export const lagText = (seconds) => (seconds < 10 ? `${seconds.toFixed(1)} s` : duration(seconds));
+
 export const utc = (milliseconds) => new Date(milliseconds).toISOString().replace("T", " ").replace(/\.\d+Z$/, " UTC");
 export const clock = (milliseconds) => new Date(milliseconds).toISOString().slice(11, 19) + " UTC";
 
@@ -49,3 +52,11 @@ const numbers = new Intl.NumberFormat("en");
 // A count that is not known is not 0.
 export const count = (number) => (number === null || number === undefined ? "not known" : numbers.format(number));
 export const plural = (number, one, many) => `${numbers.format(number)} ${number === 1 ? one : many}`;
+
+const BYTES = ["B", "kB", "MB", "GB", "TB"];
+// 1.2 MB, in powers of 1000.
+export function bytes(number) {
+  let at = 0;
+  for (; number >= 999.5 && at < BYTES.length - 1; at += 1) number /= 1000;
+  return `${number < 10 && at ? number.toFixed(1) : Math.round(number)} ${BYTES[at]}`;
+}

@@ -132,14 +132,16 @@ class Site:
             self.sync_registry.discharge(lease, owed, seen)
         assert self.sync_registry.finish(lease)
 
-    def failed(self, repository: str, *tags: str, parked: bool = False) -> None:
+    def failed(
+        self, repository: str, *tags: str, parked: bool = False, text: str = "registry:5000: GET /v2/: 500"
+    ) -> None:
         """A repository in which these tags have failed."""
         for name in tags:
             self.sync_registry.mark(repository, Reference.tag(name), Mark(expects=B))
         lease = self.sync_registry.acquire(repository)
         assert lease is not None
         for owed in self.sync_registry.due(repository):
-            self.sync_registry.fail(owed, "registry:5000: GET /v2/: 500", parked=parked)
+            self.sync_registry.fail(owed, text, parked=parked)
         assert self.sync_registry.finish(lease)
 
     def id_of(self, repository: str) -> int:

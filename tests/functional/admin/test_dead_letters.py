@@ -2,12 +2,16 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
 from functions.admin import app
-from tests.functional.admin.parts import Ask, Site
+from tests.functional.admin.parts import ROOT, Ask, Site
+from tests.support.letters import gave_up
 
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import Reference
@@ -162,3 +166,45 @@ def test_what_is_not_understood_moves_nothing(
     answer = ask.act(f"{ALL}/{path}", body)
     assert (answer.status, word in answer.message) == (400, True), answer.text
     assert len(site.messages("dlq")) == 2
+
+
+@pytest.fixture
+def notifications(monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """Lambda with what it answers to those who invoke a function."""
+    client = boto3.client("lambda")
+    others: Callable[..., Any] = boto3.client
+    monkeypatch.setattr(boto3, "client", lambda name, **more: client if name == "lambda" else others(name, **more))
+    stubber = Stubber(client)
+    stubber.activate()
+    return stubber
+
+
+def test_an_event_of_ecr_that_was_not_published_goes_back_to_the_function_that_failed_at_it(
+    primary: Site, ask: Ask, notifications: Stubber
+) -> None:
+    event = json.loads((ROOT / "events" / "functions" / "notifications-ecr-push.json").read_text())
+    message = primary.send_dead_letter(gave_up(event, error="SNS refused it"))
+    invocation = {"FunctionName": "geosync-dublin-notifications", "InvocationType": "Event"}
+    payload = {"Payload": json.dumps(event).encode()}
+    notifications.add_client_error("invoke", "TooManyRequestsException", expected_params=invocation | payload)
+    notifications.add_response("invoke", {"StatusCode": 202}, invocation | payload)
+
+    (node,) = ask("GET", ALL).json["nodes"]
+    assert (node["kind"], node["goes_to"]) == ("unpublished", "notifications")
+    assert node["about"] == "my-repository-name latest"
+    assert node["reason"].endswith("SNS refused it")
+    refused = ask.act(f"{ALL}/replay", {"all": True}).json
+    assert refused["failed"] == [{"id": message, "reason": "Invoke was refused: TooManyRequestsException"}]
+    assert ask("GET", ALL).json["count"] == 1
+    assert ask.act(f"{ALL}/replay", {"all": True}).json["done"] == [message]
+    notifications.assert_no_pending_responses()
+    assert [primary.messages(queue) for queue in ("dlq", "events", "work")] == [[], [], []]
+
+
+def test_an_event_of_ecr_that_nobody_wants_is_discarded_and_the_audit_log_has_it(primary: Site, ask: Ask) -> None:
+    event = json.loads((ROOT / "events" / "functions" / "notifications-ecr-push.json").read_text())
+    message = primary.send_dead_letter(gave_up(event))
+    assert ask.act(f"{ALL}/discard", {"ids": [message], "reason": "a test"}).json["done"] == [message]
+    assert primary.messages("dlq") == []
+    (kept,) = [entry for entry in primary.audit() if entry["action"] == f"discard {message}"]
+    assert json.loads(kept["body"])["requestPayload"] == event

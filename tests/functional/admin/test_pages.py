@@ -105,7 +105,13 @@ def test_every_address_in_the_files_is_relative_and_is_there() -> None:
             assert not re.search(r"<style|<script(?![^>]* src=)|\son\w+=|style=", text)
 
 
-@pytest.mark.parametrize(("folder", "name"), [(PAGES / "vendor", "preact-htm.js"), (AXE, "axe.min.js")])
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        *((PAGES / "vendor", name) for name in ("preact-htm.js", "uPlot.iife.min.js", "uPlot.min.css")),
+        (AXE, "axe.min.js"),
+    ],
+)
 def test_what_others_wrote_is_as_they_published_it(folder: Path, name: str) -> None:
     digest = hashlib.sha256((folder / name).read_bytes()).hexdigest()
 

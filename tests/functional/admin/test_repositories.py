@@ -75,6 +75,34 @@ def test_names_can_be_asked_for_whole_or_by_their_beginning(site: Site, ask: Ask
     assert walk(ask, prefix="group/", per_page=1) == [["group/app"], ["group/app2"]]
 
 
+def test_names_can_be_searched_for_by_any_part(
+    site: Site, ask: Ask, calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("group/app", "group/tool", "other/app-tool", "other/zebra"):
+        site.synced(name, v1=A)
+    site.failed("other/broken-app", "v1")
+    assert names(ask("GET", ALL, query={"search": "APP"})) == ["group/app", "other/app-tool", "other/broken-app"]
+    assert walk(ask, search="app", per_page=1) == [["group/app"], ["other/app-tool"], ["other/broken-app"]]
+    assert names(ask("GET", ALL, query={"search": "app", "state": "failed"})) == ["other/broken-app"]
+    assert names(ask("GET", ALL, query={"search": "app", "prefix": "other/app"})) == ["other/app-tool"]
+    assert names(ask("GET", ALL, query={"search": "tool", "name": "group/app"})) == []
+    calls.made()
+    monkeypatch.setattr(repositories, "SEARCHED", 2)
+    assert walk(ask, search="zebra") == [[], [], ["other/zebra"]], "a page of a search has a bound, and goes on"
+    assert calls.made() == {"Query": 3, "BatchGetItem": 1}
+
+
+def test_repositories_with_a_parked_reference_can_be_asked_for(site: Site, ask: Ask) -> None:
+    site.synced("group/app", v1=A)
+    site.failed("group/waits", "v1")
+    for name in ("group/parked", "other/parked"):
+        site.failed(name, "v1", "v2", parked=True)
+    assert walk(ask, parked="true", per_page=1) == [["group/parked"], ["other/parked"]]
+    assert names(ask("GET", ALL, query={"parked": "true", "search": "other"})) == ["other/parked"]
+    assert names(ask("GET", ALL, query={"parked": "true", "name": "group/waits"})) == []
+    assert names(ask("GET", ALL, query={"parked": "true", "name": "group/parked"})) == ["group/parked"]
+
+
 def test_what_is_not_synced_is_found_by_what_is_owed_and_no_row_of_the_others_is_read(
     site: Site, ask: Ask, calls: Calls
 ) -> None:

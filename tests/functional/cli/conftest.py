@@ -24,7 +24,14 @@ from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 REGION = "eu-central-1"
-OUTPUTS = ("EventsQueueUrl", "WorkQueueUrl", "DeadLetterQueueUrl", "SyncRegistryTable", "ReconcileFunction")
+OUTPUTS = (
+    "EventsQueueUrl",
+    "WorkQueueUrl",
+    "DeadLetterQueueUrl",
+    "SyncRegistryTable",
+    "ReconcileFunction",
+    "NotificationsFunction",
+)
 
 
 class PlayedClock(Clock):

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+from botocore.stub import Stubber
 from tests.functional.cli.conftest import REGION, Site
+from tests.support.letters import gave_up, no_event
 from tests.support.scripted import Reply, Script, ScriptedServer
+from tests.unit.template.parts import ROOT
 
 from geosync.cli.site import StackSite
 from geosync.clock import SYSTEM_CLOCK
@@ -283,9 +286,41 @@ def test_poison_that_comes_back_at_once_is_replayed_once(secondary: Site) -> Non
         dlq_url=secondary.outputs["DeadLetterQueueUrl"],
         events_url=secondary.outputs["EventsQueueUrl"],
         work_url=secondary.outputs["WorkQueueUrl"],
+        hand_over=no_event,
     )
     assert {handled.letter.id for handled in letters.replay(None)} == sent
     assert len(letters.look()) == len(sent)
+
+
+def test_an_event_of_ecr_that_was_not_published_is_listed_with_its_reason_and_handed_over_again(
+    primary: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = boto3.client("lambda", region_name=REGION)
+    event = json.loads((ROOT / "events" / "functions" / "notifications-ecr-push.json").read_text())
+    dead_letter(primary, gave_up(event, error="SNS refused it"))
+    listed = primary.run("dlq", "list")
+    assert listed.exit_code == 1
+    for text in ("unpublished", "my-repository-name latest", "SNS refused it"):
+        assert text in listed.output
+    primary.well()
+    assert "dead" in primary.run("status").output
+
+    services = StackSite.client
+    monkeypatch.setattr(StackSite, "client", lambda site, name: client if name == "lambda" else services(site, name))
+    with Stubber(client) as stubber:
+        stubber.add_response(
+            "invoke",
+            {"StatusCode": 202},
+            {
+                "FunctionName": primary.outputs["NotificationsFunction"],
+                "InvocationType": "Event",
+                "Payload": json.dumps(event).encode(),
+            },
+        )
+        answer = primary.run("dlq", "replay", "--all")
+    assert answer.exit_code == 0, answer.output
+    assert "my-repository-name latest" in answer.output
+    assert primary.run("dlq", "list").exit_code == 0
 
 
 @pytest.mark.parametrize("arguments", [[], ["--all", "an-id"]])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import boto3
 import pytest
 from tests.functional.cli.conftest import REGION
+from tests.support.letters import no_event
 
 from geosync.messages.work import WorkMessage
 from geosync.operating import dead_letters
@@ -65,7 +66,7 @@ class Queues:
 
     def letters(self, sqs: Any = None) -> DeadLetters:
         given = cast("SQSClient", sqs or self.sqs)
-        return DeadLetters(given, dlq_url=self.dlq, events_url=self.events, work_url=self.work)
+        return DeadLetters(given, dlq_url=self.dlq, events_url=self.events, work_url=self.work, hand_over=no_event)
 
     def bodies(self, queue: str) -> list[str]:
         """What arrived in a queue."""

@@ -8,12 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from tests.functional.cli.conftest import Site
+from tests.functional.cli.conftest import PlayedClock, Site
 
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.history import Observed, bin_name
+from geosync.sync_registry.site.history import Observed, bin_name, month_bounds_ms, month_name
 from geosync.sync_registry.transitions.marks import Mark
 
 A = "sha256:" + "a" * 64
@@ -27,8 +27,17 @@ def pushed(site: Site, number: int, *, late: int = 0, at: int | None = None, ove
     site.sync_registry.history.record(observed, now_ms=SYSTEM_CLOCK.now_ms() if at is None else at)
 
 
-def test_a_target_that_is_met(secondary: Site) -> None:
-    pushed(secondary, 2000, late=1)
+@pytest.fixture
+def month(clock: PlayedClock) -> int:
+    """The clock of the machine is at the second minute of a month, which began then (ms)."""
+    now_ms = SYSTEM_CLOCK.now_ms()
+    begin_ms = month_bounds_ms(month_name(now_ms))[0]
+    clock.ahead_s = (begin_ms + 90_000 - now_ms) / 1000
+    return begin_ms
+
+
+def test_a_target_that_is_met(secondary: Site, month: int) -> None:
+    pushed(secondary, 2000, late=1, at=month)
     answer = secondary.run("slo")
     assert answer.exit_code == 0
     for said in (
@@ -39,6 +48,30 @@ def test_a_target_that_is_met(secondary: Site) -> None:
         "50.0 % left",
     ):
         assert said in answer.output, answer.output
+
+
+def test_whether_it_is_met_cannot_be_told_where_minutes_are_missing(
+    secondary: Site, month: int, clock: PlayedClock
+) -> None:
+    clock.ahead_s += 600
+    pushed(secondary, 2000, at=month)
+    answer = secondary.run("slo")
+    assert answer.exit_code == 2
+    assert "100 %" in answer.output
+    assert "1 of 11 minutes were recorded: nothing is known of the others" in answer.output
+    said = secondary.run("slo", "--json")
+    assert (said.exit_code, json.loads(said.output)["has_gaps"]) == (2, True)
+
+
+def test_whether_it_is_met_cannot_be_told_where_more_is_owed_than_is_read(secondary: Site) -> None:
+    observed = Observed(counts=Counter({bin_name(13): 2000, "minutes": 43_199}), is_at_least=True)
+    for _ in range(2):  # the second adds its minutes to those of the first
+        secondary.sync_registry.history.record(observed, now_ms=SEPTEMBER)
+    secondary.sync_registry.history.record(Observed(gauges={"overdue": 0}, is_at_least=True), now_ms=SEPTEMBER + 60_000)
+    answer = secondary.run("slo", "--month", "2025-09")
+    assert "at most 100 %" in answer.output
+    assert "minutes were recorded" not in answer.output
+    assert answer.exit_code == 2
 
 
 def test_a_target_that_is_missed_by_what_is_not_here(secondary: Site) -> None:
@@ -74,11 +107,11 @@ def test_a_month_of_its_own_and_what_was_not_recorded_of_it(secondary: Site) -> 
     assert secondary.run("slo", "--month", "2025-13").exit_code == 2
 
 
-def test_the_stack_s_own_target_counts(secondary: Site, stacks: dict[str, DeployedSite]) -> None:
+def test_the_stack_s_own_target_counts(secondary: Site, stacks: dict[str, DeployedSite], month: int) -> None:
     site = stacks["geosync-test"]
     parameters = {**site.parameters, "TargetLag": "5", "TargetShare": "90"}
     stacks["geosync-test"] = replace(site, parameters=parameters)
-    pushed(secondary, 100, late=10)
+    pushed(secondary, 100, late=10, at=month)
     answer = secondary.run("slo")
     assert answer.exit_code == 0
     assert "90 % of the pushes seen within 5 s" in answer.output

@@ -6,12 +6,16 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import boto3
 import pytest
 from functions.notifications import app
 from tests.functional.notifications.parts import CONTEXT, ROOT, Post, Site
+from tests.support.letters import gave_up
 
 from geosync.errors import NotPublished
+from geosync.messages import event_log
 from geosync.notifications.formats import heartbeat
+from geosync.operating.dead_letters import DeadLetters
 
 REGISTRY = "https://123456789012.dkr.ecr.us-west-2.amazonaws.com"
 DIGEST = "sha256:7f5b2640fe6fb4f46592dfd3410c4a79dac4f89e4782432e0378abcd12345678"
@@ -43,6 +47,16 @@ def ecr(aws: Site, environment: pytest.MonkeyPatch) -> Site:
 def take(event: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(app.handler(event, CONTEXT)["body"])
     return answer
+
+
+def test_an_event_is_logged_in_the_shard_of_its_id(ecr: Site, environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("EVENT_LOG_SHARDS", "16")
+    event = sample("notifications-ecr-push.json")
+    take(event)
+    (item,) = ecr.items()
+    shard = event_log.shard_of(event["id"], 16)
+    assert shard != 0
+    assert item["hour"] == event_log.partition(event_log.hour_of(int(item["received_at"])), shard)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +169,24 @@ def test_by_http_only_the_site_s_own_heartbeat_is_taken(ecr: Site, post: Post) -
     status, answer = post(body=json.dumps(event))
     assert status == 400
     assert "come from EventBridge" in answer["message"]
+
+
+def test_an_event_that_lambda_gave_up_on_is_published_by_a_replay(ecr: Site) -> None:
+    sqs = boto3.client("sqs")
+    queues = {f"{name}_url": sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("dlq", "events", "work")}
+    event = sample("notifications-ecr-push.json")
+    sqs.send_message(QueueUrl=queues["dlq_url"], MessageBody=gave_up(event, error="not everything is written"))
+
+    def invoke(body: str) -> None:
+        app.handler(json.loads(body), CONTEXT)
+
+    letters = DeadLetters(sqs, **queues, hand_over=invoke)
+    (letter,) = letters.look()
+    assert (letter.kind, letter.about) == ("unpublished", "my-repository-name latest")
+    assert letter.reason == "functions/notifications failed at it 3 times: not everything is written"
+
+    assert [handled.failure for handled in letters.replay(None)] == [None]
+    (message,) = ecr.messages()
+    assert (message["repository"], message["tag"], message["digest"]) == ("my-repository-name", "latest", DIGEST)
+    assert [item["id"] for item in ecr.items()] == [event["id"]]
+    assert letters.count() == 0

@@ -13,7 +13,7 @@ import boto3
 from functions.reconcile import app
 
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site import subscription
+from geosync.sync_registry.site import catalogue, subscription
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
 from geosync.sync_registry.table.changes import Update
@@ -90,6 +90,7 @@ class Site:
         """Have a minute subscribe, and forget how long that was ago."""
         assert minute()["subscription"] == "done"
         self.store.write(Update(key=subscription.KEY, set={"since": 0, "gapless_from": 0}))
+        self.store.write(Update(key=catalogue.KEY, remove=("asked_for",)))  # as if that comparison had begun
         self.messages()
 
     def owe(self, *repositories: str) -> None:

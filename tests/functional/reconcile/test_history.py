@@ -7,17 +7,22 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.functional.reconcile.parts import Endpoint, Site, minute
 from tests.support.aws_calls import counted
+from tests.support.clock import FakeClock
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import Contended
 from geosync.messages.measurements import Measurements
 from geosync.messages.queues import Queue
 from geosync.minute.measurements import MeasurementsQueue, TakenMeasurements
-from geosync.sync_registry.items import Reference
+from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.site import subscription
 from geosync.sync_registry.site.history import Kept, bins_of
-from geosync.sync_registry.transitions.marks import Mark
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 A = "sha256:" + "a" * 64
 
@@ -98,7 +103,68 @@ def test_what_was_not_written_down_is_measured_in_the_next_minute(site: Site) ->
     assert kept(site).total["synced"] == 5
 
 
-def _refused(_: object) -> None:
+@pytest.mark.parametrize(
+    "failing",
+    ["site.counters.Counters.read", "site.history.HistoryItems.record", "site.recovery.RecoveryItems.write"],
+)
+def test_a_lost_notification_is_in_the_history_once_whatever_fails_in_its_minute(site: Site, failing: str) -> None:
+    minute()
+    lose_a_notification(site)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(f"geosync.sync_registry.{failing}", _refused)
+        for _ in range(2):
+            minute()
+    assert site.sync_registry.recovery.lost() is not None
+    for _ in range(2):
+        assert minute()["history"] == "done"
+    assert kept(site).total["lost"] == 1
+
+
+def test_one_whose_minute_was_written_is_not_told_again_though_measurements_were_not_deleted(site: Site) -> None:
+    minute()
+    lose_a_notification(site)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MeasurementsQueue, "delete", _refused)
+        for _ in range(2):
+            assert minute()["history"] == "Contended"
+    assert minute()["history"] == "done"
+    assert kept(site).total["lost"] == 1
+
+
+def test_a_minute_that_cannot_take_measurements_is_recorded_without_them(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = SYSTEM_CLOCK.now_ms() - 120_000
+    for number in range(5):
+        site.sync_registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+    measured(site, Measurements(lags_ms={1000: 5}, synced=5))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(MeasurementsQueue, "take", _unavailable)
+        assert minute()["history"] == "ClientError"
+    month, found = kept(site).month, metrics(capsys.readouterr().out)
+    assert (month.counts["minutes"], month.overdue, month.counts.get("synced", 0)) == (1, 5, 0)
+    assert found["HistoryFailed"] == 1
+    assert found["BudgetBurnRate"] == pytest.approx(1000)
+    assert minute()["history"] == "done"
+    assert kept(site).total["synced"] == 5
+
+
+def lose_a_notification(site: Site) -> None:
+    """A comparison found what nobody announced, so long ago that the next minutes decide."""
+    site.store.write(Update(key=subscription.KEY, set={"since": 1, "gapless_from": 1}))  # as if it had been for long
+    earlier = SyncRegistry(site.store, clock=FakeClock(SYSTEM_CLOCK.now_ms() - 5 * 60_000))
+    owed = earlier.mark("group/app", Reference.tag("v1"), Mark(comparison=Comparison(walk=1, unannounced=True)))
+    lease = earlier.acquire("group/app")
+    assert lease is not None
+    earlier.suspected.record(owed)
+    assert earlier.discharge(lease, owed, Seen(digest=A, looked_at=1, seen_at=1, unannounced=True, suspected=True))
+
+
+def _unavailable(_: object) -> None:
+    raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "ReceiveMessage")
+
+
+def _refused(*_: object, **__: object) -> None:
     raise Contended("busy")
 
 
@@ -123,6 +189,21 @@ def test_pushes_that_are_overdue_burn_the_budget_and_the_alarm_hears_of_it(
     assert found["BudgetBurnRate"] == pytest.approx(100, rel=0.01)  # a tenth, where a thousandth may
     assert (found["RepositoriesFailedNow"], found["RepositoriesDifferingNow"]) == (0, 0)
     assert kept(site).month.overdue == 10
+
+
+def test_what_is_overdue_since_weeks_was_no_miss_of_the_last_hour(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five references that an operator left parked would ring for ever."""
+    at = SYSTEM_CLOCK.now_ms() - 10 * 86_400_000
+    for number in range(5):
+        site.sync_registry.mark(f"group/app-{number}", Reference.tag("v1"), Mark(expects=A, pushed_at=at))
+    minute()
+    assert "BudgetBurnRate" not in metrics(capsys.readouterr().out), "nothing was pushed"
+    measured(site, Measurements(lags_ms={1000: 90}, synced=90))
+    minute()
+    assert metrics(capsys.readouterr().out)["BudgetBurnRate"] == 0
+    assert kept(site).month.overdue == 5, "the month has them as ever"
 
 
 def test_without_a_push_there_is_no_rate(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.groups import message_group
 from geosync.observability import Metrics
 from geosync.operating import status
-from geosync.operating.dead_letters import DeadLetters
+from geosync.operating.dead_letters import DeadLetterQueue
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import subscription
@@ -183,6 +183,21 @@ def test_no_comparison_is_asked_for_while_its_window_is_closed(site: Site, aws: 
     assert site.messages() == [{"version": "1", "kind": "catalogue"}]
 
 
+def test_a_gap_of_the_subscription_waits_for_no_window(site: Site, aws: pytest.MonkeyPatch) -> None:
+    begins = datetime.now(UTC) + timedelta(hours=3)
+    aws.setenv("BACKFILL_WINDOW", f"{begins:%H:%M}-{begins + timedelta(hours=1):%H:%M}")
+    site.subscribe()
+    began = SYSTEM_CLOCK.now_ms()
+    site.walked(started_at=began)
+    site.store.write(Update(key=catalogue_item.KEY, set={"proved_at": began, "settled_at": began}))
+    minute()
+    assert site.messages() == []
+    site.store.write(Update(key=subscription.KEY, set={"gapless_from": began + 1}))
+    minute()
+    assert site.messages() == [{"version": "1", "kind": "catalogue"}]
+    assert SyncRegistry(site.store).catalogue.is_asked_for()
+
+
 @pytest.mark.parametrize("comparison_seconds", ["86400", "0"])
 def test_a_comparison_that_began_before_the_subscription_is_followed_by_another(
     site: Site, aws: pytest.MonkeyPatch, comparison_seconds: str
@@ -262,7 +277,7 @@ def test_a_letter_goes_with_the_reason_for_it_and_the_others_stay_in_sight(site:
     site.sqs.send_message(QueueUrl=site.dlq_url, MessageBody="no JSON")
     minute()
     assert status.read(SyncRegistry(site.store)).recovery.why == "the DLQ holds messages that could not be marked: 1"
-    queue = DeadLetters(site.sqs, dlq_url=site.dlq_url, events_url=site.events_url, work_url=site.work_url)
+    queue = DeadLetterQueue(site.sqs, dlq_url=site.dlq_url)
     assert len(queue.look()) == 13
     for owed in marked[:11]:
         site.sync_registry.mark("group/app", owed.reference)

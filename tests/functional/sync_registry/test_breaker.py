@@ -12,6 +12,7 @@ from geosync.pair.selection import Selection
 from geosync.sync_registry import forgetting
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.counters import Counters, RowCounts
 from geosync.sync_registry.site.findings import Finding, Findings
 from geosync.sync_registry.site.listing import Listing
@@ -153,7 +154,7 @@ def test_a_repository_is_forgotten_whole_and_no_other(
     selection = Selection.parse(exclude_repositories="group/app")
 
     walked = Rows(sync_registry, selection, Removals(breaker=sync_registry.breaker), check=lambda: None).walk(
-        0, settled_at_ms=0
+        Walk(started_at=0, touched_at=0)
     )
 
     assert walked.forgotten == 1

@@ -8,7 +8,7 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site.slots import Pool, Slot
+from geosync.sync_registry.site.slots import FORGOTTEN_S, Pool, Slot
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -97,6 +97,23 @@ def test_the_slot_of_a_function_that_vanished_is_free_when_it_ran_out_and_is_not
     assert taken is not None
     sync_registry.give_slot_back(lost)
     assert take(sync_registry, most=1) is None, "it is somebody else's now"
+
+
+def test_the_item_of_a_function_that_vanished_goes_once_its_slot_ran_out(
+    sync_registry: SyncRegistry, store: Store, clock: FakeClock
+) -> None:
+    """They would gather, and only so many are read to find the namespaces that are full."""
+    slot = take(sync_registry)
+    assert slot is not None
+    expires = []
+    for _ in range(2):
+        item = store.get(slot.key)
+        assert item is not None
+        assert item["expire_at"] * 1000 > item["until"], "it stays as long as somebody has it"
+        expires.append(item["expire_at"] - clock.now // 1000)
+        clock.pass_(LASTING_S - 1)
+        assert sync_registry.renew_slot(slot, lasting_s=LASTING_S)
+    assert expires == [LASTING_S + FORGOTTEN_S, LASTING_S + FORGOTTEN_S]
 
 
 def test_a_slot_whose_write_was_repeated_is_had_and_given_back(

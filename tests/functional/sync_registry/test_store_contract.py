@@ -218,6 +218,15 @@ def test_items_are_read_by_prefix_in_order_and_from_a_place(store: Store) -> Non
     assert read(10, after="owed#tag#aa") == ["owed#tag#b"]
 
 
+def test_of_items_only_what_is_wanted_is_read(store: Store) -> None:
+    """`total` and `minutes` are words that an expression must not have as they are."""
+    for name in ("hour#1", "hour#2"):
+        store.write(Update(key=Key("project/app", name), set={"minutes": 1, "total": {"0": 3}, "late": 2}))
+    found = store.items("project/app", "hour#", limit=9, after="hour#0", only=("item", "minutes", "late", "lost"))
+    assert found == [{"item": name, "minutes": 1, "late": 2} for name in ("hour#1", "hour#2")]
+    assert store.items("project/app", "hour#", limit=1, only=("total",)) == [{"total": {"0": 3}}]
+
+
 def test_due_is_newest_first_of_one_repository_up_to_a_time(store: Store) -> None:
     for number, due in enumerate((30, 10, 20, 40)):
         store.write(Update(key=Key("project/app", f"owed#tag#{number}"), set={"due": due, "due_shard": "0"}))

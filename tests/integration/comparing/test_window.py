@@ -10,7 +10,7 @@ from tests.support.images import ImageMaker
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.comparing.window import ANY_TIME, BackfillWindow
-from geosync.messages.work import WorkMessage
+from geosync.messages.work import CatalogueMessage, WorkMessage
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
@@ -77,4 +77,32 @@ def test_a_resync_of_the_whole_repository_does_not_wait_with_what_it_finds(
     secondary.receive(asked.to_json())
 
     assert secondary.owed(repository) == []
+    assert secondary.digest(repository, "v1") == made.digest
+
+
+def test_what_was_found_before_does_not_wait_when_its_repository_is_asked_for(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    use(secondary, opens_in_three_hours())
+    made = make.image(repository, "v1", layers=1)
+    found = Mark(comparison=Comparison(walk=WALK))
+    secondary.sync_registry.fail(
+        secondary.sync_registry.mark(repository, Reference.tag("v1"), found), "503", parked=True
+    )
+
+    asked = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
+    secondary.receive(asked.to_json())
+
+    assert secondary.owed(repository) == []
+    assert secondary.digest(repository, "v1") == made.digest
+
+
+def test_a_walk_that_somebody_asked_for_waits_for_no_window(
+    secondary: Secondary, make: ImageMaker, repository: str
+) -> None:
+    use(secondary, opens_in_three_hours())
+    made = make.image(repository, "v1", layers=1)
+    secondary.sync_registry.catalogue.ask()
+    secondary.receive(CatalogueMessage().to_json())
+    secondary.sweep_until(lambda: not secondary.owed(repository), passing=0)
     assert secondary.digest(repository, "v1") == made.digest

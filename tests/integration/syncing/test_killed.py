@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -106,9 +106,11 @@ class MortalStore(MemoryStore):
         with self._life.step():
             super().batch_put(items)
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
         with self._life.step():
-            return super().items(repository, prefix, limit=limit, after=after)
+            return super().items(repository, prefix, limit=limit, after=after, only=only)
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         with self._life.step():

@@ -9,6 +9,7 @@ from tests.simulation.calls import Caller
 from tests.simulation.site import Site
 from tests.simulation.story import Deed, Story
 from tests.simulation.truth import kind_of
+from tests.support.letters import no_event
 
 from geosync.errors import GeosyncError
 from geosync.operating import actions, deletions
@@ -95,7 +96,11 @@ def replay_at(story: Story, site: Site) -> None:
     """Replay the dead letters of one site."""
     queues = site.queues
     letters = DeadLetters(
-        site.client("sqs"), dlq_url=queues["dlq"].url, events_url=queues["events"].url, work_url=queues["work"].url
+        site.client("sqs"),
+        dlq_url=queues["dlq"].url,
+        events_url=queues["events"].url,
+        work_url=queues["work"].url,
+        hand_over=no_event,
     )
     act(story, f"{site.name}: replay {len(queues['dlq'].messages)} dead letters", lambda: list(letters.replay(None)))
 
@@ -105,7 +110,11 @@ def discard_at(story: Story, site: Site) -> None:
     queues = site.queues
     ids = [one.id for one in queues["dlq"].messages.values() if kind_of(one) == "refused"]
     letters = DeadLetters(
-        site.client("sqs"), dlq_url=queues["dlq"].url, events_url=queues["events"].url, work_url=queues["work"].url
+        site.client("sqs"),
+        dlq_url=queues["dlq"].url,
+        events_url=queues["events"].url,
+        work_url=queues["work"].url,
+        hand_over=no_event,
     )
     act(story, f"{site.name}: discard {len(ids)}", lambda: list(letters.discard(ids, lambda _: None)))
 

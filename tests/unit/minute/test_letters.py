@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from tests.support.clock import FakeClock
-from tests.support.letters import LetterBox, letter
+from tests.support.letters import LetterBox, gave_up, letter
 
 from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
 from geosync.minute.letters import LOOK_AGAIN_MS, UNNAMED_FOR_MS, LetterMatcher
 from geosync.minute.queues import Queues
 from geosync.operating import dead_letters
+from geosync.operating.failed_events import UNPUBLISHED
 from geosync.sync_registry.items import Owed, Reference
 from geosync.sync_registry.site.letters import LettersLook
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -189,3 +190,10 @@ def test_of_more_letters_than_are_looked_at_the_number_decides(
     site.box.in_hand = 3
     assert site.match(parked=2) is None
     assert dead_letters.MOST == 1000
+
+
+def test_an_event_of_the_site_s_own_registry_is_no_push_of_the_primary_s(site: SiteOfLetters) -> None:
+    site.put(gave_up({"source": "aws.ecr", "detail-type": "ECR Image Action", "detail": {}}), kind=UNPUBLISHED)
+    assert site.unmarked(parked=0) == 0
+    site.put("no JSON", kind="refused")
+    assert site.unmarked(parked=0) == 1

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from tests.support.letters import letter
 from tests.unit.minute.secondary import MINUTE, START, V1, Secondary, see, sent
 
+from geosync.messages.measurements import Measurements
+from geosync.messages.queues import Queue
+from geosync.sync_registry.items import Seen
 from geosync.sync_registry.site.recovery import LOST
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.transitions.marks import Comparison, Mark
+from geosync.syncing.measuring import Measuring
 
 
 def find(secondary: Secondary) -> None:
@@ -55,6 +60,41 @@ def test_a_notification_that_only_came_late_was_not_lost(secondary: Secondary) -
         secondary.sync_registry.suspected.take_back("team/app", V1)
     assert secondary.status().lost is None
     assert secondary.minute().recovery_point == sent(secondary, 1)
+
+
+def lags_of(secondary: Secondary) -> int:
+    """How many lags a worker measures that discharges V1 now."""
+    owed = secondary.sync_registry.look("team/app", V1).owed
+    assert owed is not None
+    client = Mock()
+    measuring = Measuring(Queue(client, "measurements"), secondary.clock)
+    measuring.note_synced(owed)
+    measuring.send()
+    said = Measurements.parse(client.send_message.call_args.kwargs["MessageBody"])
+    assert said.synced == 1
+    return sum(said.lags_ms.values())
+
+
+@pytest.mark.parametrize(("later_push", "measured"), [(None, 0), ("sha256:b", 1)])
+def test_a_push_that_was_counted_as_lost_is_not_measured_once_its_event_comes(
+    secondary: Secondary, later_push: str | None, measured: int
+) -> None:
+    """It is in the history: a month counts each push once. What was pushed since is measured as ever."""
+    lose(secondary)
+    pushed_at = secondary.clock.now - 3 * MINUTE
+    for _ in range(2):  # delivered twice
+        secondary.sync_registry.suspected.take_back("team/app", V1)
+        secondary.owe(pushed_at)
+    if later_push is not None:
+        secondary.sync_registry.mark("team/app", V1, Mark(expects=later_push, pushed_at=secondary.clock.now))
+    lease = secondary.sync_registry.acquire("team/app")
+    assert lease is not None
+    (owed,) = secondary.sync_registry.owed("team/app")
+    assert lags_of(secondary) == measured
+    now = secondary.clock.now
+    assert secondary.sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=now, seen_at=now))
+    secondary.owe(pushed_at)
+    assert lags_of(secondary) == 1, "what was counted is said of one look alone"
 
 
 def test_one_that_the_version_before_counted_is_taken_back_as_well(secondary: Secondary) -> None:

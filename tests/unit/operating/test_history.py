@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from geosync.operating.history import MOST_MINUTES, MOST_ROWS, history, why_not
+from geosync.operating.history import MOST_HOURS, MOST_MINUTES, MOST_ROWS, history, why_not
 from geosync.sync_registry.site.history import Observed, bin_name
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
@@ -57,6 +57,9 @@ def test_the_same_step_is_the_same_row_in_each_reading(registry: SyncRegistry) -
         (DAY, 0, "whole minutes"),
         (DAY, 60, "longer step"),
         (400 * DAY, 3600, "longer step"),
+        (MOST_HOURS * HOUR, 86_400, None),
+        (MOST_HOURS * HOUR + 1, 86_400, "more than 92 days: ask for one part"),
+        (400 * DAY, 86_400, "more than 92 days: ask for one part"),
         (MOST_MINUTES * MINUTE + 1, 1800, "whole hours"),
     ],
 )

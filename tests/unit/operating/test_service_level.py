@@ -129,6 +129,18 @@ def test_within_the_target_is_neither_late_nor_missing(registry: SyncRegistry, c
     assert level_now(status(registry, clock), OBJECTIVE).pushes.overdue == 1
 
 
+def test_a_push_is_overdue_of_an_hour_for_an_hour_after_it_passed_the_target(
+    registry: SyncRegistry, clock: FakeClock
+) -> None:
+    push(registry, "gone", BEGIN)
+    found = []
+    for age in (MINUTE, MINUTE + 1, 61 * MINUTE, 61 * MINUTE + 1, 14_400 * MINUTE):
+        clock.now = BEGIN + age
+        now = status(registry, clock)
+        found.append((now.overdue(60, within_s=3600), now.overdue(60)))
+    assert found == [(0, 0), (1, 1), (1, 1), (0, 1), (0, 1)]
+
+
 def test_what_nobody_announced_and_what_is_to_be_deleted_is_no_push(registry: SyncRegistry, clock: FakeClock) -> None:
     registry.mark("group/asked", Reference.tag("v1"))
     registry.mark("group/deleted", Reference.tag("v1"), Mark(expects=ABSENT, pushed_at=BEGIN))

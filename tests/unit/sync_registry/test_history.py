@@ -202,6 +202,31 @@ def test_after_a_long_gap_no_more_is_read_than_its_length(
     assert len(read) <= 10
 
 
+def test_a_chart_reads_nothing_of_what_an_hour_carries(
+    registry: SyncRegistry, store: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is more than half of an hour's item, and a chart of three months has 2,208 of them."""
+    for hour in range(2):
+        registry.history.record(pushes(1000, 90_000, bytes=7), now_ms=BEGIN + hour * HOUR)
+    read: list[Item] = []
+    items = store.items
+
+    def noted(*given: Any, **more: Any) -> list[Item]:
+        found = items(*given, **more)
+        read.extend(found)
+        return found
+
+    monkeypatch.setattr(store, "items", noted)
+    hours = registry.history.hours(BEGIN, BEGIN + 2 * HOUR)
+    assert [(one.at, one.lags.measured, one.counts["bytes"], one.most["owed"]) for one in hours] == [
+        (BEGIN, 2, 7, 2),
+        (BEGIN + HOUR, 2, 7, 2),
+    ]
+    assert len(read) == 2
+    assert not {"month", "total"} & {name for item in read for name in item}
+    assert registry.history.month("2026-11").counts["minutes"] == 2, "a month is read with what it carries"
+
+
 def test_months_have_their_own_lengths() -> None:
     assert month_bounds_ms("2026-12")[0] == month_bounds_ms("2026-11")[1] == BEGIN + 30 * 24 * HOUR
     assert month_bounds_ms("2028-02")[1] - month_bounds_ms("2028-02")[0] == 29 * 24 * HOUR

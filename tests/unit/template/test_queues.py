@@ -1,7 +1,7 @@
 import re
 
 import pytest
-from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES
+from tests.unit.template.parts import FUNCTIONS, LINES, QUEUES, RESOURCES, ROOT, walk
 
 TAKERS = {"EventsQueue": "LogCursorFunction", "LiveQueue": "SyncFunction", "WorkQueue": "SyncFunction"}
 SOURCES = set(TAKERS)
@@ -111,3 +111,28 @@ def test_the_arithmetic_in_the_comments_about_the_queues_holds() -> None:
     assert "10 x 960 s = 160 min" in text
     assert 10 * 960 == 160 * 60
     assert "14 d there - 10 d here = 4 d" in text
+
+
+def test_an_event_of_ecr_that_the_function_fails_at_goes_to_the_dead_letter_queue_and_can_come_back() -> None:
+    kept = RESOURCES["EcrEventsThatFailed"]
+    assert (kept["Type"], kept["Condition"]) == ("AWS::Lambda::EventInvokeConfig", "TakesEcrEvents")
+    properties = kept["Properties"]
+    dead = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+    assert properties["FunctionName"] == {"Ref": "NotificationsFunction"}
+    assert properties["DestinationConfig"] == {"OnFailure": {"Destination": dead}}
+    # Lambda sends in the function's name, and refuses a destination that its role may not reach.
+    permissions = {
+        name: choice["Fn::If"][1]
+        for name in ("NotificationsRole", "AdminRole")
+        for _, choice in walk(RESOURCES[name]["Properties"]["Policies"])
+        if isinstance(choice, dict) and choice.get("Fn::If", [None])[0] == "TakesEcrEvents"
+    }
+    assert (permissions["NotificationsRole"]["Action"], permissions["NotificationsRole"]["Resource"]) == (
+        "sqs:SendMessage",
+        dead,
+    )
+    # A replay hands the event to the function that failed at it.
+    own = {"Fn::GetAtt": ["NotificationsFunction", "Arn"]}
+    assert (permissions["AdminRole"]["Action"], permissions["AdminRole"]["Resource"]) == ("lambda:InvokeFunction", own)
+    assert FUNCTIONS["NotificationsFunction"]["FunctionName"] == {"Fn::Sub": "geosync-${SiteName}-notifications"}
+    assert '-notifications"' in (ROOT / "functions" / "admin" / "app.py").read_text()

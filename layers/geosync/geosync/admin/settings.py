@@ -22,6 +22,8 @@ class AdminSettings(FactSettings):
     event_retention_days: int
     deletes: Literal["propagate", "keep"]
     outside_selection: Literal["keep", "remove"]
+    event_log_shards: int = 1
+    """Partitions that an hour of the event log is in."""
     admin_api: Literal["public", "private"] = "public"
     """Reports of other sites do not arrive at a private one."""
     primary_topic_arn: str | None = None

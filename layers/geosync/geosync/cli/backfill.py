@@ -243,9 +243,8 @@ def _in_the_way(found: BackfillState) -> list[str]:
     """The reasons that keep it from going on, each with the way out."""
     said: list[str] = []
     if found.asked_for:
-        begins = "when its window opens" if found.opens_in_ms else "within a minute"
-        said.append(f"another comparison is asked for and begins {begins}")
-    if found.opens_in_ms and not found.complete:
+        said.append("another comparison is asked for and begins within a minute")
+    elif found.opens_in_ms and not found.complete and not (found.walk is not None and found.walk.asked):
         said.append(f"its window (BackfillWindow) is closed until {moment(found.at + found.opens_in_ms)}")
     if found.pause is not None:
         why = f": {found.pause.reason}" if found.pause.reason else ""

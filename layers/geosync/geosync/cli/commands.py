@@ -27,7 +27,7 @@ _COMMANDS = {
     "slo": ("slo:slo", "Show a month's service level and its error budget."),
     "status": ("status:status", "Show what is owed, since when and why."),
     "token": ("tokens:tokens", "Named tokens of the admin API."),
-    "wait": ("wait:wait", "Wait until an image is at this site."),
+    "wait": ("wait:wait", "Wait until an image is at a site, or at all."),
 }
 """Name to `module:variable` in this folder, and the line."""
 

@@ -11,6 +11,7 @@ from geosync.cli.audit import audit_of, audited, caller_of
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
+from geosync.operating.failed_events import invoker
 
 
 @click.group(short_help="Look at the dead-letter queue, replay, discard.")
@@ -49,11 +50,11 @@ def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="All messages.")
 @click.pass_obj
 def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool) -> None:
-    """Send messages back to the queue that they came from: what they name is marked again.
+    """Send messages back to where they came from: what they name is marked, or published, again.
 
-    A message is deleted here only after the queue has it, so that an interruption loses none. One that still cannot be
-    read comes back with its reason. What AWS refuses for one does not keep the others: exit code 2. Exit code 1 when an
-    ID is not found, or somebody else has all of them in hand.
+    A message is deleted here only after its queue or Lambda has it, so that an interruption loses none. One that still
+    cannot be read comes back with its reason. What AWS refuses for one does not keep the others: exit code 2. Exit code
+    1 when an ID is not found, or somebody else has all of them in hand.
     """
     if everything == bool(ids):
         raise click.UsageError("name the messages (geosync dlq list) or say --all")
@@ -122,4 +123,5 @@ def _letters(site: StackSite) -> DeadLetters:
         dlq_url=site.outputs["DeadLetterQueueUrl"],
         events_url=site.outputs["EventsQueueUrl"],
         work_url=site.outputs["WorkQueueUrl"],
+        hand_over=invoker(lambda: site.client("lambda"), site.outputs["NotificationsFunction"]),
     )

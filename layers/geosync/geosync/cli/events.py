@@ -83,6 +83,7 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
         site.client("dynamodb"),
         site.outputs["EventsTable"],
         retention_days=int(site.parameters.get("EventRetentionDays", "30")),
+        shards=site.event_log_shards,
     )
     now_ms, kind = site.clock.now_ms(), AUDIT if wanted.is_audit else ""
     oldest = now_ms - wanted.hours * HOUR_MS if wanted.hours is not None else 0

@@ -132,6 +132,11 @@ class StackSite:
         return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
 
     @property
+    def event_log_shards(self) -> int:
+        """Partitions that an hour of the site's event log is in."""
+        return int(self.parameters.get("EventLogShards", "1"))
+
+    @property
     def primary_topic(self) -> str | None:
         """The topic of the primary that the stack has the site follow, None where there is none."""
         return self.parameters.get("PrimaryTopicArn") or None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import click
 from rich.text import Text
 
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, as_json, console, plain, table
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, plain, table
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import status as site_status
 from geosync.operating.service_level import ServiceLevel, level_now, level_of
@@ -27,7 +27,8 @@ def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> N
     The service level is the share of the pushes that were seen at the site within TargetLag. A push that is late, that
     is overdue, or whose notification was lost spends the error budget. A month is kept for 400 days.
 
-    Exit code 0: the target is met. 1: it is missed, or nothing is known of the month. 2: cannot tell.
+    Exit code 0: the target is met. 1: it is missed, or nothing is known of the month. 2: cannot tell; also where what
+    was read meets the target, and minutes were not recorded or more is owed than was read.
     """
     if month is not None:
         try:
@@ -43,8 +44,13 @@ def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> N
         shown = table(("", ""), lines(level))
         shown.show_header = False
         console().print(shown)
-    is_met = level.share_percent is not None and level.share_percent >= level.objective.share_percent
-    raise SystemExit(NOTHING_OWED if is_met and not level.is_at_most else SOMETHING_WRONG)
+    raise SystemExit(_exit_code(level))
+
+
+def _exit_code(level: ServiceLevel) -> int:
+    if level.share_percent is None or level.share_percent < level.objective.share_percent:
+        return SOMETHING_WRONG
+    return CANNOT_TELL if level.is_at_most or level.has_gaps else NOTHING_OWED
 
 
 def _read(site: StackSite, month: str | None) -> ServiceLevel:

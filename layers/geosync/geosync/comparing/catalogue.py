@@ -8,6 +8,7 @@ registry (sync_registry/site/catalogue.py), so that it survives the invocation t
 from __future__ import annotations
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.comparing.marking import mark_of
 from geosync.comparing.rows import Rows
 from geosync.errors import OutOfTime, RegistryError, RegistryUnavailable
 from geosync.pair.selection import Selection
@@ -16,7 +17,6 @@ from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.timing import ms
-from geosync.sync_registry.transitions.marks import Comparison, Mark
 from geosync.threads import SYSTEM_THREADS, Threads
 
 MARKERS = 8
@@ -86,7 +86,7 @@ class Catalogue:
                 selected = [name for name in page if self._selection.has_repository(name)]
                 self._mark(walk, selected)
                 walk = self._notes.note_page(walk, page, selected=len(selected), now_ms=self._clock.now_ms())
-            self._rows.walk(walk.started_at, settled_at_ms=walk.settled_at or 0)
+            self._rows.walk(walk)
         except OutOfTime:
             self._notes.note_out_of_time(walk)
             raise
@@ -110,13 +110,11 @@ class Catalogue:
 
         Each says until when all of it is known to have been equal: the last complete comparison, or never (0).
         """
-        comparison = Comparison(walk=walk.started_at)
+        mark = mark_of(walk)
 
-        def mark(name: str) -> None:
-            self._sync_registry.mark(
-                name, Reference.whole(), Mark(pushed_at=walk.settled_at or 0, comparison=comparison)
-            )
+        def mark_whole(name: str) -> None:
+            self._sync_registry.mark(name, Reference.whole(), mark)
 
         with self._threads.pool(MARKERS, name="mark") as pool:
-            for _ in pool.map(mark, repositories):
+            for _ in pool.map(mark_whole, repositories):
                 pass

@@ -7,6 +7,7 @@ from concurrent.futures import Executor
 
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Owed, Reference, Seen
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Comparison, Mark
 
@@ -28,14 +29,13 @@ class Marker:
         """
         comparison = None
         if owed.walk is not None:
-            unannounced = announced and owed.pushed_at > 0
-            comparison = Comparison(walk=owed.walk, unannounced=unannounced, asked=owed.asked)
+            comparison = Comparison(walk=owed.walk, unannounced=announced and owed.pushed_at > 0)
 
         def mark(reference: Reference) -> None:
             self._sync_registry.mark(
                 owed.repository,
                 reference,
-                Mark(pushed_at=references[reference], comparison=comparison, since=owed.marked_at),
+                Mark(pushed_at=references[reference], comparison=comparison, since=owed.marked_at, asked=owed.asked),
             )
 
         self._for_each(mark, references)
@@ -52,7 +52,9 @@ class Marker:
 
         def mark(reference: Reference) -> None:
             self._sync_registry.mark(
-                owed.repository, reference, Mark(expects=expects, if_absent=if_absent, since=owed.marked_at)
+                owed.repository,
+                reference,
+                Mark(expects=expects, if_absent=if_absent, since=owed.marked_at, asked=owed.asked),
             )
 
         self._for_each(mark, references)
@@ -63,6 +65,14 @@ class Marker:
             self._held.owe()
         for _ in self._pool.map(mark, references):
             pass
+
+
+def mark_of(walk: Walk) -> Mark:
+    """The mark of a whole repository by a walk through the catalogue.
+
+    It says until when all of it is known to have been equal: the last complete comparison, or never (0).
+    """
+    return Mark(pushed_at=walk.settled_at or 0, comparison=Comparison(walk=walk.started_at), asked=walk.asked)
 
 
 def equal_until(owed: Owed, seen: Seen | None) -> int | None:

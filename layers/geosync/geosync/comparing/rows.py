@@ -15,13 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from geosync.comparing.marking import mark_of
 from geosync.comparing.missing import Removals
 from geosync.errors import CorruptItem
 from geosync.pair.selection import Selection
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.transitions.marks import Comparison, Mark
 
 PAGE = 500
 """Rows that are looked at before the cursor moves."""
@@ -50,13 +51,12 @@ class Rows:
         self._removals = removals
         self._check = check
 
-    def walk(self, started_at_ms: int, *, settled_at_ms: int) -> WalkedRows:
-        """Go on behind the cursor to the last row, for the walk through the catalogue that began at `started_at_ms`.
+    def walk(self, walk: Walk) -> WalkedRows:
+        """Go on behind the cursor to the last row, for this walk through the catalogue.
 
-        `settled_at_ms` is when everything was last known to be equal (0: never). After OutOfTime the next call goes on
-        from there.
+        After OutOfTime the next call goes on from there.
         """
-        after = self._sync_registry.rows_walk.cursor(started_at_ms)
+        after = self._sync_registry.rows_walk.cursor(walk.started_at)
         forgotten = unlisted = outside = 0
         while names := self._sync_registry.listing.names(after=after, limit=PAGE):
             self._check()
@@ -67,17 +67,14 @@ class Rows:
                 # None of those that the walk counts.
                 self._sync_registry.mark(name, Reference.whole())
             outside += len(to_compare)
-            for name in self._unlisted([name for name in names if name not in set(left)], started_at_ms):
+            for name in self._unlisted([name for name in names if name not in set(left)], walk.started_at):
                 if self._is_gone(name):
                     forgotten += self._drop(name)
                 else:
-                    comparison = Comparison(walk=started_at_ms)
-                    self._sync_registry.mark(
-                        name, Reference.whole(), Mark(pushed_at=settled_at_ms, comparison=comparison)
-                    )
+                    self._sync_registry.mark(name, Reference.whole(), mark_of(walk))
                     unlisted += 1
             after = names[-1]
-            self._sync_registry.rows_walk.advance(started_at_ms, after)
+            self._sync_registry.rows_walk.advance(walk.started_at, after)
         return WalkedRows(forgotten=forgotten, unlisted=unlisted, outside=outside)
 
     def has_ours(self, repository: str) -> bool:

@@ -80,7 +80,7 @@ class TagComparison:
     ) -> list[tuple[str, Seen | None]]:
         """The tags to mark, with what was seen of each before."""
         different = {one: known.get(one) for one in map(Reference.tag, listed) if one not in recorded}
-        if owed.walk is not None:
+        if owed.walk is not None and not owed.asked:
             # What is owed already is tried by itself, and what is parked waits for somebody to ask.
             for one in self._context.sync_registry.owed_among(owed.repository, different):
                 del different[one]

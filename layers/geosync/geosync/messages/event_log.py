@@ -3,20 +3,22 @@
 One item per event, in a DynamoDB table:
 
     id           S  partition key: what a registry sends again overwrites itself
-    hour         S  `2026-11-24T05` (UTC), partition key of the index `recent`; of what an operator did `audit#…`
+    hour         S  `2026-11-24T05` (UTC), partition key of the index `recent`; in the shards after the first
+                    `2026-11-24T05#1` and so on; of what an operator did `audit#…`, without shards
     received_at  N  milliseconds since the epoch, sort key of `recent`: the newest events, page by page
     outcome      S  `accepted` or `unusable`, with `reason`
     expire_at    N  TTL, seconds since the epoch
     ...             the fields of the geo event, or what an unusable event claimed
 
 notifications/publish.py writes it, operating/audit.py adds what operators did; here it is read. One query reads one
-hour. A page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it then ends early
-and says where to go on. So does a page that is filtered, after EXAMINED entries: no index holds what a filter asks for,
-since each would cost every push a write.
+hour of one shard. A page goes back through at most HOURS hours, so that a quiet month costs no thousand queries: it
+then ends early and says where to go on. So does a page that is filtered, after EXAMINED entries: no index holds what a
+filter asks for, since each would cost every push a write.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,6 +50,16 @@ def hour_of(moment: int) -> str:
     return datetime.fromtimestamp(moment // 1000, UTC).strftime("%Y-%m-%dT%H")
 
 
+def shard_of(event_id: str, shards: int) -> int:
+    """The shard of an event: what is sent again overwrites itself there."""
+    return zlib.crc32(event_id.encode(errors="replace")) % shards
+
+
+def partition(hour: str, shard: int) -> str:
+    """The partition of the index that a shard of an hour is. The first has the name of an hour without shards."""
+    return f"{hour}#{shard}" if shard else hour
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastEvent:
     """An event's id, and when the primary took it (milliseconds since the epoch)."""
@@ -56,33 +68,64 @@ class LastEvent:
     received_at: int
 
 
-def last(dynamodb: DynamoDBClient, events_table: str, *, now_ms: int) -> LastEvent | None:
+def last(dynamodb: DynamoDBClient, events_table: str, *, now_ms: int, shards: int = 1) -> LastEvent | None:
     """The newest event in a primary's event log, None when none came in the last HOURS. `now_ms` is in milliseconds.
 
     Raises botocore's errors.
     """
     for hour in range(HOURS):
-        found = dynamodb.query(
-            TableName=events_table,
-            IndexName=INDEX,
-            KeyConditionExpression="#hour = :hour",
-            ExpressionAttributeNames={"#hour": "hour"},
-            ExpressionAttributeValues={":hour": {"S": hour_of(now_ms - hour * HOUR_MS)}},
-            ScanIndexForward=False,
-            Limit=LOOKED_AT,
-        )
-        for item in found["Items"]:
-            if item.get("outcome", {}).get("S") == "accepted":
-                return LastEvent(id=item["id"]["S"], received_at=int(item["received_at"]["N"]))
+        name = hour_of(now_ms - hour * HOUR_MS)
+        found = [_last_in(dynamodb, events_table, partition(name, shard)) for shard in range(shards)]
+        newest = max((one for one in found if one is not None), key=lambda one: one.received_at, default=None)
+        if newest is not None:
+            return newest
+    return None
+
+
+def _last_in(dynamodb: DynamoDBClient, events_table: str, name: str) -> LastEvent | None:
+    found = dynamodb.query(
+        TableName=events_table,
+        IndexName=INDEX,
+        KeyConditionExpression="#hour = :hour",
+        ExpressionAttributeNames={"#hour": "hour"},
+        ExpressionAttributeValues={":hour": {"S": name}},
+        ScanIndexForward=False,
+        Limit=LOOKED_AT,
+    )
+    for item in found["Items"]:
+        if item.get("outcome", {}).get("S") == "accepted":
+            return LastEvent(id=item["id"]["S"], received_at=int(item["received_at"]["N"]))
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """The end of a page: entries before this one are still to come. `id` is empty at the end of an hour."""
+    """The end of a page: entries before this one are still to come. `id` is empty at the end of an hour.
+
+    The order is newest first, and of one moment the shards one after the other.
+    """
 
     received_at: int
     id: str = ""
+    shard: int = 0
+
+    @property
+    def mark(self) -> str:
+        """The id and the shard as one text, for a cursor; that of the first shard is the id."""
+        return f"{self.shard}#{self.id}" if self.shard else self.id
+
+    @classmethod
+    def at(cls, received_at: int, mark: str) -> Before:
+        """Read a mark back."""
+        shard, separator, id_ = mark.partition("#")
+        if separator and shard.isdecimal():
+            return cls(received_at=received_at, id=id_, shard=int(shard))
+        return cls(received_at=received_at, id=mark)
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The place in the order; entries of one shard and moment share one."""
+        return -self.received_at, self.shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,11 +181,12 @@ class _Answer:
 
 
 class EventLog:
-    """Reads one site's event log."""
+    """Reads one site's event log, each hour of which has so many shards."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
+    def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int, shards: int = 1) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._shards = shards
         self.retention_ms = retention_days * 24 * HOUR_MS
 
     def page(
@@ -163,8 +207,7 @@ class EventLog:
                 examined += answer.examined
                 found += answer.entries
                 if len(found) > limit:
-                    last = found[limit - 1]
-                    end = Before(received_at=int(last["received_at"]), id=last["id"])
+                    end = _place(found[limit - 1])
                     return Page(entries=tuple(found[:limit]), following=end, examined=examined)
                 start = answer.last
                 if examined >= most:
@@ -177,10 +220,24 @@ class EventLog:
 
     def last(self, *, now_ms: int) -> LastEvent | None:
         """The newest event that was accepted; None when none came lately."""
-        return last(self._dynamodb, self._table, now_ms=now_ms)
+        return last(self._dynamodb, self._table, now_ms=now_ms, shards=self._shards)
 
     def _of_hour(self, name: str, start: Before | None, most: int, wanted: Filter) -> _Answer:
-        """Entries of the hour `name` before `start`, newest first; at most `most` are read."""
+        """Entries of the hour `name` before `start`, newest first; of about `most` that are read."""
+        shards = 1 if name.startswith(AUDIT) else self._shards
+        # Without a filter all of them may be in one shard, and what is read of the others beyond them is read again.
+        share = most if wanted.is_anything else -(-most // shards)
+        answers = [self._of_shard(name, shard, start, share, wanted) for shard in range(shards)]
+        # Beyond the first end of an answer one of the shards is not known: what the others have there comes later.
+        end = min((one.last for one in answers if one.last is not None), key=lambda one: one.rank, default=None)
+        entries = [entry for one in answers for entry in one.entries if end is None or _place(entry).rank <= end.rank]
+        entries.sort(key=lambda entry: _place(entry).rank)
+        examined = len(entries) if wanted.is_anything else sum(one.examined for one in answers)
+        return _Answer(entries=entries, examined=examined, last=end)
+
+    def _of_shard(self, hour: str, shard: int, start: Before | None, most: int, wanted: Filter) -> _Answer:
+        """Entries of one shard of an hour before `start`, newest first; at most `most` are read."""
+        name = partition(hour, shard)
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": INDEX,
@@ -191,7 +248,10 @@ class EventLog:
             "Limit": most,
         }
         wanted.narrow(query)
-        if start is not None:
+        if start is not None and start.shard != shard:
+            query["KeyConditionExpression"] += f" AND received_at {'<' if shard < start.shard else '<='} :at"
+            query["ExpressionAttributeValues"][":at"] = {"N": str(start.received_at)}
+        elif start is not None:
             query["ExclusiveStartKey"] = {
                 "hour": {"S": name},
                 "received_at": {"N": str(start.received_at)},
@@ -202,8 +262,14 @@ class EventLog:
         return _Answer(
             entries=[{key: _number(_plain(value)) for key, value in item.items()} for item in answer["Items"]],
             examined=answer["ScannedCount"],
-            last=Before(received_at=int(last["received_at"]["N"]), id=last["id"]["S"]) if last else None,
+            last=Before(received_at=int(last["received_at"]["N"]), id=last["id"]["S"], shard=shard) if last else None,
         )
+
+
+def _place(entry: Mapping[str, Any]) -> Before:
+    """The place of an entry in the order."""
+    _, separator, shard = str(entry["hour"]).removeprefix(AUDIT).partition("#")
+    return Before(received_at=int(entry["received_at"]), id=entry["id"], shard=int(shard) if separator else 0)
 
 
 def _end_of_hour(moment: int) -> Before:

@@ -36,6 +36,7 @@ def ask_for_comparison(
     begins in the moments after it was made, and one that began before is followed by another.
     """
     if sync_registry.catalogue.follow(settings.primary_topic_arn or ""):
+        sync_registry.catalogue.ask()
         sync_registry.suspected.forget()
         if subscription is not None:  # it may be an old one, and delivered to a primary, which drops what comes
             subscription = sync_registry.subscription.begin_anew(subscription.arn, settle_s=settings.settle_seconds)
@@ -48,10 +49,18 @@ def ask_for_comparison(
         every_s = AT_ONCE_S
     if not is_due(walk, now_ms=now_ms, every_s=every_s):
         return
-    if BackfillWindow.parse(settings.backfill_window).opens_in_ms(now_ms) > 0:
+    if subscription is not None and walk is not None and walk.started_at < subscription.gapless_from:
+        sync_registry.catalogue.ask()  # without it the recovery point is not known: that waits for no window
+    elif _waits_for_its_window(settings, sync_registry, now_ms):
         return
     Queue(sqs, settings.work_queue_url).send(CatalogueMessage())
     reporter.comparison_asked_for(walk)
+
+
+def _waits_for_its_window(settings: ReconcileSettings, sync_registry: SyncRegistry, now_ms: int) -> bool:
+    """Tell whether a walk that nobody asked for has to wait. What another selection brings in is a backfill."""
+    window = BackfillWindow.parse(settings.backfill_window)
+    return window.opens_in_ms(now_ms) > 0 and not sync_registry.catalogue.is_asked_for()
 
 
 def follow_nobody(sync_registry: SyncRegistry) -> None:

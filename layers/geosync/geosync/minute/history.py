@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.measurements import Measurements
@@ -14,17 +16,21 @@ from geosync.operating.service_level import burn_rate
 from geosync.operating.site_facts import Objective
 from geosync.operating.status import Status
 from geosync.sync_registry.site.counters import RowCounts
-from geosync.sync_registry.site.history import Observed, bin_name
+from geosync.sync_registry.site.history import HOUR_S, Observed, bin_name
 from geosync.sync_registry.site.lags import bin_of
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MinuteFindings:
-    """The findings of this minute: the status that it read (None: it could not), and the lost notifications."""
+    """The findings of this minute: the status that it read (None: it could not), and the lost notifications.
+
+    `recorded` is called once `lost` is written down: until then it is the next minute's as well.
+    """
 
     status: Status | None
     lost: int = 0
+    recorded: Callable[[], None] = lambda: None
 
 
 def record_history(
@@ -38,11 +44,12 @@ def record_history(
 ) -> None:
     """Write this minute down: two writes, whatever was measured.
 
-    Measurements are deleted once they are written. Should that fail, they are counted again: none gets lost. Raises
-    what SQS and DynamoDB raise.
+    Measurements are deleted once they are written. Should that fail, they are counted again: none gets lost. Where
+    they cannot be taken, the minute is written down without them, and the next one takes them. Raises what SQS and
+    DynamoDB raise.
     """
     status = found.status
-    taken = queue.take() if queue is not None else TakenMeasurements()
+    taken, refused = _take(queue)
     rows, now_ms = sync_registry.counters.read(), clock.now_ms()
     observed = Observed(
         counts=counted(taken.measurements, objective) + Counter({"lost": found.lost}),
@@ -50,6 +57,7 @@ def record_history(
         is_at_least=status is not None and (status.more_owed or status.more_parked),
     )
     sync_registry.history.record(observed, now_ms=now_ms)
+    found.recorded()
     if queue is not None:
         queue.delete(taken.receipts)
     if taken.unreadable:
@@ -57,7 +65,20 @@ def record_history(
     reporter.rows(rows)
     if status is not None:
         last_hour = sync_registry.history.last_hour(now_ms=now_ms)
-        reporter.burn_rate(burn_rate(last_hour, objective, overdue=status.overdue(objective.lag_s)))
+        overdue = status.overdue(objective.lag_s, within_s=HOUR_S)
+        reporter.burn_rate(burn_rate(last_hour, objective, overdue=overdue))
+    if refused is not None:
+        raise refused
+
+
+def _take(queue: MeasurementsQueue | None) -> tuple[TakenMeasurements, BotoCoreError | ClientError | None]:
+    """Take what workers measured, or the error that kept it from being taken."""
+    if queue is None:
+        return TakenMeasurements(), None
+    try:
+        return queue.take(), None
+    except (BotoCoreError, ClientError) as error:
+        return TakenMeasurements(), error
 
 
 def counted(measurements: Iterable[Measurements], objective: Objective) -> Counter[str]:

@@ -94,10 +94,13 @@ def _is_needed(letter: DeadLetter, name: Named, owed: Mapping[Named, Owed | None
 
 
 def _is_unmarked(letter: DeadLetter) -> bool:
-    """True for a message that may name a push that is nowhere else: an event, or one that cannot be read."""
+    """True for a message that may name a push that is nowhere else: a geo event, or one that cannot be read.
+
+    An event of this site's own registry that was not published is none: it is for those that follow this site.
+    """
     if letter.kind == "parked":
         return _named(letter) is None
-    return letter.kind == "refused" or not letter.is_work
+    return letter.kind == "refused" or letter.goes_to == "events"
 
 
 def _named(letter: DeadLetter) -> Named | None:

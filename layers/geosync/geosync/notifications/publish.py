@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import NotPublished
-from geosync.messages.event_log import hour_of
+from geosync.messages.event_log import hour_of, partition, shard_of
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.notifications.outcomes import Unusable
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -43,14 +43,21 @@ _EVENT_FIELDS = tuple(field.name for field in fields(GeoEvent))
 
 
 class EventLogWriter:
-    """Writes to a site's event log: what came in, kept for `retention_days`."""
+    """Writes to a site's event log: what came in, kept for `retention_days`, in so many shards of an hour."""
 
     def __init__(
-        self, dynamodb: DynamoDBClient, table: str, *, retention_days: int, clock: Clock = SYSTEM_CLOCK
+        self,
+        dynamodb: DynamoDBClient,
+        table: str,
+        *,
+        retention_days: int,
+        shards: int = 1,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
         self._retention_s = retention_days * SECONDS_PER_DAY
+        self._shards = shards
         self._clock = clock
 
     def write(self, outcomes: Sequence[GeoEvent | Unusable]) -> None:
@@ -67,7 +74,7 @@ class EventLogWriter:
     def _item(self, outcome: GeoEvent | Unusable) -> dict[str, Any]:
         received_s = outcome.received_at // 1000
         item: dict[str, Any] = {
-            "hour": {"S": hour_of(outcome.received_at)},
+            "hour": {"S": partition(hour_of(outcome.received_at), shard_of(outcome.id, self._shards))},
             "expire_at": {"N": str(received_s + self._retention_s)},
         }
         if isinstance(outcome, GeoEvent):

@@ -19,6 +19,8 @@ class NotificationSettings:
     topic_arn: str
     event_retention_days: int
     local_registry_url: str
+    event_log_shards: int = 1
+    """Partitions that an hour of the event log is in."""
     notification_source: SourceName = "distribution"
     notification_audience: str = ""
     notification_sender: str = ""

@@ -1,7 +1,8 @@
 """The dead-letter queue: its messages, why each is there, the way back, and the way out.
 
-Three kinds end there: `parked` (a reference that failed for good: a work message that marks it anew), `refused` (a
-message that cannot be read, with the reason), and `crashed` (by redrive: the function died before it could mark).
+Four kinds end there: `parked` (a reference that failed for good: a work message that marks it anew), `refused` (a
+message that cannot be read, with the reason), `crashed` (by redrive: the function died before it could mark), and
+`unpublished` (an event of Amazon ECR that functions/notifications failed at: Lambda's record of it).
 A queue cannot be read without taking its messages out of others' sight for a moment, so a look gives them back.
 """
 
@@ -12,12 +13,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.messages.queues import Queue
 from geosync.messages.work import KINDS
+from geosync.operating import failed_events
+from geosync.operating.failed_events import UNPUBLISHED, FailedEvent
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -48,6 +51,8 @@ class DeadLetter:
     @property
     def about(self) -> str:
         """The repository and the references that the message names, as far as it can be read."""
+        if (failed := self.failed_event) is not None:
+            return failed.about
         try:
             fields = json.loads(self.body)
             names = fields.get("references") or [fields.get("tag") or fields.get("digest") or "*"]
@@ -56,13 +61,20 @@ class DeadLetter:
             return f"{self.body[:60]}…" if len(self.body) > 60 else self.body
 
     @property
-    def is_work(self) -> bool:
-        """True for a message of the work queue; the rest came from the events queue."""
+    def failed_event(self) -> FailedEvent | None:
+        """The event of a registry that was not published; None for a message of a queue."""
+        return failed_events.read(self.body) if self.kind == UNPUBLISHED else None
+
+    @property
+    def goes_to(self) -> Literal["notifications", "work", "events"]:
+        """Where it came from, and a replay sends it: functions/notifications, the work queue or the events queue."""
+        if self.failed_event is not None:
+            return "notifications"
         try:
             kind = json.loads(self.body).get("kind")
         except (ValueError, AttributeError, RecursionError):
-            return False
-        return kind in KINDS
+            return "events"
+        return "work" if kind in KINDS else "events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,24 +176,31 @@ class DeadLetterQueue:
 
 
 class DeadLetters(DeadLetterQueue):
-    """One site's DLQ, and the queues that its messages came from (by URL)."""
+    """One site's DLQ, and where its messages came from: queues (by URL), and functions/notifications.
 
-    def __init__(self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str) -> None:
+    `hand_over` gives that function an event (failed_events.invoker).
+    """
+
+    def __init__(
+        self, sqs: SQSClient, *, dlq_url: str, events_url: str, work_url: str, hand_over: Callable[[str], None]
+    ) -> None:
         super().__init__(sqs, dlq_url=dlq_url)
-        self._events_url = events_url
-        self._work_url = work_url
+        self._queues = {"events": Queue(sqs, events_url), "work": Queue(sqs, work_url)}
+        self._hand_over = hand_over
 
     def replay(self, ids: Collection[str] | None) -> Iterator[Handled]:
-        """Send messages back to the queue that they came from (None: all), and yield the outcome of each.
+        """Send messages back to where they came from (None: all), and yield the outcome of each.
 
-        A message is deleted here only after its queue has it: an interruption loses none, and what is sent twice does
-        no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS does not
-        answer, and when the DLQ cannot be read: what was not yielded then is still there.
+        A message is deleted here only after its queue or Lambda has it: an interruption loses none, and what is sent
+        twice does no harm. One that still cannot be read comes back with its reason. Raises botocore's errors when AWS
+        does not answer, and when the DLQ cannot be read: what was not yielded then is still there.
         """
 
         def send_back(letter: DeadLetter) -> None:
-            queue = self._work_url if letter.is_work else self._events_url
-            Queue(self._sqs, queue).send_body(letter.body)
+            if (failed := letter.failed_event) is not None:
+                self._hand_over(failed.event)
+            else:
+                self._queues[letter.goes_to].send_body(letter.body)
             self._delete(letter)
 
         return self._each(ids, send_back)
@@ -241,10 +260,15 @@ class DeadLetters(DeadLetterQueue):
 
 def _letter(message: Any) -> DeadLetter:
     attributes = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
+    # Lambda's own message has none of them. One that has was sent by a function or by somebody else's topic.
+    failed = None if attributes else failed_events.read(message["Body"])
+    kind, reason = "crashed", "the function ended before it could mark it (see its log)"
+    if failed is not None:
+        kind, reason = UNPUBLISHED, failed.reason
     return DeadLetter(
         id=message["MessageId"],
-        kind=attributes.get("kind", "crashed"),
-        reason=attributes.get("reason", "the function ended before it could mark it (see its log)"),
+        kind=attributes.get("kind", kind),
+        reason=attributes.get("reason", reason),
         sent_at=int(message.get("Attributes", {}).get("SentTimestamp", 0)),
         body=message["Body"],
         receipt=message["ReceiptHandle"],

@@ -20,18 +20,26 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 EXAMINED = 500
 """Rows that one filtered page reads at most: five batch reads."""
+SEARCHED = 10_000
+"""Names that one page of a search looks at at most: ten queries."""
 BACKLOG = 1000
 """Keys of the index `due` read at most to find the rows that are not synced."""
 OWED_COUNTED = 1000
 """Owed references of one repository that are counted: of more it is said that there are more."""
 _BATCH = 100
+_SEARCH_STEP = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowFilter:
-    """Selects rows by the beginning of the name, and by states as the rows hold them ("0" to "4"); None: any."""
+    """Selects rows by name and by states as the rows hold them ("0" to "4"); None: any.
+
+    `search` is any part of the name, in any case. `parked`: only repositories in which a reference is parked.
+    """
 
     prefix: str = ""
+    search: str = ""
+    parked: bool = False
     state: str | None = None
     verification_state: str | None = None
 
@@ -40,14 +48,18 @@ class RowFilter:
         """True when every row with such a name is taken."""
         return self.state is None and self.verification_state is None
 
+    def takes_name(self, name: str) -> bool:
+        """True for a name that is selected."""
+        return name.startswith(self.prefix) and self.search.casefold() in name.casefold()
+
     def takes(self, row: Row) -> bool:
-        """True for a row that is selected."""
+        """True for a row whose states are selected."""
         return self.state in (None, row.state) and self.verification_state in (None, row.verification_state)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPage:
-    """Rows by name. `examined` rows were read for them; there may be more after the name `cursor`, None: the end.
+    """Rows by name. `examined` names were looked up; there may be more after the name `cursor`, None: the end.
 
     `corrupt` are the rows among those examined that cannot be read, whatever the filter asks for.
     """
@@ -61,13 +73,32 @@ class RowPage:
 def page(sync_registry: SyncRegistry, wanted: RowFilter, *, limit: int, after: str = "") -> RowPage:
     """The next at most `limit` rows after the name `after`."""
     step = limit if wanted.is_anything else _BATCH
-    names = _names(sync_registry, wanted, after, step)
+    search = _Search(_names(sync_registry, wanted, after, step), wanted)
+    names = iter(search)
     taken = _Taken(wanted, limit, after)
     while batch := list(islice(names, min(step, EXAMINED - taken.examined))):
         left = taken.examine(batch, sync_registry.browsing.rows(batch))
         if taken.is_full:
-            return taken.page(more=left or next(names, None) is not None)
-    return taken.page(more=False)
+            more = left or next(names, None) is not None or search.stopped_at is not None
+            return taken.page(taken.last if more else None)
+    return taken.page(search.stopped_at)
+
+
+class _Search:
+    """The wanted ones of some names; it looks at SEARCHED of them, and says after which it `stopped_at`."""
+
+    def __init__(self, names: Iterator[str], wanted: RowFilter) -> None:
+        self.stopped_at: str | None = None
+        self._names = names
+        self._wanted = wanted
+
+    def __iter__(self) -> Iterator[str]:
+        for looked, name in enumerate(self._names, start=1):
+            if self._wanted.takes_name(name):
+                yield name
+            if looked == SEARCHED:
+                self.stopped_at = name
+                return
 
 
 class _Taken:
@@ -77,7 +108,7 @@ class _Taken:
         self.examined = 0
         self._wanted = wanted
         self._limit = limit
-        self._last = after
+        self.last = after
         self._rows: list[Row] = []
         self._corrupt: list[CorruptItem] = []
 
@@ -89,7 +120,7 @@ class _Taken:
     def examine(self, names: Sequence[str], rows: Mapping[str, Row | CorruptItem]) -> bool:
         """Take what is wanted of these names, in their order, until the page is full. True: some names are left."""
         for name in names:
-            self._last = name
+            self.last = name
             self.examined += 1
             self._take(rows.get(name))
             if len(self._rows) == self._limit:
@@ -102,18 +133,20 @@ class _Taken:
         elif row is not None and self._wanted.takes(row):
             self._rows.append(row)
 
-    def page(self, *, more: bool) -> RowPage:
-        """The page; `more`: there are further names."""
-        cursor = self._last if more else None
+    def page(self, cursor: str | None) -> RowPage:
+        """The page; there are further names after `cursor`."""
         return RowPage(rows=tuple(self._rows), cursor=cursor, examined=self.examined, corrupt=tuple(self._corrupt))
 
 
 def _names(sync_registry: SyncRegistry, wanted: RowFilter, after: str, step: int) -> Iterator[str]:
-    if wanted.state not in (None, SYNCED):
+    backlog: list[str] | None = None
+    if wanted.parked:
+        backlog = sync_registry.owed_index.parked_names()
+    elif wanted.state not in (None, SYNCED):
         backlog = sync_registry.owed_index.names(most=BACKLOG)
-        if backlog is not None:
-            return iter([name for name in backlog if name > after and name.startswith(wanted.prefix)])
-    return _listed(sync_registry, wanted.prefix, after, step)
+    if backlog is not None:
+        return iter([name for name in backlog if name > after])
+    return _listed(sync_registry, wanted.prefix, after, _SEARCH_STEP if wanted.search else step)
 
 
 def _listed(sync_registry: SyncRegistry, prefix: str, after: str, step: int) -> Iterator[str]:

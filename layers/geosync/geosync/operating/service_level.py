@@ -118,6 +118,9 @@ def level_of(month: Month, objective: Objective) -> ServiceLevel:
 def burn_rate(last_hour: Record, objective: Objective, *, overdue: int) -> float | None:
     """The speed at which the last hour spent the error budget, in what a month allows; 1: just as fast.
 
+    `overdue` are the pushes that passed the target in this hour, and are not here. Those of before are no news: a push
+    that never comes would ring for ever.
+
     None: nothing was pushed, or too few pushes were late to speak of a rate, or no push may be late.
     """
     pushes, allowed = Pushes.of(last_hour, overdue), 100 - objective.share_percent

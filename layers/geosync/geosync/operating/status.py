@@ -7,6 +7,7 @@ failure texts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -153,13 +154,15 @@ class Status:
         """
         return tuple(one for one in self.references if one.is_a_push_to_come)
 
-    def overdue(self, target_s: float) -> int:
+    def overdue(self, target_s: float, *, within_s: float = math.inf) -> int:
         """Pushes that an event told of, and that are not here though more than `target_s` seconds went by.
 
-        With `more_owed` or `more_parked` there may be others.
+        Of these, the ones that passed the target within the last `within_s` seconds. With `more_owed` or `more_parked`
+        there may be others.
         """
         late_ms = self.at - target_s * 1000
-        return sum(one.announced and one.pushed_at < late_ms for one in self.would_be_lost)
+        first_ms = late_ms - within_s * 1000
+        return sum(one.announced and first_ms <= one.pushed_at < late_ms for one in self.would_be_lost)
 
     @property
     def references(self) -> tuple[OwedReference, ...]:

@@ -110,7 +110,7 @@ class Seen:
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
     `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
-    `suspected`: and it is not decided whether its notification was lost (site/suspected.py).
+    `suspected`: and it is not decided whether that was lost; `counted_lost`: it was, and came (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
     `gone_since` is when a holder first proved that the primary has no such tag, though the secondary's stays; None once
     it was seen equal again. It says nothing to comparisons, which count what they miss themselves.
@@ -122,6 +122,7 @@ class Seen:
     seen_at: int
     unannounced: bool = False
     suspected: bool = False
+    counted_lost: bool = False
     missing_since: int | None = None
     outside_since: int | None = None
     gone_since: int | None = None
@@ -136,6 +137,7 @@ class Seen:
             seen_at=read.number("seen_at", 0),
             unannounced=read.flag("unannounced"),
             suspected=read.flag("suspected"),
+            counted_lost=read.flag("counted_lost"),
             missing_since=read.optional_number("missing_since"),
             outside_since=read.optional_number("outside_since"),
             gone_since=read.optional_number("gone_since"),
@@ -196,8 +198,7 @@ class Owed:
     walk: int | None = None
     unannounced: bool = False
     if_absent: frozenset[str] = frozenset()
-    copied: frozenset[str] = frozenset()
-    """Digests that Geosync began to put, where nothing else would tell it (see decisions.is_to_be_noted)."""
+    copied: frozenset[str] = frozenset()  # digests it began to put, if nothing else tells (decisions.is_to_be_noted)
     half_copied: frozenset[str] = frozenset()
     """Digests that it may have begun to put under another primary: half of one may be here, and none is its own."""
     deaths: int = 0  # holders that vanished while they worked on it, since it was last marked
@@ -229,8 +230,7 @@ class Owed:
         if reference is None:
             raise read.corrupt("item", "is not the key of a reference")
         marked_at = read.number("marked_at")
-        parked = read.flag("parked")
-        owed_since = read.number("owed_since", marked_at)
+        parked, owed_since = read.flag("parked"), read.number("owed_since", marked_at)
         return cls(
             repository=read.text("repository"),
             reference=reference,

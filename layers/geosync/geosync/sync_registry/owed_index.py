@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from geosync.errors import CorruptItem
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, ROW, Counted, Item, Owed, Row, Seen
@@ -126,15 +126,20 @@ class OwedIndex:
 
     def parked(self) -> int:
         """The number of parked references: a query for each thousand of them."""
-        parked = (
-            key for shard in OWED_SHARDS for key in self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS)
-        )
-        return sum(map(_is_owed, parked))
+        return sum(1 for _ in self._parked())
+
+    def _parked(self) -> Iterator[Key]:
+        shards = (self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS) for shard in OWED_SHARDS)
+        return filter(_is_owed, chain.from_iterable(shards))
 
     def names(self, *, most: int) -> list[str] | None:
         """The repositories with anything owed or a lease, by name; None: the index has more than `most` keys."""
         keys = self._first(OWED_SHARDS, most + 1)
         return sorted({key.repository for key in keys}) if len(keys) <= most else None
+
+    def parked_names(self) -> list[str]:
+        """The repositories in which a reference is parked, by name: a query for each thousand parked references."""
+        return sorted({key.repository for key in self._parked()})
 
     def failed(self, *, most: int) -> FailedItems:
         """Read what has failed, parked or waiting for its next attempt: at most `most` items."""

@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.measurements import MOST_LAGS, Measurements
 from geosync.messages.queues import Queue
-from geosync.sync_registry.items import ABSENT, Owed
+from geosync.sync_registry.items import ABSENT, UNNAMED, Owed
 
 
 class Measuring:
@@ -29,11 +29,14 @@ class Measuring:
         self._lock = threading.Lock()
 
     def note_synced(self, owed: Owed) -> None:
-        """Note a reference that was just seen here; only what an event announced as pushed has a lag."""
+        """Note a reference that was just seen here; only what an event announced as pushed has a lag.
+
+        A push whose notification was counted as lost is in the history already, however late its event came.
+        """
         lag_ms = max(self._clock.now_ms() - owed.pushed_at, 0)
         with self._lock:
             self._counts["synced"] += 1
-            if owed.expects - {ABSENT}:
+            if _is_measured(owed):
                 self._lags_ms[lag_ms] += 1
 
     def note_bytes(self, number: int) -> None:
@@ -63,3 +66,11 @@ class Measuring:
             with self._lock:
                 self._lags_ms.update(lags_ms)
                 self._counts.update(counts)
+
+
+def _is_measured(owed: Owed) -> bool:
+    """An event told of a push, and it is not one that the history counted as lost."""
+    seen, pushed = owed.seen, owed.expects - {ABSENT}
+    if seen is not None and seen.counted_lost and owed.pushed_at <= seen.looked_at:
+        return bool(pushed - {UNNAMED, seen.digest})
+    return bool(pushed)

@@ -32,7 +32,10 @@ def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
     cloudformation.stacks[OTHER] = replace(leader, parameters={**leader.parameters, **own})
     missing = follow(secondary, "--yes")
     assert missing.exit_code == 2
-    assert "the registry of dublin asks for credentials: --registry-secret ARN" in missing.output
+    assert (
+        f"the registry of dublin asks for credentials: --registry-secret ARN, of a secret in {REGION}" in missing.output
+    )
+    assert f"aws secretsmanager list-secrets --region {REGION} " in missing.output
     assert cloudformation.updates == []
     cloudformation.error = refused("stop here")  # what comes after it needs functions
     follow(secondary, "--yes", "--registry-secret", SECRET)
@@ -42,6 +45,44 @@ def test_the_new_primary_s_registry_is_followed_with_its_vendor_and_a_secret(
     assert update["SiteRole"] == "secondary"
     assert update["PrimaryRegistryUrl"] == "https://dublin.example.com"
     assert (update["PrimaryRegistrySecretArn"], update["PrimaryRegistryVendor"]) == (SECRET, "gitlab")
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [("https://dublin.example.com/", 0), ("https://oregon.example.com", 2)],
+    ids=["its secret for that registry", "a secret for another one"],
+)
+def test_a_site_that_has_the_secret_for_that_registry_is_asked_for_none(
+    secondary: Site, cloudformation: CloudFormation, known: str, code: int
+) -> None:
+    leader, site = cloudformation.stacks[OTHER], cloudformation.stacks[secondary.stack]
+    asks = {**leader.parameters, "LocalRegistrySecretArn": "arn:…"}
+    has = {**site.parameters, "PrimaryRegistryUrl": known, "PrimaryRegistrySecretArn": SECRET}
+    cloudformation.stacks |= {OTHER: replace(leader, parameters=asks), site.stack: replace(site, parameters=has)}
+    answer = follow(secondary, "--yes")
+    assert ("asks for credentials" in answer.output) == (code == 2)
+    assert [one["PrimaryRegistrySecretArn"] for one in cloudformation.updates] == ([SECRET] if code == 0 else [])
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"LocalRegistryBucket": "c", "LocalBucketKmsKeyArn": "key-c"}, ("c", "key-c", "b", "key-b")),
+        ({"LocalRegistryVendor": "ecr"}, ("", "", "", "")),
+    ],
+    ids=["of the new primary", "of a primary without"],
+)
+def test_s3_copies_from_the_new_primary_s_bucket_or_from_none(
+    secondary: Site, cloudformation: CloudFormation, own: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    leader, site = cloudformation.stacks[OTHER], cloudformation.stacks[secondary.stack]
+    cloudformation.stacks[OTHER] = replace(leader, parameters={**leader.parameters, **own})
+    names = ("PrimaryRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalRegistryBucket", "LocalBucketKmsKeyArn")
+    buckets = dict(zip(names, ("a", "key-a", "b", "key-b"), strict=True))
+    cloudformation.stacks[secondary.stack] = replace(site, parameters={**site.parameters, **buckets})
+    follow(secondary, "--yes")
+    (update,) = cloudformation.updates
+    assert tuple({**buckets, **update}[name] for name in names) == expected
 
 
 def test_a_primary_with_a_private_admin_api_is_followed_without_reports(

@@ -31,7 +31,9 @@ class DeadLetterModel(AnswerModel):
     about: str
     reason: str
     sent_at: str
-    goes_to: Literal["events", "work"] = Field(description="The queue that a replay sends it to.")
+    goes_to: Literal["events", "work", "notifications"] = Field(
+        description="Where a replay sends it: a queue, or functions/notifications."
+    )
 
 
 class DeadLetterDetail(DeadLetterModel):
@@ -101,7 +103,7 @@ class DeadLetterRoutes:
         return DeadLetterDetail(**dict(_letter(letter)), body=letter.body)
 
     def replay_letters(self, asked: LettersToReplay) -> LettersDone:
-        """Send messages back to the queue that they came from."""
+        """Send messages back to where they came from."""
         if asked.all == bool(asked.ids):
             raise HttpRefusal(400, "name the messages (ids), or say all: one of the two")
         ids = set(asked.ids)
@@ -157,5 +159,5 @@ def _letter(letter: DeadLetter) -> DeadLetterModel:
         about=letter.about,
         reason=letter.reason,
         sent_at=moment(letter.sent_at),
-        goes_to="work" if letter.is_work else "events",
+        goes_to=letter.goes_to,
     )

@@ -113,10 +113,10 @@ def _page(
     """A page of the log, and the cursor of the next one."""
     name = " ".join(("events", kind, wanted.repository, wanted.event_name))
     position = cursors.decode(name, cursor, int, str)
-    before = event_log.Before(received_at=position[0], id=position[1]) if position else None
+    before = event_log.Before.at(*position) if position else None
     found = site.events.page(now_ms=site.clock.now_ms(), limit=limit, before=before, kind=kind, wanted=wanted)
     following = found.following
-    end = cursors.encode(name, following.received_at, following.id) if following is not None else None
+    end = cursors.encode(name, following.received_at, following.mark) if following is not None else None
     return found, end
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -63,7 +64,7 @@ class ContainerRepository(AnswerModel):
 
 
 class ContainerRepositoryPage(PageModel[ContainerRepository]):
-    """Rows by name. With a filter by state, a page reads `examined` rows and may be short although there are more."""
+    """Rows by name. With a filter, a page reads `examined` rows and may be short although there are more."""
 
     examined: int
     unreadable: list[str] = Field(description="Rows that cannot be read, with what is wrong with them.")
@@ -131,6 +132,8 @@ WantedState = Annotated[State | None, Query(description="Only rows in this state
 WantedVerification = Annotated[VerificationState | None, Query()]
 Name = Annotated[str | None, Query(max_length=255, description="Only the repository of this name.")]
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+Search = Annotated[str, Query(max_length=255, description="Only names in which this occurs, in any case.")]
+Parked = Annotated[bool, Query(description="Only repositories in which a reference is parked.")]
 
 
 class RepositoryRoutes:
@@ -139,17 +142,20 @@ class RepositoryRoutes:
     def __init__(self, site: AdminSite) -> None:
         self._site = site
 
-    def list_repositories(
+    def list_repositories(  # noqa: PLR0913 - the parameters of its query
         self,
+        *,
         state: WantedState = None,
         verification_state: WantedVerification = None,
         name: Name = None,
         prefix: Prefix = "",
+        search: Search = "",
+        parked: Parked = False,
         per_page: PerPage = PER_PAGE,
         cursor: Cursor = None,
     ) -> ContainerRepositoryPage:
         """A page of rows."""
-        wanted = _filter(prefix, state, verification_state)
+        wanted = replace(_filter(state, verification_state), prefix=prefix, search=search, parked=parked)
         if name is not None:
             return _named(self._site, name, wanted)
         position = cursors.decode(f"repositories {prefix}", cursor, str)
@@ -230,9 +236,8 @@ class RepositoryRoutes:
         return Enqueued(message=message, count=walk.repositories)
 
 
-def _filter(prefix: str, state: State | None, verification_state: VerificationState | None) -> RowFilter:
+def _filter(state: State | None, verification_state: VerificationState | None) -> RowFilter:
     return RowFilter(
-        prefix=prefix,
         state=str(STATES.index(state)) if state is not None else None,
         verification_state=(
             str(VERIFICATION_STATES.index(verification_state)) if verification_state is not None else None
@@ -245,7 +250,10 @@ def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepository
     if not is_repository(name):
         raise HttpRefusal(400, "name is not the name of a container repository")
     row = site.sync_registry.row(name)
-    nodes = [_repository(row)] if row is not None and wanted.takes(row) and name.startswith(wanted.prefix) else []
+    is_parked = not wanted.parked or name in site.sync_registry.owed_index.parked_names()
+    nodes = (
+        [_repository(row)] if row is not None and is_parked and wanted.takes(row) and wanted.takes_name(name) else []
+    )
     return ContainerRepositoryPage(nodes=nodes, page_info=page_info(None), examined=int(row is not None), unreadable=[])
 
 

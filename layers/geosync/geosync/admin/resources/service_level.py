@@ -20,7 +20,9 @@ class ReportedServiceLevel(BaseModel):
     pushes_count: int
     missed_count: int = Field(description="Of these, those that missed the target; the three counts below are in it.")
     overdue_count: int = Field(description="Not here though the target went by.")
-    lost_count: int = Field(description="Announced by nobody, and found by a comparison.")
+    lost_count: int = Field(
+        description="Found by a comparison, before an event told of it; also where one came long after."
+    )
     share_percent: float | None = Field(description="Those within the target; null: nothing was pushed.")
     is_at_most: bool = Field(description="More is owed than was read: the share may be lower.")
     lag_median_seconds: float | None = Field(

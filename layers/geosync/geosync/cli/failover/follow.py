@@ -8,6 +8,7 @@ from collections.abc import Callable
 import click
 
 from geosync.cli.audit import audited
+from geosync.cli.failover.next_steps import list_secrets
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
 from geosync.cli.output import CANNOT_TELL, age
@@ -28,7 +29,8 @@ NO_SECRET = "none"  # noqa: S105 - the word for none
     "--registry-secret",
     metavar="ARN",
     default="",
-    help="The secret in this site's region with credentials for it; none if this site needs none.",
+    help="The secret in this site's region with credentials for it (default: the one that this site has for that "
+    "registry); none if this site needs none.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
@@ -45,14 +47,16 @@ def follow(
     site = chosen.site()
     must_take_updates(site)
     leader = _leader(chosen, site, primary)
+    url = _checked_url(registry_url) or leader.parameters["LocalRegistryUrl"]
     changes = {
         "SiteRole": "secondary",
         "PrimaryTopicArn": leader.outputs["TopicArn"],
-        "PrimaryRegistryUrl": _checked_url(registry_url) or leader.parameters["LocalRegistryUrl"],
-        "PrimaryRegistrySecretArn": _secret(site, leader, registry_secret),
+        "PrimaryRegistryUrl": url,
+        "PrimaryRegistrySecretArn": _secret(site, leader, url, registry_secret),
         "PrimaryRegistryVendor": leader.parameters.get("LocalRegistryVendor", "auto"),
         # A private admin API is not reached from here, and reports that never arrive degrade the primary.
         "PrimaryAdminUrl": leader.outputs["AdminUrl"] if leader.takes_reports else "",
+        **_buckets(site, leader),
     }
     known = leader.sync_registry.sites
     wanted = KnownSite(
@@ -91,24 +95,52 @@ def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
     return leader
 
 
+def _buckets(site: StackSite, leader: StackSite) -> dict[str, str]:
+    """The parameters that name the buckets between which S3 copies: the new primary's own, or none where it names none.
+
+    The former primary's bucket beside the new one's vendor would have the template's rules refuse the update.
+    """
+    if not site.parameters.get("PrimaryRegistryBucket"):
+        return {}
+    bucket = leader.parameters.get("LocalRegistryBucket", "")
+    if bucket:
+        key = leader.parameters.get("LocalBucketKmsKeyArn", "")
+        return {"PrimaryRegistryBucket": bucket, "PrimaryBucketKmsKeyArn": key}
+    both = ("PrimaryRegistryBucket", "LocalRegistryBucket", "PrimaryBucketKmsKeyArn", "LocalBucketKmsKeyArn")
+    return dict.fromkeys(both, "")
+
+
 def _checked_url(url: str | None) -> str | None:
     if url is not None and not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/?", url):
         raise click.BadParameter("must be http(s)://host or http(s)://host:port", param_hint="--registry-url")
     return url
 
 
-def _secret(site: StackSite, leader: StackSite, given: str) -> str:
-    """The ARN that the site needs; raises UsageError when it is missing, and BadParameter for one that cannot be."""
+def _secret(site: StackSite, leader: StackSite, url: str, given: str) -> str:
+    """The ARN that the site needs to read the registry at `url`.
+
+    Raises UsageError when it is missing, and BadParameter for one that cannot be.
+    """
     if not given and leader.parameters.get("LocalRegistrySecretArn"):
-        raise click.UsageError(
-            f"the registry of {leader.name} asks for credentials: --registry-secret ARN, or "
-            f"--registry-secret {NO_SECRET} if {site.name} may read it without"
-        )
+        return _secret_at_hand(site, leader, url)
     if not given or given == NO_SECRET:
         return ""
     if not re.fullmatch(rf"arn:aws[a-z-]*:secretsmanager:{re.escape(site.region)}:[0-9]{{12}}:secret:\S+", given):
         raise click.BadParameter(f"must be the ARN of a secret in {site.region}", param_hint="--registry-secret")
     return given
+
+
+def _secret_at_hand(site: StackSite, leader: StackSite, url: str) -> str:
+    """The secret that the site's stack names for this very registry, from before; raises UsageError for none."""
+    kept = site.parameters.get("PrimaryRegistrySecretArn", "")
+    if kept and site.parameters.get("PrimaryRegistryUrl", "").rstrip("/") == url.rstrip("/"):
+        click.echo(f"{site.name} reads {url} with the secret that it has for it: {kept}", err=True)
+        return kept
+    raise click.UsageError(
+        f"the registry of {leader.name} asks for credentials: --registry-secret ARN, of a secret in {site.region} with "
+        f"credentials for {url} ({list_secrets(site.region)} lists the ARNs), or --registry-secret {NO_SECRET} if "
+        f"{site.name} may read it without"
+    )
 
 
 def _ask(site: StackSite, leader: StackSite) -> None:
@@ -123,7 +155,8 @@ def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
     """Show which of two primaries took the last push: this site's tags that both have are overwritten."""
     now_ms = site.clock.now_ms()
     for one in (site, leader):
-        last = event_log.last(one.client("dynamodb"), one.outputs["EventsTable"], now_ms=now_ms)
+        events, shards = one.outputs["EventsTable"], one.event_log_shards
+        last = event_log.last(one.client("dynamodb"), events, now_ms=now_ms, shards=shards)
         taken = f"{age(last.received_at, now_ms)} ago" if last is not None else f"more than {event_log.HOURS} h ago"
         click.echo(f"The last push that {one.name} published came {taken}.")
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")

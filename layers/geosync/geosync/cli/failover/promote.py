@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.audit import audited
 from geosync.cli.failover.losses import count_unmarked, losses_document, show_losses, warn_if_primary_is_alive
+from geosync.cli.failover.next_steps import next_steps
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import (
     UNDER_WAY,
@@ -187,7 +188,8 @@ def _tell(site: StackSite, done: Promotion, found: Status, *, again: bool) -> No
         click.echo(f"{site.name} is the primary since {since}; nothing was changed now.")
     else:
         click.echo(f"{site.name} is the primary. Pushes to its registry are published from now on.")
-    click.echo(f"Point each other site here: geosync --stack … follow {site.stack}@{site.region}")
+    for line in next_steps(site):
+        click.echo(line)
     if found.would_be_lost or found.recovery_point is None or any(done.unmarked.values()):
         click.echo("Not here when the promotion ended (an earlier list may have been longer):")
         show_losses(site, found, done.unmarked)

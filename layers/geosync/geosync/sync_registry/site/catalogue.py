@@ -15,6 +15,7 @@ Kept in the item `#site`/`catalogue`, so that a walk survives the invocation tha
     named                    how many names the catalogue had, those that are not selected included
     counted, counted_at      the same of the last walk that came to the end, and when it began (ms)
     asked_for                set when somebody wants the next walk now
+    asked                    set when somebody wanted this one: what it finds waits for no window (comparing/window.py)
     following                the primary that the site follows; of another one, all of this says nothing
 """
 
@@ -67,6 +68,7 @@ class Walk:
     moved_at: int | None = None
     moved: int = 0
     asked_for: bool = False
+    asked: bool = False
     paces: tuple[WalkPace, ...] = ()
     named: int | None = None
     counted: int | None = None
@@ -94,6 +96,7 @@ class Walk:
             moved_at=item.get("moved_at"),
             moved=int(item.get("moved", 0)),
             asked_for=bool(item.get("asked_for", False)),
+            asked=bool(item.get("asked", False)),
             paces=_paces(item.get("paces")),
             named=item.get("named"),
             counted=item.get("counted"),
@@ -143,6 +146,10 @@ class CatalogueItem:
         self._store.write(change)
         return former is not None
 
+    def is_asked_for(self) -> bool:
+        """True when somebody wants a walk now, the first one of a site too."""
+        return bool((self._store.get(KEY) or {}).get("asked_for", False))
+
     def ask(self) -> None:
         """Have a walk begin now, or the one that was not finished go on."""
         self._store.write(Update(key=KEY, set={"asked_for": True}))
@@ -159,11 +166,17 @@ class CatalogueItem:
             self._store.write(change)
 
     def begin(self, *, now_ms: int) -> Walk:
-        """Begin a walk."""
+        """Begin a walk; two requests."""
         item = self._store.write(
             Update(
                 key=KEY,
-                set={"started_at": now_ms, "touched_at": now_ms, "repositories": 0, "named": 0},
+                set={
+                    "started_at": now_ms,
+                    "touched_at": now_ms,
+                    "repositories": 0,
+                    "named": 0,
+                    "asked": self.is_asked_for(),
+                },
                 remove=("last", "finished_at", *_TROUBLE, "clean_since", "moved_at", "moved", "paces", "asked_for"),
             )
         )

@@ -21,7 +21,7 @@ for a name: what is written each minute stays small. `overdue_now` is of the las
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -63,6 +63,8 @@ def bin_name(number: int) -> str:
 
 _BINS = {bin_name(number): number for number in range(BINS)}
 _COUNTED = (*COUNTS, *_BINS)
+_RECORDED = ("item", *_COUNTED, *(f"most_{name}" for name in GAUGES))
+"""Attributes of a record: all but the words of an hour about what was before it, more than half of its item."""
 
 
 def bins_of(counts: Mapping[str, int]) -> dict[int, int]:
@@ -242,14 +244,19 @@ class HistoryItems:
 
     def _records(self, kind: str, seconds: int, since_ms: int, until_ms: int) -> list[Record]:
         limit = max(-(-(until_ms - since_ms) // (seconds * 1000)), 0) + 1
-        return [Record.of(item, seconds) for item in self._items(kind, seconds, since_ms, until_ms, limit=limit)]
+        return [
+            Record.of(item, seconds)
+            for item in self._items(kind, seconds, since_ms, until_ms, limit=limit, only=_RECORDED)
+        ]
 
-    def _items(self, kind: str, seconds: int, since_ms: int, until_ms: int, *, limit: int) -> list[Item]:
-        """Items of a kind that begin in [since, until), at most `limit`."""
+    def _items(
+        self, kind: str, seconds: int, since_ms: int, until_ms: int, *, limit: int, only: Sequence[str] = ()
+    ) -> list[Item]:
+        """Items of a kind that begin in [since, until), at most `limit`; of each what `only` names."""
         first, end = -(-since_ms // (seconds * 1000)), -(-until_ms // (seconds * 1000))
         if end <= first:
             return []
-        found = self._store.items(HISTORY, f"{kind}#", limit=limit, after=_name(kind, first - 1))
+        found = self._store.items(HISTORY, f"{kind}#", limit=limit, after=_name(kind, first - 1), only=only)
         return [item for item in found if str(item["item"]) < _name(kind, end)]
 
 

@@ -1,7 +1,7 @@
 """Slots: the invocations of functions/sync that work for one namespace, an item each.
 
 A slot lasts as long as a lease. Whoever took it renews it, and gives it back. One whose holder vanished is free again
-when it ran out.
+when it ran out, and its item goes some time later (TTL `expire_at`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ Pool = Literal["live", "work"]
 """The queue whose wakes are bounded: each has so many invocations at a time."""
 MOST = 1000
 """Invocations that one event source has at most."""
+FORGOTTEN_S = 3_600
+"""Time after its end from which on a slot's item may go: more than clocks differ by."""
 _DIGITS = 4
 _ENDLESS = MOST + 1
 
@@ -74,17 +76,21 @@ def take(slot: Slot, most: int, *, now_ms: int, until_ms: int) -> Update:
     A write that was repeated after its answer got lost finds itself: the slot is ours already.
     """
     when = Attr("until").not_exists() | Attr("until").lte(now_ms) | Attr("token").eq(slot.token)
-    return Update(key=slot.key, set={"until": until_ms, "token": slot.token, "most": most}, when=when)
+    return Update(key=slot.key, set={**_lasting(until_ms), "token": slot.token, "most": most}, when=when)
 
 
 def renew(slot: Slot, *, until_ms: int) -> Update:
     """Keep a slot until `until_ms`, if it was not given to somebody else."""
-    return Update(key=slot.key, set={"until": until_ms}, when=Attr("token").eq(slot.token))
+    return Update(key=slot.key, set=_lasting(until_ms), when=Attr("token").eq(slot.token))
 
 
 def give_back(slot: Slot) -> Delete:
     """Give a slot back, if it was not given to somebody else."""
     return Delete(key=slot.key, when=Attr("token").eq(slot.token))
+
+
+def _lasting(until_ms: int) -> dict[str, int]:
+    return {"until": until_ms, "expire_at": until_ms // 1000 + FORGOTTEN_S}
 
 
 def _namespace(item: Item) -> str:

@@ -8,6 +8,8 @@ An item for each reference in the partition `#suspected`, written before the ref
 The reference's own item says `unannounced` and, until it is decided, `suspected`. The minute decides, once the events
 queue was seen empty after the find: what is unannounced still was lost, and is counted in the item `lost`, in one
 transaction with the end of the suspicion. An event that comes takes the suspicion back, and nothing was ever counted.
+One that comes later is taken out of the item `lost`. The history (history.py) has it as lost in the month in which it
+was found: the reference's item says `counted_lost`, so that its lag is not measured besides.
 What may have been pushed while nothing was delivered here (subscription.py) was not lost by anybody that is known.
 """
 
@@ -124,7 +126,8 @@ class SuspectedLosses:
             )
             return
         with suppress(ConditionFailed):
-            self._store.write(Update(key=key, remove=("unannounced",), when=unannounced & suspected.not_exists()))
+            counted = unannounced & suspected.not_exists()
+            self._store.write(Update(key=key, set={"counted_lost": True}, remove=("unannounced",), when=counted))
             self._store.write(Update(key=LOST, add={"count": -1}, when=Attr("count").gt(0)))
 
     def forget(self) -> None:

@@ -7,7 +7,7 @@ so that a test or a model of the protocol runs exactly what production runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -90,8 +90,13 @@ class Store(Protocol):
     def batch_put(self, items: Iterable[Item]) -> None:
         """Put whole items of different keys (any number; not one moment), each in place of what was there."""
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
-        """Items whose sort key begins with `prefix` and comes after `after`, in its order, at most `limit`."""
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
+        """Items whose sort key begins with `prefix` and comes after `after`, in its order, at most `limit`.
+
+        With the attributes `only` names, should it name any: `repository` and `item` are among them where wanted.
+        """
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         """Items of one repository with `due` <= `at`, newest first, at most `limit`; `untried`: none that failed."""

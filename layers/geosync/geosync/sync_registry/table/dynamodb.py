@@ -7,7 +7,7 @@ that was there in the same answer (ReturnValuesOnConditionCheckFailure), so that
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -69,16 +69,24 @@ class DynamoStore:
                 self._pause(pauses, "items were left unread")
         return found
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
-        """Items whose sort key begins with `prefix` and comes after `after`, in its order."""
-        start = {"ExclusiveStartKey": _key(Key(repository, after))} if after else {}
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
+        """Items whose sort key begins with `prefix` and comes after `after`, in its order.
+
+        What `only` leaves out is read and paid for, and neither sent nor parsed.
+        """
+        query: dict[str, Any] = {"ExclusiveStartKey": _key(Key(repository, after))} if after else {}
+        wanted = {"#item" if name == "item" else f"#{number}": name for number, name in enumerate(only)}
+        if wanted:
+            query["ProjectionExpression"] = ", ".join(wanted)
         return self._query(
             limit,
             KeyConditionExpression="repository = :repository AND begins_with(#item, :prefix)",
-            ExpressionAttributeNames={"#item": "item"},
+            ExpressionAttributeNames={"#item": "item", **wanted},
             ExpressionAttributeValues=_values({":repository": repository, ":prefix": prefix}),
             ConsistentRead=True,
-            **start,
+            **query,
         )
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from boto3.dynamodb.conditions import AttributeBase, ConditionBase, Size
@@ -89,13 +89,15 @@ class MemoryStore:
         with self._lock:
             return dict(self.table)
 
-    def items(self, repository: str, prefix: str, *, limit: int, after: str = "") -> list[Item]:
-        """Items whose sort key begins with `prefix` and comes after `after`, in its order."""
+    def items(
+        self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
+    ) -> list[Item]:
+        """Items whose sort key begins with `prefix` and comes after `after`, in its order; `only` parts of them."""
         table = self._as_it_is()
         keys = sorted(
             key for key in table if key.repository == repository and key.item.startswith(prefix) and key.item > after
         )
-        return [table[key] for key in keys[:limit]]
+        return [part_of(table[key], only) for key in keys[:limit]]
 
     def due(self, repository: str, at: int, limit: int, *, untried: bool = False) -> list[Item]:
         """Items of one repository with `due` <= `at`, newest first; `untried`: none that failed."""
@@ -114,6 +116,11 @@ class MemoryStore:
             if item.get("due_shard") == shard and start <= item.get("due", until + 1) <= until
         )
         return iter([key for _, key in found])
+
+
+def part_of(item: Item, only: Collection[str]) -> Item:
+    """The attributes of an item that `only` names; all of them, should it name none."""
+    return {name: value for name, value in item.items() if name in only} if only else item
 
 
 def holds(condition: ConditionBase | None, item: Item | None) -> bool:

@@ -89,6 +89,7 @@ def _seen(
     noted = {
         "unannounced": seen.unannounced or None,
         "suspected": seen.suspected or None,
+        "counted_lost": seen.counted_lost or None,
         "missing_since": seen.missing_since,
         "outside_since": seen.outside_since,
         "gone_since": seen.gone_since,

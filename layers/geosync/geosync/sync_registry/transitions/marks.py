@@ -25,14 +25,10 @@ MOST_EXPECTED = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """The comparison that marks: its `walk`, and whether the difference should have been announced.
-
-    `asked`: somebody asked for this comparison, beside the walk.
-    """
+    """The comparison that marks: its `walk`, and whether the difference should have been announced."""
 
     walk: int
     unannounced: bool = False
-    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +46,8 @@ class Mark:
 
     `pushed_as` is the tag under which a manifest by digest was pushed (see Owed). `keeps_superseded`: digests that the
     item of a tag does not hold become owed by themselves. It is False where superseded images are skipped.
-    `renamed_to` is the new name of a whole repository that is marked under its former one.
+    `renamed_to` is the new name of a whole repository that is marked under its former one. `asked`: somebody asked for
+    what led to this mark, so that it waits for no window of a backfill (see Owed).
     """
 
     expects: str | None = None
@@ -63,6 +60,7 @@ class Mark:
     pushed_as: str | None = None
     keeps_superseded: bool = True
     renamed_to: str | None = None
+    asked: bool = False
 
 
 ASKED = Mark()
@@ -127,11 +125,9 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
         told["primary"] = primary
     if said.comparison is not None:
         told["walk"] = said.comparison.walk
-        if said.comparison.asked:
-            told["asked"] = True
         if said.comparison.unannounced:
             told["unannounced"] = True
-    elif said.expects is None and said.since is None:
+    if said.asked or said == replace(ASKED, distrust=said.distrust, if_absent=said.if_absent):
         told["asked"] = True
     return told
 

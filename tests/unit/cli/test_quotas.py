@@ -1,0 +1,135 @@
+"""What check says of API Gateway's and DynamoDB's quotas, by the account and by what a site's parameters ask for."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from tests.support.findings import problem
+from tests.unit.template.parts import PARAMETERS, ROOT, of_type
+
+from geosync.cli.checks import quotas
+from geosync.cli.checks.findings import CheckFinding, looks
+from geosync.cli.site import AwsAccess, StackSite
+
+RATE = {"throttleSettings": {"rateLimit": 10_000.0, "burstLimit": 5_000}}
+UNITS = {"TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000}
+
+
+class Account:
+    """An account with these answers; None: the caller may not ask."""
+
+    def __init__(self, answers: dict[str, Any]) -> None:
+        self._answers = answers
+
+    def client(self, service: str, **_: object) -> Any:
+        return self
+
+    def get_account(self) -> dict[str, Any]:
+        return self._answer("GetAccount")
+
+    def describe_limits(self) -> dict[str, Any]:
+        return self._answer("DescribeLimits")
+
+    def _answer(self, name: str) -> dict[str, Any]:
+        answer: dict[str, Any] | None = self._answers[name]
+        if answer is None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, name)
+        return answer
+
+
+def site_with(answers: dict[str, Any], **parameters: str) -> StackSite:
+    """A primary in an account with these answers, with the template's defaults."""
+    defaults = {name: str(one.get("Default", "")) for name, one in PARAMETERS.items()}
+    return StackSite(
+        access=AwsAccess(session=cast(boto3.Session, Account(answers))),
+        stack="geosync-dublin",
+        region="eu-south-1",
+        state="CREATE_COMPLETE",
+        parameters={**defaults, "SiteName": "dublin", "SiteRole": "primary", **parameters},
+        outputs={},
+    )
+
+
+def found(answers: dict[str, Any], **parameters: str) -> CheckFinding:
+    """What the look says that asks for the answer."""
+    site = site_with(answers, **parameters)
+    if "GetAccount" in answers:
+        (finding,) = looks([("api_rate", lambda: quotas.look_at_the_api(site))])
+    else:
+        (finding,) = looks([("table_units", lambda: quotas.look_at_the_tables(site))])
+    return finding
+
+
+def test_the_defaults_fit_into_an_ordinary_account_and_into_the_smallest_region() -> None:
+    assert found({"GetAccount": RATE}).result == "ok"
+    assert found({"GetAccount": {"throttleSettings": {"rateLimit": 2_500.0, "burstLimit": 1_250}}}).result == "ok"
+    assert found({"DescribeLimits": UNITS}).result == "ok"
+
+
+def test_a_rate_beyond_the_account_s_is_a_problem_with_a_way_out() -> None:
+    fault = problem([found({"GetAccount": RATE}, NotificationRate="9950")], "api_rate")
+    assert "= 10001 requests a second" in fault.text
+    assert "NotificationRate" in (fault.fix or "")
+    assert found({"GetAccount": RATE}, NotificationRate="9949").result == "ok"
+    assert found({"GetAccount": RATE}, NotificationRate="9949", Reads="on").result == "problem"
+
+
+def test_a_burst_beyond_the_account_s_is_a_problem_with_a_way_out() -> None:
+    small = {"throttleSettings": {"rateLimit": 2_500.0, "burstLimit": 1_250}}
+    fault = problem([found({"GetAccount": small}, NotificationBurst="1251")], "api_rate")
+    assert "NotificationBurst=1250" in (fault.fix or "")
+    assert found({"GetAccount": small}, NotificationBurst="1250").result == "ok"
+
+
+@pytest.mark.parametrize("kind", ["Read", "Write"])
+def test_more_marks_than_a_table_takes_are_a_problem_with_a_way_out(kind: str) -> None:
+    few = {**UNITS, f"TableMax{kind}CapacityUnits": 500}
+    fault = problem([found({"DescribeLimits": few})], "table_units")
+    assert f"{kind.lower()} throughput" in (fault.fix or "")
+    assert "EventsConcurrency" in (fault.fix or "")
+    many = problem([found({"DescribeLimits": UNITS}, EventsConcurrency="1000")], "table_units")
+    assert "40000 for 150338 writes" in many.text
+
+
+def test_more_notifications_than_the_event_log_s_newest_hour_takes_are_a_problem_with_a_way_out() -> None:
+    def look(**parameters: str) -> CheckFinding:
+        (finding,) = quotas.look_at_the_event_log(site_with({}, **parameters))
+        return finding
+
+    assert look().result == look(NotificationRate="1000").result == "ok"
+    fault = problem([look(NotificationRate="3001")], "event_log")
+    assert "EventLogShards=4" in (fault.fix or "")
+    assert look(NotificationRate="3001", EventLogShards="4").result == "ok"
+
+
+@pytest.mark.parametrize("asked", ["GetAccount", "DescribeLimits"])
+def test_what_the_caller_may_not_ask_or_aws_does_not_say_is_not_known(asked: str) -> None:
+    refused = found({asked: None})
+    assert refused.result == "unknown"
+    assert asked in (refused.fix or "")
+    silent = found({asked: {}})
+    assert silent.result == "unknown"
+    assert "Service Quotas" in (silent.fix or "")
+
+
+def test_the_rates_beside_the_parameters_are_the_template_s() -> None:
+    apis = {name: api["MethodSettings"] for name, api in of_type("AWS::Serverless::Api").items()}
+    rates = [apis["NotificationsApi"][1], apis["AdminApi"][0], apis["PullApi"][0]]
+    assert [one["ThrottlingRateLimit"] for one in rates] == [
+        quotas.HEARTBEAT_RATE,
+        quotas.ADMIN_RATE,
+        quotas.PULL_RATE,
+    ]
+
+
+def test_the_items_of_a_push_are_those_that_are_counted() -> None:
+    counted = (ROOT / "docs" / "costs.md").read_text().splitlines()
+    for what, reads, writes in (
+        ("intake of a push", quotas.MARK_READS, quotas.MARK_WRITES),
+        ("sync of a push", quotas.SYNC_READS, quotas.SYNC_WRITES),
+    ):
+        (row,) = [line for line in counted if line.startswith(f"| {what} |")]
+        assert row.endswith(f"; {reads} items read, {writes} items written |")
