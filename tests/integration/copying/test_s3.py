@@ -9,64 +9,22 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.integration.copying.s3_images import ONE_PART, PROOF, SIZE, assert_same, layer_bytes, reasons, sync
 from tests.integration.copying.s3_site import LARGE, LEAST, LOCAL, PRIMARY, S3Site
 from tests.integration.secondary import Secondary, pushed
 from tests.support.images import OCI_LAYER, ImageMaker, Made
-from tests.support.proxy import Cut, Fault, Status
 from tests.support.s3_double import CRC, TYPE, refusal
 from tests.support.scripted import Reply
 
 from geosync.copying import blobs
 from geosync.copying.s3 import copier
 from geosync.copying.s3.layout import Bucket
-from geosync.sync_registry.items import SYNCED
-
-ONE_PART = ["create_multipart_upload", "upload_part_copy", "complete_multipart_upload", "put_object"]
-PROOF = ["put_object", "put_object", "delete_object"]
-"""The first time: a few bytes and their link, which is taken back."""
-SIZE = 2 * LEAST
-
-
-@pytest.fixture
-def push(s3_site: S3Site, repository: str) -> Iterator[Callable[..., tuple[Made, list[str]]]]:
-    """Push an image of some layers to the primary; returns it with the digests of its layers."""
-    with s3_site.primary.maker(seed=int.from_bytes(os.urandom(4))) as make:
-
-        def image(*, layers: int = 1, size: int = SIZE, tag: str = "v1") -> tuple[Made, list[str]]:
-            parts = [make.blob(repository, os.urandom(size), OCI_LAYER) for _ in range(layers)]
-            return make.image(repository, tag, layers=0, reuse=parts), [part["digest"] for part in parts]
-
-        yield image
 
 
 @pytest.fixture
 def make(s3_site: S3Site) -> Iterator[ImageMaker]:
     with s3_site.primary.maker() as maker:
         yield maker
-
-
-def sync(secondary: Secondary, made: Made) -> None:
-    secondary.receive(pushed(made))
-    assert secondary.digest(made.repository, made.reference) == made.digest
-    assert secondary.row(made.repository).state == SYNCED
-
-
-def layer_bytes(secondary: Secondary) -> int:
-    """Bytes of layers that came through the function: from the primary's registry, and to the secondary's."""
-    read = [one.received for one in secondary.primary_proxy.exchanges if one.kind == "blob" and one.received >= LEAST]
-    sent = [one.sent for one in secondary.secondary_proxy.exchanges if one.kind == "upload" and one.sent >= LEAST]
-    return sum(read) + sum(sent)
-
-
-def assert_same(s3_site: S3Site, made: Made) -> None:
-    for digest in made.blobs:
-        target = f"/v2/{made.repository}/blobs/{digest}"
-        with s3_site.primary.maker() as here, s3_site.secondary.maker() as there:
-            assert there.send("GET", target, made.repository).content == here.send("GET", target, "").content
-
-
-def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [str(one.__dict__["reason"]) for one in caplog.records if one.message == "layers_not_copied_by_s3"]
 
 
 def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
@@ -326,20 +284,6 @@ def test_a_manifest_that_names_another_size_than_the_layer_has_is_no_reason(
     assert_same(s3_site, made)
 
 
-def test_what_the_primary_s_repository_does_not_serve_is_not_copied_from_its_bucket(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    """Another repository of the primary's may have the layer, which lies in the same bucket."""
-    made, (layer,) = push()
-    s3_secondary.primary_proxy.add(Status(status=404, kind="blob", target=re.compile(layer), times=100))
-
-    with s3_site.double.watched() as asked:
-        s3_secondary.receive(pushed(made))
-
-    assert asked == []
-    assert s3_secondary.digest(made.repository, "v1") is None
-
-
 @pytest.mark.parametrize(
     ("buckets", "says"),
     [
@@ -366,83 +310,6 @@ def test_a_wrong_bucket_or_root_directory_streams_the_layer(
     assert layer_bytes(secondary) == 2 * SIZE
     assert_same(s3_site, made)
     assert says in reasons(caplog)[0]
-
-
-def test_no_layer_goes_where_the_registry_does_not_find_it(
-    s3_site: S3Site,
-    s3_secondaries: Callable[..., Secondary],
-    push: Callable[..., tuple[Made, list[str]]],
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    monkeypatch.setattr(copier, "REST_S", 0.0)
-    elsewhere = Bucket(LOCAL.name, "nowhere")
-    secondary = s3_secondaries(destination=elsewhere)
-    first, layers = push(layers=3)
-    second, others = push(layers=3, tag="v2")
-
-    with s3_site.double.watched() as asked:
-        sync(secondary, first)
-        sync(secondary, second)
-
-    assert asked == PROOF
-    assert layer_bytes(secondary) == 2 * 6 * SIZE
-    assert [layer for layer in layers + others if s3_site.bytes_of(layer, elsewhere)] == []
-    assert "does not show" in reasons(caplog)[0]
-
-
-def test_a_registry_that_is_read_only_is_never_written_behind(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    made, _ = push()
-    s3_secondary.secondary_proxy.add(
-        Status(status=405, method="POST", kind="uploads", times=100, body=b'{"errors":[{"code":"UNSUPPORTED"}]}')
-    )
-
-    with s3_site.double.watched() as asked:
-        s3_secondary.receive(pushed(made))
-
-    assert asked == []
-    assert s3_secondary.digest(made.repository, "v1") is None
-
-
-def test_a_registry_that_becomes_read_only_during_a_copy_gets_no_link(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    """Its garbage collection may sweep what nothing links yet."""
-    made, (layer,) = push()
-    body = b'{"errors":[{"code":"UNSUPPORTED"}]}'
-    read_only = Status(status=405, method="POST", kind="uploads", times=100, body=body)
-    s3_site.double.fail("complete_multipart_upload", lambda: s3_secondary.secondary_proxy.add(read_only))
-
-    s3_secondary.receive(pushed(made))
-
-    assert s3_site.bytes_of(layer) is not None
-    assert not s3_site.is_linked(made.repository, layer)
-    assert s3_secondary.digest(made.repository, "v1") is None
-
-
-def test_gitlab_s_metadata_database_is_refused(
-    s3_site: S3Site,
-    s3_secondary: Secondary,
-    push: Callable[..., tuple[Made, list[str]]],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    header = {"Gitlab-Container-Registry-Database-Enabled": "true"}
-    s3_secondary.secondary_proxy.add(
-        Status(status=200, method="GET", kind="ping", times=100, headers=header, body=b"{}")
-    )
-    first, _ = push()
-    second, _ = push(tag="v2")
-
-    with s3_site.double.watched() as asked:
-        sync(s3_secondary, first)
-        sync(s3_secondary, second)
-
-    assert asked == []
-    assert layer_bytes(s3_secondary) == 2 * 2 * SIZE
-    (reason,) = reasons(caplog)
-    assert "metadata database" in reason
 
 
 def test_after_a_while_s3_is_tried_again(
@@ -489,39 +356,3 @@ def test_a_copy_that_s3_does_not_end_is_left_at_the_deadline_and_streamed_by_the
 def test_a_layer_of_no_known_algorithm_has_no_place(s3_site: S3Site) -> None:
     assert re.fullmatch(r"docker/registry/v2/blobs/sha256/ab/(ab){32}/data", LOCAL.data_key("sha256:" + "ab" * 32))
     assert PRIMARY.data_key("sha256:" + "ab" * 32).startswith("eu/registry/docker/registry/v2/")
-
-
-ACCIDENTS: dict[str, Callable[[re.Pattern[str]], Fault]] = {
-    "the connection breaks at the first POST": lambda layer: Cut(method="POST", target=layer, times=2),
-    "the session of the second POST is lost": lambda _: Status(
-        status=404, method="POST", target=re.compile("uploads/$"), body=b'{"errors":[{"code":"BLOB_UPLOAD_UNKNOWN"}]}'
-    ),
-    "the connection breaks at the look": lambda layer: Cut(method="HEAD", target=layer, times=2),
-}
-
-
-@pytest.mark.parametrize("what", ACCIDENTS)
-def test_an_accident_at_the_registry_is_made_good_as_in_a_stream(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]], what: str
-) -> None:
-    made, (layer,) = push()
-    s3_secondary.secondary_proxy.add(ACCIDENTS[what](re.compile(layer)))
-
-    sync(s3_secondary, made)
-
-    assert_same(s3_site, made)
-
-
-def test_a_registry_that_wants_a_scope_for_each_request_refuses_none(
-    s3_site: S3Site, s3_tokens: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    """Distribution wants the action `delete` for each DELETE, also for that of an upload, and Geosync sends none."""
-    first, _ = push(layers=3)
-    sync(s3_tokens, first)  # the first request asks what the registry wants
-    s3_tokens.secondary_proxy.exchanges.clear()
-    second, _ = push(layers=3, tag="v2")
-
-    sync(s3_tokens, second)
-
-    assert layer_bytes(s3_tokens) == 0
-    assert [(one.method, one.kind) for one in s3_tokens.secondary_proxy.exchanges if one.status == 401] == []
