@@ -86,9 +86,9 @@ class ReconcileSite:
             return {
                 "heartbeat": partial(post_heartbeat, *posting),
                 "following": partial(follow_nobody, self.sync_registry),
-                **self._arrivals(),  # what it wrote down as a secondary
                 **run_recorded,
                 "health": partial(judge_primary, *judging),
+                **self._arrivals(),  # what it wrote down as a secondary
             }
         tasks: dict[str, Task] = {
             "subscription": self._subscribe,
@@ -97,17 +97,17 @@ class ReconcileSite:
             "verification": partial(ask_for_due_verifications, *asking),
             "recovery": self._account,
             "clock": self._forget_the_future,
-            **self._arrivals(),
             "counts": partial(recount, self.sync_registry, self.reporter),
             "history": self._record_history,
             **run_recorded,
             "health": self._judge,
         }
         if self.settings.primary_admin_url is not None:
-            tasks["report"] = self._report  # the last: what the primary is told is of this minute
-        return tasks
+            tasks["report"] = self._report  # what the primary is told is of this minute
+        return tasks | self._arrivals()
 
     def _arrivals(self) -> dict[str, Task]:
+        """The last task: a bus or a topic that is slow takes no other one's time."""
         announcer = self.announcer
         return {"arrivals": announcer.tell_left_over} if announcer is not None else {}
 

@@ -168,6 +168,13 @@ class RemoteStore:
             lambda: self._table.batch_put(wanted), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
         )
 
+    def batch_delete(self, keys: Iterable[Key]) -> None:
+        """Delete items; one that is deleted twice is gone."""
+        wanted = list(keys)
+        self._calls.make(
+            lambda: self._table.batch_delete(wanted), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
+        )
+
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all or none; a second sending carries the token of the first, and changes nothing."""
         self._calls.make(

@@ -18,7 +18,7 @@ from geosync.cli.following import POLL_SECONDS
 from geosync.cli.main import main
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference, Seen
-from geosync.sync_registry.site import catalogue
+from geosync.sync_registry.site import catalogue, subscription
 from geosync.sync_registry.site.recovery import Recovery
 from geosync.sync_registry.table.changes import Update
 from geosync.sync_registry.transitions.marks import Mark
@@ -84,6 +84,12 @@ def compared(site: Site) -> None:
     times = dict.fromkeys(("started_at", "touched_at", "finished_at", "proved_at", "settled_at"), now - 120_000)
     site.sync_registry._store.write(Update(key=catalogue.KEY, set=times))
     site.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
+    subscribed(site, gapless_from=now - 180_000)
+
+
+def subscribed(site: Site, **values: int) -> None:
+    """Have the site's subscription deliver what was pushed since a moment."""
+    site.sync_registry._store.write(Update(key=subscription.KEY, set={"arn": "arn", "since": 1, **values}))
 
 
 def run(*arguments: str) -> Result:
@@ -176,6 +182,17 @@ def test_a_digest_that_is_named_is_found_at_once(
     assert (run(image).exit_code, clock.slept) == (0, [])
 
 
+def test_a_digest_that_is_here_without_its_tag_is_not_the_tag(
+    site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
+) -> None:
+    site.synced("group/app", prod=A)
+    site.sync_registry.mark("group/app", Reference.digest(B), Mark(expects=B))
+    arrives(site, clock, B)
+    ended = run(f"group/app:prod@{B}", "--timeout", "4s")
+    assert (ended.exit_code, f"{A} was seen here" in ended.output) == (1, True)
+    assert run(f"group/app@{B}").exit_code == 0
+
+
 def test_an_image_that_was_never_pushed_ends_with_what_to_check(
     site: Site, way: ToTheHandler, clock: PlayedClock, compared: None
 ) -> None:
@@ -184,6 +201,15 @@ def test_an_image_that_was_never_pushed_ends_with_what_to_check(
     assert "group/typo:v1 is not at berlin: berlin has heard of no push of it" in ended.output
     assert "was it pushed there, is its name right?" in ended.output
     assert len(clock.slept) == 5  # ten seconds, in which an event comes that is on its way
+
+
+@pytest.mark.parametrize("gap", ["gapless_from", "selected_from"])
+def test_a_push_in_a_gap_that_no_comparison_has_joined_yet_may_still_be_found(
+    site: Site, way: ToTheHandler, clock: PlayedClock, compared: None, gap: str
+) -> None:
+    subscribed(site, **{gap: clock.now_ms()})
+    ended = run("group/app:v1", "--timeout", "30s")
+    assert (ended.exit_code, "after 30 s: no comparison is complete that began after the" in ended.output) == (1, True)
 
 
 def test_a_site_that_hears_nothing_now_goes_on_waiting(site: Site, way: ToTheHandler, clock: PlayedClock) -> None:

@@ -8,16 +8,16 @@ import boto3
 import pytest
 from functions.reconcile import app
 from tests.functional.reconcile.parts import Site, minute
-from tests.support.aws_calls import counted
+from tests.support.aws_calls import PAGE, counted
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import OUTBOX, PREFIX, ReplicationEvent
+from geosync.sync_registry.site.outbox import OUTBOX, PARTITIONS, PREFIX, ReplicationEvent
 
 A = f"sha256:{'a' * 64}"
 
 
-def left(site: Site, tag: str, *, age_s: float) -> None:
+def left(site: Site, tag: str, *, age_s: float, partition: str | None = None) -> None:
     """Have a holder write down an arrival, and die."""
     event = ReplicationEvent(
         name=tag,
@@ -26,6 +26,7 @@ def left(site: Site, tag: str, *, age_s: float) -> None:
         reference=Reference.tag(tag),
         at_ms=SYSTEM_CLOCK.now_ms() - round(age_s * 1000),
         digest=A,
+        partition=partition,
     )
     site.store.write(event.put(now_ms=event.at_ms))
 
@@ -59,6 +60,13 @@ def test_a_minute_tells_what_is_left_over_and_forgets_it(site: Site, heard: str)
     assert len(_outbox(site)) == 1
 
 
+def test_what_an_earlier_version_wrote_down_is_told_and_forgotten(site: Site, heard: str) -> None:
+    left(site, "v1", age_s=60, partition=OUTBOX)
+    left(site, "v2", age_s=60)
+    assert minute()["arrivals"] == "done"
+    assert (sorted(tags(heard)), _outbox(site)) == (["v1", "v2"], [])
+
+
 def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
     site: Site, heard: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +77,24 @@ def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
     assert len(_outbox(site)) == 1
 
 
+def test_nothing_that_is_left_over_costs_what_the_page_says(site: Site, heard: str) -> None:
+    announcer = app.site().announcer
+    assert announcer is not None
+    with counted() as calls:
+        assert announcer.tell_left_over() == 0
+    assert {name: count for name, count in calls.items() if count} == {"dynamodb:Query": 9, "items read": 9}
+    assert "reads nine items more, in as many queries" in " ".join(PAGE.read_text().split())
+
+
+@pytest.mark.parametrize("role", ["primary", "secondary"])
+def test_what_is_left_over_is_told_last(site: Site, heard: str, role: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SITE_ROLE", role)
+    if role == "secondary":
+        monkeypatch.setenv("PRIMARY_ADMIN_URL", "https://admin.example.com")
+    tasks = list(app.site().tasks())
+    assert (tasks[-1], "health" in tasks, "report" in tasks) == ("arrivals", True, role == "secondary")
+
+
 def test_while_nobody_listens_no_minute_asks(site: Site) -> None:
     left(site, "v1", age_s=60)
     assert "arrivals" not in minute()
@@ -76,4 +102,4 @@ def test_while_nobody_listens_no_minute_asks(site: Site) -> None:
 
 
 def _outbox(site: Site) -> list[str]:
-    return [str(item["item"]) for item in site.store.items(OUTBOX, PREFIX, limit=100)]
+    return [str(item["item"]) for name in PARTITIONS for item in site.store.items(name, PREFIX, limit=100)]

@@ -284,5 +284,16 @@ def test_whole_items_are_put_in_place_of_what_was_there(store: Store) -> None:
     }
 
 
-def test_nothing_to_put_is_no_request(store: Store) -> None:
+def test_items_are_deleted_together_and_others_stay(store: Store) -> None:
+    """More than fit into one request, and one that is not there."""
+    keys = [Key(f"#outbox-{number % 8}", f"event#{number}") for number in range(60)]
+    store.batch_put({**key._asdict(), "kind": "replicated"} for key in keys)
+
+    store.batch_delete([*keys[1:], Key("#outbox-0", "event#none")])
+
+    assert set(store.batch_get(keys)) == {keys[0]}
+
+
+def test_nothing_to_put_or_delete_is_no_request(store: Store) -> None:
     store.batch_put([])
+    store.batch_delete([])

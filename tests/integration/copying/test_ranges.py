@@ -22,7 +22,7 @@ from geosync.copying.readers import AHEAD, BUFFERED, LARGE, STRETCH
 from geosync.copying.ring import PIECE, ROOM, Ring
 from geosync.oci.manifests import Descriptor
 from geosync.oci.uploads import UploadLimits
-from geosync.pair.connections import MOST, Connections
+from geosync.pair.connections import FAST, MOST, Connections
 
 SIZE = 44 * MIB
 Ways = Callable[..., Way]
@@ -102,6 +102,28 @@ def test_a_connection_that_is_fast_is_left_alone(way: Way) -> None:
     assert_brought(way, layer)
 
 
+@pytest.mark.parametrize("others", [0, FAST])
+def test_a_slow_connection_is_joined_by_none_where_other_layers_take_the_line(way: Way, others: int) -> None:
+    rates: list[tuple[float, bool]] = []
+
+    class Noted(Connections):
+        def note_rate(self, layer: object, rate: float, *, several: bool) -> None:
+            rates.append((rate, several))
+            super().note_rate(layer, rate, several=several)
+
+    way.connections = Noted()
+    way.connections.note_rate("others", others, several=False)
+    layer = push(way)
+    way.source.add(Slow(kind="blob", times=10**9, rate=8 * MIB))
+    way.copy("v1")
+    assert {one.status for one in reads(way, layer)} == ({200} if others else {200, 206})
+    assert {several for _, several in rates} == ({False} if others else {False, True})
+    assert 1 < len(rates) <= 1 + (SIZE - BUFFERED) // STRETCH
+    way.connections.leave("others")
+    assert not way.connections._rates, "it is read no more"
+    assert_brought(way, layer)
+
+
 def test_where_several_paid_four_are_asked_at_once_and_each_byte_once(way: Way, rings: list[Ring]) -> None:
     """No range is answered before four were asked for."""
     way.connections = several_paid()
@@ -147,6 +169,19 @@ def test_a_connection_that_is_cut_costs_the_rest_of_its_range(way: Way) -> None:
     assert_brought(way, layer)
 
 
+@pytest.mark.parametrize("nth", [6, 9])
+def test_a_range_for_which_the_registry_fails_costs_what_was_read_ahead_and_no_upload(way: Way, nth: int) -> None:
+    way.connections = several_paid()
+    layer = push(way)
+    way.source.add(Status(status=502, method="GET", target=re.compile(layer.digest), nth=nth))
+    way.copy("v1")
+    assert {one.status for one in reads(way, layer)} == {206, 502}
+    assert SIZE <= sum(one.received for one in reads(way, layer)) <= SIZE + ROOM + PIECE
+    assert sum(one.sent for one in way.destination.exchanges if one.sent > MIB) == SIZE
+    assert not way.connections.is_refused
+    assert_brought(way, layer)
+
+
 def test_behind_a_redirect_each_range_has_a_signature_of_its_own(
     ways: Ways, s3_registry: Place, second_registry: Place, repository: str
 ) -> None:
@@ -166,6 +201,22 @@ def test_a_layer_in_chunks_is_read_over_several_connections(way: Way, monkeypatc
     assert {one.status for one in reads(way, layer)} == {206}
     assert sum(one.received for one in reads(way, layer)) == SIZE
     assert way.destination.counts()["PATCH", "upload"] == 3
+    assert_brought(way, layer)
+
+
+def test_an_upload_that_the_destination_lost_is_no_reason_to_read_over_one(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(way.writer), "upload_limits", UploadLimits(max_body=16 * MIB))
+    way.connections = several_paid()
+    layer = push(way)
+    way.destination.add(
+        Status(status=404, method="PATCH", nth=2, body=b'{"errors": [{"code": "BLOB_UPLOAD_UNKNOWN"}]}')
+    )
+    way.copy("v1")
+    assert way.destination.counts()["PATCH", "upload"] == 2 + 3
+    assert {one.status for one in reads(way, layer)} == {206}
+    assert way.connections.begin(), "the next layer, too"
     assert_brought(way, layer)
 
 

@@ -115,3 +115,20 @@ def test_a_registry_that_does_not_know_the_name_is_asked_again(server: Servers, 
     assert one.referrers("a/b", DIGEST) is None
     assert one.referrers("a/b", DIGEST) is None
     assert len(registry.requests) == 2
+
+
+def test_the_share_of_a_large_page_is_for_its_reading_and_an_attempts_own_until_that_ends(
+    server: Servers, client: Clients
+) -> None:
+    tags = [f"v{number}" for number in range(20_000)]
+    registry = client(server(lambda _: Reply(body=json.dumps({"tags": tags}).encode())).url)
+    memory = registry.memory
+    for page in registry.tags("a/b"):
+        assert len(page) == len(tags)
+        assert memory.steps.held == 0, "who has the page may wait for a share"
+    assert memory.steps.most_held > 0
+    with memory.attempt(registry.deadline):
+        for _ in registry.tags("a/b"):
+            assert memory.attempts.held > 0
+        assert memory.attempts.held == memory.attempts.most_held, "what the attempt reads next needs no more"
+    assert memory.attempts.held == 0

@@ -106,6 +106,10 @@ class MortalStore(MemoryStore):
         with self._life.step():
             super().batch_put(items)
 
+    def batch_delete(self, keys: Iterable[Key]) -> None:
+        with self._life.step():
+            super().batch_delete(keys)
+
     def items(
         self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
     ) -> list[Item]:

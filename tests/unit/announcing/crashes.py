@@ -16,14 +16,14 @@ from tests.support.clock import FakeClock
 
 from geosync.announcing.announcer import Announcer, Listeners
 from geosync.sync_registry.items import Owed, Reference, Seen
-from geosync.sync_registry.site.outbox import OUTBOX
+from geosync.sync_registry.site.outbox import PARTITIONS
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
 
 REPOSITORY = "group/app"
 A = f"sha256:{'a' * 64}"
-METHODS = ("get", "batch_get", "write", "transact", "items", "due")
+METHODS = ("get", "batch_get", "write", "transact", "batch_delete", "items", "due")
 
 
 class KilledError(Exception):
@@ -172,7 +172,7 @@ class CrashingSite:
         return [key.item for key in self.store.table if key.item.startswith("owed#")]
 
     def untold(self) -> list[str]:
-        return [key.item for key in self.store.table if key.repository == OUTBOX]
+        return [key.item for key in self.store.table if key.repository in PARTITIONS]
 
     def lost(self) -> set[str]:
         """What happened to a reference, by the table, that the bus or the topic was never told."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tests.unit.announcing.crashes import A, CrashingSite
 from geosync.announcing import announcer as announcing
 from geosync.announcing import document
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import ReplicationEvent
+from geosync.sync_registry.site.outbox import PARTITIONS, SPREAD, ReplicationEvent
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = sorted((ROOT / "events" / "arrivals").glob("*.json"))
@@ -137,11 +138,41 @@ def test_the_minute_leaves_to_a_holder_what_it_has_just_written() -> None:
     assert announcer.tell_left_over() == 2
 
 
+def test_a_minute_begins_no_further_batch_when_its_time_is_over() -> None:
+    site = CrashingSite()
+    announcer, put = noted(site, 200), site.listening.put_events
+    site.clock.pass_(announcing.OLD_MS / 1000 + 1)
+
+    def slow(**entries: Any) -> Any:
+        site.clock.pass_(announcing.LONGEST_S / 3)
+        return put(**entries)
+
+    site.listening.put_events = slow  # type: ignore[method-assign]
+    assert announcer.tell_left_over() == 3 * announcing.BATCH
+    site.listening.put_events = put  # type: ignore[method-assign]
+    assert announcer.tell_left_over() == 200 - 3 * announcing.BATCH
+    assert announcing.LONGEST_S <= 15
+
+
 def test_an_event_from_before_the_clock_was_set_back_is_told() -> None:
     site = CrashingSite()
     announcer = noted(site, 1)
     site.clock.pass_(-3600)
     assert announcer.tell_left_over() == 1
+
+
+def test_events_are_spread_over_partitions_and_told_in_their_order() -> None:
+    site = CrashingSite()
+    registry = site._registry()
+    for number in reversed(range(400)):
+        site.store.write(replace(ARRIVED, name=f"{number:032x}", at_ms=AT + number).put(now_ms=AT))
+    found = Counter(key.repository for key in site.store.table if key.repository in PARTITIONS)
+    assert set(found) == set(SPREAD)
+    assert max(found.values()) < 2 * 400 / len(SPREAD)
+    site.clock.pass_(60)
+    assert site.announcer(registry).tell_left_over() == 400
+    told = [json.loads(one["Detail"])["id"] for one in site.listening.put]
+    assert (told, site.untold()) == (sorted(told), [])
 
 
 def test_an_item_that_cannot_be_read_holds_up_no_other() -> None:

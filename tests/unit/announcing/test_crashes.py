@@ -67,7 +67,6 @@ def test_an_event_that_the_topic_was_not_told_would_be_lost(monkeypatch: pytest.
 
 
 def test_a_look_that_shows_what_was_here_is_no_event() -> None:
-    before = Seen(digest="sha256:a", looked_at=1, seen_at=1)
     owed = Owed(
         repository="group/app",
         reference=REFERENCE,
@@ -75,7 +74,7 @@ def test_a_look_that_shows_what_was_here_is_no_event() -> None:
         marked_at=1,
         owed_since=1,
         due=1,
-        seen=before,
+        seen_digest="sha256:a",
         pushed_at=1,
     )
     again = Seen(digest="sha256:a", looked_at=2, seen_at=2)

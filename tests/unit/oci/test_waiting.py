@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from geosync.clock import Clock
-from geosync.oci.credentials import Anonymous
+from geosync.errors import OutOfTime, RegistryUnavailable
+from geosync.oci.credentials import Anonymous, Basic
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import ClientOptions
+from geosync.oci.requests import Call, Requester
 from geosync.oci.throttle import Throttle
 from geosync.registries.registry import Registry
 from geosync.threads import Threads
@@ -45,6 +49,28 @@ class WaitingThreads(Threads):
         return Moving()
 
 
+class SilentThreads(Threads):
+    """Threads whose events never come; a wait for one moves a clock."""
+
+    __slots__ = ("clock",)
+
+    def __init__(self, clock: SimulatedClock) -> None:
+        self.clock = clock
+
+    def event(self) -> threading.Event:
+        clock = self.clock
+
+        class Silent(threading.Event):
+            def set(self) -> None:
+                pass
+
+            def wait(self, timeout: float | None = None) -> bool:
+                clock.now += timeout or 0.0
+                return False
+
+        return Silent()
+
+
 class SimulatedClock(Clock):
     """A clock that only waiting moves."""
 
@@ -77,3 +103,19 @@ def test_a_pause_passes_in_simulated_time() -> None:
         pass
     assert clock.now == 104.0
     assert deadline.left() == 56.0
+
+
+def test_the_wait_for_the_first_answer_is_within_the_bound_of_a_tag_write() -> None:
+    clock = SimulatedClock()
+    deadline = Deadline(clock)
+    account = Basic(username="geosync", password="a password")
+    options = ClientOptions(threads=SilentThreads(clock))
+    requests = Requester("https://registry.example.com", account, deadline=deadline, writes=True, options=options)
+    call = Call(method="PUT", target="/v2/app/manifests/v1", access=(), body=b"{}", write=True, bound_s=20.0)
+    deadline.set(0)
+    with pytest.raises(OutOfTime):
+        requests.send(call)
+    deadline.set(60)
+    with pytest.raises(RegistryUnavailable, match="no time was left to send it"):
+        requests.send(call)
+    assert clock.now == 120.0

@@ -80,10 +80,21 @@ def test_a_digest_that_is_named_is_here_once_it_was_seen() -> None:
     image = replace(V1, digest=A)
     assert state(replace(NOTHING, seen=seen(), owed=owed(B)), image) == "here"
     assert state(replace(NOTHING, seen=seen(B), owed=owed(B)), image) == "waiting"
-    by_itself = replace(AROUND, beside=Known(accounted_ms=None, seen=seen()))
-    assert state(NOTHING, image, by_itself) == "here"
     digest = replace(V1, reference=Reference.digest(A))
     assert state(replace(NOTHING, seen=seen()), digest) == "here"
+    under_a_tag = replace(AROUND, beside=Known(accounted_ms=None, seen=seen()))
+    assert state(NOTHING, digest, under_a_tag) == "here"
+
+
+def test_a_digest_that_is_here_by_itself_is_not_the_tag() -> None:
+    image, by_itself = replace(V1, digest=A), replace(AROUND, beside=Known(accounted_ms=None, seen=seen()))
+    old = replace(NOTHING, seen=seen(B))
+    assert state(NOTHING, image, by_itself) == "waiting"
+    assert state(old, image, by_itself) == "waiting"
+    assert state(replace(old, owed=owed(A)), image, by_itself) == "waiting"
+    assert state(replace(old, seen=seen()), image, by_itself) == "here"
+    later = judge(image, replace(old, accounted_ms=BEGAN), by_itself)  # the primary has B since it was asked for
+    assert (later.state, later.digest) == ("here", B)
 
 
 def test_a_digest_that_a_later_push_overtook_is_the_later_one() -> None:
@@ -132,3 +143,5 @@ def test_a_comparison_that_is_to_come_may_still_find_it() -> None:
     late = replace(AROUND, now_ms=BEGAN + UNHEARD_MS, is_open=True)
     assert state(Known(accounted_ms=None), around=late) == "waiting"
     assert state(Known(accounted_ms=BEGAN), around=replace(late, is_compared=False)) == "waiting"
+    found = judge(V1, Known(accounted_ms=BEGAN), replace(late, apart="the selection changed"))
+    assert (found.state, (found.reason or "").startswith("the selection changed: a comparison")) == ("waiting", True)

@@ -13,7 +13,7 @@ from tests.unit.syncing.test_holder import REPOSITORY, Nothing, Site
 from geosync.announcing.announcer import Announcer, Listeners
 from geosync.errors import DigestMismatch
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import OUTBOX, ReplicationEvent
+from geosync.sync_registry.site.outbox import PARTITIONS, ReplicationEvent
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.ending import Ending
@@ -62,7 +62,7 @@ def hold(site: Site, announcer: Any) -> Ending:
 
 
 def untold(site: Site) -> list[ReplicationEvent]:
-    return [ReplicationEvent.from_item(item) for key, item in site.store.table.items() if key.repository == OUTBOX]
+    return [ReplicationEvent.from_item(item) for key, item in site.store.table.items() if key.repository in PARTITIONS]
 
 
 def test_what_arrived_is_told_while_another_reference_is_still_copied() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, TEMPLATE, statements
 
+from geosync.sync_registry.site.outbox import OUTBOX
+
 TOPIC = {"Ref": "ArrivalsTopic"}
 TELLING = {"SyncFunction", "ReconcileFunction"}
 
@@ -41,6 +43,9 @@ def test_who_tells_may_put_geosyncs_events_and_publish_to_this_topic_alone(role:
     assert put["Condition"] == {"StringEqualsIfExists": {"events:source": "geosync"}}
     condition, publish, _ = found["PublishArrivals"]
     assert (condition, publish["Action"], publish["Resource"]) == ("TellsArrivals", "sns:Publish", TOPIC)
+    condition, forget, _ = found["ForgetWhatWasTold"]
+    assert (condition, forget["Action"]) == ("TellsArrivals", "dynamodb:BatchWriteItem")
+    assert forget["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{OUTBOX}*"]}}
     condition, key, _ = found["UseTheKeyForArrivals"]
     assert (condition, set(key["Action"])) == ("TellsArrivalsWithAKey", {"kms:Decrypt", "kms:GenerateDataKey"})
 

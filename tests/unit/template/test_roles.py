@@ -19,6 +19,7 @@ from tests.unit.template.parts import (
 from geosync.copying.s3 import showing
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.shared_blobs import PREFIX
+from geosync.sync_registry.site.outbox import OUTBOX
 
 OWN_ARN = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:geosync-${SiteName}-sync"
 ADMIN_TOKENS = ("AdminReadToken", "AdminActToken")
@@ -127,10 +128,10 @@ def test_who_names_events_overwrites_no_record_of_what_operators_did() -> None:
     assert writing["Condition"] == {"ForAllValues:StringNotLike": {"dynamodb:LeadingKeys": ["audit#*", "audit-*"]}}
 
 
-def test_batches_of_the_sync_function_write_hints_about_blobs_and_nothing_else() -> None:
+def test_batches_of_the_sync_function_write_hints_about_blobs_and_what_is_to_be_told_alone() -> None:
     batches = [one for one in statements(ROLES["SyncFunction"]) if "dynamodb:BatchWriteItem" in actions(one)]
     assert [one["Condition"] for one in batches] == [
-        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{PREFIX}*"]}}
+        {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": [f"{prefix}*"]}} for prefix in (PREFIX, OUTBOX)
     ]
     assert not any("dynamodb:PutItem" in actions(one) for one in statements(ROLES["SyncFunction"]))
 

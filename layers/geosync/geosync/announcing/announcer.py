@@ -7,6 +7,7 @@ tells it again. So an event may come twice, with the same `id`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,8 +36,8 @@ LEFT_ALONE_S = 30.0
 """After a failure a holder leaves its events to the minute for so long: a copy does not wait for a bus."""
 OLD_MS = 15_000
 """Whoever wrote an event tells it before it is so old, or is dead, or could not."""
-MOST_IN_A_MINUTE = 2_000
-"""Events that a minute tells: some 30 s, and what is left is told by the next one."""
+LONGEST_S = 15.0
+"""After that time a minute begins to tell no further batch: what is left is told by the next one."""
 
 
 class Listeners:
@@ -138,22 +139,24 @@ class Announcer:
             self._silent_until_s = self._clock.monotonic_s() + LEFT_ALONE_S
 
     def tell_left_over(self) -> int:
-        """Tell what nobody told, the oldest first; returns how many. Raises what bus, topic and table raise."""
-        told = 0
-        while told < MOST_IN_A_MINUTE:
-            left = self._outbox.left_over(old_ms=OLD_MS, limit=10 * BATCH)
-            if not left:
-                break
-            done = self._tell(left)
+        """Tell what nobody told, the oldest first, for some LONGEST_S; returns how many.
+
+        Raises what bus, topic and table raise.
+        """
+        told, until_s = 0, self._clock.monotonic_s() + LONGEST_S
+        while left := self._outbox.left_over(old_ms=OLD_MS, limit=10 * BATCH):
+            done = self._tell(left, until_s=until_s)
             told += done
             if done < len(left):
                 break  # the next minute tries again
         return told
 
-    def _tell(self, events: Sequence[ReplicationEvent]) -> int:
-        """Tell events in batches and forget them; returns how many were taken."""
+    def _tell(self, events: Sequence[ReplicationEvent], *, until_s: float = inf) -> int:
+        """Tell events in batches and forget them, until a moment (monotonic seconds); returns how many were taken."""
         told = 0
         for start in range(0, len(events), BATCH):
+            if self._clock.monotonic_s() >= until_s:
+                break
             batch = events[start : start + BATCH]
             taken = self._listeners.tell(batch)
             self._outbox.forget(taken)

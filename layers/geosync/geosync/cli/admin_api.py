@@ -21,6 +21,8 @@ TOKEN = "GEOSYNC_TOKEN"  # noqa: S105 - the variable's name
 TIMEOUT_S = (5.0, 30.0)
 """For connecting, and for the answer: API Gateway waits 29 s."""
 MOST_BYTES = 1024 * 1024
+"""Of an answer; a longer one is cut, and is no document then."""
+_PIECE = 64 * 1024
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _TEMPORARY = {429, 500, 502, 503, 504}
 
@@ -63,7 +65,7 @@ class AdminClient:
                 stream=True,
             )
             with answer:
-                content = next(answer.iter_content(MOST_BYTES), b"")
+                content = _content(answer)
         except requests.RequestException as error:
             raise AdminApiUnavailable(f"the admin API does not answer: {type(error).__name__}") from None
         return self._read(answer.status_code, content)
@@ -82,6 +84,16 @@ class AdminClient:
         if status == 401:
             raise AdminApiRefused(f"{text} (the token is read from {TOKEN}, that of another site from {TOKEN}_<SITE>)")
         raise AdminApiRefused(text)
+
+
+def _content(answer: requests.Response) -> bytes:
+    """Read an answer, in however many pieces it comes."""
+    content = bytearray()
+    for piece in answer.iter_content(_PIECE):
+        content += piece
+        if len(content) >= MOST_BYTES:
+            break
+    return bytes(content[:MOST_BYTES])
 
 
 def token_of(site: str | None = None) -> str:

@@ -22,6 +22,7 @@ from geosync.copying.route import Route
 from geosync.copying.s3.copier import AnotherWay
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
 from geosync.errors import (
+    ContentError,
     GeosyncError,
     LayerUnfinished,
     NotFound,
@@ -195,16 +196,23 @@ class BlobMover:
             size = self._source.head_blob(blob.digest)
             if size is None or blob.fits(size):
                 raise
-            return self._bring(replace(blob, size=size), stopped)
+            return self._bring_over_several(replace(blob, size=size), stopped)
 
     def _bring_over_several(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         try:
-            return self._bring(blob, stopped)
+            moved = self._bring(blob, stopped)
         except SeveralFailed as error:
             self._readers.narrow(blob)
-            moved = self._bring(blob, stopped)
+            moved = self._bring_over_several(blob, stopped)
             self._readers.blame(error)
-            return moved
+        except ContentError:
+            self._route.connections.forget(blob.digest)
+            raise
+        if moved is None:
+            self._route.connections.forget(blob.digest)  # others brought it
+        else:
+            self._route.connections.note_brought(blob.digest)
+        return moved
 
     def _bring(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         limits = self._registry.upload_limits

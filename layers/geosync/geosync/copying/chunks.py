@@ -62,6 +62,7 @@ class ChunkedMover:
         close: Callable[[Descriptor, Upload], None],
     ) -> None:
         self._readers = readers
+        self._connections = route.connections
         self._destination = route.destination
         self._registry = route.destination.client
         self._begin = begin
@@ -96,9 +97,8 @@ class ChunkedMover:
                 try:
                     self._send(blob, course, check)
                 except RegistryError as error:
-                    if last or error.registry != self._registry.name or not _is_lost(error):
+                    if not self._lost(blob, error) or last:
                         raise
-                    self._readers.narrow(blob)  # its bytes may have been wrong
                     course = None
                 else:
                     return course.moved
@@ -107,6 +107,14 @@ class ChunkedMover:
             left = self._keep(blob, kept, course)
             self._judge(error, left, kept, self._clock.monotonic_s() - started)
             raise
+
+    def _lost(self, blob: Descriptor, error: RegistryError) -> bool:
+        """Tell whether the destination has lost an upload, or got wrong bytes: then their readers are in doubt."""
+        if error.registry != self._registry.name:
+            return False
+        if "DIGEST_INVALID" in error.codes:
+            self._connections.doubt(blob.digest)
+        return _is_lost(error)
 
     def _judge(self, error: BaseException, left: KeptUpload, kept: KeptUpload | None, seconds: float) -> None:
         """Raise LayerUnfinished for a layer that had most of the invocation and is no further than it ever was."""

@@ -5,8 +5,9 @@ than the way out, others read the ranges ahead into a ring (ring.py), and the fi
 before one of them has shown that the registry gives exactly the range that it was asked for. Where several paid lately,
 a layer is begun with them.
 
-The upload stays one, in order, and so does the hash: the digest proves the parts of all connections together. Whatever
-goes wrong with several, the layer is read again over one (LayerReaders.narrow), and that one's word counts.
+The upload stays one, in order, and so does the hash: the digest proves the parts of all connections together. Where the
+source fails one of them, one connection goes on from the byte that is wanted next. Whatever else goes wrong with
+several, the layer is read again over one (LayerReaders.narrow), and that one's word counts.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from types import TracebackType
 
 from geosync.copying.ring import ROOM, Ring
 from geosync.copying.route import Route
-from geosync.errors import ContentError, GeosyncError, OutOfTime
+from geosync.errors import ContentError, GeosyncError, OutOfTime, RegistryUnavailable
 from geosync.oci.blobs import BlobReader, BlobSource
 from geosync.oci.manifests import Descriptor
 from geosync.oci.ranges import Range, RangeReader, RangeRefused
@@ -52,7 +53,9 @@ class LayerReaders:
 
         That says that several connections did not bring it: begin anew, after `narrow`.
         """
-        if blob.size - offset < LARGE or blob.digest in self._narrow or self._route.connections.is_refused:
+        connections = self._route.connections
+        is_narrow = blob.digest in self._narrow or connections.is_doubted(blob.digest) or connections.is_refused
+        if blob.size - offset < LARGE or is_narrow:
             return self._route.source.open_blob(blob, offset=offset)
         return WideReader(self._route, blob, offset)
 
@@ -92,10 +95,16 @@ class WideReader:
                 self._go_over(ahead)
             else:
                 size = min(size, ahead.start - self._reader.position)
-        return self._read_wide(size) if self._is_wide else self._read_narrow(size)
+        before_s = self._clock.monotonic_s()
+        data = self._read_wide(size) if self._is_wide else self._read_narrow(size)
+        self._stretch.add(len(data), before_s, self._clock.monotonic_s())
+        if self._stretch.size >= STRETCH:
+            self._judge()
+        return data
 
     def close(self) -> None:
         """End all connections; no thread of this object is alive then."""
+        self._route.connections.leave(self)
         if self._ahead is not None:
             self._ahead.stop()
         self._reader.close()
@@ -145,42 +154,55 @@ class WideReader:
         """Wait for the proof that the others read what they are asked for; where it does not come, they stop."""
         if ahead.ring.wait_for_proof(PROOF_S):
             self._is_wide, self._began_s = True, self._clock.monotonic_s()
+            self._route.connections.join(self._blob.digest)
         else:
             ahead.stop()
             self._route.connections.give_up()
         return self._is_wide
 
     def _read_narrow(self, size: int) -> bytes:
-        before_s = self._clock.monotonic_s()
         data = self._reader.read(size)
-        self._stretch.add(len(data), before_s, self._clock.monotonic_s())
-        if self._ahead is None and self._stretch.size >= STRETCH:
-            self._judge()
-        elif self._ahead is not None and not self._reader.left and isinstance(self._ahead.ring.error, RangeRefused):
+        if self._ahead is not None and not self._reader.left and isinstance(self._ahead.ring.error, RangeRefused):
             self._route.connections.refuse(str(self._ahead.ring.error))
         return data
 
     def _judge(self) -> None:
-        """Have others join if the connection is slower than the way out."""
+        """Note how fast the layer goes; have others join if its one connection is slower than the way out."""
         connections = self._route.connections
         stretch, self._stretch = self._stretch, _Stretch()
-        if self._reader.position <= self._judged_from:
+        if self._reader.position <= self._judged_from or stretch.seconds <= 0:
             return
-        if not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
+        connections.note_rate(self, stretch.size / stretch.seconds, several=self._is_wide)
+        if self._ahead is not None or not self._reader.gives_ranges or self._reader.left - AHEAD < ROOM:
             return
-        if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s):
+        if connections.are_worth(stretch.size, stretch.read_s, stretch.sent_s, self):
             self._begin_ahead(self._reader.position + AHEAD, connections.most - 1)
 
     def _read_wide(self, size: int) -> bytes:
+        ahead = self._ahead
+        assert ahead is not None  # noqa: S101 - it is wide with them
         try:
-            data = self._reader.read(size)
+            try:
+                data = self._reader.read(size)
+            except RegistryUnavailable:
+                if ahead.has_stopped:
+                    raise
+                self._go_on_alone(ahead)
+                data = self._reader.read(size)
         except OutOfTime:
             raise
         except GeosyncError as error:
             raise SeveralFailed(f"{self._blob.digest}, over several connections: {error}") from error
-        if data and not self._reader.left and self._ahead is not None:
-            self._route.connections.note(self._ahead.ring.length, self._clock.monotonic_s() - self._began_s)
+        if data and not self._reader.left and not ahead.has_stopped:
+            self._route.connections.note(ahead.ring.length, self._clock.monotonic_s() - self._began_s, self)
         return data
+
+    def _go_on_alone(self, ahead: _Ahead) -> None:
+        """Read the rest over one connection: the source failed one of several. What was read counts, and its hash."""
+        ahead.stop()
+        self._route.connections.give_up()
+        rest = Range(self._reader.position, self._blob.size)
+        self._reader.go_on_with(self._route.source.open_range(self._blob, rest))
 
 
 class _Ahead:
@@ -193,8 +215,13 @@ class _Ahead:
         self._route = route
         self._blob = blob
         self._threads: list[threading.Thread] = []
-        for _ in range(connections):
-            self.join_in()
+        try:
+            for _ in range(connections):
+                self.join_in()
+        except BaseException:
+            self.stop()
+            self.close()
+            raise
 
     def join_in(self) -> None:
         """Have one more connection read."""
@@ -242,6 +269,11 @@ class _Stretch:
         self.size = 0
         self.read_s = self.sent_s = 0.0
         self._ended_s: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """The time that it took in all."""
+        return self.read_s + self.sent_s
 
     def add(self, size: int, began_s: float, ended_s: float) -> None:
         self.size += size

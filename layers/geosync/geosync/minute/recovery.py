@@ -68,7 +68,7 @@ def account(
     why_not = why_not or why_undecided(decided.undecided)
     status = replace(status, recovery=replace(status.recovery, undecided=decided.undecided))
     status = replace(status, comparison=_compared(sync_registry, status))
-    why_not = why_not or (why_apart(status) if followed.is_subscribed else UNCONFIRMED)
+    why_not = why_not or (why_apart(status.subscription, status.comparison) if followed.is_subscribed else UNCONFIRMED)
     if _regained(status):
         assert status.lost is not None  # noqa: S101 - what is regained was lost
         sync_registry.recovery.forget_lost(status.lost)

@@ -53,6 +53,8 @@ class RangeReader:
     def __init__(self, ask: Callable[[int], HttpAnswer], wanted: Range, source: BlobSource) -> None:
         self._ask = ask
         self._at, self._end = wanted.start, wanted.end
+        self.length = wanted.end - wanted.start
+        """The bytes of the range."""
         self._source = source
         self._reopened = 0
         self._answer = ask(wanted.start)

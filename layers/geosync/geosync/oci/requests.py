@@ -21,6 +21,7 @@ from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeout
 
 MAX_REDIRECTS = 5
 _FIRST_S = 30.0
+"""Seconds to wait for the first request's answer, which says how the registry wants credentials; then each asks."""
 MAX_URL = 16 * 1024
 """Characters. A presigned URL has some 4,000; a relative one may make the next longer and longer."""
 USER_AGENT = "geosync"
@@ -44,7 +45,7 @@ class Call:
     timeouts: Timeouts | None = None
     """Those of the client where there are none of its own."""
     bound_s: float | None = None
-    """A bound on the whole call, a token request and a second sending included."""
+    """A bound on the whole call: the wait for the first answer, a token request and a second sending included."""
     write: bool = False
     """A break after sending, or a 500, 502 or 504, leaves the outcome open."""
     repeatable: bool = False
@@ -141,23 +142,23 @@ class Requester:
 
         Raises OutOfTime, Unauthorized, RegistryUnavailable, and OutcomeUnknown for a write that broke after sending.
         """
+        budget = Deadline(self._clock)
+        if call.bound_s is not None:
+            budget.set(call.bound_s)
         if not self._authorizer.waits_for_challenge or self._first_answered.is_set():
-            return self._send(call)
+            return self._send(call, budget)
         # Of requests that begin side by side, one is refused, and says to the others what the registry wants.
         with self._lock:
             is_first, self._has_first = not self._has_first, True
         if is_first:
             try:
-                return self._send(call)
+                return self._send(call, budget)
             finally:
                 self._first_answered.set()
-        self._first_answered.wait(min(self.deadline.left(), _FIRST_S))
-        return self._send(call)
+        self._first_answered.wait(min(self.deadline.left(), budget.left(), _FIRST_S))
+        return self._send(call, budget)
 
-    def _send(self, call: Call) -> HttpAnswer:
-        budget = Deadline(self._clock)
-        if call.bound_s is not None:
-            budget.set(call.bound_s)
+    def _send(self, call: Call, budget: Deadline) -> HttpAnswer:
         url = self.resolve(call.target)
         # Credentials are for the registry alone: an upload may have been given a location elsewhere.
         if not self.is_own(url):

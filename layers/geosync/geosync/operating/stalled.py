@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from geosync.operating.status import Status
+from geosync.sync_registry.site.catalogue import Walk
+from geosync.sync_registry.site.subscription import Subscription
 
 SWEEP_LATE_MS = 5 * 60_000
 """Time since the last sweep after which nothing is accounted."""
@@ -30,13 +32,14 @@ def why_undecided(undecided: int) -> str | None:
     return f"the events of what a comparison found may be on their way: {undecided}" if undecided else None
 
 
-def why_apart(status: Status) -> str | None:
+def why_apart(subscription: Subscription | None, walk: Walk | None) -> str | None:
     """The reason why what is delivered does not join what was compared; None where no gap is between them.
+
+    `subscription` is the site's, `walk` its latest comparison.
 
     Nobody sends a site what was pushed before it subscribed, or while its subscription was gone. Only a comparison that
     began afterwards finds it (sync_registry/site/subscription.py). The same goes for what entered the selection.
     """
-    subscription, walk = status.subscription, status.comparison
     if subscription is None:
         return "the site has not subscribed to the primary's topic yet"
     began_at = 0 if walk is None else walk.started_at if walk.settled_at is None else walk.settled_at
@@ -58,4 +61,4 @@ def why_stalled_now(status: Status, *, events: int, letters: int) -> str | None:
     if letters and look is not None:
         unmarked = min(look.unmarked, letters)
     why = why_stalled(status, events=events, unmarked=unmarked) or why_undecided(status.recovery.undecided)
-    return why or why_apart(status)
+    return why or why_apart(status.subscription, status.comparison)

@@ -1,22 +1,25 @@
 """Over how many connections a large layer is read from one registry, on its way to another: one, unless several pay.
 
-One connection is measured while it is read: several are tried where it is slower than the way out, and paid if the
-layer went faster with them. What was found holds for some layers, and is then looked at anew. A registry that gave a
-wrong range is read over one connection for as long as this process lives.
+One connection is measured while it is read. Several are tried where it is slower than the way out, and where all layers
+that are read side by side do not take what the network carries. They paid if all those layers together went faster.
+What was found holds for some layers, and is then looked at anew. A registry that gave a wrong range is read over one
+connection for as long as this process lives.
 """
 
 from __future__ import annotations
+
+import threading
 
 MIB = 1024 * 1024
 
 MOST = 4
 """Connections for one layer."""
 FAST = 64 * MIB
-"""Bytes per second of one connection from which no other joins it: about as much as one function's network carries."""
+"""Bytes per second of all layers from which no connection joins: about as much as one function's network carries."""
 SLOWER = 2.0
 """The way out has to wait for a connection so many times as long as that waits for it."""
 GAIN = 1.2
-"""Several connections paid if a layer went so many times as fast with them."""
+"""Several connections paid if the layers went so many times as fast with them."""
 LAYERS = 16
 """Layers for which it holds what was found."""
 
@@ -27,9 +30,14 @@ class Connections:
     def __init__(self, most: int = MOST) -> None:
         self.most = most
         """Connections for one layer where several pay."""
-        self._one = 0.0
+        self._before, self._layers_before = 0.0, 1
+        """The bytes per second of all layers before any connection joined, and how many layers these were."""
+        self._lock = threading.Lock()
+        self._rates: dict[object, tuple[float, bool]] = {}
         self._pay: bool | None = None
         self._layers_left = 0
+        self._joined: set[str] = set()
+        self._doubted: set[str] = set()
         self._refusal: str | None = None
         self._is_told = False
 
@@ -45,23 +53,80 @@ class Connections:
             self._pay = None
         return self._pay is True and self.most > 1 and not self.is_refused
 
-    def are_worth(self, size: int, read_s: float, sent_s: float) -> bool:
+    def note_rate(self, layer: object, rate: float, *, several: bool) -> None:
+        """Take in how many bytes per second of a layer come now, over several connections or one."""
+        with self._lock:
+            self._rates[layer] = rate, several
+
+    def leave(self, layer: object) -> None:
+        """Take in that a layer is no longer read."""
+        with self._lock:
+            self._rates.pop(layer, None)
+
+    def are_worth(self, size: int, read_s: float, sent_s: float, layer: object = None) -> bool:
         """Judge one connection by `size` bytes of a layer: `read_s` seconds to read them, `sent_s` to send them on.
 
         True: others should join it.
         """
         if self._pay is False or self.most < 2 or self.is_refused:
             return False
-        if size >= FAST * read_s or read_s < SLOWER * sent_s:
+        if read_s <= 0 or read_s < SLOWER * sent_s:
             return False
-        self._one = size / read_s
+        others = self._others(layer)
+        rate = size / read_s + sum(one for one, _ in others)
+        if rate >= FAST:
+            return False
+        if not any(several for _, several in others):
+            self._before, self._layers_before = rate, len(others) + 1
         return True
 
-    def note(self, size: int, seconds: float) -> None:
-        """Take in that `size` bytes of a layer went over several connections in so many seconds."""
-        paid = seconds <= 0 or size / seconds >= GAIN * self._one
+    def note(self, size: int, seconds: float, layer: object = None) -> None:
+        """Take in that `size` bytes of a layer went over several connections in so many seconds.
+
+        It says nothing where the layers became more or fewer, and only that may have made the difference.
+        """
+        others = self._others(layer)
+        rate = size / max(seconds, 1e-9) + sum(one for one, _ in others)
+        wanted = GAIN * self._before
+        paid = rate >= wanted
+        if paid is not (rate * self._layers_before >= wanted * (len(others) + 1)):
+            return
         if self._pay is None or not paid:
             self._pay, self._layers_left = paid, LAYERS
+
+    def _others(self, layer: object) -> list[tuple[float, bool]]:
+        with self._lock:
+            return [rate for one, rate in self._rates.items() if one is not layer]
+
+    def join(self, digest: str) -> None:
+        """Note that several connections read a part of a layer, until it is there."""
+        self._joined.add(digest)
+
+    def doubt(self, digest: str) -> None:
+        """Take in that the destination was given wrong bytes of a layer.
+
+        If several connections read a part of it, one is to read all of it (`is_doubted`), and others for a while.
+        """
+        if digest in self._doubted:  # the one connection gave wrong bytes, too
+            self.forget(digest)
+        elif digest in self._joined:
+            self._doubted.add(digest)
+            self.give_up()
+
+    def is_doubted(self, digest: str) -> bool:
+        """Tell whether a layer is to be read over one connection, as the bytes that several gave of it were wrong."""
+        return digest in self._doubted
+
+    def note_brought(self, digest: str) -> None:
+        """Take in that a layer was brought: its ranges were wrong if it was doubted before."""
+        if digest in self._doubted:
+            self.refuse(f"the bytes of its ranges of {digest} hash to another digest")
+        self.forget(digest)
+
+    def forget(self, digest: str) -> None:
+        """Doubt a layer no longer: it is wrong however it is read, or others brought it."""
+        self._joined.discard(digest)
+        self._doubted.discard(digest)
 
     def give_up(self) -> None:
         """Leave it at one for a while: a connection failed beside others."""

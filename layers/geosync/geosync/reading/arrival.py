@@ -6,7 +6,8 @@ every push until then is accounted (see freshness.py). A mark of one's own needs
 primary that was made after it, and by a look here that showed the same digest, whatever any clock says.
 
 For somebody who did not mark it, a digest that is asked for by name is here once it was seen here, whenever that was:
-a digest has one content.
+a digest has one content. A tag that is asked for as a digest is here at once where the tag was seen as that one. That
+the digest is here by itself, or under another tag, says nothing of the tag.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Surroundings:
     """The rest that decides. `beside` is what is known of a digest that was asked for, by itself or under another tag.
 
     `obstacle` says what keeps the site from copying anything now, None: nothing does. `is_open`: the way from the
-    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison.
+    primary is open, and no event waits. `is_compared`: the whole repository waits for no comparison. `apart` says why
+    there may be a push that nobody sends the site and no comparison has found yet (why_apart), None: there is none.
     """
 
     site: str
@@ -52,6 +54,7 @@ class Surroundings:
     obstacle: str | None = None
     is_open: bool = False
     is_compared: bool = True
+    apart: str | None = None
     beside: Known = field(default_factory=lambda: Known(accounted_ms=None))
 
 
@@ -75,7 +78,7 @@ class Arrival:
 
 def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     """Say whether an image is here."""
-    seen = known.seen if known.seen is not None and _is_the_primarys(known.seen) else None
+    seen = known.seen if _is_the_primarys(known.seen) else None
     named = _named(image, seen, around)
     if named is not None:
         return _here(named)
@@ -89,8 +92,16 @@ def judge(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     return _unseen(image, known, around)
 
 
-def _is_the_primarys(seen: Seen) -> bool:
+def is_unheard_of(image: AwaitedImage, known: Known, beside: Known) -> bool:
+    """Tell whether nothing of an image is owed, and nothing that could be it is here."""
+    could_be_it = known.seen if image.digest is not None else known.seen or beside.seen
+    return known.owed is None and beside.owed is None and not _is_the_primarys(could_be_it)
+
+
+def _is_the_primarys(seen: Seen | None) -> bool:
     """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
+    if seen is None:
+        return False
     return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
 
 
@@ -98,10 +109,10 @@ def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen
     """Find what was seen of the very digest that was asked for by name; None: nothing, or a mark is to be paid."""
     if image.since_ms is None:
         return None
-    if seen is not None and (image.reference.kind == "digest" or seen.digest == image.digest):
-        return seen
+    if image.reference.kind != "digest":
+        return seen if seen is not None and seen.digest == image.digest else None
     beside = around.beside.seen
-    return beside if beside is not None and _is_the_primarys(beside) else None
+    return seen or (beside if _is_the_primarys(beside) else None)
 
 
 def _is_fresh(image: AwaitedImage, known: Known, seen: Seen) -> bool:
@@ -157,13 +168,18 @@ def _unseen(image: AwaitedImage, known: Known, around: Surroundings) -> Arrival:
     check = f"was it pushed there, {whether}?"
     if image.since_ms is None:
         return _not_here(f"it is not at the primary: {check}")
-    if not around.is_compared or known.accounted_ms is None:
-        why = (
-            "the repository has not been compared yet" if known.accounted_ms is not None else "nothing is known before"
-        )
-        return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")
+    if known.accounted_ms is None:
+        return _uncompared("nothing is known before", around)
+    why = around.apart if around.is_compared else "the repository has not been compared yet"
+    if why is not None:
+        return _uncompared(why, around)
     if known.accounted_ms >= image.since_ms:
         return _not_here(f"{around.site} knows every push to the primary until now, and none of it: {check}")
     if around.is_open and around.now_ms - image.since_ms >= UNHEARD_MS:
         return _not_here(f"{around.site} has heard of no push of it at the primary: {check}")
     return Arrival(state="waiting", reason=f"{around.site} has heard of no push of it yet: {check}")
+
+
+def _uncompared(why: str, around: Surroundings) -> Arrival:
+    """Judge a reference that a comparison may still find, though no event announced it."""
+    return Arrival(state="waiting", reason=f"{why}: a comparison of {around.site} with the primary is to come")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from geosync.oci.deadline import Deadline
+from geosync.operating.stalled import why_apart
 from geosync.pair.selection import EVERYTHING, Selection
-from geosync.reading.arrival import Arrival, AwaitedImage, Surroundings, judge
+from geosync.reading.arrival import Arrival, AwaitedImage, Surroundings, is_unheard_of, judge
 from geosync.reading.freshness import Known
 from geosync.reading.waiting import Whereabouts
 from geosync.sync_registry.items import Reference, Seen
@@ -48,15 +49,17 @@ def look(site: AskedSite, image: AwaitedImage) -> Arrival:
     )
     known = where.of(image.repository, image.reference)
     beside = _beside(site, where, image, known)
-    nothing = known.owed is None and known.seen is None and beside.owed is None and beside.seen is None
+    nothing = is_unheard_of(image, known, beside)
+    items = site.sync_registry.overview.read(site.primary) if nothing and image.since_ms is not None else None
     around = Surroundings(
         site=site.name,
         now_ms=where.clock.now_ms(),
         selection=site.selection,
         is_selection_known=site.is_selection_known,
         obstacle=_obstacle(site) if known.owed is not None or beside.owed is not None else None,
-        is_open=nothing and image.since_ms is not None and _is_open(site),
+        is_open=items is not None and _is_open(site, items),
         is_compared=not nothing or not site.sync_registry.owed_whole([image.repository]),
+        apart=why_apart(items.subscription, items.comparison) if items is not None else None,
         beside=beside,
     )
     return judge(image, known, around)
@@ -102,9 +105,8 @@ def _obstacle(site: AskedSite) -> str | None:
     return f"the registry {hold.registry} is on hold: {hold.reason}" if hold is not None else None
 
 
-def _is_open(site: AskedSite) -> bool:
+def _is_open(site: AskedSite, items: SiteItems) -> bool:
     """Tell whether the way from the primary was open just now, and every event that came is marked."""
-    items: SiteItems = site.sync_registry.overview.read(site.primary)
     heartbeat = items.heartbeat
     if heartbeat is None or site.deadline.clock.now_ms() - heartbeat.arrived_at > SILENT_MS:
         return False

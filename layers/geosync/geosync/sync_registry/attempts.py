@@ -12,6 +12,7 @@ from geosync.errors import CorruptItem
 from geosync.sync_registry.access import TableAccess
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import OWED_PREFIX, PARKED_DUE_MS, Item, Owed, Seen
+from geosync.sync_registry.table.attributes import text_in
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Update
 from geosync.sync_registry.table.shards import failed_shard
 from geosync.sync_registry.timing import ms
@@ -43,7 +44,10 @@ class Attempts(TableAccess):
     def _with_seen(self, repository: str, owed: list[Owed]) -> list[Owed]:
         keys = {one.reference: Key(repository, one.reference.seen_key) for one in owed}
         found = self._store.batch_get(keys.values()) if keys else {}
-        return [replace(one, seen=Seen.under(self._primary, found.get(keys[one.reference]))) for one in owed]
+        return [self._with(one, found.get(keys[one.reference])) for one in owed]
+
+    def _with(self, owed: Owed, item: Item | None) -> Owed:
+        return replace(owed, seen=Seen.under(self._primary, item), seen_digest=text_in(item, "digest"))
 
     def _park(self, item: Item, reason: str) -> None:
         key = Key(str(item["repository"]), str(item["item"]))
@@ -92,6 +96,6 @@ class Attempts(TableAccess):
 
     def _unmarked(self, owed: Owed, change: Update) -> Owed | None:
         try:
-            return self._owed(self._written(change), owed.seen)
+            return replace(self._owed(self._written(change), owed.seen), seen_digest=owed.seen_digest)
         except ConditionFailed:
             return None

@@ -147,8 +147,7 @@ class Seen:
     def under(cls, primary: str | None, item: Item | None) -> Seen | None:
         """Read an item if there is one and it was seen under `primary` (None: under whichever).
 
-        What was seen equal under another primary says nothing about this one: not that the tag is Geosync's to remove,
-        and not that it is equal.
+        What was seen under another primary says nothing of this one: neither whose the tag is, nor that it is equal.
         """
         if item is None or (primary is not None and item.get("primary", "") != primary):
             return None
@@ -162,8 +161,8 @@ class Owed:
     `mark` changes with every mark; `expects` holds the digests that events named since the reference is owed (and
     ABSENT, UNNAMED), empty when nobody named anything (backfill, resync). `marked_at` is the latest mark; `owed_since`
     the first, or that of the whole repository with which it became owed. `due` is None while parked. `failure` is None
-    unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item, None when it was
-    never seen equal: `look` and `due` fill it in.
+    unless an attempt failed since the last mark. `seen` is the reference's `tag#…` or `digest#…` item (None: it was
+    never seen equal), `seen_digest` what it is whatever primary it was seen under: `look` and `due` fill them in.
 
     `distrust` holds the digests of blobs and manifests below the reference that verification found missing or wrong at
     the secondary (or EVERYTHING): that the tag is equal does not discharge it, and what the secondary says of them
@@ -207,6 +206,7 @@ class Owed:
     pushed_as: str | None = None
     renamed_to: str | None = None  # the name under which the primary has the whole repository now
     asked: bool = False
+    seen_digest: str | None = None
 
     @property
     def worked_on(self) -> bool:

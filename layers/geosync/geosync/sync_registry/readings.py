@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from geosync.errors import CorruptItem
 from geosync.sync_registry import decisions
@@ -13,6 +13,7 @@ from geosync.sync_registry.items import ABSENT, OWED_PREFIX, ROW, TAG_PREFIX, It
 from geosync.sync_registry.site import pause
 from geosync.sync_registry.site.holds import Hold, hold_key
 from geosync.sync_registry.sweep import free_repositories, nothing
+from geosync.sync_registry.table.attributes import text_in
 from geosync.sync_registry.table.changes import Key
 
 
@@ -54,14 +55,18 @@ class Glances:
     def of(self, repository: str, reference: Reference) -> Glance:
         """The glance at one of the references that were asked for. Raises CorruptItem."""
         row, owed = self.items.get(Key(repository, ROW)), self.items.get(Key(repository, reference.owed_key))
-        seen = Seen.under(self.primary, self.items.get(Key(repository, reference.seen_key)))
+        before = self.items.get(Key(repository, reference.seen_key))
+        seen = Seen.under(self.primary, before)
         return Glance(
-            owed=Owed.from_item(owed, seen, primary=self.primary) if owed is not None else None,
+            owed=self._owed(owed, seen, before) if owed is not None else None,
             seen=seen,
             row=Row.from_item(row) if row is not None else None,
             paused=self.paused,
             holds=self.holds,
         )
+
+    def _owed(self, item: Item, seen: Seen | None, before: Item | None) -> Owed:
+        return replace(Owed.from_item(item, seen, primary=self.primary), seen_digest=text_in(before, "digest"))
 
 
 class Readings(TableAccess):
@@ -146,6 +151,12 @@ class Readings(TableAccess):
         keys = {Key(repository, reference.seen_key): reference for reference in references}
         read = {keys[key]: Seen.under(self._primary, item) for key, item in self._store.batch_get(keys).items()}
         return {reference: seen for reference, seen in read.items() if seen is not None}
+
+    def seen_digests(self, repository: str, references: Iterable[Reference]) -> dict[Reference, str]:
+        """Read as which digest those of `references` were last seen, under whichever primary."""
+        keys = {Key(repository, reference.seen_key): reference for reference in references}
+        read = {keys[key]: text_in(item, "digest") for key, item in self._store.batch_get(keys).items()}
+        return {reference: digest for reference, digest in read.items() if digest is not None}
 
     def seen_tags(self, repository: str, *, limit: int, after: str = "") -> list[tuple[Reference, Seen]]:
         """The tags that were ever discharged, with what was seen, in the order of the keys; `after` is a `seen_key`."""

@@ -217,7 +217,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         """Record what a comparison saw (equal, or missing) of what nobody owes; returns those recorded."""
         events: dict[Reference, ReplicationEvent | None] = {}
         if self.outbox.is_on:
-            before = self.seen(lease.repository, (reference for reference, _ in seen))
+            before = self.seen_digests(lease.repository, (reference for reference, _ in seen))
             events = self.outbox.of_record(lease.repository, seen, before)
 
         def build(some: Sequence[tuple[Reference, Seen]]) -> list[Change]:

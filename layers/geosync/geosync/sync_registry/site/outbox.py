@@ -1,15 +1,16 @@
 """Events to tell outside of the site: a reference arrived, or failed. Nothing is written while nobody listens.
 
-`#outbox`/`event#<moment>#<name>`: one event, from the transaction that discharged its reference until somebody has told
-it. So an event is told at least once, whoever dies when: a holder tells what it wrote, and a minute what is left over.
-The name is that of the mark, so that the same discharge is the same event.
+`#outbox-<number>`/`event#<moment>#<name>`: one event, from the transaction that discharged its reference until somebody
+has told it. So an event is told at least once, whoever dies when: a holder tells what it wrote, and a minute what is
+left over. The name is that of the mark, so that the same discharge is the same event.
 """
 
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from geosync.clock import Clock
@@ -20,14 +21,16 @@ from geosync.sync_registry.table.attributes import AttributeReader
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 
 OUTBOX = "#outbox"
-"""The partition. One takes a thousand writes a second; a site that copies so fast has a hundred holders."""
+SPREAD = tuple(f"{OUTBOX}-{number}" for number in range(8))
+"""The partitions. One takes a thousand write units a second, and an event costs three: some 300 events. Over that the
+transaction that it comes from fails, which is a discharge."""
+PARTITIONS = (OUTBOX, *SPREAD)
+"""With the one that earlier versions wrote to."""
 PREFIX = "event#"
 KEPT_S = 14 * 86_400
 """Lifetime of an event that nobody takes (TTL `expire_at`): then somebody took a permission away two weeks ago."""
 AHEAD_MS = 60_000
 """The most that clocks of one site differ."""
-MOST_AT_ONCE = 100
-"""Changes in one transaction."""
 
 Kind = Literal["replicated", "failed"]
 
@@ -50,6 +53,8 @@ class ReplicationEvent:
     reason: str | None = None
     attempts: int = 0
     parked: bool = False
+    partition: str | None = field(default=None, compare=False)
+    """Where it was read; None: it was written by this version, by its name."""
 
     @property
     def id(self) -> str:
@@ -58,13 +63,14 @@ class ReplicationEvent:
 
     @property
     def key(self) -> Key:
-        """The key of its item: the oldest first."""
-        return Key(OUTBOX, PREFIX + self.id)
+        """The key of its item: in a partition the oldest first."""
+        partition = self.partition or SPREAD[zlib.crc32(self.id.encode()) % len(SPREAD)]
+        return Key(partition, PREFIX + self.id)
 
     @classmethod
     def of_discharge(cls, owed: Owed, seen: Seen | None) -> ReplicationEvent | None:
         """The event of a discharge; None: the reference was here as it is, or is not the primary's."""
-        if seen is None or owed.reference.kind == "repository" or not _is_new(owed.seen, seen):
+        if seen is None or owed.reference.kind == "repository" or not _is_new(owed.seen_digest, seen):
             return None
         return cls(
             name=owed.mark,
@@ -78,9 +84,9 @@ class ReplicationEvent:
 
     @classmethod
     def of_record(
-        cls, repository: str, reference: Reference, before: Seen | None, seen: Seen, *, name: str
+        cls, repository: str, reference: Reference, before: str | None, seen: Seen, *, name: str
     ) -> ReplicationEvent | None:
-        """The event of what a comparison saw equal, and nobody owes; None: it was here as it is."""
+        """The event of what a comparison saw equal, and nobody owes; None: it was here `before` as that digest."""
         if not _is_new(before, seen):
             return None
         return cls(
@@ -131,6 +137,7 @@ class ReplicationEvent:
             reason=read.optional_text("reason"),
             attempts=read.number("attempts", 0),
             parked=read.flag("parked"),
+            partition=read.text("repository"),
         )
 
     def put(self, *, now_ms: int) -> Update:
@@ -149,10 +156,13 @@ class ReplicationEvent:
         return Update(key=self.key, set={name: value for name, value in values.items() if value})
 
 
-def _is_new(before: Seen | None, seen: Seen) -> bool:
-    """Tell whether what was seen is the primary's, and was not here before as this digest."""
+def _is_new(before: str | None, seen: Seen) -> bool:
+    """Tell whether what was seen is the primary's, and was not here before as this digest.
+
+    Under which primary it was `before` is no matter: after a promotion the whole stock of a site has not arrived anew.
+    """
     is_the_primarys = seen.looked_at > 0 and (seen.gone_since, seen.missing_since, seen.outside_since) == (None,) * 3
-    return is_the_primarys and (before is None or before.digest != seen.digest)
+    return is_the_primarys and before != seen.digest
 
 
 def _pushed_at(owed: Owed) -> int | None:
@@ -190,9 +200,9 @@ class Outbox:
             self._fresh += known
 
     def of_record(
-        self, repository: str, seen: Sequence[tuple[Reference, Seen]], before: Mapping[Reference, Seen]
+        self, repository: str, seen: Sequence[tuple[Reference, Seen]], before: Mapping[Reference, str]
     ) -> dict[Reference, ReplicationEvent | None]:
-        """The events of what a comparison saw equal, where something else was seen `before`, or nothing."""
+        """The events of what a comparison saw equal, where another digest was seen `before`, or none."""
         return {
             reference: ReplicationEvent.of_record(repository, reference, before.get(reference), one, name=self._names())
             for reference, one in seen
@@ -227,25 +237,24 @@ class Outbox:
             return taken
 
     def left_over(self, *, old_ms: int, limit: int) -> list[ReplicationEvent]:
-        """Read events that nobody has told in `old_ms`, the oldest first.
+        """Read events that nobody has told in `old_ms`, at most `limit` of each partition; the oldest first.
 
         One from the future was written before the clock was set back, and counts as old. One that cannot be read is
         deleted: no later version could tell it.
         """
         now_ms = self._clock.now_ms()
         found: list[ReplicationEvent] = []
-        for item in self._store.items(OUTBOX, PREFIX, limit=limit):
-            try:
-                event = ReplicationEvent.from_item(item)
-            except CorruptItem:
-                self._store.write(Delete(key=Key(OUTBOX, str(item["item"]))))
-                continue
-            if -AHEAD_MS <= now_ms - event.at_ms < old_ms:
-                continue
-            found.append(event)
-        return found
+        for partition in PARTITIONS:
+            for item in self._store.items(partition, PREFIX, limit=limit):
+                try:
+                    event = ReplicationEvent.from_item(item)
+                except CorruptItem:
+                    self._store.write(Delete(key=Key(partition, str(item["item"]))))
+                    continue
+                if not -AHEAD_MS <= now_ms - event.at_ms < old_ms:
+                    found.append(event)
+        return sorted(found, key=lambda one: one.id)
 
     def forget(self, told: Sequence[ReplicationEvent]) -> None:
         """Forget events that were told."""
-        for start in range(0, len(told), MOST_AT_ONCE):
-            self._store.transact([Delete(key=one.key) for one in told[start : start + MOST_AT_ONCE]])
+        self._store.batch_delete(one.key for one in told)

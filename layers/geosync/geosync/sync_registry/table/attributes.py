@@ -74,6 +74,12 @@ class AttributeReader:
         return value
 
 
+def text_in(item: Mapping[str, Any] | None, name: str) -> str | None:
+    """The text of an attribute, None where it is none, or there is no item."""
+    value = item.get(name) if item is not None else None
+    return value if isinstance(value, str) else None
+
+
 def whole_number(item: Mapping[str, Any] | None, name: str) -> int:
     """A whole number of an item that is only shown: 0 where it cannot be read, or where there is no item."""
     value = item.get(name, 0) if item is not None else 0

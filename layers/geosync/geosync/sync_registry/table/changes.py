@@ -90,6 +90,9 @@ class Store(Protocol):
     def batch_put(self, items: Iterable[Item]) -> None:
         """Put whole items of different keys (any number; not one moment), each in place of what was there."""
 
+    def batch_delete(self, keys: Iterable[Key]) -> None:
+        """Delete the items of different keys (any number; not one moment), whatever is in them."""
+
     def items(
         self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
     ) -> list[Item]:

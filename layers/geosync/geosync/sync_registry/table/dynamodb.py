@@ -25,7 +25,7 @@ CONFLICT_PAUSES_S = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16, 0.3, 0.3, 0.3, 0.3)
 """Pauses, before jitter, between tries of a write that a transaction on the same item refused: some 1.5 s in all."""
 MOST_KEYS = 100
 """Keys in one BatchGetItem."""
-MOST_PUTS = 25
+MOST_WRITES = 25
 """Items in one BatchWriteItem."""
 PAGE = 1000
 """Keys in one page of the sweep."""
@@ -165,10 +165,16 @@ class DynamoStore:
 
     def batch_put(self, items: Iterable[Item]) -> None:
         """Put whole items, 25 in a request; again those that DynamoDB leaves unwritten. Raises Contended."""
-        wanted = [{"PutRequest": {"Item": _values(item)}} for item in items]
+        self._batch_write([{"PutRequest": {"Item": _values(item)}} for item in items])
+
+    def batch_delete(self, keys: Iterable[Key]) -> None:
+        """Delete items, as `batch_put` puts them. Raises Contended."""
+        self._batch_write([{"DeleteRequest": {"Key": _key(key)}} for key in keys])
+
+    def _batch_write(self, wanted: list[dict[str, Any]]) -> None:
         pauses = iter(CONFLICT_PAUSES_S)
         while wanted:
-            sent, wanted = wanted[:MOST_PUTS], wanted[MOST_PUTS:]
+            sent, wanted = wanted[:MOST_WRITES], wanted[MOST_WRITES:]
             answer = self._client.batch_write_item(RequestItems={self._table: sent})
             if left := answer.get("UnprocessedItems", {}).get(self._table):
                 wanted += left

@@ -61,6 +61,12 @@ class MemoryStore:
                     Update(key=key, set={name: value for name, value in item.items() if name not in key._fields})
                 )
 
+    def batch_delete(self, keys: Iterable[Key]) -> None:
+        """Delete the items of `keys`."""
+        with self._lock:
+            for key in keys:
+                self._apply(Delete(key=key))
+
     def _apply(self, change: Update | Delete) -> Item | None:
         if isinstance(change, Delete):
             self.table.pop(change.key, None)
