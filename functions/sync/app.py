@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync import observability
 from geosync.announcing.opening import open_announcer
@@ -23,6 +24,7 @@ from geosync.copying.s3.copier import S3Copier
 from geosync.copying.s3.copies import ProvedCopies
 from geosync.copying.s3.layout import Bucket
 from geosync.copying.s3.probe import Probed, probe
+from geosync.errors import GeosyncError
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
@@ -101,9 +103,13 @@ class SyncSite:
 
     def probe_s3(self, repository: str | None) -> Probed:
         """Have S3 copy a small blob, and see it at the site's registry."""
-        if self.s3 is None:
+        try:
+            s3, registries = self.s3, self.registries.get()
+        except (GeosyncError, BotoCoreError, ClientError) as error:
+            return Probed(result="problem", text=f"the function cannot begin: {error}")
+        if s3 is None:
             return Probed(result="unknown", text="this function was told no buckets: deploy again")
-        return probe(self.s3, self.registries.get(), repository)
+        return probe(s3, registries, repository)
 
     @cached_property
     def worker(self) -> Worker:

@@ -17,7 +17,7 @@ from tests.support.s3_double import S3Double, refusal
 
 from geosync.copying.s3.copier import LEAST
 from geosync.copying.s3.layout import Bucket
-from geosync.copying.s3.probe import REPOSITORY
+from geosync.copying.s3.showing import REPOSITORY
 
 PRIMARY, LOCAL = Bucket("primary-layers", "registry"), Bucket("local-layers")
 PROBE = {"probe": "s3", "repository": None}
@@ -131,6 +131,64 @@ def test_the_probe_names_what_is_wrong(
 
     assert answer["result"] == "problem"
     assert says in answer["text"]
+
+
+def test_the_probe_copies_only_what_the_site_replicates(
+    s3_site: Site, aws: pytest.MonkeyPatch, double: S3Double, make: ImageMaker, store: RunningS3, repository: str
+) -> None:
+    """The first repository of the catalogue, and the first tag of the selected one, are outside."""
+    selected = f"{repository}/selected"
+    outside = [make.image(f"{repository}/a", "v1", layers=1), make.image(selected, "a", layers=1)]
+    inside = make.image(selected, "v1", layers=1)
+    aws.setenv("INCLUDE_REPOSITORIES", selected)
+    aws.setenv("INCLUDE_TAGS", "v*")
+    client = boto3.client("s3", endpoint_url=store.url)
+
+    def is_here(digest: str) -> bool:
+        return "Contents" in client.list_objects_v2(Bucket=LOCAL.name, Prefix=LOCAL.data_key(digest))
+
+    with double.watched() as asked:
+        refused = handle({"probe": "s3", "repository": f"{repository}/a"})
+    assert (refused["result"], asked) == ("unknown", [])
+    assert "outside the selection" in refused["text"]
+    assert handle(PROBE)["result"] == "ok"
+    assert [digest for made in outside for digest in made.blobs if is_here(digest)] == []
+    assert len([digest for digest in inside.blobs if is_here(digest)]) == 1
+
+
+@pytest.mark.parametrize("operation", ["upload_part_copy", "put_object"])
+def test_a_link_that_cannot_be_taken_back_hides_no_cause(
+    s3_site: Site, double: S3Double, make: ImageMaker, repository: str, operation: str
+) -> None:
+    make.image(repository, "v1", layers=1)
+    double.fail(operation, refusal(403, "TheCause"), times=100)
+    double.fail("delete_object", refusal(403, "AtTheEnd"), times=100)
+
+    answer = handle({"probe": "s3", "repository": repository})
+
+    assert answer["result"] == "problem"
+    assert "TheCause" in answer["text"]
+    assert "delete_object" not in double.operations, "no link was put"
+
+
+def test_a_registry_that_does_not_show_the_copy_is_the_cause(
+    s3_site: Site, aws: pytest.MonkeyPatch, double: S3Double, make: ImageMaker, repository: str
+) -> None:
+    make.image(repository, "v1", layers=1)
+    aws.setenv("LOCAL_REGISTRY_BUCKET", f"{LOCAL.name}/elsewhere")
+    double.fail("delete_object", refusal(403, "AtTheEnd"), times=100)
+
+    assert "does not show" in handle({"probe": "s3", "repository": repository})["text"]
+
+
+@pytest.mark.parametrize("variable", ["LOCAL_REGISTRY_BUCKET", "LOCAL_REGISTRY_SECRET_ARN"])
+def test_a_function_that_cannot_begin_says_why(s3_site: Site, aws: pytest.MonkeyPatch, variable: str) -> None:
+    aws.setenv(variable, "No-such-thing")
+
+    answer = handle(PROBE)
+
+    assert answer["result"] == "problem"
+    assert "cannot begin" in answer["text"]
 
 
 def test_the_probe_of_a_site_without_buckets_or_images_says_that_nothing_is_known(site: Site, repository: str) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from local.registries import S3, RegistrySpec, RunningS3
-from tests.integration.conftest import Place, StartRegistry
+from local.certificates import KeyPair
+from local.registries import S3, RegistrySpec, RunningS3, TokenAuth
+from local.token_service import TokenService
+from tests.integration.conftest import ISSUER, SERVICE, Place, StartRegistry
 from tests.integration.secondary import Secondary
 from tests.support.s3_double import S3Double
 
@@ -19,6 +21,7 @@ from geosync.copying.s3.calls import S3Calls
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.s3.copies import PartSizes, ProvedCopies
 from geosync.copying.s3.layout import Bucket
+from geosync.oci.credentials import Anonymous, Basic
 
 PRIMARY, LOCAL = Bucket("primary-layers", "eu/registry"), Bucket("local-layers")
 LEAST = 100_000
@@ -109,3 +112,17 @@ def s3_secondaries(s3_site: S3Site) -> Iterator[Callable[..., Secondary]]:
 @pytest.fixture
 def s3_secondary(s3_secondaries: Callable[..., Secondary]) -> Secondary:
     return s3_secondaries()
+
+
+@pytest.fixture
+def s3_tokens(
+    s3_site: S3Site, start_registry: StartRegistry, s3: RunningS3, token_service: TokenService, signing: KeyPair
+) -> Iterator[Secondary]:
+    """A secondary whose registry has the same bucket, and asks for tokens with the scopes of each request."""
+    storage = S3(endpoint=s3.url, bucket=LOCAL.name, root=f"/{LOCAL.root}", redirect=False)
+    auth = TokenAuth(realm=token_service.realm, certificate=signing.certificate, service=SERVICE, issuer=ISSUER)
+    registry = start_registry(RegistrySpec(name="s3-tokens", storage=storage, auth=auth))
+    access = Basic(username="geo", password="s3cret-token")
+    one = Secondary(s3_site.primary, registry, accesses=(Anonymous(), access))
+    yield s3_site.follow(one)
+    one.close()

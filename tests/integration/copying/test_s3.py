@@ -2,68 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from tests.integration.copying.s3_images import ONE_PART, PROOF, SIZE, assert_same, layer_bytes, reasons, sync
 from tests.integration.copying.s3_site import LARGE, LEAST, LOCAL, PRIMARY, S3Site
 from tests.integration.secondary import Secondary, pushed
 from tests.support.images import OCI_LAYER, ImageMaker, Made
-from tests.support.proxy import Status
-from tests.support.s3_double import refusal
+from tests.support.s3_double import CRC, TYPE, refusal
 from tests.support.scripted import Reply
 
 from geosync.copying import blobs
 from geosync.copying.s3 import copier
 from geosync.copying.s3.layout import Bucket
-from geosync.sync_registry.items import SYNCED
-
-ONE_PART = ["create_multipart_upload", "upload_part_copy", "complete_multipart_upload", "put_object"]
-SIZE = 2 * LEAST
-
-
-@pytest.fixture
-def push(s3_site: S3Site, repository: str) -> Iterator[Callable[..., tuple[Made, list[str]]]]:
-    """Push an image of some layers to the primary; returns it with the digests of its layers."""
-    with s3_site.primary.maker(seed=int.from_bytes(os.urandom(4))) as make:
-
-        def image(*, layers: int = 1, size: int = SIZE, tag: str = "v1") -> tuple[Made, list[str]]:
-            parts = [make.blob(repository, os.urandom(size), OCI_LAYER) for _ in range(layers)]
-            return make.image(repository, tag, layers=0, reuse=parts), [part["digest"] for part in parts]
-
-        yield image
 
 
 @pytest.fixture
 def make(s3_site: S3Site) -> Iterator[ImageMaker]:
     with s3_site.primary.maker() as maker:
         yield maker
-
-
-def sync(secondary: Secondary, made: Made) -> None:
-    secondary.receive(pushed(made))
-    assert secondary.digest(made.repository, made.reference) == made.digest
-    assert secondary.row(made.repository).state == SYNCED
-
-
-def layer_bytes(secondary: Secondary) -> int:
-    """Bytes of layers that came through the function: from the primary's registry, and to the secondary's."""
-    read = [one.received for one in secondary.primary_proxy.exchanges if one.kind == "blob" and one.received >= LEAST]
-    sent = [one.sent for one in secondary.secondary_proxy.exchanges if one.kind == "upload" and one.sent >= LEAST]
-    return sum(read) + sum(sent)
-
-
-def assert_same(s3_site: S3Site, made: Made) -> None:
-    for digest in made.blobs:
-        target = f"/v2/{made.repository}/blobs/{digest}"
-        with s3_site.primary.maker() as here, s3_site.secondary.maker() as there:
-            assert there.send("GET", target, made.repository).content == here.send("GET", target, "").content
-
-
-def reasons(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [str(one.__dict__["reason"]) for one in caplog.records if one.message == "layers_not_copied_by_s3"]
 
 
 def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
@@ -78,7 +39,7 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     with s3_site.double.watched() as asked:
         sync(s3_secondary, made)
 
-    assert sorted(asked) == sorted(10 * ONE_PART)
+    assert sorted(asked) == sorted(PROOF + 10 * ONE_PART)
     assert layer_bytes(s3_secondary) == 0
     assert s3_site.double.bytes_moved < LEAST  # ten layers' requests and answers, and no layer
     assert_same(s3_site, made)
@@ -87,8 +48,8 @@ def test_ten_layers_move_inside_s3_and_none_of_their_bytes_through_the_function(
     assert (copied["layers"], copied["bytes"]) == (10, 10 * SIZE)
     assert reasons(caplog) == []
     counts = s3_secondary.secondary_proxy.counts()
-    # Each layer: a POST that asks and begins, a HEAD that shows it, a DELETE of what was begun. The config is streamed.
-    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (11, 10, 10)
+    # Each layer: a POST before and after the copy, a HEAD that shows it. A HEAD of the proof. The config is streamed.
+    assert (counts["POST", "uploads"], counts["HEAD", "blob"], counts["DELETE", "upload"]) == (21, 11, 0)
 
 
 def test_a_small_layer_and_one_that_is_there_ask_nothing_of_s3(
@@ -114,7 +75,7 @@ def test_a_layer_of_several_parts_is_proved_by_the_full_object_checksum(
     with s3_site.double.watched() as asked:
         sync(s3_secondary, made)
 
-    assert sorted(asked) == sorted(["head_object", "upload_part_copy", *ONE_PART])
+    assert sorted(asked) == sorted(["head_object", "upload_part_copy", *ONE_PART, *PROOF])
     assert layer_bytes(s3_secondary) == 0
     assert_same(s3_site, made)
 
@@ -174,7 +135,7 @@ FAULTS = {
     "the answer of a copy breaks off": ("upload_part_copy", Reply(silent=True)),
     "a copy fails with a 200": ("upload_part_copy", refusal(200, "InternalError")),
     "the end fails with a 200": ("complete_multipart_upload", refusal(200, "InternalError")),
-    "the link is refused": ("put_object", refusal(403, "AccessDenied")),
+    "the proof is refused": ("put_object", refusal(403, "AccessDenied")),
 }
 
 
@@ -196,6 +157,22 @@ def test_anything_unexpected_streams_the_layers_and_is_said_once(
     assert_same(s3_site, made)
     assert len(reasons(caplog)) == 1
     assert s3_site.double.uploads_left() == 0
+
+
+def test_a_link_that_is_refused_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    s3_site.double.fail("put_object", refusal(403, "AccessDenied"), nth=len(PROOF))  # two of the proof's come first
+    made, (layer,) = push()
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * SIZE
+    assert s3_site.bytes_of(layer) is not None
+    assert "AccessDenied" in reasons(caplog)[0]
 
 
 def test_a_lost_upload_streams_the_layer(
@@ -226,6 +203,38 @@ def test_an_s3_that_computes_no_checksums_proves_nothing(
 
     assert layer_bytes(s3_secondary) == 2 * SIZE
     assert "no SHA-256" in reasons(caplog)[0]
+
+
+LACKING = {
+    "an upload's name": ("create_multipart_upload", "<InitiateMultipartUploadResult/>", "no UploadId"),
+    "a part's tag": (
+        "upload_part_copy",
+        "<CopyPartResult><ChecksumSHA256>{sha256}</ChecksumSHA256></CopyPartResult>",
+        "no ETag",
+    ),
+    "an object's tag": ("head_object", "", "no ETag"),
+}
+
+
+@pytest.mark.parametrize("what", LACKING)
+def test_an_answer_of_s3_that_lacks_what_it_must_have_streams_the_layer(
+    s3_site: S3Site,
+    s3_secondary: Secondary,
+    push: Callable[..., tuple[Made, list[str]]],
+    caplog: pytest.LogCaptureFixture,
+    what: str,
+) -> None:
+    operation, answer, says = LACKING[what]
+    size, length = (LARGE + 1000, LARGE + 1000) if operation == "head_object" else (SIZE, None)
+    made, (layer,) = push(size=size)
+    sha256 = base64.b64encode(bytes.fromhex(layer.partition(":")[2])).decode()
+    headers = [(CRC, "AAAAAAAAAAA="), (TYPE, "FULL_OBJECT")]
+    s3_site.double.fail(operation, Reply(headers=headers, body=answer.format(sha256=sha256).encode(), length=length))
+
+    sync(s3_secondary, made)
+
+    assert layer_bytes(s3_secondary) == 2 * size
+    assert says in reasons(caplog)[0]
 
 
 def test_a_large_layer_without_a_full_object_checksum_is_streamed(
@@ -275,20 +284,6 @@ def test_a_manifest_that_names_another_size_than_the_layer_has_is_no_reason(
     assert_same(s3_site, made)
 
 
-def test_what_the_primary_s_repository_does_not_serve_is_not_copied_from_its_bucket(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    """Another repository of the primary's may have the layer, which lies in the same bucket."""
-    made, (layer,) = push()
-    s3_secondary.primary_proxy.add(Status(status=404, kind="blob", target=re.compile(layer), times=100))
-
-    with s3_site.double.watched() as asked:
-        s3_secondary.receive(pushed(made))
-
-    assert asked == []
-    assert s3_secondary.digest(made.repository, "v1") is None
-
-
 @pytest.mark.parametrize(
     ("buckets", "says"),
     [
@@ -315,44 +310,6 @@ def test_a_wrong_bucket_or_root_directory_streams_the_layer(
     assert layer_bytes(secondary) == 2 * SIZE
     assert_same(s3_site, made)
     assert says in reasons(caplog)[0]
-
-
-def test_a_registry_that_is_read_only_is_never_written_behind(
-    s3_site: S3Site, s3_secondary: Secondary, push: Callable[..., tuple[Made, list[str]]]
-) -> None:
-    made, _ = push()
-    s3_secondary.secondary_proxy.add(
-        Status(status=405, method="POST", kind="uploads", times=100, body=b'{"errors":[{"code":"UNSUPPORTED"}]}')
-    )
-
-    with s3_site.double.watched() as asked:
-        s3_secondary.receive(pushed(made))
-
-    assert asked == []
-    assert s3_secondary.digest(made.repository, "v1") is None
-
-
-def test_gitlab_s_metadata_database_is_refused(
-    s3_site: S3Site,
-    s3_secondary: Secondary,
-    push: Callable[..., tuple[Made, list[str]]],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    header = {"Gitlab-Container-Registry-Database-Enabled": "true"}
-    s3_secondary.secondary_proxy.add(
-        Status(status=200, method="GET", kind="ping", times=100, headers=header, body=b"{}")
-    )
-    first, _ = push()
-    second, _ = push(tag="v2")
-
-    with s3_site.double.watched() as asked:
-        sync(s3_secondary, first)
-        sync(s3_secondary, second)
-
-    assert asked == []
-    assert layer_bytes(s3_secondary) == 2 * 2 * SIZE
-    (reason,) = reasons(caplog)
-    assert "metadata database" in reason
 
 
 def test_after_a_while_s3_is_tried_again(

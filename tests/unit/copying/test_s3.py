@@ -11,10 +11,11 @@ from tests.support.moved_clock import MovedClock
 from tests.unit.copying.fakes import FakeRegistry, digest_of
 
 from geosync.copying.s3.calls import S3Calls
-from geosync.copying.s3.copier import AnotherWay, S3Copier
+from geosync.copying.s3.copier import REST_S, AnotherWay, S3Copier
 from geosync.copying.s3.copies import MIB, MOST_PARTS, NotCopied, PartSizes
 from geosync.copying.s3.layout import Bucket, has_place, link_content
-from geosync.errors import ConfigurationError, LayerUnfinished, OutOfTime, RegistryUnavailable
+from geosync.copying.s3.showing import REPOSITORY
+from geosync.errors import ConfigurationError, Denied, LayerUnfinished, OutOfTime, RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
@@ -24,6 +25,7 @@ from geosync.registries.registry import Registry
 
 DIGEST = digest_of(b"layer")
 HEX = DIGEST.partition(":")[2]
+NAME = "team/app"
 PATH = "docker/registry/v2"
 
 
@@ -120,6 +122,7 @@ class FakeCopies:
 
     def __init__(self, clock: MovedClock, seconds: float = 0.0) -> None:
         self.copied: list[str] = []
+        self.sizes: dict[str, int] = {}
         self._clock = clock
         self._seconds = seconds
 
@@ -129,25 +132,36 @@ class FakeCopies:
         self.copied.append(wanted.digest)
 
     def put(self, key: str, content: bytes, check: Callable[[], None]) -> None:
-        pass
+        self.sizes[key] = len(content)
+
+    def delete(self, key: str, check: Callable[[], None]) -> None:
+        del self.sizes[key]
+
+    def data_key(self, digest: str) -> str:
+        return Bucket("layers").data_key(digest)
 
     def link_key(self, repository: str, digest: str) -> str:
         return Bucket("layers").link_key(repository, digest)
 
 
 class SizedRegistry(FakeRegistry):
-    """Shows every blob, with one size."""
+    """Shows what was put into its bucket, and every layer with one size; `says` is its answer to a look instead."""
 
-    def __init__(self, size: int, ended: list[Upload]) -> None:
+    def __init__(self, copies: FakeCopies, size: int) -> None:
         super().__init__()
+        self._copies = copies
         self._size = size
-        self._ended = ended
+        self.says: dict[str, Exception | None] = {}
 
     def head_blob(self, repository: str, digest: str) -> int | None:
+        self._request("HEAD", repository)
+        if repository in self.says:
+            if (error := self.says[repository]) is not None:
+                raise error
+            return None
+        if repository == REPOSITORY and self._copies.link_key(repository, digest) in self._copies.sizes:
+            return self._copies.sizes[self._copies.data_key(digest)]
         return self._size
-
-    def cancel_upload(self, upload: Upload) -> None:
-        self._ended.append(upload)
 
 
 class Case:
@@ -161,18 +175,18 @@ class Case:
         self.copies = FakeCopies(self.clock, seconds)
         copies: Any = self.copies
         self.copier = S3Copier(copies, deadline=deadline)
-        self.ended: list[Upload] = []
 
-    def bring(self, wanted: Descriptor) -> int | None:
-        repository = Repository(SizedRegistry(wanted.size, self.ended), "team/app")
-        begun = Upload(repository="team/app", location="http://fake/upload")
-        return self.copier.bring(wanted, Pair(repository, repository), begin=lambda: begun, check=lambda: None)
+    def bring(self, wanted: Descriptor, says: dict[str, Exception | None] | None = None) -> int | None:
+        registry = SizedRegistry(self.copies, wanted.size)
+        registry.says = says or {}
+        pair = Pair(Repository(SizedRegistry(self.copies, wanted.size), NAME), Repository(registry, NAME))
+        begun = Upload(repository=NAME, location="http://fake/upload")
+        return self.copier.bring(wanted, pair, begin=lambda: begun, check=lambda: None)
 
 
-def test_a_layer_that_fits_is_copied_and_its_upload_is_ended() -> None:
+def test_a_layer_that_fits_is_copied() -> None:
     case = Case(given_s=800)
     assert case.bring(blob(5 * 1024 * MIB)) == 0
-    assert len(case.ended) == 1
     outcome = case.copier.outcome()
     assert (outcome.layers, outcome.copied_bytes) == (1, 5 * 1024 * MIB)
     assert case.copier.outcome().layers == 0
@@ -231,3 +245,34 @@ def test_a_copy_that_had_most_of_an_invocation_has_failed_and_a_shorter_one_has_
         Case(given_s=800, seconds=801).bring(blob(100 * MIB))
     with pytest.raises(OutOfTime):
         Case(given_s=800, left_s=100, seconds=101).bring(blob(100 * MIB))
+
+
+def test_a_registry_that_does_not_show_a_few_bytes_gets_no_layer_for_the_rest_of_the_process() -> None:
+    case = Case(given_s=800)
+    for _ in range(2):
+        with pytest.raises(AnotherWay):
+            case.bring(blob(100 * MIB), {REPOSITORY: None})
+        case.clock.ahead_s += 2 * REST_S
+        case.copier._deadline.set(800)
+    assert case.copies.copied == []
+    assert len(case.copies.sizes) == 1, "one proof, whose link is taken back"
+    (reason,) = case.copier.outcome().reasons
+    assert "does not show" in reason
+
+
+def test_a_registry_that_does_not_show_a_layer_gets_one_at_most() -> None:
+    """Its account may see no repository but its own: a few bytes prove nothing there."""
+    case = Case(given_s=800)
+    says: dict[str, Exception | None] = {REPOSITORY: Denied("fake:5000", "HEAD", status=403), NAME: None}
+    for _ in range(2):
+        with pytest.raises(AnotherWay):
+            case.bring(blob(100 * MIB), says)
+        case.clock.ahead_s += 2 * REST_S
+        case.copier._deadline.set(800)
+    assert len(case.copies.copied) == 1
+
+
+def test_a_registry_that_shows_a_few_bytes_is_asked_for_it_once() -> None:
+    case = Case(given_s=800)
+    assert [case.bring(blob(100 * MIB)) for _ in range(3)] == [0, 0, 0]
+    assert len([key for key in case.copies.sizes if key.endswith("/data")]) == 1

@@ -16,7 +16,7 @@ from tests.unit.template.parts import (
     walk,
 )
 
-from geosync.copying.s3 import probe
+from geosync.copying.s3 import showing
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.shared_blobs import PREFIX
 from geosync.sync_registry.site.outbox import OUTBOX
@@ -212,7 +212,7 @@ def test_the_links_that_may_be_deleted_are_those_of_the_probe() -> None:
     unlink = next(one for one in statements(ROLES["SyncFunction"]) if one["Sid"] == "UnlinkTheProbe")
     condition, prefixed, plain = unlink["Resource"]["Fn::Sub"][1]["Name"]["Fn::If"]
     assert condition == "HasRepositoryPrefix"
-    assert (prefixed, plain) == ({"Fn::Sub": f"${{RepositoryPrefix}}/{probe.REPOSITORY}"}, probe.REPOSITORY)
+    assert (prefixed, plain) == ({"Fn::Sub": f"${{RepositoryPrefix}}/{showing.REPOSITORY}"}, showing.REPOSITORY)
 
 
 def split(url: str) -> dict[str, Any]:

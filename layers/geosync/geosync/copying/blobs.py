@@ -253,6 +253,10 @@ class BlobMover:
         except LayerUnfinished:
             self._uploads.keep(KeptUpload(digest=blob.digest, size=blob.size, registry=self._registry.name))
             raise
+        except RegistryError as error:
+            if not _is_worth_a_new_session(error):
+                raise
+            raise AnotherWay from error
 
     def _goes_in_chunks(self, blob: Descriptor, kept: KeptUpload | None) -> bool:
         limits = self._registry.upload_limits

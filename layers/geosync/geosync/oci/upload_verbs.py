@@ -109,22 +109,6 @@ class UploadVerbs:
         """Close an upload that has all `size` bytes of its blob: the PUT without a body. Raises as `put_blob`."""
         self._close(upload, digest, b"", size=size)
 
-    def cancel_upload(self, upload: Upload) -> None:
-        """End an upload that nobody needs, by DELETE of its location (Distribution's API, "Canceling an Upload").
-
-        A registry that knows no such request, or no longer the upload, purges it by itself: that is success.
-        """
-        call = Call(
-            method="DELETE",
-            target=upload.location,
-            access=(scopes.push(upload.repository),),
-            shown=f"DELETE /v2/{upload.repository}/blobs/uploads/…",
-        )
-        answer = self._requests.send(call)
-        if answer.status not in (202, 204, 404, 405):
-            self._requests.fail(call, answer)
-        answer.close()
-
     def keepable(self, upload: Upload) -> str | None:
         """Return the part of an upload's location that may be stored: its path and query, on the registry's own host.
 

@@ -2,9 +2,11 @@
 
 The registry is asked first, by the POST that begins an upload: it says whether the blob is there, whether the account
 may push, and whether it is read-only. The primary's registry is asked whether its repository has the blob: what lies in
-its bucket for other repositories is not for this one. Then S3 copies, the copy is proved (copies.py), the link is
-written, and the registry has to show the blob. After anything unexpected the layer is streamed, and so is all that
-comes for a while.
+its bucket for other repositories is not for this one. The first time, a few bytes prove that the registry shows what is
+in its bucket (showing.py). Then S3 copies, the copy is proved (copies.py), another POST says that the registry still
+takes writes, the link is written, and the registry has to show the blob. After anything unexpected the layer is
+streamed, and so is all that comes for a while. Where the registry did not show it, all is streamed for the rest of the
+process.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.s3.copies import MIB, Check, NotCopied, ProvedCopies
 from geosync.copying.s3.layout import has_place, link_content
-from geosync.errors import LayerUnfinished, OutOfTime, RegistryError
+from geosync.copying.s3.showing import NotShown, Showing
+from geosync.errors import GeosyncError, LayerUnfinished, OutOfTime, RegistryError
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
 from geosync.oci.repository import Repository
@@ -66,6 +69,7 @@ class S3Copier:
         self._clock = deadline.clock
         self._least_bytes = least_bytes
         self._lock = threads.lock()
+        self._showing = Showing(copies, threads)
         self._pace = Pace(ASSUMED)
         self._rests_until_s = -REST_S
         self._layers = self._bytes = 0
@@ -102,18 +106,26 @@ class S3Copier:
         invocation and not into what is left of this one, LayerUnfinished when it had most of this one and was not
         copied, and what `begin` and the registries raise.
         """
-        if not self._takes(blob):
+        if not self._takes(blob) or self._showing.is_refuted(pair.secondary.client.name):
             raise AnotherWay
-        upload = begin()
-        if upload is None:
-            return None
+        if begin() is None:
+            return None  # an upload that was begun is left to the registry, which purges what nobody closes
         started_s = self._clock.monotonic_s()
         try:
             size = pair.primary.head_blob(blob.digest)
             if size is None:
                 raise AnotherWay  # a stream says what that means
-            self._copy(replace(blob, size=size), pair.secondary, self._checked(check))
+            if not self._showing.prove(pair, self._checked(check), lambda: not self._is_resting()):
+                raise AnotherWay
+            copied = replace(blob, size=size)
+            self._copies.copy(copied, self._checked(check))
+            # It took its time. What lies there unlinked, a registry that is read-only by now may be about to sweep.
+            pair.secondary.begin_upload()
+            self._put_link(copied, pair.secondary, self._checked(check))
+            self._look(copied, pair.secondary)
         except (BotoCoreError, ClientError, NotCopied) as error:
+            if isinstance(error, NotShown):
+                self._showing.note(pair.secondary.client.name, shows=False)
             self._rest(str(error))
             raise AnotherWay from error
         except OutOfTime as error:
@@ -122,9 +134,6 @@ class S3Copier:
                 why = f"S3 did not copy it in {took_s:.0f} s; it is streamed from now on"
                 raise LayerUnfinished(f"layer {blob.digest} of {blob.size} bytes: {why}") from error
             raise
-        finally:
-            with suppress(RegistryError, OutOfTime):
-                pair.secondary.client.cancel_upload(upload)
         self._pace.note(size, self._clock.monotonic_s() - started_s)
         with self._lock:
             self._layers += 1
@@ -134,13 +143,19 @@ class S3Copier:
     def prove(self, blob: Descriptor, destination: Repository) -> None:
         """Copy a blob, see it in a repository that is for that only, and take its link back.
 
-        Raises NotCopied, what boto3 raises, and RegistryError.
+        Raises NotCopied, OutOfTime, what boto3 raises, and RegistryError: the first of them, whatever the end comes to.
         """
+        check = self._deadline.check
+        self._copies.copy(blob, check)
+        link = self._put_link(blob, destination, check)
         try:
-            self._copy(blob, destination, self._deadline.check)
-        finally:
-            link = self._copies.link_key(destination.name, blob.digest)
-            self._copies.delete(link, self._deadline.check)
+            self._look(blob, destination)
+        except BaseException:
+            with suppress(BotoCoreError, ClientError, GeosyncError):
+                self._copies.delete(link, check)
+            raise
+        self._copies.delete(link, check)
+        self._showing.note(destination.client.name, shows=True)
 
     def outcome(self) -> CopiedInS3:
         """The outcome since the last call."""
@@ -154,7 +169,7 @@ class S3Copier:
         """Tell whether S3 copies `blob`; raises OutOfTime when it is better begun in the next invocation."""
         if blob.size < self._least_bytes or not has_place(blob.digest):
             return False
-        if self._clock.monotonic_s() < self._rests_until_s:
+        if self._is_resting():
             return False
         left_s, given_s = self._deadline.left(), self._deadline.given
         if self._pace.fits(blob.size, left_s):
@@ -163,12 +178,14 @@ class S3Copier:
             raise OutOfTime("the time left is too short for S3 to copy the layer; it does in the next invocation")
         return False
 
-    def _copy(self, blob: Descriptor, destination: Repository, check: Check) -> None:
-        self._copies.copy(blob, check)
+    def _put_link(self, blob: Descriptor, destination: Repository, check: Check) -> str:
         link = self._copies.link_key(destination.name, blob.digest)
         self._copies.put(link, link_content(blob.digest), check)
+        return link
+
+    def _look(self, blob: Descriptor, destination: Repository) -> None:
         if not blob.fits(destination.head_blob(blob.digest)):
-            raise NotCopied(f"{destination.client.name} does not show {blob.digest}, which is in its bucket now")
+            raise NotShown(destination.client.name, blob.digest)
 
     def _checked(self, check: Check) -> Check:
         def both() -> None:
@@ -176,6 +193,9 @@ class S3Copier:
             self._deadline.check()
 
         return both
+
+    def _is_resting(self) -> bool:
+        return self._clock.monotonic_s() < self._rests_until_s
 
     def _rest(self, reason: str) -> None:
         """Stream for a while; the log gets one reason for it."""

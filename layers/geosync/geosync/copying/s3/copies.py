@@ -105,6 +105,10 @@ class ProvedCopies:
         """The key of the file by which a repository of the destination has a blob."""
         return self._destination.link_key(repository, digest)
 
+    def data_key(self, digest: str) -> str:
+        """The key of a blob's bytes in the destination."""
+        return self._destination.data_key(digest)
+
     def _copy_whole(self, blob: Descriptor, check: Check) -> None:
         expected = base64.b64encode(bytes.fromhex(blob.digest.partition(":")[2])).decode()
         with self._upload(blob, check, ChecksumAlgorithm="SHA256") as upload:
@@ -120,13 +124,14 @@ class ProvedCopies:
         checksum = head.get("ChecksumCRC64NVME")
         if not checksum or head.get("ChecksumType") != "FULL_OBJECT":
             raise NotCopied(f"the primary's bucket has no full-object CRC-64/NVME of {blob.digest}")
-        if head["ContentLength"] != blob.size:
-            raise NotCopied(f"the primary's bucket has {head['ContentLength']} bytes of {blob.digest}, not {blob.size}")
+        there, etag = _said(head, "ContentLength"), _said(head, "ETag")
+        if there != blob.size:
+            raise NotCopied(f"the primary's bucket has {there} bytes of {blob.digest}, not {blob.size}")
         step = self._sizes.of(blob.size)
         ranges = [
             {
                 "CopySourceRange": f"bytes={start}-{min(start + step, blob.size) - 1}",
-                "CopySourceIfMatch": head["ETag"],
+                "CopySourceIfMatch": etag,
             }
             for start in range(0, blob.size, step)
         ]
@@ -143,7 +148,7 @@ class ProvedCopies:
         """Begin an upload, and end it without an object where the block fails."""
         target = {"Bucket": self._destination.name, "Key": self._destination.data_key(blob.digest)}
         begin = partial(self._client.create_multipart_upload, **target, ContentType="application/octet-stream", **more)
-        upload = {**target, "UploadId": self._call(begin, check)["UploadId"]}
+        upload = {**target, "UploadId": _said(self._call(begin, check), "UploadId")}
         try:
             yield upload
         except BaseException:
@@ -156,7 +161,7 @@ class ProvedCopies:
         source = {"Bucket": self._source.name, "Key": self._source.data_key(blob.digest)}
         copy = partial(self._client.upload_part_copy, **upload, CopySource=source)
         calls = [partial(copy, PartNumber=number, **one) for number, one in enumerate(ranges, 1)]
-        return [one["CopyPartResult"] for one in self._calls.run(calls, check, at_once=PARTS_AT_ONCE)]
+        return [_said(one, "CopyPartResult") for one in self._calls.run(calls, check, at_once=PARTS_AT_ONCE)]
 
     def _complete(self, upload: Mapping[str, str], parts: list[dict[str, Any]], check: Check, **more: Any) -> None:
         complete = partial(self._client.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts}, **more)
@@ -180,4 +185,11 @@ class ProvedCopies:
 
 def _listed(number: int, part: Mapping[str, Any], algorithm: Algorithm) -> dict[str, Any]:
     name = f"Checksum{algorithm}"
-    return {"PartNumber": number, "ETag": part["ETag"], name: part[name]}
+    return {"PartNumber": number, "ETag": _said(part, "ETag"), name: _said(part, name)}
+
+
+def _said(answer: Mapping[str, Any], name: str) -> Any:
+    """Return what an answer of S3 must have; raises NotCopied (storage that only speaks its API may leave it out)."""
+    if answer.get(name) is None:
+        raise NotCopied(f"S3's answer has no {name}")
+    return answer[name]

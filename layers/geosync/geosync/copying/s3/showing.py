@@ -1,0 +1,85 @@
+"""A proof that this site's registry shows what is put into its bucket: a few bytes, before a layer goes there.
+
+It does not where the bucket or the root directory is another one's, and where the registry has an index of its own.
+Layers that nobody finds would stay in the bucket then, as the function may delete none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.copying.s3.copies import Check, NotCopied, ProvedCopies
+from geosync.copying.s3.layout import link_content
+from geosync.errors import GeosyncError, Unauthorized
+from geosync.oci.manifests import Descriptor
+from geosync.oci.repository import Repository
+from geosync.pair.pair import Pair
+from geosync.threads import SYSTEM_THREADS, Threads
+
+REPOSITORY = "geosync-check"
+"""The repository of proofs, below the site's prefix. The template lets the function delete links in no other."""
+
+
+class NotShown(NotCopied):
+    """The registry does not show what is in its bucket; no caller of the copier sees this."""
+
+    def __init__(self, registry: str, digest: str) -> None:
+        super().__init__(f"{registry} does not show {digest}, which is in its bucket now")
+
+
+class Showing:
+    """Knows it of each registry for the rest of the process, once it was seen. Thread-safe."""
+
+    def __init__(self, copies: ProvedCopies, threads: Threads = SYSTEM_THREADS) -> None:
+        self._copies = copies
+        self._one_at_a_time = threads.lock()
+        self._seen: dict[str, bool] = {}
+
+    def is_refuted(self, registry: str) -> bool:
+        """Tell whether it was seen that the registry of this name does not show what is in its bucket."""
+        return not self._seen.get(registry, True)
+
+    def note(self, registry: str, *, shows: bool) -> None:
+        """Note what was seen with a layer."""
+        self._seen[registry] = shows
+
+    def prove(self, pair: Pair, check: Check, is_wanted: Callable[[], bool]) -> bool:
+        """See it with a blob of our own, unless it was seen.
+
+        False: the opposite was seen by another thread, or nobody wants it any more (`is_wanted`).
+
+        A registry that lets the account see no other repository proves nothing: the first layer does then. Raises
+        NotShown, and what boto3, the registry and `check` raise.
+        """
+        name = pair.secondary.client.name
+        with self._one_at_a_time:
+            if not is_wanted() or self.is_refuted(name):
+                return False
+            if name not in self._seen:
+                with suppress(Unauthorized):
+                    self._see(pair, check)
+                self._seen[name] = True
+        return True
+
+    def _see(self, pair: Pair, check: Check) -> None:
+        # Each proof has bytes of its own: no other function's proof shows them, or takes their link back.
+        content = f"geosync {uuid4()}\n".encode()
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        prefix = pair.secondary.name.removesuffix(pair.primary.name)
+        here = Repository(pair.secondary.client, prefix + REPOSITORY)
+        link = self._copies.link_key(here.name, digest)
+        self._copies.put(self._copies.data_key(digest), content, check)
+        self._copies.put(link, link_content(digest), check)
+        try:
+            blob = Descriptor(media_type="", digest=digest, size=len(content))
+            if not blob.fits(here.head_blob(digest)):
+                self._seen[here.client.name] = False
+                raise NotShown(here.client.name, digest)
+        finally:
+            with suppress(BotoCoreError, ClientError, GeosyncError):
+                self._copies.delete(link, check)
