@@ -26,7 +26,11 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
-_BATCHES = {"sns:Publish": "sns:PublishBatch", "sqs:SendMessage": "sqs:SendMessageBatch"}
+_BATCHES = {
+    "sns:Publish": "sns:PublishBatch",
+    "sqs:SendMessage": "sqs:SendMessageBatch",
+    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
+}
 _DENIED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 

@@ -102,6 +102,17 @@ def wait(run: Run) -> None:
     assert run.made.digest in said
 
 
+@case("slo")
+def slo(run: Run) -> None:
+    codes = {0, 1, 2}  # other tests pause a site and stop its registry, which the month counts
+    shown = run("slo", code=codes, table=True)
+    assert re.search(r"^month +20\d\d-\d\d *$", shown, re.MULTILINE), shown
+    assert "of the pushes seen within 60 s" in shown
+    if not run.on_a_terminal:
+        found = run.document("slo", code=codes)
+        assert (found["site"], found["target_lag_seconds"]) == (run.site.name, 60)
+
+
 @case("events")
 def events(run: Run) -> None:
     shown = run("events", "--limit", "5", at=run.primary, table=True)
