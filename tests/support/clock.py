@@ -27,5 +27,5 @@ class FakeClock(Clock):
         self.pass_(seconds)
 
     def pass_(self, seconds: float) -> None:
-        """Let time pass; a millisecond at least, so that no wait for a part of one goes on for ever."""
-        self.now += max(round(seconds * 1000), 1 if seconds > 0 else 0)
+        """Let time pass, or go back; a part of a millisecond is a whole one, so that no wait is endless."""
+        self.now += round(seconds * 1000) or (1 if seconds > 0 else 0)
