@@ -20,6 +20,7 @@ SECONDARY = {
     "wait": ("group/app",),
     "reverify": ("group/app",),
     "backfill": (),
+    "slo": (),
     "backfill start": (),
     "deletes status": (),
     "deletes resume": (),
