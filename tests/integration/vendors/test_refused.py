@@ -103,7 +103,7 @@ def test_an_account_that_may_not_write_is_told_apart_from_one_that_is_not_known(
         secondary.receive(pushed(make.image(repository, "v1", layers=1)))
         settle(secondary, repository)
     text = (
-        f"{secondary.registries.secondary.name}: PUT /v2/{repository}/manifests/v1: 401 UNAUTHORIZED "
+        f"{secondary.registries.secondary.name}: POST /v2/{repository}/blobs/uploads/: 401 UNAUTHORIZED "
         f"insufficient_scope: check that the account may pull and push in repository {repository}"
     )
     for one in said(secondary, repository, caplog):

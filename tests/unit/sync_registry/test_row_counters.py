@@ -348,4 +348,4 @@ def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, monkeypatch:
     found = status.read(site.sync_registry, most=10, clock=site.clock)
     assert found.rows == RowCounts(rows=rows, synced=rows)
     assert found.more_owed
-    assert (reads.count("due_keys"), reads.count("batch_get"), len(reads)) == (16 + 16 + 8, 5, 40 + 5 + 1)
+    assert (reads.count("due_keys"), reads.count("batch_get"), len(reads)) == (16 + 16 + 8, 5, 40 + 5 + 12)

@@ -30,8 +30,9 @@ def header(event: dict[str, Any], name: str) -> str | None:
 
 
 def action(event: dict[str, Any]) -> str:
-    """Method and path, as logs name a request; of a path that is too long, its beginning."""
-    return f"{event.get('httpMethod')} {str(event.get('path'))[:MOST_PATH]}"
+    """Method and path, as logs name a request: its beginning, if too long, and ? for what is no character."""
+    path = str(event.get("path"))[:MOST_PATH].encode("utf-8", "replace").decode()
+    return f"{event.get('httpMethod')} {path}"
 
 
 def source(event: dict[str, Any]) -> str:

@@ -1,9 +1,8 @@
 """One blob from the primary to the secondary: found there, mounted there, copied by S3, or streamed there.
 
 distribution-spec 1.1, "Pushing blobs": POST (with a mount from a repository that is said to have it, else from the
-destination's own, which is the existence check), then one PUT that streams what a GET at the source gives. Only the
-block in hand is in memory. Only a layer that cannot go in one piece, because of the time left or of what the registry
-takes, goes in chunks (chunks.py).
+destination's own, which is the existence check), then one PUT that streams what a GET at the source gives. Only a
+layer that cannot go in one piece, because of the time left or of what the registry takes, goes in chunks (chunks.py).
 """
 
 from __future__ import annotations
@@ -262,9 +261,8 @@ class BlobMover:
         limits = self._registry.upload_limits
         if not limits.chunked or self._refuses_chunks:
             return False
-        if kept is not None or (limits.max_body is not None and blob.size > limits.max_body):
-            return True
-        return blob.size >= LARGE and not self._pace.fits(blob.size, self._deadline.left())
+        has_to = kept is not None or (limits.max_body is not None and blob.size > limits.max_body)
+        return has_to or (blob.size >= LARGE and not self._pace.fits(blob.size, self._deadline.left()))
 
     def _in_chunks(self, blob: Descriptor, kept: KeptUpload | None, stopped: Callable[[], bool]) -> int | None:
         def close(blob: Descriptor, upload: Upload) -> None:
@@ -398,6 +396,5 @@ def _check(stopped: Callable[[], bool]) -> None:
 
 def _is_worth_a_new_session(error: RegistryError) -> bool:
     """Tell an accident (a lost upload session, a broken connection) from what a registry decided."""
-    if any(code.startswith("BLOB_UPLOAD_") for code in error.codes):
-        return True
-    return isinstance(error, RegistryUnavailable) and error.status is None
+    is_broken = isinstance(error, RegistryUnavailable) and error.status is None
+    return is_broken or any(code.startswith("BLOB_UPLOAD_") for code in error.codes)
