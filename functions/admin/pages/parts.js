@@ -146,14 +146,22 @@ function rangeText(before, shown, total) {
   return `${count(before + 1)}-${count(end)}${total === null ? "" : ` of ${count(Math.max(total, end))}`}`;
 }
 
+// The field of the token had the focus, and is gone: without this, Tab would go on from where it was.
+function startAtTheTop() {
+  document.body.tabIndex = -1;
+  document.body.focus();
+  document.body.removeAttribute("tabindex");
+}
+
 let isFirst = true;
 
 // A page's heading: takes the focus when the page changes, so that a keyboard or a screen reader starts there. The first
-// page leaves it where it is: before everything, at the link that skips to the content.
+// page has it before everything, so that Tab comes to the link that skips to the content.
 export function Heading({ children }) {
   const heading = useRef(null);
   useEffect(() => {
-    if (!isFirst) heading.current.focus();
+    if (isFirst) startAtTheTop();
+    else heading.current.focus();
     isFirst = false;
   }, []);
   return html`<h1 tabindex="-1" ref=${heading}>${children}</h1>`;
