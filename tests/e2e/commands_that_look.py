@@ -27,7 +27,7 @@ def status(run: Run) -> None:
         for line in ("health", "owed", "dlq", "heartbeat", "sweep", "comparison", "recovery point"):
             assert re.search(rf"^{line}  ", shown, re.MULTILINE), shown
         if not run.on_a_terminal:
-            document = run.document("status", code=1)
+            document = eventually(lambda: _with_heartbeat(run), what=f"the status of {run.site.name} with a heartbeat")
             assert (document["site"], document["role"]) == (run.site.name, "secondary")
             assert document["dead_letters"] >= 1
             assert document["heartbeat"]["site"] == run.primary.name
@@ -94,6 +94,11 @@ def show(run: Run) -> None:
             "tags"
         ]
         assert (document["state"], document["owed"]) == ("2", [])
+
+
+def _with_heartbeat(run: Run) -> Any:
+    document = run.document("status", code=1)
+    return document if document["heartbeat"] else None
 
 
 def _nothing_owed(run: Run) -> Any:
