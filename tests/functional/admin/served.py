@@ -44,18 +44,18 @@ class _Requests(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(driver: Any, name: str = "berlin") -> Iterator[Dashboard]:
+def served(driver: Any) -> Iterator[Dashboard]:
     """The dashboard of the site that the function has been loaded for, in a browser that has opened nothing yet."""
     handler = type("_Served", (_Requests,), {"ask": Ask(), "turn": threading.Lock()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     about = {
-        "name": name,
+        "name": "berlin",
         "admin_url": f"http://127.0.0.1:{server.server_port}",
         "admin_read_token": READ,
         "admin_act_token": ACT,
     }
-    site: Any = SimpleNamespace(name=name, about=about)
+    site: Any = SimpleNamespace(name="berlin", about=about)
     try:
         yield Dashboard(driver=driver, site=site)
     finally:

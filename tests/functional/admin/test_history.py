@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from tests.functional.admin.parts import A, Ask, Site
 
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import SYSTEM_CLOCK, moment
 from geosync.operating.history import MOST_ROWS
-from geosync.operating.moments import moment
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site.history import Observed, bin_name, month_name
 from geosync.sync_registry.site.sites import site_id

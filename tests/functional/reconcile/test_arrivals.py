@@ -12,12 +12,12 @@ from tests.support.aws_calls import PAGE, counted
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import OUTBOX, PARTITIONS, PREFIX, ReplicationEvent
+from geosync.sync_registry.site.outbox import PREFIX, SPREAD, ReplicationEvent
 
 A = f"sha256:{'a' * 64}"
 
 
-def left(site: Site, tag: str, *, age_s: float, partition: str | None = None) -> None:
+def left(site: Site, tag: str, *, age_s: float) -> None:
     """Have a holder write down an arrival, and die."""
     event = ReplicationEvent(
         name=tag,
@@ -26,7 +26,6 @@ def left(site: Site, tag: str, *, age_s: float, partition: str | None = None) ->
         reference=Reference.tag(tag),
         at_ms=SYSTEM_CLOCK.now_ms() - round(age_s * 1000),
         digest=A,
-        partition=partition,
     )
     site.store.write(event.put(now_ms=event.at_ms))
 
@@ -58,13 +57,6 @@ def test_a_minute_tells_what_is_left_over_and_forgets_it(site: Site, heard: str)
     assert tags(heard) == ["v1"]
     assert [key for key in _outbox(site) if "v1" in key] == []
     assert len(_outbox(site)) == 1
-
-
-def test_what_an_earlier_version_wrote_down_is_told_and_forgotten(site: Site, heard: str) -> None:
-    left(site, "v1", age_s=60, partition=OUTBOX)
-    left(site, "v2", age_s=60)
-    assert minute()["arrivals"] == "done"
-    assert (sorted(tags(heard)), _outbox(site)) == (["v1", "v2"], [])
 
 
 def test_a_topic_that_takes_nothing_leaves_them_to_the_next_minute(
@@ -102,4 +94,4 @@ def test_while_nobody_listens_no_minute_asks(site: Site) -> None:
 
 
 def _outbox(site: Site) -> list[str]:
-    return [str(item["item"]) for name in PARTITIONS for item in site.store.items(name, PREFIX, limit=100)]
+    return [str(item["item"]) for name in SPREAD for item in site.store.items(name, PREFIX, limit=100)]

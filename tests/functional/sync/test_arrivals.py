@@ -13,9 +13,9 @@ from functions.sync import app
 from tests.functional.sync.parts import DONE, Site, handle, push, sample
 from tests.support.aws_calls import counted, on_the_page
 
-from geosync.operating.moments import parsed_moment
+from geosync.clock import parsed_moment
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import PARTITIONS
+from geosync.sync_registry.site.outbox import SPREAD
 from geosync.sync_registry.transitions.marks import Mark
 
 
@@ -62,7 +62,7 @@ def test_a_push_that_was_seen_here_is_told(site: Site, repository: str, heard: H
     seen_at, pushed_at = (parsed_moment(detail[name]) for name in ("seen_at", "pushed_at"))
     assert detail["lag_seconds"] == (seen_at - pushed_at) / 1000 >= 0
     assert heard.topic() == [{"source": "geosync", "detail-type": "Image Replicated", "detail": detail}]
-    assert [key for key in site.items() if key[0] in PARTITIONS] == []
+    assert [key for key in site.items() if key[0] in SPREAD] == []
 
 
 def test_a_tag_that_is_looked_at_again_is_not_told_again(site: Site, repository: str, heard: Heard) -> None:

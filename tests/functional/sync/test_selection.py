@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from functions.sync import app
-from tests.functional.sync.parts import DONE, Site, handle, push, sample
-
-Log = Callable[[], list[dict[str, Any]]]
+from tests.functional.sync.parts import DONE, Log, Site, handle, push, sample
 
 
 @pytest.fixture

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from tests.functional.sync.parts import DONE, TABLE, Site, handle, sample, wake
+from tests.functional.sync.parts import DONE, TABLE, Log, Site, handle, sample, wake
 
 from geosync.sync_registry import sweep
 from geosync.sync_registry.items import SITE, Reference
@@ -18,7 +16,6 @@ from geosync.working import verification, worker
 
 WORK, LIVE = 7, 12
 """MaxNamespaceShare, 75 %, of WorkConcurrency and LiveConcurrency."""
-Log = Callable[[], list[dict[str, Any]]]
 
 
 def owe(site: Site, repository: str) -> str:

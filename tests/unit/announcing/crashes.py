@@ -16,7 +16,7 @@ from tests.support.clock import FakeClock
 
 from geosync.announcing.announcer import Announcer, Listeners
 from geosync.sync_registry.items import Owed, Reference, Seen
-from geosync.sync_registry.site.outbox import PARTITIONS
+from geosync.sync_registry.site.outbox import SPREAD
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.transitions.marks import Mark
@@ -131,7 +131,7 @@ class CrashingSite:
         """What a new process tells with."""
         listening: Any = self.listening
         nothing: Any = Nothing()
-        listeners = Listeners(listening, listening, topic_arn="arn", site="oregon")
+        listeners = Listeners(lambda _: listening, topic_arn="arn", site="oregon")
         logger: Any = logging.getLogger("announcing")
         return Announcer(registry.outbox, listeners, logger=logger, metrics=nothing, clock=self.clock)
 
@@ -172,7 +172,7 @@ class CrashingSite:
         return [key.item for key in self.store.table if key.item.startswith("owed#")]
 
     def untold(self) -> list[str]:
-        return [key.item for key in self.store.table if key.repository in PARTITIONS]
+        return [key.item for key in self.store.table if key.repository in SPREAD]
 
     def lost(self) -> set[str]:
         """What happened to a reference, by the table, that the bus or the topic was never told."""

@@ -17,7 +17,7 @@ from tests.unit.announcing.crashes import A, CrashingSite
 from geosync.announcing import announcer as announcing
 from geosync.announcing import document
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import PARTITIONS, SPREAD, ReplicationEvent
+from geosync.sync_registry.site.outbox import SPREAD, ReplicationEvent
 
 ROOT = Path(__file__).parents[3]
 SAMPLES = sorted((ROOT / "events" / "arrivals").glob("*.json"))
@@ -166,7 +166,7 @@ def test_events_are_spread_over_partitions_and_told_in_their_order() -> None:
     registry = site._registry()
     for number in reversed(range(400)):
         site.store.write(replace(ARRIVED, name=f"{number:032x}", at_ms=AT + number).put(now_ms=AT))
-    found = Counter(key.repository for key in site.store.table if key.repository in PARTITIONS)
+    found = Counter(key.repository for key in site.store.table if key.repository in SPREAD)
     assert set(found) == set(SPREAD)
     assert max(found.values()) < 2 * 400 / len(SPREAD)
     site.clock.pass_(60)

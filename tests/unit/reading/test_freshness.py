@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from geosync.reading.freshness import Known, is_unheard_of, may_be_served, tag_point_ms
-from geosync.reading.line import RETRY_MS, WAKE_MS, LinePlace, place_of
+from geosync.reading.line import RETRY_MS, WAKE_MS, Line, LinePlace, place_of
 from geosync.sync_registry.items import ABSENT, Owed, Reference, Row, Seen
+from geosync.sync_registry.sync_registry import SyncRegistry
+from geosync.sync_registry.table.memory import MemoryStore
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
 NOW = 1_800_000_000_000
@@ -120,6 +123,27 @@ def test_what_is_not_owed_is_marked_and_what_is_owed_already_is_not() -> None:
     assert place(KNOWN) is LinePlace.MARK
     assert place(replace(KNOWN, owed=owed())) is LinePlace.WAIT
     assert place(replace(KNOWN, owed=owed(), row=held())) is LinePlace.WAIT
+
+
+def test_what_waits_for_the_window_of_a_backfill_is_brought_forward_once() -> None:
+    waits = owed(due=NOW + 60 * MINUTE, walk=NOW - MINUTE)
+    assert place(replace(KNOWN, owed=waits)) is LinePlace.FORWARD
+    for known in (
+        replace(waits, asked=True),
+        replace(waits, expects=frozenset({A})),
+        replace(waits, walk=None),
+        replace(waits, failure="503", failed_at=NOW),
+    ):
+        assert place(replace(KNOWN, owed=known)) is LinePlace.NONE
+
+
+@pytest.mark.parametrize("keeps_superseded", [True, False])
+def test_what_a_client_asks_for_waits_for_no_window(keeps_superseded: bool) -> None:
+    sync_registry, nobody = SyncRegistry(MemoryStore()), MagicMock()
+    line = Line(sync_registry, nobody, nobody, nobody, keeps_superseded=keeps_superseded)
+    line.put("app", Reference.tag("v1"), KNOWN, LinePlace.MARK)
+    (found,) = sync_registry.owed("app")
+    assert found.asked
 
 
 def test_somebody_is_woken_again_only_for_what_nobody_has_taken_up() -> None:

@@ -6,9 +6,10 @@ tells it again. So an event may come twice, with the same `id`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -41,13 +42,25 @@ LONGEST_S = 15.0
 
 
 class Listeners:
-    """EventBridge's default bus, and the site's topic. Thread-safe, as the clients are."""
+    """EventBridge's default bus, and the site's topic. For one thread.
 
-    def __init__(self, events: EventBridgeClient, sns: SNSClient, *, topic_arn: str, site: str) -> None:
-        self._events = events
-        self._sns = sns
+    `client` makes the client of an AWS service. It takes a tenth of a second, and many wakes tell of nothing.
+    """
+
+    def __init__(self, client: Callable[[str], Any], *, topic_arn: str, site: str) -> None:
+        self._client = client
         self._topic_arn = topic_arn
         self._site = site
+
+    @cached_property
+    def _events(self) -> EventBridgeClient:
+        found: EventBridgeClient = self._client("events")
+        return found
+
+    @cached_property
+    def _sns(self) -> SNSClient:
+        found: SNSClient = self._client("sns")
+        return found
 
     def tell(self, batch: Sequence[ReplicationEvent]) -> list[ReplicationEvent]:
         """Tell at most BATCH events; returns those that the bus and the topic took. Raises what they raise."""

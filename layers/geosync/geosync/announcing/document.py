@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
+from geosync.clock import moment
 from geosync.observability import redact
 from geosync.sync_registry.site.outbox import ReplicationEvent
 
@@ -85,9 +85,3 @@ def _name(event: ReplicationEvent) -> str:
     if event.reference.kind == "tag":
         return f":{event.reference.value}"
     return f"@{event.reference.value}" if event.reference.kind == "digest" else ""
-
-
-def moment(milliseconds: int) -> str:
-    """Write a moment (ms since the epoch) as RFC 3339 in UTC, to the millisecond."""
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"

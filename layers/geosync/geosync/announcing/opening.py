@@ -23,8 +23,8 @@ def open_announcer(
     logger: Logger,
     metrics: Metrics,
 ) -> Announcer | None:
-    """Make what tells of a site's arrivals; None where nobody listens, and then `client` makes none."""
+    """Make what tells of a site's arrivals; None where nobody listens. `client` as in Listeners."""
     if topic_arn is None:
         return None
-    listeners = Listeners(client("events"), client("sns"), topic_arn=topic_arn, site=site)
+    listeners = Listeners(client, topic_arn=topic_arn, site=site)
     return Announcer(outbox, listeners, logger=logger, metrics=metrics)

@@ -77,8 +77,8 @@ class TagLooks:
     def on_record(self, owed: Owed, known: Mapping[Reference, Seen]) -> frozenset[str]:
         """The tags among `known` that are taken to be here as they were seen, after a look at the one seen last.
 
-        None where one of them is not listed here any more: so looks a registry that came back from an older backup, and
-        what was seen last may have been written since.
+        No tag at all where one of them is not listed here any more: so looks a registry that came back from an older
+        backup, and what was seen last may have been written since.
         """
         if any(self._is_lost(one, seen) for one, seen in known.items()):
             self._is_as_recorded = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from geosync.clock import optional_moment
 from geosync.comparing.progress import Progress
-from geosync.operating.moments import optional_moment
 from geosync.sync_registry.site.catalogue import Walk
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from geosync.operating.stalled import OF_ANOTHER_SELECTION
 from geosync.operating.status import Status
 
 
@@ -13,7 +14,7 @@ def why_not_known(status: Status) -> str:
     elif walk.failure is not None and walk.proved_at is None:
         why = f"the primary's catalogue cannot be read: {walk.failure}"
     elif walk.proved_at is not None and status.proved_at is None:
-        why = "no comparison is complete that began after the selection changed"
+        why = OF_ANOTHER_SELECTION
     elif walk.proved_at is not None:
         why = "more is owed than was read, and it was not known before"
     elif walk.finished_at is None:

@@ -1,4 +1,4 @@
-"""The service level of a site: of a month's pushes, those that were seen here within the target. Pure.
+"""The service level of a site: of a month's pushes, those that were seen here within the target.
 
 A push burns the error budget when it is seen later than the target, and also while it is overdue: announced, older
 than the target, and not here. So one that never arrives burns the budget of every month in which it stays away. A
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geosync.clock import Clock
 from geosync.operating.site_facts import Objective
-from geosync.operating.status import Status
+from geosync.operating.status import Status, read
 from geosync.sync_registry.site.history import Month, Record, bins_of, month_bounds_ms, month_name
 from geosync.sync_registry.site.lags import at_most
+from geosync.sync_registry.sync_registry import SyncRegistry
 
 FEWEST_LATE = 5
 """Late pushes of an hour from which on a burn rate says something: with fewer, one large image is an alarm."""
@@ -100,6 +102,15 @@ class ServiceLevel:
             "minutes": self.minutes,
             "has_gaps": self.has_gaps,
         }
+
+
+def service_level(
+    sync_registry: SyncRegistry, objective: Objective, *, month: str | None, primary: str | None, clock: Clock
+) -> ServiceLevel:
+    """Read the service level of a month (`2026-11`; None: the current one). `primary` as in `status.read`."""
+    if month is not None and month != month_name(clock.now_ms()):
+        return level_of(sync_registry.history.month(month), objective)
+    return level_now(read(sync_registry, primary=primary, clock=clock), objective)
 
 
 def level_now(status: Status, objective: Objective) -> ServiceLevel:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from geosync.clock import optional_moment
 from geosync.comparing.progress import Progress
 from geosync.messages.event_log import LastEvent
 from geosync.operating.comparison_report import comparison_report
 from geosync.operating.geo_site_status import geo_site_status
 from geosync.operating.health import health_of, signs_of
-from geosync.operating.moments import optional_moment
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.service_level import level_now
 from geosync.operating.site_facts import SiteFacts

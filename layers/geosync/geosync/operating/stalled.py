@@ -8,6 +8,7 @@ from geosync.sync_registry.site.subscription import Subscription
 
 SWEEP_LATE_MS = 5 * 60_000
 """Time since the last sweep after which nothing is accounted."""
+OF_ANOTHER_SELECTION = "no comparison is complete that began after the selection changed"
 REFUSED_JUST_NOW = "a message could not be marked, and is not in the DLQ yet"
 
 
@@ -43,8 +44,8 @@ def why_apart(subscription: Subscription | None, walk: Walk | None) -> str | Non
     if subscription is None:
         return "the site has not subscribed to the primary's topic yet"
     began_at = 0 if walk is None else walk.started_at if walk.settled_at is None else walk.settled_at
-    if began_at < subscription.selected_from:
-        return "no comparison is complete that began after the selection changed"
+    if not subscription.is_of_its_selection(began_at):
+        return OF_ANOTHER_SELECTION
     if walk is None or not subscription.joins(began_at):
         return "no comparison is complete that began after the site subscribed to the primary's topic"
     return None

@@ -114,7 +114,7 @@ class Status:
 
     def _of_this_selection(self, began_at: int | None) -> int | None:
         """The start (ms) of a comparison, None where it was one of another selection: what it proved is not all."""
-        if began_at is None or self.subscription is None or began_at >= self.subscription.selected_from:
+        if began_at is None or self.subscription is None or self.subscription.is_of_its_selection(began_at):
             return began_at
         return None
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from geosync.operating.moments import moment
+from geosync.clock import moment
 from geosync.reading.own_registry import Answered
 from geosync.reading.refusals import JSON, ReadRefusal
 

@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from geosync.operating.moments import moment
+from geosync.clock import moment
 from geosync.pair.selection import EVERYTHING, Selection
 from geosync.reading.freshness import Known, tag_point_ms
+from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.items import ABSENT, UNNAMED, Owed, Reference, Seen
 
 ArrivalState = Literal["here", "waiting", "not_here"]
@@ -99,10 +100,7 @@ def is_unheard_of(image: AwaitedImage, known: Known, beside: Known) -> bool:
 
 
 def _is_the_primarys(seen: Seen | None) -> bool:
-    """Tell whether what was seen is there still, and replicated: neither a copy that only stays, nor one outside."""
-    if seen is None:
-        return False
-    return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
+    return seen is not None and is_the_primarys(seen)
 
 
 def _named(image: AwaitedImage, seen: Seen | None, around: Surroundings) -> Seen | None:

@@ -11,7 +11,8 @@ from geosync.pair.selection import EVERYTHING, Selection
 from geosync.reading.arrival import Arrival, AwaitedImage, Surroundings, is_unheard_of, judge
 from geosync.reading.freshness import Known
 from geosync.reading.waiting import Whereabouts
-from geosync.sync_registry.items import Reference, Seen
+from geosync.sync_registry.decisions import is_the_primarys
+from geosync.sync_registry.items import Reference
 from geosync.sync_registry.overview import SiteItems
 from geosync.sync_registry.site.holds import longest
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -83,7 +84,7 @@ def _under_a_tag(sync_registry: SyncRegistry, repository: str, digest: str, noth
     after = ""
     for _ in range(MOST_PAGES):
         page = sync_registry.seen_tags(repository, limit=TAGS_OF_A_PAGE, after=after)
-        found = next((seen for _, seen in page if _has(seen, digest)), None)
+        found = next((seen for _, seen in page if seen.digest == digest and is_the_primarys(seen)), None)
         if found is not None:
             return Known(accounted_ms=nothing.accounted_ms, seen=found)
         if len(page) < TAGS_OF_A_PAGE:
@@ -91,10 +92,6 @@ def _under_a_tag(sync_registry: SyncRegistry, repository: str, digest: str, noth
         after = page[-1][0].seen_key
     owed = sync_registry.owed(repository, limit=MOST_OWED)
     return Known(accounted_ms=nothing.accounted_ms, owed=next((one for one in owed if digest in one.named), None))
-
-
-def _has(seen: Seen, digest: str) -> bool:
-    return seen.digest == digest and seen.gone_since is None and seen.missing_since is None
 
 
 def _obstacle(site: AskedSite) -> str | None:

@@ -2,7 +2,8 @@
 
 Only a client whom the site's registry has let in gets here. What that costs is bounded. A reference is marked only when
 it is not owed, so many who ask for one thing cause one copy. One whose last attempt failed a minute ago or more is
-brought forward. It is not marked anew, so that its attempts count and it is parked in the end.
+brought forward. It is not marked anew, so that its attempts count and it is parked in the end. One that waits for the
+window of a backfill is brought forward, too; it does not wait for it again.
 
 Names that nobody but a client ever named may be any that he thinks of. Somebody is woken for them through the work
 queue, so that no push waits behind them.
@@ -17,6 +18,7 @@ from geosync.intake.wakes import send_wakes
 from geosync.messages.queues import Queue
 from geosync.messages.work import Reason
 from geosync.reading.freshness import Known
+from geosync.sync_registry import decisions
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
@@ -34,7 +36,7 @@ class LinePlace(enum.Enum):
     """The deed by which a reference comes soon."""
 
     MARK = "mark it, and wake somebody"
-    FORWARD = "it has failed: bring it forward, and wake somebody"
+    FORWARD = "it has failed, or waits for the window of a backfill: bring it forward, and wake somebody"
     WAKE = "it is marked: wake somebody"
     WAIT = "somebody is on it"
     NONE = "it does not come soon: do not wait"
@@ -50,8 +52,9 @@ def place_of(known: Known, *, now_ms: int, until_ms: int) -> LinePlace:
     if owed.due is None:
         return LinePlace.NONE  # parked: only an operator, or another push, helps
     if owed.due > until_ms:
-        failed_ago = owed.failure is not None and now_ms - (owed.failed_at or 0) >= RETRY_MS
-        return LinePlace.FORWARD if failed_ago else LinePlace.NONE
+        if owed.failure is None:
+            return LinePlace.FORWARD if decisions.is_of_a_backfill(owed) else LinePlace.NONE
+        return LinePlace.FORWARD if now_ms - (owed.failed_at or 0) >= RETRY_MS else LinePlace.NONE
     is_held = known.row is not None and known.row.leased(now_ms)
     return LinePlace.WAKE if not is_held and now_ms - max(owed.marked_at, owed.due) >= WAKE_MS else LinePlace.WAIT
 
@@ -66,7 +69,7 @@ class Line:
         self._live = live
         self._work = work
         self._logger = logger
-        self._mark = Mark(keeps_superseded=keeps_superseded)
+        self._mark = Mark(keeps_superseded=keeps_superseded, asked=True)
 
     def put(self, repository: str, reference: Reference, known: Known, place: LinePlace) -> None:
         """Do what `place` says for a reference of the primary's `repository`. Raises what DynamoDB raises, Contended.

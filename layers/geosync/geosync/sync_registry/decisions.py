@@ -320,6 +320,16 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
     return MISSING in owed.if_absent and not suspended
 
 
+def is_the_primarys(seen: Seen) -> bool:
+    """What was seen is there still, and replicated: neither a copy that only stays, nor one outside the selection."""
+    return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
+
+
+def is_of_a_backfill(owed: Owed) -> bool:
+    """Only a comparison made it owed: no event spoke of it since, and nobody asked. It waits for BackfillWindow."""
+    return owed.walk is not None and not owed.expects and not owed.asked
+
+
 def superseded(owed: Owed, seen: Seen | None) -> frozenset[str]:
     """The digests of earlier pushes that a tag leaves owed when it is discharged as `seen`.
 

@@ -110,7 +110,7 @@ class Seen:
 
     `looked_at` is the moment before the primary was asked, `seen_at` the moment before the secondary was asked.
     `unannounced`: it was copied because a comparison found it different, and no event has announced it since;
-    `suspected`: and it is not decided whether that was lost; `counted_lost`: it was, and came (site/suspected.py).
+    `suspected`: it is not decided whether that was lost; `counted_lost`: it was, and came later (site/suspected.py).
     `missing_since` is when a comparison first found the tag gone from the primary, None while it is there.
     `gone_since` is when a holder first proved that the primary has no such tag, though the secondary's stays; None once
     it was seen equal again. It says nothing to comparisons, which count what they miss themselves.
@@ -292,7 +292,7 @@ class Row:
     `id` and `container_repository_id` are None until the counter gave one. `last_synced_at` is the start of the last
     attempt; `is_first_hold`: it was the first. `lease_token` and `lease_expires` are None when nobody holds it. What it
     counts as is in `state_counted` and `verification_counted` (site/counters.py). `renamed_from` is its former name, of
-    whose blobs it mounts. `working_on` are keys (`Reference.seen_key`) of its holder, `deaths` holders that vanished.
+    whose blobs it mounts. `working_on`: what its holder is at (`Reference.seen_key`); `deaths`: holders that vanished.
     """
 
     repository: str

@@ -26,6 +26,7 @@ from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime
 from geosync.oci.references import is_repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
+from geosync.sync_registry import decisions
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import Lease, Owed, Reference
 from geosync.syncing.backlog import Backlog
@@ -191,7 +192,7 @@ class Holder:
 
         def attempt(owed: Owed) -> Outcome:
             now_ms = invocation.clock.now_ms()
-            if _is_of_a_backfill(owed) and (opens_in_ms := invocation.window.opens_in_ms(now_ms)):
+            if decisions.is_of_a_backfill(owed) and (opens_in_ms := invocation.window.opens_in_ms(now_ms)):
                 again = not invocation.sync_registry.postpone(owed, now_ms + opens_in_ms)
                 return Outcome(discharged=False, marked_again=again)
             return whole.sync(owed) if owed.reference.kind == "repository" else references.sync(owed)
@@ -300,8 +301,3 @@ class Holder:
         self._halt.stop_attempts()
         self._copier.stop(error)
         self._wake.set()
-
-
-def _is_of_a_backfill(owed: Owed) -> bool:
-    """Only a comparison made it owed: no event spoke of it since, and nobody asked for it."""
-    return owed.walk is not None and not owed.expects and not owed.asked

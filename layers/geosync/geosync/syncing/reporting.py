@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
@@ -12,6 +13,7 @@ from geosync.copying.sharing import Shared
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
+from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.uploads import KeptUpload
@@ -79,10 +81,15 @@ class Reporter:
             event = "reference_marked_again" if outcome.marked_again else "reference_not_proved_yet"
             self._logger.info(event, extra=keys)
 
-    def report_measured(self, requests: int) -> None:
-        """Hand over what was measured since the last time, with so many requests to the registries."""
-        self._measuring.note_requests(requests)
-        self._measuring.send()
+    @contextmanager
+    def measured(self, registries: Registries) -> Iterator[None]:
+        """Hand over what was measured, however this ends, with the requests that were sent to the registries in it."""
+        sent = registries.requests_sent
+        try:
+            yield
+        finally:
+            self._measuring.note_requests(registries.requests_sent - sent)
+            self._measuring.send()
 
     def report_failed(self, owed: Owed, error: Exception, *, parked: bool = False) -> None:
         """Report an attempt that ended with an error; an error that is not ours is logged with its trace."""

@@ -48,7 +48,7 @@ def conclude(sync_registry: SyncRegistry, selection: Selection, repository: str)
         failure = _failure(failure, suspect)
         distrust = suspect.distrusted if len(suspect.distrusted) <= MOST_NAMED else frozenset({EVERYTHING})
         sync_registry.shared_blobs.forget(suspect.blobs)  # before the mark: nobody is to mount what is wrong
-        sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust))
+        sync_registry.mark(repository, Reference.tag(tag), Mark(distrust=distrust, asked=True))
     return Verdict(ours=str(ours), primarys=str(primarys), failure=failure)
 
 

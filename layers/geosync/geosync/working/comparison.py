@@ -28,13 +28,14 @@ class ComparisonWork:
         if registries is None or self._readiness.is_stopped():
             return
         try:
-            walk = Catalogue(
-                place.sync_registry,
-                registries.primary,
-                self._rows(registries),
-                registries.selection,
-                clock=place.clock,
-            ).walk()
+            with place.reporter.measured(registries):
+                walk = Catalogue(
+                    place.sync_registry,
+                    registries.primary,
+                    self._rows(registries),
+                    registries.selection,
+                    clock=place.clock,
+                ).walk()
         except OutOfTime:
             place.logger.info("catalogue_goes_on_later")
         except RegistryError as error:

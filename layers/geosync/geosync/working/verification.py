@@ -54,4 +54,5 @@ class VerificationWork:
             clock=place.clock,
         )
         verifier = Verifier(context, reporter=place.reporter)
-        place.reporter.report_verified(repository, verifier.verify(repository, asked=asked))
+        with place.reporter.measured(registries):
+            place.reporter.report_verified(repository, verifier.verify(repository, asked=asked))

@@ -102,12 +102,11 @@ class Worker:
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():
-                self._after_the_mark(partial(self._measured, self._comparison.walk))
+                self._after_the_mark(self._comparison.walk)
             case VerifyMessage(repository=None):
                 self._verification.make_due(message)
             case VerifyMessage(repository=str(repository), asked_at=asked_at):
-                verify = partial(self._verify, repository, asked=asked_at is not None)
-                self._after_the_mark(partial(self._measured, verify))
+                self._after_the_mark(partial(self._verify, repository, asked=asked_at is not None))
 
     def _verify(self, repository: str, *, asked: bool) -> None:
         """Verify a repository. One whose turn it is waits while its namespace has its share; one `asked` for does not.
@@ -129,7 +128,7 @@ class Worker:
             references = tuple(one for one in references if not self._is_outside(message.repository, one))
         for reference in references:
             if_absent = frozenset({message.if_absent} if message.if_absent is not None else ())
-            self._place.sync_registry.mark(message.repository, reference, Mark(if_absent=if_absent))
+            self._place.sync_registry.mark(message.repository, reference, Mark(if_absent=if_absent, asked=True))
         glance = self._readiness.look(message.repository)
         work = self._knock if references else self._wake
         self._after_the_mark(partial(work, message.repository, glance))
@@ -190,24 +189,13 @@ class Worker:
             window=self._options.window,
             clock=place.clock,
         )
-        sent = invocation.registries.requests_sent
-        ending = Holder(invocation, lease).run()
-        place.reporter.report_measured(invocation.registries.requests_sent - sent)
+        with place.reporter.measured(invocation.registries):
+            ending = Holder(invocation, lease).run()
         place.logger.info("repository_ended", extra={"repository": lease.repository, "ending": ending.value})
         if ending is Ending.FINISHED:
             for hold in glance.holds:
                 place.sync_registry.clear_hold(hold.registry)
         return ending
-
-    def _measured(self, work: Callable[[], object]) -> None:
-        """Do work that is no holder's, and have its requests counted."""
-        registries = self._readiness.registries()
-        sent = registries.requests_sent if registries is not None else 0
-        try:
-            work()
-        finally:
-            if registries is not None:
-                self._place.reporter.report_measured(registries.requests_sent - sent)
 
     # ------------------------------------------------------------------------------------------------- what is next
 

@@ -10,11 +10,11 @@ from pydantic import Field
 from geosync.admin.common import AnswerModel
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import optional_moment
 from geosync.errors import MalformedMessage
 from geosync.oci.deadline import Deadline
 from geosync.oci.references import is_digest, is_repository
 from geosync.operating import actions
-from geosync.operating.moments import optional_moment
 from geosync.pair.selection import Selection
 from geosync.reading.arrival import ArrivalState, AwaitedImage
 from geosync.reading.arrival_look import AskedSite, look

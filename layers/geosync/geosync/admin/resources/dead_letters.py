@@ -13,8 +13,8 @@ from geosync.admin.common import MOST_PER_PAGE, AnswerModel, RequestModel
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import moment
 from geosync.operating.dead_letters import DeadLetter, Handled
-from geosync.operating.moments import moment
 
 LETTERS = "/api/v4/geo/dead_letters"
 MOST_IDS = 100

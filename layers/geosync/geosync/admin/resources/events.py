@@ -12,12 +12,12 @@ from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import moment
 from geosync.messages import event_log
 from geosync.messages.event_log import EVERYTHING, Filter
 from geosync.messages.event_number import event_number
 from geosync.messages.geo_event import EventName
 from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
-from geosync.operating.moments import moment
 
 RepositoryName = Annotated[
     str | None, Query(max_length=MAX_REPOSITORY_LENGTH, description="Only those of this container repository.")

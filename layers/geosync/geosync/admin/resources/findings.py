@@ -23,10 +23,10 @@ from geosync.admin.common import (
 )
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import moment, optional_moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
 from geosync.operating.deletions import Kind
-from geosync.operating.moments import moment, optional_moment
 from geosync.sync_registry.site.findings import Finding
 
 MOST_NAMED = 5

@@ -11,11 +11,10 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.service_level import History, HistoryRow, ReportedServiceLevel
 from geosync.admin.resources.sites import SITES
 from geosync.admin.site import AdminSite
-from geosync.operating import status
+from geosync.clock import moment, parsed_moment
 from geosync.operating.history import history, why_not
-from geosync.operating.moments import moment, parsed_moment
-from geosync.operating.service_level import level_now, level_of
-from geosync.sync_registry.site.history import Record, month_name
+from geosync.operating.service_level import service_level
+from geosync.sync_registry.site.history import Record
 from geosync.sync_registry.site.sites import site_id
 
 DAY_MS = 86_400_000
@@ -45,12 +44,14 @@ class HistoryRoutes:
     def show_service_level(self, number: Id, month: MonthName = None) -> ReportedServiceLevel:
         """The service level of a month (the current one)."""
         self._must_be_this(number)
-        site, objective = self._site, self._site.settings.facts.objective
-        if month is not None and month != month_name(site.clock.now_ms()):
-            level = level_of(site.sync_registry.history.month(month), objective)
-        else:
-            found = status.read(site.sync_registry, primary=site.settings.primary_topic_arn, clock=site.clock)
-            level = level_now(found, objective)
+        site, settings = self._site, self._site.settings
+        level = service_level(
+            site.sync_registry,
+            settings.facts.objective,
+            month=month,
+            primary=settings.primary_topic_arn,
+            clock=site.clock,
+        )
         return ReportedServiceLevel.model_validate(level.fields())
 
     def _must_be_this(self, number: int) -> None:

@@ -16,7 +16,7 @@ from geosync.admin.current import CurrentRequest
 from geosync.admin.resources.site_views import SiteViews
 from geosync.admin.resources.sites import GeoSiteStatus
 from geosync.admin.site import AdminSite
-from geosync.operating.moments import parsed_moment
+from geosync.clock import parsed_moment
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -11,8 +11,8 @@ from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
 from geosync.admin.resources.repositories import STATES, VERIFICATION_STATES, State, VerificationState
 from geosync.admin.site import AdminSite
+from geosync.clock import optional_moment
 from geosync.operating import sites_repositories
-from geosync.operating.moments import optional_moment
 from geosync.operating.sites_repositories import AtSite, ReportedRepository
 
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]

@@ -23,10 +23,10 @@ from geosync.admin.common import (
 )
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import moment, optional_moment
 from geosync.errors import MalformedMessage
 from geosync.oci.references import is_repository
 from geosync.operating import actions, repositories
-from geosync.operating.moments import moment, optional_moment
 from geosync.operating.repositories import RowDetail, RowFilter, TagState
 from geosync.sync_registry.items import Owed, Row
 from geosync.verifying import reverify

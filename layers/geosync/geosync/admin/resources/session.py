@@ -14,7 +14,7 @@ from geosync.admin.gate import Gate
 from geosync.admin.http import JSON
 from geosync.admin.rights import Caller
 from geosync.admin.site import AdminSite
-from geosync.operating.moments import moment
+from geosync.clock import moment
 from geosync.sync_registry.site.admin_access import Right
 
 

@@ -17,9 +17,9 @@ from geosync import __version__
 from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.sites import SITES, GeoSite, GeoSiteStatus, OtherSite, SiteLinks
 from geosync.admin.site import AdminSite
+from geosync.clock import moment, parsed_moment
 from geosync.operating import sites, status
 from geosync.operating.health import PrimarySigns, health_of
-from geosync.operating.moments import moment, parsed_moment
 from geosync.operating.revision import revision
 from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.status import Status

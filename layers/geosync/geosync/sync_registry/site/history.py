@@ -153,14 +153,14 @@ class HistoryItems:
 
         The first of an hour reads the hour before as well. The hour comes first: months are made of hours.
         """
-        minute, hour, before = _minute(now_ms), _hour(now_ms), _hour(now_ms - HOUR_S * 1000)
-        found = self._store.batch_get([minute, hour, before])
+        minute, hour = _minute(now_ms), _hour(now_ms)
+        found = self._store.batch_get([minute, hour])
         added = Counter(observed.counts)
         if minute not in found:  # Lambda may run a minute twice
             added["minutes"] = 1
             added["unknown_minutes"] = int("recovery_point_age_s" not in observed.gauges)
             added["at_least_minutes"] = int(observed.is_at_least)
-        carried = {} if hour in found else _carried(found.get(before) or self._last_before(hour), now_ms)
+        carried = {} if hour in found else _carried(self._last_before(hour), now_ms)
         closing: dict[str, object] = {"last_at": now_ms}
         if (overdue := observed.gauges.get("overdue")) is not None:
             closing |= {"overdue_now": overdue, "overdue_more": observed.is_at_least}
@@ -212,7 +212,7 @@ class HistoryItems:
         return Kept(month=month, total=_mapping(newest, "total") + counts_of(newest))
 
     def month(self, name: str) -> Month:
-        """A month (`2026-11`), the current one too: a query, some more where its last hours were not recorded.
+        """A month (`2026-11`): a query, some more where its last hours were not recorded.
 
         Of a month in which nothing was recorded the counts are 0.
         """
@@ -224,7 +224,7 @@ class HistoryItems:
         return self._newest(begin_ms, end_ms)
 
     def _last_before(self, hour: Key) -> Item | None:
-        """The last hour before one: the site's minute stood still, or it is the first of all."""
+        """The last hour that was recorded before one: the one before it, as a rule."""
         end_ms = int(hour.item.rpartition("#")[2]) * HOUR_S * 1000
         return self._newest(end_ms - KEPT_S * 1000, end_ms)
 

@@ -55,7 +55,7 @@ NO_LAGS = Lags()
 def at_most(bins: Mapping[int, int], pushes: int, percent: int) -> int | None:
     """The time that `percent` of 100 of the `pushes` took at most (ms).
 
-    Pushes that are in no bin have not arrived. None: more of them have not than are left out.
+    Pushes that are in no bin have not arrived. None: so many have not that it cannot be said.
     """
     rank, seen = math.ceil(pushes * percent / 100), 0
     for number in sorted(bins):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from geosync.clock import Clock
 from geosync.errors import CorruptItem
+from geosync.sync_registry.decisions import is_the_primarys
 from geosync.sync_registry.failures import cut
 from geosync.sync_registry.items import ABSENT, Item, Owed, Reference, Seen
 from geosync.sync_registry.table.attributes import AttributeReader
@@ -24,8 +25,6 @@ OUTBOX = "#outbox"
 SPREAD = tuple(f"{OUTBOX}-{number}" for number in range(8))
 """The partitions. One takes a thousand write units a second, and an event costs three: some 300 events. Over that the
 transaction that it comes from fails, which is a discharge."""
-PARTITIONS = (OUTBOX, *SPREAD)
-"""With the one that earlier versions wrote to."""
 PREFIX = "event#"
 KEPT_S = 14 * 86_400
 """Lifetime of an event that nobody takes (TTL `expire_at`): then somebody took a permission away two weeks ago."""
@@ -53,8 +52,6 @@ class ReplicationEvent:
     reason: str | None = None
     attempts: int = 0
     parked: bool = False
-    partition: str | None = field(default=None, compare=False)
-    """Where it was read; None: it was written by this version, by its name."""
 
     @property
     def id(self) -> str:
@@ -64,23 +61,15 @@ class ReplicationEvent:
     @property
     def key(self) -> Key:
         """The key of its item: in a partition the oldest first."""
-        partition = self.partition or SPREAD[zlib.crc32(self.id.encode()) % len(SPREAD)]
-        return Key(partition, PREFIX + self.id)
+        return Key(SPREAD[zlib.crc32(self.id.encode()) % len(SPREAD)], PREFIX + self.id)
 
     @classmethod
     def of_discharge(cls, owed: Owed, seen: Seen | None) -> ReplicationEvent | None:
         """The event of a discharge; None: the reference was here as it is, or is not the primary's."""
-        if seen is None or owed.reference.kind == "repository" or not _is_new(owed.seen_digest, seen):
+        if seen is None or owed.reference.kind == "repository":
             return None
-        return cls(
-            name=owed.mark,
-            kind="replicated",
-            repository=owed.repository,
-            reference=owed.reference,
-            at_ms=seen.seen_at,
-            digest=seen.digest,
-            pushed_at_ms=_pushed_at(owed),
-        )
+        event = cls.of_record(owed.repository, owed.reference, owed.seen_digest, seen, name=owed.mark)
+        return replace(event, pushed_at_ms=_pushed_at(owed)) if event is not None else None
 
     @classmethod
     def of_record(
@@ -137,7 +126,6 @@ class ReplicationEvent:
             reason=read.optional_text("reason"),
             attempts=read.number("attempts", 0),
             parked=read.flag("parked"),
-            partition=read.text("repository"),
         )
 
     def put(self, *, now_ms: int) -> Update:
@@ -161,8 +149,7 @@ def _is_new(before: str | None, seen: Seen) -> bool:
 
     Under which primary it was `before` is no matter: after a promotion the whole stock of a site has not arrived anew.
     """
-    is_the_primarys = seen.looked_at > 0 and (seen.gone_since, seen.missing_since, seen.outside_since) == (None,) * 3
-    return is_the_primarys and before != seen.digest
+    return seen.looked_at > 0 and is_the_primarys(seen) and before != seen.digest
 
 
 def _pushed_at(owed: Owed) -> int | None:
@@ -244,7 +231,7 @@ class Outbox:
         """
         now_ms = self._clock.now_ms()
         found: list[ReplicationEvent] = []
-        for partition in PARTITIONS:
+        for partition in SPREAD:
             for item in self._store.items(partition, PREFIX, limit=limit):
                 try:
                     event = ReplicationEvent.from_item(item)

@@ -50,7 +50,11 @@ class Subscription:
 
     def joins(self, began_at: int) -> bool:
         """True where a comparison that began at `began_at` (ms) leaves no gap before what was delivered since."""
-        return began_at >= max(self.gapless_from, self.selected_from)
+        return began_at >= self.gapless_from and self.is_of_its_selection(began_at)
+
+    def is_of_its_selection(self, began_at: int) -> bool:
+        """True where a comparison that began at `began_at` (ms) had the selection by which events are marked now."""
+        return began_at >= self.selected_from
 
     def is_of_the_future(self, now_ms: int) -> bool:
         """It was recorded before a clock was set back."""
@@ -94,6 +98,7 @@ class SubscriptionItem:
 
         One read, and a write where it is another one than before.
         """
+        # In a batch, as functions/log_cursor may read no other way.
         known = self._store.batch_get([KEY]).get(KEY, {}).get("selection")
         if known == fingerprint:
             return

@@ -10,7 +10,8 @@ queue was seen empty after the find: what is unannounced still was lost, and is 
 transaction with the end of the suspicion. An event that comes takes the suspicion back, and nothing was ever counted.
 One that comes later is taken out of the item `lost`. The history (history.py) has it as lost in the month in which it
 was found: the reference's item says `counted_lost`, so that its lag is not measured besides.
-What may have been pushed while nothing was delivered here (subscription.py) was not lost by anybody that is known.
+What may have been pushed while nothing was delivered here (subscription.py) is not called lost: whether anybody
+announced it cannot be known.
 """
 
 from __future__ import annotations
@@ -93,26 +94,18 @@ class SuspectedLosses:
 
     def end(self, one: Suspected, *, lost: bool) -> bool:
         """End a suspicion; `lost`: and count it, unless its event comes at this very moment. False: it goes on."""
-        changes = [
-            Delete(key=one.key, when=Attr("at").eq(one.at)),
-            *(_counted(one, self._clock.now_ms()) if lost else ()),
-        ]
-        with suppress(TransactionFailed, Contended):
-            self._store.transact(changes)
-            return True
-        return False
+        return self._end(one, *(_counted(one, self._clock.now_ms()) if lost else ()))
 
     def excuse(self, one: Suspected) -> bool:
         """End a suspicion: whether it was announced cannot be known. False: it goes on.
 
         No event that comes later takes it back: nothing was counted.
         """
-        is_suspected = Attr("unannounced").exists() & Attr("suspected").exists()
-        seen = Update(
-            key=Key(one.repository, one.reference.seen_key), remove=("unannounced", "suspected"), when=is_suspected
-        )
+        return self._end(one, _undoubted(one, "unannounced", "suspected"))
+
+    def _end(self, one: Suspected, *changes: Update) -> bool:
         with suppress(TransactionFailed, Contended):
-            self._store.transact([Delete(key=one.key, when=Attr("at").eq(one.at)), seen])
+            self._store.transact([Delete(key=one.key, when=Attr("at").eq(one.at)), *changes])
             return True
         return False
 
@@ -160,10 +153,12 @@ def _verdict(one: Suspected, found: Mapping[Key, Item], now_ms: int) -> LossVerd
 def _counted(one: Suspected, now_ms: int) -> tuple[Update, Update]:
     last = {"last_at": now_ms, "found_in": one.repository, "reference": str(one.reference)}
     return (
-        Update(
-            key=Key(one.repository, one.reference.seen_key),
-            remove=("suspected",),
-            when=Attr("unannounced").exists() & Attr("suspected").exists(),
-        ),
+        _undoubted(one, "suspected"),
         Update(key=LOST, set=last, set_once={"first_at": now_ms}, add={"count": 1}),
     )
+
+
+def _undoubted(one: Suspected, *remove: str) -> Update:
+    """Take attributes off what was seen, as long as it is suspected."""
+    is_suspected = Attr("unannounced").exists() & Attr("suspected").exists()
+    return Update(key=Key(one.repository, one.reference.seen_key), remove=remove, when=is_suspected)

@@ -33,7 +33,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """Everything that is known of a reference when it is marked; without a field, somebody only asked for its sync.
+    """Everything that is known of a reference when it is marked.
 
     `expects` is the digest that an event named, ABSENT for a deletion, UNNAMED when the event named no digest, None
     when nobody but ourselves asked (backfill, resync, comparison, verification). `pushed_at` (ms) is when it was
@@ -63,7 +63,7 @@ class Mark:
     asked: bool = False
 
 
-ASKED = Mark()
+ASKED = Mark(asked=True)
 """Somebody asked for the sync, and nothing else is known."""
 
 
@@ -127,7 +127,7 @@ def _told(said: Mark, primary: str | None) -> dict[str, Any]:
         told["walk"] = said.comparison.walk
         if said.comparison.unannounced:
             told["unannounced"] = True
-    if said.asked or said == replace(ASKED, distrust=said.distrust, if_absent=said.if_absent):
+    if said.asked:
         told["asked"] = True
     return told
 
