@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.audit import audited
@@ -80,10 +79,7 @@ def is_nowhere(site: StackSite, repository: str) -> bool:
     """
     if site.sync_registry.listing.ids([repository]):
         return False
-    try:
-        return registries.primary_knows(site, repository) is False
-    except (BotoCoreError, ClientError):
-        return False
+    return registries.primary_knows(site, repository) is False
 
 
 def _reference(text: str) -> Reference:

@@ -17,12 +17,11 @@ from geosync.cli.audit import audited
 from geosync.cli.checks import registries
 from geosync.cli.selection import present
 from geosync.cli.site import Chosen, StackName, StackSite
-from geosync.clock import Clock
+from geosync.clock import Clock, parsed_moment
 from geosync.errors import AdminApiRefused, ConfigurationError
 from geosync.messages.queues import Queue
 from geosync.messages.work import WorkMessage
 from geosync.oci.deadline import Deadline
-from geosync.operating.moments import parsed_moment
 from geosync.reading.arrival import Arrival, ArrivalState, AwaitedImage
 from geosync.reading.arrival_look import AskedSite, look
 

@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line."""
     try:
-        from geosync.cli.main import main as commands  # noqa: PLC0415 - the time it takes
+        from geosync.cli.main import main as commands  # noqa: PLC0415 - Ctrl-C while it is read is caught
     except KeyboardInterrupt:
         sys.stderr.write("Aborted!\n")
         raise SystemExit(1) from None  # as click ends one that is interrupted later

@@ -44,19 +44,25 @@ def look_again(
     """
     seconds = POLL_SECONDS
     while True:
-        try:
-            found = look()
-        except (GeosyncError, BotoCoreError, ClientError) as error:
-            if not passes(error):
-                raise
-            show(FailedLook(str(error)))
+        found = look_once(look)
+        show(found)
+        if isinstance(found, FailedLook):
             seconds = min(2 * seconds, MOST_SECONDS)
+        elif until(found):
+            return found
         else:
-            show(found)
-            if until(found):
-                return found
             seconds = POLL_SECONDS
         clock.sleep(seconds)
+
+
+def look_once(look: Callable[[], Found]) -> Found | FailedLook:
+    """Look; FailedLook where another look may succeed. Raises the error that no further look mends."""
+    try:
+        return look()
+    except (GeosyncError, BotoCoreError, ClientError) as error:
+        if not passes(error):
+            raise
+        return FailedLook(str(error))
 
 
 def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:

@@ -8,10 +8,9 @@ import click
 from rich.text import Text
 
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, plain, table
-from geosync.cli.site import Chosen, StackSite
-from geosync.operating import status as site_status
-from geosync.operating.service_level import ServiceLevel, level_now, level_of
-from geosync.sync_registry.site.history import month_bounds_ms, month_name
+from geosync.cli.site import Chosen
+from geosync.operating.service_level import ServiceLevel, service_level
+from geosync.sync_registry.site.history import month_bounds_ms
 
 Line = tuple[object, object]
 """A name, and what is said of it."""
@@ -37,7 +36,9 @@ def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> N
             raise click.UsageError(f"--month {month!r} is no month: YYYY-MM") from None
     site = choose().site()
     site.must_be_secondary("slo")
-    level = _read(site, month)
+    level = service_level(
+        site.sync_registry, site.facts.objective, month=month, primary=site.primary_topic, clock=site.clock
+    )
     if as_document:
         as_json({"site": site.name, **level.fields()})
     else:
@@ -51,14 +52,6 @@ def _exit_code(level: ServiceLevel) -> int:
     if level.share_percent is None or level.share_percent < level.objective.share_percent:
         return SOMETHING_WRONG
     return CANNOT_TELL if level.is_at_most or level.has_gaps else NOTHING_OWED
-
-
-def _read(site: StackSite, month: str | None) -> ServiceLevel:
-    objective = site.facts.objective
-    if month is not None and month != month_name(site.clock.now_ms()):
-        return level_of(site.sync_registry.history.month(month), objective)
-    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-    return level_now(found, objective)
 
 
 def lines(level: ServiceLevel) -> Iterator[Line]:

@@ -7,16 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 from click.core import ParameterSource
 
 from geosync.cli.arguments import check_repository
 from geosync.cli.awaited import AwaitedSite, WhichSites
-from geosync.cli.following import POLL_SECONDS, passes
+from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, plain
 from geosync.cli.site import Chosen
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import GeosyncError, MalformedMessage
+from geosync.errors import MalformedMessage
 from geosync.oci.references import is_digest
 from geosync.operating import actions
 from geosync.reading.arrival import Arrival, AwaitedImage
@@ -136,14 +135,13 @@ class _Wait:
 
     def look(self) -> None:
         """Look once. Raises the error that no further look mends."""
-        try:
-            self.found, self.failed = self.site.look(self.awaited), None
-        except (GeosyncError, BotoCoreError, ClientError) as error:
-            if not passes(error):
-                raise
-            if str(error) != self.failed:
-                click.echo(f"still waiting: {plain(error)}", err=True)
-            self.failed = str(error)
+        found = look_once(lambda: self.site.look(self.awaited))
+        if not isinstance(found, FailedLook):
+            self.found, self.failed = found, None
+            return
+        if found.why != self.failed:
+            click.echo(f"still waiting: {plain(found.why)}", err=True)
+        self.failed = found.why
 
     def end(self, timeout: float) -> int:
         """Say how it ended; returns the exit code."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from geosync.cli.checks.findings import CheckFinding, Name, ok, problem, skipped
 from geosync.cli.site import StackSite
 from geosync.errors import (
@@ -60,10 +62,7 @@ class DigestAtPrimary:
 
 
 def primary_knows(site: StackSite, repository: str) -> bool | None:
-    """Ask the primary's registry whether it has a repository; None: it cannot be asked from here.
-
-    Raises what Secrets Manager raises.
-    """
+    """Ask the primary's registry whether it has a repository; None: it cannot be asked from here."""
     with _primary(site) as client:
         if client is None:
             return None
@@ -77,7 +76,7 @@ def primary_knows(site: StackSite, repository: str) -> bool | None:
 
 
 def primary_digest(site: StackSite, repository: str, reference: str) -> DigestAtPrimary:
-    """Ask the primary's registry for the digest of a tag or digest. Raises what Secrets Manager raises."""
+    """Ask the primary's registry for the digest of a tag or digest."""
     with _primary(site) as client:
         if client is None:
             return DigestAtPrimary(is_known=False)
@@ -92,18 +91,18 @@ def primary_digest(site: StackSite, repository: str, reference: str) -> DigestAt
 
 @contextmanager
 def _primary(site: StackSite) -> Iterator[Registry | None]:
-    """Open the primary's registry for some seconds; None where its address or its secret is not known, or wrong."""
+    """Open the primary's registry for some seconds; None where its address or its secret cannot be had, or is wrong."""
     url = site.parameters.get("PrimaryRegistryUrl")
     if not url:
         yield None
         return
     deadline = Deadline()
     deadline.set(SECONDS)
-    secret = secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", ""))
     vendor = site.parameters.get("PrimaryRegistryVendor", AUTO)
     try:
+        secret = secret_of(site, site.parameters.get("PrimaryRegistrySecretArn", ""))
         client = open_registry(url, secret, vendor=vendor, deadline=deadline, writes=False)
-    except ConfigurationError:
+    except (ConfigurationError, BotoCoreError, ClientError):
         yield None
         return
     try:
