@@ -1,4 +1,4 @@
-"""Build the template with the SAM CLI and deploy it as sites to the emulator, as an operator would to AWS."""
+"""Build and pack the template with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
 
 from __future__ import annotations
 

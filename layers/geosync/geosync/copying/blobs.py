@@ -207,8 +207,9 @@ class BlobMover:
         except ContentError:
             self._route.connections.forget(blob.digest)
             raise
-        if moved is None:
-            self._route.connections.forget(blob.digest)  # others brought it
+        if moved is None:  # others brought it
+            self.is_new = False
+            self._route.connections.forget(blob.digest)
         else:
             self._route.connections.note_brought(blob.digest)
         return moved
@@ -299,7 +300,6 @@ class BlobMover:
         with Opening(lambda: self._readers.open(blob), threads) as opening:
             upload = self._begin(blob)
             if upload is None:
-                self.is_new = False
                 return None
             _check(stopped)
             started = self._clock.monotonic_s()

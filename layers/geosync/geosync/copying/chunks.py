@@ -97,7 +97,8 @@ class ChunkedMover:
                 try:
                     self._send(blob, course, check)
                 except RegistryError as error:
-                    if not self._lost(blob, error) or last:
+                    self._doubt_readers(blob, error)
+                    if last or error.registry != self._registry.name or not _is_lost(error):
                         raise
                     course = None
                 else:
@@ -108,13 +109,10 @@ class ChunkedMover:
             self._judge(error, left, kept, self._clock.monotonic_s() - started)
             raise
 
-    def _lost(self, blob: Descriptor, error: RegistryError) -> bool:
-        """Tell whether the destination has lost an upload, or got wrong bytes: then their readers are in doubt."""
-        if error.registry != self._registry.name:
-            return False
-        if "DIGEST_INVALID" in error.codes:
+    def _doubt_readers(self, blob: Descriptor, error: RegistryError) -> None:
+        """Read the layer over one connection from now on if the destination got wrong bytes."""
+        if error.registry == self._registry.name and "DIGEST_INVALID" in error.codes:
             self._connections.doubt(blob.digest)
-        return _is_lost(error)
 
     def _judge(self, error: BaseException, left: KeptUpload, kept: KeptUpload | None, seconds: float) -> None:
         """Raise LayerUnfinished for a layer that had most of the invocation and is no further than it ever was."""

@@ -18,7 +18,7 @@ from types import TracebackType
 from geosync.copying.ring import ROOM, Ring
 from geosync.copying.route import Route
 from geosync.errors import ContentError, GeosyncError, OutOfTime, RegistryUnavailable
-from geosync.oci.blobs import BlobReader, BlobSource
+from geosync.oci.blobs import BlobReader
 from geosync.oci.manifests import Descriptor
 from geosync.oci.ranges import Range, RangeReader, RangeRefused
 from geosync.oci.transport import BLOCK
@@ -124,13 +124,7 @@ class WideReader:
         if connections.begin() and (ahead := self._begin_ahead(offset, connections.most)) is not None:
             try:
                 if self._is_wide_now(ahead):
-                    label = BlobSource(
-                        registry=source.client.name,
-                        request=f"GET /v2/{source.name}/blobs/{self._blob.digest}",
-                        deadline=source.client.deadline,
-                        reopen=lambda _: None,
-                    )
-                    return BlobReader(ahead.ring, self._blob, label, offset=offset)
+                    return BlobReader(ahead.ring, self._blob, source.blob_source(self._blob), offset=offset)
                 return source.open_blob(self._blob, offset=offset)
             except BaseException:
                 ahead.stop()

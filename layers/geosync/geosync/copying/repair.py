@@ -38,7 +38,8 @@ class Repairer:
 
     def __init__(self, route: Route, *, check: Callable[[], None]) -> None:
         """`check` is called between requests; what it raises ends a repair (a lost lease, no time left)."""
-        # A repository of another name may have the very blob that is wrong here.
+        # A repository of another name may have the very blob that is wrong here, and S3 would copy it from a bucket
+        # without a registry's word for it.
         self._route = replace(route, mount_from=None, sharing=Sharing(), s3=None)
         self._source = route.source
         self._destination = route.destination

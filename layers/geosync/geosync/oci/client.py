@@ -232,6 +232,10 @@ class RegistryClient(UploadVerbs):
 
         return RangeReader(ask, wanted, self._source_of(call))
 
+    def blob_source(self, repository: str, descriptor: Descriptor) -> BlobSource:
+        """Return what a reader of a blob has to know of its registry, for bytes that come another way."""
+        return self._source_of(self._blob_call("GET", repository, descriptor.digest))
+
     def _source_of(self, call: Call) -> BlobSource:
         return BlobSource(
             registry=self.name,
@@ -341,10 +345,13 @@ class RegistryClient(UploadVerbs):
 
     def ping(self) -> None:
         """GET /v2/ with the credentials; the text of Unauthorized or RegistryUnavailable names what is wrong."""
-        self.header_of_ping("")
+        self._ping()
 
     def header_of_ping(self, name: str) -> str | None:
         """Return a header of the answer to `ping`, None where it has none of this name. Raises as `ping`."""
+        return self._ping().header(name)
+
+    def _ping(self) -> HttpAnswer:
         call = Call(method="GET", target="/v2/", access=(), repeatable=True)
         answer = self._requests.send(call)
         if answer.status == 404:
@@ -353,7 +360,7 @@ class RegistryClient(UploadVerbs):
         if answer.status != 200:
             self._requests.fail(call, answer)
         answer.close()
-        return answer.header(name)
+        return answer
 
     def close(self) -> None:
         """Close the idle connections."""

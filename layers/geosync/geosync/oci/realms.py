@@ -35,10 +35,11 @@ def _address(realm: str) -> tuple[str, str, int]:
         host, port = (parts.hostname or "").lower(), parts.port
     except ValueError:
         raise ValueError("its realm is not a URL") from None
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None or not _is_plain(realm):
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None or not is_plain(realm):
         raise ValueError("its realm is not an http or https URL of a host")
     return parts.scheme, host, port or (443 if parts.scheme == "https" else 80)
 
 
-def _is_plain(text: str) -> bool:
+def is_plain(text: str) -> bool:
+    """Tell whether a URL is made of printable ASCII without a space."""
     return text.isascii() and text.isprintable() and " " not in text

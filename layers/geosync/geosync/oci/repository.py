@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from geosync.oci.listings import ListedTag
 
 if TYPE_CHECKING:
-    from geosync.oci.blobs import BlobReader
+    from geosync.oci.blobs import BlobReader, BlobSource
     from geosync.oci.client import RegistryClient
     from geosync.oci.manifests import Descriptor, Manifest
     from geosync.oci.ranges import Range, RangeReader
@@ -57,6 +57,10 @@ class Repository:
     def open_range(self, descriptor: Descriptor, wanted: Range) -> RangeReader:
         """Begin to read a range of a blob."""
         return self.client.open_range(self.name, descriptor, wanted)
+
+    def blob_source(self, descriptor: Descriptor) -> BlobSource:
+        """What a reader of a blob has to know of its registry, for bytes that come another way."""
+        return self.client.blob_source(self.name, descriptor)
 
     def begin_upload(self, *, mount: str | None = None, mount_from: str | None = None) -> Upload | None:
         """Begin an upload; with `mount` (a digest), None where the registry mounted it."""

@@ -16,6 +16,7 @@ from geosync.oci.auth import Authorizer
 from geosync.oci.credentials import Credentials
 from geosync.oci.deadline import Deadline
 from geosync.oci.options import DEFAULT_OPTIONS, ClientOptions
+from geosync.oci.realms import is_plain
 from geosync.oci.throttle import COUNTED_BYTES, PATIENCE_S, PAUSES_S, NoTurn, Throttle
 from geosync.oci.transport import Body, Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
@@ -119,7 +120,7 @@ class Requester:
             scheme, host, _ = _origin(url)
         except ValueError:
             scheme, host = "", ""
-        if scheme not in ("http", "https") or not host or not _is_plain(url):
+        if scheme not in ("http", "https") or not host or len(url) > MAX_URL or not is_plain(url):
             raise RegistryUnavailable(self.name, "redirect", detail="it leads to what is not an http or https URL")
         if self._origin[0] == "https" and scheme != "https":
             raise RegistryUnavailable(self.name, "redirect", detail="it leads from https to http: not followed")
@@ -366,10 +367,6 @@ def _base(url: str) -> str:
         raise ConfigurationError("the registry's URL must be https://host or https://host:port, nothing else")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + (f":{port}" if port is not None else "")
-
-
-def _is_plain(url: str) -> bool:
-    return len(url) <= MAX_URL and url.isascii() and url.isprintable() and " " not in url
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 # A registry whose clock is behind must not see a token from the future.
+_LATEST_S = 2**53
+"""No `exp` is taken that is later: JSON bounds no number, and one of 400 digits fits into no float."""
 _NOT_BEFORE_S = 5
 
 
@@ -65,10 +67,6 @@ class Signer:
             "access": access,
         }
         return self._encode(claims, self._key, algorithm="RS256", headers=self._headers)
-
-
-_LATEST_S = 2**53
-"""A number of any length is a number in JSON."""
 
 
 def expires_at(token: str) -> float | None:

@@ -22,7 +22,7 @@ from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Tra
 MAX_TOKEN_BYTES = 64 * 1024
 #: The life of a token whose service does not say it (its specification).
 DEFAULT_LIFETIME_S = 60.0
-#: No token is used for longer, whatever its service says: a number of any length is a number in JSON.
+#: No token is used for longer, whatever its service says.
 MAX_LIFETIME_S = 86_400.0
 
 _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
@@ -141,9 +141,19 @@ def _refresh_form(loan: Loan, service: str | None, access: Scopes) -> bytes:
     return urlencode(pairs + _asked_for(service, access)).encode()
 
 
+def seconds_of(stated: object, most: float) -> float | None:
+    """Return a number of seconds that an answer states, `most` at the most; None where it states none above 0.
+
+    JSON bounds no number: one of 400 digits fits into no float.
+    """
+    if not isinstance(stated, int | float) or isinstance(stated, bool) or not stated > 0:
+        return None
+    return float(min(stated, most))
+
+
 def _lifetime(stated: object, token: str, begun: float) -> float:
     """Return a token's life in seconds, as the answer states it or, where it does not (Azure), the token itself."""
-    if isinstance(stated, int | float) and not isinstance(stated, bool) and stated > 0:
-        return float(min(stated, MAX_LIFETIME_S))
+    if (seconds := seconds_of(stated, MAX_LIFETIME_S)) is not None:
+        return seconds
     ends = expires_at(token)
     return min(ends - begun, MAX_LIFETIME_S) if ends is not None and ends > begun else DEFAULT_LIFETIME_S

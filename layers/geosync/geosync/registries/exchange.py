@@ -14,12 +14,13 @@ from urllib.parse import urlencode, urlsplit
 from geosync.errors import ConfigurationError, Denied, RegistryError, RegistryUnavailable, TooLarge, Unauthorized
 from geosync.oci.answers import Errors, broken, classify, read_bounded, redact, retry_after
 from geosync.oci.deadline import Deadline
+from geosync.oci.token_service import seconds_of
 from geosync.oci.transport import Broken, HttpAnswer, HttpRequest, Timeouts, Transport
 
 MAX_ANSWER_BYTES = 64 * 1024
 #: A loan is given back so long before it ends, or at its half where that is later.
 EARLY_S = 300.0
-#: No loan is used for longer, whatever an answer says: a number of any length is a number in JSON.
+#: No loan is used for longer, whatever an answer says.
 MAX_LIFETIME_S = 7 * 86_400.0
 
 _TIMEOUTS = Timeouts(connect_s=5, send_s=10, answer_s=10, read_s=10)
@@ -104,10 +105,8 @@ def renewal(begun: float, ends: float) -> float:
 
 def lifetime(document: Mapping[str, Any], default: float) -> float:
     """Return the seconds of an answer's `expires_in`, `default` where it has none that is usable."""
-    seconds = document.get("expires_in")
-    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not seconds > 0:
-        return default
-    return float(min(seconds, MAX_LIFETIME_S))
+    seconds = seconds_of(document.get("expires_in"), MAX_LIFETIME_S)
+    return seconds if seconds is not None else default
 
 
 def _label(url: str) -> str:

@@ -103,9 +103,12 @@ class Registry(RegistryClient):
         """
         if not self.KEEPS_A_BUCKET:
             return f"{self.LABEL} keeps its layers in no bucket of yours"
-        if (self.header_of_ping(GITLABS_DATABASE) or "").lower() == "true":
+        if self._has_gitlabs_database():
             return f"{self.name} has GitLab's metadata database, and finds only what was pushed to it"
         return None
+
+    def _has_gitlabs_database(self) -> bool:
+        return (self.header_of_ping(GITLABS_DATABASE) or "").lower() == "true"
 
     def unsupported(self, manifest: Manifest) -> str | None:  # noqa: ARG002 - the plain answer
         """Return the reason why this registry will not take `manifest`, with the way out; None where it may take it."""

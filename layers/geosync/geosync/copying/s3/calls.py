@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Generic, TypeVar
 
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -71,7 +70,7 @@ class S3Calls:
         workers = min(at_once, len(calls))
         running = _Running(calls, self._threads.event(), workers)
         for _ in range(workers):
-            self._threads.start(partial(_Running.work, running), name="s3")
+            self._threads.start(running.work, name="s3")
         try:
             while not running.ended.wait(POLL_S):
                 check()

@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.s3.copies import MIB, Check, NotCopied, ProvedCopies
-from geosync.copying.s3.layout import has_place, link_content
-from geosync.copying.s3.showing import NotShown, Showing
+from geosync.copying.s3.layout import has_place
+from geosync.copying.s3.showing import NotShown, Showing, look
 from geosync.errors import GeosyncError, LayerUnfinished, OutOfTime, RegistryError
 from geosync.oci.deadline import Deadline
 from geosync.oci.manifests import Descriptor
@@ -110,19 +110,19 @@ class S3Copier:
             raise AnotherWay
         if begin() is None:
             return None  # an upload that was begun is left to the registry, which purges what nobody closes
-        started_s = self._clock.monotonic_s()
+        started_s, checked = self._clock.monotonic_s(), self._checked(check)
         try:
             size = pair.primary.head_blob(blob.digest)
             if size is None:
                 raise AnotherWay  # a stream says what that means
-            if not self._showing.prove(pair, self._checked(check), lambda: not self._is_resting()):
+            if not self._showing.prove(pair, checked, lambda: not self._is_resting()):
                 raise AnotherWay
             copied = replace(blob, size=size)
-            self._copies.copy(copied, self._checked(check))
+            self._copies.copy(copied, checked)
             # It took its time. What lies there unlinked, a registry that is read-only by now may be about to sweep.
             pair.secondary.begin_upload()
-            self._put_link(copied, pair.secondary, self._checked(check))
-            self._look(copied, pair.secondary)
+            self._copies.link(pair.secondary.name, copied.digest, checked)
+            look(copied, pair.secondary)
         except (BotoCoreError, ClientError, NotCopied) as error:
             if isinstance(error, NotShown):
                 self._showing.note(pair.secondary.client.name, shows=False)
@@ -147,9 +147,9 @@ class S3Copier:
         """
         check = self._deadline.check
         self._copies.copy(blob, check)
-        link = self._put_link(blob, destination, check)
+        link = self._copies.link(destination.name, blob.digest, check)
         try:
-            self._look(blob, destination)
+            look(blob, destination)
         except BaseException:
             with suppress(BotoCoreError, ClientError, GeosyncError):
                 self._copies.delete(link, check)
@@ -167,9 +167,7 @@ class S3Copier:
 
     def _takes(self, blob: Descriptor) -> bool:
         """Tell whether S3 copies `blob`; raises OutOfTime when it is better begun in the next invocation."""
-        if blob.size < self._least_bytes or not has_place(blob.digest):
-            return False
-        if self._is_resting():
+        if blob.size < self._least_bytes or not has_place(blob.digest) or self._is_resting():
             return False
         left_s, given_s = self._deadline.left(), self._deadline.given
         if self._pace.fits(blob.size, left_s):
@@ -177,15 +175,6 @@ class S3Copier:
         if left_s < given_s * ENOUGH and self._pace.fits(blob.size, given_s):
             raise OutOfTime("the time left is too short for S3 to copy the layer; it does in the next invocation")
         return False
-
-    def _put_link(self, blob: Descriptor, destination: Repository, check: Check) -> str:
-        link = self._copies.link_key(destination.name, blob.digest)
-        self._copies.put(link, link_content(blob.digest), check)
-        return link
-
-    def _look(self, blob: Descriptor, destination: Repository) -> None:
-        if not blob.fits(destination.head_blob(blob.digest)):
-            raise NotShown(destination.client.name, blob.digest)
 
     def _checked(self, check: Check) -> Check:
         def both() -> None:

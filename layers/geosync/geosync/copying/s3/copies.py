@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.s3.calls import POLL_S, S3Calls
-from geosync.copying.s3.layout import Bucket
+from geosync.copying.s3.layout import Bucket, link_content
 from geosync.errors import GeosyncError
 from geosync.oci.manifests import Descriptor
 
@@ -101,9 +101,11 @@ class ProvedCopies:
         """Delete an object of the destination; raises as `copy`."""
         self._call(partial(self._client.delete_object, Bucket=self._destination.name, Key=key), check)
 
-    def link_key(self, repository: str, digest: str) -> str:
-        """The key of the file by which a repository of the destination has a blob."""
-        return self._destination.link_key(repository, digest)
+    def link(self, repository: str, digest: str, check: Check) -> str:
+        """Write the file by which a repository of the destination has a blob; returns its key. Raises as `put`."""
+        key = self._destination.link_key(repository, digest)
+        self.put(key, link_content(digest), check)
+        return key
 
     def data_key(self, digest: str) -> str:
         """The key of a blob's bytes in the destination."""

@@ -6,7 +6,6 @@ Layers that nobody finds would stay in the bucket then, as the function may dele
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
@@ -14,9 +13,8 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.copying.s3.copies import Check, NotCopied, ProvedCopies
-from geosync.copying.s3.layout import link_content
 from geosync.errors import GeosyncError, Unauthorized
-from geosync.oci.manifests import Descriptor
+from geosync.oci.manifests import Descriptor, digest_of
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -30,6 +28,12 @@ class NotShown(NotCopied):
 
     def __init__(self, registry: str, digest: str) -> None:
         super().__init__(f"{registry} does not show {digest}, which is in its bucket now")
+
+
+def look(blob: Descriptor, repository: Repository) -> None:
+    """Look for a blob that was linked. Raises NotShown, and what the registry raises."""
+    if not blob.fits(repository.head_blob(blob.digest)):
+        raise NotShown(repository.client.name, blob.digest)
 
 
 class Showing:
@@ -69,17 +73,16 @@ class Showing:
     def _see(self, pair: Pair, check: Check) -> None:
         # Each proof has bytes of its own: no other function's proof shows them, or takes their link back.
         content = f"geosync {uuid4()}\n".encode()
-        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        digest = digest_of(content, "")
         prefix = pair.secondary.name.removesuffix(pair.primary.name)
         here = Repository(pair.secondary.client, prefix + REPOSITORY)
-        link = self._copies.link_key(here.name, digest)
         self._copies.put(self._copies.data_key(digest), content, check)
-        self._copies.put(link, link_content(digest), check)
+        link = self._copies.link(here.name, digest, check)
         try:
-            blob = Descriptor(media_type="", digest=digest, size=len(content))
-            if not blob.fits(here.head_blob(digest)):
-                self._seen[here.client.name] = False
-                raise NotShown(here.client.name, digest)
+            look(Descriptor(media_type="", digest=digest, size=len(content)), here)
+        except NotShown:
+            self._seen[here.client.name] = False
+            raise
         finally:
             with suppress(BotoCoreError, ClientError, GeosyncError):
                 self._copies.delete(link, check)

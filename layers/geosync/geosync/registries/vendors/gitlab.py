@@ -58,12 +58,8 @@ class GitLab(Registry):
         for page in self.documents(path, (pull(repository),)):
             yield listed_tags(page.get("items"))
 
-    def storage_refusal(self) -> str | None:
-        """Return the reason, beside the plain one: it has `/gitlab/v1/`, which only the metadata database gives."""
-        reason = super().storage_refusal()
-        if reason is None and self.lists_digests:
-            return f"{self.name} has GitLab's metadata database, and finds only what was pushed to it"
-        return reason
+    def _has_gitlabs_database(self) -> bool:
+        return super()._has_gitlabs_database() or self.lists_digests  # only with the database it has `/gitlab/v1/`
 
     def unsupported(self, manifest: Manifest) -> str | None:
         """Schema 1 is refused ("Docker Image Manifest V2, Schema 1" was removed from GitLab's registry)."""
