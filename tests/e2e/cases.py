@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from tests.e2e.command import Geosync
-from tests.e2e.parts import Site
-from tests.support.letters import no_event
+from tests.e2e.parts import Site, dead_letters
 from tests.support.terminal import COLUMNS, without_escapes
 
 from geosync.cli.output import WIDTH_OF_A_PIPE
@@ -77,14 +76,7 @@ class Run:
     @property
     def letters(self) -> DeadLetters:
         """The site's DLQ, without the command."""
-        about = self.site.about
-        return DeadLetters(
-            self.site.client("sqs"),
-            dlq_url=about["dlq_url"],
-            events_url=about["queue_url"],
-            work_url=about["work_queue_url"],
-            hand_over=no_event,
-        )
+        return dead_letters(self.site)
 
     def drop(self, message: str) -> None:
         """Take a message out of the DLQ again."""

@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer
 from local.stack import Stack
+from tests.support.letters import no_event
+
+from geosync.operating.dead_letters import DeadLetters
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -106,6 +109,18 @@ class Site:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+
+
+def dead_letters(site: Site) -> DeadLetters:
+    """The site's DLQ, without the command."""
+    about = site.about
+    return DeadLetters(
+        site.client("sqs"),
+        dlq_url=about["dlq_url"],
+        events_url=about["queue_url"],
+        work_url=about["work_queue_url"],
+        hand_over=no_event,
+    )
 
 
 def push_event(repository: str, tag: str, digest: str) -> dict[str, Any]:

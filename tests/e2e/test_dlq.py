@@ -14,28 +14,16 @@ from typing import Any
 
 from local.stack import Stack
 from tests.e2e.command import Geosync
-from tests.e2e.parts import PATIENCE_S, Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, dead_letters, eventually
 from tests.e2e.registries import assert_same, digest, maker
-from tests.support.letters import no_event
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
-from geosync.operating.dead_letters import DeadLetter, DeadLetters
+from geosync.operating.dead_letters import DeadLetter
 from geosync.sync_registry.items import Reference
 
 POISON = 12
 """So many that the first replay is not through when it is interrupted."""
-
-
-def letters(site: Site) -> DeadLetters:
-    about = site.about
-    return DeadLetters(
-        site.client("sqs"),
-        dlq_url=about["dlq_url"],
-        events_url=about["queue_url"],
-        work_url=about["work_queue_url"],
-        hand_over=no_event,
-    )
 
 
 def dead_letter(site: Site, body: str, **attributes: str) -> None:
@@ -101,7 +89,7 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
             assert_same(there, here, repository, tag)
 
     def mine() -> list[DeadLetter]:
-        return [one for one in letters(site).look() if word in one.body]
+        return [one for one in dead_letters(site).look() if word in one.body]
 
     def back() -> list[DeadLetter]:
         found = mine()
@@ -112,5 +100,5 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
     assert all("99-" in one.reason for one in found)
     assert max(Counter(one.body for one in found).values()) <= 2  # the one in hand may have been sent already
     noted: list[Any] = []
-    list(letters(site).discard({one.id for one in found}, noted.append))
+    list(dead_letters(site).discard({one.id for one in found}, noted.append))
     assert mine() == []

@@ -14,14 +14,12 @@ import pytest
 from local import deploy
 from local.emulator import ROOT
 from local.stack import Stack
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import Site, dead_letters, eventually
 from tests.e2e.registries import digest, maker
 from tests.support.images import Made
-from tests.support.letters import no_event
 
 from geosync.messages.geo_event import GeoEvent
 from geosync.messages.work import WorkMessage
-from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.items import Reference
 
 PREVIOUS = Path(__file__).parent / "previous" / "template.yaml"
@@ -174,14 +172,7 @@ def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
     assert site.messages("dlq_url") == 1
 
     resume(site)
-    letters = DeadLetters(
-        sqs,
-        dlq_url=site.about["dlq_url"],
-        events_url=queue,
-        work_url=site.about["work_queue_url"],
-        hand_over=no_event,
-    )
-    assert [one.failure for one in letters.replay(None)] == [None]
+    assert [one.failure for one in dead_letters(site).replay(None)] == [None]
     site.invoke("reconcile")
     with maker(secondary) as there:
         eventually(

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, Protocol
 
+import requests
 from tests.support.images import Made
 from tests.support.proxy import CountingProxy
 
@@ -252,6 +253,16 @@ class Secondary:
         seen = self.registries.secondary.head_manifest(self.registries.at_secondary(repository), tag)
         self.secondary_proxy.exchanges[:] = before
         return seen.digest if seen is not None else None
+
+    def put(self, repository: str, tag: str, made: Made) -> None:
+        """Somebody tags an image at the secondary."""
+        answer = requests.put(
+            f"{self.secondary_proxy.url}/v2/{repository}/manifests/{tag}",
+            data=made.content,
+            headers={"Content-Type": made.media_type},
+            timeout=60,
+        )
+        assert answer.status_code == 201
 
 
 def pushed(made: Made, *, tag: str | None = None) -> GeoEvent:

@@ -28,7 +28,7 @@ from tests.simulation.world import Violation, World
 
 from geosync.announcing.announcer import Announcer
 from geosync.sync_registry.items import Item, Reference
-from geosync.sync_registry.site.outbox import PARTITIONS, Outbox, ReplicationEvent
+from geosync.sync_registry.site.outbox import SPREAD, Outbox, ReplicationEvent
 from geosync.sync_registry.table.changes import Key
 
 ARN = "arn:aws:sns:world:000000000000:arrivals"
@@ -79,7 +79,7 @@ class Heard:
 
 def _left_over(sites: dict[str, Site]) -> Iterator[Arrived]:
     for name, site in sites.items():
-        for item in (one for partition in PARTITIONS for one in site.table.partitions.get(partition, {}).values()):
+        for item in (one for partition in SPREAD for one in site.table.partitions.get(partition, {}).values()):
             event = ReplicationEvent.from_item(item)
             yield Arrived(name, event.repository, event.reference.seen_key, str(event.digest))
 

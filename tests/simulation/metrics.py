@@ -130,9 +130,8 @@ def _lost(scene: Scene, measured: Measured) -> Iterator[str]:
         if move.repository == repository and reference in (move.tag, move.digest) and move.digest is not None
     ]
     taken = [one for one in view.events.taken.values() if one.event["target"]["repository"] == repository]
-    digests = [one.event["target"].get("digest") for one in taken]
-    announced = sum(digests.count(digest) >= 1 for digest in {move.digest for move in moves if move.why == "client"})
-    if moves and all(move.why == "client" for move in moves) and announced == len({move.digest for move in moves}):
+    announced = {one.event["target"].get("digest") for one in taken}
+    if moves and all(move.why == "client" for move in moves) and {move.digest for move in moves} <= announced:
         yield f"of {repository} {reference}, and each of its pushes was announced"
 
 

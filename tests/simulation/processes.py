@@ -34,15 +34,14 @@ def simulate(*arguments: str) -> Ended:
 
 def simulate_apart(*arguments: str) -> Ended:
     """Run it in a process that nobody else has anything in common with."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.simulation", "--jobs", "1", *arguments],
-        cwd=ROOT,
-        env=ENVIRON,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_module("tests.simulation", "--jobs", "1", *arguments)
     return Ended(done.returncode == 0, done.stdout + done.stderr)
+
+
+def run_module(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a module in a process of its own."""
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
 
 
 @cache

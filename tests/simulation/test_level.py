@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 from tests.simulation.level import PAUSED, QUICK
-from tests.simulation.processes import ENVIRON, ROOT
+from tests.simulation.processes import run_module
 
 
 def told(seed: int) -> dict[str, list[dict[str, Any]]]:
-    command = [sys.executable, "-m", "tests.simulation.level", str(seed)]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+    done = run_module("tests.simulation.level", str(seed))
     assert done.returncode == 0, done.stderr
     story: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
     return story

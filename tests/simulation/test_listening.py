@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from tests.simulation.processes import ENVIRON, ROOT
+from tests.simulation.processes import run_module
 
 SEEDS = 8
 """Some 80 arrivals, and 30 crashes."""
@@ -16,8 +13,7 @@ BROKEN = 30
 
 def listen(seeds: int, *arguments: str) -> tuple[int, str]:
     """Run seeds in a process of their own: the exit code, and what was said."""
-    command = [sys.executable, "-m", "tests.simulation.listening", "--seeds", str(seeds), *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+    done = run_module("tests.simulation.listening", "--seeds", str(seeds), *arguments)
     return done.returncode, done.stdout + done.stderr
 
 

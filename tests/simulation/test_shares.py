@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 
-from tests.simulation.processes import ENVIRON, ROOT
+from tests.simulation.processes import run_module
 
 FACTOR = 2
 """The lag of another namespace's pushes is at most so many times what it is without the slow images."""
@@ -23,8 +21,7 @@ class Lags:
 
 
 def lags(percent: int) -> Lags:
-    command = [sys.executable, "-m", "tests.simulation.shares", str(percent)]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRON, capture_output=True, text=True, check=False)
+    done = run_module("tests.simulation.shares", str(percent))
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     return Lags(before=max(told["before"]), beside=max(told["beside"]), slow_left=told["slow_left"])

@@ -34,13 +34,17 @@ def extras(primary: Storage, site: Site, since_s: float) -> list[str]:
         for tag, one in last.items()
         if one.at_s > since_s and one.why.startswith("sync@") and not _was_let_go(site, one)
     }
-    gone = [f"{name}:{tag} is not at the primary" for name, tag in sorted((there - here) & ours)]
+    gone = [
+        f"{name}:{tag} is not at the primary"
+        for name, tag in sorted((there - here) & ours)
+        if site.selections.has(name, tag)
+    ]
     outside = [
         f"{name}:{tag} is outside the selection"
         for name, tag in sorted(there & ours)
         if not site.selections.has(name, tag)
     ]
-    return [one for one in gone if site.selections.has(*one.split(" ")[0].split(":"))] + outside
+    return gone + outside
 
 
 def _was_let_go(site: Site, move: TagMove) -> bool:
@@ -52,8 +56,8 @@ def _was_let_go(site: Site, move: TagMove) -> bool:
 def missing_digests(events: Ledger, secondary: Ledger) -> list[tuple[str, str, str]]:
     """The pushed manifests that the primary still has, whose event was marked here, and that are not here.
 
-    Each with the event's id and its repository. One that was outside the selection meanwhile is
-    not listed by a registry of this kind, so no comparison brings it.
+    Each with the event's id and its repository. One that was outside the selection meanwhile is not listed by a
+    registry of this kind, so no comparison brings it.
     """
     primary, here = events.site.server.storage, secondary.site.server.storage
     if here.lost_at_s or here.has_dropped_untagged:

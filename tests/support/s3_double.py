@@ -28,7 +28,7 @@ from tests.support.scripted import Reply, Request, ScriptedServer
 ALGORITHM, TYPE = "x-amz-checksum-algorithm", "x-amz-checksum-type"
 CRC = "x-amz-checksum-crc64nvme"
 _HOP = {"connection", "transfer-encoding", "content-length", "host", "date", "server"}
-Fault = Callable[[Request], Reply | None]
+Fault = Callable[[str, Request], Reply | None]
 
 
 def crc_of(content: bytes) -> str:
@@ -52,7 +52,7 @@ class S3Double(ScriptedServer):
         self._emulator = emulator
         self._guard = threading.Lock()
         self._uploads: dict[str, tuple[str, dict[int, bytes]]] = {}
-        self.faults: list[Callable[[str, Request], Reply | None]] = []
+        self.faults: list[Fault] = []
         self.keeps_checksums = True
         self.computes_checksums = True
         self.operations: list[str] = []

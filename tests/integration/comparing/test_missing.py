@@ -10,12 +10,11 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-import requests
 from local.registries import RegistrySpec
 from tests.integration.comparing.emptied import QUICK, WINDOW, compare, digests, empty, fill, here
 from tests.integration.conftest import Place, StartRegistry
 from tests.integration.secondary import Secondary, event, pushed, quick
-from tests.support.images import ImageMaker, Made
+from tests.support.images import ImageMaker
 from tests.support.proxy import Status
 
 from geosync.messages.work import WorkMessage
@@ -282,23 +281,12 @@ def test_a_look_that_fails_makes_nothing_missing(
 # --------------------------------------------------------------------------------------------------------------- extras
 
 
-def put_extra(secondary: Secondary, repository: str, tag: str, made: Made) -> None:
-    """Somebody tags an image at the secondary."""
-    answer = requests.put(
-        f"{secondary.secondary_proxy.url}/v2/{repository}/manifests/{tag}",
-        data=made.content,
-        headers={"Content-Type": made.media_type},
-        timeout=60,
-    )
-    assert answer.status_code == 201
-
-
 def test_extra_tags_are_told_and_stay_until_they_are_adopted(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, 2)
     for tag in ("one", "other"):
-        put_extra(secondary, repository, tag, images["v1"])
+        secondary.put(repository, tag, images["v1"])
 
     for _ in range(2):
         found = compare(secondary, repository)
@@ -326,7 +314,7 @@ def test_all_extra_tags_of_a_repository_are_adopted_at_once(
 ) -> None:
     images = fill(secondary, make, repository, 2)
     for number in range(5):
-        put_extra(secondary, repository, f"extra-{number}", images["v1"])
+        secondary.put(repository, f"extra-{number}", images["v1"])
 
     compare(secondary, repository, if_absent=ADOPT)
 
@@ -339,7 +327,7 @@ def test_a_tag_that_the_primary_has_is_not_removed_though_it_was_adopted(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, 2)
-    put_extra(secondary, repository, "both", images["v1"])
+    secondary.put(repository, "both", images["v1"])
     made = make.image(repository, "both", layers=1)
 
     adopt = WorkMessage(repository=repository, reason="resync", references=(Reference.tag("both"),), if_absent=ADOPT)

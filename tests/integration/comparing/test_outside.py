@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import requests
 from tests.integration.comparing.outside import (
     QUICK,
     WINDOW,
@@ -19,19 +18,12 @@ from tests.integration.comparing.outside import (
 )
 from tests.integration.conftest import Place
 from tests.integration.secondary import Secondary, event, pushed, quick
-from tests.support.images import ImageMaker, Made
+from tests.support.images import ImageMaker
 
 from geosync.sync_registry.items import KEEP, SYNCED, Reference
 from geosync.sync_registry.site.breaker import Limits
 
 __all__ = ["primary", "secondary"]  # fixtures
-
-
-def put(secondary: Secondary, made: Made, tag: str) -> None:
-    """Somebody tags an image at the secondary."""
-    url = f"{secondary.secondary_proxy.url}/v2/{made.repository}/manifests/{tag}"
-    answer = requests.put(url, data=made.content, headers={"Content-Type": made.media_type}, timeout=60)
-    assert answer.status_code == 201
 
 
 # --------------------------------------------------------------------------------------------------------------- tags
@@ -141,10 +133,10 @@ def test_a_tag_that_somebody_else_put_or_wrote_over_stays(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
     images = fill(secondary, make, repository, "v1", "v2", "v3", "dev")
-    put(secondary, images["v1"], "other")
+    secondary.put(repository, "other", images["v1"])
     select(secondary, include_tags="v*")
     resync(secondary, repository)
-    put(secondary, images["v1"], "dev")
+    secondary.put(repository, "dev", images["v1"])
 
     resync(secondary, repository)
     resync(secondary, repository)

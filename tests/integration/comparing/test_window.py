@@ -28,6 +28,11 @@ def use(secondary: Secondary, window: BackfillWindow) -> None:
     secondary.open()
 
 
+def resync(secondary: Secondary, repository: str, reference: Reference) -> None:
+    asked = WorkMessage(repository=repository, reason="resync", references=(reference,))
+    secondary.receive(asked.to_json())
+
+
 def test_what_only_a_comparison_found_waits_for_the_window(
     secondary: Secondary, make: ImageMaker, repository: str
 ) -> None:
@@ -53,8 +58,7 @@ def test_what_only_a_comparison_found_waits_for_the_window(
         assert (owed.attempts, owed.failure) == (0, None)
 
     secondary.receive(pushed(made["pushed"]))
-    asked = WorkMessage(repository=repository, reason="resync", references=(Reference.tag("asked"),))
-    secondary.receive(asked.to_json())
+    resync(secondary, repository, Reference.tag("asked"))
     assert {owed.reference.seen_key for owed in secondary.owed(repository)} == {"*", "tag#found"}
     for tag in ("pushed", "asked"):
         assert secondary.digest(repository, tag) == made[tag].digest
@@ -73,8 +77,7 @@ def test_a_resync_of_the_whole_repository_does_not_wait_with_what_it_finds(
     secondary.sweep()
     assert secondary.digest(repository, "v1") is None
 
-    asked = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
-    secondary.receive(asked.to_json())
+    resync(secondary, repository, Reference.whole())
 
     assert secondary.owed(repository) == []
     assert secondary.digest(repository, "v1") == made.digest
@@ -90,8 +93,7 @@ def test_what_was_found_before_does_not_wait_when_its_repository_is_asked_for(
         secondary.sync_registry.mark(repository, Reference.tag("v1"), found), "503", parked=True
     )
 
-    asked = WorkMessage(repository=repository, reason="resync", references=(Reference.whole(),))
-    secondary.receive(asked.to_json())
+    resync(secondary, repository, Reference.whole())
 
     assert secondary.owed(repository) == []
     assert secondary.digest(repository, "v1") == made.digest

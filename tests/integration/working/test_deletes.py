@@ -26,13 +26,7 @@ def test_a_deleted_tag_is_removed_and_its_siblings_stay(
     made = make.image(repository, "v1")
     secondary.receive(pushed(made))
     # The secondary has a sibling of its own on the very digest: no event ever named it.
-    put = requests.put(
-        f"{secondary.secondary_proxy.url}/v2/{repository}/manifests/ours",
-        data=made.content,
-        headers={"Content-Type": made.media_type},
-        timeout=60,
-    )
-    assert put.status_code == 201
+    secondary.put(repository, "ours", made)
     delete(plain_registry, repository, made.digest)
 
     secondary.receive(event("deleted", repository, tag="v1"))

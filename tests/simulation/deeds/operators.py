@@ -92,16 +92,21 @@ def replay(story: Story) -> None:
     replay_at(story, story.secondary())
 
 
-def replay_at(story: Story, site: Site) -> None:
-    """Replay the dead letters of one site."""
+def _letters(site: Site) -> DeadLetters:
     queues = site.queues
-    letters = DeadLetters(
+    return DeadLetters(
         site.client("sqs"),
         dlq_url=queues["dlq"].url,
         events_url=queues["events"].url,
         work_url=queues["work"].url,
         hand_over=no_event,
     )
+
+
+def replay_at(story: Story, site: Site) -> None:
+    """Replay the dead letters of one site."""
+    queues = site.queues
+    letters = _letters(site)
     act(story, f"{site.name}: replay {len(queues['dlq'].messages)} dead letters", lambda: list(letters.replay(None)))
 
 
@@ -109,13 +114,7 @@ def discard_at(story: Story, site: Site) -> None:
     """Discard the messages of one site that could not be read."""
     queues = site.queues
     ids = [one.id for one in queues["dlq"].messages.values() if kind_of(one) == "refused"]
-    letters = DeadLetters(
-        site.client("sqs"),
-        dlq_url=queues["dlq"].url,
-        events_url=queues["events"].url,
-        work_url=queues["work"].url,
-        hand_over=no_event,
-    )
+    letters = _letters(site)
     act(story, f"{site.name}: discard {len(ids)}", lambda: list(letters.discard(ids, lambda _: None)))
 
 

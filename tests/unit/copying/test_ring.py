@@ -6,13 +6,12 @@ import threading
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.support.patience import PATIENCE_S
 
 from geosync.copying.ring import Ring
 from geosync.errors import OutOfTime, RegistryUnavailable
 from geosync.oci.deadline import Deadline
 from geosync.oci.ranges import Range
-
-PATIENCE_S = 120
 
 
 def ring(end: int = 40, *, start: int = 0, room: int = 16, piece: int = 4) -> Ring:

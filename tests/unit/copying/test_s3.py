@@ -143,6 +143,11 @@ class FakeCopies:
     def link_key(self, repository: str, digest: str) -> str:
         return Bucket("layers").link_key(repository, digest)
 
+    def link(self, repository: str, digest: str, check: Callable[[], None]) -> str:
+        key = self.link_key(repository, digest)
+        self.put(key, link_content(digest), check)
+        return key
+
 
 class SizedRegistry(FakeRegistry):
     """Shows what was put into its bucket, and every layer with one size; `says` is its answer to a look instead."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.support.ahead_clock import AheadClock
 from tests.unit.syncing.test_holder import REPOSITORY, Site
 
-from geosync.clock import Clock
 from geosync.errors import OutOfTime
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.items import Owed, Reference
@@ -20,20 +20,11 @@ TAG = Reference.tag("v1")
 SETTLE_S = 3600.0
 
 
-class Later(Clock):
-    """The time, and what a test lets pass beside it."""
-
-    passed_s = 0.0
-
-    def now_ms(self) -> int:
-        return super().now_ms() + round(self.passed_s * 1000)
-
-
 class World:
     """A site whose secondary took manifests only with their parts, and does so no more."""
 
     def __init__(self) -> None:
-        self.clock = Later()
+        self.clock = AheadClock()
         self.site = Site(clock=self.clock, timing=Timing(settle_s=SETTLE_S, polls_s=()))
         self.primary, self.secondary = self.site.primary, self.site.secondary
         self.site.sync_registry.mark(REPOSITORY, Reference.tag("v0"))
@@ -49,7 +40,7 @@ class World:
         self.site.sync_registry.mark(REPOSITORY, reference, Mark(expects=expects.digest if expects else None))
 
     def settle(self) -> None:
-        self.clock.passed_s += 2 * SETTLE_S
+        self.clock.ahead += round(2 * SETTLE_S * 1000)
 
     def break_off(self) -> None:
         """Have a holder run out of time when it has put the manifest and begins to look below it."""

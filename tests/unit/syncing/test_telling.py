@@ -8,18 +8,16 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+from tests.support.patience import PATIENCE_S
 from tests.unit.syncing.test_holder import REPOSITORY, Nothing, Site
 
 from geosync.announcing.announcer import Announcer, Listeners
 from geosync.errors import DigestMismatch
 from geosync.sync_registry.items import Reference
-from geosync.sync_registry.site.outbox import PARTITIONS, ReplicationEvent
+from geosync.sync_registry.site.outbox import SPREAD, ReplicationEvent
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.syncing.ending import Ending
-
-LONG_S = 120.0
-"""A wait for what must come; no verdict depends on it while it does."""
 
 
 class Bus:
@@ -45,7 +43,7 @@ def telling() -> tuple[Site, Bus, Any]:
     heard: Any = bus
     metrics: Any = nothing
     logger: Any = logging.getLogger("telling")
-    listeners = Listeners(heard, heard, topic_arn="arn", site="oregon")
+    listeners = Listeners(lambda _: heard, topic_arn="arn", site="oregon")
     return site, bus, Announcer(site.sync_registry.outbox, listeners, logger=logger, metrics=metrics)
 
 
@@ -62,7 +60,7 @@ def hold(site: Site, announcer: Any) -> Ending:
 
 
 def untold(site: Site) -> list[ReplicationEvent]:
-    return [ReplicationEvent.from_item(item) for key, item in site.store.table.items() if key.repository in PARTITIONS]
+    return [ReplicationEvent.from_item(item) for key, item in site.store.table.items() if key.repository in SPREAD]
 
 
 def test_what_arrived_is_told_while_another_reference_is_still_copied() -> None:
@@ -72,7 +70,7 @@ def test_what_arrived_is_told_while_another_reference_is_still_copied() -> None:
 
     def before(verb: str, what: str) -> None:
         if verb == "GET manifest" and what == "slow":
-            was_told.append(bus.told.wait(LONG_S))
+            was_told.append(bus.told.wait(PATIENCE_S))
 
     site.primary.before = before
     assert hold(site, announcer) is Ending.FINISHED
