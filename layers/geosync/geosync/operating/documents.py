@@ -1,4 +1,4 @@
-"""What a site has, as JSON: one dialect for the command and the admin API.
+"""JSON of all that a site has: one dialect for the command and the admin API.
 
 Names and words of states are GitLab's where it has them. Moments are RFC 3339 in UTC (`…_at`, `…_since`), durations
 `…_seconds`; null is not known, which is not 0. The fields are those of the models in admin/resources.
@@ -101,7 +101,7 @@ def _owed_of_tag(owed: Owed, now_ms: int) -> dict[str, Any]:
 
 
 def finding_fields(found: Finding, number: int | None) -> dict[str, Any]:
-    """What the last comparison of a repository found; `number` is the container repository's id."""
+    """The findings of the last comparison of a repository; `number` is the container repository's id."""
     return {
         "id": number,
         "name": found.repository,
