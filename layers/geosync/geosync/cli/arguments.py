@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterable
+from typing import Literal
 
 import click
 
 from geosync.cli.choosing.options import completes
-from geosync.cli.output import plain
+from geosync.cli.output import Command, plain
 from geosync.oci.references import is_repository, is_tag
 
 Work = Literal["one", "all", "failed"]
@@ -18,7 +18,6 @@ repository_names = completes("repositories")
 site_names = completes("sites")
 """Completes the name of a site that the chosen primary expects."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def check_repository(repository: str, hint: str = "REPOSITORY") -> None:

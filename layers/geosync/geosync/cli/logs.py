@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -157,7 +158,7 @@ def _of_function(
                 if line is not None and wanted.takes(line):
                     about = {
                         "function": function,
-                        "event_id": event["eventId"],
+                        "event_id": _identity(event),
                         "logged_at": moment(event["timestamp"]),
                     }
                     yield {**line, **about}
@@ -165,6 +166,13 @@ def _of_function(
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         click.echo(f"functions/{function} has no log yet", err=True)
+
+
+def _identity(event: Mapping[str, Any]) -> str:
+    """The id by which a line is known again; the local stack's CloudWatch gives none."""
+    given = event.get("eventId")
+    text = f"{event.get('logStreamName')} {event['timestamp']} {event['message']}"
+    return str(given) if given else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _line(text: str) -> dict[str, Any] | None:

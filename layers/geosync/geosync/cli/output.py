@@ -32,6 +32,7 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+"""The function of a command, as decorators take and return it."""
 
 
 @dataclass(frozen=True, slots=True)

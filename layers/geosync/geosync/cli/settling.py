@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 import click
 
 from geosync.cli.arguments import duration
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, Format, plain, spinner, tell
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, Command, Format, plain, spinner, tell
 from geosync.cli.site import StackSite
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
