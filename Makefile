@@ -28,9 +28,9 @@ setup:
 
 # ── checks ──
 
-## check: check formatting, lint, complexity, types, the template and the locks
+## check: check formatting, lint, complexity, types, the template, the locks and the documentation's links
 .PHONY: check
-check: check-code check-template check-locks
+check: check-code check-template check-locks check-links
 
 .PHONY: check-code
 check-code: setup
@@ -54,6 +54,10 @@ check-template: setup
 .PHONY: check-locks
 check-locks:
 	sh local/lock.sh --check
+
+.PHONY: check-links
+check-links: setup
+	$(PYTHON_BIN)/pytest -q tests/unit/test_links.py
 
 # ── tests ──
 
