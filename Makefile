@@ -157,6 +157,11 @@ release-notes:
 	@sh local/bootstrap.sh release
 	@PYTHONPATH=layers/geosync .local/release/bin/python -m release.notes "$(VERSION)"
 
+## openapi: write docs/openapi.json and docs/api.md from the code of the admin API
+.PHONY: openapi
+openapi: setup
+	PYTHONPATH=layers/geosync $(PYTHON_BIN)/python -m local.openapi docs
+
 ## lock: pin the requirements again, with hashes (LOCK=--upgrade for the newest)
 .PHONY: lock
 lock: setup

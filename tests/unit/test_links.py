@@ -18,7 +18,7 @@ PAGES = sorted(
 SOURCES = sorted(
     [ROOT / "template.yaml", ROOT / "Makefile"]
     + [path for folder in ("layers", "functions", "local", "release") for path in (ROOT / folder).rglob("*.py")]
-    + [path for path in (ROOT / "functions" / "admin" / "pages").glob("*.js")]
+    + list((ROOT / "functions" / "admin" / "pages").glob("*.js"))
 )
 LINK = re.compile(r"!?\[(?:[^\]\\]|\\.)*\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)")
 NAMED = re.compile(r"\bdocs/[a-z0-9][a-z0-9_./-]*\.md(?:#[\w-]+)?")
