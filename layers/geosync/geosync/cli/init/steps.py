@@ -163,7 +163,7 @@ def _secret(site: SiteAnswers, which: Which, seen: Found) -> InitStep:
 
 
 def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found) -> InitStep:
-    """The primary's dashboard shows what it is told to expect."""
+    """The primary's dashboard shows what it is told to expect; nothing that is copied waits for it."""
     text = f"have {primary.name} expect reports of {site.name}, so that its dashboard shows both"
     at_primary, there = seen.stacks.get(primary.name), seen.stacks.get(site.name)
     if at_primary is None or there is None:
@@ -174,4 +174,4 @@ def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found) -> InitStep:
         f"geosync --stack {primary.stack} --region {primary.region} sites add {site.name} {there.outputs['AdminUrl']} "
         f"--secondary {site.stack}@{site.region}"
     )
-    return InitStep(state="later", text=text, command=command)
+    return InitStep(state="by hand", text=text, command=command)
