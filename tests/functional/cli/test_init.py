@@ -321,7 +321,7 @@ def test_the_credentials_of_a_kind_are_a_secret_that_the_site_reads(
     kind: str, typed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = iter(typed)
-    monkeypatch.setattr(asking.click, "prompt", lambda *_, **__: next(words))
+    monkeypatch.setattr("geosync.cli.init.asking.click.prompt", lambda *_, **__: next(words))
     document = asking._credentials(kind)
     site = {**ANSWERS["primary"], "kind": kind}
     follower = {**ANSWERS["secondaries"][0], "primary": document}

@@ -27,7 +27,7 @@ def printed(kind: str) -> list[str]:
     """What `geosync init` prints to be run, from nothing to two sites, for registries of this kind."""
     assert kind in KINDS
     has = kind != "ecr"
-    dublin = SiteAnswers(name="dublin", region="eu-west-1", registry="https://r.example.com", kind=kind)  # type: ignore[arg-type]
+    dublin = SiteAnswers(name="dublin", region="eu-west-1", registry="https://r.example.com", kind=kind)
     oregon = replace(dublin, name="oregon", region="us-west-2", has_local_secret=has, has_primary_secret=has)
     answers, access = Answers(primary=dublin, secondaries=(oregon,)), AwsAccess.of(region="eu-west-1")
     deployed = StackSite(access=access, stack="geosync-dublin", region="eu-west-1", state="", parameters={}, outputs={})
