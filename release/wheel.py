@@ -28,7 +28,7 @@ def build(folder: Path, url: str = "") -> Path:
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copyfile(ROOT / name, copy / name)
         for path in zips.files(copy):
-            path.chmod(0o644)  # else the mask of whoever builds it is in the wheel
+            path.chmod(0o644)  # as are those of what it packs
         if url:
             with (copy / "pyproject.toml").open("a") as project:
                 project.write(_urls(url))
@@ -36,6 +36,7 @@ def build(folder: Path, url: str = "") -> Path:
             [sys.executable, "-c", _BUILD, str(folder.resolve())],
             cwd=copy,
             env={**os.environ, "SOURCE_DATE_EPOCH": str(moment_s())},
+            umask=0o022,  # the modes of what setuptools writes are in the wheel
             text=True,
             capture_output=True,
             check=False,
