@@ -95,6 +95,7 @@ def test_a_package_takes_no_other_runtime_and_processor_than_its_own(tmp_path: P
         folder.build(tmp_path / "other", Target(architecture="arm64", runtime="python3.9"))
 
 
+@pytest.mark.skipif(not SAM_PYTHON.exists(), reason="the SAM CLI is not here: make setup")
 @pytest.mark.usefixtures("without_network")
 def test_the_template_for_a_bucket_takes_its_code_from_there(tmp_path: Path) -> None:
     """Run through the transform that deploys: SAM takes the reference for a bucket's name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 import zipfile
 from email.message import Message
@@ -59,11 +60,9 @@ def test_the_wheel_says_whose_it_is_and_where_it_is_from(metadata: Message) -> N
 
 def test_the_wheel_alone_gives_the_command(built: Path, tmp_path: Path) -> None:
     """As `pipx install` makes it: in an environment of its own, but with the dependencies that are here."""
-    uv = ROOT / ".local" / "uv" / "bin" / "uv"
-    subprocess.run([uv, "venv", "--quiet", "--no-project", tmp_path / "own"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "own"], check=True)
     python = tmp_path / "own" / "bin" / "python"
-    install = (uv, "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, built)
-    subprocess.run(install, check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", built], check=True)
     (packages,) = (tmp_path / "own" / "lib").glob("python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
