@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
-import sys
 import sysconfig
 import zipfile
 from email.message import Message
@@ -18,6 +18,7 @@ from tests.unit.template.parts import TEMPLATE
 
 from geosync import __version__
 
+UV = shutil.which("uv", path=f"{ROOT / '.local' / 'uv' / 'bin'}{os.pathsep}{os.environ['PATH']}")
 URL = "https://git.example.com/group/geosync"
 
 
@@ -58,11 +59,13 @@ def test_the_wheel_says_whose_it_is_and_where_it_is_from(metadata: Message) -> N
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
 
 
+@pytest.mark.skipif(UV is None, reason="uv is not here: make setup")
 def test_the_wheel_alone_gives_the_command(built: Path, tmp_path: Path) -> None:
     """As `pipx install` makes it: in an environment of its own, but with the dependencies that are here."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "own"], check=True)
+    subprocess.run([str(UV), "venv", "--quiet", "--no-project", tmp_path / "own"], check=True)
     python = tmp_path / "own" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", built], check=True)
+    install = (str(UV), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, built)
+    subprocess.run(install, check=True)
     (packages,) = (tmp_path / "own" / "lib").glob("python*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
 
