@@ -96,11 +96,13 @@ ACTS = {
 """What changes the site: each has one of its own here, and those that only look share one."""
 PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
+ASKS = {"init"}
+"""What talks with a person and writes files: tests/functional/cli/test_init.py."""
 LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10
 
 
 def test_every_command_is_here() -> None:
-    assert sorted(commands(main)) == sorted([*AT_A_PRIMARY, *AT_A_SECONDARY])
+    assert sorted(commands(main)) == sorted([*AT_A_PRIMARY, *AT_A_SECONDARY, *ASKS])
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "init",
     "events",
     "dlq list",
     "dlq replay",

@@ -19,6 +19,7 @@ _COMMANDS = {
     "events": ("events:events", "Show the newest entries of the site's event log."),
     "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),
+    "init": ("init.command:init", "Write what deploys sites, and say what is next."),
     "logs": ("logs:logs", "Show what the site's functions log."),
     "open": ("dashboard:open_dashboard", "Open the site's dashboard in a browser."),
     "pause": ("actions:pause", "Stop syncing; what is pushed meanwhile is marked."),
