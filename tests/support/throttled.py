@@ -68,9 +68,8 @@ def refusal(asked: Asked) -> Answer:
             "Consider increasing your provisioning level with the UpdateTable API.",
         )
     if asked.service == "sqs":
-        code = "AWS.SimpleQueueService.RequestThrottled"
         answer = _json("com.amazonaws.sqs#RequestThrottled", "Request is throttled.")
-        return Answer(answer.status, {**answer.headers, "x-amzn-query-error": f"{code};Sender"}, answer.body)
+        return Answer(403, {**answer.headers, "x-amzn-query-error": "RequestThrottled;Sender"}, answer.body)
     if asked.service == "secretsmanager":
         return _json("ThrottlingException", "Rate exceeded")
     text = (
@@ -156,7 +155,7 @@ def _part_of_a_queue(asked: Asked, request: dict[str, Any]) -> Part:
 
 @dataclass(slots=True)
 class Throttle:
-    """Decides the fate of each request: of every `every` requests of a service one is refused, and batches in turn."""
+    """Decides the fate of each request: of every `every` requests of a service the first is refused, or done in part."""
 
     services: tuple[str, ...]
     every: int = 1
@@ -170,7 +169,7 @@ class Throttle:
         if asked.service not in self.services:
             return None
         self.seen[asked.service] += 1
-        if self.seen[asked.service] % self.every:
+        if (self.seen[asked.service] - 1) % self.every:
             return None
         name = f"{asked.service}:{asked.operation}"
         part = part_of(asked) if self.every > 1 else None

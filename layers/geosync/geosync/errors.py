@@ -92,7 +92,7 @@ class KeysUnavailable(GeosyncError):
 
 
 class SecretUnreadable(GeosyncError):
-    """Secrets Manager does not give a registry's secret: it throttles, fails or refuses. `registry` names the registry."""
+    """Secrets Manager throttles, fails or refuses to give a secret; `registry` is the one that it is of."""
 
     retryable = True
 

@@ -33,7 +33,7 @@ class Secrets:
         self.password = "first-password"
         self.asked = 0
 
-    def get_secret_value(self, *, SecretId: str) -> dict[str, str]:
+    def get_secret_value(self, **_: str) -> dict[str, str]:
         self.asked += 1
         if self.throttles:
             error: Any = {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}
