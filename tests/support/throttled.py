@@ -155,7 +155,7 @@ def _part_of_a_queue(asked: Asked, request: dict[str, Any]) -> Part:
 
 @dataclass(slots=True)
 class Throttle:
-    """Decides the fate of each request: of every `every` requests of a service the first is refused, or done in part."""
+    """Decides the fate of each request: of every `every` of a service the first is refused, or done in part."""
 
     services: tuple[str, ...]
     every: int = 1
