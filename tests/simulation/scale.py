@@ -14,6 +14,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -34,7 +35,13 @@ MINUTES = 8.0
 """Of each world. Pushes come in the third, when the first comparison is over, and those to repositories that are known
 in the sixth, when the first are synced."""
 QUIET = Rules(comparison_s=86_400, verification_s=0, max_staleness_s=300)
+COMPARED = replace(QUIET, comparison_s=300)
+"""The second comparison begins once all that is known was synced; a third is not over before the end."""
+VERIFIED = replace(QUIET, verification_s=86_400)
+"""Each repository is verified once, a while after it was synced."""
 SECONDARY = "beta"
+OVERHEAD_BYTES = 100
+"""Of each item, by which DynamoDB charges storage."""
 
 
 class Counted:
@@ -69,7 +76,34 @@ class Counted:
     def ended(self) -> dict[str, int]:
         """All counts, with the invocations of each function."""
         invoked = {f"invocations of {name}": one.invoked for name, one in self.site.functions.items()}
-        return dict(self.counts + Counter(invoked))
+        kept = {
+            "bytes in the sync registry": sum(map(_item_bytes, self.site.table.table.values())),
+            "bytes in the event log": sum(map(_stored_bytes, self.site.log.items.values())),
+        }
+        return dict(self.counts + Counter(invoked) + Counter(kept))
+
+
+def _item_bytes(item: Item) -> int:
+    """The size of an item by DynamoDB's rules: names, texts, numbers as digits in pairs, 3 bytes for a collection."""
+    return sum(len(name) + _value_bytes(value) for name, value in item.items()) + OVERHEAD_BYTES
+
+
+def _stored_bytes(item: dict[str, Any]) -> int:
+    """The size of an item that is in DynamoDB's JSON."""
+    values = {name: next(iter(value.values())) for name, value in item.items()}
+    return _item_bytes(values)
+
+
+def _value_bytes(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value.encode())
+    if isinstance(value, bool) or value is None:
+        return 1
+    if isinstance(value, int | float):
+        return len(str(value)) // 2 + 2
+    if isinstance(value, dict):
+        return 3 + sum(len(name) + 1 + _value_bytes(one) for name, one in value.items())
+    return 3 + sum(1 + _value_bytes(one) for one in value)
 
 
 def _partition(key: Key) -> str:
@@ -80,12 +114,12 @@ def _partition(key: Key) -> str:
     return spread.group() if spread is not None else "repository"
 
 
-def counted(pushes: int, *, known: int = 0, seed: int = 1) -> dict[str, dict[str, int]]:
+def counted(pushes: int, *, known: int = 0, rules: Rules = QUIET, seed: int = 1) -> dict[str, dict[str, int]]:
     """Run a world with so many pushes; what was counted at the primary and at one secondary.
 
     `known`: so many repositories are pushed to before.
     """
-    world = World(seed, QUIET)
+    world = World(seed, rules)
     found: dict[str, Counted] = {}
 
     def story() -> None:
@@ -188,6 +222,17 @@ def per_push(few: dict[str, int], many: dict[str, int]) -> dict[str, float]:
     }
 
 
+def _of_each(*, rules: Rules) -> dict[str, dict[str, float]]:
+    """What a repository with one tag adds to a world with these rules, beside what it adds to one without them."""
+    without, with_rules = ([counted(0, known=number, rules=one) for number in (FEW, MANY)] for one in (QUIET, rules))
+    found = {}
+    for site in without[0]:
+        plain, more = per_push(*(one[site] for one in without)), per_push(*(one[site] for one in with_rules))
+        added = {name: round(more.get(name, 0) - plain.get(name, 0), 1) for name in sorted({*plain, *more})}
+        found[site] = {name: number for name, number in added.items() if number}
+    return found
+
+
 def main() -> int:
     """Print what a push and a minute cost each of the two sites, as JSON."""
     load_all()
@@ -198,6 +243,8 @@ def main() -> int:
         said["minute"][site] = {name: round(number / MINUTES, 1) for name, number in sorted(none[site].items())}
         for what, (few, many) in (("new", new), ("known", known)):
             said[f"push to a {what} repository"][site] = per_push(few[site], many[site])
+    said["comparison of a repository"] = _of_each(rules=COMPARED)
+    said["verification of a repository"] = _of_each(rules=VERIFIED)
     json.dump(said, sys.stdout)
     return 0
 

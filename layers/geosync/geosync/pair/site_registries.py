@@ -61,7 +61,7 @@ class SiteRegistries:
         self._read_at_s = 0.0
         self._registries: Registries | None = None
         self.unread: SecretUnreadable | None = None
-        """Why the last look at the secrets failed; the registries are those of the look before it."""
+        """The failure of the last look at the secrets; the registries are those of the look before it."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ class OpenedRegistries(Protocol):
 
     @property
     def unread(self) -> SecretUnreadable | None:
-        """Why the last look at the secrets failed, while what was read before is used."""
+        """The failure of the last look at the secrets, while those of the look before are used."""
         ...
 
     def get(self) -> Registries:

@@ -9,7 +9,7 @@ from typing import Any
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.site import StackSite
-from geosync.sync_registry.table.tables import DUE_INDEX
+from geosync.sync_registry.owed_index import DUE_INDEX
 
 HOUR_S = 3_600
 
