@@ -124,6 +124,16 @@ def slo(run: Run) -> None:
         assert (found["site"], found["target_lag_seconds"]) == (run.site.name, 60)
 
 
+@case("costs")
+def costs(run: Run) -> None:
+    shown = run("costs", table=True)
+    assert re.search(r"^in all +[\d,.]+ *$", shown, re.MULTILINE), shown
+    if not run.on_a_terminal:
+        found = run.document("costs")
+        assert found["pushes"] >= 1
+        assert found["usd"] >= sum(one["usd"] for one in found["parts"] if one["what"] in ("idle", "pushes"))
+
+
 @case("events")
 def events(run: Run) -> None:
     shown = run("events", "--limit", "5", at=run.primary, table=True)

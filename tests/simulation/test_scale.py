@@ -11,6 +11,8 @@ import pytest
 from tests.simulation.processes import ROOT, run_module
 from tests.unit.template.parts import PARAMETERS
 
+from geosync.operating import costs
+
 PAGE = (ROOT / "docs" / "scale.md").read_text()
 KNOWN, NEW = "push to a known repository", "push to a new repository"
 SITE_KNOWN, SITE_NEW = 1.0, 6.0
@@ -93,3 +95,17 @@ def test_results_are_what_was_reckoned(row: list[str]) -> None:
     value = prod(first / prod(rest) for first, *rest in factors)
     digits = len(result.partition(".")[2])
     assert number(result) == round(value, digits)
+
+
+def test_the_costs_reckon_with_what_was_counted() -> None:
+    compared, verified = (counted()[f"{what} of a repository"][SECONDARY] for what in ("comparison", "verification"))
+    for found, reads, units in (
+        (compared, costs.COMPARISON_READS, costs.COMPARISON_UNITS),
+        (verified, costs.VERIFICATION_READS, costs.VERIFICATION_UNITS),
+    ):
+        written = sum(one for name, one in found.items() if name.endswith("units written") and "#site: " not in name)
+        assert (found["items read"], written + 2 * found["index of what is due, written"]) == (reads, units)
+    new, known = (counted()[what][SECONDARY]["bytes in the sync registry"] for what in (NEW, KNOWN))
+    later = sum(found["bytes in the sync registry"] for found in (compared, verified))
+    assert (round(new - known + later), known) == (costs.REPOSITORY_BYTES, costs.TAG_BYTES)
+    assert counted()[NEW]["alpha"]["bytes in the event log"] == costs.EVENT_BYTES

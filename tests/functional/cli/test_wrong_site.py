@@ -40,6 +40,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "costs",
     "events",
     "dlq list",
     "dlq replay",
