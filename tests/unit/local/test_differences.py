@@ -31,7 +31,8 @@ def remarks(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
             yield ast.get_docstring(node) or ""
-    lines, run = {}, []
+    lines: dict[int, str] = {}
+    run: list[str] = []
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             lines[token.start[0]] = token.string

@@ -101,12 +101,13 @@ class SiteRegistries:
         )
 
     def _read(self, arn: str | None, url: str | None) -> _Secret:
-        if arn is None:
+        if arn is None or url is None:
             return _NO_SECRET
         try:
             answer = self._secrets.get_secret_value(SecretId=arn)
         except (BotoCoreError, ClientError) as error:
-            raise SecretUnreadable(*(registry_names(url) or ("",)), error) from error
+            (name,) = registry_names(url)
+            raise SecretUnreadable(name, error) from error
         return _Secret(answer["SecretString"], answer["VersionId"])
 
     def _make(self, primary_secret: _Secret, local_secret: _Secret) -> Registries:
