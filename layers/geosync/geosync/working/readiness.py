@@ -20,7 +20,7 @@ class Readiness:
     def registries(self) -> Registries | None:
         """The registries; None while a setting or a secret is wrong, or a secret cannot be read; the log says so.
 
-        Whose secret cannot be read is held: the status shows it, and nobody asks Secrets Manager again meanwhile.
+        A registry whose secret cannot be read is held, so that the status and check say why nothing is copied.
         """
         place = self._place
         try:
