@@ -79,6 +79,8 @@ def test_limits_take_what_was_counted_and_what_the_template_sets() -> None:
         "partition `#site`": SITE_KNOWN,
         "units written": units + index,
         "units read": push["items read"],
+        "a new table's units written": units + index,
+        "a new table's units read": push["items read"],
     }
     for beginning, takes in expected.items():
         (row,) = [row for name, row in limits().items() if name.startswith(beginning)]
