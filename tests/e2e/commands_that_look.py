@@ -126,12 +126,14 @@ def slo(run: Run) -> None:
 
 @case("costs")
 def costs(run: Run) -> None:
-    shown = run("costs", table=True)
-    assert re.search(r"^in all +[\d,.]+ *$", shown, re.MULTILINE), shown
+    shown = run("costs", code=2, table=True)  # the emulator does not say how large an index is
+    assert re.search(r"^in all +not known *$", shown, re.MULTILINE), shown
     if not run.on_a_terminal:
-        found = run.document("costs")
-        assert found["pushes"] >= 1
-        assert found["usd"] >= sum(one["usd"] for one in found["parts"] if one["what"] in ("idle", "pushes"))
+        found = run.document("costs", code=2)
+        usd = {one["what"]: one["usd"] for one in found["parts"]}
+        assert found["minutes_recorded"] >= 1
+        assert usd["pushes"] is not None
+        assert (usd["storage of the tables"], found["usd"]) == (None, None)
 
 
 @case("events")

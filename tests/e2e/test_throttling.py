@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from local.stack import Stack
@@ -22,18 +21,25 @@ IMAGES = 4
 
 @contextmanager
 def behind(proxy: ThrottlingProxy, site: Site, *functions: str) -> Iterator[None]:
-    """Have some functions of a site take the proxy for AWS."""
+    """Have some functions of a site take the proxy for AWS; afterwards they run as before, and are warm."""
     client = site.client("lambda")
     with ExitStack() as put_back:
-        for name in (site.about["functions"][function] for function in functions):
+        for function in functions:
+            name = site.about["functions"][function]
             variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-            put_back.callback(change, client, name, variables)
-            change(client, name, {**variables, "AWS_ENDPOINT_URL": proxy.url})
+            put_back.callback(change, site, function, variables)
+            change(site, function, {**variables, "AWS_ENDPOINT_URL": proxy.url})
         yield
 
 
-def change(client: Any, function: str, variables: dict[str, str]) -> None:
-    client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+def change(site: Site, function: str, variables: dict[str, str]) -> None:
+    """Change a function's environment, and start it."""
+    client, name = site.client("lambda"), site.about["functions"][function]
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    if function == "notifications":
+        eventually(lambda: site.notify(b'{"events": []}', site.token())[0] == 200, what="the endpoint")
+    else:
+        site.invoke(function, {"Records": []})
 
 
 @pytest.fixture
