@@ -45,7 +45,7 @@ def test_a_secondary_has_its_own_counts_of_30_days(secondary: Site) -> None:
     month = SiteMonth(**{name: found[name] for name in SiteMonth.__dataclass_fields__})
     assert found["usd"] == pytest.approx(total_usd(lines(month)))
     shown = secondary.run("costs").output
-    assert "8 pushes, 8.0 GB copied" in shown
+    assert "pushes 8, GB copied 8.0" in shown
     assert "2 of 43,200 minutes were recorded" in shown
     assert f"{found['usd']:,.2f}" in shown
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, as_json, console, table
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, as_json, console, plain, table
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import costs as reckoning
 from geosync.operating import prices
@@ -91,12 +91,12 @@ def _show(month: SiteMonth, minutes: int | None, parts: list[Cost], total: float
     out = console()
     rows = [(part.what, _usd(part.usd)) for part in parts]
     out.print(table(("a month", "USD"), [*rows, ("in all", _usd(total))]))
-    counted = f"{_number(month.pushes)} pushes"
+    counted = f"pushes {_number(month.pushes)}"
     if minutes is not None:
         copied = month.copied_bytes / reckoning.GB if month.copied_bytes is not None else None
-        counted += f", {_number(copied)} GB copied, {_number(month.repositories)} repositories"
+        counted += f", GB copied {_number(copied)}, repositories {_number(month.repositories)}"
         counted += f"; {minutes:,} of {MINUTES:,} minutes were recorded, and nothing is known of the others"
-    out.print(f"Counted in {DAYS} days: {counted}. List prices of {prices.LISTED}.", soft_wrap=True)
+    out.print(plain(f"Counted in {DAYS} days: {counted}. List prices of {prices.LISTED}."))
 
 
 def _usd(usd: float | None) -> str:
@@ -105,5 +105,5 @@ def _usd(usd: float | None) -> str:
 
 def _number(number: float | None) -> str:
     if number is None:
-        return "an unknown number of"
+        return "not known"
     return f"{number:,.1f}" if isinstance(number, float) else f"{number:,}"
