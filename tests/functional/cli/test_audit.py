@@ -39,19 +39,8 @@ BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait"}
 """What has tests of its own: here, of `dlq discard` in test_commands.py, of `token revoke` in test_tokens.py, of `wait`
 in test_wait.py."""
 LOOKS = {
-    *(
-        "status",
-        "slo",
-        "costs",
-        "check",
-        "backfill",
-        "deletes status",
-        "extras list",
-        "dlq list",
-        "sites list",
-        "sites key",
-    ),
-    *("repositories", "show", "events", "selection preview", "token list"),
+    *("status", "slo", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
+    *("init", "repositories", "show", "events", "selection preview", "token list", "costs"),
 }
 
 

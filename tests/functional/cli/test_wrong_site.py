@@ -41,6 +41,7 @@ EVERYWHERE = {
     "repositories",
     "check",
     "costs",
+    "init",
     "events",
     "dlq list",
     "dlq replay",

@@ -37,6 +37,7 @@ Name = Literal[
     "not_paused",
     "registries_answer",
     "heartbeat",
+    "pushes_announced",
     "comparison",
     "nothing_parked",
     "sweep",
