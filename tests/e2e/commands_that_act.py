@@ -193,3 +193,29 @@ def follow(run: Run) -> None:
     assert f"{run.site.name} follows {run.primary.name}. Type its name to go on" in said.replace("\n", " ")
     assert "Nothing was changed." in said
     assert run.site.item("#site", "pause") is None
+
+
+@case("drill")
+def drill(run: Run) -> None:
+    """The whole stack has its own troubles here: the verdict is its own matter, each part is looked at for itself."""
+    if run.on_a_terminal:
+        shown = run("drill", code={0, 1, 2})
+        assert f"The drill of {run.site.name} " in shown
+        assert "accepted by CloudFormation, and not made" in shown
+        assert f"geosync-drill:{run.site.name}" in shown
+        return
+    report = run.document("drill", "--site", run.site.name, code={0, 1, 2})
+    canary, sample = report["canary"], report["sample"]
+    assert canary["arrived_s"] is not None
+    with maker(run.site) as registry:
+        assert digest(registry, "geosync-drill", run.site.name) == canary["digest"]
+    assert report["truth"]["tags"] >= sample["chosen"] > 0
+    assert not [one for one in sample["bad"] if one.startswith(canary["repository"])]
+    assert sample["pulled"] > 0
+    assert (report["update"]["is_accepted"], report["primary"]) == (True, run.primary.name)
+    assert any("SyncFunction" in one for one in report["update"]["changes"])
+    left = run.site.client("cloudformation").list_change_sets(StackName=run.site.about["stack"])
+    assert "geosync-drill" not in {one["ChangeSetName"] for one in left["Summaries"]}
+    assert run.geosync.deployed(run.site).role == "secondary"
+    assert run.site.item("#site", "drilling") is None
+    assert f"drill#{report['id']}" in {one["id"] for one in run.site.items("events_table")}

@@ -63,6 +63,7 @@ def logged() -> set[str]:
         "counts",
         "arrivals",
         "history",
+        "drills",
         "minute",
         "health",
         "report",

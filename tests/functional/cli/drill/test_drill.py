@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,20 @@ def test_the_report_is_kept_and_written_down_with_who(drilled: Drilled) -> None:
     ]
     assert drilled.document("--last", code=0) == report
     assert len(drilled.kept()) == 1
+
+
+def test_the_report_is_written_and_shown_for_people(drilled: Drilled, tmp_path: Path) -> None:
+    files = [tmp_path / f"report.{end}" for end in ("html", "md", "json")]
+    ended = drilled.drill(*(f"--report={file}" for file in files))
+    assert ended.exit_code == 0, ended.output
+    for said in ("The drill of frankfurt passed.", "4 of 4 were right to the last byte", "accepted by CloudFormation"):
+        assert said in ended.stdout
+    page, text, document = (file.read_text() for file in files)
+    assert page.startswith("<!doctype html>")
+    assert text.startswith("# The drill of frankfurt passed.")
+    assert json.loads(document)["verdict"] == "passed"
+    assert "passed" in drilled.site.run("status").output
+    assert json.loads(drilled.site.run("status", "--json").output)["last_drill"]["verdict"] == "passed"
 
 
 def test_live_replication_is_not_disturbed(drilled: Drilled) -> None:
