@@ -7,7 +7,8 @@ import re
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.e2e.cases import Run, case
@@ -204,9 +205,10 @@ def drill(run: Run) -> None:
         assert "accepted by CloudFormation, and not made" in shown
         assert f"geosync-drill:{run.site.name}" in shown
         return
-    report = run.document("drill", "--site", run.site.name, code={0, 1, 2})
+    with _secret_to_push(run) as name:
+        report = run.document("drill", "--site", run.site.name, "--push-secret", name, code={0, 1, 2})
     canary, sample = report["canary"], report["sample"]
-    assert canary["arrived_s"] is not None
+    assert canary["arrived_s"] is not None, canary
     with maker(run.site) as registry:
         assert digest(registry, "geosync-drill", run.site.name) == canary["digest"]
     assert report["truth"]["tags"] >= sample["chosen"] > 0
@@ -219,3 +221,14 @@ def drill(run: Run) -> None:
     assert run.geosync.deployed(run.site).role == "secondary"
     assert run.site.item("#site", "drilling") is None
     assert f"drill#{report['id']}" in {one["id"] for one in run.site.items("events_table")}
+
+
+@contextmanager
+def _secret_to_push(run: Run) -> Iterator[str]:
+    """Make the secret of a client of the primary's registry: the site's own account there may only pull."""
+    client: Any = run.site.client("secretsmanager")
+    account = {"type": "basic", "username": run.primary.about["username"], "password": run.primary.about["password"]}
+    name = f"drill-{time.time_ns()}"
+    client.create_secret(Name=name, SecretString=json.dumps(account))
+    with undone(lambda: client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)):
+        yield name
