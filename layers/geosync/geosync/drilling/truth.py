@@ -95,15 +95,20 @@ class Truth:
         wanted = list(islice(self._registries.selection.tags(name, at_primary), room))
         found.repositories += 1
 
-        def look(tag: str) -> Difference | None:
-            there = at_primary[tag] or digest_of(pair.primary, tag)
-            if there is None:
-                return None  # it was deleted since it was listed
-            had = (here[tag] or digest_of(pair.secondary, tag)) if tag in here else None
+        def look(tag: str) -> Difference | ContentError | None:
+            try:
+                there = at_primary[tag] or digest_of(pair.primary, tag)
+                if there is None:
+                    return None  # it was deleted since it was listed
+                had = (here[tag] or digest_of(pair.secondary, tag)) if tag in here else None
+            except ContentError as error:
+                return error
             return Difference(repository=name, tag=tag, at_primary=there, here=had)
 
         for one in self._pool.map(look, wanted):
-            if one is not None and one.here == one.at_primary:
+            if isinstance(one, ContentError):
+                found.left.append(f"a tag could not be compared: {one}")
+            elif one is not None and one.here == one.at_primary:
                 found.equal.append((name, one.tag))
             elif one is not None:
                 found.different.append(one)

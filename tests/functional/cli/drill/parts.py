@@ -156,6 +156,17 @@ class Drilled:
         self.sync_registry.record(lease, [(Reference.tag(tag), seen)])
         self.sync_registry.release(lease)
 
+    def work_off(self, name: str) -> list[str]:
+        """Do what a holder does with what is due in a repository; returns the tags in the order of its work."""
+        sync_registry = self.sync_registry
+        lease = sync_registry.acquire(self.named(name))
+        assert lease is not None
+        due = sync_registry.due(self.named(name))
+        for owed in due:
+            sync_registry.discharge(lease, owed, Seen(digest="sha256:a", looked_at=1, seen_at=1))
+        assert sync_registry.finish(lease)
+        return [owed.reference.value for owed in due]
+
     def damage(self, digest: str) -> None:
         """Change a byte of a blob in the secondary's storage."""
         (file,) = (self.folder / "data").rglob(f"sha256/*/{digest.removeprefix('sha256:')}/data")

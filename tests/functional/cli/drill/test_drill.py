@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.functional.cli.conftest import PlayedClock
 from tests.functional.cli.drill.parts import UPDATE_S, ChangeSets, Drilled, denied
 
 from geosync.cli.site import StackSite as DeployedSite
@@ -73,6 +75,28 @@ def test_live_replication_is_not_disturbed(drilled: Drilled) -> None:
     assert [str(one.reference) for one in sync_registry.due(app)] == due
     assert drilled.site.bodies("WorkQueueUrl") == []
     assert drilled.site.bodies("EventsQueueUrl") == []
+
+
+def test_what_is_pushed_during_a_drill_arrives_as_without_one(drilled: Drilled, clock: PlayedClock) -> None:
+    """A holder works at every tick of the clock: which tags it discharges at which tick is the same."""
+    drilled.lazy = True
+
+    def discharged(tag: str, run: Callable[[], object]) -> list[list[str]]:
+        ticks: list[list[str]] = []
+
+        def tick() -> None:
+            drilled.mark("live", f"{tag}{len(ticks)}")
+            ticks.append(drilled.work_off("live"))
+
+        clock.meanwhile = tick
+        run()
+        clock.meanwhile = lambda: None
+        return [[one.removeprefix(tag) for one in tick] for tick in ticks]
+
+    during = discharged("a", lambda: drilled.document("--timeout", "8s", code=1))
+    alone = discharged("b", lambda: [clock.sleep(1.0) for _ in during])
+    assert len(during) >= 8
+    assert during == alone == [[str(number)] for number in range(len(during))]
 
 
 def test_a_canary_that_does_not_arrive_fails_with_the_reason(drilled: Drilled) -> None:
