@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from geosync.errors import NotFound
+from geosync.errors import ConfigurationError, NotFound
+from geosync.oci.references import is_repository
 from geosync.oci.repository import Repository
 from geosync.pair.pair import Pair
 from geosync.pair.selection import Selection
@@ -22,8 +23,11 @@ class BothRegistries:
     selection: Selection
 
     def pair(self, repository: str) -> Pair:
-        """The primary's `repository` and this site's copy of it."""
-        return Pair(Repository(self.primary, repository), Repository(self.secondary, self.prefix + repository))
+        """The primary's `repository` and this site's copy of it; raises ConfigurationError where it can have none."""
+        name = self.prefix + repository
+        if not is_repository(name):
+            raise ConfigurationError(f"RepositoryPrefix makes the name of {repository[:80]} too long")
+        return Pair(Repository(self.primary, repository), Repository(self.secondary, name))
 
 
 def digest_of(repository: Repository, reference: str) -> str | None:

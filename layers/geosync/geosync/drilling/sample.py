@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.drilling.both import BothRegistries
 from geosync.drilling.findings import SampleFound
-from geosync.drilling.truth import Tag
+from geosync.drilling.truth import MOST_NAMED, Tag
 from geosync.errors import ContentError, NotFound, OutOfTime, RegistryError, SizeMismatch
 from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
 from geosync.pair.pair import Pair
@@ -80,7 +80,7 @@ class Sample:
             pulled=pulled,
             blobs=self._read.blobs,
             read_bytes=self._read.read_bytes,
-            bad=tuple(bad),
+            bad=tuple(bad[:MOST_NAMED]),
             left=tuple(left),
         )
 

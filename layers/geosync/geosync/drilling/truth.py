@@ -15,7 +15,7 @@ from itertools import islice
 
 from geosync.drilling.both import BothRegistries, digest_of, listed
 from geosync.drilling.findings import Difference, TruthFound
-from geosync.errors import ContentError, OutOfTime, RegistryError
+from geosync.errors import ConfigurationError, ContentError, OutOfTime, RegistryError
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 
@@ -62,7 +62,10 @@ class Truth:
         found = ComparedTags()
         try:
             for name in self._names(found):
-                self._compare(name, found)
+                try:
+                    self._compare(name, found)
+                except ConfigurationError as error:
+                    found.left.append(str(error))
                 if found.tags >= self._most_tags:
                     found.left.append(f"only {found.tags} tags were compared, of {found.repositories} repositories")
                     break
@@ -139,7 +142,7 @@ class Truth:
             named=tuple(one for one in found.different if (one.repository, one.tag) in on_list)[:MOST_NAMED],
             in_flight=len(others) - len(unnamed),
             unnamed=tuple(unnamed[:MOST_NAMED]),
-            left=tuple(left),
+            left=tuple(left[:MOST_NAMED]),
         )
 
     def _settle(self, different: list[Difference], settle_s: float) -> list[Difference]:

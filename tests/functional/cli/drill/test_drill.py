@@ -190,6 +190,17 @@ def test_what_is_not_read_is_said(drilled: Drilled) -> None:
     assert report["sample"]["pulled"] == 0
 
 
+def test_a_repository_that_can_have_no_copy_is_said_and_the_others_are_compared(
+    drilled: Drilled, stacks: dict[str, DeployedSite]
+) -> None:
+    drilled.push(f"{'x' * 110}/{'y' * 110}", "v1")
+    parameters: Any = stacks["geosync-test"].parameters
+    parameters |= {"RepositoryPrefix": "mirror/of/the/primary"}
+    report = drilled.document("--push-secret", "none")
+    assert any(one.startswith("RepositoryPrefix makes the name of") for one in report["not_known"])
+    assert (report["truth"]["repositories"], report["truth"]["equal"]) == (2, 0)
+
+
 @pytest.mark.parametrize(
     ("played", "code", "said"),
     [
