@@ -193,7 +193,7 @@ def test_what_is_not_read_is_said(drilled: Drilled) -> None:
 def test_a_repository_that_can_have_no_copy_is_said_and_the_others_are_compared(
     drilled: Drilled, stacks: dict[str, DeployedSite]
 ) -> None:
-    drilled.push(f"{'x' * 110}/{'y' * 110}", "v1")
+    drilled.push(f"{'x' * 116}/{'y' * 116}", "v1")
     parameters: Any = stacks["geosync-test"].parameters
     parameters |= {"RepositoryPrefix": "mirror/of/the/primary"}
     report = drilled.document("--push-secret", "none")
