@@ -1,4 +1,4 @@
-"""Whether a drill is due, by DrillSchedule: for the minute's alarm and for status.
+"""The reason why a drill is due, by DrillSchedule: for the minute's alarm and for status.
 
 A drill is carried out by somebody with the right to promote the site, not by the site itself
 (docs/decisions/0054-nobody-drills-by-himself.md). The site says when one is missing.
