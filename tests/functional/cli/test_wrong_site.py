@@ -41,6 +41,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "init",
     "events",
     "dlq list",
     "dlq replay",
