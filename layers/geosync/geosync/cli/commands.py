@@ -13,6 +13,7 @@ _COMMANDS = {
     "costs": ("costs:costs", "Reckon what a month of the site costs at AWS."),
     "deletes": ("deletes:deletes", "See and steer what comparisons remove."),
     "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
+    "drill": ("drill.command:drill", "Rehearse the loss of the primary at this secondary."),
     "events": ("events:events", "Show the newest entries of the site's event log."),
     "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),

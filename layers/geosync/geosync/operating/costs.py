@@ -18,7 +18,7 @@ SYNC_GB = 1.73
 """Memory of functions/sync, unless SyncMemory says otherwise."""
 
 # Counted (tests/unit/test_costs.py, tests/simulation/test_scale.py).
-IDLE_USD = {"primary": 9.89, "secondary": 13.11}
+IDLE_USD = {"primary": 9.99, "secondary": 13.21}
 """An idle month, as docs/costs.md adds it up."""
 EVENT_LOG_UNITS = 2
 """Units written for an event, with the index."""
