@@ -51,6 +51,7 @@ AT_A_SECONDARY: dict[str, tuple[str, ...]] = {
     "backfill start": (),
     "check": (),
     "completion": ("bash",),
+    "costs": (),
     "context add": ("here",),
     "context list": (),
     "context remove": ("kept",),
@@ -96,13 +97,13 @@ ACTS = {
 """What changes the site: each has one of its own here, and those that only look share one."""
 PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
-ASKS = {"init"}
-"""What talks with a person and writes files: tests/functional/cli/test_init.py."""
+BY_ITSELF = {"init", "drill"}
+"""What talks with a person and writes files, and what reads two registries: test_init.py, drill/test_drill.py."""
 LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10
 
 
 def test_every_command_is_here() -> None:
-    assert sorted(commands(main)) == sorted([*AT_A_PRIMARY, *AT_A_SECONDARY, *ASKS])
+    assert sorted(commands(main)) == sorted([*AT_A_PRIMARY, *AT_A_SECONDARY, *BY_ITSELF])
 
 
 @pytest.fixture

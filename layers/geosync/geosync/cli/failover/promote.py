@@ -9,10 +9,17 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.audit import audited
-from geosync.cli.failover.losses import count_unmarked, losses, losses_document, warning_of_a_primary_alive
+from geosync.cli.failover.losses import (
+    count_unmarked,
+    losses,
+    losses_document,
+    read_losses,
+    warning_of_a_primary_alive,
+)
 from geosync.cli.failover.next_steps import next_steps
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import (
+    PROMOTION,
     UNDER_WAY,
     completed_at,
     events_of,
@@ -91,8 +98,8 @@ class _Promoting:
         if last is not None and last.ended_at is None:
             _say_what_became_of(site, last)
         if self._is_for_people:
-            found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-            show(*losses(site, found, count_unmarked(site)), *warning_of_a_primary_alive(found))
+            found = read_losses(site)
+            show(*losses(site, found.status, found.unmarked), *warning_of_a_primary_alive(found.status))
         if not yes:
             pause = site.sync_registry.pauses.read()
             if pause is not None and pause.role_change is not None:
@@ -124,7 +131,7 @@ class _Promoting:
             self._promoted = None
 
         try:
-            quiet_update(site, "promotion", {"SiteRole": "primary"}, say=self._is_for_people, before=record)
+            quiet_update(site, "promotion", PROMOTION, say=self._is_for_people, before=record)
         except UpdateRefused:
             self._promoted = False
             for one in begun:

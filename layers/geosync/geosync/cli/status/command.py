@@ -29,7 +29,7 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.cli.status.lines import parts
 from geosync.cli.status.look import SiteLook, look_at
-from geosync.clock import optional_moment
+from geosync.clock import moment, optional_moment
 from geosync.operating import status as site_status
 from geosync.operating.documents import owed_fields
 from geosync.operating.service_level import level_now
@@ -154,6 +154,7 @@ def document(seen: SiteLook, limit: int) -> dict[str, Any]:
             for one in found.references[:limit]
         ],
         "more_parked": found.more_parked,
+        "last_drill": _last_drill(seen),
         **seen.health.fields(),
     }
     former = _former(seen)
@@ -161,6 +162,11 @@ def document(seen: SiteLook, limit: int) -> dict[str, Any]:
         proved = {"proved_at": optional_moment(found.comparison.proved_at)}
         made["comparison"] = with_former({**made["comparison"], **proved}, former["comparison"])
     return with_former(made, former)
+
+
+def _last_drill(seen: SiteLook) -> dict[str, Any] | None:
+    last = seen.last_drill
+    return {**asdict(last), "at": moment(last.at), "at_ms": last.at} if last is not None else None
 
 
 def _former(seen: SiteLook) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from geosync.cli.output import Column, Grid, Part, age, count, facts, moment, pl
 from geosync.cli.slo import in_a_line
 from geosync.cli.status.look import Fleet, SiteLook
 from geosync.clock import parsed_moment
+from geosync.operating.drill_schedule import why_due
 from geosync.operating.fleet import reported_fields
 from geosync.operating.health import Health
 from geosync.operating.owed_references import OwedReference
@@ -57,6 +58,7 @@ def _of_secondary(seen: SiteLook) -> Iterator[Line]:
     yield ("comparison", _comparison(found))
     yield ("lag", _lag(found))
     yield ("service level", in_a_line(level_now(found, seen.site.facts.objective)))
+    yield from _drill(seen)
     yield from _recovery_point(found, why_stalled_now(found, events=events, letters=letters))
     if seen.superseded_images == "skip":
         newest = "of a tag that was pushed again before it was copied, this is the newest push (SupersededImages=skip)"
@@ -217,6 +219,18 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
         yield ("", plain(f"{lost} of the primary's registry did not arrive, the last for {last}", "red"))
     if found.proved_at is not None:
         yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
+
+
+def _drill(seen: SiteLook) -> Iterator[Line]:
+    """The last drill, and why another is due."""
+    last, now_ms = seen.last_drill, seen.found.at
+    if last is not None:
+        style = {"passed": "green", "failed": "red"}.get(last.verdict, "yellow")
+        why = f": {last.why}" if last.why else ""
+        yield ("drill", plain(f"{last.verdict} {age(last.at, now_ms)} ago{why}", style))
+    due = why_due(last, seen.site.drill_schedule, now_ms=now_ms)
+    if due is not None:
+        yield ("" if last is not None else "drill", plain(f"{due} (geosync drill)", "yellow"))
 
 
 def _reference_columns(now_ms: int) -> tuple[Column, ...]:

@@ -14,6 +14,7 @@ from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
 from geosync.operating.sites import silent_sites
 from geosync.operating.status import Status
+from geosync.sync_registry.site.drills import LastDrill
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
 
 
@@ -34,6 +35,7 @@ class SiteLook:
     found: Status
     queued: QueuedMessages
     fleet: Fleet | None
+    last_drill: LastDrill | None
 
     @property
     def health(self) -> Health:
@@ -71,7 +73,8 @@ def look_at(site: StackSite) -> SiteLook:
     found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     queued = QueuedMessages(dead_letters=dead_letters(site), events_waiting=waiting(site, "EventsQueueUrl"))
     fleet_now = _fleet(site, found.at) if site.is_primary else None
-    return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now)
+    last_drill = site.sync_registry.drills.last() if not site.is_primary else None
+    return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now, last_drill=last_drill)
 
 
 def _fleet(site: StackSite, now_ms: int) -> Fleet:
