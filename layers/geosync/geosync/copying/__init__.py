@@ -6,7 +6,7 @@ copy.py        the copy: PUT the manifest, bring what the registry names missing
 graph.py       which parts wait for which: in flight, done, loops, bounds. No I/O
 kinds.py       what is below a manifest: the primary decides what an index's entry is
 workers.py     the threads: small things first, no task ever waits for another
-blobs.py       one blob: found, mounted, copied by S3, or streamed
+blobs.py       one blob: found, mounted, copied by S3, or streamed; stopping.py what nobody wants any more
 opening.py     the source's answer, awaited beside the destination's
 readers.py     its bytes, over one connection or several; ring.py what several have read ahead
 sharing.py     who else at this site has a blob, or copies it now

@@ -34,16 +34,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 from geosync.copying import referrers, refusals
-from geosync.copying.blobs import BlobMover, Stopped
+from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import CopyRun, Graph, Part
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
 from geosync.copying.sharing import CopiedElsewhere
+from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
@@ -56,18 +58,6 @@ MAX_PUTS = 3
 """The PUT that asks, the PUT that ends it, and one more if something went missing in between."""
 LAST = 2**62
 """The size (bytes) that gives a task the last turn."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResult:
-    """The cost of one call of `Copier.copy`. A part that two calls share counts for the one that came first."""
-
-    bytes_copied: int
-    blobs_copied: int
-    blobs_there: int
-    """Blobs below something missing that were looked for, and found there or mounted from another repository."""
-    manifests_put: int
-    seconds: float
 
 
 class Copier:
