@@ -125,10 +125,11 @@ class SyncSite:
                 metrics=self.metrics,
                 sqs=self.sqs,
                 dlq_url=settings.dlq_url,
-                measuring=Measuring(self._measurements()),
+                measuring=Measuring(self._queue(settings.measurements_queue_url)),
             ),
             logger=logger,
             s3=self.s3,
+            work_queue=self._queue(settings.work_queue_url),
             announcer=open_announcer(
                 self.sync_registry.outbox,
                 settings.arrivals_topic_arn,
@@ -144,6 +145,7 @@ class SyncSite:
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
             window=BackfillWindow.parse(settings.backfill_window),
+            shared_copy_bytes=settings.shared_copy_bytes,
             slots=SlotBounds.of_share(
                 settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
             ),
@@ -157,8 +159,7 @@ class SyncSite:
         )
         return Worker(place, options, self._intake(refusals), refusals)
 
-    def _measurements(self) -> Queue | None:
-        url = self.settings.measurements_queue_url
+    def _queue(self, url: str | None) -> Queue | None:
         return Queue(self.sqs, url) if url is not None else None
 
     def _intake(self, refusals: Refusals) -> Intake:

@@ -6,7 +6,11 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.support.clock import FakeClock
 from tests.unit.copying.sites import Site
+from tests.unit.copying.tables import CountingStore
+
+from geosync.sync_registry.shared_blobs import SharedBlobItems
 
 
 @pytest.fixture
@@ -19,3 +23,18 @@ def no_thread_is_left() -> Iterator[None]:
     before = {thread for thread in threading.enumerate() if thread.name.startswith("copy-")}
     yield
     assert {thread for thread in threading.enumerate() if thread.name.startswith("copy-")} == before
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def items(store: CountingStore, clock: FakeClock) -> SharedBlobItems:
+    return SharedBlobItems(store, clock)

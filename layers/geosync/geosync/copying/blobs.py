@@ -97,7 +97,7 @@ class BlobMover:
         A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
-        when it says true. Raises CopiedElsewhere while another holder copies the blob: then ask again, after a wait.
+        when it says true. Raises CopiedElsewhere while another one copies the blob: then ask again, after a wait.
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
         closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
@@ -115,12 +115,19 @@ class BlobMover:
                 moved = self._bring_whatever_size(blob, lambda: self._is_to_stop(blob, stopped))
         except BaseException as error:
             if not isinstance(error, CopiedElsewhere):
-                self._sharing.give_up(blob)
+                self._sharing.give_up(blob, unfinished=isinstance(error, LayerUnfinished))
             raise
         finally:
             self._begun.pop(blob.digest, None)
         self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
         return moved
+
+    def fits(self, blob: Descriptor, time_s: float) -> bool:
+        """Tell whether `blob` should go in one piece in `time_s` seconds: none of it is under way, or has to be."""
+        most = self._registry.upload_limits.max_body
+        if most is not None and blob.size > most:
+            return False
+        return blob.size < LARGE or (self._pace.fits(blob.size, time_s) and not self._uploads.has(blob.digest))
 
     def note_missing(self, digests: Iterable[str]) -> None:
         """Note that the destination named these missing: its answer to their POST is known, most likely."""
@@ -143,13 +150,15 @@ class BlobMover:
         """
         if self._route.mount_from is not None and self._is_mounted_from(self._route.mount_from, blob):
             return True
-        if not self._route.capabilities.mounts:
+        is_handed_out = self._sharing.is_handed_out(blob)
+        if not self._route.capabilities.mounts and not is_handed_out:
             # It does not from its own repository; perhaps it does from another one (Amazon ECR).
             name = self._sharing.next_source(blob)
             return name is not None and (self._is_there(blob) or self._is_mounted_from(name, blob))
         while True:
             while (name := self._sharing.next_source(blob)) is not None:
-                if self._is_mounted_from(name, blob):
+                is_ours = is_handed_out and name == self._destination.name  # a helper says that it brought it
+                if self._is_there(blob) if is_ours else self._is_mounted_from(name, blob):
                     return True
                 self._sharing.note_wrong(blob, name)
             if self._sharing.claim(blob):

@@ -41,6 +41,7 @@ from types import TracebackType
 from geosync.copying import referrers, refusals
 from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import CopyRun, Graph, Part
+from geosync.copying.hands import Hands
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
 from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
@@ -80,6 +81,7 @@ class Copier:
         self._tag_write = tag_write
         self._habits = route.capabilities
         self._mover = BlobMover(route)
+        self._hands = Hands(route, self._mover)
         self._kinds = Kinds(route.source)
         self._memory = route.source.client.memory
         self._graph = Graph(self._memory.kept)
@@ -268,7 +270,8 @@ class Copier:
         fresh = self._graph.need(part, children, blobs, look_first=look_first)
         if fresh is None:
             return False
-        self._route.sharing.look_for(below.descriptor for below in fresh if not below.is_manifest)
+        missing = (below.descriptor for below in fresh if not below.is_manifest)
+        self._hands.look_for(missing, may_be_there=look_first)
         for below in fresh:
             self._start(below)
         return True
