@@ -30,7 +30,8 @@ RENEWAL_S = 10.0
 TOLD_AT_ONCE = 25
 """Blobs that are noted in one write: as many as one request takes."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-"""The pauses between looks at who copies a blob; each is twice the one before."""
+"""The pauses between looks at who copies a blob; each is twice the one before. A turn of our own is asked for again
+after the shortest: that needs no look."""
 
 
 class CopiedElsewhere(GeosyncError):
@@ -47,6 +48,7 @@ class _Known:
     claimed_at_s: float | None = None
     waits: int = 0
     unfinished: bool = False
+    awaits_turn: bool = False
 
     def learn(self, hint: SharedBlob) -> None:
         self.unfinished = hint.unfinished
@@ -159,12 +161,14 @@ class Sharing:
         """
         if self._items is None or not self._is_claimed(blob):
             return True
+        known = self._known.setdefault(blob.digest, _Known())
         turns = self._turns.get(blob.digest)
-        if turns is not None and not self._takes_turn(turns, blob):
+        known.awaits_turn = turns is not None and not self._takes_turn(turns, blob)
+        if known.awaits_turn:
             raise CopiedElsewhere(f"{blob.digest} is left to others for now")
         is_ours = False
         try:
-            is_ours = self._claims(blob)
+            is_ours = self._claims(blob, known)
         finally:
             if turns is not None and not is_ours:
                 with self._lock:
@@ -186,9 +190,8 @@ class Sharing:
                     return turns.take(blob.digest)
         return False
 
-    def _claims(self, blob: Descriptor) -> bool:
+    def _claims(self, blob: Descriptor, known: _Known) -> bool:
         assert self._items is not None  # noqa: S101 - nothing is claimed without
-        known = self._known.setdefault(blob.digest, _Known())
         hint = NOBODY
         with suppress(BotoCoreError, ClientError, SyncRegistryError):
             if known.waits or self.is_handed_out(blob):  # a look costs less than a claim that is refused
@@ -208,6 +211,9 @@ class Sharing:
     def wait(self, blob: Descriptor) -> None:
         """Wait a moment for who copies `blob`, or is to."""
         known = self._known.setdefault(blob.digest, _Known())
+        if known.awaits_turn:
+            self._clock.sleep(FIRST_WAIT_S)
+            return
         self._clock.sleep(min(FIRST_WAIT_S * 2.0**known.waits, LONGEST_WAIT_S))
         known.waits = min(known.waits + 1, 30)
 
