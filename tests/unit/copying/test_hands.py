@@ -7,7 +7,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -225,7 +225,7 @@ def test_holder_and_helpers_at_once_move_each_blob_once(site: Site, store: Count
     items = SharedBlobItems(store, clock)
     sharing = Sharing(items, repository=OWN, token="mine", clock=clock)
     with ThreadPoolExecutor(HELPERS) as pool:
-        futures = []
+        futures: list[Future[Helped]] = []
 
         def begin(helps: Sequence[Help]) -> None:
             futures.extend(pool.submit(helper(site, one, items).help) for one in helps)
@@ -282,7 +282,11 @@ def test_two_images_that_share_blobs_with_helpers_each_move_them_once(site: Site
     with ThreadPoolExecutor(2 * HELPERS) as pool, ThreadPoolExecutor(2) as holders:
 
         def begins(one: Site) -> Callable[[Sequence[Help]], None]:
-            return lambda helps: [pool.submit(helper(one, asked, items).help) for asked in helps] and None
+            def begin(helps: Sequence[Help]) -> None:
+                for asked in helps:
+                    pool.submit(helper(one, asked, items).help)
+
+            return begin
 
         def copies(one: Site, name: str) -> None:
             own = Sharing(items, repository=one.mirror, token=name, clock=clock)
