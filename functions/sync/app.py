@@ -31,6 +31,7 @@ from geosync.intake.refusals import Refusals
 from geosync.intake.settings import registry_names
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
@@ -129,6 +130,7 @@ class SyncSite:
             ),
             logger=logger,
             s3=self.s3,
+            bandwidth=self._bandwidth(),
             work_queue=self._queue(settings.work_queue_url),
             announcer=open_announcer(
                 self.sync_registry.outbox,
@@ -158,6 +160,17 @@ class SyncSite:
             metrics=self.metrics,
         )
         return Worker(place, options, self._intake(refusals), refusals)
+
+    def _bandwidth(self) -> Bandwidth | None:
+        settings = self.settings
+        if not settings.max_bandwidth:
+            return None
+        return Bandwidth(
+            self.sync_registry.bandwidth,
+            settings.max_bandwidth,
+            workers=settings.work_concurrency,
+            deadline=self.deadline,
+        )
 
     def _queue(self, url: str | None) -> Queue | None:
         return Queue(self.sqs, url) if url is not None else None

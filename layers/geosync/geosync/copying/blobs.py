@@ -309,7 +309,7 @@ class BlobMover:
             check_stopped(stopped)
             started = self._clock.monotonic_s()
             reader = opening.reader()
-            body = StoppableBody(reader, stopped)
+            body = StoppableBody(reader, stopped, self._route.spend)
             try:
                 self._put(blob, upload, body, stopped)
             except (OutOfTime, Stopped) as error:

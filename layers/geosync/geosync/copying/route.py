@@ -12,6 +12,7 @@ from geosync.copying.uploads import Uploads
 from geosync.messages.work import Help
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.connections import Connections
 from geosync.pair.pace import Pace
@@ -54,6 +55,8 @@ class Route:
     sharing: Sharing = field(default_factory=Sharing)
     s3: S3Copier | None = None
     """Has S3 copy layers, where both registries keep theirs in buckets that the site was told."""
+    bandwidth: Bandwidth | None = None
+    """The bytes per second that may go; None: as many as do."""
     helpers: Helpers | None = None
     """Whom the holder may ask for help."""
     parallelism: int = PARALLELISM
@@ -70,6 +73,11 @@ class Route:
     def destination(self) -> Repository:
         """The repository that is written to."""
         return self.pair.secondary
+
+    def spend(self, size: int) -> None:
+        """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
+        if self.bandwidth is not None:
+            self.bandwidth.spend(size)
 
     @property
     def deadline(self) -> Deadline:

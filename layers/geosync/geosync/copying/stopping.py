@@ -13,20 +13,25 @@ class Stopped(GeosyncError):
 
 
 class StoppableBody:
-    """A reader that gives up when nobody wants its bytes any more, and knows how many are left."""
+    """A reader that gives up when nobody wants its bytes any more, and knows how many are left.
 
-    def __init__(self, reader: Body, stopped: Callable[[], bool]) -> None:
+    `spend` waits until bytes that were read may go.
+    """
+
+    def __init__(self, reader: Body, stopped: Callable[[], bool], spend: Callable[[int], None]) -> None:
         self._reader = reader
         self._stopped = stopped
+        self._spend = spend
         self._size = self.left = len(reader)
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end. Raises Stopped, and what the reader raises."""
+        """Return up to `size` bytes, b"" at the end. Raises Stopped, and what the reader and `spend` raise."""
         check_stopped(self._stopped)
         block = self._reader.read(size)
+        self._spend(len(block))
         self.left -= len(block)
         return block
 

@@ -133,6 +133,7 @@ class Holder:
             sharing=sharing,
             s3=self._s3(),
             helpers=self._helpers(),
+            bandwidth=self._invocation.bandwidth,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,

@@ -70,6 +70,7 @@ class HelpWork:
             pace=registries.pace,
             connections=registries.connections,
             sharing=sharing,
+            bandwidth=place.bandwidth,
             clock=place.clock,
             threads=place.threads,
         )

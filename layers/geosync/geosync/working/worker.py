@@ -192,6 +192,7 @@ class Worker:
             s3=place.s3,
             announcer=place.announcer,
             window=self._options.window,
+            bandwidth=place.bandwidth if self._share.pool == "work" else None,
             work_queue=place.work_queue,
             shared_copy_bytes=self._options.shared_copy_bytes,
             clock=place.clock,

@@ -11,6 +11,7 @@ from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.copying.s3.copier import S3Copier
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.settings import Role
@@ -48,6 +49,8 @@ class Workplace:
     """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
+    bandwidth: Bandwidth | None = None
+    """The bytes per second of the work queue's invocations; None: as many as go."""
     work_queue: Queue | None = None
     """Where a holder asks for help; None: nowhere."""
     announcer: Announcer | None = None
