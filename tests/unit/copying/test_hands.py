@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
@@ -18,6 +19,8 @@ from tests.unit.copying.fakes import digest_of
 from tests.unit.copying.sites import Site, layers
 from tests.unit.copying.tables import CountingStore
 
+from geosync.copying.blobs import BlobMover
+from geosync.copying.hands import Hands
 from geosync.copying.helping import Helped, Helper
 from geosync.copying.route import Helpers, Route
 from geosync.copying.sharing import Sharing
@@ -145,6 +148,16 @@ def test_what_a_repository_here_has_is_mounted_and_not_asked_for(
     with site.copier(sharing=sharing, helpers=asked.helpers(500), clock=clock) as copier:
         copier.copy(image, "v1")
     assert {blob.digest for one in asked.helps for blob in one.blobs} == set(large(image)[7:])
+
+
+def test_what_s3_copies_is_not_asked_for(site: Site, sharing: Sharing, image: Manifest) -> None:
+    s3: Any = object()
+    asked = Asked(is_heard=False)
+    for copier, count in ((None, HELPERS), (s3, 0)):
+        asked.helps.clear()
+        route = Route(pair=site.pair, sharing=sharing, helpers=asked.helpers(), s3=copier)
+        Hands(route, BlobMover(route)).look_for(image.blobs, may_be_there=False)
+        assert len(asked.helps) == count
 
 
 @pytest.mark.parametrize("reason", ["does not fit", "did not fit", "size of a liar"])
