@@ -1,10 +1,9 @@
-"""Build and pack the template with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
+"""Build a package, send it with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
+from release import PackageError
+from release import folder as package
 
 from local.emulator import EMULATOR_PYTHON, ROOT, RunningEmulator
 from local.processes import StartError, plain_environment
@@ -52,7 +53,7 @@ class Site:
 def sources_digest() -> str:
     """Return a digest of everything that a deployment is made from; another one means: build and deploy anew."""
     digest = hashlib.sha256()
-    folders = (ROOT / "functions", ROOT / "layers", ROOT / "requirements")
+    folders = (ROOT / "functions", ROOT / "layers", ROOT / "release", ROOT / "requirements")
     files = [ROOT / "template.yaml", *(path for folder in folders for path in folder.rglob("*"))]
     for path in sorted(files):
         if path.is_file() and path.suffix in {".py", ".mk", ".yaml", ".txt", ".html", ".css", ".js", ".svg", ""}:
@@ -61,12 +62,13 @@ def sources_digest() -> str:
 
 
 def build(folder: Path) -> Path:
-    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError."""
-    # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
-    _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder / "build")], environment)
-    return folder / "build" / "template.yaml"
+    """Build a package for the emulator's interpreter; return its template, in `folder`. Raises StartError."""
+    machine = _machine()
+    target = package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
+    try:
+        return package.build(folder / "package", target)
+    except PackageError as error:
+        raise StartError(str(error)) from error
 
 
 def deploy(
@@ -112,7 +114,6 @@ def _package(emulator: RunningEmulator, template: Path, site: Site, folder: Path
     """Run `sam package` for one site."""
     bucket, packaged = _artifacts(emulator, site), folder / "sam" / "packaged.json"
     environment = _sam_environment(folder, **emulator.environment())
-    # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
     command = [
         *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
         *("--use-json", "--output-template-file", str(packaged), "--no-progressbar"),

@@ -40,6 +40,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "init",
     "events",
     "dlq list",
     "dlq replay",

@@ -15,6 +15,7 @@ _COMMANDS = {
     "events": ("events:events", "Show the newest entries of the site's event log."),
     "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),
+    "init": ("init.command:init", "Write what deploys sites, and say what is next."),
     "pause": ("actions:pause", "Stop syncing; what is pushed meanwhile is marked."),
     "promote": ("failover.promote:promote", "Make this secondary the primary."),
     "repositories": ("repositories:repositories", "List the container repositories, and how each is."),
