@@ -7,9 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.unit.copying.asked import OWN, SMALL, large_layers
 from tests.unit.copying.sites import Site
 from tests.unit.copying.tables import CountingStore
 
+from geosync.copying.sharing import Sharing
+from geosync.oci.manifests import Manifest
 from geosync.sync_registry.shared_blobs import SharedBlobItems
 
 
@@ -38,3 +41,14 @@ def store() -> CountingStore:
 @pytest.fixture
 def items(store: CountingStore, clock: FakeClock) -> SharedBlobItems:
     return SharedBlobItems(store, clock)
+
+
+@pytest.fixture
+def sharing(items: SharedBlobItems, clock: FakeClock) -> Sharing:
+    return Sharing(items, repository=OWN, token="mine", clock=clock)
+
+
+@pytest.fixture
+def image(site: Site) -> Manifest:
+    """Ten layers of 360 to 400 bytes; 3,600 in all."""
+    return site.source.add_image(*large_layers(), config=SMALL)

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from copy import copy
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from tests.support.clock import FakeClock
+from tests.unit.copying.asked import (
+    HANDS,
+    HELPERS,
+    LARGE,
+    OWN,
+    SMALL,
+    Asked,
+    helper,
+    large,
+    large_layers,
+    moved_once,
+    requests,
+)
 from tests.unit.copying.fakes import digest_of
-from tests.unit.copying.sites import Site, layers
+from tests.unit.copying.sites import Site
 from tests.unit.copying.tables import CountingStore
 
 from geosync.copying.blobs import BlobMover
 from geosync.copying.hands import Hands
-from geosync.copying.helping import Helped, Helper
-from geosync.copying.route import Helpers, Route
+from geosync.copying.helping import Helped
+from geosync.copying.route import Route
 from geosync.copying.sharing import Sharing
 from geosync.copying.turns import PATIENCE_S
-from geosync.errors import LayerUnfinished
 from geosync.messages.work import Help, WorkMessage
-from geosync.oci.manifests import Descriptor, Manifest
-from geosync.sync_registry.shared_blobs import CLAIM_MS, SharedBlob, SharedBlobItems
-
-OWN = "mirror/app"
-LARGE, SMALL = 10, b"{}"
-"""Layers of an image of 11 blobs, and its config, which is too small for help."""
-HELPERS, HANDS = 3, 4
-_numbers = itertools.count()
-
-
-@dataclass
-class Asked:
-    """Notes what a holder asks; `then` does what the helpers do before the holder goes on."""
-
-    then: Callable[[Sequence[Help]], None] = lambda _: None
-    is_heard: bool = True
-    helps: list[Help] = field(default_factory=list)
-
-    def __call__(self, helps: Sequence[Help]) -> bool:
-        self.helps += helps
-        self.then(helps)
-        return self.is_heard
-
-    def helpers(self, least_bytes: int = 1000) -> Helpers:
-        return Helpers(least_bytes=least_bytes, holder="the-holder", ask=self)
+from geosync.oci.manifests import Manifest
+from geosync.sync_registry.shared_blobs import SharedBlob, SharedBlobItems
 
 
 class Enough(Exception):
@@ -60,39 +45,6 @@ class Enough(Exception):
 
 def stop(_: Sequence[Help]) -> None:
     raise Enough
-
-
-@pytest.fixture
-def sharing(items: SharedBlobItems, clock: FakeClock) -> Sharing:
-    return Sharing(items, repository=OWN, token="mine", clock=clock)
-
-
-@pytest.fixture
-def image(site: Site) -> Manifest:
-    """Ten layers of 360 to 400 bytes; 3,600 in all."""
-    return site.source.add_image(*large_layers(), config=SMALL)
-
-
-def large_layers(start: int = 0) -> list[bytes]:
-    return [one + bytes(number) for number, one in enumerate(layers(LARGE, start))]
-
-
-def helper(site: Site, asked: Help, items: SharedBlobItems, *, is_wanted: Callable[[], bool] = lambda: True) -> Helper:
-    sharing = Sharing(items, repository=site.mirror, token=f"helper {next(_numbers)}", clock=items._clock)
-    route = Route(pair=site.pair, capabilities=site.habits, sharing=sharing, clock=items._clock)
-    return Helper(route, asked, is_wanted=is_wanted)
-
-
-def large(image: Manifest) -> list[str]:
-    return [blob.digest for blob in image.blobs if blob.size > len(SMALL)]
-
-
-def moved_once(site: Site, digests: Sequence[str]) -> bool:
-    return Counter(site.destination.of("PUT blob")) == Counter(site.source.of("GET blob")) == Counter(digests)
-
-
-def requests(site: Site) -> Counter[str]:
-    return Counter(verb for verb, _ in (*site.source.requests, *site.destination.requests))
 
 
 # ----------------------------------------------------------------------------------------------------- what is asked
@@ -311,102 +263,6 @@ def test_two_images_that_share_blobs_with_helpers_each_move_them_once(site: Site
     assert site.is_whole(image)
     assert there.is_whole(image) or set(large(image)) <= there.destination.blobs.keys()
     assert Counter(digest for digest in site.source.of("GET blob") if digest in large(image)) == Counter(large(image))
-
-
-# ----------------------------------------------------------------------------------------------- helpers that go wrong
-
-
-class Killed(BaseException):
-    """The helper's function is killed: it does nothing more."""
-
-
-class Mortal:
-    """A helper's view of a site and its table, which ends at a call of either."""
-
-    def __init__(self, site: Site, store: CountingStore, clock: FakeClock, *, at: int) -> None:
-        self._left = at
-        self.site = Site()
-        self.site.source, self.site.destination = copy(site.source), copy(site.destination)
-        self.site.source.before = self.site.destination.before = lambda *_: self.call()
-        self.calls = 0
-        view = MortalStore(self)
-        view.table, view._lock = store.table, store._lock
-        self.items = SharedBlobItems(view, clock)
-
-    def call(self) -> None:
-        self.calls += 1
-        if self.calls > self._left:
-            raise Killed
-
-    def help(self, asked: Help) -> None:
-        with suppress(Killed):
-            helper(self.site, replace(asked, at_once=1), self.items).help()
-
-
-class MortalStore(CountingStore):
-    def __init__(self, life: Mortal) -> None:
-        super().__init__()
-        self._life = life
-
-    def _count(self, call: str) -> None:
-        self._life.call()
-
-
-def test_a_helper_killed_at_any_call_costs_a_wait_and_never_a_blob() -> None:
-    at, ended_by_itself = 0, False
-    while not ended_by_itself:
-        site, store, clock = Site(), CountingStore(), FakeClock()
-        image = site.source.add_image(*[bytes([number]) * 500 for number in range(3)], config=SMALL)
-        mortal = Mortal(site, store, clock, at=at)
-        items = SharedBlobItems(store, clock)
-        sharing = Sharing(items, repository=OWN, token="mine", clock=clock)
-        asked = Asked(lambda helps, mortal=mortal: mortal.help(helps[0]))  # type: ignore[misc]
-        with site.copier(sharing=sharing, helpers=asked.helpers(), clock=clock) as copier:
-            copier.copy(image, "v1")
-        assert site.is_whole(image), at
-        assert max(Counter(site.destination.of("PUT blob")).values()) <= 2, "one more where its PUT was not noted"
-        ended_by_itself = mortal.calls <= at
-        at += 1
-    assert at > 15, "each of its calls was its last once"
-
-
-def test_a_copy_that_is_over_needs_no_help(site: Site, items: SharedBlobItems, image: Manifest) -> None:
-    asked = Help(holder="gone", blobs=image.blobs, at_once=2)
-    asks: list[bool] = []
-
-    def is_wanted() -> bool:
-        asks.append(True)
-        return len(asks) <= 3
-
-    outcome = helper(site, asked, items, is_wanted=is_wanted).help()
-    assert outcome.blobs == 3, "what was begun is ended"
-    assert len(asks) == 4, "asked before each, and not again"
-
-
-def test_a_helper_that_meets_an_error_leaves_the_rest_to_the_holder(
-    site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
-) -> None:
-    outcomes: list[Helped] = []
-
-    def then(helps: Sequence[Help]) -> None:
-        site.source.before_block = lambda _: (_ for _ in ()).throw(LayerUnfinished("too long"))
-        outcomes.append(helper(site, replace(helps[0], at_once=1), items).help())
-        site.source.before_block = lambda _: None
-
-    asked = Asked(then)
-    with site.copier(sharing=sharing, helpers=asked.helpers(), clock=clock) as copier:
-        copier.copy(image, "v1")
-    assert site.is_whole(image)
-    (outcome,) = outcomes
-    assert (outcome.blobs, outcome.reason) == (0, "too long")
-    assert clock.slept == [] or sum(clock.slept) < CLAIM_MS / 1000, "its claim was given up"
-
-
-def test_a_helper_begins_nothing_that_does_not_fit_into_the_time_left(site: Site, items: SharedBlobItems) -> None:
-    site.destination.deadline.set(10)
-    huge = Descriptor(media_type="", digest=digest_of(b"huge"), size=64 * 1024**3)
-    assert helper(site, Help(holder="h", blobs=(huge,), at_once=1), items).help() == Helped()
-    assert requests(site) == {}
 
 
 # ------------------------------------------------------------------------------------------------------ the message

@@ -24,11 +24,6 @@ OWN, OTHER = "mirror/app", "mirror/base"
 LARGE = b"x" * CLAIMED_FROM
 
 
-@pytest.fixture
-def sharing(items: SharedBlobItems, clock: FakeClock) -> Sharing:
-    return Sharing(items, repository=OWN, token="mine", clock=clock)
-
-
 def others_have(site: Site, items: SharedBlobItems, image: Manifest, *repositories: str) -> None:
     """Have other repositories at the destination hold the blobs of `image`, and the table say so."""
     digests = [blob.digest for blob in image.blobs]
