@@ -66,6 +66,7 @@ def logged() -> set[str]:
         "counts",
         "arrivals",
         "history",
+        "drills",
         "minute",
         "health",
         "report",

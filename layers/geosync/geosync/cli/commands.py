@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": ("check:check", "Look for misconfigurations; each with the way to fix it."),
     "deletes": ("deletes:deletes", "See and steer what comparisons remove."),
     "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
+    "drill": ("drill.command:drill", "Rehearse the loss of the primary at this secondary."),
     "events": ("events:events", "Show the newest entries of the site's event log."),
     "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),

@@ -1,4 +1,4 @@
-"""What the primary's registry is told, so that it posts notifications: a file with the address and the token in it."""
+"""The notice for the primary's registry, so that it posts notifications: a file with the address and the token in it."""
 
 from __future__ import annotations
 
