@@ -20,6 +20,7 @@ from geosync.messages.queues import Queue
 from geosync.minute.measurements import MeasurementsQueue, TakenMeasurements
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import subscription
+from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.history import Kept, bins_of
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Update
@@ -95,7 +96,7 @@ def test_what_was_not_written_down_is_measured_in_the_next_minute(site: Site) ->
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(MeasurementsQueue, "take", noted)
-        patched.setattr("geosync.sync_registry.site.counters.Counters.read", _refused)
+        patched.setattr("geosync.sync_registry.site.history.HistoryItems.record", _refused)
         assert minute()["history"] == "Contended"
     assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
     for receipt in receipts:  # two minutes later
@@ -106,7 +107,7 @@ def test_what_was_not_written_down_is_measured_in_the_next_minute(site: Site) ->
 
 @pytest.mark.parametrize(
     "failing",
-    ["site.counters.Counters.read", "site.history.HistoryItems.record", "site.recovery.RecoveryItems.write"],
+    ["site.history.HistoryItems.record", "site.recovery.RecoveryItems.write"],
 )
 def test_a_lost_notification_is_in_the_history_once_whatever_fails_in_its_minute(site: Site, failing: str) -> None:
     minute()
@@ -190,6 +191,27 @@ def test_pushes_that_are_overdue_burn_the_budget_and_the_alarm_hears_of_it(
     assert found["BudgetBurnRate"] == pytest.approx(100, rel=0.01)  # a tenth, where a thousandth may
     assert (found["RepositoriesFailedNow"], found["RepositoriesDifferingNow"]) == (0, 0)
     assert kept(site).month.overdue == 10
+
+
+def test_a_repository_that_failed_and_was_pushed_to_again_has_not_failed(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The counters have it as failed until its next holder lets it go."""
+    tag = Reference.tag("v1")
+    site.sync_registry.mark("group/app", tag, Mark(expects=A))
+    site.sync_registry.tell("group/app")
+    lease = site.sync_registry.acquire("group/app", believed=site.sync_registry.row("group/app"))
+    assert lease is not None
+    site.sync_registry.fail(site.sync_registry.owed("group/app")[0], "503")
+    assert site.sync_registry.finish(lease)
+    minute()
+    assert metrics(capsys.readouterr().out)["RepositoriesFailedNow"] == 1
+
+    site.sync_registry.mark("group/app", tag, Mark(expects=A))
+    site.sync_registry.tell("group/app")
+    minute()
+    assert metrics(capsys.readouterr().out)["RepositoriesFailedNow"] == 0
+    assert site.sync_registry.counters.read() == RowCounts(rows=1, failed=1)
 
 
 def test_what_is_overdue_since_weeks_was_no_miss_of_the_last_hour(

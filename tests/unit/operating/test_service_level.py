@@ -88,7 +88,7 @@ def test_every_minute_says_what_a_naive_count_of_the_pushes_says(
                 ended.add(number)
                 fresh.append(Measurements(lags_ms={one.seen - one.at: 1}, synced=1))
         found = status(registry, clock)
-        observed = Observed(counts=counted(fresh, OBJECTIVE), gauges=gauges_of(found, None, OBJECTIVE))
+        observed = Observed(counts=counted(fresh, OBJECTIVE), gauges=gauges_of(found, OBJECTIVE))
         registry.history.record(observed, now_ms=now)
 
         level = level_now(status(registry, clock), OBJECTIVE)
@@ -108,7 +108,7 @@ def test_a_push_that_never_arrives_burns_the_budget_of_each_month(registry: Sync
     push(registry, "gone", BEGIN)
     for now in (BEGIN + MINUTE * 10, BEGIN + 31 * 24 * 60 * MINUTE):
         clock.now = now
-        gauges = gauges_of(status(registry, clock), None, OBJECTIVE)
+        gauges = gauges_of(status(registry, clock), OBJECTIVE)
         registry.history.record(Observed(gauges=gauges), now_ms=now)
     closed, current = (
         level_of(registry.history.month("2026-11"), OBJECTIVE),

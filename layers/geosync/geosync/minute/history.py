@@ -15,7 +15,6 @@ from geosync.minute.reporting import MinuteReporter
 from geosync.operating.service_level import burn_rate
 from geosync.operating.site_facts import Objective
 from geosync.operating.status import Status
-from geosync.sync_registry.site.counters import RowCounts
 from geosync.sync_registry.site.history import HOUR_S, Observed, bin_name
 from geosync.sync_registry.site.lags import bin_of
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -50,10 +49,10 @@ def record_history(
     """
     status = found.status
     taken, refused = _take(queue)
-    rows, now_ms = sync_registry.counters.read(), clock.now_ms()
+    now_ms = clock.now_ms()
     observed = Observed(
         counts=counted(taken.measurements, objective) + Counter({"lost": found.lost}),
-        gauges=gauges_of(status, rows, objective),
+        gauges=gauges_of(status, objective),
         is_at_least=status is not None and (status.more_owed or status.more_parked),
     )
     sync_registry.history.record(observed, now_ms=now_ms)
@@ -62,8 +61,8 @@ def record_history(
         queue.delete(taken.receipts)
     if taken.unreadable:
         reporter.measurements_unreadable(taken.unreadable)
-    reporter.rows(rows)
     if status is not None:
+        reporter.rows(status.rows)
         last_hour = sync_registry.history.last_hour(now_ms=now_ms)
         overdue = status.overdue(objective.lag_s, within_s=HOUR_S)
         reporter.burn_rate(burn_rate(last_hour, objective, overdue=overdue))
@@ -93,13 +92,13 @@ def counted(measurements: Iterable[Measurements], objective: Objective) -> Count
     return counts
 
 
-def gauges_of(status: Status | None, rows: RowCounts | None, objective: Objective) -> dict[str, int]:
+def gauges_of(status: Status | None, objective: Objective) -> dict[str, int]:
     """The gauges that are known at this minute."""
     gauges: dict[str, int] = {}
-    if rows is not None:
-        gauges |= {"failed_repositories": rows.failed, "verification_failed": rows.verification_failed}
     if status is None:
         return gauges
+    if (rows := status.rows) is not None:
+        gauges |= {"failed_repositories": rows.failed, "verification_failed": rows.verification_failed}
     if status.recovery_point is not None:
         gauges["recovery_point_age_s"] = max(status.at - status.recovery_point, 0) // 1000
     return gauges | {

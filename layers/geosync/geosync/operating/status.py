@@ -78,7 +78,7 @@ class Status:
     subscription: Subscription | None = None
     """The subscription that delivers the primary's geo events; None: none was ever seen."""
     rows: RowCounts | None = None
-    """The rows by their states; None: the rows of the previous version are not counted yet, or nobody asked."""
+    """The rows by their states; None: the rows of the previous version are not counted yet."""
     progress: Progress | None = None
     """How far the latest comparison is; None: there was none, or nobody asked."""
     lags: Lags = NO_LAGS
@@ -216,10 +216,12 @@ def read(
 
     `primary` is the topic of the primary that the site's stack has it follow: what was proved under another one is left
     out, so that nothing of it is told as this one's. None: whichever the minute last took note of.
-    Without `counts` neither rows nor leases beyond what was read are counted, nor is the comparison's progress read.
+    Without `counts` leases beyond what was read are not counted, and nothing of the comparison's progress, the lags and
+    the history is read.
     """
     now_ms = clock.now_ms()
     site = sync_registry.overview.read(primary)  # before what is owed: what is accounted was marked before
+    sums = sync_registry.counters.sums()
     counted = _Counted.read(sync_registry, site.comparison, now_ms) if counts else _Counted()
     found = sync_registry.owed_index.read(most=most, now_ms=now_ms)
     leased = found.leased
@@ -249,7 +251,7 @@ def read(
         posted_heartbeat=site.posted_heartbeat,
         letters=site.letters,
         subscription=site.subscription,
-        rows=counted.rows(found.moving),
+        rows=_rows(sums, found.moving),
         progress=counted.progress,
         lags=counted.lags,
         kept=counted.kept,
@@ -258,25 +260,24 @@ def read(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """Numbers that are read beside what is owed: the sums of the rows' counters, the comparison, the lags."""
+    """Numbers that are read beside what is owed: the comparison's progress, the lags, the history."""
 
-    sums: Mapping[str, int] | None = None
     progress: Progress | None = None
     lags: Lags = NO_LAGS
     kept: Kept | None = None
 
     @classmethod
     def read(cls, sync_registry: SyncRegistry, walk: Walk | None, now_ms: int) -> _Counted:
-        """Read all of it: four requests."""
+        """Read all of it: three requests."""
         return cls(
-            sums=sync_registry.counters.sums(),
             progress=progress_of(sync_registry, walk, now_ms=now_ms) if walk is not None else None,
             lags=sync_registry.history.last_hour(now_ms=now_ms).lags,
             kept=sync_registry.history.kept(now_ms=now_ms),
         )
 
-    def rows(self, moving: Mapping[str, int]) -> RowCounts | None:
-        """The rows as they are: as they are counted, and what those of them that are worked on are beyond that."""
-        if self.sums is None:
-            return None
-        return RowCounts.of({name: number + moving.get(name, 0) for name, number in self.sums.items()})
+
+def _rows(sums: Mapping[str, int] | None, moving: Mapping[str, int]) -> RowCounts | None:
+    """The rows as they are: as they are counted, and what those of them that are worked on are beyond that."""
+    if sums is None:
+        return None
+    return RowCounts.of({name: number + moving.get(name, 0) for name, number in sums.items()})
