@@ -106,11 +106,11 @@ class _Started:
 
 def kill_workers(state: Path, site: Site, function: str) -> int:
     """Kill the processes that run one of a site's functions in the stack of `state`, as a crash would; how many."""
-    marker = f"{state / 'stack' / 'emulator' / 'tmp'}/ministack-lambda-{site.about['functions'][function]}-".encode()
+    its_folder = f"{state / 'stack' / 'emulator' / 'tmp'}/ministack-lambda-{site.about['functions'][function]}-"
     killed = 0
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
-            if marker in entry.read_bytes():
+            if str(entry.readlink()).startswith(its_folder):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
                 killed += 1
     return killed
