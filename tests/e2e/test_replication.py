@@ -11,7 +11,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from local.demo.images import MIB, Layout
 from local.demo.skopeo import Skopeo, location
-from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, push_event
-from tests.e2e.registries import assert_same, digest, kill_workers, maker, stopped
+from tests.e2e.parts import PATIENCE_S, Site, envelope, eventually, hurried, push_event
+from tests.e2e.registries import assert_same, digest, kill_workers, maker, proxied, stopped
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import CountingProxy, Exchange, Slow, Status
 
 if TYPE_CHECKING:
-    from mypy_boto3_lambda import LambdaClient
+    pass
 
 SYNCED = "2"
 REPUSHES = 60
@@ -72,11 +71,11 @@ def arrive(make: ImageMaker, readers: dict[str, ImageMaker], secondaries: list[S
 
             def is_there(site: Site = site, reader: ImageMaker = reader) -> bool:
                 # The row may be synced while the last notification is on its way.
-                return swept(site, repository) and pushed == {
+                return is_synced(site, repository) and pushed == {
                     reference: digest(reader, repository, reference) for reference in references
                 }
 
-            eventually(is_there, seconds=seconds, what=f"{repository} at {site.name}")
+            eventually(hurried([site], is_there), seconds=seconds, what=f"{repository} at {site.name}")
             for reference in references:
                 assert_same(make, reader, repository, reference)
 
@@ -91,28 +90,15 @@ def _no_dead_letters(secondaries: list[Site]) -> Iterator[None]:
     assert [site.messages("dlq_url") for site in secondaries] == before
 
 
-def items(site: Site, repository: str) -> dict[str, dict[str, Any]]:
-    return {item["item"]: item for item in site.items() if item["repository"] == repository}
-
-
 def is_synced(site: Site, repository: str) -> bool:
     """The row says so, and nothing is owed or held."""
-    found = items(site, repository)
+    found = site.items_of(repository)
     row = found.get("row", {})
     return row.get("state") == SYNCED and "lease_token" not in row and not owed(found)
 
 
 def owed(found: dict[str, dict[str, Any]]) -> list[str]:
     return [name for name in found if name.startswith("owed#")]
-
-
-def swept(site: Site, repository: str) -> bool:
-    """Look whether it is synced; if not, do what the next minute would."""
-    if is_synced(site, repository):
-        return True
-    site.invoke("reconcile")
-    time.sleep(0.3)
-    return is_synced(site, repository)
 
 
 # ── what is pushed arrives ──
@@ -156,7 +142,7 @@ def test_layers_that_another_repository_has_are_mounted_from_there(
         eventually(lambda: first in holders(site, blob), what=f"who has {blob}")  # noqa: B023
         content = make.send("GET", f"/v2/{first}/blobs/{blob}", first).content
         make.blob(second, content, "application/octet-stream")
-    with counted(site) as proxy:
+    with proxied(site, "LOCAL_REGISTRY_URL", site.about["registry"]) as proxy:
         make.retag(replace(image, repository=second), "v1")
         arrive(second, "v1")
     mounts = [
@@ -223,11 +209,11 @@ def test_what_is_deleted_at_the_primary_goes_at_the_secondaries_and_takes_nothin
         reader = readers[site.name]
 
         def is_gone(site: Site = site, reader: ImageMaker = reader) -> bool:
-            return swept(site, repository) and digest(reader, repository, "gone") is None
+            return is_synced(site, repository) and digest(reader, repository, "gone") is None
 
-        eventually(is_gone, what=f"the removal at {site.name}")
+        eventually(hurried([site], is_gone), what=f"the removal at {site.name}")
         assert digest(reader, repository, "stays") == stays.digest
-        assert "tag#gone" not in items(site, repository)
+        assert "tag#gone" not in site.items_of(repository)
 
 
 # ── what is wrong leaves a trace, and nothing else ──
@@ -263,8 +249,8 @@ def test_a_secondary_whose_registry_was_stopped_catches_up_and_nothing_is_lost(
             lambda: [item for item in stopped_site.items() if item["item"].startswith("hold#")],
             what="the hold of the registry that is down",
         )
-        eventually(lambda: len(owed(items(stopped_site, repository))) == 5, what="five owed tags")
-        assert {item["state"] for name, item in items(stopped_site, repository).items() if name == "row"} == {"0"}
+        eventually(lambda: len(owed(stopped_site.items_of(repository))) == 5, what="five owed tags")
+        assert {item["state"] for name, item in stopped_site.items_of(repository).items() if name == "row"} == {"0"}
     arrive(repository, *(f"v{number}" for number in range(5)))
     arrive(f"{repository}/other", "v1")
 
@@ -328,7 +314,7 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
     def holder() -> str | None:
         return held_anew(site, repository, tokens)
 
-    with counted(site) as proxy:
+    with proxied(site, "LOCAL_REGISTRY_URL", site.about["registry"]) as proxy:
         proxy.faults[:] = [misses("large", layers), *map(trickle, layers[1:])]
         make.image(repository, "large", layers=0, reuse=layers)
         for number, layer in enumerate(layers[:CRASHES], start=1):
@@ -344,24 +330,6 @@ def test_an_invocation_that_is_killed_five_times_uploads_nothing_again_that_was_
         later = [one for one in uploads(proxy, layer) if one.started > first.started + first.seconds]
         assert not later, "it was complete, and was sent again"
     assert cut >= CRASHES, "they were not killed in the middle of a copy"
-
-
-@contextmanager
-def counted(site: Site) -> Iterator[CountingProxy]:
-    """Have functions/sync reach its site's registry through a proxy."""
-    client: LambdaClient = site.client("lambda")
-    name = site.about["functions"]["sync"]
-    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-
-    def configure(variables: dict[str, str]) -> None:
-        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-
-    with CountingProxy(site.about["registry"]) as proxy:
-        configure(before | {"LOCAL_REGISTRY_URL": proxy.url})
-        try:
-            yield proxy
-        finally:
-            configure(before)
 
 
 def trickle(layer: dict[str, Any]) -> Slow:
