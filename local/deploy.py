@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -31,6 +32,8 @@ _BATCHES = {
     "sqs:SendMessage": "sqs:SendMessageBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
 }
+BUCKET = "artifacts"
+"""Stands for the bucket of a site in a template that is packed for any."""
 _DENIED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 
@@ -61,22 +64,39 @@ def sources_digest() -> str:
 
 
 def build(folder: Path) -> Path:
-    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError."""
-    # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
-    _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder / "build")], environment)
-    return folder / "build" / "template.yaml"
+    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError.
+
+    What was built there of the same sources is taken as it is: stacks that start side by side may have one folder.
+    """
+    target, sources = folder / "build", sources_digest()
+    built_from = target / "sources"
+    with _alone(folder):
+        if not built_from.exists() or built_from.read_text() != sources:
+            # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
+            own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+            environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
+            _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(target)], environment)
+            built_from.write_text(sources)
+    return target / "template.yaml"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time write to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def deploy(
-    emulator: RunningEmulator, template: Path, sites: Mapping[Site, Mapping[str, str]], folder: Path
+    emulator: RunningEmulator, template: Path, sites: Mapping[Site, Mapping[str, str]]
 ) -> dict[Site, dict[str, str]]:
-    """Deploy each site with its parameters, all at a time; return their outputs. Raises StartError.
+    """Deploy a built template with each site's parameters, all at a time; return their outputs. Raises StartError.
 
     `sam deploy` would pack and send the same code for each site, and ask every 0.3 s: 8 s of processor time for each.
     """
-    packaged = _package(emulator, template, next(iter(sites)), folder)
+    packaged = _package(emulator, template, next(iter(sites)))
     with ThreadPoolExecutor(len(sites)) as pool:
         running = {
             site: pool.submit(_deploy, emulator, packaged, site, parameters) for site, parameters in sites.items()
@@ -86,39 +106,50 @@ def deploy(
 
 @dataclass(frozen=True, slots=True)
 class _Packaged:
-    """A template as JSON, whose code is in the bucket of the site that it was packaged for."""
+    """A template as JSON, and in `folder` the code that it names, in files that are called as in any bucket."""
 
-    site: Site
-    bucket: str
-    text: str
+    folder: Path
+
+    @property
+    def template(self) -> Path:
+        """The template, whose code is in BUCKET."""
+        return self.folder / "template.json"
 
     def sent(self, emulator: RunningEmulator, site: Site) -> str:
         """Send it and its code to the bucket of a site, whose region it has to be in; return the template's URL."""
-        bucket, key = _artifacts(emulator, site), f"{hashlib.sha256(self.text.encode()).hexdigest()}.template"
-        here: S3Client = emulator.client("s3", self.site.region)
+        bucket, text = _artifacts(emulator, site), self.template.read_text()
+        key = f"{hashlib.sha256(text.encode()).hexdigest()}.template"
         there: S3Client = emulator.client("s3", site.region)
-        if bucket != self.bucket:
-            for code in set(re.findall(rf'"s3://{self.bucket}/([^"]+)"', self.text)):
-                there.put_object(
-                    Bucket=bucket, Key=code, Body=here.get_object(Bucket=self.bucket, Key=code)["Body"].read()
-                )
-        there.put_object(
-            Bucket=bucket, Key=key, Body=self.text.replace(f"s3://{self.bucket}/", f"s3://{bucket}/").encode()
-        )
+        for code in _codes(text, BUCKET):
+            there.put_object(Bucket=bucket, Key=code, Body=(self.folder / code).read_bytes())
+        there.put_object(Bucket=bucket, Key=key, Body=text.replace(f"s3://{BUCKET}/", f"s3://{bucket}/").encode())
         return f"{emulator.url}/{bucket}/{key}"
 
 
-def _package(emulator: RunningEmulator, template: Path, site: Site, folder: Path) -> _Packaged:
-    """Run `sam package` for one site."""
-    bucket, packaged = _artifacts(emulator, site), folder / "sam" / "packaged.json"
-    environment = _sam_environment(folder, **emulator.environment())
-    # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
-    command = [
-        *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
-        *("--use-json", "--output-template-file", str(packaged), "--no-progressbar"),
-    ]
-    _sam(command, environment)
-    return _Packaged(site, bucket, packaged.read_text())
+def _codes(text: str, bucket: str) -> set[str]:
+    """The keys in a bucket that a packaged template names."""
+    return set(re.findall(rf'"s3://{bucket}/([^"]+)"', text))
+
+
+def _package(emulator: RunningEmulator, template: Path, site: Site) -> _Packaged:
+    """Run `sam package` by the bucket of a site, unless the built template was packed before."""
+    packaged = _Packaged(template.parent / "packaged")
+    with _alone(template.parent):
+        if not packaged.template.exists():
+            packaged.folder.mkdir(exist_ok=True)
+            bucket, written = _artifacts(emulator, site), packaged.folder / "as-it-is-sent.json"
+            # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
+            command = [
+                *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
+                *("--use-json", "--output-template-file", str(written), "--no-progressbar"),
+            ]
+            _sam(command, _sam_environment(template.parent, **emulator.environment()))
+            s3: S3Client = emulator.client("s3", site.region)
+            text = written.read_text()
+            for code in _codes(text, bucket):
+                (packaged.folder / code).write_bytes(s3.get_object(Bucket=bucket, Key=code)["Body"].read())
+            packaged.template.write_text(text.replace(f"s3://{bucket}/", f"s3://{BUCKET}/"))
+    return packaged
 
 
 def _deploy(
@@ -131,7 +162,7 @@ def _deploy(
     with suppress(ClientError):  # there is no such stack
         stack = cloudformation.describe_stacks(StackName=site.stack)["Stacks"][0]
         before = {one["ParameterKey"] for one in stack["Parameters"]}
-    kept: set[str] = (before or set()) & json.loads(packaged.text)["Parameters"].keys() - given.keys()
+    kept: set[str] = (before or set()) & json.loads(packaged.template.read_text())["Parameters"].keys() - given.keys()
     call: Any = cloudformation.create_stack if before is None else cloudformation.update_stack
     with _nothing_to_update():
         call(
