@@ -104,6 +104,11 @@ simulate: setup
 		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK)) \
 		$(if $(SHRINK),--shrink)
 
+## mends: undo each mend against hostile parties in a copy, and see its test fail (ONLY=word: some of them)
+.PHONY: mends
+mends: setup
+	@$(PYTHON_BIN)/python -m tests.hostile.undo $(ONLY)
+
 ## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e
 test-e2e: setup
