@@ -172,7 +172,9 @@ class Dashboard:
         script = "const page = document.documentElement; return [page.scrollWidth, page.scrollHeight, innerWidth]"
         width, height, screen = self.driver.execute_script(script)
         clip = {"x": 0, "y": 0, "width": width, "height": min(height, 4000), "scale": 1}
-        taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip, "optimizeForSpeed": True})
+        taken = self.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip, "optimizeForSpeed": True}
+        )
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(taken["data"]))
         assert width <= screen, f"{name}: {width} px are shown on {screen} px"
