@@ -1,8 +1,8 @@
 """A stack of the tests' own, deployed once for the whole run; a developer's own stack is left alone.
 
 With two workers (`-n 2 --dist loadgroup`, as `make test-e2e` has it) each has a stack: the files of FIRST_HALF go to
-one, all others to the other. What both deploy is built once. With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running
-(`.local`: that of `make up`), which saves its start while a test is being written.
+one, all others to the other. What both deploy is built once. With GEOSYNC_E2E_STATE=<folder> the stack of that folder
+is used and left running (`.local`: that of `make up`), which saves its start while a test is being written.
 """
 
 from __future__ import annotations
