@@ -1,11 +1,10 @@
-"""Build and pack the template with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
+"""Build a package, send it with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import json
-import os
 import platform
 import re
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
+from release import PackageError
+from release import folder as package
 
 from local.emulator import EMULATOR_PYTHON, ROOT, RunningEmulator
 from local.processes import StartError, plain_environment
@@ -55,7 +56,7 @@ class Site:
 def sources_digest() -> str:
     """Return a digest of everything that a deployment is made from; another one means: build and deploy anew."""
     digest = hashlib.sha256()
-    folders = (ROOT / "functions", ROOT / "layers", ROOT / "requirements")
+    folders = (ROOT / "functions", ROOT / "layers", ROOT / "release", ROOT / "requirements")
     files = [ROOT / "template.yaml", *(path for folder in folders for path in folder.rglob("*"))]
     for path in sorted(files):
         if path.is_file() and path.suffix in {".py", ".mk", ".yaml", ".txt", ".html", ".css", ".js", ".svg", ""}:
@@ -64,20 +65,21 @@ def sources_digest() -> str:
 
 
 def build(folder: Path) -> Path:
-    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError.
+    """Build a package for the emulator's interpreter; return its template, in `folder`. Raises StartError.
 
     What was built there of the same sources is taken as it is: stacks that start side by side may have one folder.
     """
-    target, sources = folder / "build", sources_digest()
-    built_from = target / "sources"
+    machine, built = _machine(), folder / "package"
+    target = package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
+    template, sources, built_from = built / "template.yaml", sources_digest(), built / "sources"
     with _alone(folder):
         if not built_from.exists() or built_from.read_text() != sources:
-            # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
-            own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-            environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
-            _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(target)], environment)
+            try:
+                template = package.build(built, target)
+            except PackageError as error:
+                raise StartError(str(error)) from error
             built_from.write_text(sources)
-    return target / "template.yaml"
+    return template
 
 
 @contextmanager
@@ -138,7 +140,6 @@ def _package(emulator: RunningEmulator, template: Path, site: Site) -> _Packaged
         if not packaged.template.exists():
             packaged.folder.mkdir(exist_ok=True)
             bucket, written = _artifacts(emulator, site), packaged.folder / "as-it-is-sent.json"
-            # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
             command = [
                 *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
                 *("--use-json", "--output-template-file", str(written), "--no-progressbar"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.e2e.cases import Run, case
@@ -46,6 +49,20 @@ def check(run: Run) -> None:
         found = [CheckFinding(**one) for one in document["findings"]]
         assert document["ok"] is (exit_code(found) == 0)
         assert {"clock", "sync", "reconcile"} <= {one.name for one in found}
+
+
+@case("init")
+def init(run: Run) -> None:
+    """At sites that are deployed: it reads their stacks, and has nothing left but what a person tells the registry."""
+    about = [{"name": site.name, "region": site.about["region"]} for site in (run.primary, run.site)]
+    sites = [{**one, "registry": "https://registry.example.com", "kind": "distribution"} for one in about]
+    with TemporaryDirectory() as folder:
+        answers = Path(folder, "answers.json")
+        answers.write_text(json.dumps({"primary": sites[0], "secondaries": sites[1:]}))
+        shown = run("init", "--no-check", "--folder", folder, "--answers", str(answers), code={0, 1})
+        assert f"geosync-{run.site.name} is deployed in {run.site.about['region']}" in shown
+        assert run.primary.token() in Path(folder, f"{run.primary.name}-notifications.txt").read_text()
+        assert run.primary.token() not in shown
 
 
 @case("backfill")

@@ -398,10 +398,10 @@ MENDS = (
     Mend(
         item=13,
         attack="ship a package that no lock pins",
-        file="local/sbom.py",
+        file="release/sbom.py",
         is_now="if (one.name, one.version) not in pins)",
         without="if False)",
-        test="tests/unit/local/test_sbom.py::test_a_build_with_what_is_not_pinned_fails_and_so_does_one_without_layers",
+        test="tests/unit/release/test_sbom.py::test_layers_with_what_is_not_pinned_are_refused_and_so_are_layers_without_packages",
     ),
     Mend(
         item=14,

@@ -16,6 +16,7 @@ GeosyncError
 ├── AdminApiRefused               a site's admin API refused a question; the message has its word
 ├── SiteRefused                  a site cannot be expected: it could not be told apart from another
 ├── NotAudited                   the audit log does not take an action, which is not taken then
+├── DrillRefused                 a drill cannot begin now: a pause, an outage, or another drill
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
 ├── RoleChanging                  a command changes the site's role: its pause is not an operator's to end
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
@@ -138,6 +139,10 @@ class NotAudited(GeosyncError):
     """The audit log does not take an action: it is not taken."""
 
     retryable = True
+
+
+class DrillRefused(GeosyncError):
+    """A drill cannot begin now, and nothing was done: a pause, an outage, or another drill. Or no report is kept."""
 
 
 class NotDrained(GeosyncError):

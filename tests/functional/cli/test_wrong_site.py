@@ -28,6 +28,7 @@ SECONDARY = {
     "extras list": (),
     "extras adopt": ("group/app", "v1"),
     "promote": ("--yes",),
+    "drill": (),
 }
 """What only a secondary can answer or do."""
 PRIMARY = {
@@ -40,6 +41,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "init",
     "events",
     "dlq list",
     "dlq replay",

@@ -35,6 +35,7 @@ Name = Literal[
     "not_paused",
     "registries_answer",
     "heartbeat",
+    "pushes_announced",
     "comparison",
     "nothing_parked",
     "sweep",
