@@ -2,7 +2,10 @@
 
 A layer is unpacked once, and the workers of all functions share it. Each worker of the emulator's own unpacks all
 layers of its function for itself: 47 MB for half a second of processor time. On AWS no function can write to a layer
-either. And a worker is forked from a process that has read the modules of its layers (`worker_template.py`).
+either. Differs: shared-layers.
+
+And a worker is forked from a process that has read the modules of its layers (`worker_template.py`).
+Differs: forked-workers.
 
 Run by the emulator's own interpreter, in place of `-m ministack`; so it uses nothing else of this project.
 """

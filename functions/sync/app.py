@@ -28,9 +28,9 @@ from geosync.errors import GeosyncError
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
-from geosync.intake.settings import registry_names
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
@@ -125,10 +125,12 @@ class SyncSite:
                 metrics=self.metrics,
                 sqs=self.sqs,
                 dlq_url=settings.dlq_url,
-                measuring=Measuring(self._measurements()),
+                measuring=Measuring(self._queue(settings.measurements_queue_url)),
             ),
             logger=logger,
             s3=self.s3,
+            bandwidth=self._bandwidth(),
+            work_queue=self._queue(settings.work_queue_url),
             announcer=open_announcer(
                 self.sync_registry.outbox,
                 settings.arrivals_topic_arn,
@@ -144,6 +146,7 @@ class SyncSite:
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
             window=BackfillWindow.parse(settings.backfill_window),
+            shared_copy_bytes=settings.shared_copy_bytes,
             slots=SlotBounds.of_share(
                 settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
             ),
@@ -157,8 +160,18 @@ class SyncSite:
         )
         return Worker(place, options, self._intake(refusals), refusals)
 
-    def _measurements(self) -> Queue | None:
-        url = self.settings.measurements_queue_url
+    def _bandwidth(self) -> Bandwidth | None:
+        settings = self.settings
+        if not settings.max_bandwidth:
+            return None
+        return Bandwidth(
+            self.sync_registry.bandwidth,
+            settings.max_bandwidth,
+            workers=settings.work_concurrency,
+            deadline=self.deadline,
+        )
+
+    def _queue(self, url: str | None) -> Queue | None:
         return Queue(self.sqs, url) if url is not None else None
 
     def _intake(self, refusals: Refusals) -> Intake:
@@ -168,7 +181,7 @@ class SyncSite:
             role=settings.site_role,
             sync_registry=self.sync_registry,
             selection=selection_of(settings, logger),
-            registry_names=registry_names(settings.local_registry_url, settings.primary_registry_url),
+            registry_names=settings.registry_names,
         )
         return Intake(context, refusals, logger=logger, metrics=self.metrics)
 

@@ -29,6 +29,8 @@ def rules_of(seed: int) -> Rules:
         verification_s=random.choice((0, 300, 1200)),
         deletion_delay_s=random.choice((0, 0, 60)),
         max_staleness_s=random.choice((5, 60, 300)),
+        shared_copy_bytes=Random(f"help {seed}").choice((0, 1)),
+        max_bandwidth=Random(f"bandwidth {seed}").choice((0, 0, 0, 2000)),
     )
 
 
@@ -138,10 +140,10 @@ class Story:
         """Calm weather everywhere, from now on."""
         self.tell("the faults end")
         for site in self.world.sites.values():
-            for weather in (site.dynamodb, site.sqs, site.sns):
+            for weather in (site.dynamodb, site.sqs, site.sns, site.secrets):
                 weather.calm()
             for function in site.functions.values():
-                function.kills = 0.0
+                function.kills = function.throttled = 0.0
             for queue in site.queues.values():
                 queue.twice = 0.0
             self.world.wire.faults[site.server.host].calm()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import urlsplit
 
 from geosync.pair.selection import Selection
 from geosync.registries.vendors import AUTO
@@ -81,6 +82,9 @@ class SyncSettings(SelectionSettings):
     work_concurrency: int = 10
     max_namespace_share: float = 75
     shared_blob_bytes: int = 0
+    shared_copy_bytes: int = 0
+    max_bandwidth: float = 0
+    work_queue_url: str | None = None
     primary_registry_bucket: str | None = None
     local_registry_bucket: str | None = None
     backfill_window: str = ""
@@ -113,3 +117,13 @@ class SyncSettings(SelectionSettings):
     def limits(self) -> Limits:
         """From when on deletes by comparison are suspended."""
         return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)
+
+    @property
+    def registry_names(self) -> tuple[str, ...]:
+        """The names of the site's registries, as holds and errors have them."""
+        return registry_names(self.local_registry_url, self.primary_registry_url)
+
+
+def registry_names(*urls: str | None) -> tuple[str, ...]:
+    """The names (host:port) of the registries at `urls`."""
+    return tuple(urlsplit(url).netloc for url in urls if url is not None)

@@ -64,7 +64,7 @@ class SiteAnswers:
         return _SOURCES.get(self.kind, self.kind)
 
     def kept(self) -> dict[str, Any]:
-        """What is written down: no credentials, only that there are some."""
+        """Return the answers as they are written down: without credentials, only that there are some."""
         return {
             "name": self.name,
             "region": self.region,

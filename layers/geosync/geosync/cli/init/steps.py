@@ -32,7 +32,7 @@ class InitStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What AWS has of the sites: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count."""
+    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count."""
 
     stacks: Mapping[str, StackSite]
     secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
