@@ -118,7 +118,7 @@ def _template(layers: tuple[str, ...]) -> socket.socket:
     """Return the way to the process from which workers with these layers are forked; start it the first time."""
     if layers not in _templates:
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # The folder on the command line is what ends whatever the emulator leaves behind (`emulator.py`).
+        # By the folder on its command line it is found and ended, should it outlive the emulator (`emulator.py`).
         command = [sys.executable, "-P", "-X", f"folder={tempfile.gettempdir()}/", str(TEMPLATE)]
         with its:
             _templates[layers] = mine, subprocess.Popen(command, stdin=its.fileno())
