@@ -51,9 +51,14 @@ HEADINGS = ("15 manifests of 4 MiB, each with", "images at once", "memory over t
 
 
 def push_largest(
-    client: RegistryClient, repository: str, shape: Callable[[bytes], bytes], number: int, children: int = CHILDREN
+    client: RegistryClient,
+    repository: str,
+    shape: Callable[[bytes], bytes],
+    number: int,
+    children: int = CHILDREN,
+    item: bytes = b"[]",
 ) -> None:
-    """Put an index of the largest images under the tag `v<number>`; it is 4 MiB itself."""
+    """Put an index of the largest images under the tag `v<number>`; it is 4 MiB itself, by a list of `item`."""
     images = [
         Manifest.read(shape(b"%d of %d" % (child, number)), media_types.OCI_MANIFEST) for child in range(children)
     ]
@@ -61,7 +66,7 @@ def push_largest(
         client.put_manifest(repository, image.digest, image)
     listed = [{"mediaType": one.media_type, "digest": one.digest, "size": len(one.content)} for one in images]
     head = json.dumps({"schemaVersion": 2, "manifests": listed}).encode()
-    content = head[:-1] + b',"x":[' + b"[]," * ((4 * MIB - len(head) - 20) // 3) + b"0]}"
+    content = head[:-1] + b',"x":[' + (item + b",") * ((4 * MIB - len(head) - 20) // (len(item) + 1)) + b"0]}"
     client.put_manifest(repository, f"v{number}", Manifest.read(content, media_types.OCI_INDEX))
 
 

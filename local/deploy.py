@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import platform
@@ -32,6 +33,8 @@ _BATCHES = {
     "sqs:SendMessage": "sqs:SendMessageBatch",
     "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
 }
+BUCKET = "artifacts"
+"""Stands for the bucket of a site in a template that is packed for any."""
 _DENIED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
 NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 
@@ -62,24 +65,41 @@ def sources_digest() -> str:
 
 
 def build(folder: Path) -> Path:
-    """Build a package for the emulator's interpreter; return its template, in `folder`. Raises StartError."""
-    machine = _machine()
+    """Build a package for the emulator's interpreter; return its template, in `folder`. Raises StartError.
+
+    What was built there of the same sources is taken as it is: stacks that start side by side may have one folder.
+    """
+    machine, built = _machine(), folder / "package"
     target = package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
-    try:
-        return package.build(folder / "package", target)
-    except PackageError as error:
-        raise StartError(str(error)) from error
+    template, sources, built_from = built / "template.yaml", sources_digest(), built / "sources"
+    with _alone(folder):
+        if not built_from.exists() or built_from.read_text() != sources:
+            try:
+                template = package.build(built, target)
+            except PackageError as error:
+                raise StartError(str(error)) from error
+            built_from.write_text(sources)
+    return template
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time write to a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def deploy(
-    emulator: RunningEmulator, template: Path, sites: Mapping[Site, Mapping[str, str]], folder: Path
+    emulator: RunningEmulator, template: Path, sites: Mapping[Site, Mapping[str, str]]
 ) -> dict[Site, dict[str, str]]:
-    """Deploy each site with its parameters, all at a time; return their outputs. Raises StartError.
+    """Deploy a built template with each site's parameters, all at a time; return their outputs. Raises StartError.
 
     `sam deploy` would pack and send the same code for each site, and ask every 0.3 s: 8 s of processor time for each.
     Differs: deployment.
     """
-    packaged = _package(emulator, template, next(iter(sites)), folder)
+    packaged = _package(emulator, template, next(iter(sites)))
     with ThreadPoolExecutor(len(sites)) as pool:
         running = {
             site: pool.submit(_deploy, emulator, packaged, site, parameters) for site, parameters in sites.items()
@@ -89,38 +109,49 @@ def deploy(
 
 @dataclass(frozen=True, slots=True)
 class _Packaged:
-    """A template as JSON, whose code is in the bucket of the site that it was packaged for."""
+    """A template as JSON, and in `folder` the code that it names, in files that are called as in any bucket."""
 
-    site: Site
-    bucket: str
-    text: str
+    folder: Path
+
+    @property
+    def template(self) -> Path:
+        """The template, whose code is in BUCKET."""
+        return self.folder / "template.json"
 
     def sent(self, emulator: RunningEmulator, site: Site) -> str:
         """Send it and its code to the bucket of a site, whose region it has to be in; return the template's URL."""
-        bucket, key = _artifacts(emulator, site), f"{hashlib.sha256(self.text.encode()).hexdigest()}.template"
-        here: S3Client = emulator.client("s3", self.site.region)
+        bucket, text = _artifacts(emulator, site), self.template.read_text()
+        key = f"{hashlib.sha256(text.encode()).hexdigest()}.template"
         there: S3Client = emulator.client("s3", site.region)
-        if bucket != self.bucket:
-            for code in set(re.findall(rf'"s3://{self.bucket}/([^"]+)"', self.text)):
-                there.put_object(
-                    Bucket=bucket, Key=code, Body=here.get_object(Bucket=self.bucket, Key=code)["Body"].read()
-                )
-        there.put_object(
-            Bucket=bucket, Key=key, Body=self.text.replace(f"s3://{self.bucket}/", f"s3://{bucket}/").encode()
-        )
+        for code in _codes(text, BUCKET):
+            there.put_object(Bucket=bucket, Key=code, Body=(self.folder / code).read_bytes())
+        there.put_object(Bucket=bucket, Key=key, Body=text.replace(f"s3://{BUCKET}/", f"s3://{bucket}/").encode())
         return f"{emulator.url}/{bucket}/{key}"
 
 
-def _package(emulator: RunningEmulator, template: Path, site: Site, folder: Path) -> _Packaged:
-    """Run `sam package` for one site."""
-    bucket, packaged = _artifacts(emulator, site), folder / "sam" / "packaged.json"
-    environment = _sam_environment(folder, **emulator.environment())
-    command = [
-        *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
-        *("--use-json", "--output-template-file", str(packaged), "--no-progressbar"),
-    ]
-    _sam(command, environment)
-    return _Packaged(site, bucket, packaged.read_text())
+def _codes(text: str, bucket: str) -> set[str]:
+    """The keys in a bucket that a packaged template names."""
+    return set(re.findall(rf'"s3://{bucket}/([^"]+)"', text))
+
+
+def _package(emulator: RunningEmulator, template: Path, site: Site) -> _Packaged:
+    """Run `sam package` by the bucket of a site, unless the built template was packed before."""
+    packaged = _Packaged(template.parent / "packaged")
+    with _alone(template.parent):
+        if not packaged.template.exists():
+            packaged.folder.mkdir(exist_ok=True)
+            bucket, written = _artifacts(emulator, site), packaged.folder / "as-it-is-sent.json"
+            command = [
+                *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
+                *("--use-json", "--output-template-file", str(written), "--no-progressbar"),
+            ]
+            _sam(command, _sam_environment(template.parent, **emulator.environment()))
+            s3: S3Client = emulator.client("s3", site.region)
+            text = written.read_text()
+            for code in _codes(text, bucket):
+                (packaged.folder / code).write_bytes(s3.get_object(Bucket=bucket, Key=code)["Body"].read())
+            packaged.template.write_text(text.replace(f"s3://{bucket}/", f"s3://{BUCKET}/"))
+    return packaged
 
 
 def _deploy(
@@ -133,7 +164,7 @@ def _deploy(
     with suppress(ClientError):  # there is no such stack
         stack = cloudformation.describe_stacks(StackName=site.stack)["Stacks"][0]
         before = {one["ParameterKey"] for one in stack["Parameters"]}
-    kept: set[str] = (before or set()) & json.loads(packaged.text)["Parameters"].keys() - given.keys()
+    kept: set[str] = (before or set()) & json.loads(packaged.template.read_text())["Parameters"].keys() - given.keys()
     call: Any = cloudformation.create_stack if before is None else cloudformation.update_stack
     with _nothing_to_update():
         call(

@@ -1,7 +1,11 @@
-"""The emulator, with one difference: a layer is unpacked once, and the workers of all functions share it.
+"""The emulator, with two differences: what its functions' workers have in common is read once.
 
-Each worker unpacks all layers of its function for itself: 47 MB for half a second of processor time, some 60 times in a
-run of the end-to-end tests. On AWS no function can write to a layer either. Differs: shared-layers.
+A layer is unpacked once, and the workers of all functions share it. Each worker of the emulator's own unpacks all
+layers of its function for itself: 47 MB for half a second of processor time. On AWS no function can write to a layer
+either. Differs: shared-layers.
+
+And a worker is forked from a process that has read the modules of its layers (`worker_template.py`).
+Differs: forked-workers.
 
 Run by the emulator's own interpreter, in place of `-m ministack`; so it uses nothing else of this project.
 """
@@ -9,18 +13,31 @@ Run by the emulator's own interpreter, in place of `-m ministack`; so it uses no
 from __future__ import annotations
 
 import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import zipfile
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TextIO
 
 SMALL_BYTES = 1 << 20
 """What is smaller is a function's own code, which it may change."""
+TEMPLATE = Path(__file__).with_name("worker_template.py")
+ENDED = -1
+"""For how a worker ended, which only its parent could know."""
 _unpacking = threading.Lock()
 _unpacked: dict[str, Path] = {}
+_forking = threading.Lock()
+_templates: dict[tuple[str, ...], tuple[socket.socket, subprocess.Popen[bytes]]] = {}
 
 
 class SharedArchive(zipfile.ZipFile):
@@ -49,11 +66,71 @@ class SharedArchive(zipfile.ZipFile):
         Path(path).symlink_to(_unpacked[self._digest])
 
 
+class ForkedWorker:
+    """A worker as the emulator uses it: what it needs of a `subprocess.Popen`."""
+
+    def __init__(self, command: list[str], *, cwd: str, env: dict[str, str], **_: Any) -> None:
+        """Have a worker forked that runs `command` (interpreter and program); `_`: three pipes of text, as ever."""
+        layers = tuple(str(Path(one).resolve()) for one in env.get("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep) if one)
+        asked = json.dumps({"program": command[1], "cwd": cwd, "environment": env, "layers": layers}).encode()
+        pipes = [os.pipe() for _ in range(3)]
+        (its_stdin, mine_in), (mine_out, its_stdout), (mine_err, its_stderr) = pipes
+        self._life, its_life = socket.socketpair()
+        with its_life, _forking:
+            socket.send_fds(_template(layers), [asked], [its_stdin, its_stdout, its_stderr, its_life.fileno()])
+        for one in (its_stdin, its_stdout, its_stderr):
+            os.close(one)
+        self.stdin: TextIO = os.fdopen(mine_in, "w", buffering=1)
+        self.stdout: TextIO = os.fdopen(mine_out)
+        self.stderr: TextIO = os.fdopen(mine_err)
+        self.pid = int(self._life.recv(32) or 0)
+
+    def poll(self) -> int | None:
+        """None while it lives."""
+        return self._ended(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended. Raises TimeoutExpired after `timeout` seconds."""
+        code = self._ended(timeout)
+        if code is None:
+            raise subprocess.TimeoutExpired(["worker", str(self.pid)], timeout or 0)
+        return code
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it."""
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def _ended(self, seconds: float | None) -> int | None:
+        """Whether the end of the socket that the worker holds is closed by now; it never writes more than its id."""
+        return ENDED if select.select([self._life], [], [], seconds)[0] else None
+
+
+def _template(layers: tuple[str, ...]) -> socket.socket:
+    """Return the way to the process from which workers with these layers are forked; start it the first time."""
+    if layers not in _templates:
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # By the folder on its command line it is found and ended, should it outlive the emulator (`emulator.py`).
+        command = [sys.executable, "-P", "-X", f"folder={tempfile.gettempdir()}/", str(TEMPLATE)]
+        with its:
+            _templates[layers] = mine, subprocess.Popen(command, stdin=its.fileno())
+    return _templates[layers][0]
+
+
 def main() -> None:
     """Run the emulator."""
     app, lambda_runtime = import_module("ministack.app"), import_module("ministack.core.lambda_runtime")
     namespace: Any = lambda_runtime
     namespace.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": SharedArchive})
+    namespace.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedWorker})
     app.main()
 
 

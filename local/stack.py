@@ -88,10 +88,11 @@ class Places:
             yield
 
 
-def up(state: Path = STATE, say: Any = print) -> Stack:
+def up(state: Path = STATE, say: Any = print, *, built: Path | None = None) -> Stack:
     """Bring the stack up, or see that it is up; what is half up or crashed is taken down first. Raises StartError.
 
-    A stack that runs from older sources is deployed anew, on the registries and the data that it has.
+    A stack that runs from older sources is deployed anew, on the registries and the data that it has. What is deployed
+    is in the folder `built`, which another stack may have filled; by default it is one of the stack's own.
     """
     places = Places(state)
     with places.locked():
@@ -103,7 +104,8 @@ def up(state: Path = STATE, say: Any = print) -> Stack:
             say("A stack that was not whole is taken down.")
         steps = _Steps(say)
         try:
-            return _redeploy(places, running, steps) if running else _start(places, steps)
+            built = built or places.work
+            return _redeploy(places, running, built, steps) if running else _start(places, built, steps)
         except BaseException:
             # The logs stay until the next up or down.
             places.inventory.stop_all()
@@ -142,7 +144,7 @@ def _down(places: Places) -> list[str]:
     return stopped
 
 
-def _start(places: Places, steps: _Steps) -> Stack:
+def _start(places: Places, built: Path, steps: _Steps) -> Stack:
     work, inventory = places.work, places.inventory
     work.mkdir(parents=True, exist_ok=True)
     digest = sources_digest()
@@ -154,7 +156,7 @@ def _start(places: Places, steps: _Steps) -> Stack:
 
         emulating = begin("emulator", start_emulator, work / "emulator")
         storing = begin("s3", wiring.start_s3_store, work / "s3")
-        building = pool.submit(build, work)
+        building = pool.submit(build, built)
         serving = begin("token service", wiring.start_token_service, accounts, work / "token_service")
         emulator, s3, token_service = emulating.result(), storing.result(), serving.result()
         steps.done("emulators, token service")
@@ -163,7 +165,7 @@ def _start(places: Places, steps: _Steps) -> Stack:
         ports = {site: free_port() for site in SITES}
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
         parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
-        outputs = deploy(emulator, template, parameters, work)
+        outputs = deploy(emulator, template, parameters)
         steps.done(f"sam package, {len(SITES)} stacks")
         outputs = wiring.connect(emulator, outputs)
         pull_ports = {site: free_port() for site in SITES}
@@ -199,17 +201,17 @@ def _start(places: Places, steps: _Steps) -> Stack:
     return Stack(emulator=emulator, description=description)
 
 
-def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
+def _redeploy(places: Places, stack: Stack, built: Path, steps: _Steps) -> Stack:
     digest = sources_digest()
     sites = in_current_roles(stack.emulator, SITES)
     primaries = [site.name for site in sites if site.role == "primary"]
     if len(primaries) != 1:
         names = ", ".join(primaries) or "no site"
         raise StartError(f"a stack has one primary, and this one has {names}: geosync follow, or make down and make up")
-    template = build(places.work)
+    template = build(built)
     steps.done("package")
     parameters = {site: previous_parameters(stack.emulator, site) for site in sites}
-    outputs = deploy(stack.emulator, template, parameters, places.work)
+    outputs = deploy(stack.emulator, template, parameters)
     outputs = wiring.connect(stack.emulator, outputs)
     steps.done("sam package, 3 stacks")
     if any(outputs[site]["NotificationsUrl"] != stack.site(site.name)["notifications_url"] for site in sites):

@@ -32,6 +32,8 @@ class Run:
     site: Site
     made: Made
     on_a_terminal: bool
+    secrets: frozenset[str]
+    """What no command may print."""
     ran: list[tuple[str, ...]] = field(default_factory=list)
 
     def __call__(
@@ -47,6 +49,7 @@ class Run:
             ended = self.geosync(site, *arguments, typed=typed)
             shown = ended.output
             assert "\x1b" not in ended.output + ended.error
+        assert not [secret for secret in self.secrets if secret in ended.output + ended.error]
         assert "Traceback" not in ended.output + ended.error, ended
         assert ended.code in ({code} if isinstance(code, int) else code), (ended.code, ended.output, ended.error)
         if table:

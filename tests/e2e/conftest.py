@@ -1,8 +1,8 @@
 """A stack of the tests' own, deployed once for the whole run; a developer's own stack is left alone.
 
 With two workers (`-n 2 --dist loadgroup`, as `make test-e2e` has it) each has a stack: the files of FIRST_HALF go to
-one, all others to the other. With GEOSYNC_E2E_STATE=<folder> the stack of that folder is used and left running
-(`.local`: that of `make up`), which saves its start while a test is being written.
+one, all others to the other. What both deploy is built once. With GEOSYNC_E2E_STATE=<folder> the stack of that folder
+is used and left running (`.local`: that of `make up`), which saves its start while a test is being written.
 """
 
 from __future__ import annotations
@@ -57,10 +57,19 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(state: Path) -> Iterator[Stack]:
+def built(state: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what the stack is deployed from, which both workers share."""
+    if "GEOSYNC_E2E_STATE" in os.environ:
+        return state / "stack"
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+
+
+@pytest.fixture(scope="session")
+def stack(state: Path, built: Path) -> Iterator[Stack]:
     """The deployed stack."""
     try:
-        yield local_stack.up(state)
+        yield local_stack.up(state, built=built)
     finally:
         if "GEOSYNC_E2E_STATE" not in os.environ:
             local_stack.down(state)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 EVENTS = "application/vnd.docker.distribution.events.v2+json"
 PATIENCE_S = 300.0
 """Ends a wait for what never comes. What comes on a busy machine comes sooner, so that it decides nothing."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 1.0
+"""Between two looks at what is waited for."""
 _Found = TypeVar("_Found")
 _plain = TypeDeserializer().deserialize
 
@@ -56,11 +59,11 @@ class Site:
         assert not answer.get("FunctionError"), payload
         return payload
 
-    def log(self, function: str) -> list[dict[str, Any]]:
-        """What a function logged, as JSON: its own lines, without Lambda's."""
+    def log(self, function: str, *, since_ms: int = 0) -> list[dict[str, Any]]:
+        """What a function logged since then, as JSON: its own lines, without Lambda's."""
         client: CloudWatchLogsClient = self.client("logs")
         pages = client.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{self.about['functions'][function]}"
+            logGroupName=f"/aws/lambda/{self.about['functions'][function]}", startTime=since_ms
         )
         lines = [event["message"] for page in pages for event in page["events"]]
         return [json.loads(line) for line in lines if line.startswith("{")]
@@ -70,6 +73,18 @@ class Site:
         client: DynamoDBClient = self.client("dynamodb")
         pages = client.get_paginator("scan").paginate(TableName=self.about[table], ConsistentRead=True)
         return [{name: _plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+
+    def items_of(self, repository: str) -> dict[str, dict[str, Any]]:
+        """What the sync registry has of a repository, by the items' names."""
+        client: DynamoDBClient = self.client("dynamodb")
+        pages = client.get_paginator("query").paginate(
+            TableName=self.about["table"],
+            KeyConditionExpression="repository = :repository",
+            ExpressionAttributeValues={":repository": {"S": repository}},
+            ConsistentRead=True,
+        )
+        found = [{name: _plain(value) for name, value in item.items()} for page in pages for item in page["Items"]]
+        return {item["item"]: item for item in found}
 
     def item(self, repository: str, item: str) -> dict[str, Any] | None:
         """One item of the sync registry."""
@@ -151,12 +166,33 @@ def envelope(*events: Mapping[str, Any]) -> bytes:
 
 
 def eventually(look: Callable[[], _Found], *, seconds: float = PATIENCE_S, what: str) -> _Found:
-    """Look again until the look finds something true; fails after `seconds`, naming `what` was waited for."""
-    end = time.monotonic() + seconds
+    """Look again until the look finds something true; fails after `seconds`, naming `what` was waited for.
+
+    The longer it takes, the rarer the looks: many looks at a busy machine only make it busier.
+    """
+    end, pause = time.monotonic() + seconds, FIRST_PAUSE_S
     while not (found := look()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(1.3 * pause, LONGEST_PAUSE_S)
     return found
+
+
+def hurried(sites: Iterable[Site], look: Callable[[], _Found]) -> Callable[[], _Found]:
+    """The look, followed by what the schedule does every minute at the sites, when it finds nothing again and again.
+
+    Not by the first ones: what comes through a queue alone comes in that time.
+    """
+    looks = itertools.count(1)
+
+    def hurry() -> _Found:
+        found = look()
+        if not found and (number := next(looks)) > 4 and number % 2:
+            for site in sites:
+                site.invoke("reconcile")
+        return found
+
+    return hurry
 
 
 def printed(state: Path, sites: list[Site]) -> Iterator[tuple[str, str]]:

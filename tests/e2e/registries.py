@@ -13,12 +13,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.processes import plain_environment, spawn, stop, wait_for_http
 from local.stack import Places
 from requests import Response
 from tests.e2e.parts import Site
 from tests.support.images import ImageMaker
+from tests.support.proxy import CountingProxy
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
 
 ACCEPT = ", ".join(
     (
@@ -104,13 +109,32 @@ class _Started:
     process: subprocess.Popen[bytes]
 
 
+@contextmanager
+def proxied(site: Site, variable: str, url: str) -> Iterator[CountingProxy]:
+    """Have functions/sync of a site reach a registry, whose URL is in this variable, through a proxy."""
+    client: LambdaClient = site.client("lambda")
+    name = site.about["functions"]["sync"]
+    before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+
+    def configure(variables: dict[str, str]) -> None:
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
+    with CountingProxy(url) as proxy:
+        assert before[variable] == url
+        configure(before | {variable: proxy.url})
+        try:
+            yield proxy
+        finally:
+            configure(before)
+
+
 def kill_workers(state: Path, site: Site, function: str) -> int:
     """Kill the processes that run one of a site's functions in the stack of `state`, as a crash would; how many."""
-    marker = f"{state / 'stack' / 'emulator' / 'tmp'}/ministack-lambda-{site.about['functions'][function]}-".encode()
+    its_folder = f"{state / 'stack' / 'emulator' / 'tmp'}/ministack-lambda-{site.about['functions'][function]}-"
     killed = 0
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):
-            if marker in entry.read_bytes():
+            if str(entry.readlink()).startswith(its_folder):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
                 killed += 1
     return killed

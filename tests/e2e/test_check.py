@@ -278,7 +278,11 @@ def test_a_registry_that_does_not_trust_the_issuer_or_the_key_is_found(
     with secret(site, "geosync/frankfurt/primary-registry") as change:
         for fault, wrong in faults.items():
             change(**wrong)
-            found = geosync.check(site) if fault == "issuer" else list(registries.look(geosync.deployed(site)))
+            # By these looks alone: a function would keep the wrong key, and other tests would see it.
+            deployed = geosync.deployed(site)
+            found = list(registries.look(deployed))
+            if fault == "issuer":
+                found += [*endpoint.look(deployed), *endpoint.look_at_the_registry(deployed)]
             # The endpoint and its token, the other thing that is called 401, are not blamed.
             assert problems(found) & {"token_accepted", "registry_sends_the_token"} == set()
             fix = problem(found, "primary_registry").fix or ""

@@ -1,7 +1,7 @@
 """Every command of `geosync` on the deployed stack, in a pipe (as text and as JSON) and on a terminal.
 
-A command that is not here fails the first test. What becomes of the action is looked at, too. `promote` and `follow`
-are declined here; test_failover.py carries them out.
+A command that is not here fails the first test. What becomes of the action is looked at, too, and that none prints a
+secret of the stack. `promote` and `follow` are declined here; test_failover.py carries them out.
 """
 
 from __future__ import annotations
@@ -73,16 +73,25 @@ def made(primary: Site, secondaries: list[Site], geosync: Geosync) -> Made:
     return Made(repository, image.digest)
 
 
+@pytest.fixture(scope="module")
+def secrets(sites: list[Site]) -> frozenset[str]:
+    """The tokens and the password of the stack."""
+    words = [*(site.token() for site in sites), sites[0].about["password"]]
+    words += [site.about[f"admin_{right}_token"] for site in sites for right in ("read", "act")]
+    assert all(words)
+    return frozenset(words)
+
+
 def test_every_command_is_run_here() -> None:
     assert set(CASES) == COMMANDS
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_in_a_pipe_and_on_a_terminal(
-    name: str, geosync: Geosync, primary: Site, secondaries: list[Site], made: Made
+    name: str, geosync: Geosync, primary: Site, secondaries: list[Site], made: Made, secrets: frozenset[str]
 ) -> None:
     ways = [
-        Run(geosync, primary, site, made, on_a_terminal)
+        Run(geosync, primary, site, made, on_a_terminal, secrets)
         for site, on_a_terminal in zip(secondaries, (True, False), strict=True)
     ]
     with ThreadPoolExecutor(len(ways)) as pool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import requests
 from tests.e2e.browser import PHONE, Dashboard
-from tests.e2e.parts import PATIENCE_S, Site, eventually
+from tests.e2e.parts import PATIENCE_S, Site, eventually, hurried
 from tests.e2e.registries import digest, maker
 from tests.support.images import ImageMaker, Made
 
@@ -134,13 +134,7 @@ def _resume_deletes(sites: list[Site]) -> None:
 def _soon(site: Site, look: Callable[[], bool], *, what: str) -> None:
     """Wait for something, with what the schedule does every minute hurried."""
 
-    def seen() -> bool:
-        if look():
-            return True
-        site.invoke("reconcile")
-        return False
-
-    eventually(seen, what=what)
+    eventually(hurried([site], look), what=what)
 
 
 def _confirm(dashboard: Dashboard, button: str, answer: str) -> None:

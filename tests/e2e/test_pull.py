@@ -15,7 +15,7 @@ from tests.e2e.parts import PATIENCE_S, Site, eventually
 from tests.e2e.registries import ACCEPT, digest, maker
 from tests.support.images import ImageMaker
 
-PUSHES = 20
+PUSHES = 10
 SOON_S = 0.1
 """From a push to its pull: the notification is on its way, or just marked."""
 

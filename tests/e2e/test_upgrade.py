@@ -73,24 +73,23 @@ class Upgrade:
 
     stack: Stack
     built: Path
-    folder: Path
     parameters: dict[str, str]
     site: Site
 
     def update(self) -> tuple[Site, dict[str, str]]:
         """Update the stack to today's template; returns the site, and the stack's outputs."""
         given = {UPGRADED: {**self.parameters, **NEW}}
-        outputs = deploy.deploy(self.stack.emulator, self.built, given, self.folder)[UPGRADED]
+        outputs = deploy.deploy(self.stack.emulator, self.built, given)[UPGRADED]
         return site_of(self.stack, outputs), outputs
 
 
 @pytest.fixture
-def upgrade(stack: Stack, state: Path, parameters: dict[str, str], tmp_path: Path) -> Iterator[Upgrade]:
+def upgrade(stack: Stack, built: Path, parameters: dict[str, str], tmp_path: Path) -> Iterator[Upgrade]:
     """The site as the previous template deploys it."""
-    built = state / "stack" / "package" / "template.yaml"
-    outputs = deploy.deploy(stack.emulator, previous(built, tmp_path), {UPGRADED: parameters}, tmp_path)[UPGRADED]
+    template = built / "package" / "template.yaml"
+    outputs = deploy.deploy(stack.emulator, previous(template, tmp_path), {UPGRADED: parameters})[UPGRADED]
     site = site_of(stack, outputs)
-    yield Upgrade(stack=stack, built=built, folder=tmp_path, parameters=parameters, site=site)
+    yield Upgrade(stack=stack, built=template, parameters=parameters, site=site)
     stack.emulator.client("cloudformation", UPGRADED.region).delete_stack(StackName=UPGRADED.stack)
 
 

@@ -24,6 +24,12 @@ def filled(item: Callable[[int], bytes], *, before: bytes, after: bytes, size: i
     return before + b",".join(items) + after
 
 
+def repeating(item: bytes, *, before: bytes, after: bytes, size: int = MAX_MANIFEST_BYTES) -> bytes:
+    """Make the same bytes as `filled` where all items are the same, of which there may be a million."""
+    items = (item + b",") * ((size - len(before) - len(after) - 1) // (len(item) + 1))
+    return before + items[:-1] + after
+
+
 def image(field: bytes) -> bytes:
     """An image whose only blob is its config, and one more field."""
     return b'{"schemaVersion":2,"config":%s,"layers":[],%s}' % (json.dumps(CONFIG).encode(), field)
@@ -32,20 +38,20 @@ def image(field: bytes) -> bytes:
 def unknown(item: bytes, size: int = MAX_MANIFEST_BYTES) -> bytes:
     """An image with a list of `item` in a field that nothing reads."""
     before, after = image(b'"x":[|]').split(b"|")
-    return filled(lambda _: item, before=before, after=after, size=size)
+    return repeating(item, before=before, after=after, size=size)
 
 
-def largest(name: bytes) -> bytes:
-    """An image of the largest size, of which nobody reads anything but the config; another one for each name."""
+def largest(name: bytes, item: bytes = b"[]") -> bytes:
+    """An image of the largest size: its config, and a list of `item` that nobody reads; another one for each name."""
     before, after = image(b'"name":"%s","x":[|]' % name).split(b"|")
-    return filled(lambda _: b"[]", before=before, after=after)
+    return repeating(item, before=before, after=after)
 
 
 def repeated(name: bytes) -> bytes:
     """An image of the largest size, whose config is each of its layers, too; another one for each name."""
     config = json.dumps(CONFIG).encode()
     before = b'{"schemaVersion":2,"name":"%s","config":%s,"layers":[' % (name, config)
-    return filled(lambda _: b'{"digest":"%s"}' % str(CONFIG["digest"]).encode(), before=before, after=b"]}")
+    return repeating(b'{"digest":"%s"}' % str(CONFIG["digest"]).encode(), before=before, after=b"]}")
 
 
 def layers(item: Callable[[int], bytes]) -> bytes:
@@ -71,7 +77,7 @@ def _within(field: bytes, item: bytes) -> bytes:
         )
     ).split(b"|")
     opened, closed = (b"{", b"}") if item.startswith(b'"k') else (b"[", b"]")
-    return filled(lambda _: item, before=before + opened, after=closed + after)
+    return repeating(item, before=before + opened, after=closed + after)
 
 
 SHAPES: dict[str, Callable[[], bytes]] = {

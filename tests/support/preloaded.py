@@ -24,6 +24,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 ROOT = Path(__file__).parents[2]
+SERVICES = [
+    "apigateway",
+    "cloudformation",
+    "dynamodb",
+    "events",
+    "lambda",
+    "logs",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "sts",
+]
+"""Those that a command asks."""
 _LENGTH = 4
 
 
@@ -93,12 +106,16 @@ def serve(address: str) -> NoReturn:
 
 def _read_modules() -> None:
     """Read what any command reads, as far as it follows from files alone."""
+    import boto3
     from tests.support import aws_data
 
     from geosync.cli.main import main
 
     aws_data.share()
     assert all(command.name for command in main.commands.values())
+    session: Any = boto3.Session("none", "none", region_name="eu-west-1")
+    for service in SERVICES:
+        session.client(service)  # reads the description of the service
 
 
 def _answer(line: socket.socket) -> NoReturn:

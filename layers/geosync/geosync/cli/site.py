@@ -35,6 +35,7 @@ class AwsAccess:
     session: boto3.Session
     endpoint_url: str | None = None
     clock: Clock = SYSTEM_CLOCK
+    _clients: dict[tuple[str, str | None], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(cls, *, profile: str | None = None, region: str | None = None) -> AwsAccess:
@@ -42,11 +43,15 @@ class AwsAccess:
         return cls(session=boto3.Session(profile_name=profile, region_name=region))
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Make a client, in the session's region unless another one is named. Raises botocore's errors."""
-        client: Any = self.session.client(  # type: ignore[call-overload]
-            service, region_name=region, endpoint_url=self.endpoint_url, config=AWS_CALLS
-        )
-        return client
+        """Return the one client of a service and region, by default the session's. Raises botocore's errors.
+
+        To make one takes as long as several calls.
+        """
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self.session.client(  # type: ignore[call-overload]
+                service, region_name=region, endpoint_url=self.endpoint_url, config=AWS_CALLS
+            )
+        return self._clients[service, region]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +163,7 @@ class StackSite:
         return SyncRegistry.open(self.client("dynamodb"), self.outputs["SyncRegistryTable"], clock=self.clock)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Make a client in the site's region, or in another."""
+        """Return the client of a service in the site's region, or in another."""
         return self.access.client(service, region or self.region)
 
     @property

@@ -1,0 +1,99 @@
+"""The emulator's workers are forked: a process, an environment and streams of their own, and modules in common."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local import emulator_process
+from local.emulator_process import ForkedWorker
+
+SHARED = """
+import os
+with open(os.environ["READ"], "a") as log:
+    log.write("shared\\n")
+"""
+OWN = "import missing, shared\n"
+PROGRAM = """
+import os, sys
+sys.path[:0] = [os.environ["_LAMBDA_LAYERS_DIRS"] + "/python", os.getcwd()]
+import shared
+for line in sys.stdin:
+    print(os.getpid(), os.environ["NAME"], line, end="", flush=True)
+    print("seen", line, end="", file=sys.stderr)
+raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A layer with a module that writes down that it is read."""
+    templates: dict[Any, Any] = {}
+    monkeypatch.setattr(emulator_process, "_templates", templates)
+    monkeypatch.setenv("READ", str(tmp_path / "read"))
+    (tmp_path / "layer" / "python").mkdir(parents=True)
+    (tmp_path / "layer" / "python" / "shared.py").write_text(SHARED)
+    yield tmp_path / "layer"
+    for way, process in templates.values():
+        way.close()
+        process.wait(timeout=60)
+
+
+Worker = Callable[[str], ForkedWorker]
+
+
+@pytest.fixture
+def worker(layer: Path) -> Iterator[Worker]:
+    """Have workers of a function with that layer, by name; they end with the test."""
+    made: list[ForkedWorker] = []
+
+    def start(name: str) -> ForkedWorker:
+        code = layer.parent / name / "code"
+        code.mkdir(parents=True)
+        (code / "app.py").write_text(OWN)
+        (code / "broken.py").write_text("def\n")
+        program = layer.parent / name / "_worker.py"
+        program.write_text(PROGRAM)
+        environment = {"_LAMBDA_LAYERS_DIRS": str(layer), "NAME": name, "READ": os.environ["READ"]}
+        made.append(ForkedWorker([sys.executable, str(program)], cwd=str(code), env=environment))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.kill()
+        for stream in (one.stdin, one.stdout, one.stderr, one._life):
+            stream.close()
+
+
+def ask(one: ForkedWorker, line: str) -> str:
+    one.stdin.write(f"{line}\n")
+    one.stdin.flush()
+    return one.stdout.readline().strip()
+
+
+def test_workers_of_the_same_layers_have_read_a_module_once_and_share_nothing_else(layer: Path, worker: Worker) -> None:
+    first, second = worker("first"), worker("second")
+    assert ask(first, "one") == f"{first.pid} first one"
+    assert ask(second, "two") == f"{second.pid} second two"
+    assert (first.stderr.readline(), second.stderr.readline()) == ("seen one\n", "seen two\n")
+    assert Path(os.environ["READ"]).read_text() == "shared\n"
+    assert first.pid != second.pid
+    assert Path(f"/proc/{first.pid}/cwd").resolve() == layer.parent / "first" / "code"
+
+
+def test_a_worker_ends_when_nobody_asks_any_more_or_when_it_is_told_to(worker: Worker) -> None:
+    by_itself, told, killed = (worker(name) for name in ("by-itself", "told", "killed"))
+    assert [one.poll() for one in (by_itself, told, killed)] == [None] * 3
+    with pytest.raises(subprocess.TimeoutExpired):
+        told.wait(timeout=0.01)
+    by_itself.stdin.close()
+    told.terminate()
+    killed.kill()
+    assert [one.wait(timeout=60) for one in (by_itself, told, killed)] == [emulator_process.ENDED] * 3
+    told.kill()  # which is nothing any more
+    assert told.stdout.read() == ""
