@@ -84,6 +84,13 @@ def page(sync_registry: SyncRegistry, wanted: RowFilter, *, limit: int, after: s
     return taken.page(search.stopped_at)
 
 
+def all_names(sync_registry: SyncRegistry, wanted: RowFilter, *, most: int) -> list[str] | None:
+    """The names that may have a wanted row; None: more than `most`, or a search that looks at more than SEARCHED."""
+    search = _Search(_names(sync_registry, wanted, "", most), wanted)
+    names = list(islice(search, most + 1))
+    return names if len(names) <= most and search.stopped_at is None else None
+
+
 class _Search:
     """The wanted ones of some names; it looks at SEARCHED of them, and says after which it `stopped_at`."""
 
