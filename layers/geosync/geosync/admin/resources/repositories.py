@@ -93,6 +93,8 @@ class ContainerRepositoryDetail(ContainerRepository):
     owed_count: int
     failed_count: int
     more_owed: bool = Field(description="There is more owed than the counts say.")
+    tags_count: int = Field(description="Tags that were seen here, or are owed by name.")
+    more_tags: bool = Field(description="There are more than were counted.")
     lag_seconds: int = Field(description="For how long the oldest reference is owed; 0: nothing is.")
     owed: list[OwedReferenceModel]
 
@@ -337,6 +339,8 @@ def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
         owed_count=len(detail.owed),
         failed_count=detail.failed,
         more_owed=detail.more_owed,
+        tags_count=detail.tags,
+        more_tags=detail.more_tags,
         lag_seconds=_lag(detail.owed_since, detail.at),
         owed=[_owed(owed, detail.at) for owed in detail.owed[:MOST_OWED_SHOWN]],
     )
