@@ -77,6 +77,7 @@ def deploy(
     """Deploy each site with its parameters, all at a time; return their outputs. Raises StartError.
 
     `sam deploy` would pack and send the same code for each site, and ask every 0.3 s: 8 s of processor time for each.
+    Differs: deployment.
     """
     packaged = _package(emulator, template, next(iter(sites)), folder)
     with ThreadPoolExecutor(len(sites)) as pool:
@@ -171,7 +172,7 @@ def _failures(cloudformation: CloudFormationClient, site: Site) -> str:
 
 
 def notifications_url(emulator: RunningEmulator, site: Site) -> str:
-    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here."""
+    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here. Differs: addresses."""
     return f"{_address(emulator, site, 'notifications')}/{NOTIFICATIONS_PATH}"
 
 
@@ -231,7 +232,10 @@ def previous_parameters(emulator: RunningEmulator, site: Site) -> dict[str, str]
 
 
 def _machine() -> dict[str, str]:
-    """Return the parameters that say what functions run on here: the emulator's interpreter, on this processor."""
+    """Return the parameters that say what functions run on here: the emulator's interpreter, on this processor.
+
+    Differs: runtime.
+    """
     command = [str(EMULATOR_PYTHON), "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(command, capture_output=True, text=True, check=True, env=plain_environment())
     architecture = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
@@ -252,7 +256,7 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
     """Set the bounds of the event sources once more, as numbers.
 
     The emulator takes a number that comes through a template's parameter for text, and its poller then compares it with
-    a number and gives up. AWS converts it.
+    a number and gives up. AWS converts it. Differs: event-source-bounds.
     """
     functions: LambdaClient = emulator.client("lambda", site.region)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
@@ -263,7 +267,8 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
 def _answer_denials(emulator: RunningEmulator, site: Site) -> None:
     """Give the pull API its answer to who is denied, as the template has it.
 
-    The emulator leaves the gateway's responses in an API's definition out; AWS deploys them with it.
+    The emulator leaves the gateway's responses in an API's definition out; AWS deploys them with it. Differs:
+    gateway-responses.
     """
     challenge = outputs(emulator, site).get("ReadsChallenge")
     if challenge is None:
@@ -287,6 +292,7 @@ def _allow_batches(emulator: RunningEmulator, site: Site) -> None:
     """Let each role that may send or publish do so in batches, on the same resources.
 
     On AWS the permission for one message is the permission for a batch; the emulator asks for one that AWS has not.
+    Differs: batch-permissions.
     """
     iam = emulator.client("iam", site.region)
     cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)

@@ -141,6 +141,18 @@ def slo(run: Run) -> None:
         assert (found["site"], found["target_lag_seconds"]) == (run.site.name, 60)
 
 
+@case("costs")
+def costs(run: Run) -> None:
+    shown = run("costs", code=2, table=True)  # the emulator does not say how large an index is
+    assert re.search(r"^in all +not known *$", shown, re.MULTILINE), shown
+    if not run.on_a_terminal:
+        found = run.document("costs", code=2)
+        usd = {one["what"]: one["usd"] for one in found["parts"]}
+        assert found["minutes_recorded"] >= 1
+        assert usd["pushes"] is not None
+        assert (usd["storage of the tables"], found["usd"]) == (None, None)
+
+
 @case("events")
 def events(run: Run) -> None:
     shown = run("events", "--limit", "5", at=run.primary, table=True)

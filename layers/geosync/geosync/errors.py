@@ -7,6 +7,7 @@ GeosyncError
 │   ├── MalformedMessage
 │   └── UnknownVersion
 ├── KeysUnavailable               Google's keys, which prove a push, could not be had: the push must come again
+├── SecretUnreadable              a registry's secret cannot be read: the registry is held until it can
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── NotMarked                     what a message speaks of could not be written down: it comes again
 ├── NotSent                       SQS did not take everything; what is due stays due
@@ -89,6 +90,16 @@ class KeysUnavailable(GeosyncError):
     """Google's keys could not be fetched, and none are at hand: the push must come again."""
 
     retryable = True
+
+
+class SecretUnreadable(GeosyncError):
+    """Secrets Manager throttles, fails or refuses to give a secret; `registry` is the one that it is of."""
+
+    retryable = True
+
+    def __init__(self, registry: str, reason: object) -> None:
+        self.registry = registry
+        super().__init__(f"{registry}: its secret cannot be read: {reason}")
 
 
 class NotPublished(GeosyncError):

@@ -40,7 +40,7 @@ BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait", "drill"
 in test_wait.py, of `drill` in drill/test_drill.py."""
 LOOKS = {
     *("status", "slo", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
-    *("init", "repositories", "show", "events", "selection preview", "token list"),
+    *("init", "repositories", "show", "events", "selection preview", "token list", "costs"),
 }
 
 

@@ -41,6 +41,7 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "costs",
     "init",
     "events",
     "dlq list",

@@ -10,6 +10,7 @@ import click
 _COMMANDS = {
     "backfill": ("backfill:backfill", "Show the progress of the backfill, or of the comparison."),
     "check": ("check:check", "Look for misconfigurations; each with the way to fix it."),
+    "costs": ("costs:costs", "Reckon what a month of the site costs at AWS."),
     "deletes": ("deletes:deletes", "See and steer what comparisons remove."),
     "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
     "drill": ("drill.command:drill", "Rehearse the loss of the primary at this secondary."),

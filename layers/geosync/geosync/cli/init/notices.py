@@ -1,4 +1,4 @@
-"""The notice for the primary's registry, so that it posts notifications: a file with the address and the token in it."""
+"""The notice for the primary's registry, with which it posts notifications: a file with the address and the token."""
 
 from __future__ import annotations
 
