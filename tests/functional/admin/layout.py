@@ -61,6 +61,12 @@ const places = all(named.join(", ")).map((one) => {
 });
 return { wrong, places };
 """
+_DRAWN = """
+const [wide, done] = arguments;
+const look = () => requestAnimationFrame(innerWidth === wide ? () => requestAnimationFrame(done) : look);
+look();
+"""
+"""Waits until the page has this width and has been told of it."""
 LANDMARKS = (
     "header",
     "header ul",
@@ -129,6 +135,7 @@ def resize(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
     still = {"name": "prefers-reduced-motion", "value": "reduce"}  # no colour is judged half way to another one
     media = {"features": [{"name": "prefers-color-scheme", "value": scheme}, still]}
     dashboard.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    dashboard.driver.execute_async_script(_DRAWN, width)
 
 
 def _text(kept: dict[str, dict[str, Any]]) -> str:

@@ -223,6 +223,7 @@ def _dismisses(site: Site, dashboard: Dashboard, layouts: Layouts) -> None:
     dashboard.shows("Dismissed by act session", HOSTILE)
     assert dashboard.all("main img") == []
     dashboard.press("group/app-00", "tbody th a")
+    dashboard.heading("group/app-00")
     dashboard.shows("Dismissed by act session", HOSTILE, "Tags on both sides", "1-1 of 1")
     layouts.compare(dashboard, "repository")
     dashboard.press("Show again what was found in group/app-00")
