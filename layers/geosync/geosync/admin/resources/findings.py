@@ -25,10 +25,11 @@ from geosync.admin.common import (
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment, optional_moment
+from geosync.clock import moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
 from geosync.operating.deletions import FindingFilter, Kind
+from geosync.operating.documents import breaker_fields, finding_fields
 from geosync.sync_registry.site.findings import Dismissal, Finding
 
 MOST_NAMED = 5
@@ -176,11 +177,7 @@ class FindingRoutes:
         return Deletes(
             policy=self._site.settings.deletes,
             outside_selection=self._site.settings.outside_selection,
-            suspended=state.suspended,
-            suspended_at=optional_moment(state.suspended_at),
-            reason=state.reason,
-            doubted_at=optional_moment(state.doubted_at),
-            doubt=state.doubt,
+            **breaker_fields(state),
         )
 
     def resume_deletes(self) -> Done:
@@ -205,20 +202,4 @@ def _named(asked: TagsOf) -> str:
 
 
 def _finding(found: Finding, number: int | None) -> FindingModel:
-    dismissed = found.dismissed
-    return FindingModel(
-        id=number,
-        name=found.repository,
-        found_at=moment(found.found_at) if found.found_at else None,
-        tags_count=found.of,
-        missing_count=found.missing,
-        missing=list(found.missing_names),
-        outside_count=found.outside,
-        outside=list(found.outside_names),
-        extra_count=found.extra,
-        extra=list(found.extra_names),
-        gone=found.gone,
-        dismissed_at=moment(dismissed.at) if dismissed is not None else None,
-        dismissed_by=dismissed.by if dismissed is not None else None,
-        dismissed_because=dismissed.reason if dismissed is not None else None,
-    )
+    return FindingModel(**finding_fields(found, number))
