@@ -94,13 +94,12 @@ def test_the_read_token_looks_and_says_why_it_cannot_act(dashboard: Dashboard) -
     dashboard.go("Replication details")
     why = "You signed in with the read token, which may only look: sign in with the act token to act"
     dashboard.shows(why)
-    for name in ("Resync all", "Resync all failed", "Reverify all"):
-        button = dashboard.find("button", name)
-        assert (button.get_attribute("aria-disabled"), button.get_attribute("title")) == ("true", why)
+    button = dashboard.find("button", "Bulk actions")
+    assert (button.get_attribute("aria-disabled"), button.get_attribute("title")) == ("true", why)
     before = _posts(dashboard)
-    dashboard.press("Resync all")
+    dashboard.press("Bulk actions")
     dashboard.shows(why, within="[role=status]")
-    assert dashboard.all("dialog") == []
+    assert dashboard.all(".menu .items") == []
     dashboard.go("Geo sites")
     dashboard.press("Pause")
     dashboard.shows(why, within="[role=status]")
@@ -150,6 +149,7 @@ def test_several_dead_letters_are_given_up_together_by_keyboard(dashboard: Dashb
     with _dead_letter(dashboard.site, words[0]), _dead_letter(dashboard.site, words[1]):
         dashboard.go("Dead letters")
         dashboard.shows(*words, meanwhile=_looking_again(dashboard))
+        dashboard.press("Bulk actions")
         dashboard.press("Discard selected")
         dashboard.shows("Select messages first", within="[role=status]")
         shown = "\n".join(dashboard.rows())
@@ -158,7 +158,9 @@ def test_several_dead_letters_are_given_up_together_by_keyboard(dashboard: Dashb
             dashboard.type(Keys.SPACE)
         dashboard.shows("2 of ", " selected", within=".selection")
         dashboard.is_readable("dead-letters-selected")
-        dashboard.find("button", "Discard selected").send_keys(Keys.ENTER)
+        dashboard.find("button", "Bulk actions").send_keys(Keys.ENTER)
+        dashboard.tab_to("Discard selected", most=3)
+        dashboard.type(Keys.ENTER)
         dashboard.find("dialog", "")
         dashboard.type([*"made together", Keys.ENTER])
         dashboard.shows("2 discarded", within="[role=status]")
@@ -238,16 +240,17 @@ def test_all_of_it_goes_by_keyboard(dashboard: Dashboard) -> None:
     dashboard.tab_to("Replication")
     dashboard.type("F")  # Failed, in the list of states
     eventually(lambda: "state=failed" in dashboard.driver.current_url, what="the filter")
-    dashboard.tab_to("Resync all failed")
-    dashboard.type(Keys.ENTER)
-    dashboard.find("dialog", "")
-    assert dashboard.driver.switch_to.active_element.text == "Resync all failed"
-    dashboard.type(Keys.ESCAPE)
-    eventually(lambda: not dashboard.all("dialog[open]"), what="the question to be gone")
-    assert dashboard.driver.switch_to.active_element.text == "Resync all failed"
-    dashboard.type(Keys.ENTER)
-    dashboard.find("dialog", "")
-    dashboard.type(Keys.ENTER)
+    for answer in (Keys.ESCAPE, Keys.ENTER):
+        dashboard.tab_to("Bulk actions")
+        dashboard.type(Keys.ENTER)
+        dashboard.tab_to("Resync all failed", most=1)
+        dashboard.type(Keys.ENTER)
+        dashboard.find("dialog", "")
+        assert dashboard.driver.switch_to.active_element.text == "Resync all failed"
+        dashboard.type(answer)
+        eventually(lambda: not dashboard.all("dialog[open]"), what="the question to be gone")
+        assert dashboard.driver.switch_to.active_element.accessible_name == "Bulk actions"
+        _run(dashboard, "document.querySelector('input[name=search]').focus()")
     dashboard.shows("failed references enqueued to be resynced", within="[role=status]")
 
 

@@ -77,6 +77,11 @@ function Shell({ session, onOver }) {
     document.title = `${title} · ${session.site} · Geosync`;
   }, [title]);
   useEffect(() => tell("done", ""), [route.page, route.id]);
+  useEffect(() => {
+    showTab();
+    window.addEventListener("resize", showTab);
+    return () => window.removeEventListener("resize", showTab);
+  }, [route.page]);
 
   const leave = async () => {
     try {
@@ -98,7 +103,7 @@ function Shell({ session, onOver }) {
       <div class="bar">
         <p class="brand"><img src="icon.svg" alt="" width="22" height="22" /> Geosync <strong>${session.site}</strong>
           ${current && html`<span class="role">${current.primary ? "Primary" : "Secondary"}</span>`}</p>
-        <p class="who">${session.right === "act" ? "You may act" : "You may only look"}<span class="until">; your session ends <${Age} at=${session.expires_at} /></span>
+        <p class="who"><span>${session.right === "act" ? "You may act" : "You may only look"}; your session ends <${Age} at=${session.expires_at} /></span>
           <button type="button" class="small" onClick=${leave}>Sign out</button></p>
       </div>
       <nav aria-label="Pages"><ul>${PAGES.map(([name, text]) => html`<li key=${name}>
@@ -124,6 +129,13 @@ function attention(statuses, own) {
     "dead-letters": [own?.dead_letters_count, "dead letter", "dead letters"],
   };
   return Object.fromEntries(Object.entries(counts).flatMap(([page, [number, one, many]]) => (number ? [[page, { number, text: plural(number, one, many) }]] : [])));
+}
+
+// Bring the current tab into sight, where the screen is narrow and the tabs scroll.
+function showTab() {
+  const tab = document.querySelector("header a[aria-current]");
+  const row = tab.closest("ul");
+  row.scrollLeft += tab.getBoundingClientRect().left - row.getBoundingClientRect().left - 16;
 }
 
 function skip(event) {

@@ -3,7 +3,8 @@
 import { html, useEffect, useRef, useState } from "./ui.js";
 import { act } from "./api.js";
 import { Failure } from "./failures.js";
-import { ActionButton, Age, Freshness, Heading, Question, Table } from "./parts.js";
+import { Menu } from "./menu.js";
+import { ActionButton, Age, Freshness, Heading, Polled, Question, Table } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { plural } from "./words.js";
 
@@ -35,9 +36,16 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
   const discard = (some) =>
     setAsk({ title: some.length === 1 ? "Discard this message?" : `Discard ${some.length} messages?`, text: `Geosync will not process ${some.length === 1 ? "this message" : "these messages"}: ${list(some)}. The audit log keeps every message, and the reason.`, action: "Discard", needsReason: true, ids: some.map((letter) => letter.id) });
   const none = selected.length ? null : "Select messages first";
+  const bulk = [
+    { title: "Send back", items: [
+      { text: "Replay selected", why: none, onClick: () => send("replay", { ids: selected.map((letter) => letter.id) }) },
+      { text: "Replay all", onClick: () => send("replay", { all: true }) },
+    ] },
+    { title: "Give up", items: [{ text: "Discard selected", why: none, isDangerous: true, onClick: () => discard(selected) }] },
+  ];
   const columns = [
-    ["About", (letter) => html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
-      <bdi>${called(letter)}</bdi></label><span class="dim">${letter.kind}</span>`, "name"],
+    ["About", (letter) => html`${readOnly ? html`<bdi>${called(letter)}</bdi>` : html`<label class="choice"><input type="checkbox" checked=${marked.has(letter.id)} aria-label=${`Select ${called(letter)}`} onChange=${(event) => select([letter], event.target.checked)} />
+      <bdi>${called(letter)}</bdi></label>`}<span class="dim">${letter.kind}</span>`, "name"],
     ["Why it is here", (letter) => html`<${Failure} text=${letter.reason} about=${called(letter)} />`],
     ["Sent", (letter) => html`<${Age} at=${letter.sent_at} />`],
     ["A replay sends it to", (letter) => DESTINATIONS[letter.goes_to]],
@@ -51,17 +59,15 @@ export function DeadLetters({ tell, readOnly, onUnauthorized }) {
     <div class="title"><${Heading}>Dead letters<//><${Freshness} of=${[letters]} /></div>
     <p>Messages that could not be processed. A replay sends them back to where they came from, and loses nothing.</p>
     <div class="buttons">
-      <${ActionButton} why=${readOnly} tell=${tell} busy=${busy} onClick=${() => send("replay", { all: true })}>Replay all<//>
-      <button type="button" onClick=${letters.refresh}>Look again</button>
+      <${Menu} title="Bulk actions" groups=${bulk} why=${readOnly} tell=${tell} busy=${busy} />
+      <button type="button" class="small" onClick=${letters.refresh}>Look again</button>
     </div>
-    ${nodes.length > 0 && html`<div class="selection" role="group" aria-label="Selected messages">
+    ${nodes.length > 0 && !readOnly && html`<div class="selection" role="group" aria-label="Selected messages">
       <${SelectAll} of=${nodes} selected=${selected} select=${select} />
       <span role="status">${selected.length} of ${nodes.length} selected</span>
-      <${ActionButton} class="small" why=${readOnly ?? none} tell=${tell} busy=${busy} onClick=${() => send("replay", { ids: selected.map((letter) => letter.id) })}>Replay selected<//>
-      <${ActionButton} class="small danger" why=${readOnly ?? none} tell=${tell} busy=${busy} onClick=${() => discard(selected)}>Discard selected<//>
     </div>`}
-    ${letters.data && html`<${Table} caption=${`${plural(letters.data.count, "message", "messages")} in the queue, by its own estimate`} rows=${nodes} keyOf=${(letter) => letter.id}
-      columns=${columns} empty=${letters.data.count ? `About ${plural(letters.data.count, "message is", "messages are")} in somebody's hands: look again in a minute.` : "The dead-letter queue is empty."} />`}
+    <${Polled} of=${letters}>${({ count: waiting }) => html`<${Table} caption=${`${plural(waiting, "message", "messages")} in the queue, by its own estimate`} rows=${nodes} keyOf=${(letter) => letter.id}
+      columns=${columns} empty=${waiting ? `About ${plural(waiting, "message is", "messages are")} in somebody's hands: look again in a minute.` : "The dead-letter queue is empty."} />`}<//>
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("discard", { ids: ask.ids, reason })} />`;
 }
 

@@ -2,7 +2,7 @@
 
 import { html } from "./ui.js";
 import { Filters, useFilters } from "./filters.js";
-import { Age, Badge, Digest, Freshness, Heading, Pager, Table } from "./parts.js";
+import { Age, Badge, Digest, Freshness, Heading, Pager, Polled, Table } from "./parts.js";
 import { usePages } from "./poll.js";
 
 const PER_PAGE = 20;
@@ -17,16 +17,16 @@ export function Events({ route, onUnauthorized }) {
   return html`
     <div class="title"><${Heading}>Geo events<//>${problem === null && html`<${Freshness} of=${[events]} />`}</div>
     <${Filters} label="Geo events" selects=${SELECTS} text=${["repository", "Container repository"]} problem=${problem} filters=${filters} change=${change} />
-    ${events.data && html`<div class=${events.error ? "old" : ""}><${Table} caption="Geo events that this site took, newest first" rows=${events.data.nodes} keyOf=${(event) => event.sender_id} columns=${EVENT_COLUMNS} empty=${emptyText(events.data, pages.cursors, events.data.message && sentence(events.data.message))} />
-      <${Pager} info=${events.data.page_info} ...${pages} what="geo events" /></div>`}`;
+    <${Polled} of=${events} rows=${PER_PAGE}>${(page) => html`<${Table} caption="Geo events that this site took, newest first" rows=${page.nodes} keyOf=${(event) => event.sender_id} columns=${EVENT_COLUMNS} empty=${emptyText(page, pages.cursors, page.message && sentence(page.message))} />
+      <${Pager} info=${page.page_info} ...${pages} shown=${page.nodes.length} what="geo events" />`}<//>`;
 }
 
 export function Audit({ onUnauthorized }) {
   const [audit, pages] = usePages("api/v4/geo/audit_events", PER_PAGE, 10, onUnauthorized);
   return html`
     <div class="title"><${Heading}>Audit log<//><${Freshness} of=${[audit]} /></div>
-    ${audit.data && html`<div class=${audit.error ? "old" : ""}><${Table} caption="What operators did here, and what they were refused, newest first" rows=${audit.data.nodes} keyOf=${(entry) => entry.id} columns=${AUDIT_COLUMNS} empty=${emptyText(audit.data, pages.cursors, "Nothing yet.")} />
-      <${Pager} info=${audit.data.page_info} ...${pages} what="the audit log" /></div>`}`;
+    <${Polled} of=${audit} rows=${PER_PAGE}>${(page) => html`<${Table} caption="What operators did here, and what they were refused, newest first" rows=${page.nodes} keyOf=${(entry) => entry.id} columns=${AUDIT_COLUMNS} empty=${emptyText(page, pages.cursors, "Nothing yet.")} />
+      <${Pager} info=${page.page_info} ...${pages} shown=${page.nodes.length} what="the audit log" />`}<//>`;
 }
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;

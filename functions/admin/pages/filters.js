@@ -26,7 +26,16 @@ export function Chips({ label, of, filters, change }) {
 
 const PREFIX = ["prefix", "Name begins with"];
 
-// `selects` are [name, title, { value: text }]; besides there is the text `text`, [name, title], and what is wrong with it.
+// One of some values, `otherwise` none of them; "" takes it out of the address.
+export function Choice({ of: [name, title, values, otherwise = "All"], filters, change }) {
+  return html`<label>${title}
+    <select name=${name} value=${filters.get(name) ?? ""} onChange=${(event) => change(name, event.target.value)}>
+      <option value="">${otherwise}</option>
+      ${Object.entries(values).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+    </select></label>`;
+}
+
+// `selects` are [name, title, { value: text }, what none of them means]; besides there is the text `text`, [name, title], and what is wrong with it.
 export function Filters({ label, selects, text = PREFIX, problem = null, filters, change }) {
   const [name, title] = text;
   const [typed, setTyped] = useState(filters.get(name) ?? "");
@@ -37,11 +46,7 @@ export function Filters({ label, selects, text = PREFIX, problem = null, filters
     change(name, typed.trim());
   };
   return html`<form class="filters" role="search" aria-label=${label} onSubmit=${submit}>
-    ${selects.map(([name, title, values]) => html`<label key=${name}>${title}
-      <select name=${name} value=${filters.get(name) ?? ""} onChange=${(event) => change(name, event.target.value)}>
-        <option value="">All</option>
-        ${Object.entries(values).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
-      </select></label>`)}
+    ${selects.map((one) => html`<${Choice} key=${one[0]} of=${one} filters=${filters} change=${change} />`)}
     <label class="grow">${title}
       <input type="search" name=${name} maxlength="255" value=${typed} spellcheck="false" autocapitalize="none" aria-describedby=${id}
         aria-invalid=${problem ? "true" : "false"} onInput=${(event) => setTyped(event.target.value)} /></label>

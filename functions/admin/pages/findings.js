@@ -4,16 +4,19 @@
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
 import { Filters, useFilters } from "./filters.js";
-import { ActionButton, Age, Badge, Freshness, Heading, Pager, Question, RepositoryLink, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Freshness, Heading, Pager, Polled, Question, RepositoryLink, Table } from "./parts.js";
 import { useAction, usePages, usePoll } from "./poll.js";
 import { count, plural } from "./words.js";
 
 const PER_PAGE = 20;
 const NAMES_SHOWN = 5;
-const SELECTS = [["kind", "With tags that are", { missing: "Missing at the primary", outside: "Outside the selection", extra: "Extra here" }]];
+const SELECTS = [
+  ["kind", "With tags that are", { missing: "Missing at the primary", outside: "Outside the selection", extra: "Extra here" }],
+  ["dismissed", "Show", { true: "Dismissed" }, "Not dismissed"],
+];
 
 export function Findings({ route, current, tell, noSync, onUnauthorized }) {
-  const [filters, change] = useFilters(route, ["kind", "prefix"]);
+  const [filters, change] = useFilters(route, ["kind", "dismissed", "prefix"]);
   const [page, pages] = usePages(`api/v4/geo/findings?${filters}`, PER_PAGE, 10, onUnauthorized);
   const deletes = usePoll("api/v4/geo/deletes", 10, onUnauthorized);
   const all = [page, deletes];
@@ -26,15 +29,16 @@ export function Findings({ route, current, tell, noSync, onUnauthorized }) {
     <div class="title"><${Heading}>Missing and extra<//><${Freshness} of=${all} /></div>
     ${deletes.data && html`<${Deletes} deletes=${deletes.data} old=${deletes.error !== null} tell=${tell} why=${noSync} refresh=${refresh} />`}
     <${Filters} label="What comparisons found" selects=${SELECTS} filters=${filters} change=${change} />
-    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="What the latest comparisons found, by container repository" rows=${page.data.nodes} keyOf=${(found) => found.name}
-      columns=${columns(deletes.data, tell, noSync, refresh)} empty=${emptyText(page.data, filters, pages.cursors)} />
-      <${Pager} info=${page.data.page_info} ...${pages} what="findings" /></div>`}`;
+    <${Polled} of=${page}>${({ nodes, page_info: info }) => html`<${Table} caption="What the latest comparisons found, by container repository" rows=${nodes} keyOf=${(found) => found.name}
+      columns=${columns(deletes.data, tell, noSync, refresh)} empty=${emptyText(info, filters, pages.cursors)} />
+      <${Pager} info=${info} ...${pages} shown=${nodes.length} what="findings" />`}<//>`;
 }
 
-function emptyText(page, filters, cursors) {
-  if (page.page_info.has_next_page) return "None of these fits the filters; there are more on the next page.";
+function emptyText(info, filters, cursors) {
+  if (info.has_next_page) return "None of these fits the filters; there are more on the next page.";
   if (cursors.length) return "This is the end of the list.";
-  return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary, outside the selection or extra here, as far as comparisons have looked.";
+  if (String(filters) === "dismissed=true") return "Nothing is dismissed.";
+  return filters.size ? "Nothing fits the filters." : "Nothing is missing at the primary, outside the selection or extra here, as far as comparisons have looked, but for what was dismissed.";
 }
 
 function Deletes({ deletes, old, tell, why, refresh }) {
@@ -67,10 +71,11 @@ const columns = (deletes, tell, why, refresh) => [
   ["Missing at the primary", (found) => html`<${Names} number=${found.missing_count} names=${found.missing} of=${` of ${plural(found.tags_count, "tag", "tags")}`} />`],
   ["Outside the selection", (found) => html`<${Names} number=${found.outside_count} names=${found.outside} of="" />`],
   ["Extra here", (found) => html`<${Names} number=${found.extra_count} names=${found.extra} of="" />`],
-  ["Found", (found) => html`<${Age} at=${found.found_at} />`],
+  ["Found", (found) => html`<${Age} at=${found.found_at} /><${Dismissed} found=${found} />`],
   ["Actions", (found) => html`<div class="buttons">
     ${found.missing_count + found.outside_count > 0 && html`<${Act} kind="keep" found=${found} tell=${tell} why=${why} refresh=${refresh} />`}
-    ${found.extra_count > 0 && html`<${Act} kind="adopt" found=${found} tell=${tell} why=${why ?? noAdoption(deletes)} refresh=${refresh} />`}</div>`, "actions"],
+    ${found.extra_count > 0 && html`<${Act} kind="adopt" found=${found} tell=${tell} why=${why ?? noAdoption(deletes)} refresh=${refresh} />`}
+    <${Dismiss} found=${found} tell=${tell} why=${why} refresh=${refresh} /></div>`, "actions"],
 ];
 
 const noAdoption = (deletes) => (deletes?.policy === "keep" ? "This site removes nothing that the primary lacks (Deletes=keep): there is nothing to adopt for" : null);
@@ -104,7 +109,7 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
   const [run, busy] = useAction(tell);
   const [ask, setAsk] = useState(null);
   const words = WORDS[kind];
-  const unknown = found.id === null ? "This container repository has no id yet: its first sync gives it one" : null;
+  const unknown = found.id === null ? NO_ID : null;
   const label = tag === null ? words.all(found) : `${words.title} ${tag} of ${found.name}`;
   const number = kind === "keep" ? found.missing_count + found.outside_count : found.extra_count;
   const what = tag === null ? `The ${kind === "keep" ? "missing and outside" : "extra"} tags of ${found.name} (${plural(number, "tag", "tags")})` : `The tag ${tag} of ${found.name}`;
@@ -117,6 +122,25 @@ function Act({ kind, found, tag = null, tell, why, refresh }) {
     <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />`;
 }
 
+const Dismissed = ({ found }) => found.dismissed_at && html`<span class="dim">Dismissed by ${found.dismissed_by} <${Age} at=${found.dismissed_at} />: ${found.dismissed_because}</span>`;
+
+const NO_ID = "This container repository has no id yet: its first sync gives it one";
+
+// Take what was found in a container repository out of the list, or back into it.
+function Dismiss({ found, tell, why, refresh }) {
+  const [run, busy] = useAction(tell);
+  const [ask, setAsk] = useState(null);
+  const send = async (what, body) => {
+    await run(async () => (await act(`api/v4/geo/container_repositories/${found.id}/${what}`, body)).message);
+    refresh();
+  };
+  const [title, press] = found.dismissed_at
+    ? ["Show again", () => send("undismiss")]
+    : ["Dismiss", () => setAsk({ title: `Dismiss what was found in ${found.name}?`, text: "It is listed no more until a comparison finds something else. Nothing becomes of the tags by it: those that are to be removed here are removed all the same.", action: "Dismiss", needsReason: true })];
+  return html`<${ActionButton} class="small" why=${why ?? (found.id === null ? NO_ID : null)} tell=${tell} busy=${busy} label=${`${title} what was found in ${found.name}`} onClick=${press}>${title}<//>
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${(reason) => send("dismiss", { reason, found_at: found.found_at })} />`;
+}
+
 // The same of one container repository, tag by tag.
 export function FoundIn({ found, tell, why, refresh }) {
   const rows = [
@@ -126,7 +150,7 @@ export function FoundIn({ found, tell, why, refresh }) {
   ];
   if (rows.length === 0) return null;
   const number = found.missing_count + found.outside_count + found.extra_count;
-  return html`<h2>Missing and extra</h2>
+  return html`<div class="title"><h2>Missing and extra</h2><${Dismissed} found=${found} /><${Dismiss} found=${found} tell=${tell} why=${why} refresh=${refresh} /></div>
     <${Table} caption=${`${rows.length < number ? `${count(rows.length)} of ${plural(number, "tag", "tags")}` : "Tags"} that a comparison would not bring, by the latest one`} rows=${rows} keyOf=${(row) => `${row.kind} ${row.tag}`} columns=${[
       ["Tag", (row) => html`<bdi><code>${row.tag}</code></bdi>`, "name"],
       ["Found", (row) => html`<${Badge} state="pending" text=${row.text} /> <span class="dim"><${Age} at=${found.found_at} /></span>`],

@@ -63,11 +63,22 @@ export function Freshness({ of }) {
   return html`<p class="fresh stale"><span role="status">Loading… The site is slow to answer</span>: asked ${waited} s ago. ${again}</p>`;
 }
 
+// The place of what is asked for, until it is there: as high as `rows` rows.
+export const Skeleton = ({ rows }) => html`<div class="skeleton" aria-hidden="true">${Array.from({ length: rows }, (_, at) => html`<span key=${at}></span>`)}</div>`;
+
+// What a poll brought (`children` makes it), dashed while it is not up to date; its place before the first answer.
+export function Polled({ of: poll, rows = 8, children }) {
+  if (poll.data !== null) return html`<div class=${poll.error ? "old" : ""}>${children(poll.data)}</div>`;
+  if (poll.error === null) return html`<${Skeleton} rows=${rows} />`;
+  // What was asked wrongly is said where it was asked.
+  return poll.error.status === 400 ? null : html`<p class="empty">Nothing can be shown before the site answers.</p>`;
+}
+
 // A button that acts. One that may not act stays reachable and says why.
-export function ActionButton({ why, tell, busy, onClick, children, class: kind = "", label }) {
+export function ActionButton({ why, tell, busy, onClick, children, class: kind = "", label, expanded }) {
   const press = () => (why ? tell("failed", why) : busy ? undefined : onClick());
   return html`<button type="button" class=${kind} aria-disabled=${why || busy ? "true" : "false"} title=${why ?? ""}
-    aria-label=${label} onClick=${press}>${children}</button>`;
+    aria-label=${label} aria-expanded=${expanded === undefined ? undefined : String(expanded)} onClick=${press}>${children}</button>`;
 }
 
 // A question before something large. `ask` is { title, text, action, needsReason } or null; `onAnswer(reason)` or `onClose()`.

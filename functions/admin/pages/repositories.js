@@ -3,34 +3,50 @@
 import { html, useState } from "./ui.js";
 import { act } from "./api.js";
 import { Failure } from "./failures.js";
-import { Chips, Filters, useFilters } from "./filters.js";
-import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Question, RepositoryLink, Table } from "./parts.js";
+import { Chips, Choice, Filters, useFilters } from "./filters.js";
+import { Menu } from "./menu.js";
+import { ActionButton, Age, Badge, Due, Freshness, Heading, Pager, Polled, Question, RepositoryLink, Table } from "./parts.js";
 import { useAction, usePages } from "./poll.js";
 import { count, plural, STATES, VERIFICATION_STATES } from "./words.js";
 
 const PER_PAGE = 20;
 const SELECTS = [["state", "Replication", STATES], ["verification_state", "Verification", VERIFICATION_STATES]];
+const NARROWING = ["state", "verification_state", "parked", "search"];
+const ORDER = ["order", "Order", { "name desc": "Name, from the end", "state asc": "State, failed first", "last_synced_at desc": "Last synced, newest first", "last_synced_at asc": "Last synced, oldest first" }, "Name"];
+const SIZE = ["per_page", "Rows", { 50: "50", 100: "100" }, String(PER_PAGE)];
 
 export function Repositories(context) {
   // Which list it is, is not known before the sites are.
-  if (!context.current) return html`<div class="title"><${Heading}>Replication details<//></div><p class="dim">Loading…</p>`;
+  if (!context.current) return html`<div class="title"><${Heading}>Replication details<//></div><${Polled} of=${context.sites} rows=${PER_PAGE}>${() => null}<//>`;
   return context.current.primary ? html`<${AtSites} ...${context} />` : html`<${Rows} ...${context} />`;
 }
 
 function Rows({ route, own, tell, noSync, onUnauthorized }) {
-  const [filters, change] = useFilters(route, ["state", "verification_state", "parked", "search"]);
-  const [page, pages] = usePages(`api/v4/geo/container_repositories?${filters}`, PER_PAGE, 5, onUnauthorized);
-
-  const rows = page.data?.nodes ?? [];
+  const [filters, change] = useFilters(route, [...NARROWING, "order", "per_page"]);
+  const narrowing = new URLSearchParams([...filters].filter(([name]) => NARROWING.includes(name)));
+  const order = filters.get("order");
+  // Another order is read out of all rows: less often.
+  const [page, pages] = usePages(`api/v4/geo/container_repositories?${inOrder(narrowing, order)}`, Number(filters.get("per_page")) || PER_PAGE, order ? 30 : 5, onUnauthorized);
+  const refused = page.error?.status === 400 ? page.error.message : null;
   return html`
-    <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
+    <div class="title"><${Heading}>Replication details<//>${refused === null && html`<${Freshness} of=${[page]} />`}</div>
     <${Filters} label="Container repositories" selects=${SELECTS} text=${SEARCH} filters=${filters} change=${change} />
     <div class="tools"><${Chips} label="What to look at" filters=${filters} change=${change} of=${chips(own)} />
-      <${Actions} tell=${tell} why=${noSync} refresh=${page.refresh} /></div>
-    ${page.data?.unreadable.map((text) => html`<p class="problem">A row cannot be read: ${text}</p>`)}
-    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} kind="cards dense" caption="Container repositories, by name" rows=${rows} keyOf=${(row) => row.name}
-      empty=${emptyText(page.data, filters, pages.cursors)} columns=${columns(tell, noSync, page.refresh)} />
-    <${Pager} info=${page.data.page_info} ...${pages} shown=${rows.length} total=${totalOf(own, filters)} what="container repositories" /></div>`}`;
+      <div class="view"><${Choice} of=${ORDER} filters=${filters} change=${change} /><${Choice} of=${SIZE} filters=${filters} change=${change} />
+        <${BulkActions} tell=${tell} why=${noSync} refresh=${page.refresh} /></div></div>
+    ${refused !== null && html`<p class="notice" role="alert">${refused}. <button type="button" class="small" onClick=${() => change({ order: "", per_page: "" })}>Show it by name</button></p>`}
+    <${Polled} of=${page} rows=${PER_PAGE}>${({ nodes, page_info: info, total_count: total, unreadable }) => html`
+      ${unreadable.map((text) => html`<p class="problem" key=${text}>A row cannot be read: ${text}</p>`)}
+      <${Table} kind="cards dense" caption=${`Container repositories, by ${(ORDER[2][order] ?? "Name").toLowerCase()}`} rows=${nodes} keyOf=${(row) => row.name}
+        empty=${emptyText(info, narrowing, pages.cursors)} columns=${columns(tell, noSync, page.refresh)} />
+      <${Pager} info=${info} ...${pages} shown=${nodes.length} total=${total ?? totalOf(own, narrowing)} what="container repositories" />`}<//>`;
+}
+
+// The filters of the API for an order such as "state asc".
+function inOrder(narrowing, order) {
+  if (!order) return narrowing;
+  const [by, sort = "asc"] = order.split(" ");
+  return new URLSearchParams([...narrowing, ["order_by", by], ["sort", sort]]);
 }
 
 const SEARCH = ["search", "Name contains"];
@@ -59,15 +75,14 @@ function totalOf(own, filters) {
 function AtSites({ route, onUnauthorized }) {
   const [filters, change] = useFilters(route, ["prefix"]);
   const [page, pages] = usePages(`api/v4/geo/primary_repositories?${filters}`, PER_PAGE, 10, onUnauthorized);
-  const rows = page.data?.nodes ?? [];
   return html`
     <div class="title"><${Heading}>Replication details<//><${Freshness} of=${[page]} /></div>
     <p class="dim">What each site has, as it reported it. Each site's own dashboard shows more, and acts: the <a href="#/sites">Geo sites</a> lead there.</p>
     <${Filters} label="Container repositories" selects=${[]} filters=${filters} change=${change} />
-    ${page.data && html`<div class=${page.error ? "old" : ""}><${Table} caption="Container repositories, by name" rows=${rows} keyOf=${(row) => row.name}
+    <${Polled} of=${page} rows=${PER_PAGE}>${({ nodes, page_info: info }) => html`<${Table} caption="Container repositories, by name" rows=${nodes} keyOf=${(row) => row.name}
       empty=${pages.cursors.length ? "There are no more." : filters.size ? "No container repository that a site reported fits the filter." : "No site has reported a container repository yet."}
-      columns=${[["Container repository", (row) => html`<bdi class="repository">${row.name}</bdi>`, "name"], ...siteColumns(rows)]} />
-    <${Pager} info=${page.data.page_info} ...${pages} shown=${rows.length} what="container repositories" /></div>`}`;
+      columns=${[["Container repository", (row) => html`<bdi class="repository">${row.name}</bdi>`, "name"], ...siteColumns(nodes)]} />
+    <${Pager} info=${info} ...${pages} shown=${nodes.length} what="container repositories" />`}<//>`;
 }
 
 const siteColumns = (rows) => (rows[0]?.sites ?? []).map(({ site }) => [site, (row) => {
@@ -77,8 +92,8 @@ const siteColumns = (rows) => (rows[0]?.sites ?? []).map(({ site }) => [site, (r
     <span class="dim">As of <${Age} at=${at.reported_at} /></span>`;
 }]);
 
-function emptyText(page, filters, cursors) {
-  if (page.page_info.has_next_page) return "None of those looked at fits the filters; there are more on the next page.";
+function emptyText(info, filters, cursors) {
+  if (info.has_next_page) return "None of those looked at fits the filters; there are more on the next page.";
   if (cursors.length) return "This is the end of the list.";
   return filters.size ? "No container repository fits the filters." : "There is no container repository yet.";
 }
@@ -109,14 +124,18 @@ export function RowActions({ row, tell, why, refresh }) {
   </div>`;
 }
 
-const QUESTIONS = [
-  ["Resync all", "resync", "all", "Every container repository of the primary's catalogue is compared and brought to what the primary has. On a large registry that takes hours."],
-  ["Resync all failed", "resync", "failed", "All failed references are tried again now, parked ones too."],
-  ["Reverify all", "reverify", "all", "Every synced container repository is verified again."],
-  ["Reverify all failed", "reverify", "failed", "Every container repository whose verification failed is verified again."],
+const BULK = [
+  { title: "What has failed", items: [
+    ["Resync all failed", "resync", "failed", "All failed references are tried again now, parked ones too."],
+    ["Reverify all failed", "reverify", "failed", "Every container repository whose verification failed is verified again."],
+  ] },
+  { title: "Everything (may take hours)", isDangerous: true, items: [
+    ["Resync all", "resync", "all", "Every container repository of the primary's catalogue is compared and brought to what the primary has. On a large registry that takes hours."],
+    ["Reverify all", "reverify", "all", "Every synced container repository is verified again. On a large registry that takes hours."],
+  ] },
 ];
 
-function Actions({ tell, why, refresh }) {
+function BulkActions({ tell, why, refresh }) {
   const [run, busy] = useAction(tell);
   const [ask, setAsk] = useState(null);
   const send = async () => {
@@ -126,8 +145,10 @@ function Actions({ tell, why, refresh }) {
     });
     refresh();
   };
-  return html`<div class="buttons">${QUESTIONS.map(([title, what, scope, text]) => html`
-    <${ActionButton} key=${title} why=${why} tell=${tell} busy=${busy} onClick=${() => setAsk({ title: `${title}?`, text, action: title, what, scope })}>${title}<//>`)}
-    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />
-  </div>`;
+  const groups = BULK.map(({ title, isDangerous, items }) => ({
+    title,
+    items: items.map(([action, what, scope, text]) => ({ text: action, isDangerous, onClick: () => setAsk({ title: `${action}?`, text, action, what, scope }) })),
+  }));
+  return html`<${Menu} title="Bulk actions" groups=${groups} why=${why} tell=${tell} busy=${busy} />
+    <${Question} ask=${ask} onClose=${() => setAsk(null)} onAnswer=${send} />`;
 }

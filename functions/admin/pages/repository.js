@@ -4,7 +4,7 @@ import { html } from "./ui.js";
 import { act } from "./api.js";
 import { Failure } from "./failures.js";
 import { FoundIn } from "./findings.js";
-import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Table } from "./parts.js";
+import { ActionButton, Age, Badge, Digest, Due, Facts, Freshness, Heading, Pager, Polled, Table } from "./parts.js";
 import { RowActions } from "./repositories.js";
 import { useAction, usePages, usePoll } from "./poll.js";
 import { count, duration, STATES, VERIFICATION_STATES } from "./words.js";
@@ -25,7 +25,7 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
     ${back}
     <div class="title"><${Heading}><bdi class="repository">${row?.name ?? `Container repository ${id}`}</bdi><//>
       <${Freshness} of=${all} /></div>
-    ${row && html`<div class=${one.error ? "flow old" : "flow"}>
+    <${Polled} of=${one} rows=${6}>${() => html`<div class="flow">
       <section class="card" aria-label="The row">
         <div class="head"><${Badge} state=${row.state} text=${STATES[row.state]} />
           <span class="role">Verification</span> <${Badge} state=${row.verification_state} text=${VERIFICATION_STATES[row.verification_state]} />
@@ -37,17 +37,18 @@ export function Repository({ route, tell, noSync, onUnauthorized }) {
       </section>
       ${row.owed.length > 0 && html`<h2>Owed</h2><${Table} caption=${owedCaption(row)} rows=${row.owed} keyOf=${(owed) => owed.reference}
         columns=${owedColumns(row, tell, noSync, refresh)} />`}
-    </div>`}
+    </div>`}<//>
     ${found.data && html`<${FoundIn} found=${found.data} tell=${tell} why=${noSync} refresh=${refresh} />`}
     <h2>Tags on both sides</h2>
     <p class="dim">As far as this site knows without asking either registry.</p>
-    ${tags.data && html`<div class=${tags.error ? "old" : ""}><${Table} caption="Tags, by name" rows=${tags.data.nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
-        empty=${tags.data.page_info.has_next_page ? "None here; there are more on the next page." : "No tag is known."} />
-      <${Pager} info=${tags.data.page_info} ...${pages} shown=${tags.data.nodes.length} what="tags" /></div>`}`;
+    <${Polled} of=${tags}>${({ nodes, page_info: info }) => html`<${Table} caption="Tags, by name" rows=${nodes} keyOf=${(tag) => tag.name} columns=${TAG_COLUMNS}
+        empty=${info.has_next_page ? "None here; there are more on the next page." : "No tag is known."} />
+      <${Pager} info=${info} ...${pages} shown=${nodes.length} total=${row && !row.more_tags ? row.tags_count : null} what="tags" />`}<//>`;
 }
 
 function facts(row) {
   return [
+    ["Tags", `${row.more_tags ? "more than " : ""}${count(row.tags_count)}`],
     ["Owed", html`${row.more_owed ? "more than " : ""}${count(row.owed_count)}${row.failed_count ? ` (${count(row.failed_count)} failed)` : ""}`, row.failed_count ? "bad" : ""],
     ["Oldest owed for", row.lag_seconds ? duration(row.lag_seconds) : "nothing is owed"],
     ["Last synced", html`<${Age} at=${row.last_synced_at} />`],

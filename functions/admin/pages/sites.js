@@ -6,7 +6,7 @@ import { act } from "./api.js";
 import { Failure } from "./failures.js";
 import { Fleet, isWeb } from "./fleet.js";
 import { History } from "./history.js";
-import { ActionButton, Age, Badge, Facts, Freshness, Heading, Question, RepositoryLink } from "./parts.js";
+import { ActionButton, Age, Badge, Facts, Freshness, Heading, Polled, Question, RepositoryLink } from "./parts.js";
 import { useAction, usePoll } from "./poll.js";
 import { count, duration, lagText, plural } from "./words.js";
 
@@ -23,6 +23,7 @@ export function Sites({ route, sites, statuses, current, tell, noSync, onUnautho
   const chosen = rows.find(({ site }) => String(site.id) === route.query.get("site")) ?? rows.find(({ site }) => site.current);
   return html`
     <div class="title"><${Heading}>Geo sites<//><${Freshness} of=${[statuses, sites]} /></div>
+    ${!chosen && html`<${Polled} of=${sites}>${() => null}<//>`}
     ${chosen && html`<${Fleet} rows=${rows} chosen=${chosen.site.id} isOld=${statuses.error !== null} />
       <div class=${statuses.error ? "old" : ""}><${Site} key=${chosen.site.id} ...${chosen} isLoaded=${statuses.data !== null}
         failing=${chosen.site.current ? failing.data : null} tell=${tell} noSync=${noSync} refresh=${refresh} /></div>

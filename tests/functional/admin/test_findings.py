@@ -1,10 +1,11 @@
 """What is missing at the primary or extra here, over HTTP; the breaker."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.functional.admin.parts import A, Ask, Site
+from tests.functional.admin.parts import READ, A, Ask, Site
 from tests.support.noted import note_finding
 
 from geosync.operating import deletions
@@ -150,6 +151,68 @@ def test_deletes_that_are_suspended_go_on_when_somebody_says_so(site: Site, ask:
     for message in ("the next comparison removes", "nothing was suspended"):
         assert message in ask.act("/api/v4/geo/deletes/resume").message
         assert ask("GET", "/api/v4/geo/deletes").json["suspended"] is False
+
+
+def test_what_an_operator_dismisses_is_listed_no_more_until_it_changes(site: Site, ask: Ask) -> None:
+    path = found(site, "group/a")
+    (seen,) = ask("GET", FINDINGS).json["nodes"]
+    assert (seen["dismissed_at"], seen["dismissed_by"], seen["dismissed_because"]) == (None, None, None)
+    asked = {"reason": "kept on purpose", "found_at": seen["found_at"]}
+    assert ask.act(f"{path}/dismiss", asked, token=READ).status == 403
+    assert ask.act(f"{path}/dismiss", asked).status == 200
+    assert site.audit()[-1]["detail"] == json.dumps(asked)
+    assert ask("GET", FINDINGS).json["nodes"] == []
+    assert ask("GET", FINDINGS, query={"kind": "extra"}).json["nodes"] == []
+    (listed,) = ask("GET", FINDINGS, query={"dismissed": "true"}).json["nodes"]
+    assert (listed["dismissed_by"], listed["dismissed_because"]) == ("act token", "kept on purpose")
+    assert ask("GET", f"{path}/findings").json == listed
+    assert site.messages("work") == [], "nothing becomes of the tags"
+
+    before = site.sync_registry.findings.get("group/a")
+    assert before is not None
+    told = replace(before, dismissed=None)
+    note_finding(site.store, replace(told, found_at=told.found_at + 1), before)
+    note_finding(site.store, replace(told, found_at=told.found_at + 2, of=4), before)
+    assert ask("GET", FINDINGS).json["nodes"] == [], "the same was found, whenever and among however many tags"
+    again = site.sync_registry.findings.get("group/a")
+    assert again is not None
+    assert again.of == 4
+    more = replace(told, found_at=told.found_at + 3, extra=2, extra_names=("mine", "yours"))
+    note_finding(site.store, more, again)
+    (shown,) = ask("GET", FINDINGS).json["nodes"]
+    assert (shown["extra_count"], shown["dismissed_at"]) == (2, None)
+
+
+def test_a_dismissal_is_of_what_was_seen_and_can_be_undone(site: Site, ask: Ask) -> None:
+    path = found(site, "group/a")
+    before = site.sync_registry.findings.get("group/a")
+    assert before is not None
+    seen = ask("GET", f"{path}/findings").json["found_at"]
+    note_finding(site.store, replace(before, found_at=before.found_at + 1, missing=0, missing_names=()), before)
+    refused = ask.act(f"{path}/dismiss", {"reason": "old news", "found_at": seen})
+    assert (refused.status, "something else meanwhile" in refused.message) == (409, True)
+    assert ask.act(f"{path}/undismiss").status == 409
+    assert ask.act(f"{path}/dismiss", {"reason": " "}).status == 400
+    assert ask.act(f"{path}/dismiss", {"reason": "whatever it is"}).status == 200
+    assert ask("GET", FINDINGS).json["nodes"] == []
+    assert ask.act(f"{path}/undismiss").status == 200
+    (shown,) = ask("GET", FINDINGS).json["nodes"]
+    assert shown["dismissed_at"] is None
+    site.synced("group/clean", v1=A)
+    clean = f"{REPOSITORIES}/{site.id_of('group/clean')}"
+    assert ask.act(f"{clean}/dismiss", {"reason": "nothing"}).status == 409
+
+
+def test_a_tag_that_was_kept_and_is_missing_again_shows_a_dismissed_finding_again(site: Site, ask: Ask) -> None:
+    path = found(site, "group/a")
+    assert ask.act(f"{path}/keep", {"tags": ["v2"]}).status == 202
+    assert ask.act(f"{path}/dismiss", {"reason": "the extra one is mine"}).status == 200
+    before = site.sync_registry.findings.get("group/a")
+    assert before is not None
+    again = replace(before, dismissed=None, spoken_of=(), found_at=before.found_at + 1)
+    note_finding(site.store, again, before)
+    (shown,) = ask("GET", FINDINGS).json["nodes"]
+    assert (shown["missing"], shown["dismissed_at"]) == (["v2"], None)
 
 
 @pytest.mark.parametrize("path", [f"{REPOSITORIES}/1/adopt", f"{REPOSITORIES}/1/keep", "/api/v4/geo/deletes/resume"])

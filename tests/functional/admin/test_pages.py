@@ -89,6 +89,10 @@ def test_without_its_last_slash_a_stage_leads_to_where_relative_addresses_fit(as
     assert ask("GET", "/", token=None, requestContext=context, query={"dashboard": ""}).status == 200
 
 
+def test_all_of_it_weighs_no_more_than_250_kilobytes() -> None:
+    assert sum(file.stat().st_size for file in _files()) <= 250_000
+
+
 def test_every_address_in_the_files_is_relative_and_is_there() -> None:
     for file in _files():
         text = file.read_text()

@@ -186,6 +186,24 @@ def test_tags_stand_side_by_side_with_what_each_side_has(site: Site, ask: Ask, c
     assert pages == [["gone", "new"], ["old", "same"]]
 
 
+def test_tags_are_counted_as_they_are_listed_and_up_to_a_bound(
+    site: Site, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.synced("group/app", old=A, same=A)
+    site.failed("group/app", "old", "new")
+    site.sync_registry.mark("group/app", Reference.digest(A))
+    path = f"{ALL}/{site.id_of('group/app')}"
+
+    def counted() -> tuple[int, bool]:
+        shown = ask("GET", path).json
+        return shown["tags_count"], shown["more_tags"]
+
+    assert counted() == (3, False)
+    assert len(ask("GET", f"{path}/tags").json["nodes"]) == 3
+    monkeypatch.setattr(repositories, "TAGS_COUNTED", 1)
+    assert counted() == (2, True), "one that was seen, and the one of which it is known that it is owed"
+
+
 def test_resync_of_one_repository_and_of_some_of_its_references(site: Site, ask: Ask) -> None:
     site.synced("group/app", v1=A)
     path = f"{ALL}/{site.id_of('group/app')}/resync"

@@ -12,6 +12,8 @@ SECONDARY = {
     "/api/v4/geo/container_repositories/reverify": {"scope": "all"},
     "/api/v4/geo/container_repositories/{number}/adopt": {"tags": ["v1"]},
     "/api/v4/geo/container_repositories/{number}/keep": {"tags": ["v1"]},
+    "/api/v4/geo/container_repositories/{number}/dismiss": {"reason": "why"},
+    "/api/v4/geo/container_repositories/{number}/undismiss": {},
     "/api/v4/geo/deletes/resume": {},
     "/api/v4/geo/pause": {},
     "/api/v4/geo/resume": {},

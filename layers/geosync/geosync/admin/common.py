@@ -23,6 +23,7 @@ Node = TypeVar("Node")
 MOST_REFERENCES = 500
 ReferenceName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 References = Annotated[list[ReferenceName], Field(max_length=MOST_REFERENCES)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 SiteName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,30}[a-z0-9])?$")]
 
 

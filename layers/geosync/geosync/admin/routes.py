@@ -189,7 +189,7 @@ def _table(
             ),
         ),
     )
-    findings = FindingRoutes(site)
+    findings = FindingRoutes(site, current)
     yield (
         "missing and extra",
         (
@@ -218,6 +218,14 @@ def _table(
                 ACTS_ON_ONE,
                 202,
             ),
+            Operation(
+                "POST",
+                f"{REPOSITORY}/dismiss",
+                findings.dismiss,
+                "List a finding no more until a comparison finds something else; nothing becomes of the tags",
+                ACTS_ON_ONE,
+            ),
+            Operation("POST", f"{REPOSITORY}/undismiss", findings.undismiss, "List it again", ACTS_ON_ONE),
             Operation(
                 "GET", f"{GEO}/deletes", findings.show_deletes, "Whether deletes by comparison are suspended, and why"
             ),

@@ -56,19 +56,31 @@ def read(sync_registry: SyncRegistry, *, most: int = MOST) -> Deletions:
     return Deletions(breaker=sync_registry.breaker.state(), missing=tuple(found[:most]), more=len(found) > most)
 
 
-def page(
-    sync_registry: SyncRegistry, *, limit: int, kind: Kind | None = None, prefix: str = "", after: str = ""
-) -> FindingsPage:
-    """The next at most `limit` findings after the repository `after`: with tags of one kind, or any."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingFilter:
+    """Selects findings by the repository's name, by the kind of tags (None: any), and those that are dismissed."""
+
+    prefix: str = ""
+    kind: Kind | None = None
+    dismissed: bool = False
+    """True: only those; False: none of them."""
+
+    def takes(self, one: Finding) -> bool:
+        """True for a finding that is selected; the walk has seen to its name."""
+        wanted = {"missing": one.missing, "outside": one.outside, "extra": one.extra, None: not one.is_nothing}
+        return bool(wanted[self.kind]) and self.dismissed == (one.dismissed is not None)
+
+
+def page(sync_registry: SyncRegistry, wanted: FindingFilter, *, limit: int, after: str = "") -> FindingsPage:
+    """The next at most `limit` findings after the repository `after`."""
     taken: list[Finding] = []
     last = after
-    step = limit + 1 if kind is None else None
-    for examined, one in enumerate(_walk(sync_registry, prefix=prefix, after=after, step=step)):
+    step = limit + 1 if wanted.kind is None else None
+    for examined, one in enumerate(_walk(sync_registry, prefix=wanted.prefix, after=after, step=step)):
         if len(taken) == limit or examined == EXAMINED:
             return FindingsPage(found=tuple(taken), after=last)
         last = one.repository
-        wanted = {"missing": one.missing, "outside": one.outside, "extra": one.extra, None: not one.is_nothing}
-        if wanted[kind]:
+        if wanted.takes(one):
             taken.append(one)
     return FindingsPage(found=tuple(taken), after=None)
 

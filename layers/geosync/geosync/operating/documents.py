@@ -102,6 +102,7 @@ def _owed_of_tag(owed: Owed, now_ms: int) -> dict[str, Any]:
 
 def finding_fields(found: Finding, number: int | None) -> dict[str, Any]:
     """The findings of the last comparison of a repository; `number` is the container repository's id."""
+    dismissed = found.dismissed
     return {
         "id": number,
         "name": found.repository,
@@ -114,6 +115,9 @@ def finding_fields(found: Finding, number: int | None) -> dict[str, Any]:
         "extra_count": found.extra,
         "extra": list(found.extra_names),
         "gone": found.gone,
+        "dismissed_at": moment(dismissed.at) if dismissed is not None else None,
+        "dismissed_by": dismissed.by if dismissed is not None else None,
+        "dismissed_because": dismissed.reason if dismissed is not None else None,
     }
 
 

@@ -26,6 +26,8 @@ BACKLOG = 1000
 """Keys of the index `due` read at most to find the rows that are not synced."""
 OWED_COUNTED = 1000
 """Owed references of one repository that are counted: of more it is said that there are more."""
+TAGS_COUNTED = 1000
+"""Tags of one repository that were seen here and are counted: of more it is said that there are more."""
 _BATCH = 100
 _SEARCH_STEP = 1000
 
@@ -82,6 +84,13 @@ def page(sync_registry: SyncRegistry, wanted: RowFilter, *, limit: int, after: s
             more = left or next(names, None) is not None or search.stopped_at is not None
             return taken.page(taken.last if more else None)
     return taken.page(search.stopped_at)
+
+
+def all_names(sync_registry: SyncRegistry, wanted: RowFilter, *, most: int) -> list[str] | None:
+    """The names that may have a wanted row; None: more than `most`, or a search that looks at more than SEARCHED."""
+    search = _Search(_names(sync_registry, wanted, "", most), wanted)
+    names = list(islice(search, most + 1))
+    return names if len(names) <= most and search.stopped_at is None else None
 
 
 class _Search:
@@ -160,11 +169,16 @@ def _listed(sync_registry: SyncRegistry, prefix: str, after: str, step: int) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDetail:
-    """One repository: its row, and what is owed in it, oldest first. `more_owed`: there is more than was read."""
+    """One repository: its row, what is owed in it, oldest first, and how many tags are known.
+
+    `more_owed`, `more_tags`: there are more than were read.
+    """
 
     row: Row
     owed: tuple[Owed, ...]
     more_owed: bool
+    tags: int
+    more_tags: bool
     at: int
 
     @property
@@ -186,7 +200,17 @@ def detail(sync_registry: SyncRegistry, repository: str, *, clock: Clock = SYSTE
         return None
     found = sync_registry.owed(repository, limit=OWED_COUNTED + 1)
     owed = sorted(found[:OWED_COUNTED], key=lambda one: (one.owed_since, str(one.reference)))
-    return RowDetail(row=row, owed=tuple(owed), more_owed=len(found) > OWED_COUNTED, at=now_ms)
+    more_owed = len(found) > OWED_COUNTED
+    seen = sync_registry.browsing.seen_tags(repository, limit=TAGS_COUNTED + 1)
+    names = {*seen[:TAGS_COUNTED], *(str(one.reference) for one in owed if one.reference.kind == "tag")}
+    return RowDetail(
+        row=row,
+        owed=tuple(owed),
+        more_owed=more_owed,
+        tags=len(names),
+        more_tags=len(seen) > TAGS_COUNTED or more_owed,
+        at=now_ms,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

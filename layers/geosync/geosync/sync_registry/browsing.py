@@ -48,6 +48,11 @@ class Browsing:
         )
         return found, (names[limit - 1] if len(names) > limit else None)
 
+    def seen_tags(self, repository: str, *, limit: int) -> list[str]:
+        """The first at most `limit` names of tags that were seen at this site; one query."""
+        items = self._store.items(repository, TAG_PREFIX, limit=limit, only=("item",))
+        return [str(item["item"]).removeprefix(TAG_PREFIX) for item in items]
+
     def _after(self, repository: str, prefix: str, after: str, limit: int) -> dict[str, Item]:
         items = self._store.items(repository, prefix, limit=limit + 1, after=prefix + after if after else "")
         return {str(item["item"]).removeprefix(prefix): item for item in items}

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Path, Query
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import Field, StringConstraints
 
-from geosync.admin.common import MOST_PER_PAGE, AnswerModel, RequestModel
+from geosync.admin.common import MOST_PER_PAGE, AnswerModel, Reason, RequestModel
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
@@ -20,7 +20,6 @@ LETTERS = "/api/v4/geo/dead_letters"
 MOST_IDS = 100
 """Messages that one request names: as many as a list has, and what is done with them ends far within 29 s."""
 MessageId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"\S")]
 
 
 class DeadLetterModel(AnswerModel):

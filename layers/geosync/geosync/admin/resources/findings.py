@@ -17,22 +17,26 @@ from geosync.admin.common import (
     Id,
     PageModel,
     PerPage,
+    Reason,
     References,
     RequestModel,
     page_info,
 )
+from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
+from geosync.clock import moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
-from geosync.operating.deletions import Kind
+from geosync.operating.deletions import FindingFilter, Kind
 from geosync.operating.documents import breaker_fields, finding_fields
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Dismissal, Finding
 
 MOST_NAMED = 5
 """Tags that the message of an action names."""
 WantedKind = Annotated[Kind | None, Query(description="Only those with tags of this kind.")]
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
+Dismissed = Annotated[bool, Query(description="true: only those that an operator dismissed; false: none of them.")]
 
 
 class FindingModel(AnswerModel):
@@ -54,6 +58,16 @@ class FindingModel(AnswerModel):
     extra_count: int
     extra: list[str] = Field(description="At most 50 of them.")
     gone: bool = Field(description="The primary does not know the repository at all.")
+    dismissed_at: str | None = Field(description="null: it is not dismissed.")
+    dismissed_by: str | None
+    dismissed_because: str | None
+
+
+class ToDismiss(RequestModel):
+    """The reason, and the finding as it was seen: another one is not dismissed."""
+
+    reason: Reason
+    found_at: str | None = Field(default=None, max_length=64, description="The finding's; null: whatever it is now.")
 
 
 class TagsOf(RequestModel):
@@ -84,17 +98,24 @@ class Deletes(AnswerModel):
 class FindingRoutes:
     """Shows findings and the breaker, and takes an operator's decisions about them."""
 
-    def __init__(self, site: AdminSite) -> None:
+    def __init__(self, site: AdminSite, current: CurrentRequest) -> None:
         self._site = site
+        self._current = current
 
     def list_findings(
-        self, kind: WantedKind = None, prefix: Prefix = "", per_page: PerPage = PER_PAGE, cursor: Cursor = None
+        self,
+        *,
+        kind: WantedKind = None,
+        prefix: Prefix = "",
+        dismissed: Dismissed = False,
+        per_page: PerPage = PER_PAGE,
+        cursor: Cursor = None,
     ) -> PageModel[FindingModel]:
         """A page of repositories with findings."""
         sync_registry, list_name = self._site.sync_registry, f"findings {prefix}"
         position = cursors.decode(list_name, cursor, str)
-        after = position[0] if position else ""
-        found = deletions.page(sync_registry, kind=kind, prefix=prefix, after=after, limit=per_page)
+        wanted = FindingFilter(prefix=prefix, kind=kind, dismissed=dismissed)
+        found = deletions.page(sync_registry, wanted, limit=per_page, after=position[0] if position else "")
         ids = sync_registry.listing.ids(one.repository for one in found.found)
         end = cursors.encode(list_name, found.after) if found.after is not None else None
         nodes = [_finding(one, ids.get(one.repository)) for one in found.found]
@@ -126,6 +147,29 @@ class FindingRoutes:
         name = site.repository(number)
         deletions.keep(site.sync_registry, site.sqs, site.settings.work_queue_url, name, _tags(asked))
         return Enqueued(message=f"{_named(asked) or 'What is missing or outside'} of {name} stays at {site.name}")
+
+    def dismiss(self, number: Id, asked: ToDismiss) -> Done:
+        """List what was found in a repository no more, until a comparison finds something else."""
+        site = self._site
+        site.must_be_secondary("dismiss")
+        name = site.repository(number)
+        found = deletions.of(site.sync_registry, name)
+        if found is None or found.is_nothing:
+            raise HttpRefusal(409, f"{name}: nothing is missing, outside or extra, so there is nothing to dismiss")
+        is_another = asked.found_at not in (None, moment(found.found_at))
+        dismissal = Dismissal(at=site.clock.now_ms(), by=self._current.caller.name, reason=asked.reason)
+        if is_another or not site.sync_registry.findings.dismiss(found, dismissal):
+            raise HttpRefusal(409, f"{name}: a comparison found something else meanwhile: look again")
+        return Done(message=f"What was found in {name} is listed no more until a comparison finds something else")
+
+    def undismiss(self, number: Id) -> Done:
+        """List what was found in a repository again."""
+        site = self._site
+        site.must_be_secondary("undismiss")
+        name = site.repository(number)
+        if not site.sync_registry.findings.undismiss(name):
+            raise HttpRefusal(409, f"{name}: nothing is dismissed")
+        return Done(message=f"What was found in {name} is listed again")
 
     def show_deletes(self) -> Deletes:
         """The breaker."""

@@ -26,8 +26,9 @@ from geosync.admin.site import AdminSite
 from geosync.clock import moment
 from geosync.errors import MalformedMessage
 from geosync.oci.references import is_repository
-from geosync.operating import actions, documents, repositories
+from geosync.operating import actions, documents, repositories, sorted_repositories
 from geosync.operating.repositories import RowDetail, RowFilter
+from geosync.operating.sorted_repositories import SORTED, Order, OrderBy
 from geosync.sync_registry.items import Row
 from geosync.verifying import reverify
 
@@ -62,9 +63,12 @@ class ContainerRepository(AnswerModel):
 
 
 class ContainerRepositoryPage(PageModel[ContainerRepository]):
-    """Rows by name. With a filter, a page reads `examined` rows and may be short although there are more."""
+    """Rows. By name and with a filter, a page reads `examined` rows and may be short although there are more."""
 
     examined: int
+    total_count: int | None = Field(
+        default=None, description="Rows that fit; null where they were not counted: in a list by name."
+    )
     unreadable: list[str] = Field(description="Rows that cannot be read, with what is wrong with them.")
 
 
@@ -87,6 +91,8 @@ class ContainerRepositoryDetail(ContainerRepository):
     owed_count: int
     failed_count: int
     more_owed: bool = Field(description="There is more owed than the counts say.")
+    tags_count: int = Field(description="Tags that were seen here, or are owed by name.")
+    more_tags: bool = Field(description="There are more than were counted.")
     lag_seconds: int = Field(description="For how long the oldest reference is owed; 0: nothing is.")
     owed: list[OwedReferenceModel]
 
@@ -132,6 +138,16 @@ Name = Annotated[str | None, Query(max_length=255, description="Only the reposit
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
 Search = Annotated[str, Query(max_length=255, description="Only names in which this occurs, in any case.")]
 Parked = Annotated[bool, Query(description="Only repositories in which a reference is parked.")]
+WantedOrder = Annotated[
+    OrderBy,
+    Query(
+        description=(
+            "state: failed, pending, started, synced. Another order than by ascending name reads every row that may"
+            f" fit: it is refused where these are more than {SORTED}."
+        )
+    ),
+]
+Direction = Annotated[Literal["asc", "desc"], Query(description="Of the whole list, names included.")]
 
 
 class RepositoryRoutes:
@@ -149,6 +165,8 @@ class RepositoryRoutes:
         prefix: Prefix = "",
         search: Search = "",
         parked: Parked = False,
+        order_by: WantedOrder = "name",
+        sort: Direction = "asc",
         per_page: PerPage = PER_PAGE,
         cursor: Cursor = None,
     ) -> ContainerRepositoryPage:
@@ -156,6 +174,9 @@ class RepositoryRoutes:
         wanted = replace(_filter(state, verification_state), prefix=prefix, search=search, parked=parked)
         if name is not None:
             return _named(self._site, name, wanted)
+        order = Order(by=order_by, descending=sort == "desc")
+        if not order.is_by_name:
+            return _sorted(self._site, wanted, order, per_page=per_page, cursor=cursor)
         position = cursors.decode(f"repositories {prefix}", cursor, str)
         after = position[0] if position else ""
         found = repositories.page(self._site.sync_registry, wanted, limit=per_page, after=after)
@@ -252,7 +273,36 @@ def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepository
     nodes = (
         [_repository(row)] if row is not None and is_parked and wanted.takes(row) and wanted.takes_name(name) else []
     )
-    return ContainerRepositoryPage(nodes=nodes, page_info=page_info(None), examined=int(row is not None), unreadable=[])
+    return ContainerRepositoryPage(
+        nodes=nodes,
+        page_info=page_info(None),
+        examined=int(row is not None),
+        total_count=len(nodes),
+        unreadable=[],
+    )
+
+
+def _sorted(
+    site: AdminSite, wanted: RowFilter, order: Order, *, per_page: int, cursor: str | None
+) -> ContainerRepositoryPage:
+    """A page in another order than by ascending name."""
+    list_name = f"repositories {order.by} {order.descending}"
+    position = cursors.decode(list_name, cursor, int, str)
+    after = (position[0], position[1]) if position else None
+    found = sorted_repositories.page(site.sync_registry, wanted, order, limit=per_page, after=after)
+    if found is None:
+        message = (
+            f"more than {SORTED} container repositories may fit, and this order reads them all:"
+            " narrow the list (search, prefix, state), or take it by name"
+        )
+        raise HttpRefusal(400, message)
+    return ContainerRepositoryPage(
+        nodes=[_repository(row) for row in found.rows],
+        page_info=page_info(cursors.encode(list_name, *found.cursor) if found.cursor is not None else None),
+        examined=found.examined,
+        total_count=found.total,
+        unreadable=[str(error) for error in found.corrupt],
+    )
 
 
 def _repository(row: Row) -> ContainerRepository:
@@ -266,6 +316,8 @@ def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
         owed_count=len(detail.owed),
         failed_count=detail.failed,
         more_owed=detail.more_owed,
+        tags_count=detail.tags,
+        more_tags=detail.more_tags,
         lag_seconds=documents.lag_seconds(detail.owed_since, detail.at),
         owed=[OwedReferenceModel(**documents.owed_fields(one, detail.at)) for one in detail.owed[:MOST_OWED_SHOWN]],
     )

@@ -10,6 +10,8 @@ of that repository under its lease and gone when there is nothing to tell. Names
     gone                     the primary does not know the repository at all
     found_at                 ms
     spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
+    dismissed_at             ms; an operator wants to see it no more until it tells something else
+    dismissed_by, dismissed_because   who, and the reason
 """
 
 from __future__ import annotations
@@ -30,6 +32,24 @@ PAGE = 100
 """Findings read at a time."""
 MOST_NAMES = 50
 """Names of tags that an item holds: of 128 characters each, 6 KB."""
+_DISMISSAL = ("dismissed_at", "dismissed_by", "dismissed_because")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dismissal:
+    """An operator's word, `by` whom and `at` when (ms), that a finding is to be shown no more; `reason` says why."""
+
+    at: int
+    by: str
+    reason: str
+
+    @classmethod
+    def from_item(cls, item: Item) -> Dismissal | None:
+        """Read an item; None: it is not dismissed."""
+        if "dismissed_at" not in item:
+            return None
+        by, reason = (str(item.get(name, "")) for name in _DISMISSAL[1:])
+        return cls(at=int(item["dismissed_at"]), by=by, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +67,7 @@ class Finding:
     outside_names: tuple[str, ...] = ()
     gone: bool = False
     spoken_of: tuple[str, ...] = ()
+    dismissed: Dismissal | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -73,7 +94,13 @@ class Finding:
             outside_names=tuple(item.get("outside_names", ())),
             gone=bool(item.get("gone", False)),
             spoken_of=tuple(sorted(item.get("spoken_of", ()))),
+            dismissed=Dismissal.from_item(item),
         )
+
+    def tells_the_same(self, other: Finding) -> bool:
+        """True when another comparison found the same to tell, whenever that was and of however many tags."""
+        told = replace(other, found_at=self.found_at, of=self.of, dismissed=self.dismissed)
+        return told == self
 
     def open(self) -> Finding:
         """The finding without the tags that an operator has spoken of."""
@@ -97,10 +124,13 @@ def key(repository: str) -> Key:
 
 
 def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
-    """The write that notes what a comparison found, in place of the finding `before`; None if nothing changed."""
+    """The write that notes what a comparison found, in place of the finding `before`; None if nothing changed.
+
+    A finding that an operator dismissed is shown again when it tells something else.
+    """
     if finding.is_nothing:
         return Delete(key=key(finding.repository)) if before is not None else None
-    if before is not None and replace(before, found_at=finding.found_at) == finding:
+    if before is not None and replace(before, found_at=finding.found_at, dismissed=None) == finding:
         return None
     values = {
         "found_at": finding.found_at,
@@ -113,7 +143,8 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
         "outside_names": list(finding.outside_names),
         "gone": finding.gone,
     }
-    return Update(key=key(finding.repository), set=values, remove=("spoken_of",))
+    is_told = before is None or not before.tells_the_same(finding)
+    return Update(key=key(finding.repository), set=values, remove=("spoken_of", *(_DISMISSAL if is_told else ())))
 
 
 class Findings:
@@ -156,3 +187,19 @@ class Findings:
                 self._store.write(
                     Update(key=key(repository), union={"spoken_of": named}, when=Attr("found_at").eq(found.found_at))
                 )
+
+    def dismiss(self, finding: Finding, dismissal: Dismissal) -> bool:
+        """Note that an operator wants to see this finding no more; False: a comparison found something else since."""
+        values = {"dismissed_at": dismissal.at, "dismissed_by": dismissal.by, "dismissed_because": dismissal.reason}
+        return self._write(Update(key=key(finding.repository), set=values, when=Attr("found_at").eq(finding.found_at)))
+
+    def undismiss(self, repository: str) -> bool:
+        """Show a finding again; False: it was not dismissed, or there is none."""
+        return self._write(Update(key=key(repository), remove=_DISMISSAL, when=Attr("dismissed_at").exists()))
+
+    def _write(self, change: Update) -> bool:
+        try:
+            self._store.write(change)
+        except ConditionFailed:
+            return False
+        return True

@@ -1,0 +1,150 @@
+"""The layout of a page: where its landmarks are, compared with a kept one, and rules that every page keeps.
+
+No pixels are compared, because fonts differ from machine to machine. Of the landmarks that take their width from the
+page and not from their text, the left and the right edge are kept, in percent of the page's width, in the order of the
+page. Heights are not: they follow from the text. What this does not see is anything inside of a landmark but for the
+rules: nothing is wider than the screen, no two neighbours overlap, what can be pressed is 24 px high and not cut off.
+
+`GEOSYNC_KEEP_LAYOUTS=1` keeps the layouts as they are now.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.browser import Dashboard
+
+KEPT = Path(__file__).with_name("layouts.json")
+SIZES = ((1440, 900), (1024, 768), (390, 844))
+TOLERANCE = 1.0
+"""Percent of the page's width that an edge may be away from where it was."""
+
+_MEASURE = """
+const named = arguments[0], page = document.documentElement, wide = page.clientWidth, wrong = [];
+const isShown = (one) => one.checkVisibility() && one.getClientRects().length > 0 && !one.closest(".hidden");
+const isAfloat = (one) => ["absolute", "fixed", "sticky"].includes(getComputedStyle(one).position);
+const isInside = ({ left, right }) => left >= -0.5 && right <= wide + 0.5;
+const box = (one) => one.getBoundingClientRect();
+const call = (one) => `${one.tagName.toLowerCase()}.${one.className || ""} ${(one.innerText || "").slice(0, 40)}`;
+const all = (selector) => [...document.querySelectorAll(selector)].filter(isShown);
+
+if (page.scrollWidth > wide) wrong.push(`the page is ${page.scrollWidth} px wide`);
+const SCROLL = ".table, .plot, pre, header ul";
+for (const one of all("header *, main *, dialog[open] *"))
+  if (!one.closest(SCROLL) && !isInside(box(one))) wrong.push(`${call(one)} is cut off`);
+for (const one of all("button, select, input")) {
+  const { height } = box(one.closest("label.choice") ?? one);
+  if (height < 23.5) wrong.push(`${call(one)} is ${height} px high`);
+  if (one.tagName === "BUTTON" && one.scrollWidth > one.clientWidth + 1) wrong.push(`${call(one)} lacks room`);
+}
+const ROWS = "main, .flow, .card, .tools, .view, .chips, .buttons, .bar, header ul, .title, form";
+for (const parent of all(ROWS)) {
+  const parts = [...parent.children].filter((one) => isShown(one) && !isAfloat(one));
+  parts.forEach((one, at) => parts.slice(at + 1).forEach((other) => {
+    const a = box(one), b = box(other);
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1 && down > 1) wrong.push(`${call(one)} lies over ${call(other)}`);
+  }));
+}
+const tops = new Set(all("header li").map((one) => Math.round(box(one).top)));
+if (wide < 500 && tops.size > 1) wrong.push("the tabs are in more than one row");
+for (const one of all("header a[aria-current]")) if (!isInside(box(one))) wrong.push("the current tab is out of sight");
+
+const percent = (edge) => Math.round((1000 * edge) / wide) / 10;
+const places = all(named.join(", ")).map((one) => {
+  const { left, right } = box(one);
+  return [named.find((selector) => one.matches(selector)), percent(left), percent(right)];
+});
+return { wrong, places };
+"""
+_DRAWN = """
+const [wide, done] = arguments;
+const look = () => requestAnimationFrame(innerWidth === wide ? () => requestAnimationFrame(done) : look);
+look();
+"""
+"""Waits until the page has this width and has been told of it."""
+LANDMARKS = (
+    "header",
+    "header ul",
+    "main",
+    ".said:not(.none)",
+    ".title",
+    ".notice",
+    ".empty",
+    "form.filters",
+    ".tools",
+    ".skeleton",
+    ".card",
+    ".charts",
+    ".table",
+    ".pager",
+    "dialog[open]",
+    ".sign-in form",
+)
+"""What takes its width from the page."""
+
+
+class Layouts:
+    """The kept layouts of some states, and what is measured of them now; `anew`: which is kept in their place."""
+
+    def __init__(self, *, anew: bool = bool(os.environ.get("GEOSYNC_KEEP_LAYOUTS"))) -> None:
+        self._kept: dict[str, dict[str, Any]] = json.loads(KEPT.read_text())
+        self._anew = anew
+
+    def compare(self, dashboard: Dashboard, state: str) -> None:
+        """Judge the page as it is now at each of SIZES, with a screenshot of each.
+
+        The accessibility checker, contrast included, looks at the widest in light colours and at the narrowest in dark
+        ones.
+        """
+        for size in SIZES:
+            scheme = "dark" if size == SIZES[-1] else "light"
+            resize(dashboard, size, scheme)
+            name = f"{state.replace(' ', '-')}-{size[0]}"
+            found = dashboard.driver.execute_script(_MEASURE, LANDMARKS)
+            assert not found["wrong"], f"{name}: {found['wrong']}"
+            self._compare(state, str(size[0]), found["places"])
+            if size == SIZES[1]:
+                dashboard.keep_screenshot(name)
+            else:
+                dashboard.is_readable(name)
+        resize(dashboard, SIZES[0], "light")
+
+    def _compare(self, state: str, width: str, places: list[tuple[str, float, float]]) -> None:
+        if self._anew:
+            self._kept.setdefault(state, {})[width] = places
+            KEPT.write_text(_text(self._kept))
+            return
+        kept = self._kept[state][width]
+        assert [one[0] for one in places] == [one[0] for one in kept], f"{state} at {width} px has other parts"
+        for now, before in zip(places, kept, strict=True):
+            moved = max(abs(now[1] - before[1]), abs(now[2] - before[2]))
+            assert moved <= TOLERANCE, f"{state} at {width} px: {now} was {before}"
+
+
+def resize(dashboard: Dashboard, size: tuple[int, int], scheme: str) -> None:
+    """Have a screen of this size and these colours; scroll bars take no room, and nothing moves."""
+    width, height = size
+    screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    dashboard.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    dashboard.driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+    still = {"name": "prefers-reduced-motion", "value": "reduce"}  # no colour is judged half way to another one
+    media = {"features": [{"name": "prefers-color-scheme", "value": scheme}, still]}
+    dashboard.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    dashboard.driver.execute_async_script(_DRAWN, width)
+
+
+def _text(kept: dict[str, dict[str, Any]]) -> str:
+    """One line for each landmark, by state and width."""
+    states = []
+    for state, widths in kept.items():
+        lines = [
+            f'    "{width}": [\n' + ",\n".join(f"      {json.dumps(place)}" for place in places) + "\n    ]"
+            for width, places in widths.items()
+        ]
+        states.append(f'  "{state}": {{\n' + ",\n".join(lines) + "\n  }")
+    return "{\n" + ",\n".join(states) + "\n}\n"
