@@ -9,9 +9,10 @@ unexport PYTHONDONTWRITEBYTECODE
 CHECKOV := .local/checkov/bin/checkov --config-file local/checkov.yaml
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .local/sam/bin/sam
 
-# For the build that goes to AWS: as the template's parameters of these names.
-ARCHITECTURE ?= arm64
+# For the package that goes to AWS: the template's parameter of this name.
 RUNTIME ?= python3.14
+# The address of the repository, which the wheel names: make package URL=https://…
+URL ?=
 # More for pytest: make test-unit PYTEST='-k lease -x'
 PYTEST ?=
 
@@ -27,9 +28,9 @@ setup:
 
 # ── checks ──
 
-## check: check formatting, lint, complexity, types, the template and the locks
+## check: check formatting, lint, complexity, types, the template, the locks and the documentation's links
 .PHONY: check
-check: check-code check-template check-locks
+check: check-code check-template check-locks check-links
 
 .PHONY: check-code
 check-code: setup
@@ -53,6 +54,10 @@ check-template: setup
 .PHONY: check-locks
 check-locks:
 	sh local/lock.sh --check
+
+.PHONY: check-links
+check-links: setup
+	$(PYTHON_BIN)/pytest -q tests/unit/test_links.py
 
 # ── tests ──
 
@@ -104,6 +109,11 @@ simulate: setup
 		$(if $(FROM),--from $(FROM)) $(if $(JOBS),--jobs $(JOBS)) $(if $(BREAK),--break $(BREAK)) \
 		$(if $(SHRINK),--shrink)
 
+## mends: undo each mend against hostile parties in a copy, and see its test fail (ONLY=word: some of them)
+.PHONY: mends
+mends: setup
+	@$(PYTHON_BIN)/python -m tests.hostile.undo $(ONLY)
+
 ## test-e2e: test the deployed stack, with IAM enforced
 .PHONY: test-e2e
 test-e2e: setup
@@ -138,11 +148,24 @@ bench: up
 
 # ── AWS, and the rest ──
 
-## build: build what `sam deploy` takes to AWS, with its bill of materials (ARCHITECTURE=arm64|x86_64 RUNTIME=python3.x)
-.PHONY: build
-build: setup
-	ARCHITECTURE=$(ARCHITECTURE) RUNTIME=$(RUNTIME) $(SAM) build
-	$(PYTHON_BIN)/python -m local.sbom .aws-sam/build
+## package: build all of a release into dist/: a folder to deploy for each processor, the wheel (RUNTIME=python3.x URL=https://…)
+.PHONY: package
+# No browser, no registry, no root: Python and what pip fetches. The same commit gives the same moment in the files.
+package:
+	@sh local/bootstrap.sh release
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
+		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)"
+
+## release-notes: print what a version changes, from CHANGELOG.md (VERSION=0.1.0)
+.PHONY: release-notes
+release-notes:
+	@sh local/bootstrap.sh release
+	@PYTHONPATH=layers/geosync .local/release/bin/python -m release.notes "$(VERSION)"
+
+## openapi: write docs/openapi.json and docs/api.md from the code of the admin API
+.PHONY: openapi
+openapi: setup
+	PYTHONPATH=layers/geosync $(PYTHON_BIN)/python -m local.openapi docs
 
 ## lock: pin the requirements again, with hashes (LOCK=--upgrade for the newest)
 .PHONY: lock
@@ -152,5 +175,5 @@ lock: setup
 ## clean: stop the stack, and remove all that was built or installed here
 .PHONY: clean
 clean: down
-	rm -rf .venv .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -95,8 +95,11 @@ class _FarStore:
 class _Opened:
     """Registries that are there."""
 
+    unread = None
+
     def __init__(self, registries: Registries) -> None:
         self._registries = registries
+        self.names = (registries.primary.name, registries.secondary.name)
 
     def get(self) -> Registries:
         """Return them."""

@@ -1,5 +1,5 @@
 # How the layers of third-party packages are built: `$(call packages,REQUIREMENTS)` installs what is pinned there into
-# $(ARTIFACTS_DIR)/python. Included by layers/*/Makefile, which SAM runs in their own folders.
+# $(ARTIFACTS_DIR)/python. Included by layers/*/Makefile, which run in their own folders.
 #
 # The wheels must fit the functions' runtime and processor, not this machine's:
 #   ARCHITECTURE, RUNTIME   as the template's parameters of these names; the defaults are the template's

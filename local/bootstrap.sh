@@ -1,6 +1,7 @@
 #!/bin/sh
 # Bring this checkout's tools and environments up, from a machine that has a shell and make: `make setup` runs this.
 # `bootstrap.sh checkov` brings up the scanner of the template besides, which only `make check-template` needs.
+# `bootstrap.sh release` brings up what `make package` needs and nothing else: no program of the system but Python.
 #
 # Nothing happens when nothing is missing (a fraction of a second). What is missing is installed into the checkout, and
 # what only the system can provide with apt-get, as root or by sudo when it asks for no password; else the command to type
@@ -11,6 +12,7 @@
 #   .local/emulator   the AWS emulator alone: functions run under its interpreter (requirements/emulator.txt)
 #   .local/sam        the SAM CLI (requirements/sam.txt)
 #   .local/checkov    the scanner of the template, where it is asked for (requirements/checkov.txt)
+#   .local/release    what builds a release, where it is asked for (requirements/release.txt)
 #
 # PYTHON names the interpreter to use; without it the first of python3, python3.14 … python3.11 that fits is taken.
 set -eu
@@ -150,6 +152,11 @@ environment() {
     stamp "requirements/$2.txt" ${3:+"$3"} >"$1/.made-from"
 }
 
+if [ "${1:-}" = release ]; then
+    make_uv
+    environment .local/release release
+    exit 0
+fi
 programs
 make_uv
 environment .venv dev pyproject.toml

@@ -1,10 +1,9 @@
-"""Build and pack the template with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
+"""Build a package, send it with the SAM CLI, and make the sites of it as CloudFormation stacks in the emulator."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, WaiterError
+from release import PackageError
+from release import folder as package
 
 from local.emulator import EMULATOR_PYTHON, ROOT, RunningEmulator
 from local.processes import StartError, plain_environment
@@ -52,7 +53,7 @@ class Site:
 def sources_digest() -> str:
     """Return a digest of everything that a deployment is made from; another one means: build and deploy anew."""
     digest = hashlib.sha256()
-    folders = (ROOT / "functions", ROOT / "layers", ROOT / "requirements")
+    folders = (ROOT / "functions", ROOT / "layers", ROOT / "release", ROOT / "requirements")
     files = [ROOT / "template.yaml", *(path for folder in folders for path in folder.rglob("*"))]
     for path in sorted(files):
         if path.is_file() and path.suffix in {".py", ".mk", ".yaml", ".txt", ".html", ".css", ".js", ".svg", ""}:
@@ -61,12 +62,13 @@ def sources_digest() -> str:
 
 
 def build(folder: Path) -> Path:
-    """Run `sam build` for the emulator's interpreter; return the built template, in `folder`. Raises StartError."""
-    # Packages are fetched with this machine's own settings for that: proxies, certificates, caches.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment = own | _sam_environment(folder, LAYER_PYTHON=str(EMULATOR_PYTHON))
-    _sam(["build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(folder / "build")], environment)
-    return folder / "build" / "template.yaml"
+    """Build a package for the emulator's interpreter; return its template, in `folder`. Raises StartError."""
+    machine = _machine()
+    target = package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
+    try:
+        return package.build(folder / "package", target)
+    except PackageError as error:
+        raise StartError(str(error)) from error
 
 
 def deploy(
@@ -75,6 +77,7 @@ def deploy(
     """Deploy each site with its parameters, all at a time; return their outputs. Raises StartError.
 
     `sam deploy` would pack and send the same code for each site, and ask every 0.3 s: 8 s of processor time for each.
+    Differs: deployment.
     """
     packaged = _package(emulator, template, next(iter(sites)), folder)
     with ThreadPoolExecutor(len(sites)) as pool:
@@ -112,7 +115,6 @@ def _package(emulator: RunningEmulator, template: Path, site: Site, folder: Path
     """Run `sam package` for one site."""
     bucket, packaged = _artifacts(emulator, site), folder / "sam" / "packaged.json"
     environment = _sam_environment(folder, **emulator.environment())
-    # No samconfig.toml lies beside the built template, so its settings for AWS stay out.
     command = [
         *("package", "--template-file", str(template), "--region", site.region, "--s3-bucket", bucket),
         *("--use-json", "--output-template-file", str(packaged), "--no-progressbar"),
@@ -170,7 +172,7 @@ def _failures(cloudformation: CloudFormationClient, site: Site) -> str:
 
 
 def notifications_url(emulator: RunningEmulator, site: Site) -> str:
-    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here."""
+    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here. Differs: addresses."""
     return f"{_address(emulator, site, 'notifications')}/{NOTIFICATIONS_PATH}"
 
 
@@ -230,7 +232,10 @@ def previous_parameters(emulator: RunningEmulator, site: Site) -> dict[str, str]
 
 
 def _machine() -> dict[str, str]:
-    """Return the parameters that say what functions run on here: the emulator's interpreter, on this processor."""
+    """Return the parameters that say what functions run on here: the emulator's interpreter, on this processor.
+
+    Differs: runtime.
+    """
     command = [str(EMULATOR_PYTHON), "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(command, capture_output=True, text=True, check=True, env=plain_environment())
     architecture = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
@@ -251,7 +256,7 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
     """Set the bounds of the event sources once more, as numbers.
 
     The emulator takes a number that comes through a template's parameter for text, and its poller then compares it with
-    a number and gives up. AWS converts it.
+    a number and gives up. AWS converts it. Differs: event-source-bounds.
     """
     functions: LambdaClient = emulator.client("lambda", site.region)
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
@@ -262,7 +267,8 @@ def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
 def _answer_denials(emulator: RunningEmulator, site: Site) -> None:
     """Give the pull API its answer to who is denied, as the template has it.
 
-    The emulator leaves the gateway's responses in an API's definition out; AWS deploys them with it.
+    The emulator leaves the gateway's responses in an API's definition out; AWS deploys them with it. Differs:
+    gateway-responses.
     """
     challenge = outputs(emulator, site).get("ReadsChallenge")
     if challenge is None:
@@ -286,6 +292,7 @@ def _allow_batches(emulator: RunningEmulator, site: Site) -> None:
     """Let each role that may send or publish do so in batches, on the same resources.
 
     On AWS the permission for one message is the permission for a batch; the emulator asks for one that AWS has not.
+    Differs: batch-permissions.
     """
     iam = emulator.client("iam", site.region)
     cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)

@@ -97,7 +97,8 @@ def start_emulator(folder: Path, *, detached: bool = True) -> RunningEmulator:
     """Start the control plane with everything that it writes in `folder`, and wait until it answers.
 
     Functions run in its child processes and inherit its environment, so that holds nothing that a function on AWS would
-    not see; a variable missing in the template is missing here too. Raises StartError.
+    not see; a variable missing in the template is missing here too. Workers are kept for an hour. Raises StartError.
+    Differs: warm-workers.
     """
     if not EMULATOR_PYTHON.exists():
         raise StartError(f"{EMULATOR_PYTHON} is missing: make setup")

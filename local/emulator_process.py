@@ -1,7 +1,7 @@
 """The emulator, with one difference: a layer is unpacked once, and the workers of all functions share it.
 
 Each worker unpacks all layers of its function for itself: 47 MB for half a second of processor time, some 60 times in a
-run of the end-to-end tests. On AWS no function can write to a layer either.
+run of the end-to-end tests. On AWS no function can write to a layer either. Differs: shared-layers.
 
 Run by the emulator's own interpreter, in place of `-m ministack`; so it uses nothing else of this project.
 """

@@ -14,7 +14,7 @@ uv=../.local/uv/bin/uv
 # inputs NAME: the .in file, and the locks that dev.in includes.
 inputs() {
     case $1 in
-    dev) echo dev.in layer.txt admin.txt ;;
+    dev) echo dev.in layer.txt admin.txt release.txt ;;
     *) echo "$1.in" ;;
     esac
 }
@@ -25,8 +25,8 @@ header() {
     echo "make lock (from $(inputs "$1"), cksum $(cat $(inputs "$1") | cksum | cut -d' ' -f1))"
 }
 
-# The functions' packages first: the development environment has the same ones.
-for name in layer admin dev emulator sam checkov uv; do
+# First what the development environment has too, in the same versions.
+for name in layer admin release dev emulator sam checkov uv; do
     case ${1:-} in
     --check)
         if ! head -n 2 "$name.txt" | grep -qF "$(header "$name")"; then

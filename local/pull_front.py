@@ -2,7 +2,7 @@
 
 The emulator serves an API below a long path, and a registry's API is at the root of its host. It passes on what API
 Gateway renames, so that is renamed here: a function's WWW-Authenticate becomes x-amzn-Remapped-WWW-Authenticate, while
-that of an answer which the gateway makes itself (it has x-amzn-ErrorType) stays.
+that of an answer which the gateway makes itself (it has x-amzn-ErrorType) stays. Differs: pull-front.
 
     python -m local.pull_front --targets targets.json     {"<port>": "<URL of the API's stage>", …}
 """

@@ -159,7 +159,7 @@ def _start(places: Places, steps: _Steps) -> Stack:
         emulator, s3, token_service = emulating.result(), storing.result(), serving.result()
         steps.done("emulators, token service")
         template = building.result()
-        steps.done("sam build")
+        steps.done("package")
         ports = {site: free_port() for site in SITES}
         urls = {site: f"http://127.0.0.1:{port}" for site, port in ports.items()}
         parameters = wiring.parameters(emulator, urls, PRIMARY, accounts, token_service.realm)
@@ -207,7 +207,7 @@ def _redeploy(places: Places, stack: Stack, steps: _Steps) -> Stack:
         names = ", ".join(primaries) or "no site"
         raise StartError(f"a stack has one primary, and this one has {names}: geosync follow, or make down and make up")
     template = build(places.work)
-    steps.done("sam build")
+    steps.done("package")
     parameters = {site: previous_parameters(stack.emulator, site) for site in sites}
     outputs = deploy(stack.emulator, template, parameters, places.work)
     outputs = wiring.connect(stack.emulator, outputs)

@@ -22,8 +22,10 @@ def transformed(path: Path) -> dict[str, Any]:
     """Return a template as the SAM transform leaves it, without a SAM resource."""
     template = load(path)
     for resource in template["Resources"].values():
-        for key in {"CodeUri", "ContentUri"} & set(resource.get("Properties", {})):
-            resource["Properties"][key] = "s3://bucket/key"  # as after `sam package`
+        properties = resource.get("Properties", {})
+        for key in {"CodeUri", "ContentUri"} & set(properties):
+            if isinstance(properties[key], str):
+                properties[key] = "s3://bucket/key"  # as after `sam package`
     translator = Translator({}, Parser(), None, boto3.Session(region_name="eu-west-1"))
     found: dict[str, Any] = translator.translate(template, {})
     return found

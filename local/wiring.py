@@ -56,6 +56,7 @@ PACE = {
     "SuspectSeconds": "2",
     "VerificationSeconds": "600",
     # The emulator, and all that runs in it, has this machine's few processors: as few workers as AWS lets one choose.
+    # Differs: pace.
     "EventsConcurrency": "2",
     "LiveConcurrency": "2",
     "WorkConcurrency": "2",
@@ -64,7 +65,7 @@ PACE = {
     # What no notification told of is healed within some minutes: it is compared two minutes after the last
     # comparison began, asked for by the next minute's reconcile, and worked off by the sweep of the minute after it.
     "ComparisonSeconds": "120",
-    # There is no TLS in front of the emulator.
+    # There is no TLS in front of the emulator. Differs: no-tls.
     "PlainTransport": "allow",
     "Reads": "on",
 }

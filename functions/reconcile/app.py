@@ -18,6 +18,7 @@ from geosync.minute.clock import forget_the_future
 from geosync.minute.comparison import ask_for_comparison, follow_nobody
 from geosync.minute.counts import recount
 from geosync.minute.deletes import decide_about_deletes
+from geosync.minute.drills import judge_drills
 from geosync.minute.health import judge_primary, judge_secondary
 from geosync.minute.heartbeat import post_heartbeat
 from geosync.minute.history import MinuteFindings, record_history
@@ -102,6 +103,8 @@ class ReconcileSite:
             **run_recorded,
             "health": self._judge,
         }
+        if self.settings.drill_schedule != "off":
+            tasks["drills"] = partial(judge_drills, self.settings.drill_schedule, self.sync_registry, self.reporter)
         if self.settings.primary_admin_url is not None:
             tasks["report"] = self._report  # what the primary is told is of this minute
         return tasks | self._arrivals()

@@ -28,7 +28,6 @@ from geosync.errors import GeosyncError
 from geosync.intake.intake import Intake
 from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
-from geosync.intake.settings import registry_names
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
 from geosync.pair.settings import SyncSettings
@@ -168,7 +167,7 @@ class SyncSite:
             role=settings.site_role,
             sync_registry=self.sync_registry,
             selection=selection_of(settings, logger),
-            registry_names=registry_names(settings.local_registry_url, settings.primary_registry_url),
+            registry_names=settings.registry_names,
         )
         return Intake(context, refusals, logger=logger, metrics=self.metrics)
 

@@ -7,7 +7,8 @@ import re
 import time
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from tests.e2e.cases import Run, case
@@ -193,3 +194,41 @@ def follow(run: Run) -> None:
     assert f"{run.site.name} follows {run.primary.name}. Type its name to go on" in said.replace("\n", " ")
     assert "Nothing was changed." in said
     assert run.site.item("#site", "pause") is None
+
+
+@case("drill")
+def drill(run: Run) -> None:
+    """The whole stack has its own troubles here: the verdict is its own matter, each part is looked at for itself."""
+    if run.on_a_terminal:
+        shown = run("drill", code={0, 1, 2})
+        assert f"The drill of {run.site.name} " in shown
+        assert "accepted by CloudFormation, and not made" in shown
+        assert f"geosync-drill:{run.site.name}" in shown
+        return
+    with _secret_to_push(run) as name:
+        report = run.document("drill", "--site", run.site.name, "--push-secret", name, code={0, 1, 2})
+    canary, sample = report["canary"], report["sample"]
+    assert canary["arrived_s"] is not None, canary
+    with maker(run.site) as registry:
+        assert digest(registry, "geosync-drill", run.site.name) == canary["digest"]
+    assert report["truth"]["tags"] >= sample["chosen"] > 0
+    assert not [one for one in sample["bad"] if one.startswith(canary["repository"])]
+    assert sample["pulled"] > 0
+    assert (report["update"]["is_accepted"], report["primary"]) == (True, run.primary.name)
+    assert any("SyncFunction" in one for one in report["update"]["changes"])
+    left = run.site.client("cloudformation").list_change_sets(StackName=run.site.about["stack"])
+    assert "geosync-drill" not in {one["ChangeSetName"] for one in left["Summaries"]}
+    assert run.geosync.deployed(run.site).role == "secondary"
+    assert run.site.item("#site", "drilling") is None
+    assert f"drill#{report['id']}" in {one["id"] for one in run.site.items("events_table")}
+
+
+@contextmanager
+def _secret_to_push(run: Run) -> Iterator[str]:
+    """Make the secret of a client of the primary's registry: the site's own account there may only pull."""
+    client: Any = run.site.client("secretsmanager")
+    account = {"type": "basic", "username": run.primary.about["username"], "password": run.primary.about["password"]}
+    name = f"drill-{time.time_ns()}"
+    client.create_secret(Name=name, SecretString=json.dumps(account))
+    with undone(lambda: client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)):
+        yield name

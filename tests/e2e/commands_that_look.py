@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.e2e.cases import Run, case
@@ -46,6 +49,20 @@ def check(run: Run) -> None:
         found = [CheckFinding(**one) for one in document["findings"]]
         assert document["ok"] is (exit_code(found) == 0)
         assert {"clock", "sync", "reconcile"} <= {one.name for one in found}
+
+
+@case("init")
+def init(run: Run) -> None:
+    """At sites that are deployed: it reads their stacks, and has nothing left but what a person tells the registry."""
+    about = [{"name": site.name, "region": site.about["region"]} for site in (run.primary, run.site)]
+    sites = [{**one, "registry": "https://registry.example.com", "kind": "distribution"} for one in about]
+    with TemporaryDirectory() as folder:
+        answers = Path(folder, "answers.json")
+        answers.write_text(json.dumps({"primary": sites[0], "secondaries": sites[1:]}))
+        shown = run("init", "--no-check", "--folder", folder, "--answers", str(answers), code={0, 1})
+        assert f"geosync-{run.site.name} is deployed in {run.site.about['region']}" in shown
+        assert run.primary.token() in Path(folder, f"{run.primary.name}-notifications.txt").read_text()
+        assert run.primary.token() not in shown
 
 
 @case("backfill")
@@ -122,6 +139,18 @@ def slo(run: Run) -> None:
     if not run.on_a_terminal:
         found = run.document("slo", code=codes)
         assert (found["site"], found["target_lag_seconds"]) == (run.site.name, 60)
+
+
+@case("costs")
+def costs(run: Run) -> None:
+    shown = run("costs", code=2, table=True)  # the emulator does not say how large an index is
+    assert re.search(r"^in all +not known *$", shown, re.MULTILINE), shown
+    if not run.on_a_terminal:
+        found = run.document("costs", code=2)
+        usd = {one["what"]: one["usd"] for one in found["parts"]}
+        assert found["minutes_recorded"] >= 1
+        assert usd["pushes"] is not None
+        assert (usd["storage of the tables"], found["usd"]) == (None, None)
 
 
 @case("events")

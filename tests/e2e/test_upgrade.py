@@ -35,8 +35,9 @@ def previous(built: Path, folder: Path) -> Path:
     """
     text = PREVIOUS.read_text()
     text = re.sub(r"CodeUri: (functions/\w+)", lambda found: f"CodeUri: {ROOT / found[1]}", text)
-    for layer in ("Geosync", "Dependencies", "Admin"):
-        text = text.replace(f"ContentUri: layers/{layer.lower()}", f"ContentUri: {built.parent / layer}Layer")
+    for layer in ("geosync", "dependencies", "admin"):
+        (archive,) = built.parent.glob(f"layer-{layer}-*.zip")
+        text = text.replace(f"ContentUri: layers/{layer}", f"ContentUri: {archive}")
     written = folder / "previous.yaml"
     written.write_text(text)
     return written
@@ -86,7 +87,7 @@ class Upgrade:
 @pytest.fixture
 def upgrade(stack: Stack, state: Path, parameters: dict[str, str], tmp_path: Path) -> Iterator[Upgrade]:
     """The site as the previous template deploys it."""
-    built = state / "stack" / "build" / "template.yaml"
+    built = state / "stack" / "package" / "template.yaml"
     outputs = deploy.deploy(stack.emulator, previous(built, tmp_path), {UPGRADED: parameters}, tmp_path)[UPGRADED]
     site = site_of(stack, outputs)
     yield Upgrade(stack=stack, built=built, folder=tmp_path, parameters=parameters, site=site)

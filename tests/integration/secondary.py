@@ -77,8 +77,16 @@ class SilentMetrics:
 class AlwaysOpen:
     """Registries that are there, whatever the settings and secrets."""
 
+    unread = None
+
     def __init__(self, get: Callable[[], Registries]) -> None:
         self.get = get
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Both names."""
+        registries = self.get()
+        return registries.primary.name, registries.secondary.name
 
     def reread(self) -> None:
         """There is no secret to read."""

@@ -26,15 +26,17 @@ class Weather:
     slow: float = 0.0
     """The call takes up to `slowest_s`."""
     slowest_s: float = 2.0
+    partial: float = 0.0
+    """A batch is done in part, a write meets another one: the library tries again, and may give up."""
 
     @property
     def is_calm(self) -> bool:
         """No call fails or takes long."""
-        return not (self.refused or self.lost or self.slow)
+        return not (self.refused or self.lost or self.slow or self.partial)
 
     def calm(self) -> None:
         """End all faults."""
-        self.refused = self.lost = self.slow = 0.0
+        self.refused = self.lost = self.slow = self.partial = 0.0
 
 
 @dataclass(slots=True)
@@ -110,6 +112,22 @@ class Calls:
         if is_repeated:
             self.trouble()
         return is_repeated
+
+    def is_in_part(self, weather: Weather) -> bool:
+        """True where a service does a part of what it is asked, or another write is in the way."""
+        is_in_part = weather.partial > 0 and self._random.random() < weather.partial
+        if is_in_part:
+            self.trouble()
+        return is_in_part
+
+    def gives_up(self, pauses_s: float) -> bool:
+        """Wait as the library does before it tries again; True where it has tried often enough."""
+        self._scheduler.sleep(self._random.random() * pauses_s)
+        return self._random.random() < 0.5
+
+    def below(self, number: int) -> int:
+        """A number below `number`."""
+        return self._random.randrange(number)
 
     def trouble(self) -> None:
         """Note that the caller may have done what it does not know of."""

@@ -68,7 +68,7 @@ class DynamoClient:
         def write() -> Stored:
             left = []
             for request in requests:
-                if self._calls.is_repeated(self._weather):
+                if self._calls.is_repeated(self._weather) or self._calls.is_in_part(self._weather):
                     left.append(request)
                 else:
                     self._log.put(request["PutRequest"]["Item"])

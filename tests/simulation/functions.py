@@ -62,6 +62,8 @@ class Function:
     """Told of each invocation that ended, with its event."""
     kills: float = 0.0
     most_calls: int = 60
+    throttled: float = 0.0
+    """The share of its invocations that Lambda refuses, as the account has too many."""
     running: int = 0
     invoked: int = 0
     _idle: list[dict[str, Any]] = field(default_factory=list)
@@ -80,9 +82,12 @@ class Function:
 
     def invoke(self, event: Any, on_end: Callable[[Ended], None]) -> None:
         """Begin an invocation; `on_end` is called when it is over."""
+        random, scheduler = self.random, self.scheduler
+        if self.throttled and random.random() < self.throttled:
+            scheduler.spawn(lambda: on_end(Ended(crashed="throttled")), "lambda", _LAMBDA)
+            return
         self.invoked += 1
         self.running += 1
-        random, scheduler = self.random, self.scheduler
         place = Caller(f"{self.name}@{self.site}/{self.invoked}", self.offset_ms, began_s=scheduler.now_s)
         if random.random() < self.kills:
             place.kill_in = 1 + int(random.random() ** 2 * self.most_calls)

@@ -169,7 +169,7 @@ class SqsClient:
         def send() -> Any:
             failed = []
             for entry in Entries:
-                if self._calls.is_repeated(self._weather):
+                if self._calls.is_repeated(self._weather) or self._calls.is_in_part(self._weather):
                     failed.append({"Id": entry["Id"], "Code": "InternalError"})
                 else:
                     self._queues[QueueUrl].send(entry["MessageBody"])
@@ -199,10 +199,15 @@ class SqsClient:
         """Delete one."""
         self._make(lambda: self._queues[QueueUrl].delete(ReceiptHandle))
 
-    def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> None:
-        """Delete several."""
+    def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        """Delete several; some of them may stay."""
+        failed = []
         for entry in Entries:
-            self.delete_message(QueueUrl=QueueUrl, ReceiptHandle=entry["ReceiptHandle"])
+            if self._calls.is_in_part(self._weather):
+                failed.append({"Id": entry["Id"], "Code": "InternalError"})
+            else:
+                self.delete_message(QueueUrl=QueueUrl, ReceiptHandle=entry["ReceiptHandle"])
+        return {"Failed": failed}
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:
         """Show one again."""

@@ -8,7 +8,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.simulation.calls import Caller, Calls, Weather
 from tests.simulation.event_log import DynamoClient, Log
 from tests.simulation.functions import TIMEOUTS_S, Function
@@ -49,7 +49,7 @@ class Site:
         self.skew_ms = 0
         self.parameters = dict(parameters)
         self.selections = Selections()
-        self.dynamodb, self.sqs, self.sns = Weather(), Weather(), Weather()
+        self.dynamodb, self.sqs, self.sns, self.secrets = Weather(), Weather(), Weather(), Weather()
         self.table = Table(scheduler, random)
         self.log = Log()
         self.queues = {kind: Queue(f"{name}-{kind}", scheduler, random) for kind in ("events", "live", "work", "dlq")}
@@ -129,7 +129,7 @@ class Site:
         if service == "sns":
             return SnsClient(self._commons.topics, self._commons.queues, calls, self.sns)
         if service == "secretsmanager":
-            return SecretsClient()
+            return SecretsClient(calls, self.secrets)
         if service == "sts":
             return SimpleNamespace(get_caller_identity=lambda: {"Arn": "arn:aws:iam::000000000000:user/operator"})
         raise AssertionError(f"no fake of {service}")
@@ -151,11 +151,25 @@ class SecretsClient:
         class ResourceNotFoundException(ClientError):
             """There is no such secret, or no such version."""
 
+    def __init__(self, calls: Calls, weather: Weather) -> None:
+        self._calls = calls
+        self._weather = weather
+
     def get_secret_value(self, *, SecretId: str, VersionStage: str = "AWSCURRENT") -> dict[str, str]:
-        """Read one."""
+        """Read one; in calm weather that takes no time."""
+        if not self._weather.is_calm:
+            self._calls.make(lambda: None, self._weather, refused=_slow_down, lost=_silent)
         if VersionStage != "AWSCURRENT":
             raise self.exceptions.ResourceNotFoundException({"Error": {"Code": "", "Message": ""}}, "GetSecretValue")
         return {"SecretString": token_of(SecretId), "VersionId": "1"}
+
+
+def _slow_down() -> Exception:
+    return ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "GetSecretValue")
+
+
+def _silent() -> Exception:
+    return ReadTimeoutError(endpoint_url="https://secretsmanager.invalid")
 
 
 def token_of(secret: str) -> str:

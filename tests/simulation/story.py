@@ -138,10 +138,10 @@ class Story:
         """Calm weather everywhere, from now on."""
         self.tell("the faults end")
         for site in self.world.sites.values():
-            for weather in (site.dynamodb, site.sqs, site.sns):
+            for weather in (site.dynamodb, site.sqs, site.sns, site.secrets):
                 weather.calm()
             for function in site.functions.values():
-                function.kills = 0.0
+                function.kills = function.throttled = 0.0
             for queue in site.queues.values():
                 queue.twice = 0.0
             self.world.wire.faults[site.server.host].calm()

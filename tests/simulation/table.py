@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from random import Random
+from typing import TypeVar
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.simulation.calls import Calls, Weather
 from tests.simulation.scheduler import Scheduler
 
+from geosync.errors import Contended
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Change, Delete, Key, Update
 from geosync.sync_registry.table.memory import MemoryStore, part_of
@@ -21,6 +23,9 @@ LAG_S = 0.4
 """The index follows its table within that; the product leaves it 0.5 s."""
 LATE_S = 0.5
 """A write of a dead client lands within that."""
+PAUSES_S = 2.0
+"""What the store waits in all, at most, for a batch to be done or for other writes to end."""
+Part = TypeVar("Part")
 Listener = Callable[[Key, Item | None, Item | None], None]
 """Told of each write: the key, the item before it and after it."""
 
@@ -114,9 +119,27 @@ class RemoteStore:
     def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """The items that exist among `keys`."""
         wanted = list(keys)
-        if not wanted:
-            return {}
+        return {key: item for part in self._parts(wanted) for key, item in self._batch_get(part).items()}
+
+    def _batch_get(self, wanted: list[Key]) -> dict[Key, Item]:
         return self._calls.make(lambda: self._table.batch_get(wanted), self._weather, refused=_throttled, lost=_silent)
+
+    def _parts(self, wanted: list[Part]) -> Iterator[list[Part]]:
+        """A batch as it is done: at once, or a part, and the rest after a while. Raises Contended between the two."""
+        if not wanted:
+            return
+        if len(wanted) < 2 or not self._calls.is_in_part(self._weather):
+            yield wanted
+            return
+        first = 1 + self._calls.below(len(wanted) - 1)
+        yield wanted[:first]
+        self._unhinder()
+        yield wanted[first:]
+
+    def _unhinder(self) -> None:
+        """Try again, as the store does. Raises Contended."""
+        if self._calls.gives_up(PAUSES_S):
+            raise Contended("sync registry: it was throttled too many times in a row")
 
     def items(
         self, repository: str, prefix: str, *, limit: int, after: str = "", only: Collection[str] = ()
@@ -143,12 +166,16 @@ class RemoteStore:
         if self._weather.is_calm and self._calls.is_instant():
             yield from list(self._table.due_keys(shard, until, start=start))
             return
-        yield from self._calls.make(
+        keys = self._calls.make(
             lambda: list(self._table.due_keys(shard, until, start=start)),
             self._weather,
             refused=_throttled,
             lost=_silent,
         )
+        if keys and self._calls.is_in_part(self._weather):
+            yield from keys[: self._calls.below(len(keys))]
+            raise _throttled()  # the next page
+        yield from keys
 
     def write(self, change: Update | Delete) -> Item | None:
         """Carry out one change; where the answer is lost, boto3 sends it a second time, or gives up."""
@@ -159,27 +186,31 @@ class RemoteStore:
                 result = self._table.write(change)
             return result
 
+        self._meet_others()
         return self._calls.make(once_or_twice, self._weather, refused=_throttled, lost=_silent, late_s=LATE_S)
 
     def batch_put(self, items: Iterable[Item]) -> None:
         """Put whole items; one that is sent twice is there once."""
-        wanted = list(items)
-        self._calls.make(
-            lambda: self._table.batch_put(wanted), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
-        )
+        for part in self._parts(list(items)):
+            self._make_late(lambda part=part: self._table.batch_put(part))  # type: ignore[misc]
 
     def batch_delete(self, keys: Iterable[Key]) -> None:
         """Delete items; one that is deleted twice is gone."""
-        wanted = list(keys)
-        self._calls.make(
-            lambda: self._table.batch_delete(wanted), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
-        )
+        for part in self._parts(list(keys)):
+            self._make_late(lambda part=part: self._table.batch_delete(part))  # type: ignore[misc]
 
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all or none; a second sending carries the token of the first, and changes nothing."""
-        self._calls.make(
-            lambda: self._table.transact(changes), self._weather, refused=_throttled, lost=_silent, late_s=LATE_S
-        )
+        self._meet_others()
+        self._make_late(lambda: self._table.transact(changes))
+
+    def _meet_others(self) -> None:
+        """Meet another write of the same item, which is in the way for a while. Raises Contended."""
+        if self._calls.is_in_part(self._weather):
+            self._unhinder()
+
+    def _make_late(self, effect: Callable[[], None]) -> None:
+        self._calls.make(effect, self._weather, refused=_throttled, lost=_silent, late_s=LATE_S)
 
 
 def _throttled() -> Exception:

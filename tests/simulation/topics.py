@@ -72,7 +72,7 @@ class SnsClient:
         def publish() -> dict[str, Any]:
             taken, failed = [], []
             for entry in PublishBatchRequestEntries:
-                if self._calls.is_repeated(self._weather):
+                if self._calls.is_repeated(self._weather) or self._calls.is_in_part(self._weather):
                     failed.append({"Id": entry["Id"], "Code": "InternalError"})
                 else:
                     self._topics[TopicArn].publish(entry["Message"])

@@ -1,5 +1,7 @@
 """Amazon S3 as its reference has it, in front of an emulator that leaves the checksums of copies out.
 
+Differs: s3-checksums.
+
 What is added, and where AWS says so:
 - UploadPartCopy answers the part's checksum by the upload's algorithm (API Reference, CopyPartResult);
 - CompleteMultipartUpload refuses another full-object checksum or size than the upload has (API Reference,

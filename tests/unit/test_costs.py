@@ -9,6 +9,10 @@ import pytest
 from tests.support.aws_calls import PAGE, on_the_page
 from tests.unit.template.parts import of_type
 
+from geosync.operating import costs, prices
+from geosync.operating.costs import lines as parts_of
+from geosync.operating.costs import of_scenario, total_usd
+
 TEXT = PAGE.read_text()
 SUMS = {"primary": "an idle month of a primary", "secondary": "an idle month of a secondary"} | {
     "push": "1,000 pushes, one secondary",
@@ -78,3 +82,43 @@ def test_what_the_template_makes_is_counted(table: str) -> None:
     queues = [one for one in of_type("AWS::SQS::Queue").values() if one.get("ReceiveMessageWaitTimeSeconds")]
     assert {one["ReceiveMessageWaitTimeSeconds"] for one in queues} == {20}
     assert many["SQS, polls"] == 43_200 * len(queues) * 5 * 60 / 20
+
+
+def test_every_price_is_one_of_the_module_s() -> None:
+    known = {round(price, 15) for price in vars(prices).values() if isinstance(price, float)}
+    for table in SUMS:
+        for line in lines(table):
+            price, per = line[2].split("/")
+            assert round(number(price) / number(per), 15) in known, line[0]
+    assert f"listed in\n{prices.LISTED}" in TEXT
+
+
+@pytest.mark.parametrize("role", ["primary", "secondary"])
+def test_the_months_by_number_of_repositories_are_what_the_module_makes(role: str) -> None:
+    columns = (10, 1_000, 100_000)
+    scenario = [of_scenario(role, repositories=n, tags=10, pushes=30, copied_bytes=30 * 50_000_000) for n in columns]
+    months = [parts_of(month) for month in scenario]
+    rows = [(row[0].what, *(one.usd for one in row)) for row in zip(*months, strict=True)]
+    expected = [*rows, ("in all", *map(total_usd, months))]
+    table = TEXT.split(f"| {role}, USD | 10 | 1,000 | 100,000 |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    assert table == [f"| {what} | {' | '.join(f'{usd:,.2f}' for usd in month)} |" for what, *month in expected]
+
+
+def test_the_module_reckons_with_the_counts_of_the_page() -> None:
+    for role in costs.IDLE_USD:
+        (total,) = re.findall(rf"^\| {re.escape(SUMS[role])} \| ([\d.]+) \|$", TEXT, re.MULTILINE)
+        assert costs.IDLE_USD[role] == float(total)
+    intake, sync = on_the_page("intake of a push"), on_the_page("sync of a push")
+    assert intake["items read"] + sync["items read"] == costs.PUSH_READS
+    assert 4 * (intake["items written"] + sync["items written"]) == costs.PUSH_UNITS
+    assert 2 * on_the_page("notification of a push")["items written"] == costs.EVENT_LOG_UNITS
+    (polled,) = [line[1] for line in lines("push") if line[0].startswith("SQS")]
+    assert quantity(polled) == pytest.approx(1_000 * costs.PUSH_SQS)
+
+
+def test_what_is_not_known_of_a_month_makes_its_sum_unknown() -> None:
+    found = {part.what: part.usd for part in parts_of(costs.SiteMonth(role="secondary", pushes=0, copied_bytes=0))}
+    assert found["pushes"] == 0
+    assert found["comparison, once a day"] is None
+    assert found["storage of the tables"] is None
+    assert total_usd(parts_of(costs.SiteMonth(role="secondary"))) is None

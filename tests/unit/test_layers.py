@@ -19,7 +19,7 @@ LAYERS = (
     {"syncing"},
     {"verifying"},
     {"operating"},
-    {"minute", "reading", "working"},
+    {"drilling", "minute", "reading", "working"},
     {"admin", "cli"},
 )
 """The library's packages and modules, the lowest first: each imports only what is in a layer below its own."""

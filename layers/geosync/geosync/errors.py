@@ -7,6 +7,7 @@ GeosyncError
 │   ├── MalformedMessage
 │   └── UnknownVersion
 ├── KeysUnavailable               Google's keys, which prove a push, could not be had: the push must come again
+├── SecretUnreadable              a registry's secret cannot be read: the registry is held until it can
 ├── NotPublished                  the event log or the topic did not take everything: the registry sends it again
 ├── NotMarked                     what a message speaks of could not be written down: it comes again
 ├── NotSent                       SQS did not take everything; what is due stays due
@@ -16,6 +17,7 @@ GeosyncError
 ├── AdminApiRefused               a site's admin API refused a question; the message has its word
 ├── SiteRefused                  a site cannot be expected: it could not be told apart from another
 ├── NotAudited                   the audit log does not take an action, which is not taken then
+├── DrillRefused                 a drill cannot begin now: a pause, an outage, or another drill
 ├── NotDrained                    somebody still copies at the site: its role must not change yet
 ├── RoleChanging                  a command changes the site's role: its pause is not an operator's to end
 ├── UpdateRefused                 CloudFormation did not carry out an update of the stack, which is as it was
@@ -90,6 +92,16 @@ class KeysUnavailable(GeosyncError):
     retryable = True
 
 
+class SecretUnreadable(GeosyncError):
+    """Secrets Manager throttles, fails or refuses to give a secret; `registry` is the one that it is of."""
+
+    retryable = True
+
+    def __init__(self, registry: str, reason: object) -> None:
+        self.registry = registry
+        super().__init__(f"{registry}: its secret cannot be read: {reason}")
+
+
 class NotPublished(GeosyncError):
     """Not every event is both in the event log and on the topic. Sending all of them again is safe."""
 
@@ -138,6 +150,10 @@ class NotAudited(GeosyncError):
     """The audit log does not take an action: it is not taken."""
 
     retryable = True
+
+
+class DrillRefused(GeosyncError):
+    """A drill cannot begin now, and nothing was done: a pause, an outage, or another drill. Or no report is kept."""
 
 
 class NotDrained(GeosyncError):

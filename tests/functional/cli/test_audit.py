@@ -35,12 +35,12 @@ ACTIONS: dict[str, tuple[str, ...]] = {
     "token create": ("ci",),
 }
 """What acts on a secondary, with arguments."""
-BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait"}
+BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait", "drill"}
 """What has tests of its own: here, of `dlq discard` in test_commands.py, of `token revoke` in test_tokens.py, of `wait`
-in test_wait.py."""
+in test_wait.py, of `drill` in drill/test_drill.py."""
 LOOKS = {
     *("status", "slo", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
-    *("repositories", "show", "events", "selection preview", "token list"),
+    *("init", "repositories", "show", "events", "selection preview", "token list", "costs"),
 }
 
 

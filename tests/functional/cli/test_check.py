@@ -9,13 +9,14 @@ from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.support.findings import problem, problems
 
 from geosync.cli import check
-from geosync.cli.checks import sync
+from geosync.cli.checks import endpoint, sync
 from geosync.cli.site import AwsAccess, Chosen, StackName
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.site import catalogue as catalogue_item
 from geosync.sync_registry.site import heartbeat
+from geosync.sync_registry.site.recovery import LOST
 from geosync.sync_registry.table.changes import Update
 
 AN_HOUR = 3_600_000
@@ -65,6 +66,26 @@ def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None,
     fault = problem(sync.look_at_the_site(found(secondary)), "heartbeat")
     assert said in fault.text
     assert "check at the primary" in (fault.fix or "")
+
+
+def test_a_push_that_nobody_announced_is_a_problem_that_names_what_gitlab_s_chart_leaves_out(secondary: Site) -> None:
+    beat(secondary, SYSTEM_CLOCK.now_ms())
+    assert "pushes_announced" not in problems(sync.look_at_the_site(found(secondary)))
+    now = SYSTEM_CLOCK.now_ms()
+    values = {"count": 2, "first_at": now, "last_at": now, "found_in": "group/app", "reference": "v1"}
+    secondary.sync_registry._store.write(Update(key=LOST, set=values))
+    fault = problem(sync.look_at_the_site(found(secondary)), "pushes_announced")
+    assert fault.text.startswith("2 pushes were found by comparison alone")
+    assert fault.text.endswith("such as group/app v1")
+    assert "registry.notifications at the primary" in (fault.fix or "")
+
+
+def test_what_gitlab_s_package_does_not_know_is_named_where_its_token_never_comes() -> None:
+    """`registry['notification_secret']`: whoever sets it sends no token, and is refused for ever."""
+    lines = [{"reason": "missing", "source": "distribution"}] * (endpoint.REFUSED_BY_CHECKS + 1)
+    fault = endpoint._refused(lines)
+    assert (fault.result, "(missing)" in fault.text) == ("problem", True)
+    assert "registry['notification_secret']" in (fault.fix or "")
 
 
 def test_a_catalogue_that_may_not_be_read_is_a_problem(secondary: Site) -> None:

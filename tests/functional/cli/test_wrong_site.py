@@ -28,6 +28,7 @@ SECONDARY = {
     "extras list": (),
     "extras adopt": ("group/app", "v1"),
     "promote": ("--yes",),
+    "drill": (),
 }
 """What only a secondary can answer or do."""
 PRIMARY = {
@@ -40,6 +41,8 @@ EVERYWHERE = {
     "status",
     "repositories",
     "check",
+    "costs",
+    "init",
     "events",
     "dlq list",
     "dlq replay",

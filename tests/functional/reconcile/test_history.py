@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from tests.functional.reconcile.parts import Endpoint, Site, minute
 from tests.support.aws_calls import counted
 from tests.support.clock import FakeClock
+from tests.support.throttled import throttled
 
 from geosync.clock import SYSTEM_CLOCK
 from geosync.errors import Contended
@@ -214,3 +215,15 @@ def test_without_a_push_there_is_no_rate(site: Site, capsys: pytest.CaptureFixtu
 def test_a_primary_keeps_no_history(endpoint: Endpoint, site: Site) -> None:
     assert "history" not in minute()
     assert site.sync_registry.history.kept(now_ms=SYSTEM_CLOCK.now_ms()) is None
+
+
+def test_what_sqs_deletes_in_part_is_counted_once(site: Site) -> None:
+    measured(site, *(Measurements(lags_ms={1000: 1}, synced=1) for _ in range(20)))
+    with throttled("sqs", every=2) as throttle:
+        assert minute()["history"] == "done"
+    assert throttle.halved["sqs:DeleteMessageBatch"] > 0
+    left = site.sqs.get_queue_attributes(
+        QueueUrl=site.measurements_url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+    )
+    assert left["Attributes"] == {"ApproximateNumberOfMessagesNotVisible": "0"}
+    assert kept(site).total["synced"] == 20

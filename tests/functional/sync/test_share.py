@@ -8,8 +8,8 @@ import pytest
 from tests.functional.sync.parts import DONE, TABLE, Log, Site, handle, sample, wake
 
 from geosync.sync_registry import sweep
-from geosync.sync_registry.items import SITE, Reference
-from geosync.sync_registry.site.slots import Pool, Slot
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.site.slots import Pool, Slot, partition
 from geosync.sync_registry.table.dynamodb import DynamoStore
 from geosync.sync_registry.transitions.marks import Mark
 from geosync.working import verification, worker
@@ -44,7 +44,7 @@ def test_a_worker_goes_on_with_another_namespace_and_comes_back_once_a_slot_is_f
     site.sync_registry.give_slot_back(slots[0])
     assert handle(wake(busy)) == DONE
     assert site.digest(busy, "v1") == wanted[busy]
-    left = DynamoStore(site.dynamodb, TABLE).items(SITE, "slot#", limit=100)
+    left = DynamoStore(site.dynamodb, TABLE).items(partition(f"busy-{WORK}"), "slot#", limit=100)
     assert len(left) == WORK - 1, "every slot is given back"
 
 

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Log, Site, handle, push, wake
+from tests.support.throttled import throttled
 
 from geosync.errors import Unauthorized
 from geosync.sync_registry.items import SYNCED
@@ -38,6 +39,25 @@ def test_a_setting_that_is_missing_or_wrong_costs_no_event(
     assert handle(push(site.make.image(repository, "v1"))) == DONE
     assert site.owed(repository) == ["tag#v1"]
     assert handle(wake(repository)) == DONE
+
+
+def test_a_secret_that_aws_does_not_give_is_one_hold_that_says_so(site: Site, repository: str, log: Log) -> None:
+    made = site.make.image(repository, "v1")
+    with throttled("secretsmanager") as throttle:
+        assert handle(push(made)) == DONE
+        assert site.owed(repository) == ["tag#v1"]
+        (hold,) = site.sync_registry.holds()
+        assert hold.registry == site.primary.host
+        assert "its secret cannot be read" in hold.reason
+        assert "ThrottlingException" in hold.reason
+        before = throttle.refused.total()
+        assert handle(wake(repository)) == DONE
+        assert "registry_on_hold" in [line["message"] for line in log()]
+    assert throttle.refused.total() - before <= 4, "who is woken during the hold asks once, as it reads its message"
+    site.sync_registry.clear_hold(hold.registry)  # it runs out by itself
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+    assert site.sync_registry.holds() == []
 
 
 def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, repository: str) -> None:

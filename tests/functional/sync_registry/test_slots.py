@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from tests.support.clock import FakeClock
 
-from geosync.sync_registry.items import SITE, Item
-from geosync.sync_registry.site.slots import FORGOTTEN_S, Pool, Slot
+from geosync.sync_registry.items import Item
+from geosync.sync_registry.site.slots import FORGOTTEN_S, SPREAD, Pool, Slot, partition
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Delete, Key, Store, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -24,7 +24,7 @@ def take(sync_registry: SyncRegistry, namespace: str = "group", pool: Pool = "li
 
 
 def held(store: Store) -> int:
-    return len(store.items(SITE, "slot#", limit=100))
+    return sum(len(store.items(partition, "slot#", limit=100)) for partition in SPREAD)
 
 
 def test_a_namespace_has_so_many_slots_of_each_queue_and_the_others_have_theirs(
@@ -79,7 +79,9 @@ def test_a_namespace_is_full_when_it_has_as_many_slots_of_the_queue_as_it_may(
         take(sync_registry, "other-queue", pool="work")
     for _ in range(MOST - 1):
         take(sync_registry, "fullish")
-    store.write(Update(key=Key(SITE, "slot#live#old#0000"), set={"until": clock.now + 900_000, "token": "before"}))
+    store.write(
+        Update(key=Key(partition("old"), "slot#live#old#0000"), set={"until": clock.now + 900_000, "token": "before"})
+    )
     assert sync_registry.full_namespaces("live") == {"full"}
     clock.pass_(LASTING_S)
     assert sync_registry.full_namespaces("live") == frozenset()

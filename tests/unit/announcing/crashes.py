@@ -43,10 +43,11 @@ class Fate:
         kill = self.kills[0] if self.kills else 0
         if kill == self.calls:
             self._kill()
-        answer = call()
-        if kill == -self.calls:
-            self._kill()
-        return answer
+        try:
+            return call()
+        finally:  # a call that is refused is one as well
+            if kill == -self.calls:
+                self._kill()
 
     def _kill(self) -> None:
         self.kills.pop(0)

@@ -19,7 +19,7 @@ UNCHECKED_HASH = (1).to_bytes(4, "little")
 
 
 def build(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Build the layer as `sam build` does."""
+    """Build the layer as release/folder.py does."""
     command = ["make", "--silent", "build-GeosyncLayer", f"ARTIFACTS_DIR={folder}", *more]
     return subprocess.run(command, cwd=LAYER, check=True, capture_output=True, text=True)
 

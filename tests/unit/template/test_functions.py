@@ -3,6 +3,7 @@ import re
 from typing import Any
 
 import pytest
+from release.package import ARCHITECTURES
 from tests.unit.template.parts import FUNCTIONS, PARAMETERS, RESOURCES, ROOT, TEMPLATE, of_type
 
 from geosync.admin.gate import REPORT
@@ -156,7 +157,8 @@ def test_layers_are_built_for_the_processor_and_runtime_that_the_functions_have(
     for name in ("ARCHITECTURE", "RUNTIME"):
         default = PARAMETERS[name.title()]["Default"]
         assert f"{name} ?= {default}\n" in makefile
-        assert f"{name} ?= {default}\n" in root
+    assert f"RUNTIME ?= {PARAMETERS['Runtime']['Default']}\n" in root
+    assert sorted(ARCHITECTURES) == sorted(PARAMETERS["Architecture"]["AllowedValues"])
 
 
 def test_the_code_runs_on_every_runtime_that_can_be_chosen() -> None:

@@ -60,5 +60,18 @@ def test_a_role_may_use_the_key_through_the_services_that_it_uses_and_no_other_w
     ]
 
 
+@pytest.mark.parametrize("function", sorted(ROLES))
+def test_every_key_that_a_role_may_use_is_for_services_that_are_named(function: str) -> None:
+    for one in statements(ROLES[function]):
+        if not any(action.startswith("kms:") for action in actions(one)):
+            continue
+        condition = one["Condition"]
+        services = (condition.get("StringEquals") or condition["StringLike"])["kms:ViaService"]
+        for service in services if isinstance(services, list) else [services]:
+            name, _, rest = service["Fn::Sub"].partition(".")
+            assert name.isalnum(), one["Sid"]
+            assert rest.endswith(".${AWS::URLSuffix}"), one["Sid"]
+
+
 def test_without_a_key_nothing_changes() -> None:
     assert TEMPLATE["Parameters"]["KmsKeyArn"]["Default"] == ""

@@ -57,6 +57,10 @@ CONTRADICTIONS = {
         {"SecurityGroupIds": "sg-0a1b2c3d"},
         ["SecurityGroupIds are for functions in SubnetIds"],
     ),
+    "dual stack without subnets": (
+        {"SubnetsDualStack": "on"},
+        ["SubnetsDualStack=on is about SubnetIds"],
+    ),
     "Google's notifications without a proof": (
         {"NotificationSource": "gar"},
         ["NotificationSource=gar needs NotificationAudience", "NotificationSource=gar needs NotificationSender"],
@@ -187,3 +191,10 @@ def test_only_with_both_is_a_function_in_a_vpc() -> None:
     for name in ("SyncFunction", "PullFunction"):
         inside = FUNCTIONS[name]["VpcConfig"]["Fn::If"][1]
         assert inside["SecurityGroupIds"] == {"Ref": "SecurityGroupIds"}
+
+
+def test_a_function_has_ipv6_only_where_somebody_wants_it() -> None:
+    assert PARAMETERS["SubnetsDualStack"]["Default"] == "off"
+    for name in ("SyncFunction", "PullFunction"):
+        allowed = FUNCTIONS[name]["VpcConfig"]["Fn::If"][1]["Ipv6AllowedForDualStack"]
+        assert allowed == {"Fn::If": ["HasDualStack", True, {"Ref": "AWS::NoValue"}]}

@@ -9,7 +9,8 @@ from typing import Any, cast
 from tests.support.clock import FakeClock
 
 from geosync.oci.deadline import Deadline
-from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.items import Item
+from geosync.sync_registry.site.slots import partition
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Delete, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -101,7 +102,7 @@ def test_a_short_copy_writes_its_slot_twice_and_a_long_one_three_times_a_minute_
             function.work.take()
             assert Function(store, clock, 0).sync_registry.full_namespaces("live") == {"group"}
         assert store.writes == writes
-        assert store.items(SITE, "slot#", limit=10) == []
+        assert store.items(partition("group"), "slot#", limit=10) == []
 
 
 def test_a_function_that_is_killed_keeps_its_slot_for_a_lease_at_most() -> None:
@@ -127,6 +128,6 @@ def test_work_goes_on_and_takes_nobody_s_slot_when_its_own_ran_out() -> None:
         clock.pass_(60)
         with other.share.slot("group/other") as has_slot:
             assert has_slot
-            before = store.items(SITE, "slot#", limit=10)
+            before = store.items(partition("group"), "slot#", limit=10)
             stuck.work.take()
-            assert store.items(SITE, "slot#", limit=10) == before
+            assert store.items(partition("group"), "slot#", limit=10) == before

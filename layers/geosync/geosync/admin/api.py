@@ -7,7 +7,7 @@ and whose input it checks against the models. Every answer that is not a success
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from geosync.admin.gate import Gate, GateRefusal
 from geosync.admin.http import JSON, HttpRefusal, answer
 from geosync.admin.pages import Pages
 from geosync.admin.rights import Caller
-from geosync.admin.routes import OPENAPI, register
+from geosync.admin.routes import FAULT_TEXT, OPENAPI, register
 from geosync.admin.site import AdminSite
 from geosync.errors import GeosyncError
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 NO_ROUTE = f"there is no such route: GET {OPENAPI} describes them"
+_MOST_NAMED, _NAME_LENGTH = 3, 64
+"""Of parameters that are not known: how many are named, and how much of a name."""
 FAULT = "a fault of this API's: its log says which"
 HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
@@ -106,7 +108,7 @@ class AdminApi:
             for operation in operations.values():
                 # Powertools documents answers of its own for these; here they are problems like all others (_assemble).
                 operation["responses"].pop("422", None)
-                operation["responses"]["500"]["content"][JSON] = problem
+                operation["responses"]["500"] = {"description": FAULT_TEXT, "content": {JSON: problem}}
         for name in ("HTTPValidationError", "ValidationError", "ResponseValidationError"):
             document["components"]["schemas"].pop(name, None)
         return document
@@ -153,6 +155,7 @@ class AdminApi:
         app.exception_handler(RequestUnsupportedContentType)(_no_json)
         app.exception_handler(GeosyncError)(self._failed)
         app.not_found(_not_found)
+        app.use([_know_each_parameter])
         register(app, self._site, self._gate, self._current, self.describe)
         return app
 
@@ -168,6 +171,16 @@ class AdminApi:
     def _failed(self, error: GeosyncError) -> Response[Any]:
         self._logger.error("admin_failed", extra={"error": type(error).__name__, "reason": str(error)})
         return _problem(503 if error.retryable else 500, str(error))
+
+
+def _know_each_parameter(app: APIGatewayRestResolver, go_on: Callable[..., Response[Any]]) -> Response[Any]:
+    """Refuse a parameter of the query that the route does not have: a wrong name is no filter that was left out."""
+    known = sorted(field.alias for field in app.context["_route"].dependant.query_params)
+    unknown = sorted(set(app.current_event.resolved_query_string_parameters) - set(known))
+    if unknown:
+        named = ", ".join(name[:_NAME_LENGTH] for name in unknown[:_MOST_NAMED])
+        raise HttpRefusal(400, f"no such parameter: {named}; there are {', '.join(known) or 'none'}")
+    return go_on(app)
 
 
 def _problem(status: int, message: str) -> Response[Any]:

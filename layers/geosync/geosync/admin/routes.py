@@ -30,11 +30,12 @@ OPENAPI = "/api/v4/openapi.json"
 GEO = "/api/v4/geo"
 REPOSITORIES = f"{GEO}/container_repositories"
 REPOSITORY = f"{REPOSITORIES}/<number>"
-LOOKS = (400,)
-LOOKS_AT_ONE = (400, 404)
-KEPT_HERE = (400, 404, 409)
-ACTS = (400, 403, 409, 413, 415)
-ACTS_ON_ONE = (400, 403, 404, 409, 413, 415)
+ANYWHERE = (400, 401, 500, 503)
+LOOKS_AT_ONE = (404,)
+KEPT_HERE = (404, 409)
+ACTS = (403, 409, 413, 415)
+ACTS_ON_ONE = (403, 404, 409, 413, 415)
+FAULT_TEXT = "A fault of the API's; its log says which."
 _TEXTS = {
     400: "Not understood: the message names what is wrong.",
     401: "No valid token or session.",
@@ -43,7 +44,7 @@ _TEXTS = {
     409: "This site cannot do this, or not now: the message says why.",
     413: "The body is too large.",
     415: "The body is not JSON.",
-    500: "A fault of the API's; its log says which.",
+    500: FAULT_TEXT,
     503: "AWS did not answer, or refused: nothing is half done, ask again.",
 }
 
@@ -109,7 +110,7 @@ def _table(
                 REPORT,
                 sites.take_report,
                 "A secondary's status, by itself, with its own report token",
-                (400, 409, 413, 415),
+                (409, 413, 415),
                 202,
             ),
         ),
@@ -118,9 +119,7 @@ def _table(
     yield (
         "container repositories",
         (
-            Operation(
-                "GET", REPOSITORIES, repositories.list_repositories, "The rows of the sync registry, by name", LOOKS
-            ),
+            Operation("GET", REPOSITORIES, repositories.list_repositories, "The rows of the sync registry, by name"),
             Operation(
                 "GET",
                 REPOSITORY,
@@ -173,7 +172,7 @@ def _table(
                 f"{GEO}/arrival",
                 ArrivalRoutes(site).show_arrival,
                 "Whether an image is at this site, as the primary has it",
-                (400, 409),
+                (409,),
             ),
         ),
     )
@@ -186,7 +185,7 @@ def _table(
                 f"{GEO}/primary_repositories",
                 primary_repositories.list_repositories,
                 "At the primary: its container repositories, and what each site has of them",
-                (400, 409),
+                (409,),
             ),
         ),
     )
@@ -199,7 +198,6 @@ def _table(
                 f"{GEO}/findings",
                 findings.list_findings,
                 "Repositories with tags that are missing at the primary, or extra here",
-                LOOKS,
             ),
             Operation(
                 "GET", f"{REPOSITORY}/findings", findings.show_findings, "The findings of one repository", LOOKS_AT_ONE
@@ -236,14 +234,14 @@ def _table(
     yield (
         "dead letters",
         (
-            Operation("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why", LOOKS),
+            Operation("GET", LETTERS, letters.list_letters, "The messages of the dead-letter queue, and why"),
             Operation("GET", f"{LETTERS}/<letter_id>", letters.show_letter, "One message, with its body", LOOKS_AT_ONE),
             Operation(
                 "POST",
                 f"{LETTERS}/replay",
                 letters.replay_letters,
                 "Send messages back to the queue that they came from",
-                (400, 403, 413, 415),
+                (403, 413, 415),
                 202,
             ),
             Operation("POST", f"{LETTERS}/discard", letters.discard_letters, "Give messages up, with a reason", ACTS),
@@ -253,12 +251,8 @@ def _table(
     yield (
         "events",
         (
-            Operation(
-                "GET", f"{GEO}/events", events.list_events, "The geo events that this site took, newest first", LOOKS
-            ),
-            Operation(
-                "GET", f"{GEO}/audit_events", events.list_audit_events, "What operators did here, newest first", LOOKS
-            ),
+            Operation("GET", f"{GEO}/events", events.list_events, "The geo events that this site took, newest first"),
+            Operation("GET", f"{GEO}/audit_events", events.list_audit_events, "What operators did here, newest first"),
         ),
     )
     state = StateRoutes(site)
@@ -279,7 +273,7 @@ def _table(
     yield (
         "session",
         (
-            Operation("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (400, 413, 415)),
+            Operation("POST", SIGN_IN, session.sign_in, "Exchange a token for a session", (413, 415)),
             Operation("POST", SIGN_OUT, session.sign_out, "End the session in this browser", (403,)),
             Operation("GET", "/api/v4/session", session.show_session, "Who asks, and what for"),
             Operation("GET", OPENAPI, describe, "This description"),
@@ -288,11 +282,11 @@ def _table(
 
 
 def _answers(route: Operation) -> dict[int, Any]:
-    """The documented answers: the success, the problems, and 401, 500 and 503, which can come from every route."""
+    """The documented answers: the success, the problems, and those that can come from every route."""
     done = "Done." if route.success == 200 else "Taken on; it is done soon."
     found: dict[int, Any] = {route.success: {"description": done}}
     if route.texts:
         found[route.success]["content"] = {media_type: {"schema": {"type": "string"}} for media_type in route.texts}
-    for status in sorted({*route.problems, 401, 500, 503}):
+    for status in sorted({*route.problems, *ANYWHERE}):
         found[status] = {"description": _TEXTS[status], "content": {JSON: {"model": Problem}}}
     return found

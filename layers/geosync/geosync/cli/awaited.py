@@ -164,21 +164,28 @@ class WhichSites:
     all_sites: bool = False
 
     def over_aws(self, choose: Callable[[], Chosen], secondaries: tuple[str, ...]) -> list[AwaitedSite]:
-        """Find their stacks: the chosen one, those named besides and, on the local stack, all. Raises as they do."""
+        """Find their stacks, as `stacks`."""
+        return [StackAwaited(one) for one in self.stacks(choose, secondaries, "wait")]
+
+    def stacks(self, choose: Callable[[], Chosen], secondaries: tuple[str, ...], what: str) -> list[StackSite]:
+        """Find their stacks: the chosen one, those named besides and, on the local stack, all. Raises as they do.
+
+        `what` names the command, which is for secondaries.
+        """
         chosen = choose()
         first = chosen.site()
         others = [StackName.parse(text) for text in secondaries] or list(chosen.others)
         if self.name is None and not self.all_sites:
-            first.must_be_secondary("wait")
-            return [StackAwaited(first)]
+            first.must_be_secondary(what)
+            return [first]
         if self.name == first.name:
             others = []
         found = [first, *(StackSite.find(chosen.access, name) for name in others)]
         sites = [one for one in found if not one.is_primary and self._is_wanted(one.name)]
         if not sites or (self.all_sites and not others):
-            what = "all sites" if self.all_sites else f"the site {self.name}"
-            raise ConfigurationError(f"where is {what}? Name each stack with --secondary STACK@REGION")
-        return [StackAwaited(one) for one in sites]
+            where = "all sites" if self.all_sites else f"the site {self.name}"
+            raise ConfigurationError(f"where is {where}? Name each stack with --secondary STACK@REGION")
+        return sites
 
     def over_api(self, url: str, clock: Clock) -> list[AwaitedSite]:
         """Find their admin APIs, by the one at `url`. Raises AdminApiRefused, ConfigurationError."""

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from geosync.cli.arguments import check_repository
-from geosync.cli.checks import clock, concurrency, endpoint, quotas, registries, sync, wiring
+from geosync.cli.checks import clock, concurrency, endpoint, quotas, registries, sync, throttles, wiring
 from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
 from geosync.cli.output import as_json, console, plain
 from geosync.cli.site import Chosen, StackName, StackSite
@@ -110,6 +110,7 @@ def _looks(site: StackSite, others: list[StackSite], repository: str | None) -> 
         ("api_rate", lambda: quotas.look_at_the_api(site)),
         ("table_units", lambda: quotas.look_at_the_tables(site)),
         ("event_log", lambda: quotas.look_at_the_event_log(site)),
+        ("throttled", lambda: throttles.look(site)),
         ("endpoint_reachable", lambda: endpoint.look(site)),
     ]
     last: list[tuple[Name, CheckLook]] = [

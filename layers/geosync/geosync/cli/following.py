@@ -15,10 +15,14 @@ from geosync.errors import GeosyncError
 POLL_SECONDS = 2.0
 MOST_SECONDS = 30.0
 """Between two looks when one after the other fails."""
-_THROTTLED = frozenset(
-    {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"}
+THROTTLED = frozenset(
+    {
+        *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"),
+        *("RequestThrottled", "Throttled", "TooManyRequestsException"),
+    }
 )
-"""By the developer guide of DynamoDB, "Error messages and codes", and the common errors of AWS's APIs."""
+"""By the developer guide of DynamoDB, "Error messages and codes", the common errors of AWS, and those of SQS, SNS
+and Lambda."""
 
 Found = TypeVar("Found")
 
@@ -71,5 +75,5 @@ def passes(error: GeosyncError | BotoCoreError | ClientError) -> bool:
         return error.retryable
     if isinstance(error, ClientError):
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
+        return status >= 500 or error.response["Error"]["Code"] in THROTTLED
     return isinstance(error, NotConnected | HTTPClientError)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import boto3
 from botocore.config import Config
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import BackfillWindow
 from geosync.errors import ConfigurationError
+from geosync.operating.drill_schedule import DrillSchedule
 from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LATE_S, Objective, SiteFacts
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -130,6 +131,11 @@ class StackSite:
     def backfill_window(self) -> BackfillWindow:
         """When a backfill may run. Raises ConfigurationError."""
         return BackfillWindow.parse(self.parameters.get("BackfillWindow", ""))
+
+    @property
+    def drill_schedule(self) -> DrillSchedule:
+        """The time in which a drill is to be carried out."""
+        return cast(DrillSchedule, self.parameters.get("DrillSchedule", "off"))  # the template's values
 
     @property
     def event_log_shards(self) -> int:

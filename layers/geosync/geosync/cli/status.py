@@ -23,6 +23,7 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.cli.slo import in_a_line
 from geosync.operating import status as site_status
+from geosync.operating.drill_schedule import why_due
 from geosync.operating.health import Health, health_of, signs_of
 from geosync.operating.owed_references import OwedReference
 from geosync.operating.recovery_point import why_not_known
@@ -121,6 +122,7 @@ def document(site: StackSite, found: Status, queued: QueuedMessages, limit: int)
         "comparison": asdict(found.comparison) if found.comparison is not None else None,
         "progress": progress_document(found.progress) if found.progress is not None else None,
         "lag": asdict(found.lags),
+        "last_drill": _last_drill(site),
         "service_level": level_now(found, site.facts.objective).fields() if not site.is_primary else None,
     }
 
@@ -161,6 +163,7 @@ def lines(site: StackSite, found: Status, queued: QueuedMessages, health: Health
         said.append(("comparison", _comparison(found)))
         said.append(("lag", _lag(found)))
         said.append(("service level", in_a_line(level_now(found, site.facts.objective))))
+        said += _drill(site, found.at)
         said += _recovery_point(found, why_stalled_now(found, events=events, letters=letters))
         if _superseded_images(site) == "skip":
             newest = (
@@ -281,6 +284,23 @@ def _recovery_point(found: Status, stalled: str | None) -> Iterator[Line]:
         yield ("", plain(f"{lost} of the primary's registry did not arrive, the last for {last}", "red"))
     if found.proved_at is not None:
         yield ("proved", f"a comparison proved everything pushed before {moment(found.proved_at)}")
+
+
+def _last_drill(site: StackSite) -> dict[str, Any] | None:
+    last = site.sync_registry.drills.last() if not site.is_primary else None
+    return asdict(last) if last is not None else None
+
+
+def _drill(site: StackSite, now_ms: int) -> Iterator[Line]:
+    """The last drill, and why another is due."""
+    last = site.sync_registry.drills.last()
+    if last is not None:
+        style = {"passed": "green", "failed": "red"}.get(last.verdict, "yellow")
+        why = f": {last.why}" if last.why else ""
+        yield ("drill", plain(f"{last.verdict} {age(last.at, now_ms)} ago{why}", style))
+    due = why_due(last, site.drill_schedule, now_ms=now_ms)
+    if due is not None:
+        yield ("" if last is not None else "drill", plain(f"{due} (geosync drill)", "yellow"))
 
 
 def _row(reference: OwedReference, now_ms: int) -> tuple[object, ...]:

@@ -24,7 +24,7 @@ from geosync.sync_registry.items import Reference
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
+def seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     """Read a time as people write it: 90s, 10m, 1h. Raises BadParameter."""
     found = re.fullmatch(r"(\d{1,6})([smh])", text)
     if found is None:
@@ -36,7 +36,7 @@ def _seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
 @click.argument("image", metavar="REPOSITORY[:TAG][@DIGEST]")
 @click.option("--site", "name", metavar="NAME", help="At this site, instead of the chosen one.")
 @click.option("--all-sites", is_flag=True, help="At every secondary.")
-@click.option("--timeout", callback=_seconds, default="10m", show_default=True, help="The longest wait: 90s, 10m, 1h.")
+@click.option("--timeout", callback=seconds, default="10m", show_default=True, help="The longest wait: 90s, 10m, 1h.")
 @click.option(
     "--secondary",
     "secondaries",

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
-from geosync.pair.settings import SelectionSettings
+from geosync.pair.settings import SelectionSettings, registry_names
 from geosync.settings import Role
 
 
@@ -31,8 +30,3 @@ class IntakeSettings(SelectionSettings):
     def primary_name(self) -> str | None:
         """The name of the site that this one follows, as its topic says it; None: it follows none."""
         return self.primary_topic_arn.partition(":geosync-")[2] or None if self.primary_topic_arn else None
-
-
-def registry_names(*urls: str | None) -> tuple[str, ...]:
-    """The names (host:port) of the registries at `urls`."""
-    return tuple(urlsplit(url).netloc for url in urls if url is not None)

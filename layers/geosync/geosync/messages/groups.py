@@ -25,7 +25,8 @@ def message_group(repository: str) -> str:
 
     A hash, as AWS allows 128 characters and some punctuation only.
     """
-    return hashlib.sha256(namespace(repository).encode()).hexdigest()[:_HEX_DIGITS]
+    name = namespace(repository).encode("utf-8", "replace")  # a message that is no good may hold half a surrogate
+    return hashlib.sha256(name).hexdigest()[:_HEX_DIGITS]
 
 
 def group_of_body(body: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from geosync.errors import MalformedMessage
+from geosync.errors import MalformedMessage, NotSent
 from geosync.messages.measurements import Measurements
 from geosync.messages.queues import BATCH
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MOST_RECEIVES = 200
 """Requests for messages of one minute: 2,000 messages; what is left is taken in the next."""
+DELETIONS = 3
+"""Requests to delete a message that SQS leaves in its queue each time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +53,17 @@ class MeasurementsQueue:
         return TakenMeasurements(measurements=tuple(found), receipts=tuple(receipts), unreadable=unreadable)
 
     def delete(self, receipts: Sequence[str]) -> None:
-        """Delete messages that were taken; one that stays comes again. Raises what SQS raises."""
-        for start in range(0, len(receipts), BATCH):
-            part = receipts[start : start + BATCH]
-            self._sqs.delete_message_batch(
-                QueueUrl=self._url,
-                Entries=[{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(part)],
-            )
+        """Delete messages that were taken; one that stays comes again. Raises NotSent, and what SQS raises."""
+        left = list(receipts)
+        for _ in range(DELETIONS):
+            left = [one for start in range(0, len(left), BATCH) for one in self._delete(left[start : start + BATCH])]
+        if left:
+            raise NotSent(f"SQS did not delete {len(left)} measurements: they are counted again")
+
+    def _delete(self, receipts: Sequence[str]) -> list[str]:
+        """Delete ten at most; returns those that SQS did not delete."""
+        answer = self._sqs.delete_message_batch(
+            QueueUrl=self._url,
+            Entries=[{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)],
+        )
+        return [receipts[int(one["Id"])] for one in answer.get("Failed", [])]

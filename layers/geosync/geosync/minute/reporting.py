@@ -97,6 +97,10 @@ class MinuteReporter:
         if rate is not None:
             self._metrics.gauge({"BudgetBurnRate": round(rate, 3)})
 
+    def drill_due(self, why: str | None) -> None:
+        """A drill is due, and why; None: none is."""
+        self._metrics.gauge({"DrillDue": int(why is not None)})
+
     def measurements_unreadable(self, messages: int) -> None:
         """Messages were in the measurements' queue that no worker sent; they are deleted."""
         self._logger.error("measurements_unreadable", extra={"messages": messages})

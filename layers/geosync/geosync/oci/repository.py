@@ -59,7 +59,7 @@ class Repository:
         return self.client.open_range(self.name, descriptor, wanted)
 
     def blob_source(self, descriptor: Descriptor) -> BlobSource:
-        """What a reader of a blob has to know of its registry, for bytes that come another way."""
+        """Return what a reader of a blob has to know of its registry, for bytes that come another way."""
         return self.client.blob_source(self.name, descriptor)
 
     def begin_upload(self, *, mount: str | None = None, mount_from: str | None = None) -> Upload | None:

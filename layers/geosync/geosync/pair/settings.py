@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import urlsplit
 
 from geosync.pair.selection import Selection
 from geosync.registries.vendors import AUTO
@@ -113,3 +114,13 @@ class SyncSettings(SelectionSettings):
     def limits(self) -> Limits:
         """From when on deletes by comparison are suspended."""
         return Limits(share=self.breaker_share / 100, tags=self.breaker_tags, window_s=self.breaker_seconds)
+
+    @property
+    def registry_names(self) -> tuple[str, ...]:
+        """The names of the site's registries, as holds and errors have them."""
+        return registry_names(self.local_registry_url, self.primary_registry_url)
+
+
+def registry_names(*urls: str | None) -> tuple[str, ...]:
+    """The names (host:port) of the registries at `urls`."""
+    return tuple(urlsplit(url).netloc for url in urls if url is not None)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.errors import ConfigurationError
+from geosync.errors import ConfigurationError, SecretUnreadable
 from geosync.oci.deadline import Deadline
 from geosync.oci.memory import Memory
 from geosync.oci.options import ClientOptions
 from geosync.pair.deletes import TagRemover
 from geosync.pair.known_capabilities import KnownCapabilities
 from geosync.pair.registries import Registries
-from geosync.pair.settings import SyncSettings
+from geosync.pair.settings import SyncSettings, registry_names
 from geosync.registries.opening import open_registry
 from geosync.registries.registry import Registry
 from geosync.sync_registry.site.capabilities import RegistryHabits
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 REREAD_AFTER_S = 300.0
-"""Seconds for which a secret is used without a look if it was changed."""
+"""Seconds for which a secret is used without a look if it was changed, or after a look that failed."""
 
 
 class _Secret(NamedTuple):
@@ -58,13 +60,27 @@ class SiteRegistries:
         self._texts: tuple[_Secret, _Secret] = (_NO_SECRET, _NO_SECRET)
         self._read_at_s = 0.0
         self._registries: Registries | None = None
+        self.unread: SecretUnreadable | None = None
+        """The failure of the last look at the secrets; the registries are those of the look before it."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both registries, known before they are opened."""
+        return self._settings.registry_names
 
     def get(self) -> Registries:
-        """The registries; raises ConfigurationError, naming the setting or the secret's key that is wrong."""
+        """The registries, with the secrets read before where they cannot be read again.
+
+        Raises ConfigurationError, naming the setting or the secret's key that is wrong, and SecretUnreadable.
+        """
         if self._registries is not None and self._clock.monotonic_s() - self._read_at_s < REREAD_AFTER_S:
             return self._registries
-        settings = self._settings
-        texts = (self._read(settings.primary_registry_secret_arn), self._read(settings.local_registry_secret_arn))
+        try:
+            texts, self.unread = self._read_both(), None
+        except SecretUnreadable as error:
+            if self._registries is None:
+                raise
+            texts, self.unread = self._texts, error
         self._read_at_s = self._clock.monotonic_s()
         if self._registries is None or texts != self._texts:
             if self._registries is not None:
@@ -77,10 +93,21 @@ class SiteRegistries:
         """Have the next `get` look if a secret was changed."""
         self._read_at_s = -REREAD_AFTER_S
 
-    def _read(self, arn: str | None) -> _Secret:
-        if arn is None:
+    def _read_both(self) -> tuple[_Secret, _Secret]:
+        settings = self._settings
+        return (
+            self._read(settings.primary_registry_secret_arn, settings.primary_registry_url),
+            self._read(settings.local_registry_secret_arn, settings.local_registry_url),
+        )
+
+    def _read(self, arn: str | None, url: str | None) -> _Secret:
+        if arn is None or url is None:
             return _NO_SECRET
-        answer = self._secrets.get_secret_value(SecretId=arn)
+        try:
+            answer = self._secrets.get_secret_value(SecretId=arn)
+        except (BotoCoreError, ClientError) as error:
+            (name,) = registry_names(url)
+            raise SecretUnreadable(name, error) from error
         return _Secret(answer["SecretString"], answer["VersionId"])
 
     def _make(self, primary_secret: _Secret, local_secret: _Secret) -> Registries:

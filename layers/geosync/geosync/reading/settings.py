@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from geosync.intake.settings import registry_names
-from geosync.pair.settings import SelectionSettings
+from geosync.pair.settings import SelectionSettings, registry_names
 from geosync.reading.promise import Promise
 from geosync.settings import Role
 

@@ -321,12 +321,12 @@ def may_remove(owed: Owed, *, suspended: bool) -> bool:
 
 
 def is_the_primarys(seen: Seen) -> bool:
-    """What was seen is there still, and replicated: neither a copy that only stays, nor one outside the selection."""
+    """Tell whether what was seen is there and replicated: no copy that only stays, none outside of the selection."""
     return seen.gone_since is None and seen.missing_since is None and seen.outside_since is None
 
 
 def is_of_a_backfill(owed: Owed) -> bool:
-    """Only a comparison made it owed: no event spoke of it since, and nobody asked. It waits for BackfillWindow."""
+    """Tell whether only a comparison made it owed: no event spoke of it since, and nobody asked (BackfillWindow)."""
     return owed.walk is not None and not owed.expects and not owed.asked
 
 

@@ -17,6 +17,7 @@ from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
 from geosync.sync_registry.site.counters import Counters
 from geosync.sync_registry.site.cursor import Cursors
+from geosync.sync_registry.site.drills import Drills
 from geosync.sync_registry.site.findings import Findings
 from geosync.sync_registry.site.heartbeat import Heartbeats, PostedHeartbeats
 from geosync.sync_registry.site.history import HistoryItems
@@ -57,6 +58,7 @@ class ItemAccess:
         self.catalogue = CatalogueItem(store)
         self.counters = Counters(store)
         self.cursor = Cursors(store)
+        self.drills = Drills(store, clock)
         self.findings = Findings(store)
         self.heartbeat = Heartbeats(store)
         self.posted_heartbeat = PostedHeartbeats(store)

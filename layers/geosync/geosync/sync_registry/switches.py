@@ -90,7 +90,7 @@ class Switches(TableAccess):
         """
         token = self._names()
         for _ in range(ATTEMPTS):
-            items = self._store.items(SITE, slots.prefix(pool, namespace), limit=most)
+            items = self._store.items(slots.partition(namespace), slots.prefix(pool, namespace), limit=most)
             now_ms = self._clock.now_ms()
             number = slots.free(items, most, now_ms=now_ms, token=token)
             if number is None:
@@ -110,7 +110,8 @@ class Switches(TableAccess):
 
     def full_namespaces(self, pool: Pool) -> frozenset[str]:
         """The namespaces that have their share of a queue's slots: none in which anything could be begun now."""
-        items = self._store.items(SITE, slots.all_of(pool), limit=slots.MOST)
+        of_pool = slots.all_of(pool)
+        items = [item for one in slots.SPREAD for item in self._store.items(one, of_pool, limit=slots.MOST)]
         return slots.full(items, now_ms=self._clock.now_ms())
 
     def give_slot_back(self, slot: Slot) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from geosync.errors import ConfigurationError
+from geosync.errors import ConfigurationError, SecretUnreadable
 from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.readings import Glance
@@ -17,20 +15,33 @@ class Readiness:
 
     def __init__(self, place: Workplace) -> None:
         self._place = place
+        self._said: SecretUnreadable | None = None
 
     def registries(self) -> Registries | None:
-        """The registries; None while a setting or a secret is wrong; the log says so."""
+        """The registries; None while a setting or a secret is wrong, or a secret cannot be read; the log says so.
+
+        A registry whose secret cannot be read is held, so that the status and check say why nothing is copied.
+        """
+        place = self._place
         try:
-            return self._place.registries.get()
-        except (ConfigurationError, BotoCoreError, ClientError) as error:
-            self._place.logger.error("registries_misconfigured", extra={"reason": str(error)})
+            registries = place.registries.get()
+        except SecretUnreadable as error:
+            place.reporter.report_hold(place.sync_registry.hold(error.registry, reason=str(error)))
             return None
+        except ConfigurationError as error:
+            place.logger.error("registries_misconfigured", extra={"reason": str(error)})
+            return None
+        self._say(place.registries.unread)
+        return registries
+
+    def _say(self, unread: SecretUnreadable | None) -> None:
+        if unread is not None and unread is not self._said:
+            self._place.logger.warning("registry_secret_unreadable", extra={"reason": str(unread)})
+        self._said = unread
 
     def look(self, repository: str) -> Glance:
         """Read what the work on a repository depends on. Raises CorruptItem."""
-        registries = self.registries()
-        names = (registries.primary.name, registries.secondary.name) if registries is not None else ()
-        return self._place.sync_registry.look(repository, Reference.whole(), holds=names)
+        return self._place.sync_registry.look(repository, Reference.whole(), holds=self._place.registries.names)
 
     def may_sync(self, glance: Glance) -> bool:
         """True unless the site is paused or a registry of it is on hold; the log says so."""

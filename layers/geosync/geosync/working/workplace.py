@@ -9,6 +9,7 @@ from geosync.announcing.announcer import Announcer
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.copying.s3.copier import S3Copier
+from geosync.errors import SecretUnreadable
 from geosync.oci.deadline import Deadline
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
@@ -24,8 +25,18 @@ if TYPE_CHECKING:
 class OpenedRegistries(Protocol):
     """The site's two registries, made when they are asked for."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both registries, known before they are opened."""
+        ...
+
+    @property
+    def unread(self) -> SecretUnreadable | None:
+        """The failure of the last look at the secrets, while those of the look before are used."""
+        ...
+
     def get(self) -> Registries:
-        """Return the registries. Raises ConfigurationError, and what Secrets Manager raises."""
+        """Return the registries. Raises ConfigurationError and SecretUnreadable."""
         ...
 
     def reread(self) -> None:

@@ -121,7 +121,11 @@ def way_out(source: str) -> str:
         "quay": f"put {value} into the notification's URL: https://geosync:<token>@…",
         "zot": f"put {value} into the sink's credentials, as the password",
     }
-    return ways.get(source, f"put {value} into the registry's headers: {{Authorization: [<token>]}}")
+    return ways.get(
+        source,
+        f"put {value} into the registry's headers: {{Authorization: [<token>]}}; with GitLab's Linux package as "
+        "'headers' in registry['notifications'] (it has no registry['notification_secret'], and sends nothing for it)",
+    )
 
 
 def look_at_the_registry(site: StackSite) -> Iterator[CheckFinding]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.cli.following import THROTTLED
 from geosync.errors import GeosyncError
 
 Result = Literal["ok", "problem", "unknown", "skipped"]
@@ -30,11 +31,13 @@ Name = Literal[
     "api_rate",
     "table_units",
     "event_log",
+    "throttled",
     "test_notification",
     "arrives_at",
     "not_paused",
     "registries_answer",
     "heartbeat",
+    "pushes_announced",
     "comparison",
     "nothing_parked",
     "sweep",
@@ -95,6 +98,9 @@ def looks(named: Iterable[tuple[Name, CheckLook]]) -> Iterator[CheckFinding]:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             text = f"{error.operation_name} was answered with {code}"
+            if code in THROTTLED:
+                yield unknown(name, f"{text}: AWS throttles", "wait a minute, and check again; see `throttled`")
+                continue
             yield unknown(
                 name, text, f"give the caller the permission for {error.operation_name}, or see the message: {error}"
             )

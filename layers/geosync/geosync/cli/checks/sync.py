@@ -20,11 +20,12 @@ SWEPT_MINUTES = 5
 
 
 def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
-    """Pause, holds, heartbeat, comparison, parked references."""
+    """Pause, holds, heartbeat, pushes that nobody announced, comparison, parked references."""
     found = status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     yield _pause(found)
     yield from _holds(found)
     yield _heartbeat(found)
+    yield _announced(found)
     yield from _comparison(found)
     yield _parked(found)
 
@@ -53,6 +54,23 @@ def _heartbeat(found: Status) -> CheckFinding:
     if found.at - beat.arrived_at > SILENT_MS:
         return problem("heartbeat", f"the last heartbeat of {beat.site} arrived {ago} ago", fix)
     return ok("heartbeat", f"the last one of {beat.site} arrived {ago} ago")
+
+
+def _announced(found: Status) -> CheckFinding:
+    lost = found.lost
+    if lost is None:
+        return ok("pushes_announced", "no push is known that the primary's registry did not announce")
+    text = f"{_pushes(lost.count)} found by comparison alone since {moment(lost.first_at)}"
+    return problem(
+        "pushes_announced",
+        f"{text}, such as {lost.repository} {lost.reference}",
+        "have the primary's registry post to the NotificationsUrl of its own site, then geosync check there; GitLab's "
+        "chart configures it at secondaries alone: set registry.notifications at the primary too",
+    )
+
+
+def _pushes(number: int) -> str:
+    return f"{number} push{'' if number == 1 else 'es'} {'was' if number == 1 else 'were'}"
 
 
 def _comparison(found: Status) -> Iterator[CheckFinding]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from geosync.cli.output import age, console, count, moment, plain, table
 from geosync.cli.site import StackSite
 from geosync.cli.status import dead_letters, waiting
+from geosync.operating import status as site_status
 from geosync.operating.recovery_point import why_not_known
 from geosync.operating.status import Status
 
@@ -16,6 +17,20 @@ LISTED = 100
 """References listed for people; --json has all that were read."""
 ALIVE_MS = 180_000
 """The primary posts a heartbeat every minute: with one that is no older it was not gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """The list that a promotion loses by, as the site alone knows it, and the messages that may name more."""
+
+    status: Status
+    unmarked: Mapping[str, int]
+
+
+def read_losses(site: StackSite) -> Losses:
+    """Read what a promotion now would lose, without a question to the primary."""
+    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
+    return Losses(status=found, unmarked=count_unmarked(site))
 
 
 def show_losses(site: StackSite, found: Status, unmarked: Mapping[str, int]) -> None:

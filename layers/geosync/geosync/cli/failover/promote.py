@@ -9,10 +9,17 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.audit import audited
-from geosync.cli.failover.losses import count_unmarked, losses_document, show_losses, warn_if_primary_is_alive
+from geosync.cli.failover.losses import (
+    count_unmarked,
+    losses_document,
+    read_losses,
+    show_losses,
+    warn_if_primary_is_alive,
+)
 from geosync.cli.failover.next_steps import next_steps
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import (
+    PROMOTION,
     UNDER_WAY,
     completed_at,
     events_of,
@@ -76,9 +83,9 @@ class _Promoting:
         if last is not None and last.ended_at is None:
             _say_what_became_of(site, last)
         if not self._as_document:
-            found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-            show_losses(site, found, count_unmarked(site))
-            warn_if_primary_is_alive(found)
+            losses = read_losses(site)
+            show_losses(site, losses.status, losses.unmarked)
+            warn_if_primary_is_alive(losses.status)
         if not yes:
             pause = site.sync_registry.pauses.read()
             if pause is not None and pause.role_change is not None:
@@ -109,7 +116,7 @@ class _Promoting:
             self._promoted = None
 
         try:
-            quiet_update(site, "promotion", {"SiteRole": "primary"}, say=not self._as_document, before=record)
+            quiet_update(site, "promotion", PROMOTION, say=not self._as_document, before=record)
         except UpdateRefused:
             self._promoted = False
             for one in begun:

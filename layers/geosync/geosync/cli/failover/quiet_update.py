@@ -79,16 +79,15 @@ def quiet_update(
 def _drain(site: StackSite, *, say: bool) -> None:
     """Wait until nobody holds a repository, and no tag write of an earlier holder can land any more."""
     clock = site.clock
-    suspect_ms = ms(float(site.parameters.get("SuspectSeconds") or SUSPECT_SECONDS))
     end = clock.monotonic_s() + DRAIN_SECONDS
     quiet, said = 0, ""
     while True:
         now_ms = clock.now_ms()
-        found = site.sync_registry.owed_index.tag_writers(now_ms=now_ms, suspect_ms=suspect_ms)
+        found = tag_writers(site, now_ms)
         quiet = 0 if found.held or found.left else quiet + 1
         if quiet == LOOKS:
             return
-        what = _work_left(found)
+        what = work_left(found)
         if say and what not in ("", said):
             click.echo(f"{site.name} {what}: this takes at most {_longest(found, now_ms)} …", err=True)
             said = what
@@ -97,7 +96,13 @@ def _drain(site: StackSite, *, say: bool) -> None:
         clock.sleep(POLL_SECONDS)
 
 
-def _work_left(found: TagWriters) -> str:
+def tag_writers(site: StackSite, now_ms: int) -> TagWriters:
+    """The repositories for which a change of role would wait at `now_ms` (ms)."""
+    suspect_ms = ms(float(site.parameters.get("SuspectSeconds") or SUSPECT_SECONDS))
+    return site.sync_registry.owed_index.tag_writers(now_ms=now_ms, suspect_ms=suspect_ms)
+
+
+def work_left(found: TagWriters) -> str:
     """The work that a change of role waits for; empty where there is none."""
     if found.held:
         return f"still copies in {_repositories(len(found.held))}"

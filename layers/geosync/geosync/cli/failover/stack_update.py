@@ -17,6 +17,10 @@ UPDATE_SECONDS = 1200.0
 POLL_SECONDS = 3.0
 EVENTS = 1000
 """Of a stack's events, so many of the newest are looked through. A deployment makes a hundred or two."""
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+"""The template has roles, and is written in SAM's terms, which CloudFormation expands."""
+PROMOTION = {"SiteRole": "primary"}
+"""The parameters that a promotion changes."""
 UNDER_WAY = "_IN_PROGRESS"
 TAKES_UPDATES = {
     "CREATE_COMPLETE",
@@ -41,24 +45,27 @@ def must_take_updates(site: StackSite) -> None:
     raise UpdateRefused(f"{site.stack} is {site.state}, nothing was changed: {way_out}")
 
 
-def update(site: StackSite, changes: Mapping[str, str], *, token: str) -> None:
-    """Change parameters of a site's stack, and wait for the end. Raises UpdateRefused, UpdateUnderWay.
-
-    The update's events carry `token` (letters, digits and hyphens): see events_of.
-    """
-    parameters = [
+def parameters_with(site: StackSite, changes: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The parameters of an update that changes these and leaves the others as they are."""
+    return [
         {"ParameterKey": name, "ParameterValue": changes[name]}
         if name in changes
         else {"ParameterKey": name, "UsePreviousValue": True}
         for name in site.parameters
     ]
+
+
+def update(site: StackSite, changes: Mapping[str, str], *, token: str) -> None:
+    """Change parameters of a site's stack, and wait for the end. Raises UpdateRefused, UpdateUnderWay.
+
+    The update's events carry `token` (letters, digits and hyphens): see events_of.
+    """
     try:
         site.client("cloudformation").update_stack(
             StackName=site.stack,
             UsePreviousTemplate=True,
-            Parameters=parameters,
-            # The template has roles, and is written in SAM's terms, which CloudFormation expands.
-            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=parameters_with(site, changes),
+            Capabilities=CAPABILITIES,
             ClientRequestToken=token,
         )
     except ClientError as error:
@@ -113,12 +120,32 @@ def events_of(site: StackSite, token: str) -> list[dict[str, Any]] | None:
 
     Where there are none, no such update was begun, at least not among the newest EVENTS.
     """
+    events = _events(site)
+    return [one for one in events if one.get("ClientRequestToken") == token] if events is not None else None
+
+
+def _events(site: StackSite) -> list[dict[str, Any]] | None:
+    """The newest EVENTS of the stack, newest first; None when they cannot be read."""
     pages = site.client("cloudformation").get_paginator("describe_stack_events")
     try:
         found = pages.paginate(StackName=site.stack, PaginationConfig={"MaxItems": EVENTS})
-        return [event for page in found for event in page["StackEvents"] if event.get("ClientRequestToken") == token]
+        return [event for page in found for event in page["StackEvents"]]
     except (BotoCoreError, ClientError):
         return None
+
+
+def last_update_s(site: StackSite) -> float | None:
+    """The seconds that the last complete update of the stack took; None where none is known."""
+    ended: datetime | None = None
+    for event in _events(site) or ():
+        if event["PhysicalResourceId"] != event["StackId"]:
+            continue
+        began: datetime = event["Timestamp"]
+        if event["ResourceStatus"] == "UPDATE_COMPLETE":
+            ended = began
+        elif event["ResourceStatus"] == "UPDATE_IN_PROGRESS" and ended is not None:
+            return (ended - began).total_seconds()
+    return None
 
 
 def reason(events: Sequence[Mapping[str, Any]] | None) -> str:

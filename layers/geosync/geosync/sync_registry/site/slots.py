@@ -1,7 +1,9 @@
 """Slots: the invocations of functions/sync that work for one namespace, an item each.
 
-A slot lasts as long as a lease. Whoever took it renews it, and gives it back. One whose holder vanished is free again
-when it ran out, and its item goes some time later (TTL `expire_at`).
+They lie in partitions of their own, by namespace: whoever works on a repository takes one and gives it back, and the
+site's partition takes 1,000 writes a second for all that concerns the whole site. A slot lasts as long as a lease.
+Whoever took it renews it. One whose holder vanished is free again when it ran out, and its item goes some time later
+(TTL `expire_at`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from typing import Literal
 
 from boto3.dynamodb.conditions import Attr
 
-from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.items import Item
 from geosync.sync_registry.table.changes import Delete, Key, Update
 
 Pool = Literal["live", "work"]
 """The queue whose wakes are bounded: each has so many invocations at a time."""
 MOST = 1000
 """Invocations that one event source has at most."""
+SPREAD = tuple(f"#slots-{number}" for number in range(8))
+"""The partitions of all slots. Versions before had them in the site's, where they run out."""
 FORGOTTEN_S = 3_600
 """Time after its end from which on a slot's item may go: more than clocks differ by."""
 _DIGITS = 4
@@ -37,7 +41,12 @@ class Slot:
     @classmethod
     def numbered(cls, pool: Pool, namespace: str, number: int, token: str) -> Slot:
         """Slot `number` of a namespace."""
-        return cls(Key(SITE, f"{prefix(pool, namespace)}{number:0{_DIGITS}}"), token)
+        return cls(Key(partition(namespace), f"{prefix(pool, namespace)}{number:0{_DIGITS}}"), token)
+
+
+def partition(namespace: str) -> str:
+    """The partition of a namespace's slots."""
+    return SPREAD[zlib.crc32(namespace.encode()) % len(SPREAD)]
 
 
 def prefix(pool: Pool, namespace: str) -> str:

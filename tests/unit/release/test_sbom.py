@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cyclonedx.output.json import JsonV1Dot6
-from local import sbom
+from release import PackageError, sbom
 
 
 @pytest.fixture
@@ -46,13 +46,37 @@ def test_what_no_lock_pins_in_this_version_is_named(build: Path) -> None:
     assert sbom.unpinned(bom, [lock]) == ["pydantic==2.14.3", "typing-extensions==4.16.0"]
 
 
-def test_a_build_with_what_is_not_pinned_fails_and_so_does_one_without_layers(
-    build: Path, capsys: pytest.CaptureFixture[str]
+def test_layers_with_what_is_not_pinned_are_refused_and_so_are_layers_without_packages(
+    build: Path, tmp_path: Path
 ) -> None:
+    layers = sorted(build.glob("*Layer"))
     unknown = build / "AdminLayer" / "python" / "surprise-1.dist-info"
     unknown.mkdir()
     (unknown / "METADATA").write_text("Metadata-Version: 2.4\nName: surprise\nVersion: 1\n")
-    assert sbom.main([str(build)]) == 1
-    assert "surprise==1" in capsys.readouterr().err
-    assert sbom.main([str(build / "nothing")]) == 1
-    assert not (build / "sbom.cdx.json").exists()
+    with pytest.raises(PackageError, match="surprise==1"):
+        sbom.write(tmp_path, layers, {})
+    with pytest.raises(PackageError, match="no packages"):
+        sbom.write(tmp_path, [build / "GeosyncLayer"], {})
+    assert not (tmp_path / sbom.NAME).exists()
+
+
+def test_the_bill_says_what_the_layers_are_for_and_of_which_version_their_byte_code_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    info = tmp_path / "AdminLayer" / "python" / "requests-2.34.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: requests\nVersion: 2.34.2\n")
+    texts = []
+    for module in (None, "one.cpython-314.pyc"):
+        if module is not None:
+            (info.parent / module).touch()
+        sbom.write(tmp_path, [tmp_path / "AdminLayer"], {"geosync:architecture": "arm64"})
+        texts.append((tmp_path / sbom.NAME).read_text())
+    metadata = [json.loads(text)["metadata"] for text in texts]
+    assert [{one["name"]: one["value"] for one in each["properties"]} for each in metadata] == [
+        {"geosync:architecture": "arm64", "geosync:byte_code": "none"},
+        {"geosync:architecture": "arm64", "geosync:byte_code": "cpython-314"},
+    ]
+    assert metadata[0]["timestamp"] == "2023-11-14T22:13:20+00:00"
+    assert len({json.loads(text)["serialNumber"] for text in texts}) == 2

@@ -1,6 +1,4 @@
-"""Write the bill of materials of the built layers (`make build`): CycloneDX 1.6, as JSON.
-
-    python -m local.sbom BUILD      BUILD is the folder of `sam build`; the document is BUILD/sbom.cdx.json
+"""The bill of materials of the built layers: CycloneDX 1.6, as JSON.
 
 It is read from what was built, not from what was asked for. A package that requirements/*.txt does not pin is an error.
 """
@@ -8,8 +6,9 @@ It is read from what was built, not from what was asked for. A package that requ
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
@@ -21,11 +20,33 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from geosync import __version__
-from local.emulator import ROOT
+from release import ROOT, PackageError, moment_s
 
+NAME = "sbom.cdx.json"
 LOCKS = ("layer.txt", "admin.txt")
 LAYER = "geosync:layer"
+BYTE_CODE = "geosync:byte_code"
 _LICENCE = ("License-Expression", "License")
+
+
+def write(folder: Path, layers: Sequence[Path], about: Mapping[str, str]) -> None:
+    """Write the bill of the built layers into a folder, with what is said `about` them.
+
+    Raises PackageError for a package that no lock pins, and for layers without any. The same layers give the same
+    bytes: the bill's number follows from its content, its moment is `moment_s`.
+    """
+    bom = bill(layers)
+    wrong = unpinned(bom, [(ROOT / "requirements" / one).read_text() for one in LOCKS])
+    if wrong:
+        raise PackageError(f"in the layers but in no lock: {', '.join(wrong)}")
+    if not bom.components:
+        raise PackageError("there are no packages in the layers")
+    said = {**about, BYTE_CODE: _byte_code(layers)}
+    bom.metadata.properties.update(Property(name=name, value=value) for name, value in said.items())
+    bom.metadata.timestamp = datetime.fromtimestamp(moment_s(), UTC)
+    bom.serial_number = uuid.UUID(int=0)
+    bom.serial_number = uuid.uuid5(uuid.NAMESPACE_URL, JsonV1Dot6(bom).output_as_string())
+    JsonV1Dot6(bom).output_to_file(str(folder / NAME), allow_overwrite=True, indent=1)
 
 
 def packages(layer: Path) -> Iterator[Distribution]:
@@ -71,19 +92,6 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def main(arguments: list[str]) -> int:
-    """Write the bill; 1 if the layers have what no lock pins, or nothing at all."""
-    build = Path(arguments[0])
-    bom = bill(sorted(build.glob("*Layer")))
-    wrong = unpinned(bom, [(ROOT / "requirements" / one).read_text() for one in LOCKS])
-    if wrong or not bom.components:
-        print(
-            f"in the layers but in no lock: {', '.join(wrong)}" if wrong else f"no layers in {build}", file=sys.stderr
-        )
-        return 1
-    JsonV1Dot6(bom).output_to_file(str(build / "sbom.cdx.json"), allow_overwrite=True, indent=1)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _byte_code(layers: Sequence[Path]) -> str:
+    """The version that the layers' byte code is for, as its files name it (cpython-314); none: cold starts compile."""
+    return next((path.name.split(".")[-2] for layer in layers for path in layer.rglob("*.pyc")), "none")

@@ -1,0 +1,170 @@
+"""Which registries, where: what `geosync init` is told, and keeps in geosync-init.json (without any credentials)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from geosync.errors import ConfigurationError
+from geosync.operating.sites import NAME
+from geosync.registries import vendors
+from geosync.registries.secrets import RegistrySecret
+
+Kind = Literal["distribution", "gitlab", "ecr", "acr", "gar", "ghcr", "harbor", "quay", "zot"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_VENDORS = {"gitlab": "gitlab", "ecr": "ecr", "acr": "acr", "gar": "gar", "ghcr": "ghcr"}
+"""The template's vendor for a kind of registry; the others are found by their host."""
+_SOURCES = {"gitlab": "distribution"}
+"""The template's NotificationSource where it has another name."""
+_URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+", re.ASCII)
+_PREFIX = re.compile(r"([a-z0-9._-]+/?)*", re.ASCII)
+_KEYS = frozenset(
+    {"name", "region", "registry", "kind", "prefix", "sender", "local", "primary"}
+    | {"has_local_secret", "has_primary_secret"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteAnswers:
+    """One site. The credentials are documents as the registries' secrets are; None: the registry asks for none.
+
+    `local` is for this site's registry, `primary` for the primary's as this site reads it. `prefix` begins each name in
+    this site's registry; `sender` is the service account that Google's notifications are signed by.
+    """
+
+    name: str
+    region: str
+    registry: str
+    kind: Kind
+    prefix: str = ""
+    sender: str = ""
+    local: Mapping[str, Any] | None = field(default=None, repr=False)
+    primary: Mapping[str, Any] | None = field(default=None, repr=False)
+    has_local_secret: bool = False
+    has_primary_secret: bool = False
+
+    @property
+    def stack(self) -> str:
+        """The name of its stack."""
+        return f"geosync-{self.name}"
+
+    @property
+    def vendor(self) -> str:
+        """The value of LocalRegistryVendor here, and of PrimaryRegistryVendor at those who follow."""
+        return _VENDORS.get(self.kind, vendors.AUTO)
+
+    @property
+    def source(self) -> str:
+        """The value of NotificationSource."""
+        return _SOURCES.get(self.kind, self.kind)
+
+    def kept(self) -> dict[str, Any]:
+        """Return the answers as they are written down: without credentials, only that there are some."""
+        return {
+            "name": self.name,
+            "region": self.region,
+            "registry": self.registry,
+            "kind": self.kind,
+            "prefix": self.prefix,
+            "sender": self.sender,
+            "has_local_secret": self.has_local_secret,
+            "has_primary_secret": self.has_primary_secret,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """A primary and those who follow it. `is_told`: what its registry is told was written down already."""
+
+    primary: SiteAnswers
+    secondaries: tuple[SiteAnswers, ...]
+    is_told: bool = False
+
+    @property
+    def sites(self) -> tuple[SiteAnswers, ...]:
+        """All sites, the primary first."""
+        return (self.primary, *self.secondaries)
+
+    @classmethod
+    def parse(cls, text: str) -> Answers:
+        """Read a document of answers; raises one ConfigurationError that names what is wrong, and no credentials."""
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError):
+            raise ConfigurationError("the answers are not JSON") from None
+        if not isinstance(document, dict) or not isinstance(document.get("secondaries"), list):
+            raise ConfigurationError('the answers are {"primary": {…}, "secondaries": [{…}]}')
+        primary = site_answers(document.get("primary"), None)
+        found = cls(
+            primary=primary,
+            secondaries=tuple(site_answers(one, primary) for one in document["secondaries"]),
+            is_told=document.get("is_told") is True,
+        )
+        if len({one.name for one in found.sites}) < len(found.sites):
+            raise ConfigurationError("each site has a name of its own")
+        if not found.secondaries:
+            raise ConfigurationError("a primary without a secondary copies nothing: name one")
+        return found
+
+    def kept(self) -> str:
+        """The document of what is written down."""
+        document = {
+            "primary": self.primary.kept(),
+            "secondaries": [one.kept() for one in self.secondaries],
+            "is_told": self.is_told,
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+
+def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
+    """Check the answers for one site; `primary` is the one that it follows, None for the primary itself.
+
+    Raises ConfigurationError.
+    """
+    if not isinstance(given, dict):
+        raise ConfigurationError("a site is an object with name, region, registry and kind")
+    unknown = sorted(given.keys() - _KEYS)
+    if unknown:
+        raise ConfigurationError(f"a site has no {', '.join(unknown)}")
+    kind = given.get("kind")
+    checks = {
+        "name": NAME.fullmatch(str(given.get("name"))),
+        "region": _REGION.fullmatch(str(given.get("region"))),
+        "registry": _URL.fullmatch(str(given.get("registry"))),
+        "kind": kind in KINDS,
+        "prefix": _PREFIX.fullmatch(str(given.get("prefix", ""))),
+        "sender": kind != "gar" or primary is not None or _ACCOUNT.fullmatch(str(given.get("sender"))),
+    }
+    wrong = [name for name, is_right in checks.items() if not is_right]
+    if wrong or kind not in KINDS:
+        raise ConfigurationError(f"not understood: {', '.join(wrong)} of the site {given.get('name')}")
+    registry = str(given["registry"])
+    local, of_primary = given.get("local"), given.get("primary")
+    if primary is None and (local is not None or of_primary is not None):
+        raise ConfigurationError("the primary's site reads no registry: it needs no credentials")
+    _check_secret(local, registry, _VENDORS.get(kind, vendors.AUTO))
+    if primary is not None:
+        _check_secret(of_primary, primary.registry, primary.vendor)
+    return SiteAnswers(
+        name=str(given["name"]),
+        region=str(given["region"]),
+        registry=registry,
+        kind=kind,
+        prefix=str(given.get("prefix", "")),
+        sender=str(given.get("sender", "")),
+        local=local,
+        primary=of_primary,
+        has_local_secret=local is not None or given.get("has_local_secret") is True,
+        has_primary_secret=of_primary is not None or given.get("has_primary_secret") is True,
+    )
+
+
+def _check_secret(document: object, url: str, vendor: str) -> None:
+    """Read credentials as the site will. Raises ConfigurationError, without a value of theirs."""
+    if document is not None:
+        RegistrySecret.parse(json.dumps(document), vendors.find(url, vendor).SECRETS)

@@ -1,0 +1,151 @@
+"""`geosync init`: asks what matters, writes the files, and says which step is next; run it again after each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.cli.init import asking, notices, samconfig
+from geosync.cli.init.answers import Answers, SiteAnswers
+from geosync.cli.init.steps import Found, look, notice_file, secret_file, steps
+from geosync.cli.output import plain
+from geosync.cli.site import AwsAccess, StackSite
+from geosync.tokens import read_tokens
+
+ANSWERS_FILE = "geosync-init.json"
+
+
+@click.command()
+@click.option(
+    "--answers",
+    "given",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file with the answers, instead of questions (docs/getting-started.md).",
+)
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path(),
+    help="The folder of the package (default: this one).",
+)
+@click.option("--check/--no-check", default=True, help="Whether sites that are all deployed are checked.")
+@click.pass_context
+def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> None:
+    """Write what deploys sites, and say what is next.
+
+    The first time it asks which registries there are, where, and for the credentials. It writes samconfig.toml for
+    `sam deploy --config-env SITE`, and a file for each secret, which only you can read. Each time it looks at AWS,
+    fills in what is known by now, and prints what is done and the command that is next. It changes nothing in AWS.
+
+    Exit code 0: everything is deployed, and the checks found nothing. 1: something is left to do, or a check found a
+    problem. 2: cannot tell.
+    """
+    answers = _answers(folder, given)
+    root = ctx.find_root().params
+    access = ctx.obj().access if root["local"] is not None else AwsAccess.of(profile=root["profile"])
+    try:
+        seen, told = look(answers, access), True
+    except (BotoCoreError, ClientError) as error:
+        click.echo(f"Cannot look at AWS, so nothing is known to be done: {plain(error)}", err=True)
+        seen, told = Found(stacks={}), False
+    answers = _write(folder, answers, seen)
+    left = _show(answers, seen, is_told=answers.is_told and not (folder / notice_file(answers.primary)).exists())
+    if not told:
+        raise SystemExit(2)
+    if left or not check:
+        raise SystemExit(1 if left else 0)
+    raise SystemExit(_checked(ctx, answers))
+
+
+def _answers(folder: Path, given: Path | None) -> Answers:
+    """Read the answers that are given or were kept, or ask; and keep them, without credentials."""
+    kept = folder / ANSWERS_FILE
+    if given is None and kept.exists():
+        return Answers.parse(kept.read_text())
+    found = asking.ask() if given is None else Answers.parse(given.read_text())
+    for site in found.secondaries:
+        _write_private(folder / secret_file(site, "local"), site.local)
+        _write_private(folder / secret_file(site, "primary"), site.primary)
+    kept.write_text(found.kept())
+    return found
+
+
+def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
+    """Write what is known by now; return the answers, with what was written down once for all."""
+    file = folder / samconfig.FILE
+    before = file.read_text() if file.exists() else "version = 0.1\n"
+    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.stacks))
+    primary = seen.stacks.get(answers.primary.name)
+    if primary is None or answers.is_told:
+        return answers
+    text = notices.notice(answers.primary, primary.outputs["NotificationsUrl"], _token(primary))
+    if text is not None:
+        _write_private_text(folder / notice_file(answers.primary), text)
+    answers = replace(answers, is_told=True)
+    (folder / ANSWERS_FILE).write_text(answers.kept())
+    return answers
+
+
+def _token(stack: StackSite) -> str:
+    return read_tokens(stack.client("secretsmanager"), stack.outputs["NotificationTokenSecretArn"])[0].decode()
+
+
+def _write_private(file: Path, document: Mapping[str, Any] | None) -> None:
+    if document is not None:
+        _write_private_text(file, json.dumps(document))
+
+
+def _write_private_text(file: Path, text: str) -> None:
+    """Write what only this user can read, from its first moment on."""
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+        output.write(text)
+
+
+def _show(answers: Answers, seen: Found, *, is_told: bool) -> bool:
+    """Print the steps; True where one is left."""
+    left = False
+    for number, step in enumerate(steps(answers, seen, is_told=is_told), 1):
+        left |= step.state in {"next", "later"}
+        click.echo(f"{step.state:8} {number}. {plain(step.text)}")
+        if step.command:
+            click.echo(f"            {step.command}")
+    if left:
+        click.echo(f"Then: geosync init (parameters are in {samconfig.FILE}, what you answered in {ANSWERS_FILE})")
+    return left
+
+
+def _checked(ctx: click.Context, answers: Answers) -> int:
+    """Check each site; the worst exit code: 1 before 2 before 0."""
+    codes = set()
+    primary = answers.primary
+    others = [word for site in answers.secondaries for word in ("--secondary", f"{site.stack}@{site.region}")]
+    for site in answers.sites:
+        more = others if site is primary else ["--primary", f"{primary.stack}@{primary.region}"]
+        click.echo(f"\ngeosync --stack {site.stack} --region {site.region} check")
+        try:
+            ctx.find_root().command.main([*_choice(ctx, site), "check", *more], standalone_mode=False)
+        except SystemExit as ended:
+            codes.add(ended.code)
+    return 1 if 1 in codes else 2 if codes - {0} else 0
+
+
+def _choice(ctx: click.Context, site: SiteAnswers) -> list[str]:
+    """The options that choose a site as this command's own choose AWS."""
+    root = ctx.find_root().params
+    if root["local"] is not None:
+        return ["--local", site.name, "--local-state", str(root["local_state"])]
+    return [
+        "--stack",
+        site.stack,
+        "--region",
+        site.region,
+        *(["--profile", root["profile"]] if root["profile"] else []),
+    ]

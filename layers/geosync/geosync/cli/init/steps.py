@@ -1,0 +1,177 @@
+"""The steps from the answers to a site that replicates: each with its command, and what AWS shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from botocore.exceptions import ClientError
+
+from geosync.cli.init.answers import Answers, SiteAnswers
+from geosync.cli.site import AwsAccess, StackName, StackSite
+from geosync.errors import ConfigurationError
+
+State = Literal["done", "next", "later", "by hand"]
+Which = Literal["local", "primary"]
+_SECRETS: tuple[tuple[Which, str], ...] = (
+    ("primary", "PrimaryRegistrySecretArn"),
+    ("local", "LocalRegistrySecretArn"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitStep:
+    """One step; `command` does it, and is "" where it is not known yet, or nothing but a person can."""
+
+    state: State
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count."""
+
+    stacks: Mapping[str, StackSite]
+    secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def known(self, answers: Answers) -> dict[str, dict[str, str]]:
+        """The parameters that AWS decides, by site."""
+        found: dict[str, dict[str, str]] = {site.name: {} for site in answers.sites}
+        primary = self.stacks.get(answers.primary.name)
+        for site in answers.secondaries:
+            if primary is not None:
+                found[site.name]["PrimaryTopicArn"] = primary.outputs["TopicArn"]
+                if primary.takes_reports:
+                    found[site.name]["PrimaryAdminUrl"] = primary.outputs["AdminUrl"]
+            for which, parameter in _SECRETS:
+                if (site.name, which) in self.secrets:
+                    found[site.name][parameter] = self.secrets[site.name, which]
+        return found
+
+
+def look(answers: Answers, access: AwsAccess) -> Found:
+    """Read the stacks and the secrets' names. Raises botocore's errors where AWS does not answer, or refuses."""
+    stacks, reasons = {}, {}
+    for site in answers.sites:
+        try:
+            found = StackSite.find(access, StackName(name=site.stack, region=site.region))
+        except ConfigurationError as error:
+            reasons[site.name] = str(error)
+            continue
+        if found.state.endswith("_COMPLETE") and "ROLLBACK" not in found.state.replace("UPDATE_ROLLBACK", ""):
+            stacks[site.name] = found
+        else:
+            reasons[site.name] = f"the stack {site.stack} is {found.state}"
+    secrets = {
+        (site.name, which): arn
+        for site in answers.secondaries
+        for which, _ in _SECRETS
+        if (arn := _arn(access, site, which)) is not None
+    }
+    return Found(stacks=stacks, secrets=secrets, reasons=reasons)
+
+
+def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
+    try:
+        found = access.client("secretsmanager", site.region).describe_secret(SecretId=secret_name(site, which))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
+    arn: str = found["ARN"]
+    return None if "DeletedDate" in found else arn
+
+
+def secret_name(site: SiteAnswers, which: Which) -> str:
+    """The name of a secret of a site's."""
+    return f"geosync/{site.name}/{which}-registry"
+
+
+def secret_file(site: SiteAnswers, which: Which) -> Path:
+    """The file with the content of a secret, until it is in Secrets Manager."""
+    return Path(f"{site.name}-{which}-registry.json")
+
+
+def notice_file(site: SiteAnswers) -> Path:
+    """The file with what a site's registry is told."""
+    return Path(f"{site.name}-notifications.txt")
+
+
+def steps(answers: Answers, seen: Found, *, is_told: bool) -> list[InitStep]:
+    """All steps in their order: the first that is not done is next.
+
+    `is_told`: the operator has deleted what the primary's registry is told, having done it.
+    """
+    found = list(_steps(answers, seen, is_told))
+    first = next((one for one in found if one.state == "later"), None)
+    return [InitStep(state="next", text=one.text, command=one.command) if one is first else one for one in found]
+
+
+def _steps(answers: Answers, seen: Found, is_told: bool) -> Iterator[InitStep]:
+    primary = answers.primary
+    yield _deployed(primary, seen, is_ready=True)
+    if primary.kind != "ecr":
+        yield _told(primary, seen, is_told)
+    for site in answers.secondaries:
+        wanted = _wanted(site)
+        yield from (_secret(site, which, seen) for which in wanted)
+        has_secrets = all((site.name, which) in seen.secrets for which in wanted)
+        yield _deployed(site, seen, is_ready=has_secrets and primary.name in seen.stacks)
+    for site in answers.secondaries:
+        yield _expected(primary, site, seen)
+
+
+def _wanted(site: SiteAnswers) -> list[Which]:
+    has: dict[Which, bool] = {"primary": site.has_primary_secret, "local": site.has_local_secret}
+    return [which for which, is_there in has.items() if is_there]
+
+
+def _told(primary: SiteAnswers, seen: Found, is_told: bool) -> InitStep:
+    file = notice_file(primary)
+    if is_told:
+        return InitStep(state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
+    if primary.name not in seen.stacks:
+        return InitStep(state="later", text=f"tell {primary.registry} to post notifications")
+    text = f"tell {primary.registry} to post notifications, as {file} says; it has the token, so delete it then"
+    return InitStep(state="by hand", text=text)
+
+
+def _deployed(site: SiteAnswers, seen: Found, *, is_ready: bool) -> InitStep:
+    """`is_ready`: all that its parameters need is known."""
+    if site.name in seen.stacks:
+        return InitStep(state="done", text=f"{site.stack} is deployed in {site.region}")
+    reason = seen.reasons.get(site.name, "not known")
+    command = f"sam deploy --config-env {site.name}" if is_ready else ""
+    return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
+
+
+def _secret(site: SiteAnswers, which: Which, seen: Found) -> InitStep:
+    name, file = secret_name(site, which), secret_file(site, which)
+    if (site.name, which) in seen.secrets:
+        return InitStep(state="done", text=f"the secret {name} is in {site.region}, so {file} is not needed")
+    command = (
+        f"aws secretsmanager create-secret --region {site.region} --name {name} --secret-string file://{file} "
+        f"--query ARN && rm {file}"
+    )
+    return InitStep(
+        state="later", text=f"put the credentials in {file} into Secrets Manager, and delete it", command=command
+    )
+
+
+def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found) -> InitStep:
+    """The primary's dashboard shows what it is told to expect; nothing that is copied waits for it."""
+    text = f"have {primary.name} expect reports of {site.name}, so that its dashboard shows both"
+    at_primary, there = seen.stacks.get(primary.name), seen.stacks.get(site.name)
+    if at_primary is None or there is None:
+        return InitStep(state="later", text=text)
+    if at_primary.is_primary and at_primary.sync_registry.sites.find(site.name) is not None:
+        return InitStep(state="done", text=f"{primary.name} expects reports of {site.name}")
+    command = (
+        f"geosync --stack {primary.stack} --region {primary.region} sites add {site.name} {there.outputs['AdminUrl']} "
+        f"--secondary {site.stack}@{site.region}"
+    )
+    return InitStep(state="by hand", text=text, command=command)

@@ -1,0 +1,51 @@
+"""Reports of drills in the event log's table: one item each, in partitions of their own (`drill#<hour>`).
+
+They are kept longer than events, so that a drill of last year can still be shown to somebody.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from geosync.drilling.report import Document
+from geosync.messages.event_log import hour_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT_S = 400 * 86_400
+"""As long as the history of a service level."""
+_DRILL = "drill#"
+"""Before the id of a report and the hour that it is listed under. No event's id has a `#` (notifications/judge.py)."""
+
+
+class DrillReports:
+    """The reports of one site's drills."""
+
+    def __init__(self, dynamodb: DynamoDBClient, events_table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = events_table
+
+    def keep(self, report: Document) -> None:
+        """Keep a report. Raises botocore's errors."""
+        at = int(report["ended_at"])
+        self._dynamodb.put_item(
+            TableName=self._table,
+            Item={
+                "id": {"S": _DRILL + report["id"]},
+                "hour": {"S": _DRILL + hour_of(at)},
+                "received_at": {"N": str(at)},
+                "expire_at": {"N": str(at // 1000 + KEPT_S)},
+                "outcome": {"S": report["verdict"]},
+                "report": {"S": json.dumps(report, separators=(",", ":"))},
+            },
+        )
+
+    def read(self, drill_id: str) -> Document | None:
+        """The report of a drill, None where it is kept no more. Raises botocore's errors."""
+        found = self._dynamodb.get_item(TableName=self._table, Key={"id": {"S": _DRILL + drill_id}}).get("Item")
+        if found is None:
+            return None
+        report: Document = json.loads(found["report"]["S"])
+        return report

@@ -1,0 +1,149 @@
+"""A sample of references, pulled in full from this site's registry as a client would: each byte is read and hashed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.drilling.both import BothRegistries
+from geosync.drilling.findings import SampleFound
+from geosync.drilling.truth import MOST_NAMED, Tag
+from geosync.errors import ContentError, NotFound, OutOfTime, RegistryError, SizeMismatch
+from geosync.oci.manifests import SIZE_UNKNOWN, Descriptor, Manifest
+from geosync.pair.pair import Pair
+
+
+class _Damaged(Exception):
+    """Part of a reference is missing. It stays in this module."""
+
+
+@dataclass(slots=True)
+class _Read:
+    """The bytes that were read so far, each digest once, and those that were left out. Thread-safe."""
+
+    most_bytes: int
+    blobs: int = 0
+    read_bytes: int = 0
+    left_blobs: int = 0
+    _known: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def is_first(self, place: str) -> bool:
+        """True when nobody has begun to read this digest of this repository (`group/app@sha256:…`)."""
+        with self._lock:
+            is_first = place not in self._known
+            self._known.add(place)
+            return is_first
+
+    def has_room(self, size: int) -> bool:
+        """Count a blob of `size` bytes; False when that would be more than is read."""
+        with self._lock:
+            if self.read_bytes + size > self.most_bytes:
+                self.left_blobs += 1
+                return False
+            self.read_bytes += size
+            self.blobs += 1
+            return True
+
+
+class Sample:
+    """Pulls references; the blobs of one run side by side in `pool`. At most `most_bytes` are read."""
+
+    def __init__(self, registries: BothRegistries, pool: Executor, *, most_bytes: int) -> None:
+        self._registries = registries
+        self._pool = pool
+        self._read = _Read(most_bytes)
+
+    def pull(self, chosen: Sequence[Tag]) -> SampleFound:
+        """Pull each reference to its last byte."""
+        bad: list[str] = []
+        left: list[str] = []
+        pulled = 0
+        for repository, tag in chosen:
+            before = self._read.left_blobs
+            try:
+                _Pull(self._registries.pair(repository), self._read, self._pool).pull(tag)
+            except OutOfTime as error:
+                left.append(f"{len(chosen) - pulled - len(bad)} references were not pulled: {error}")
+                break
+            except (_Damaged, RegistryError, ContentError) as error:
+                bad.append(f"{repository}:{tag}: {error}")
+            else:
+                pulled += self._read.left_blobs == before
+        if self._read.left_blobs:
+            left.append(f"{self._read.left_blobs} blobs are beyond the {self._read.most_bytes} bytes that are read")
+        return SampleFound(
+            chosen=len(chosen),
+            pulled=pulled,
+            blobs=self._read.blobs,
+            read_bytes=self._read.read_bytes,
+            bad=tuple(bad[:MOST_NAMED]),
+            left=tuple(left),
+        )
+
+
+class _Pull:
+    """One reference with everything below it."""
+
+    def __init__(self, pair: Pair, read: _Read, pool: Executor) -> None:
+        self._pair = pair
+        self._read = read
+        self._pool = pool
+        self._kinds = Kinds(pair.primary)
+
+    def pull(self, tag: str) -> None:
+        """Pull a tag. Raises _Damaged, RegistryError, ContentError, OutOfTime."""
+        manifest = self._pair.secondary.get_manifest(tag)
+        if manifest is None:
+            raise _Damaged("it is not there")
+        ahead, seen = [manifest], {manifest.digest}
+        while ahead:
+            fresh = [one for one in self._below(ahead.pop()) if one.digest not in seen]
+            seen.update(one.digest for one in fresh)
+            ahead += fresh
+
+    def _below(self, manifest: Manifest) -> list[Manifest]:
+        """Read the blobs of a manifest; returns the manifests that it lists."""
+        parts = self._kinds.parts(manifest)
+        children = [self._child(entry) for entry in parts.manifests]
+        read = list(self._pool.map(lambda blob: self._blob(blob, may_turn=manifest.is_index), parts.all_blobs))
+        if None in children or not all(read):
+            return self._below(manifest)  # what an entry is was not as its media type says, and is known now
+        return [child for child in children if child is not None]
+
+    def _child(self, entry: Descriptor) -> Manifest | None:
+        """Read an entry of an index, None where it is a blob."""
+        try:
+            found = self._pair.secondary.get_manifest(entry.digest)
+        except RegistryError as error:
+            if may_be_of_another_kind(error) and self._kinds.turns(entry, is_manifest=True):
+                return None
+            raise
+        if found is None and not self._kinds.turns(entry, is_manifest=True):
+            raise _Damaged(f"the manifest {entry.digest} is not there")
+        return found
+
+    def _blob(self, blob: Descriptor, *, may_turn: bool) -> bool:
+        """Read a blob to its end; False where it is an entry of an index, and a manifest."""
+        if not self._read.is_first(f"{self._pair.name}@{blob.digest}"):
+            return True
+        try:
+            self._stream(blob)
+        except SizeMismatch:  # the manifest may name a wrong size, at the primary as well: the digest decides
+            self._stream(replace(blob, size=SIZE_UNKNOWN))
+        except NotFound:
+            if blob.has_urls:
+                return True
+            if may_turn and self._kinds.turns(blob, is_manifest=False):
+                return False
+            raise
+        return True
+
+    def _stream(self, blob: Descriptor) -> None:
+        with self._pair.secondary.open_blob(blob) as reader:
+            if self._read.has_room(len(reader)):
+                while reader.read():
+                    pass

@@ -1,0 +1,170 @@
+"""The truth, read from the living primary: every tag that it has, compared with what this site's registry has.
+
+It judges the list that promote would have shown. A tag that differs and is not on the list is looked at again after a
+while: it may have been pushed after the list was made, or its notification may be on its way. What still differs then,
+and nobody has told the site of, is a push that a promotion would lose without naming it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import islice
+
+from geosync.drilling.both import BothRegistries, digest_of, listed
+from geosync.drilling.findings import Difference, TruthFound
+from geosync.errors import ConfigurationError, ContentError, OutOfTime, RegistryError
+from geosync.sync_registry.items import Reference
+from geosync.sync_registry.sync_registry import SyncRegistry
+
+NAMES_OF_A_PAGE = 500
+MOST_NAMED = 100
+"""Differences that are named one by one."""
+BETWEEN_LOOKS_S = 2.0
+Tag = tuple[str, str]
+"""A repository's name at the primary, and a tag of it."""
+
+
+@dataclass(slots=True)
+class ComparedTags:
+    """The tags that were compared: those that are equal, and those that differ."""
+
+    repositories: int = 0
+    equal: list[Tag] = field(default_factory=list)
+    different: list[Difference] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def tags(self) -> int:
+        """The number of tags."""
+        return len(self.equal) + len(self.different)
+
+    def sample(self, size: int, rank: Callable[[Tag], str]) -> list[Tag]:
+        """Choose `size` of the equal tags, the first by `rank`."""
+        return nsmallest(size, self.equal, key=rank)
+
+
+class Truth:
+    """Compares both registries, at most `most_tags` tags; its requests run in `pool`."""
+
+    def __init__(
+        self, registries: BothRegistries, sync_registry: SyncRegistry, pool: Executor, *, most_tags: int
+    ) -> None:
+        self._registries = registries
+        self._sync_registry = sync_registry
+        self._pool = pool
+        self._most_tags = most_tags
+
+    def compare(self) -> ComparedTags:
+        """Compare tag by tag; what could not be read is said in `left`."""
+        found = ComparedTags()
+        try:
+            for name in self._names(found):
+                try:
+                    self._compare(name, found)
+                except ConfigurationError as error:
+                    found.left.append(str(error))
+                if found.tags >= self._most_tags:
+                    found.left.append(f"only {found.tags} tags were compared, of {found.repositories} repositories")
+                    break
+        except (RegistryError, ContentError, OutOfTime) as error:
+            found.left.append(f"not all tags were compared: {error}")
+        return found
+
+    def _names(self, found: ComparedTags) -> Iterator[str]:
+        """The selected repositories of the primary; those that the site knows where the primary lists none."""
+        selection = self._registries.selection
+        try:
+            for page in self._registries.primary.repositories():
+                yield from filter(selection.has_repository, page)
+        except (RegistryError, ContentError) as error:
+            if found.repositories:
+                raise
+            found.left.append(f"the primary lists no repositories, those that the site knows were compared: {error}")
+            yield from filter(selection.has_repository, self._known())
+
+    def _known(self) -> Iterator[str]:
+        after = ""
+        while names := self._sync_registry.listing.names(after=after, limit=NAMES_OF_A_PAGE):
+            yield from names
+            after = names[-1]
+
+    def _compare(self, name: str, found: ComparedTags) -> None:
+        pair = self._registries.pair(name)
+        at_primary, here = listed(pair.primary), listed(pair.secondary)
+        room = self._most_tags - found.tags
+        wanted = list(islice(self._registries.selection.tags(name, at_primary), room))
+        found.repositories += 1
+
+        def look(tag: str) -> Difference | ContentError | None:
+            try:
+                there = at_primary[tag] or digest_of(pair.primary, tag)
+                if there is None:
+                    return None  # it was deleted since it was listed
+                had = (here[tag] or digest_of(pair.secondary, tag)) if tag in here else None
+            except ContentError as error:
+                return error
+            return Difference(repository=name, tag=tag, at_primary=there, here=had)
+
+        for one in self._pool.map(look, wanted):
+            if isinstance(one, ContentError):
+                found.left.append(f"a tag could not be compared: {one}")
+            elif one is not None and one.here == one.at_primary:
+                found.equal.append((name, one.tag))
+            elif one is not None:
+                found.different.append(one)
+
+    def judge(self, found: ComparedTags, named: Iterable[Tag], *, all_listed: bool, settle_s: float) -> TruthFound:
+        """Tell which differences promote's list `named`, and which nobody would have named.
+
+        Where the list names not all that is owed (`all_listed` False), what is owed counts as named. A difference that
+        nobody has told of is looked at for `settle_s` seconds.
+        """
+        on_list = set(named)
+        others = [one for one in found.different if (one.repository, one.tag) not in on_list]
+        if not all_listed:
+            owed = self._owed(others)
+            on_list |= owed
+            others = [one for one in others if (one.repository, one.tag) not in owed]
+        left = list(found.left)
+        unnamed = others
+        try:
+            unnamed = self._settle(others, settle_s)
+        except (RegistryError, ContentError, OutOfTime) as error:
+            left.append(f"{len(others)} tags that differ could not be looked at again: {error}")
+            unnamed = []
+        return TruthFound(
+            repositories=found.repositories,
+            tags=found.tags,
+            equal=len(found.equal),
+            named=tuple(one for one in found.different if (one.repository, one.tag) in on_list)[:MOST_NAMED],
+            in_flight=len(others) - len(unnamed),
+            unnamed=tuple(unnamed[:MOST_NAMED]),
+            left=tuple(left[:MOST_NAMED]),
+        )
+
+    def _settle(self, different: list[Difference], settle_s: float) -> list[Difference]:
+        """Look again until nothing is left that differs and is not owed, or the time is over; returns what is left."""
+        clock = self._registries.primary.deadline.clock
+        end_s = clock.monotonic_s() + settle_s
+        while True:
+            owed = self._owed(different)
+            again = self._pool.map(self._again, (one for one in different if (one.repository, one.tag) not in owed))
+            different = [one for one in again if one is not None]
+            if not different or clock.monotonic_s() >= end_s:
+                return different
+            clock.sleep(BETWEEN_LOOKS_S)
+
+    def _owed(self, different: Iterable[Difference]) -> set[Tag]:
+        named = ((one.repository, Reference.tag(one.tag)) for one in different)
+        return {(name, reference.value) for name, reference in self._sync_registry.owed_named(named)}
+
+    def _again(self, before: Difference) -> Difference | None:
+        """Look at both sides again; None: they are equal now, or the primary has no such tag any more."""
+        pair = self._registries.pair(before.repository)
+        there, here = digest_of(pair.primary, before.tag), digest_of(pair.secondary, before.tag)
+        if there is None or there == here:
+            return None
+        return Difference(repository=before.repository, tag=before.tag, at_primary=there, here=here)

@@ -1,0 +1,97 @@
+"""Drills of this site: who carries one out now, and how the last one ended.
+
+    #site / drilling   owner, who, began_at, until (ms): nobody else begins a drill before then
+    #site / drill      id, at (ms), verdict, why: the last one, whose report is in the event log
+
+A drill that was killed lets go when its time is over: the next one takes over.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from boto3.dynamodb.conditions import Attr
+
+from geosync.clock import Clock
+from geosync.errors import ConditionFailed, Contended
+from geosync.sync_registry.items import SITE, Item
+from geosync.sync_registry.table.attributes import whole_number
+from geosync.sync_registry.table.changes import Delete, Key, Store, Update
+
+_DRILLING = Key(SITE, "drilling")
+_LAST = Key(SITE, "drill")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrillUnderWay:
+    """A drill that somebody carries out: `who`, since `began_at`, at most `until` (ms)."""
+
+    who: str
+    began_at: int
+    until: int
+
+    @classmethod
+    def from_item(cls, item: Item) -> DrillUnderWay:
+        """Read the item `drilling`."""
+        return cls(
+            who=str(item.get("who", "")), began_at=whole_number(item, "began_at"), until=whole_number(item, "until")
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastDrill:
+    """The last drill that ended, at `at` (ms). `why` says what kept it from passing; empty where nothing did."""
+
+    id: str
+    at: int
+    verdict: str
+    why: str
+
+
+class Drills:
+    """Lets one drill be carried out at a time, and keeps how the last one ended."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def begin(self, owner: str, *, who: str, lasts_ms: int) -> DrillUnderWay | None:
+        """Begin a drill that lasts at most so long; returns the one that is under way, None: `owner` has begun.
+
+        Raises Contended.
+        """
+        now_ms = self._clock.now_ms()
+        mine = {"owner": owner, "who": who, "began_at": now_ms, "until": now_ms + lasts_ms}
+        is_free = Attr("owner").not_exists() | Attr("until").lte(now_ms)
+        try:
+            self._store.write(Update(key=_DRILLING, set=mine, when=is_free))
+        except ConditionFailed:
+            found = self._store.get(_DRILLING)
+            if found is None:
+                raise Contended("a drill ended just now: try again") from None
+            return DrillUnderWay.from_item(found)
+        return None
+
+    def end(self, owner: str) -> None:
+        """End the drill of `owner`; without effect where somebody has taken over."""
+        with suppress(ConditionFailed):
+            self._store.write(Delete(key=_DRILLING, when=Attr("owner").eq(owner)))
+
+    def record(self, drill: LastDrill) -> None:
+        """Record how a drill ended, unless a later one has ended."""
+        with suppress(ConditionFailed):
+            is_later = Attr("at").not_exists() | Attr("at").lt(drill.at)
+            self._store.write(Update(key=_LAST, set=asdict(drill), when=is_later))
+
+    def last(self) -> LastDrill | None:
+        """The last drill that ended, None: there was none."""
+        item = self._store.batch_get([_LAST]).get(_LAST)
+        if item is None:
+            return None
+        return LastDrill(
+            id=str(item.get("id", "")),
+            at=whole_number(item, "at"),
+            verdict=str(item.get("verdict", "")),
+            why=str(item.get("why", "")),
+        )

@@ -1,0 +1,96 @@
+"""AWS throttles the functions of two sites: nothing is lost, and the site says why nothing arrives meanwhile."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from local.stack import Stack
+from tests.e2e.command import Geosync
+from tests.e2e.parts import Site, eventually
+from tests.e2e.registries import digest, maker
+from tests.support.aws_proxy import ThrottlingProxy
+from tests.support.throttled import Throttle
+
+IMAGES = 4
+
+
+@contextmanager
+def behind(proxy: ThrottlingProxy, site: Site, *functions: str) -> Iterator[None]:
+    """Have some functions of a site take the proxy for AWS; afterwards they run as before, and are warm."""
+    client = site.client("lambda")
+    with ExitStack() as put_back:
+        for function in functions:
+            name = site.about["functions"][function]
+            variables = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            put_back.callback(change, site, function, variables)
+            change(site, function, {**variables, "AWS_ENDPOINT_URL": proxy.url})
+        yield
+
+
+def change(site: Site, function: str, variables: dict[str, str]) -> None:
+    """Change a function's environment, and start it."""
+    client, name = site.client("lambda"), site.about["functions"][function]
+    client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    if function == "notifications":
+        eventually(lambda: site.notify(b'{"events": []}', site.token())[0] == 200, what="the endpoint")
+    else:
+        site.invoke(function, {"Records": []})
+
+
+@pytest.fixture
+def published(stack: Stack, primary: Site) -> Iterator[ThrottlingProxy]:
+    """Between the primary's functions/notifications and AWS."""
+    with ThrottlingProxy(stack.emulator.url) as proxy, behind(proxy, primary, "notifications"):
+        yield proxy
+
+
+@pytest.fixture
+def taken(stack: Stack, secondary: Site) -> Iterator[ThrottlingProxy]:
+    """Between the secondary's functions and AWS."""
+    with ThrottlingProxy(stack.emulator.url) as proxy, behind(proxy, secondary, "log_cursor", "sync"):
+        yield proxy
+
+
+def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
+    published: ThrottlingProxy, taken: ThrottlingProxy, primary: Site, secondary: Site, state: Path
+) -> None:
+    repository = f"e2e/throttled/{uuid.uuid4().hex[:10]}"
+    letters = secondary.messages("dlq_url")
+    published.throttle = Throttle(("dynamodb", "sns"), every=2)
+    taken.throttle = Throttle(("secretsmanager",))
+    with maker(primary) as make:
+        images = [make.image(repository, f"v{number}", layers=1) for number in range(IMAGES)]
+
+    def held() -> bool:
+        hold = secondary.item("#site", f"hold#{primary.about['registry'].partition('://')[2]}") or {}
+        return "its secret cannot be read" in hold.get("reason", "")
+
+    eventually(held, what="the registry to be held whose secret AWS does not give")
+    said = json.loads(Geosync(state)(secondary, "status", "--json").output)
+    assert "ThrottlingException" in json.dumps(said["holds"])
+    assert taken.throttle.refused["secretsmanager:GetSecretValue"] > 0
+
+    taken.throttle = Throttle(("dynamodb", "sqs"), every=3)
+    with maker(secondary) as there:
+
+        def arrived() -> bool:
+            secondary.invoke("reconcile")
+            return all(digest(there, repository, image.reference) == image.digest for image in images)
+
+        eventually(arrived, what="every image")
+    eventually(lambda: not owed(secondary, repository), what="nothing to be owed")
+    assert secondary.messages("dlq_url") == letters
+    done = published.throttle.refused + published.throttle.halved
+    assert {name.partition(":")[0] for name in done} >= {"dynamodb", "sns"}
+    done = taken.throttle.refused + taken.throttle.halved
+    assert {name.partition(":")[0] for name in done} == {"dynamodb", "sqs"}
+    assert taken.throttle.halved["dynamodb:BatchGetItem"] > 0
+
+
+def owed(site: Site, repository: str) -> list[str]:
+    return [one["item"] for one in site.items() if one["repository"] == repository and one["item"].startswith("owed#")]

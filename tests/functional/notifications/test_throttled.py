@@ -1,0 +1,27 @@
+"""What the registry is told while AWS throttles, with AWS's own answers: send it again, until all is written."""
+
+from __future__ import annotations
+
+import pytest
+from tests.functional.notifications.parts import Post, Site, sample
+from tests.support.throttled import throttled
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sns", "secretsmanager"])
+def test_a_push_is_answered_503_until_all_of_it_is_written(aws: Site, post: Post, service: str) -> None:
+    event = sample("distribution-push-tag.json")
+    with throttled(service) as throttle:
+        assert post(event)[0] == 503
+    assert throttle.refused.total() > 1, "the SDK has tried again"
+    assert post(event)[0] == 200
+    assert len(aws.items()) == 1
+    assert event["id"] in {one["id"] for one in aws.messages()}
+
+
+def test_a_batch_that_dynamodb_takes_in_part_is_written_to_its_end(aws: Site, post: Post) -> None:
+    events = [sample("distribution-push-tag.json") | {"id": f"event-{number}"} for number in range(60)]
+    with throttled("dynamodb", every=2) as throttle:
+        assert post(*events)[0] == 200
+    assert throttle.halved["dynamodb:BatchWriteItem"] > 0
+    assert len(aws.items()) == 60
+    assert len(aws.messages()) == 60

@@ -1,0 +1,25 @@
+"""What errors show of others' JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from geosync.oci.words import shown
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("v1", "v1"),
+        ("a\nb\x1b[2J\x9b", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}"),
+        ("a" * 100, "a" * 80),
+        (10**5000, "(int)"),
+        ([["a"]], "(list)"),
+        (None, "(NoneType)"),
+    ],
+    ids=["text", "control characters", "long", "a number that is too long to be written", "list", "none"],
+)
+def test_text_is_shown_printable_and_cut_and_of_anything_else_its_kind(value: Any, text: str) -> None:
+    assert shown(value) == text

@@ -1,0 +1,54 @@
+"""The notes of a release are its section of the changelog; a tag that the sources do not agree with is refused."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from release import ROOT, PackageError, notes
+
+from geosync import __version__
+
+CHANGELOG = f"""# Changelog
+
+## [Unreleased]
+
+## [{__version__}] - 2026-12-01
+
+### Added
+
+- This.
+
+## [0.0.1] - 2026-01-01
+
+- That.
+"""
+WORKFLOWS = (".github/workflows/release.yml", ".gitlab-ci.yml")
+
+
+def test_the_notes_are_the_section_of_the_version() -> None:
+    assert notes.notes(CHANGELOG, __version__) == "### Added\n\n- This.\n"
+
+
+def test_a_version_without_a_section_or_not_of_these_sources_is_refused() -> None:
+    with pytest.raises(PackageError, match="no section"):
+        notes.notes(CHANGELOG.replace(" - 2026-12-01", ""), __version__)
+    with pytest.raises(PackageError, match="are of version"):
+        notes.notes(CHANGELOG, "0.0.1")
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_a_workflow_builds_and_checks_by_make_targets_alone(name: str) -> None:
+    document = yaml.safe_load((ROOT / name).read_text())
+    jobs = document.get("jobs") or {key: job for key, job in document.items() if isinstance(job, dict)}
+    commands = [
+        command
+        for job in jobs.values()
+        for command in [step.get("run") for step in job.get("steps", [])] + job.get("script", [])
+        if command is not None
+    ]
+    made = [command.split() for command in commands if command.startswith("make ")]
+    targets = {next(word for word in words[1:] if not word.startswith("-")) for words in made}
+    assert targets == {"check", "test", "package", "release-notes"}
+    assert [target for target in targets if f"\n{target}:" not in (ROOT / "Makefile").read_text()] == []
+    # What publishes is the host's own.
+    assert [one for one in commands if not one.startswith(("make ", "gh release create ", "echo "))] == []
