@@ -28,6 +28,7 @@ from rich.table import Table
 
 from bench import readme
 from bench.far import far
+from bench.hands import Workers
 from bench.images import KIB, MIB, Image, image, push, push_large
 from bench.ours import copy_tag, reader, writer
 from geosync.oci.client import RegistryClient
@@ -37,6 +38,8 @@ from geosync.pair.registries import PARALLELISM
 LATENCY = 0.08
 RATE = 20e6
 """Bytes per second of one connection."""
+WORKER_RATE = 10e6
+"""Bytes per second of one worker: four of them leave a busy machine some time for the registries."""
 TAG = "v1"
 HEADINGS = ("first copy of", "line", "ours", "beside", "of", "at most", "pairs")
 
@@ -75,6 +78,7 @@ class Lines:
     """Two registries, one of them on a slow line, or far away."""
 
     def __init__(self, source: RunningRegistry, destination: RunningRegistry, slow_url: str, far_url: str) -> None:
+        self._urls = (source.url, destination.url)
         self._folders = [one.folder / "data" / "docker" for one in (source, destination)]
         self._pusher = writer(source.url)
         self._near, self._slow = reader(source.url), reader(slow_url)
@@ -98,6 +102,25 @@ class Lines:
         for number in range(pairs):
             for is_ours in (True, False) if number % 2 else (False, True):
                 (row.ours if is_ours else row.others).append(copy(Connections() if is_ours else Connections(most=1)))
+            self._wipe()
+        return row
+
+    def four_hands(self, pairs: int) -> Row:
+        """Copy an image of eight layers by four workers, and by one; each has a quarter of the wire."""
+        row = Row(
+            name="8 x 16 MiB, four workers",
+            line="10 MB/s a worker",
+            beside="one worker",
+            at_most="0.35",
+            is_missed=lambda row: row.ratio > 0.35,
+        )
+        for number in range(pairs):
+            for is_ours in (True, False) if number % 2 else (False, True):
+                name = f"bench/{uuid.uuid4().hex[:12]}"
+                push(self._pusher, name, image([16 * MIB] * 8), TAG)
+                workers = Workers(*self._urls, WORKER_RATE)
+                seconds = _timed(partial(workers.copy, name, TAG, helpers=is_ours))
+                (row.ours if is_ours else row.others).append(seconds)
             self._wipe()
         return row
 
@@ -180,6 +203,7 @@ def main(given: Sequence[str] | None = None) -> int:
     with lines() as bench:
         rows = [
             bench.slow_connections(1 if arguments.quick else 3),
+            bench.four_hands(1 if arguments.quick else 3),
             bench.far_destination(1 if arguments.quick else 9),
         ]
     table = Table(*HEADINGS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from geosync.copying.copy import Copier, CopyResult
+from geosync.copying.copy import Copier
+from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
 from geosync.errors import GeosyncError
 from geosync.oci.client import RegistryClient

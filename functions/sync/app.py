@@ -30,6 +30,7 @@ from geosync.intake.marking import IntakeContext, selection_of
 from geosync.intake.refusals import Refusals
 from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.settings import SyncSettings
 from geosync.pair.site_registries import SiteRegistries
 from geosync.settings import read
@@ -124,10 +125,12 @@ class SyncSite:
                 metrics=self.metrics,
                 sqs=self.sqs,
                 dlq_url=settings.dlq_url,
-                measuring=Measuring(self._measurements()),
+                measuring=Measuring(self._queue(settings.measurements_queue_url)),
             ),
             logger=logger,
             s3=self.s3,
+            bandwidth=self._bandwidth(),
+            work_queue=self._queue(settings.work_queue_url),
             announcer=open_announcer(
                 self.sync_registry.outbox,
                 settings.arrivals_topic_arn,
@@ -143,6 +146,7 @@ class SyncSite:
             parallelism=settings.reference_concurrency,
             verification=settings.verification,
             window=BackfillWindow.parse(settings.backfill_window),
+            shared_copy_bytes=settings.shared_copy_bytes,
             slots=SlotBounds.of_share(
                 settings.max_namespace_share, live=settings.live_concurrency, work=settings.work_concurrency
             ),
@@ -156,8 +160,18 @@ class SyncSite:
         )
         return Worker(place, options, self._intake(refusals), refusals)
 
-    def _measurements(self) -> Queue | None:
-        url = self.settings.measurements_queue_url
+    def _bandwidth(self) -> Bandwidth | None:
+        settings = self.settings
+        if not settings.max_bandwidth:
+            return None
+        return Bandwidth(
+            self.sync_registry.bandwidth,
+            settings.max_bandwidth,
+            workers=settings.work_concurrency,
+            deadline=self.deadline,
+        )
+
+    def _queue(self, url: str | None) -> Queue | None:
         return Queue(self.sqs, url) if url is not None else None
 
     def _intake(self, refusals: Refusals) -> Intake:

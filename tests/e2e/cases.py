@@ -12,7 +12,6 @@ from tests.e2e.command import Geosync
 from tests.e2e.parts import Site, dead_letters
 from tests.support.terminal import COLUMNS, without_escapes
 
-from geosync.cli.output import WIDTH_OF_A_PIPE
 from geosync.operating.dead_letters import DeadLetters
 
 
@@ -34,12 +33,11 @@ class Run:
     made: Made
     on_a_terminal: bool
     ran: list[tuple[str, ...]] = field(default_factory=list)
-    documents: int = 0
 
     def __call__(
         self, *arguments: str, code: int | set[int] = 0, at: Site | None = None, table: bool = False, typed: str = ""
     ) -> str:
-        """What is shown. `table`: it is as wide as there is room, and has colours on a terminal."""
+        """What is shown. `table`: it fits the terminal and has colours there."""
         self.ran.append(arguments)
         site = at or self.site
         if self.on_a_terminal:
@@ -49,18 +47,16 @@ class Run:
             ended = self.geosync(site, *arguments, typed=typed)
             shown = ended.output
             assert "\x1b" not in ended.output + ended.error
-        assert "Traceback" not in ended.output + ended.error
+        assert "Traceback" not in ended.output + ended.error, ended
         assert ended.code in ({code} if isinstance(code, int) else code), (ended.code, ended.output, ended.error)
         if table:
-            width = COLUMNS if self.on_a_terminal else WIDTH_OF_A_PIPE
-            assert max(map(cell_len, shown.splitlines())) <= width, shown
+            assert not self.on_a_terminal or max(map(cell_len, shown.splitlines())) <= COLUMNS, shown
             assert ("\x1b[" in ended.output) is self.on_a_terminal, ended.output
         return shown
 
     def document(self, *arguments: str, code: int | set[int] = 0, at: Site | None = None) -> Any:
         """The JSON document, as a program reads it."""
         assert not self.on_a_terminal
-        self.documents += 1
         return json.loads(self(*arguments, "--json", code=code, at=at))
 
     def poison(self) -> str:

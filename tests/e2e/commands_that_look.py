@@ -28,7 +28,7 @@ def status(run: Run) -> None:
         shown = run("status", code=1, table=True)
         assert f"{run.site.name} (secondary, {run.site.about['region']}" in shown
         for line in ("health", "owed", "dlq", "heartbeat", "sweep", "comparison", "recovery point"):
-            assert re.search(rf"^{line}  ", shown, re.MULTILINE), shown
+            assert re.search(rf"^{line}[ \t]+", shown, re.MULTILINE), shown
         if not run.on_a_terminal:
             document = eventually(lambda: _with_heartbeat(run), what=f"the status of {run.site.name} with a heartbeat")
             assert (document["site"], document["role"]) == (run.site.name, "secondary")
@@ -68,8 +68,8 @@ def init(run: Run) -> None:
 @case("backfill")
 def backfill(run: Run) -> None:
     shown = run("backfill", "--no-follow", code={0, 1}, table=True)
-    assert re.search(r"^repositories +\d+ of \d+", shown, re.MULTILINE), shown
-    assert re.search(r"^copied +\d+ of \d+", shown, re.MULTILINE), shown
+    assert re.search(r"^repositories[ \t]+\d+ of \d+", shown, re.MULTILINE), shown
+    assert re.search(r"^copied[ \t]+\d+ of \d+", shown, re.MULTILINE), shown
     assert (BAR in shown) is run.on_a_terminal
     if not run.on_a_terminal:
         before = run.document("backfill", code={0, 1})["progress"]
@@ -80,16 +80,18 @@ def backfill(run: Run) -> None:
 def repositories(run: Run) -> None:
     shown = run("repositories", run.made.repository, table=True)
     assert run.made.repository in shown
-    assert re.search(r"\bsynced +(pending|started|succeeded)\b", shown), shown
+    assert re.search(r"\bsynced[ \t]+(pending|started|succeeded)\b", shown), shown
     if not run.on_a_terminal:
         (row,) = run.document("repositories", run.made.repository)["repositories"]
-        assert (row["repository"], row["state"]) == (run.made.repository, "2")
+        assert (row["name"], row["state"], row["state_number"]) == (run.made.repository, "synced", "2")
 
 
 @case("show")
 def show(run: Run) -> None:
     eventually(run.is_settled, what=f"nothing owed at {run.site.name}")
-    shown = run("show", run.made.repository, code={0, 1}, table=True)  # 1: the minute's comparison owes it again
+    shown = run(
+        "show", run.made.repository, "--gitlab", code={0, 1}, table=True
+    )  # 1: the minute's comparison owes it again
     row = run.row()
     for line in (
         rf"#<Geo::ContainerRepositoryRegistry {run.made.repository}",
@@ -105,12 +107,14 @@ def show(run: Run) -> None:
     ):
         assert re.search(rf"^{line}?$", shown, re.MULTILINE), (line, shown)
     if not run.on_a_terminal:
-        assert re.search(rf"^v1 +{run.made.digest} +{run.made.digest} *$", shown, re.MULTILINE)
+        whole = run("show", run.made.repository, "-o", "wide", code={0, 1})
+        assert re.search(rf"^v1\t.*\t{run.made.digest}\t{run.made.digest}$", whole, re.MULTILINE)
         document = eventually(lambda: _nothing_owed(run), what=f"a document of {run.site.name} with nothing owed")
-        assert {"name": "v1", "primary_digest": run.made.digest, "secondary_digest": run.made.digest} in document[
-            "tags"
-        ]
-        assert (document["state"], document["owed"]) == ("2", [])
+        found = {
+            tag["name"]: (tag["state"], tag["primary_digest"], tag["secondary_digest"]) for tag in document["tags"]
+        }
+        assert found["v1"] == ("synced", run.made.digest, run.made.digest)
+        assert (document["state"], document["owed"]) == ("synced", [])
 
 
 def _with_heartbeat(run: Run) -> Any:
@@ -134,7 +138,7 @@ def wait(run: Run) -> None:
 def slo(run: Run) -> None:
     codes = {0, 1, 2}  # other tests pause a site and stop its registry, which the month counts
     shown = run("slo", code=codes, table=True)
-    assert re.search(r"^month +20\d\d-\d\d *$", shown, re.MULTILINE), shown
+    assert re.search(r"^month[ \t]+20\d\d-\d\d *$", shown, re.MULTILINE), shown
     assert "of the pushes seen within 60 s" in shown
     if not run.on_a_terminal:
         found = run.document("slo", code=codes)
@@ -156,10 +160,10 @@ def costs(run: Run) -> None:
 @case("events")
 def events(run: Run) -> None:
     shown = run("events", "--limit", "5", at=run.primary, table=True)
-    assert re.search(r"^ago +event_name +repository +tag +outcome +id", shown)
+    assert re.search(r"^ago[ \t]+event_name[ \t]+repository[ \t]+tag[ \t]+outcome[ \t]+id", shown)
     assert "accepted" in shown
     if not run.on_a_terminal:
-        assert re.search(rf"\bcreated +{run.made.repository} +v1 +accepted\b", shown), shown
+        assert re.search(rf"\bcreated\t{run.made.repository}\tv1\taccepted\b", shown), shown
         found = run.document("events", "--limit", "5", at=run.primary)
         assert run.made.digest in {one.get("digest") for one in found if one["repository"] == run.made.repository}
 
@@ -206,3 +210,30 @@ def sites_key(run: Run) -> None:
     known = run.geosync.deployed(run.primary).sync_registry.sites.find(run.site.name)
     assert known is not None
     assert run("sites", "key").strip() == known.report_key
+
+
+@case("sites status")
+def sites_status(run: Run) -> None:
+    shown = run("sites", "status", at=run.primary, table=True, code={0, 1})
+    assert re.search(r"^site[ \t]+role[ \t]+health", shown, re.MULTILINE), shown
+    assert re.search(rf"^{run.site.name}[ \t]+secondary[ \t]", shown, re.MULTILINE), shown
+    if not run.on_a_terminal:
+        found = {one["name"]: one for one in run.document("sites", "status", at=run.primary, code={0, 1})}
+        assert {"dublin", "frankfurt", "oregon"} <= set(found)
+        assert found[run.site.name]["container_repositories_registry_count"] >= 1
+        assert found["dublin"]["primary"] is True
+
+
+@case("logs")
+def logs(run: Run) -> None:
+    shown = run("logs", "--function", "sync", "--repository", run.made.repository, table=True)
+    assert re.search(r"^time[ \t]+function[ \t]+level[ \t]+message", shown), shown
+    if not run.on_a_terminal:
+        found = run.document("logs", "--repository", run.made.repository)
+        assert {line["repository"] for line in found} == {run.made.repository}
+
+
+@case("open")
+def open_dashboard(run: Run) -> None:
+    url = run.geosync.deployed(run.site).outputs["AdminUrl"]
+    assert url in run("open", "--print").replace("\n", "")

@@ -18,7 +18,8 @@ from geosync.intake.refusals import Refusals
 from geosync.messages.geo_event import VERSION, GeoEvent, Heartbeat
 from geosync.messages.groups import group_of_body
 from geosync.messages.reading import read_message
-from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.messages.work import CatalogueMessage, Help, VerifyMessage, WorkMessage
+from geosync.oci.manifests import Descriptor
 from geosync.pair.selection import EVERYTHING
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -39,11 +40,13 @@ EVENT = GeoEvent(
     correlation_id="r-1",
 )
 RENAME = {**json.loads(EVENT.to_json()), "version": "2", "event_name": "updated", "renamed_from": "group/old"}
+BLOB = Descriptor(media_type="", digest=DIGEST, size=2**40)
 MESSAGES: list[Any] = [
     *(EVENT, Heartbeat(id="h-1", site="dublin", sent_at=NOW_MS - 1, received_at=NOW_MS)),
     *(CatalogueMessage(), VerifyMessage(repository="a/b", asked_at=1), VerifyMessage(scope="all", asked_at=1)),
     WorkMessage(repository="a/b", reason="resync", references=(Reference.tag("v1"), Reference.digest(DIGEST))),
     WorkMessage(repository="a/b", reason="event"),
+    WorkMessage(repository="a/b", reason="sweep", help=Help(holder="h", blobs=(BLOB, BLOB), at_once=2)),
 ]
 DOCUMENTS = [json.loads(one.to_json()) for one in MESSAGES] + [
     {name: value for name, value in RENAME.items() if name not in ("tag", "digest")}

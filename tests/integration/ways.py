@@ -12,7 +12,8 @@ from tests.support.images import ImageMaker
 from tests.support.proxy import CountingProxy
 
 from geosync.clock import SYSTEM_CLOCK, Clock
-from geosync.copying.copy import Copier, CopyResult
+from geosync.copying.copy import Copier
+from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
 from geosync.oci.client import RegistryClient
 from geosync.oci.deadline import Deadline

@@ -29,6 +29,8 @@ def rules_of(seed: int) -> Rules:
         verification_s=random.choice((0, 300, 1200)),
         deletion_delay_s=random.choice((0, 0, 60)),
         max_staleness_s=random.choice((5, 60, 300)),
+        shared_copy_bytes=Random(f"help {seed}").choice((0, 1)),
+        max_bandwidth=Random(f"bandwidth {seed}").choice((0, 0, 0, 2000)),
     )
 
 

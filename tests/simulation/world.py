@@ -55,6 +55,8 @@ class Rules:
     breaker_tags: int = 100
     breaker_s: int = 120
     max_staleness_s: int = 300
+    shared_copy_bytes: int = 0
+    max_bandwidth: int = 0
 
 
 class World:
@@ -230,6 +232,8 @@ class World:
         rules = self.rules
         return {
             "MAX_STALENESS": str(rules.max_staleness_s),
+            "SHARED_COPY_BYTES": str(rules.shared_copy_bytes),
+            "MAX_BANDWIDTH": str(rules.max_bandwidth),
             "COMPARISON_SECONDS": str(rules.comparison_s),
             "VERIFICATION_SECONDS": str(rules.verification_s),
             "DELETES": rules.deletes,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from tests.functional.cli.conftest import REGION, Site
 from tests.functional.cli.stacks import OTHER, CloudFormation, cloudformation, follow, refused
 from tests.functional.cli.test_commands import PARKED, dead_letter
-from tests.functional.cli.test_wrong_site import PRIMARY, commands
+from tests.functional.cli.test_wrong_site import PRIMARY, WITHOUT_A_SITE, commands
 from tests.support.event_log import create_event_log
 
 from geosync.cli.main import main
@@ -40,13 +40,24 @@ BY_ITSELF = {"dlq discard", "promote", "follow", "token revoke", "wait", "drill"
 in test_wait.py, of `drill` in drill/test_drill.py."""
 LOOKS = {
     *("status", "slo", "check", "backfill", "deletes status", "extras list", "dlq list", "sites list", "sites key"),
-    *("init", "repositories", "show", "events", "selection preview", "token list", "costs"),
+    *(
+        "repositories",
+        "show",
+        "events",
+        "selection preview",
+        "token list",
+        "sites status",
+        "logs",
+        "open",
+        "init",
+        "costs",
+    ),
 }
 
 
 def test_every_command_acts_and_is_written_down_or_only_looks() -> None:
     acting = {*ACTIONS, *BY_ITSELF, "sites add", "sites remove"}
-    assert sorted(commands(main)) == sorted([*acting, *LOOKS])
+    assert sorted(commands(main)) == sorted([*acting, *LOOKS, *WITHOUT_A_SITE])
 
 
 def entry(site: Site) -> dict[str, Any]:

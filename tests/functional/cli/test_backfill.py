@@ -253,8 +253,9 @@ def test_a_window_that_is_closed_is_said_with_when_it_opens(secondary: Site, sta
     walk(secondary)
     shown = secondary.run("backfill", "--no-follow").output
     assert f"its window (BackfillWindow) is closed until {begins:%Y-%m-%dT%H:%M}:00Z" in shown
-    opens_at = json.loads(secondary.run("backfill", "--json").output)["window_opens_at"]
-    assert opens_at == begins.replace(second=0, microsecond=0).timestamp() * 1000
+    found = json.loads(secondary.run("backfill", "--json").output)
+    assert found["window_opens_at"] == f"{begins:%Y-%m-%dT%H:%M}:00.000Z"
+    assert found["window_opens_at_ms"] == begins.replace(second=0, microsecond=0).timestamp() * 1000
     store(secondary).write(Update(key=catalogue_item.KEY, set={"asked_for": True}))
     shown = secondary.run("backfill", "--no-follow").output
     assert "another comparison is asked for and begins within a minute" in shown

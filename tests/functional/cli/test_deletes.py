@@ -86,7 +86,7 @@ def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) 
     assert "old, [red]er …" in answer.output
     assert "group/missing" not in answer.output
     assert secondary.run("extras", "list", "group/missing").exit_code == 0
-    assert json.loads(secondary.run("extras", "list", "group/app", "--json").output)[0]["extra"] == 70
+    assert json.loads(secondary.run("extras", "list", "group/app", "--json").output)[0]["extra_count"] == 70
 
     assert secondary.run("extras", "adopt", "group/app", "old").exit_code == 0
     assert secondary.run("extras", "adopt", "group/app").exit_code == 0

@@ -46,7 +46,7 @@ def test_repositories_are_listed_with_their_states_and_failures(secondary: Site)
     assert "Container repository sync failed: v2: [red]dublin: 503" in answer.output
     only = secondary.run("repositories", "group/a", "--json")
     assert only.exit_code == 0
-    assert [row["repository"] for row in json.loads(only.output)["repositories"]] == ["group/app"]
+    assert [row["name"] for row in json.loads(only.output)["repositories"]] == ["group/app"]
 
 
 def test_repositories_of_one_state(secondary: Site) -> None:
@@ -66,18 +66,18 @@ def test_more_rows_than_wanted_are_said_to_be_there(secondary: Site) -> None:
 
 def test_a_row_is_printed_like_the_console_s(secondary: Site) -> None:
     synced(secondary, "group/app")
-    answer = secondary.run("show", "group/app")
+    answer = secondary.run("show", "group/app", "--gitlab")
     assert answer.exit_code == 0, answer.output
     for line in ('state: "2",', "id: 1,", "container_repository_id: 1,", "retry_count: 0,", "last_sync_failure: nil,"):
         assert line in answer.output
     assert "missing_on_primary: false" in answer.output
     assert "lease" not in answer.output
-    assert A in answer.output
+    assert A in secondary.run("show", "group/app", "-o", "wide").output
 
 
 def test_what_is_owed_in_a_row_is_shown_with_its_reason(secondary: Site) -> None:
     failed(secondary, "group/sick", 'it said "no"')
-    answer = secondary.run("show", "group/sick")
+    answer = secondary.run("show", "group/sick", "--gitlab")
     assert answer.exit_code == 1
     assert 'state: "3",' in answer.output
     assert r"v2: it said \"no\"" in answer.output
@@ -120,7 +120,7 @@ def test_events_and_what_operators_did_are_listed_apart(
     assert "group/app" in answer.output
     assert "pause" not in answer.output
     assert "POST /pause" in secondary.run("events", "--audit").output
-    assert [one["id"] for one in json.loads(secondary.run("events", "--json").output)] == ["e1"]
+    assert [one["sender_id"] for one in json.loads(secondary.run("events", "--json").output)] == ["e1"]
 
 
 def test_an_event_that_could_not_be_used_is_shown_with_what_it_said_and_why(secondary: Site, event_log: Any) -> None:
@@ -142,7 +142,7 @@ def test_the_events_of_one_repository_are_listed_and_where_there_are_none_it_is_
 
     def ids(*options: str) -> set[str]:
         answer = secondary.run("events", "--json", *options)
-        return {one["id"] for one in json.loads(answer.stdout)}
+        return {one["sender_id"] for one in json.loads(answer.stdout)}
 
     assert ids("--repository", "group/app") == {"e1", "e2"}
     assert ids("--repository", "group/app", "--event-name", "deleted") == {"e2"}
@@ -158,7 +158,7 @@ def test_events_goes_back_as_far_as_it_is_told(secondary: Site, event_log: Any, 
     clock.ahead_s = 100 * 3600
     assert "no event" in secondary.run("events", "--repository", "group/app").stdout
     found = secondary.run("events", "--repository", "group/app", "--hours", "101", "--json")
-    assert [one["id"] for one in json.loads(found.stdout)] == ["old"]
+    assert [one["sender_id"] for one in json.loads(found.stdout)] == ["old"]
 
 
 @pytest.mark.parametrize(

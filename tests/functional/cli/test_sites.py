@@ -12,6 +12,7 @@ from tests.support.findings import problem, problems
 
 from geosync.cli.checks import wiring
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.clock import SYSTEM_CLOCK, moment
 from geosync.operating import sites
 from geosync.sync_registry.site.reported_rows import ReportedPage, ReportedRow
 from geosync.sync_registry.site.sites import KnownSites, SiteReport, site_id
@@ -153,3 +154,33 @@ def test_a_primary_lists_its_repositories_and_what_each_site_has(primary: Site) 
     assert primary.run("repositories", "--state", "failed").exit_code == 2
     primary.run("sites", "remove", "oregon")
     assert "No site has reported" in primary.run("repositories").output
+
+
+def test_a_primary_shows_its_endpoint_its_catalogue_and_each_of_its_sites(primary: Site) -> None:
+    now_ms, known = SYSTEM_CLOCK.now_ms(), primary.sync_registry.sites
+    primary.sync_registry.minute.record()
+    for name in ("oregon", "oslo"):
+        known.add(name=name, url=f"https://{name}.example.com", key=sites.report_key("t" * 48), now_ms=now_ms)
+    told = {
+        "name": "oregon",
+        **{"health_status": "Healthy", "health": "Healthy", "healthy": True, "health_reasons": []},
+        **{"recovery_point_at": moment(now_ms - 90_000), "owed_references_count": 3, "version": "9.9.9"},
+        **{"primary_repositories_count": 7, "primary_repositories_counted_at": moment(now_ms - 3_600_000)},
+    }
+    known.record(SiteReport(site="oregon", sent_at=now_ms, arrived_at=now_ms, status=json.dumps(told)))
+    shown = dict(line.split("\t", 1) for line in primary.run("status").stdout.splitlines() if not line.startswith("\t"))
+    assert shown["heartbeat"] == "its own endpoint has taken none yet"
+    assert shown["events"] == "none lately"
+    assert shown["catalogue"].startswith("repositories: 7, as a comparison saw them 60 min ago")
+    assert shown["sites"].startswith("oregon: Healthy, recovery point 9")
+    assert shown["sites"].endswith("old, 3 owed")
+
+    answer = primary.run("sites", "status")
+    rows = {line.split("\t")[0]: line.split("\t")[1:] for line in answer.stdout.splitlines()}
+    assert answer.exit_code == 1  # oslo never reported
+    assert rows["oregon"][1:] == ["Healthy", rows["oregon"][2], "?", "?", "3", "?", "?"]
+    assert rows["oslo"][1].startswith("Unhealthy: This site has not reported yet")
+    documents = {one["name"]: one for one in json.loads(primary.run("sites", "status", "-o", "json").stdout)}
+    assert (documents["oregon"]["version"], documents["oregon"]["owed_references_count"]) == ("9.9.9", 3)
+    assert documents["frankfurt"]["primary"] is True
+    assert "owed_references_count" not in documents["oslo"]

@@ -33,11 +33,15 @@ SECONDARY = {
 """What only a secondary can answer or do."""
 PRIMARY = {
     "sites list": (),
+    "sites status": (),
     "sites add": ("oregon", "https://oregon.example.com", "--report-key", "0" * 64),
     "sites remove": ("oregon",),
 }
 """What only a primary can."""
+WITHOUT_A_SITE = {"completion", "context add", "context use", "context list", "context remove"}
 EVERYWHERE = {
+    "logs",
+    "open",
     "status",
     "repositories",
     "check",
@@ -65,7 +69,7 @@ def commands(group: click.Group, before: str = "") -> Iterator[str]:
 
 
 def test_every_command_is_known_to_be_of_one_kind() -> None:
-    assert sorted(commands(main)) == sorted([*SECONDARY, *PRIMARY, *EVERYWHERE])
+    assert sorted(commands(main)) == sorted([*SECONDARY, *PRIMARY, *EVERYWHERE, *WITHOUT_A_SITE])
 
 
 def test_the_primary_does_nothing_that_is_a_secondary_s_to_do(primary: Site) -> None:

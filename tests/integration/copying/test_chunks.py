@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from tests.support.images import Made
 from tests.support.proxy import Call, Cut, Delay, Slow, Status
 from tests.support.vendors.distribution3 import Distribution3
 
+from geosync.copying.route import Route
 from geosync.oci.credentials import Anonymous, Basic
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
@@ -79,6 +81,16 @@ def test_a_body_that_is_too_large_goes_in_chunks(follow: Follow, second_registry
     assert len(patches) == 5
     assert max(one.sent for one in patches) <= MIB
     assert secondary.requests() == 3 * 1 + 6 + len(patches), "a request more for each chunk, and no other"
+
+
+def test_every_byte_of_a_chunk_is_counted_before_it_goes(
+    follow: Follow, second_registry: Place, image: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spent: list[int] = []
+    monkeypatch.setattr(Route, "spend", lambda _, size: spent.append(size))
+    arrives(follow(second_registry), image)
+    document = json.loads(image.content)
+    assert sum(spent) == sum(one["size"] for one in (document["config"], *document["layers"]))
 
 
 # ---------------------------------------------------------------------------------------------- connections that break

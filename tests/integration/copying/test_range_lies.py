@@ -14,10 +14,11 @@ import pytest
 from tests.integration.conftest import Place
 from tests.support.scripted import Reply, Request, ScriptedServer
 
-from geosync.copying.blobs import BlobMover, Stopped
+from geosync.copying.blobs import BlobMover
 from geosync.copying.readers import LARGE
 from geosync.copying.ring import PIECE
 from geosync.copying.route import Route
+from geosync.copying.stopping import Stopped
 from geosync.copying.uploads import Uploads
 from geosync.errors import DigestMismatch, LayerUnfinished, OutOfTime
 from geosync.oci.client import RegistryClient

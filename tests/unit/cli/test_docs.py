@@ -21,7 +21,7 @@ LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
 OTHERS = ("failover.md", "getting-started.md")
 MANUAL = [*sorted((ROOT / "docs" / "operations").glob("*.md")), *(ROOT / "docs" / name for name in OTHERS)]
-WITHOUT_A_SITE = {"init"}
+WITHOUT_A_SITE = ("init", "completion", "context")
 """Commands that no site is chosen for."""
 OPERATIONS = "\n".join(page.read_text() for page in MANUAL)
 CHECK = (ROOT / "docs" / "operations" / "check.md").read_text()
@@ -84,17 +84,26 @@ def test_every_finding_is_explained() -> None:
     assert {name for name in get_args(Name) if f"`{name}" not in CHECK} == set()
 
 
-def test_every_command_is_in_the_manual() -> None:
-    def named(command: Command, name: str) -> Iterator[str]:
-        if isinstance(command, Group):
-            for child in command.commands.values():
-                yield from named(child, f"{name} {child.name}".strip())
-        else:
-            yield name
+def named(command: Command, name: str = "") -> Iterator[str]:
+    """Every command by its whole name."""
+    if isinstance(command, Group):
+        for child in command.commands.values():
+            yield from named(child, f"{name} {child.name}".strip())
+    else:
+        yield name
 
-    for name in named(main, ""):
-        options = r"(?: --\S+ \S+)+" if name not in WITHOUT_A_SITE else ""
-        assert re.search(rf"geosync{options} {name}\b", OPERATIONS), name
+
+def test_every_command_is_in_the_manual() -> None:
+    for name in named(main):
+        site = "" if name.startswith(WITHOUT_A_SITE) else r"(?: --\S+ \S+)+"
+        assert re.search(rf"geosync{site} {name}\b", OPERATIONS), name
+
+
+def test_the_table_of_commands_has_each_of_them() -> None:
+    page = (ROOT / "docs" / "operations" / "command.md").read_text()
+    rows = re.findall(r"^\| (`.*?) \|", section(page, "Commands"), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`([a-z ]+)`", row)}
+    assert listed == {*named(main), "backfill"}
 
 
 def blocks(page: Path) -> Iterator[str]:
@@ -119,7 +128,7 @@ def test_every_command_line_of_a_page_is_understood(page: Path) -> None:
     for line in blocks(page):
         start = re.match(r"(?:\.venv/bin/)?geosync (?=-)", line)
         if start and "COMMAND" not in line:
-            words = re.sub(r"\[(.*?)\]", r"\1", line[start.end() :])  # what is optional, too
+            words, _, _ = re.sub(r"\[(.*?)\]", r"\1", line[start.end() :]).partition(" | ")  # what is optional, too
             parse(main, "geosync", shlex.split(words.replace("…", "x")))
 
 

@@ -9,7 +9,7 @@ from tests.unit.copying.fakes import FakeRegistry
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.copy import Copier
-from geosync.copying.route import Route
+from geosync.copying.route import Helpers, Route
 from geosync.copying.sharing import Sharing
 from geosync.oci.manifests import Manifest
 from geosync.oci.repository import Repository
@@ -38,18 +38,27 @@ class Site:
         *,
         tag_write: Callable[[], AbstractContextManager[None]] | None = None,
         sharing: Sharing | None = None,
+        helpers: Helpers | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Copier:
-        habits = Capabilities(
+        route = Route(
+            pair=self.pair,
+            capabilities=self.habits,
+            parallelism=parallelism,
+            sharing=sharing or Sharing(),
+            helpers=helpers,
+            clock=clock,
+        )
+        return Copier(route, tag_write=tag_write or self.guard)
+
+    @property
+    def habits(self) -> Capabilities:
+        return Capabilities(
             checks_blobs=self.destination.checks_blobs,
             checks_children=self.destination.checks_children,
             mounts=self.destination.mounts,
             referrers_api=self.destination.referrers_api,
         )
-        route = Route(
-            pair=self.pair, capabilities=habits, parallelism=parallelism, sharing=sharing or Sharing(), clock=clock
-        )
-        return Copier(route, tag_write=tag_write or self.guard)
 
     def guard(self) -> AbstractContextManager[None]:
         self.guarded += 1

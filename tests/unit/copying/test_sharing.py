@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from botocore.exceptions import ClientError
 from tests.support.clock import FakeClock
 from tests.unit.copying.sites import Site, layers
+from tests.unit.copying.tables import CountingStore
 
 from geosync.copying.repair import Repairer
 from geosync.copying.route import Route
@@ -20,57 +19,9 @@ from geosync.errors import NotFound, OutcomeUnknown, OutOfTime, ReadOnly, Regist
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.shared_blobs import CLAIM_MS, KEPT_S, SharedBlob, SharedBlobItems
-from geosync.sync_registry.table.changes import Delete, Key, Update
-from geosync.sync_registry.table.memory import MemoryStore
 
 OWN, OTHER = "mirror/app", "mirror/base"
 LARGE = b"x" * CLAIMED_FROM
-
-
-class CountingStore(MemoryStore):
-    """Counts the requests, and refuses them while `is_down`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: Counter[str] = Counter()
-        self.is_down = False
-
-    def _count(self, call: str) -> None:
-        self.calls[call] += 1
-        if self.is_down:
-            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, call)
-
-    def batch_get(self, keys: Iterable[Key]) -> dict[Key, Item]:
-        self._count("batch_get")
-        return super().batch_get(keys)
-
-    def batch_put(self, items: Iterable[Item]) -> None:
-        self._count("batch_put")
-        super().batch_put(items)
-
-    def write(self, change: Update | Delete) -> Item | None:
-        self._count("write")
-        return super().write(change)
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def store() -> CountingStore:
-    return CountingStore()
-
-
-@pytest.fixture
-def items(store: CountingStore, clock: FakeClock) -> SharedBlobItems:
-    return SharedBlobItems(store, clock)
-
-
-@pytest.fixture
-def sharing(items: SharedBlobItems, clock: FakeClock) -> Sharing:
-    return Sharing(items, repository=OWN, token="mine", clock=clock)
 
 
 def others_have(site: Site, items: SharedBlobItems, image: Manifest, *repositories: str) -> None:

@@ -50,6 +50,7 @@ ACCEPTED = {
     "PrimaryAdminUrl": ["", "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/geo/", "https://geo.example.com"],
     "NotificationSourceRanges": ["", *RANGES],
     "WebAclArn": ["", WEB_ACL],
+    "MaxBandwidth": ["0", "1000000", "50000000", "9999999999999"],
     "BackfillWindow": [
         "",
         "Mon-Fri 20:00-06:00 UTC",
@@ -105,6 +106,7 @@ REFUSED = {
     "PrimaryAdminUrl": ["geo.example.com", "https://u:p@geo.example.com", "https://geo.example.com/?a=b"],
     "NotificationSourceRanges": [*NO_RANGES, "registry.example.com"],
     "WebAclArn": [WEB_ACL.replace("regional", "global"), "geosync"],
+    "MaxBandwidth": ["", "-1", "1", "999999", "01000000", "1e9", "50 MB/s", "10000000000000"],
     "BackfillWindow": ["always", "Mon-Fri", "24:00-06:00", "20:60-06:00", "mon 20:00-06:00", "20:00-06:00 CET", ";"],
     "AdminSourceRanges": [*NO_RANGES, "office", "203.0.113.0/24,198.51.100.0/24"],
     "ReadsSourceRanges": [*NO_RANGES, "office", "203.0.113.0/24,198.51.100.0/24"],

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 import click
-from rich.console import Group
-from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 
-from geosync.cli.arguments import command_line
 from geosync.cli.audit import audited
+from geosync.cli.choosing.options import command_line
 from geosync.cli.following import FailedLook, look_again
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
+from geosync.cli.former import with_former
+from geosync.cli.output import (
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    AnswerStream,
+    Column,
+    Format,
+    Grid,
+    Part,
+    age,
+    console,
+    is_terminal,
+    live,
+    moment,
+    output_option,
+    plain,
+    put,
+    shown,
+    tell,
+)
 from geosync.cli.site import Chosen, StackSite
+from geosync.clock import optional_moment
 from geosync.comparing import catalogue
 from geosync.comparing.progress import Progress, progress_of
 from geosync.operating import actions
+from geosync.operating.comparison_report import NOT_BEGUN, comparison_report
 from geosync.sync_registry.site.catalogue import Walk
 from geosync.sync_registry.site.holds import Hold
 from geosync.sync_registry.site.pause import Pause
@@ -76,15 +94,15 @@ def look(site: StackSite) -> BackfillState:
 
 
 @click.group(invoke_without_command=True, short_help="Show the progress of the backfill, or of the comparison.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
 @click.option(
     "--follow/--no-follow",
     "follow",
     default=None,
-    help="Look again until it is complete, or once. Default: follow on a terminal, without --json.",
+    help="Look again until it is complete, or once. Default: follow on a terminal, as a table.",
 )
+@output_option
 @click.pass_context
-def backfill(ctx: click.Context, *, as_document: bool, follow: bool | None) -> None:
+def backfill(ctx: click.Context, *, follow: bool | None, output: Format) -> None:
     """Show the progress of the backfill, and of each comparison after it: done, total, rate, time left.
 
     On a terminal it is followed until it is complete; in a pipe --follow writes a line, with --json a document, each
@@ -94,24 +112,25 @@ def backfill(ctx: click.Context, *, as_document: bool, follow: bool | None) -> N
     none has begun.
     """
     if ctx.invoked_subcommand is not None:
-        if as_document or follow is not None:
-            raise click.UsageError(f"--json and --follow are of geosync backfill without {ctx.invoked_subcommand}")
+        if output != "table" or follow is not None:
+            raise click.UsageError(f"-o and --follow are of geosync backfill without {ctx.invoked_subcommand}")
         return
     site = ctx.obj().site()
     site.must_be_secondary("backfill")
     if follow is None:
-        follow = sys.stdout.isatty() and not as_document
+        follow = is_terminal() and output in ("table", "wide")
     if follow:
-        found = _follow(ctx, site, as_document=as_document)
+        found = _follow(ctx, site, output)
     else:
         found = look(site)
-        _print(found, as_document=as_document)
+        put(_answer(site, found), output)
     raise SystemExit(NOTHING_OWED if found.complete else SOMETHING_WRONG)
 
 
 @backfill.command(short_help="Compare everything on the primary with this site now.")
+@output_option
 @click.pass_obj
-def start(choose: Callable[[], Chosen]) -> None:
+def start(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Compare everything on the primary with this site now; one that is under way goes on."""
     site = choose().site()
     site.must_be_secondary("backfill")
@@ -120,24 +139,24 @@ def start(choose: Callable[[], Chosen]) -> None:
         walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
     if walk is not None:
         since = age(walk.started_at, now_ms)
-        click.echo(f"A comparison is under way at {site.name} and goes on: it began {since} ago.")
+        tell(f"A comparison is under way at {site.name} and goes on: it began {since} ago.", output, name=site.name)
         return
-    click.echo(f"{site.name} goes through the primary's catalogue now. geosync backfill shows the progress.")
+    said = f"{site.name} goes through the primary's catalogue now. geosync backfill shows the progress."
+    tell(said, output, name=site.name)
 
 
-def _print(found: BackfillState, *, as_document: bool) -> None:
-    if as_document:
-        as_json(document(found))
-    else:
-        console().print(shown(found))
+def _answer(site: StackSite, found: BackfillState) -> Answer:
+    """The progress in every output."""
+    made = {"site": site.name, **document(found)}
+    return Answer(document=made, rows=[made], shown=_parts(found), key="site")
 
 
-def _follow(ctx: click.Context, site: StackSite, *, as_document: bool) -> BackfillState:
+def _follow(ctx: click.Context, site: StackSite, output: Format) -> BackfillState:
     """Show it until it is complete; raises SystemExit when somebody leaves before."""
     try:
-        if sys.stdout.isatty() and not console().is_dumb_terminal and not as_document:
+        if is_terminal() and not console().is_dumb_terminal and output in ("table", "wide"):
             return _live(site)
-        return _line_by_line(site, as_document=as_document)
+        return _line_by_line(site, output)
     except KeyboardInterrupt:
         click.echo(
             f"The backfill goes on at {site.name}. To see its progress: {command_line(ctx, 'backfill')}", err=True
@@ -147,23 +166,24 @@ def _follow(ctx: click.Context, site: StackSite, *, as_document: bool) -> Backfi
 
 def _live(site: StackSite) -> BackfillState:
     found: BackfillState | None = None
-    with Live(console=console(), auto_refresh=False) as live:
+    with live() as screen:
 
         def show(seen: BackfillState | FailedLook) -> None:
             nonlocal found
             if isinstance(seen, BackfillState):
                 found = seen
-                live.update(shown(seen), refresh=True)
+                screen.update(shown(_parts(seen)), refresh=True)
             else:
-                last = (shown(found),) if found is not None else ()
-                live.update(Group(*last, plain(_failed(seen), "yellow")), refresh=True)
+                last = _parts(found) if found is not None else []
+                screen.update(shown([*last, plain(_failed(seen), "yellow")]), refresh=True)
 
         return look_again(lambda: look(site), until=lambda one: one.complete, show=show, clock=site.clock)
 
 
-def _line_by_line(site: StackSite, *, as_document: bool) -> BackfillState:
+def _line_by_line(site: StackSite, output: Format) -> BackfillState:
     """A line for each look that saw something new."""
     before: object = None
+    stream = AnswerStream(output)
 
     def show(seen: BackfillState | FailedLook) -> None:
         nonlocal before
@@ -174,7 +194,7 @@ def _line_by_line(site: StackSite, *, as_document: bool) -> BackfillState:
         if isinstance(seen, FailedLook):
             click.echo(_failed(seen), err=True)
         else:
-            click.echo(json.dumps(document(seen)) if as_document else line(seen))
+            stream.put(replace(_answer(site, seen), shown=[line(seen)]))
 
     return look_again(lambda: look(site), until=lambda one: one.complete, show=show, clock=site.clock)
 
@@ -193,16 +213,24 @@ def _news(found: BackfillState) -> object:
 
 
 def document(found: BackfillState) -> dict[str, Any]:
-    """The progress for programs, null where nothing is known, and what keeps it from going on."""
-    return {
-        "progress": progress_document(found.progress) if found.progress is not None else None,
+    """The progress for programs, as the admin API answers with it, and what keeps it from going on."""
+    made = {
+        **(comparison_report(found.walk, found.progress) or NOT_BEGUN),
         "asked_for": found.asked_for,
+        "paused_since": optional_moment(found.pause.since) if found.pause is not None else None,
+        "pause_reason": found.pause.reason if found.pause is not None else None,
+        "registries_on_hold": [f"{hold.registry}: {hold.reason}" for hold in found.holds],
+        "stands_since": optional_moment(found.stands_since),
+        "window_opens_at": optional_moment(found.at + found.opens_in_ms if found.opens_in_ms else None),
+    }
+    former = {
+        "progress": progress_document(found.progress) if found.progress is not None else None,
         "paused": asdict(found.pause) if found.pause is not None else None,
         "holds": [asdict(hold) for hold in found.holds],
-        "failure": found.walk.failure if found.walk is not None else None,
         "stands_since": found.stands_since,
         "window_opens_at": found.at + found.opens_in_ms if found.opens_in_ms else None,
     }
+    return with_former(made, former)
 
 
 def progress_document(far: Progress) -> dict[str, Any]:
@@ -221,12 +249,12 @@ def line(found: BackfillState) -> str:
     return "; ".join((", ".join(said), *_in_the_way(found)))
 
 
-def shown(found: BackfillState) -> Table | Group:
+def _parts(found: BackfillState) -> list[Part]:
     """The progress for people."""
     troubles = [plain(text, "yellow") for text in _in_the_way(found)]
     far = found.progress
     if far is None:
-        return Group(plain("No comparison has begun yet: the next minute asks for it.", "yellow"), *troubles)
+        return [plain("No comparison has begun yet: the next minute asks for it.", "yellow"), *troubles]
     rows = [
         ("begun", f"{age(far.started_at, found.at)} ago" + (", complete" if far.complete else ""), ""),
         ("repositories", f"{_compared(far)}, {far.rate:.1f} a second", _bar(far.compared, far.repositories)),
@@ -234,9 +262,8 @@ def shown(found: BackfillState) -> Table | Group:
         ("copied", f"{far.settled} of {far.found}, {far.tag_rate:.1f} a second", _bar(far.settled, far.found)),
         ("time left", _time_left(far), ""),
     ]
-    head = table(("", "", ""), rows)
-    head.show_header = False
-    return Group(head, *troubles)
+    columns = tuple(Column("", itemgetter(place)) for place in range(3))
+    return [Grid(columns, rows, has_titles=False), *troubles]
 
 
 def _in_the_way(found: BackfillState) -> list[str]:
@@ -261,12 +288,9 @@ def _compared(far: Progress) -> str:
     return f"{far.compared} of {far.repositories}" + ("" if far.listed else " so far")
 
 
-def _bar(done: int, total: int) -> ProgressBar | str:
-    """The share that is done: a bar where somebody sees it, a percentage in a pipe."""
-    done, total = (done, total) if total else (1, 1)
-    if sys.stdout.isatty():
-        return ProgressBar(total=total, completed=done, width=BAR)
-    return f"{100 * done // total} %"
+def _bar(done: int, total: int) -> ProgressBar:
+    """The share that is done."""
+    return ProgressBar(total=total or 1, completed=done if total else 1, width=BAR)
 
 
 def _time_left(far: Progress) -> str:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
 
-from geosync.cli.arguments import check_repository
+from geosync.cli.arguments import check_repository, repository_names
 from geosync.cli.checks import clock, concurrency, endpoint, quotas, registries, sync, throttles, wiring
 from geosync.cli.checks.findings import CheckFinding, CheckLook, Name, exit_code, looks, skipped
-from geosync.cli.output import as_json, console, plain
+from geosync.cli.output import Answer, Format, output_option, plain, put, show_line
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 _STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow", "skipped": "dim"}
 
@@ -35,15 +31,21 @@ _STYLES = {"ok": "green", "problem": "bold red", "unknown": "yellow", "skipped":
     metavar="STACK@REGION",
     help="At a secondary: post a test notification to this site's endpoint and see it arrive here.",
 )
-@click.option("--repository", metavar="NAME", help="Also ask both registries for the tags of this repository.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@click.option(
+    "--repository",
+    metavar="NAME",
+    shell_complete=repository_names,
+    help="Also ask both registries for the tags of this repository.",
+)
+@output_option
 @click.pass_obj
 def check(
     choose: Callable[[], Chosen],
+    *,
     secondaries: tuple[str, ...],
     primary: str | None,
     repository: str | None,
-    as_document: bool,
+    output: Format,
 ) -> None:
     """Look for misconfigurations; each with the way to fix it.
 
@@ -60,14 +62,15 @@ def check(
     site = chosen.site()
     others = [StackSite.find(chosen.access, name) for name in _others(chosen, site, secondaries, primary)]
     found: list[CheckFinding] = []
-    out = console()
     for finding in looks(_looks(site, others, repository)):
         found.append(finding)
-        if not as_document:
-            _show(out, finding)
+        if output in ("table", "wide"):
+            show_line(_line(finding))
     code = exit_code(found)
-    if as_document:
-        as_json({"site": site.name, "role": site.role, "ok": code == 0, "findings": [asdict(one) for one in found]})
+    if output not in ("table", "wide"):
+        findings = [asdict(one) for one in found]
+        document = {"site": site.name, "role": site.role, "ok": code == 0, "findings": findings}
+        put(Answer(document=document, rows=findings, shown=[]), output)
     raise SystemExit(code)
 
 
@@ -152,9 +155,9 @@ def _arrival(site: StackSite, others: list[StackSite]) -> Iterator[CheckFinding]
     yield from endpoint.look_for_arrival(primary, secondaries)
 
 
-def _show(out: Console, finding: CheckFinding) -> None:
+def _line(finding: CheckFinding) -> Text:
     line = Text.assemble(plain(f"{finding.name} ... "), plain(finding.result, _STYLES[finding.result]))
     line.append_text(plain(f": {finding.text}"))
     if finding.fix is not None:
         line.append_text(plain(f" -> {finding.fix}"))
-    out.print(line, soft_wrap=True)
+    return line

@@ -7,9 +7,13 @@ from importlib import import_module
 
 import click
 
+from geosync.cli.choosing.options import take_site_options
+
 _COMMANDS = {
     "backfill": ("backfill:backfill", "Show the progress of the backfill, or of the comparison."),
     "check": ("check:check", "Look for misconfigurations; each with the way to fix it."),
+    "completion": ("completion.command:completion", "Complete names in bash, zsh or fish."),
+    "context": ("choosing.command:context", "Name sites, and choose the current one."),
     "costs": ("costs:costs", "Reckon what a month of the site costs at AWS."),
     "deletes": ("deletes:deletes", "See and steer what comparisons remove."),
     "dlq": ("dlq:dlq", "Look at the dead-letter queue, replay, discard."),
@@ -18,17 +22,19 @@ _COMMANDS = {
     "extras": ("extras:extras", "See and adopt tags that Geosync did not put there."),
     "follow": ("failover.follow:follow", "Make this site a secondary of another primary."),
     "init": ("init.command:init", "Write what deploys sites, and say what is next."),
+    "logs": ("logs:logs", "Show what the site's functions log."),
+    "open": ("dashboard:open_dashboard", "Open the site's dashboard in a browser."),
     "pause": ("actions:pause", "Stop syncing; what is pushed meanwhile is marked."),
     "promote": ("failover.promote:promote", "Make this secondary the primary."),
     "repositories": ("repositories:repositories", "List the container repositories, and how each is."),
     "resume": ("actions:resume", "Go on after pause."),
-    "resync": ("actions:resync", "Make a repository, or some tags, equal to the primary's."),
+    "resync": ("resync:resync", "Make a repository, all, or all that failed, equal."),
     "reverify": ("reverify:reverify", "Verify a repository, all, or all that failed, now."),
     "selection": ("selection:selection", "See what other patterns would bring and remove."),
-    "show": ("repositories:show", "Print one repository's row, its tags, and what is owed."),
-    "sites": ("sites:sites_group", "Which sites a primary expects to report."),
+    "show": ("show:show", "Show one repository, its tags, and what is owed."),
+    "sites": ("sites:sites_group", "Which sites a primary expects, and how each is."),
     "slo": ("slo:slo", "Show a month's service level and its error budget."),
-    "status": ("status:status", "Show what is owed, since when and why."),
+    "status": ("status.command:status", "Show what is owed, since when and why."),
     "token": ("tokens:tokens", "Named tokens of the admin API."),
     "wait": ("wait:wait", "Wait until an image is at a site, or at all."),
 }
@@ -43,6 +49,7 @@ class CommandsOnDemand(Mapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         module, _, variable = _COMMANDS[name][0].partition(":")
         command: click.Command = getattr(import_module(f"geosync.cli.{module}"), variable)
+        take_site_options(command)
         return command
 
     def __iter__(self) -> Iterator[str]:

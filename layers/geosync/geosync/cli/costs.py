@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from operator import itemgetter
 from typing import Any
 
 import click
 
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, as_json, console, plain, table
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, Answer, Column, Format, Grid, Part, output_option, put
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import costs as reckoning
 from geosync.operating import prices
@@ -26,9 +27,9 @@ MONTH_MS = DAYS * 86_400_000
     show_default=True,
     help="Tags of a repository, on average: the site does not count them. For a secondary.",
 )
-@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@output_option
 @click.pass_obj
-def costs(choose: Callable[[], Chosen], tags: int, as_document: bool) -> None:
+def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
     """Reckon what a month of the site costs at AWS.
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
@@ -42,11 +43,10 @@ def costs(choose: Callable[[], Chosen], tags: int, as_document: bool) -> None:
     month, minutes = _counted(site, tags)
     parts = lines(month)
     total = total_usd(parts)
-    if as_document:
-        said: dict[str, Any] = {"site": site.name, **asdict(month), "minutes_recorded": minutes}
-        as_json(said | {"parts": [asdict(part) for part in parts], "usd": total, "prices_of": prices.LISTED})
-    else:
-        _show(month, minutes, parts, total)
+    rows = [{"name": part.what, **asdict(part)} for part in parts]
+    said: dict[str, Any] = {"site": site.name, **asdict(month), "minutes_recorded": minutes}
+    document = said | {"parts": [asdict(part) for part in parts], "usd": total, "prices_of": prices.LISTED}
+    put(Answer(document=document, rows=rows, shown=_shown(month, minutes, parts, total)), output)
     raise SystemExit(NOTHING_OWED if total is not None else CANNOT_TELL)
 
 
@@ -87,16 +87,15 @@ def _bytes(described: dict[str, Any]) -> int | None:
     return sum(size for size in sizes if size is not None) if None not in sizes else None
 
 
-def _show(month: SiteMonth, minutes: int | None, parts: list[Cost], total: float | None) -> None:
-    out = console()
-    rows = [(part.what, _usd(part.usd)) for part in parts]
-    out.print(table(("a month", "USD"), [*rows, ("in all", _usd(total))]))
+def _shown(month: SiteMonth, minutes: int | None, parts: list[Cost], total: float | None) -> list[Part]:
+    rows = [*((part.what, _usd(part.usd)) for part in parts), ("in all", _usd(total))]
     counted = f"pushes {_number(month.pushes)}"
     if minutes is not None:
         copied = month.copied_bytes / reckoning.GB if month.copied_bytes is not None else None
         counted += f", GB copied {_number(copied)}, repositories {_number(month.repositories)}"
         counted += f"; {minutes:,} of {MINUTES:,} minutes were recorded, and nothing is known of the others"
-    out.print(plain(f"Counted in {DAYS} days: {counted}. List prices of {prices.LISTED}."))
+    columns = (Column("a month", itemgetter(0)), Column("USD", itemgetter(1)))
+    return [Grid(columns, rows), f"Counted in {DAYS} days: {counted}. List prices of {prices.LISTED}."]
 
 
 def _usd(usd: float | None) -> str:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from geosync.cli.audit import audited
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, plain, table
-from geosync.cli.site import Chosen
+from geosync.cli.extras import finding_documents
+from geosync.cli.output import (
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Column,
+    Format,
+    Grid,
+    Part,
+    age,
+    output_option,
+    plain,
+    put,
+    tell,
+)
+from geosync.cli.site import Chosen, StackSite
 from geosync.operating import deletions
 from geosync.operating.deletions import Deletions
+from geosync.operating.documents import breaker_fields
 from geosync.sync_registry.site.findings import Finding
 
 NAMES = 10
@@ -24,9 +40,9 @@ def deletes() -> None:
 
 
 @deletes.command(name="status", short_help="Show whether deletes by comparison are suspended.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@output_option
 @click.pass_obj
-def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
+def deletes_status(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Show whether deletes by comparison are suspended, and which tags are missing, or outside the selection.
 
     Exit code 1 while they are suspended.
@@ -34,16 +50,16 @@ def deletes_status(choose: Callable[[], Chosen], as_document: bool) -> None:
     site = choose().site()
     site.must_be_secondary("deletes")
     found = deletions.read(site.sync_registry)
-    if as_document:
-        as_json(asdict(found))
-    else:
-        _show(found, site.clock.now_ms())
+    document = _document(site, found)
+    shown = list(_shown(found, site.clock.now_ms()))
+    put(Answer(document=document, rows=document["findings"], shown=shown), output)
     raise SystemExit(SOMETHING_WRONG if found.breaker.suspended else NOTHING_OWED)
 
 
 @deletes.command(name="resume", short_help="Say that what was found missing or outside is to go.")
+@output_option
 @click.pass_obj
-def deletes_resume(choose: Callable[[], Chosen]) -> None:
+def deletes_resume(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Accept that what is missing at the primary, or outside the selection, is to go: the next comparison removes it.
 
     What is found later is counted anew.
@@ -52,34 +68,47 @@ def deletes_resume(choose: Callable[[], Chosen]) -> None:
     site.must_be_secondary("deletes")
     with audited(site, "deletes resume"):
         was_suspended = deletions.resume(site.sync_registry)
+    said = f"{site.name}: nothing was suspended. What was found until now needs no second comparison."
     if was_suspended:
-        click.echo(f"{site.name}: the next comparison removes what was found until now.")
-    else:
-        click.echo(f"{site.name}: nothing was suspended. What was found until now needs no second comparison.")
+        said = f"{site.name}: the next comparison removes what was found until now."
+    tell(said, output, name=site.name)
 
 
-def _show(found: Deletions, now_ms: int) -> None:
+def _document(site: StackSite, found: Deletions) -> dict[str, Any]:
+    """The breaker and the findings for programs, and both as the version before wrote them."""
+    document = {
+        **breaker_fields(found.breaker),
+        "findings": finding_documents(site, found.missing),
+        "more": found.more,
+    }
+    return {**document, **asdict(found)}
+
+
+def _shown(found: Deletions, now_ms: int) -> Iterator[Part]:
     state = found.breaker
     if state.suspended:
-        click.echo(f"Deletes by comparison are suspended since {age(state.suspended_at, now_ms)}: {state.reason}")
-        click.echo("Is all of this to go? geosync deletes resume. If not, mend the primary, or the selection.")
+        yield f"Deletes by comparison are suspended since {age(state.suspended_at, now_ms)}: {state.reason}"
+        yield "Is all of this to go? geosync deletes resume. If not, mend the primary, or the selection."
     elif state.doubted_at is not None:
-        click.echo(f"No delete by comparison now, since {age(state.doubted_at, now_ms)}: {state.doubt}")
-        click.echo(
-            "Once all events are processed, it is decided whether deletes are suspended or somebody announced it."
-        )
+        yield f"No delete by comparison now, since {age(state.doubted_at, now_ms)}: {state.doubt}"
+        yield "Once all events are processed, it is decided whether deletes are suspended or somebody announced it."
     else:
-        click.echo("Deletes by comparison are not suspended.")
+        yield "Deletes by comparison are not suspended."
     if found.missing:
-        columns = ("repository", "missing", "outside", "of", "found", "tags")
-        console().print(table(columns, (_row(one, now_ms) for one in found.missing)))
+        yield Grid(_columns(now_ms), found.missing)
     if found.more:
-        click.echo(f"… and in more than these {len(found.missing)} repositories.")
+        yield f"… and in more than these {len(found.missing)} repositories."
 
 
-def _row(found: Finding, now_ms: int) -> tuple[object, ...]:
-    names = ", ".join((*found.missing_names, *found.outside_names)[:NAMES]) + (" …" if found.goes > NAMES else "")
-    missing = plain(found.missing, "red" if found.gone else "")
-    where = f"{found.repository} (gone)" if found.gone else found.repository
-    of = found.of + found.outside
-    return (where, missing, found.outside, of, f"{age(found.found_at, now_ms)} ago", names)
+def _columns(now_ms: int) -> tuple[Column, ...]:
+    def names(found: Finding) -> str:
+        return ", ".join((*found.missing_names, *found.outside_names)[:NAMES]) + (" …" if found.goes > NAMES else "")
+
+    return (
+        Column("repository", lambda found: f"{found.repository} (gone)" if found.gone else found.repository),
+        Column("missing", lambda found: plain(found.missing, "red" if found.gone else "")),
+        Column("outside", lambda found: found.outside),
+        Column("of", lambda found: found.of + found.outside),
+        Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
+        Column("tags", names),
+    )

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from geosync.cli.audit import audit_of, audited, caller_of
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, count, plain, table
+from geosync.cli.former import with_former
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Column,
+    Format,
+    Grid,
+    age,
+    count,
+    output_option,
+    plain,
+    put,
+)
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating.dead_letters import LOOK_SECONDS, DeadLetter, DeadLetters, Handled
+from geosync.operating.documents import letter_fields
 from geosync.operating.failed_events import invoker
 
 
@@ -20,9 +36,9 @@ def dlq() -> None:
 
 
 @dlq.command("list")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@output_option
 @click.pass_obj
-def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
+def list_letters(choose: Callable[[], Chosen], *, output: Format) -> None:
     """List the messages, with their reasons. They stay where they are.
 
     Exit code 1 when there are any.
@@ -31,25 +47,37 @@ def list_letters(choose: Callable[[], Chosen], as_document: bool) -> None:
     queue = _letters(site)
     letters = queue.look()
     in_hand = not letters and queue.count()
-    if as_document:
-        as_json(
-            [{name: value for name, value in asdict(one).items() if name not in ("receipt", "mark")} for one in letters]
-        )
-    elif letters:
-        rows = ((one.id, one.kind, plain(one.about), plain(one.reason)) for one in letters)
-        console().print(table(("id", "kind", "about", "reason"), rows))
-    elif in_hand:
+    documents = [_document(one) for one in letters]
+    nothing = [] if in_hand else [f"The DLQ of {site.name} is empty."]
+    shown = [Grid(_columns(site.clock.now_ms()), letters)] if letters else nothing
+    put(Answer(document=documents, rows=documents, shown=shown, key="id"), output)
+    if in_hand:
         _say_in_hand(in_hand)
-    else:
-        click.echo(f"The DLQ of {site.name} is empty.")
     raise SystemExit(SOMETHING_WRONG if letters or in_hand else NOTHING_OWED)
+
+
+def _document(letter: DeadLetter) -> dict[str, Any]:
+    former = {name: value for name, value in asdict(letter).items() if name not in ("receipt", "mark")}
+    return with_former({**letter_fields(letter), "body": letter.body}, former)
+
+
+def _columns(now_ms: int) -> tuple[Column, ...]:
+    return (
+        Column("id", lambda letter: letter.id),
+        Column("kind", lambda letter: letter.kind),
+        Column("about", lambda letter: letter.about),
+        Column("sent", lambda letter: f"{age(letter.sent_at, now_ms)} ago", wide=True),
+        Column("goes to", lambda letter: letter.goes_to, wide=True),
+        Column("reason", lambda letter: letter.reason),
+    )
 
 
 @dlq.command(short_help="Send messages back to where they came from.")
 @click.argument("ids", nargs=-1, metavar="[ID]…")
 @click.option("--all", "everything", is_flag=True, help="All messages.")
+@output_option
 @click.pass_obj
-def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool) -> None:
+def replay(choose: Callable[[], Chosen], *, ids: tuple[str, ...], everything: bool, output: Format) -> None:
     """Send messages back to where they came from: what they name is marked, or published, again.
 
     A message is deleted here only after its queue or Lambda has it, so that an interruption loses none. One that still
@@ -61,7 +89,7 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
     site = choose().site()
     queue = _letters(site)
     with audited(site, "dlq replay", *(ids or ["--all"])):
-        handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed")
+        handled = _tell(queue.replay(None if everything else set(ids)), set(ids), "replayed", output)
     in_hand = everything and not handled and queue.count()
     if in_hand:
         _say_in_hand(in_hand)
@@ -71,8 +99,9 @@ def replay(choose: Callable[[], Chosen], ids: tuple[str, ...], everything: bool)
 @dlq.command(short_help="Delete messages for good, with a reason.")
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is not to be done; kept in the audit log.")
+@output_option
 @click.pass_obj
-def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> None:
+def discard(choose: Callable[[], Chosen], *, ids: tuple[str, ...], reason: str, output: Format) -> None:
     """Delete messages for good, each after the audit log has it, with the reason (geosync events --audit).
 
     What a message names stays as it is in the sync registry. Exit code 1 when an ID is not found, 2 when AWS refused
@@ -86,24 +115,34 @@ def discard(choose: Callable[[], Chosen], ids: tuple[str, ...], reason: str) -> 
     def note(letter: DeadLetter) -> None:
         audit.discarded(who, message=letter.id, body=letter.body, reason=reason)
 
-    _tell(_letters(site).discard(set(ids), note), set(ids), "discarded")
+    _tell(_letters(site).discard(set(ids), note), set(ids), "discarded", output)
 
 
-def _tell(handled: Iterator[Handled], ids: set[str], how: str) -> int:
-    """Print the outcome for each message, and return the number handled. Exits where one of `ids` was not done."""
-    done, failed = set(), set()
-    for one in handled:
-        letter = one.letter
-        if one.failure is None:
-            done.add(letter.id)
-            click.echo(f"{how} {letter.id}  {plain(letter.about)}")
-        else:
-            failed.add(letter.id)
-            click.echo(f"failed, still in the DLQ: {letter.id}  {plain(letter.about)}: {one.failure}", err=True)
-    click.echo(f"{len(done)} {how}.")
-    missing = ids - done - failed
+def _tell(handled: Iterator[Handled], ids: set[str], how: str, output: Format) -> int:
+    """Write the outcome for each message, and return the number handled. Exits where one of `ids` was not done."""
+    done: dict[str, DeadLetter] = {}
+    failed: dict[str, str] = {}
+    try:
+        for one in handled:
+            if one.failure is None:
+                done[one.letter.id] = one.letter
+            else:
+                failed[one.letter.id] = one.failure
+                about = plain(one.letter.about)
+                click.echo(f"failed, still in the DLQ: {one.letter.id}: {about}: {one.failure}", err=True)
+    finally:  # whatever ended it: what is done is said
+        missing = sorted(ids - {*done, *failed})
+        document = {
+            "message": f"{len(done)} {how}",
+            "done": list(done),
+            "missing": missing,
+            "failed": [{"id": name, "reason": reason} for name, reason in failed.items()],
+        }
+        lines = [f"{how} {name}: {plain(letter.about)}" for name, letter in done.items()]
+        rows = [{"id": name} for name in done]
+        put(Answer(document=document, rows=rows, shown=[*lines, f"{len(done)} {how}."], key="id"), output)
     if missing:
-        click.echo(f"not in the DLQ: {' '.join(sorted(missing))}", err=True)
+        click.echo(f"not in the DLQ: {' '.join(missing)}", err=True)
     if failed:
         raise SystemExit(CANNOT_TELL)
     if missing:

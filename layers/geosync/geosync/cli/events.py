@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import click
 
-from geosync.cli.arguments import check_repository
-from geosync.cli.output import age, as_json, console, plain, table
+from geosync.cli.arguments import check_repository, repository_names
+from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
+from geosync.cli.output import NOTHING_OWED, Answer, AnswerStream, Column, Format, Grid, age, output_option, plain, put
 from geosync.cli.site import Chosen, StackSite
 from geosync.messages.event_log import AUDIT, HOUR_MS, HOURS, Before, EventLog, Filter
 from geosync.messages.geo_event import EventName
+from geosync.operating.documents import audit_fields, event_fields
+
+MOST_NEW = 1000
+"""Entries that one look of --follow reads at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,12 @@ class _Entries:
 
 
 @click.command(short_help="Show the newest entries of the site's event log.")
-@click.option("--repository", metavar="NAME", help="Only the events of this container repository.")
+@click.option(
+    "--repository",
+    metavar="NAME",
+    shell_complete=repository_names,
+    help="Only the events of this container repository.",
+)
 @click.option("--event-name", type=click.Choice(get_args(EventName)), help="Only these events.")
 @click.option(
     "--hours",
@@ -44,7 +54,8 @@ class _Entries:
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Entries shown.")
 @click.option("--audit", is_flag=True, help="What operators did, by the command and at the admin API, instead.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@output_option
 @click.pass_obj
 def events(  # noqa: PLR0913 - click gives each option of the command as a parameter
     choose: Callable[[], Chosen],
@@ -54,9 +65,13 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     hours: int | None,
     limit: int,
     audit: bool,
-    as_document: bool,
+    follow: bool,
+    output: Format,
 ) -> None:
-    """Show the newest entries of the site's event log: what its registry announced, and what became of it."""
+    """Show the newest entries of the site's event log: what its registry announced, and what became of it.
+
+    The newest come first; with --follow last, and later ones below them, with -o json as one document a line.
+    """
     if repository is not None:
         check_repository(repository, "--repository")
     chosen = Filter(repository=repository or "", event_name=event_name or "")
@@ -69,12 +84,29 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
     entries = _read(site, wanted)
     if entries.has_older and len(entries.found) < limit:
         click.echo(f"Went back {hours} h; there may be older ones (--hours).", err=True)
-    if as_document:
-        as_json(entries.found)
-    elif entries.found:
-        _show(entries, wanted)
-    else:
-        _say_nothing(site, entries, wanted)
+    if follow:
+        _follow(site, wanted, entries, output)
+    put(_answer(site, entries, wanted), output)
+    if not entries.found and not audit and not site.is_primary:
+        click.echo(f"{site.name} is a secondary: the log of its primary has the events.", err=True)
+
+
+def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -> None:
+    """Write the entries, the oldest first, and each that comes; raises SystemExit when somebody leaves."""
+    stream, seen, entries = AnswerStream(output), set[str](), first
+    try:
+        while True:
+            new = [entry for entry in reversed(entries.found) if entry["id"] not in seen]
+            seen |= {entry["id"] for entry in new}
+            stream.put(_answer(site, replace(entries, found=new), wanted))
+            site.clock.sleep(POLL_SECONDS)
+            found = look_once(lambda: _read(site, replace(wanted, hours=1, limit=MOST_NEW)))
+            if isinstance(found, FailedLook):
+                click.echo(f"The log cannot be read, trying again: {plain(found.why)}", err=True)
+            else:
+                entries = found
+    except KeyboardInterrupt:
+        raise SystemExit(NOTHING_OWED) from None
 
 
 def _read(site: StackSite, wanted: _Wanted) -> _Entries:
@@ -96,16 +128,32 @@ def _read(site: StackSite, wanted: _Wanted) -> _Entries:
     return _Entries(found=found, has_older=before is not None, at=now_ms)
 
 
-def _show(entries: _Entries, wanted: _Wanted) -> None:
-    names = (
-        ("action", "who", "outcome", "detail") if wanted.is_audit else ("event_name", "repository", "tag", "outcome")
+def _answer(site: StackSite, entries: _Entries, wanted: _Wanted) -> Answer:
+    """The entries in every output."""
+    documents = [_document(entry, is_audit=wanted.is_audit) for entry in entries.found]
+    shown = [Grid(_columns(wanted.is_audit, entries.at), entries.found)] if entries.found else []
+    nothing = [] if entries.found else [_nothing(site, entries, wanted)]
+    return Answer(document=documents, rows=documents, shown=[*shown, *nothing], key="id")
+
+
+def _document(entry: dict[str, Any], *, is_audit: bool) -> dict[str, Any]:
+    """An entry for programs; its own id, a text, is `sender_id` of an event."""
+    return {**entry, **(audit_fields(entry) if is_audit else event_fields(entry))}
+
+
+def _columns(is_audit: bool, now_ms: int) -> tuple[Column, ...]:
+    names = ("action", "who", "outcome", "detail") if is_audit else ("event_name", "repository", "tag", "outcome")
+    more = ("source", "count") if is_audit else ("digest", "correlation_id", "source")
+
+    def text(name: str) -> Callable[[dict[str, Any]], object]:
+        return lambda entry: (entry if is_audit else _with_claims(entry)).get(name) or ""
+
+    return (
+        Column("ago", lambda entry: age(int(entry["received_at"]), now_ms)),
+        *(Column(name, text(name)) for name in names),
+        *(Column(name, text(name), wide=True) for name in more),
+        Column("id", lambda entry: entry["id"]),
     )
-    shown = entries.found if wanted.is_audit else map(_with_claims, entries.found)
-    rows = (
-        (age(int(entry["received_at"]), entries.at), *(plain(entry.get(name) or "") for name in names), entry["id"])
-        for entry in shown
-    )
-    console().print(table(("ago", *names, "id"), rows))
 
 
 def _with_claims(entry: dict[str, Any]) -> dict[str, Any]:
@@ -118,11 +166,9 @@ def _with_claims(entry: dict[str, Any]) -> dict[str, Any]:
     return {**entry, **said, "outcome": f"unusable, {entry.get('reason')}{about}"}
 
 
-def _say_nothing(site: StackSite, entries: _Entries, wanted: _Wanted) -> None:
+def _nothing(site: StackSite, entries: _Entries, wanted: _Wanted) -> str:
     back = f" in the last {wanted.hours} h" if entries.has_older else ""
-    click.echo(f"The event log of {site.name} has {_what(wanted.filter)}{back}.")
-    if not wanted.is_audit and not site.is_primary:
-        click.echo(f"{site.name} is a secondary: the log of its primary has the events.", err=True)
+    return f"The event log of {site.name} has {_what(wanted.filter)}{back}."
 
 
 def _what(wanted: Filter) -> str:

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
-from geosync.cli.arguments import check_repository, check_tags
+from geosync.cli.arguments import check_repository, check_tags, repository_argument, repository_names
 from geosync.cli.audit import audited
-from geosync.cli.output import NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, table
-from geosync.cli.site import Chosen
+from geosync.cli.former import with_former
+from geosync.cli.output import (
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Column,
+    Format,
+    Grid,
+    age,
+    output_option,
+    put,
+    tell,
+)
+from geosync.cli.site import Chosen, StackSite
 from geosync.operating import deletions
+from geosync.operating.documents import finding_fields
 from geosync.sync_registry.site.findings import Finding
 
 
@@ -21,31 +35,29 @@ def extras() -> None:
 
 
 @extras.command(name="list", short_help="Show what the latest comparisons found.")
-@click.argument("repository", required=False)
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@click.argument("repository", required=False, shell_complete=repository_names)
+@output_option
 @click.pass_obj
-def extras_list(choose: Callable[[], Chosen], repository: str | None, as_document: bool) -> None:
+def extras_list(choose: Callable[[], Chosen], *, repository: str | None, output: Format) -> None:
     """Show the findings of the latest comparisons, in REPOSITORY or in all of them. Exit code 1 if there is any."""
     if repository is not None:
         check_repository(repository)
     site = choose().site()
     site.must_be_secondary("extras")
     found = deletions.extras(site.sync_registry, repository=repository)
-    if as_document:
-        as_json([asdict(one) for one in found])
-    elif found:
-        now_ms = site.clock.now_ms()
-        console().print(table(("repository", "extra", "found", "tags"), (_row(one, now_ms) for one in found)))
-    else:
-        click.echo("Nothing is extra, as far as comparisons have looked.")
+    documents = finding_documents(site, found)
+    nothing = "Nothing is extra, as far as comparisons have looked."
+    shown = Grid(_columns(site.clock.now_ms()), found) if found else nothing
+    put(Answer(document=documents, rows=documents, shown=[shown]), output)
     raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
 
 
 @extras.command(name="adopt", short_help="Treat extra tags as Geosync's own.")
-@click.argument("repository")
+@repository_argument
 @click.argument("tags", nargs=-1, metavar="[TAG]…")
+@output_option
 @click.pass_obj
-def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str, ...]) -> None:
+def extras_adopt(choose: Callable[[], Chosen], *, repository: str, tags: tuple[str, ...], output: Format) -> None:
     """Treat TAGs of REPOSITORY, or all that are extra in it, as Geosync's own.
 
     Those that the primary does not have are removed: it is asked for each once more.
@@ -60,9 +72,28 @@ def extras_adopt(choose: Callable[[], Chosen], repository: str, tags: tuple[str,
         )
     with audited(site, "extras adopt", repository, *tags):
         deletions.adopt(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], repository, tags)
-    click.echo(f"{repository} ({', '.join(tags) or 'all that is extra'}): {site.name} asks the primary and removes.")
+    what = ", ".join(tags) or "all that is extra"
+    tell(f"{repository} ({what}): {site.name} asks the primary and removes.", output, name=repository)
 
 
-def _row(found: Finding, now_ms: int) -> tuple[object, ...]:
-    names = ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
-    return (found.repository, found.extra, f"{age(found.found_at, now_ms)} ago", names)
+def finding_documents(site: StackSite, found: Sequence[Finding]) -> list[dict[str, Any]]:
+    """Findings for programs."""
+    ids = site.sync_registry.listing.ids(one.repository for one in found)
+    return [with_former(finding_fields(one, ids.get(one.repository)), _former(one)) for one in found]
+
+
+def _former(found: Finding) -> dict[str, Any]:
+    """The fields of the version before, but for `missing`, `outside` and `extra`, which are names now, not counts."""
+    return {name: value for name, value in asdict(found).items() if name not in ("missing", "outside", "extra")}
+
+
+def _columns(now_ms: int) -> tuple[Column, ...]:
+    def names(found: Finding) -> str:
+        return ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
+
+    return (
+        Column("repository", lambda found: found.repository),
+        Column("extra", lambda found: found.extra),
+        Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
+        Column("tags", names),
+    )

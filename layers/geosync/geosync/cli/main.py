@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from geosync.cli.choosing.options import choose, site_options
 from geosync.cli.commands import LINES, CommandsOnDemand
 
 if TYPE_CHECKING:
-    from geosync.cli.site import Chosen
+    from click.shell_completion import CompletionItem
 
 
 class _Commands(click.Group):
@@ -41,6 +42,13 @@ class _Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, LINES[name]) for name in self.list_commands(ctx)])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name by the list in commands.py, or an option's."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - read when a shell asks
+
+        found = [CompletionItem(name, help=line) for name, line in LINES.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -56,43 +64,16 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, commands=CommandsOnDemand(), context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--stack", metavar="NAME", envvar="GEOSYNC_STACK", help="The site's CloudFormation stack.")
-@click.option("--region", metavar="REGION", help="The site's region (default: the profile's or AWS_REGION's).")
-@click.option("--profile", metavar="PROFILE", help="A profile of the AWS configuration.")
-@click.option("--local", metavar="SITE", help="A site of the local stack (make up) instead of --stack.")
-@click.option(
-    "--local-state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".local"),
-    show_default=True,
-    help="The local stack's folder.",
-)
 @click.version_option(package_name="geosync")
 @click.pass_context
-def main(
-    ctx: click.Context,
-    *,
-    stack: str | None,
-    region: str | None,
-    profile: str | None,
-    local: str | None,
-    local_state: Path,
-) -> None:
+def main(ctx: click.Context) -> None:
     """See and steer a Geo site.
 
     A site is chosen by its stack: geosync --stack geosync-frankfurt --region eu-central-1 status
+
+    Its options may stand behind the command, too. geosync context add gives a site a short name.
     """
+    ctx.obj = lambda: choose(ctx)  # by the command, so that `geosync status --help` needs no stack
 
-    def choose() -> Chosen:
-        from geosync.cli.site import AwsAccess, Chosen, StackName, local_site  # noqa: PLC0415 - reads boto3
 
-        if local is not None:
-            if stack is not None:
-                raise click.UsageError("--stack and --local exclude each other")
-            return local_site(local, local_state)
-        if stack is None:
-            raise click.UsageError("which site? --stack NAME, GEOSYNC_STACK, or --local SITE")
-        return Chosen(access=AwsAccess.of(profile=profile, region=region), stack=StackName(name=stack, region=region))
-
-    # Chosen by the command, so that `geosync status --help` needs no stack.
-    ctx.obj = choose
+main.params[:0] = site_options(environment=True)

@@ -1,28 +1,226 @@
-"""Output for people and programs: tables, lines, JSON, ages. Everything from outside is shown as plain text."""
+"""Every output of the command: for people (a terminal, or a pipe) and for programs; ages, moments, counts.
+
+A command makes an Answer and puts it out as somebody asked: `table` and `wide` for people, `json`, `tsv` and `name` for
+programs. On a terminal a table is as wide as that and its long cells are folded. In a pipe a row is a line, with a tab
+between two cells, and nothing is folded, padded or coloured. All that comes from outside is shown as plain text.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
 
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from geosync.clock import moment as exact_moment
+
 NOTHING_OWED, SOMETHING_WRONG, CANNOT_TELL, DECLINED = 0, 1, 2, 3
 """Exit codes: all is well; something is owed, failed or misconfigured; the question could not be answered; the caller
 was asked, and said no."""
-WIDTH_OF_A_PIPE = 240
+
+Format = Literal["table", "wide", "json", "tsv", "name"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+"""The function of a command, as decorators take and return it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table: its title, and what a row shows there. `wide`: in the wide output alone."""
+
+    title: str
+    cell: Callable[[Any], object]
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table for people."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Any]
+    has_titles: bool = True
+
+    def parts(self, *, wide: bool) -> tuple[list[str], list[list[object]]]:
+        """The titles and the cells of what is shown."""
+        shown = [one for one in self.columns if wide or not one.wide]
+        return [one.title for one in shown], [[one.cell(row) for one in shown] for row in self.rows]
+
+
+Part = Grid | Text | str
+"""A part of an answer for people: a table, a line with a style, a plain line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer in every output.
+
+    `document` is the JSON document, `rows` are the objects in it that are one line each in `tsv` (their fields) and in
+    `name` (the field `key`). `shown` is for people.
+    """
+
+    document: Any
+    rows: Sequence[Mapping[str, Any]]
+    shown: Sequence[Part]
+    key: str = "name"
+
+
+def output_option(command: Command) -> Command:
+    """Have a command take -o, and --json as the versions before; it gets the parameter `output`."""
+
+    def note_json(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.meta[_JSON] = True
+
+    def chosen(ctx: click.Context, _: click.Parameter, value: Format) -> Format:
+        return "json" if ctx.meta.get(_JSON) else value
+
+    says = "How the answer is written.  [default: table]"
+    option = click.option("-o", "--output", type=click.Choice(FORMATS), default="table", callback=chosen, help=says)
+    alias = click.option(
+        "--json", is_flag=True, is_eager=True, expose_value=False, callback=note_json, help="The same as -o json."
+    )
+    return option(alias(command))
+
+
+_JSON = "geosync.json"
+
+
+# ------------------------------------------------------------------------------------------------------- to put it out
+
+
+def put(answer: Answer, output: Format) -> None:
+    """Write an answer to standard output."""
+    write(answer, output)
+
+
+def tell(message: str, output: Format, **fields: Any) -> None:
+    """Write what was done: a line for people, a document with `message` and these fields for programs."""
+    document = {"message": str(plain(message)), **fields}
+    put(Answer(document=document, rows=[document], shown=[message]), output)
+
+
+def write(answer: Answer, output: Format, *, titles: bool = True) -> None:
+    """Write an answer; without `titles` it goes on where the one before ended."""
+    if output == "json":
+        as_json(answer.document)
+    elif output == "tsv":
+        _write_lines(_tsv(answer.rows, titles=titles))
+    elif output == "name":
+        _write_lines(_raw(row[answer.key]) for row in answer.rows)
+    else:
+        show(*answer.shown, wide=output == "wide", titles=titles)
+
+
+class AnswerStream:
+    """Answers one after the other: a document of JSON is a line for each row, and titles come once."""
+
+    def __init__(self, output: Format) -> None:
+        self._output = output
+        self._has_begun = False
+
+    def put(self, answer: Answer) -> None:
+        """Write one more."""
+        if self._output == "json":
+            _write_lines(json.dumps(row) for row in answer.rows)
+        elif answer.rows:
+            write(answer, self._output, titles=not self._has_begun)
+            self._has_begun = True
+        sys.stdout.flush()
+
+
+def as_json(document: Any) -> None:
+    """Print one JSON document, in ASCII: no terminal takes a part of it for a command."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def _tsv(rows: Sequence[Mapping[str, Any]], *, titles: bool) -> Iterator[str]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if rows and titles:
+        yield "\t".join(names)
+    for row in rows:
+        yield "\t".join(_raw(row.get(name)) for name in names)
+
+
+def _raw(value: Any) -> str:
+    """A value of a document as a cell: empty for null, a list or an object as JSON."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return str(plain(text.translate(_ESCAPED)))
+
+
+def _write_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+# --------------------------------------------------------------------------------------------------------- for people
+
+
+def show(*parts: Part, wide: bool = False, titles: bool = True) -> None:
+    """Print parts for people."""
+    if is_terminal():
+        out = console()
+        for part in parts:
+            out.print(_renderable(part, wide=wide, titles=titles))
+        return
+    for part in parts:
+        _write_lines(_piped(part, wide=wide, titles=titles))
+
+
+def show_line(line: Text) -> None:
+    """Print one line for people, and leave it one however long it is; the terminal breaks it."""
+    if is_terminal():
+        console().print(line, soft_wrap=True)
+    else:
+        show(line)
+
+
+def is_terminal() -> bool:
+    """True where a person looks at standard output."""
+    return sys.stdout.isatty()
 
 
 def console() -> Console:
-    """The console for tables: standard output, as wide as the terminal; in a pipe wide, and without colours."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE, highlight=False)
+    """The console of a terminal, as wide as that."""
+    return Console(highlight=False)
+
+
+def live() -> Live:
+    """A part of the terminal that is written anew with each `shown`."""
+    return Live(console=console(), auto_refresh=False)
+
+
+def shown(parts: Iterable[Part], *, wide: bool = False) -> Group:
+    """Parts as `live` takes them."""
+    return Group(*(_renderable(part, wide=wide) for part in parts))
+
+
+@contextmanager
+def spinner(text: str) -> Iterator[None]:
+    """Show on a terminal, while the body runs, that something goes on."""
+    if not (sys.stderr.isatty() and is_terminal()):
+        yield
+        return
+    with Console(stderr=True, highlight=False).status(plain(text)):
+        yield
+
+
+def facts(lines: Iterable[tuple[object, object]]) -> Grid:
+    """Make a table of names and what is said of each."""
+    return Grid((Column("", lambda line: line[0]), Column("", lambda line: line[1])), list(lines), has_titles=False)
 
 
 def plain(text: object, style: str = "") -> Text:
@@ -30,19 +228,41 @@ def plain(text: object, style: str = "") -> Text:
     return Text("".join(one if one.isprintable() else " " for one in str(text)), style=style)
 
 
-def as_json(document: Any) -> None:
-    """Print one JSON document, in ASCII: no terminal takes a part of it for a command. Times are integer ms."""
-    click.echo(json.dumps(document, indent=2))
+def _cell(cell: object) -> Text | ProgressBar:
+    return cell if isinstance(cell, Text | ProgressBar) else plain(cell)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """Make a table of plain cells."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        made.add_column(column, overflow="fold")
+def _renderable(part: Part, *, wide: bool, titles: bool = True) -> RenderableType:
+    if not isinstance(part, Grid):
+        return part if isinstance(part, Text) else plain(part)
+    names, rows = part.parts(wide=wide)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=part.has_titles and titles)
+    for name in names:
+        made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text | ProgressBar) else plain(cell) for cell in row))
+        made.add_row(*map(_cell, row))
     return made
+
+
+def _piped(part: Part, *, wide: bool, titles: bool) -> Iterator[str]:
+    if not isinstance(part, Grid):
+        yield str(part if isinstance(part, Text) else plain(part))
+        return
+    names, rows = part.parts(wide=wide)
+    if part.has_titles and titles:
+        yield "\t".join(names)
+    for row in rows:
+        yield "\t".join(_in_words(cell) for cell in map(_cell, row)).rstrip("\t")
+
+
+def _in_words(cell: Text | ProgressBar) -> str:
+    """A cell in a pipe: of a bar the share that is done."""
+    if isinstance(cell, Text):
+        return cell.plain
+    return f"{int(100 * cell.completed / cell.total) if cell.total else 100} %"
+
+
+# ------------------------------------------------------------------------------------------------ ages, moments, counts
 
 
 def age(since: int | None, now_ms: int) -> str:
@@ -57,8 +277,8 @@ def age(since: int | None, now_ms: int) -> str:
 
 
 def moment(milliseconds: int) -> str:
-    """Write a moment as RFC 3339 in UTC, to the second."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Write a moment for people: RFC 3339 in UTC, to the second."""
+    return f"{exact_moment(milliseconds)[:19]}Z"
 
 
 def count(number: int, more: bool, what: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,18 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.checks.registries import secret_of
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, as_json, console, plain, table
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    Answer,
+    Column,
+    Format,
+    Grid,
+    Part,
+    output_option,
+    plain,
+    put,
+)
 from geosync.cli.site import Chosen, StackSite
 from geosync.errors import GeosyncError
 from geosync.oci.deadline import Deadline
@@ -59,7 +70,7 @@ def selection() -> None:
     show_default=True,
     help="Repositories whose tags are read, on each side.",
 )
-@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@output_option
 @click.pass_obj
 def preview(
     choose: Callable[[], Chosen],
@@ -67,7 +78,7 @@ def preview(
     *,
     outside_selection: str | None,
     limit: int,
-    as_document: bool,
+    output: Format,
     **patterns: str | None,
 ) -> None:
     """Show what the site would bring, and remove or forget, with other patterns. Nothing is changed.
@@ -83,10 +94,7 @@ def preview(
     site = choose().site()
     site.must_be_secondary("selection preview")
     shown = _Preview(site, patterns, outside_selection, PreviewBounds(repositories=limit))
-    if as_document:
-        as_json(shown.document())
-    else:
-        shown.print()
+    put(shown.answer(), output)
     raise SystemExit(CANNOT_TELL if shown.brought is None else NOTHING_OWED)
 
 
@@ -139,7 +147,19 @@ class _Preview:
             self.why_not = str(error)
             return None
 
-    def document(self) -> dict[str, Any]:
+    def answer(self) -> Answer:
+        """The preview in every output: a row is a repository on one of the two sides."""
+        document = self._document()
+        sides = (("brought", self.brought), ("leaving", self.leaving))
+        rows = [
+            {"name": one.repository, "change": side, "tags": one.tags, "more": one.more, "names": list(one.names)}
+            for side, change in sides
+            if change is not None
+            for one in change.repositories
+        ]
+        return Answer(document=document, rows=rows, shown=list(self._parts()))
+
+    def _document(self) -> dict[str, Any]:
         """The preview for programs; `brought` is null where the primary's registry cannot be asked."""
         return {
             "selection": self.wanted,
@@ -151,36 +171,34 @@ class _Preview:
             "suspends": self.suspends,
         }
 
-    def print(self) -> None:
-        """Show the preview to people."""
-        out = console()
+    def _parts(self) -> Iterator[Part]:
+        """The preview for people."""
         for name, parameter in PARAMETERS.items():
-            out.print(plain(f"{parameter}: {self.wanted[name] or ('(all)' if 'include' in name else '(none)')}"))
-        out.print()
+            yield f"{parameter}: {self.wanted[name] or ('(all)' if 'include' in name else '(none)')}"
+        yield ""
         if self.brought is None:
-            out.print(plain(f"What would be brought is not known: {self.why_not}", "yellow"))
+            yield plain(f"What would be brought is not known: {self.why_not}", "yellow")
         else:
-            self._show("Would be brought", self.brought)
-        self._show("Would be removed" if self.policy == "remove" else "Would leave the selection", self.leaving)
+            yield from _change("Would be brought", self.brought)
+        yield from _change("Would be removed" if self.policy == "remove" else "Would leave the selection", self.leaving)
         if self.policy == "keep" and self.leaving.repositories:
-            out.print(plain("They stay here, and Geosync forgets that it put them here (OutsideSelection=keep)."))
+            yield "They stay here, and Geosync forgets that it put them here (OutsideSelection=keep)."
         if self.policy == "remove" and not self.local.DELETES:
             said = f"{self.local.LABEL} deletes nothing through its API: each removal would be parked."
-            out.print(plain(said, "yellow"))
+            yield plain(said, "yellow")
         if self.suspends is not None:
-            out.print(plain(f"Deletes by comparison would be suspended: {self.suspends}.", "yellow"))
-            out.print(plain("They go on when somebody says so: geosync deletes resume."))
-        out.print(plain("Nothing was changed.", "dim"))
+            yield plain(f"Deletes by comparison would be suspended: {self.suspends}.", "yellow")
+            yield plain("They go on when somebody says so: geosync deletes resume.", "yellow")
+        yield plain("Nothing was changed.", "dim")
 
-    @staticmethod
-    def _show(what: str, change: SelectionChange) -> None:
-        number = len(change.repositories)
-        tags = _number(change.tags, change.has_more, "tag" if change.tags == 1 else "tags")
-        where = _number(number, change.more, "repository" if number == 1 else "repositories")
-        click.echo(f"{what}: {tags} in {where}")
-        if change.repositories:
-            rows = (_row(one) for one in change.repositories)
-            console().print(table(("repository", "tags", "names"), rows))
+
+def _change(what: str, change: SelectionChange) -> Iterator[Part]:
+    number = len(change.repositories)
+    tags = _number(change.tags, change.has_more, "tag" if change.tags == 1 else "tags")
+    where = _number(number, change.more, "repository" if number == 1 else "repositories")
+    yield f"{what}: {tags} in {where}"
+    if change.repositories:
+        yield Grid(_COLUMNS, change.repositories)
 
 
 def _sync_registry(site: StackSite) -> SyncRegistry:
@@ -214,6 +232,12 @@ def _number(number: int, more: bool, what: str) -> str:
     return f"{'at least ' if more else ''}{number} {what}".rstrip()
 
 
-def _row(one: RepositoryTags) -> tuple[object, ...]:
-    names = ", ".join(one.names[:NAMES]) + (" …" if one.tags > NAMES or one.more else "")
-    return (one.repository, _number(one.tags, one.more, ""), names)
+def _names(one: RepositoryTags) -> str:
+    return ", ".join(one.names[:NAMES]) + (" …" if one.tags > NAMES or one.more else "")
+
+
+_COLUMNS = (
+    Column("repository", lambda one: one.repository),
+    Column("tags", lambda one: _number(one.tags, one.more, "")),
+    Column("names", _names),
+)

@@ -6,24 +6,39 @@ from collections.abc import Callable
 
 import click
 
+from geosync.cli.arguments import site_names
 from geosync.cli.audit import audited
-from geosync.cli.output import age, as_json, console, plain, table
+from geosync.cli.former import with_former
+from geosync.cli.output import Answer, Column, Format, Grid, age, output_option, plain, put, tell
 from geosync.cli.site import Chosen, StackName, StackSite
+from geosync.cli.status.fleet import show_fleet
+from geosync.clock import moment, optional_moment
 from geosync.errors import ConfigurationError
 from geosync.operating import sites
 from geosync.sync_registry.site.sites import KnownSite, SiteReport
 from geosync.tokens import read_tokens
 
 
-@click.group("sites", short_help="Which sites a primary expects to report.")
+@click.group("sites", short_help="Which sites a primary expects, and how each is.")
 def sites_group() -> None:
-    """Tell a primary which sites to expect, and see when each reported last."""
+    """Tell a primary which sites to expect, and see how each is."""
+
+
+@sites_group.command("status", short_help="Show how each site is, the primary first.")
+@output_option
+@click.pass_obj
+def sites_status(choose: Callable[[], Chosen], *, output: Format) -> None:
+    """Show how each site is, the primary first: the others as they reported last.
+
+    Exit code 1 unless all of them are healthy.
+    """
+    show_fleet(_primary(choose), output)
 
 
 @sites_group.command("list")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@output_option
 @click.pass_obj
-def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
+def list_sites(choose: Callable[[], Chosen], *, output: Format) -> None:
     """List the sites that the primary expects.
 
     Exit code 1 when one of them is late or has never reported.
@@ -31,12 +46,9 @@ def list_sites(choose: Callable[[], Chosen], as_document: bool) -> None:
     site = _primary(choose)
     now_ms, reports = site.clock.now_ms(), site.sync_registry.sites.reports()
     known = [(one, reports.get(one.name)) for one in site.sync_registry.sites.all()]
-    if as_document:
-        as_json([_document(one, report, now_ms) for one, report in known])
-    elif known:
-        console().print(table(("id", "name", "url", "reported"), (_row(one, report, now_ms) for one, report in known)))
-    else:
-        click.echo(f"{site.name} expects no sites: geosync sites add")
+    documents = [_document(one, report, now_ms) for one, report in known]
+    nothing = f"{site.name} expects no sites: geosync sites add"
+    put(Answer(document=documents, rows=documents, shown=[Grid(_columns(now_ms), known) if known else nothing]), output)
     raise SystemExit(1 if any(_is_late(report, now_ms) for _, report in known) else 0)
 
 
@@ -45,18 +57,31 @@ def _is_late(report: SiteReport | None, now_ms: int) -> bool:
 
 
 def _document(site: KnownSite, report: SiteReport | None, now_ms: int) -> dict[str, object]:
-    return {
+    arrived = report.arrived_at if report is not None else None
+    document = {
         "id": site.id,
         "name": site.name,
         "url": site.url,
-        "reported_at": report.arrived_at if report is not None else None,
+        "added_at": moment(site.added_at),
+        "reported_at": optional_moment(arrived),
         "late": _is_late(report, now_ms),
     }
+    return with_former(document, {"reported_at": arrived})
 
 
-def _row(site: KnownSite, report: SiteReport | None, now_ms: int) -> tuple[object, ...]:
-    reported = f"{age(report.arrived_at, now_ms)} ago" if report is not None else "never"
-    return (site.id, site.name, site.url, plain(reported, "red" if _is_late(report, now_ms) else ""))
+def _columns(now_ms: int) -> tuple[Column, ...]:
+    def reported(row: tuple[KnownSite, SiteReport | None]) -> object:
+        report = row[1]
+        text = f"{age(report.arrived_at, now_ms)} ago" if report is not None else "never"
+        return plain(text, "red" if _is_late(report, now_ms) else "")
+
+    return (
+        Column("id", lambda row: row[0].id),
+        Column("name", lambda row: row[0].name),
+        Column("url", lambda row: row[0].url),
+        Column("added", lambda row: f"{age(row[0].added_at, now_ms)} ago", wide=True),
+        Column("reported", reported),
+    )
 
 
 @sites_group.command()
@@ -64,8 +89,17 @@ def _row(site: KnownSite, report: SiteReport | None, now_ms: int) -> tuple[objec
 @click.argument("url")
 @click.option("--secondary", metavar="STACK@REGION", help="The site's stack, where its report token is read.")
 @click.option("--report-key", metavar="HEX", help="That digest itself (geosync sites key, at the site).")
+@output_option
 @click.pass_obj
-def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None, report_key: str | None) -> None:
+def add(
+    choose: Callable[[], Chosen],
+    *,
+    name: str,
+    url: str,
+    secondary: str | None,
+    report_key: str | None,
+    output: Format,
+) -> None:
     """Have the primary expect the site NAME, whose dashboard is at URL. Once more changes the URL.
 
     A site with the name of another one is refused: each has its id by its name.
@@ -86,7 +120,7 @@ def add(choose: Callable[[], Chosen], name: str, url: str, secondary: str | None
     sites.refuse_twin(site.sync_registry.sites, site.name, wanted)
     with audited(site, "sites add", name, url):
         sites.expect(site.sync_registry.sites, site.name, wanted)
-    click.echo(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}")
+    tell(f"{site.name} expects {name}. Its stack needs PrimaryAdminUrl={site.outputs['AdminUrl']}", output, name=name)
 
 
 def _check(name: str, url: str, report_key: str | None) -> None:
@@ -100,9 +134,10 @@ def _check(name: str, url: str, report_key: str | None) -> None:
 
 
 @sites_group.command()
-@click.argument("name")
+@click.argument("name", shell_complete=site_names)
+@output_option
 @click.pass_obj
-def remove(choose: Callable[[], Chosen], name: str) -> None:
+def remove(choose: Callable[[], Chosen], *, name: str, output: Format) -> None:
     """Have the primary stop expecting the site NAME. Exit code 1 when it did not expect it."""
     site = _primary(choose)
     told = {one.name for one in site.sync_registry.told.read().sites}
@@ -113,14 +148,17 @@ def remove(choose: Callable[[], Chosen], name: str) -> None:
         site.sync_registry.sites.remove(name)
         site.sync_registry.told.forget(name)
         site.sync_registry.reported_rows.forget(name)
-    click.echo(f"{site.name} no longer expects {name}.")
+    tell(f"{site.name} no longer expects {name}.", output, name=name)
 
 
 @sites_group.command(short_help="Print the digest of this site's report token.")
+@output_option
 @click.pass_obj
-def key(choose: Callable[[], Chosen]) -> None:
+def key(choose: Callable[[], Chosen], *, output: Format) -> None:
     """Print the digest of this site's report token, for `geosync sites add` at the primary. It is no secret."""
-    click.echo(key_of(choose().site()))
+    site = choose().site()
+    document = {"name": site.name, "report_key": key_of(site)}
+    put(Answer(document=document, rows=[document], shown=[document["report_key"]]), output)
 
 
 def key_of(site: StackSite) -> str:

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 import click
 from rich.text import Text
 
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, as_json, console, plain, table
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Format,
+    facts,
+    output_option,
+    plain,
+    put,
+)
 from geosync.cli.site import Chosen
 from geosync.operating.service_level import ServiceLevel, service_level
 from geosync.sync_registry.site.history import month_bounds_ms
@@ -18,9 +28,9 @@ Line = tuple[object, object]
 
 @click.command(short_help="Show a month's service level and its error budget.")
 @click.option("--month", metavar="YYYY-MM", help="A month, in UTC (default: the current one).")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document.")
+@output_option
 @click.pass_obj
-def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> None:
+def slo(choose: Callable[[], Chosen], *, month: str | None, output: Format) -> None:
     """Show a month's service level and its error budget.
 
     The service level is the share of the pushes that were seen at the site within TargetLag. A push that is late, that
@@ -39,12 +49,8 @@ def slo(choose: Callable[[], Chosen], month: str | None, as_document: bool) -> N
     level = service_level(
         site.sync_registry, site.facts.objective, month=month, primary=site.primary_topic, clock=site.clock
     )
-    if as_document:
-        as_json({"site": site.name, **level.fields()})
-    else:
-        shown = table(("", ""), lines(level))
-        shown.show_header = False
-        console().print(shown)
+    document = {"site": site.name, **level.fields()}
+    put(Answer(document=document, rows=[document], shown=[facts(lines(level))], key="site"), output)
     raise SystemExit(_exit_code(level))
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import click
 
 from geosync.cli.audit import audited
-from geosync.cli.output import SOMETHING_WRONG, age, as_json, console, plain, table
+from geosync.cli.former import with_former
+from geosync.cli.output import SOMETHING_WRONG, Answer, Column, Format, Grid, age, output_option, plain, put, tell
 from geosync.cli.site import Chosen
+from geosync.clock import moment, optional_moment
 from geosync.operating import admin_tokens
 from geosync.sync_registry.site.admin_access import MOST_TOKENS, NamedToken, Right
 
@@ -36,8 +38,9 @@ def _name(_context: click.Context, _parameter: click.Parameter, value: str) -> s
     help="read only looks; act also resyncs, pauses, discards.",
 )
 @click.option("--days", type=click.IntRange(1, 3650), help="Days until it ends by itself (default: never).")
+@output_option
 @click.pass_obj
-def create(choose: Callable[[], Chosen], name: str, right: Right, days: int | None) -> None:
+def create(choose: Callable[[], Chosen], *, name: str, right: Right, days: int | None, output: Format) -> None:
     """Make a token NAME and print it. It is shown this once: only its digest is kept.
 
     Exit code 1 when there is one of this name.
@@ -61,36 +64,40 @@ def create(choose: Callable[[], Chosen], name: str, right: Right, days: int | No
     with audited(site, "token create", name, right, *([f"{days} days"] if days is not None else [])):
         access.add(made)
     click.echo(f"{name} may {'look' if right == 'read' else 'look and act'} at {site.name}, in ten seconds.", err=True)
-    click.echo(text)
+    document = {**_document(made, now_ms), "token": text}
+    put(Answer(document=document, rows=[document], shown=[text]), output)
 
 
 @tokens.command("list")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@output_option
 @click.pass_obj
-def list_tokens(choose: Callable[[], Chosen], as_document: bool) -> None:
+def list_tokens(choose: Callable[[], Chosen], *, output: Format) -> None:
     """List the named tokens, those that have ended too. The two of the stack are secrets, and not among them."""
     site = choose().site()
     known, now_ms = site.sync_registry.admin_access.all(), site.clock.now_ms()
-    if as_document:
-        as_json([_document(one, now_ms) for one in known])
-    elif known:
-        console().print(table(("name", "right", "created", "ends"), (_row(one, now_ms) for one in known)))
-    else:
-        click.echo(f"{site.name} has no named tokens: geosync token create")
+    documents = [_document(one, now_ms) for one in known]
+    nothing = f"{site.name} has no named tokens: geosync token create"
+    put(Answer(document=documents, rows=documents, shown=[Grid(_columns(now_ms), known) if known else nothing]), output)
 
 
 def _document(token: NamedToken, now_ms: int) -> dict[str, object]:
-    return {
+    document = {
         "name": token.name,
         "right": token.right,
-        "created_at": token.created_at,
-        "ends_at": token.ends_at,
+        "created_at": moment(token.created_at),
+        "ends_at": optional_moment(token.ends_at),
         "ended": token.has_ended(now_ms),
     }
+    return with_former(document, {"created_at": token.created_at, "ends_at": token.ends_at})
 
 
-def _row(token: NamedToken, now_ms: int) -> tuple[object, ...]:
-    return (token.name, token.right, f"{age(token.created_at, now_ms)} ago", _end(token, now_ms))
+def _columns(now_ms: int) -> tuple[Column, ...]:
+    return (
+        Column("name", lambda token: token.name),
+        Column("right", lambda token: token.right),
+        Column("created", lambda token: f"{age(token.created_at, now_ms)} ago"),
+        Column("ends", lambda token: _end(token, now_ms)),
+    )
 
 
 def _end(token: NamedToken, now_ms: int) -> str:
@@ -101,8 +108,9 @@ def _end(token: NamedToken, now_ms: int) -> str:
 
 @tokens.command()
 @click.argument("name", callback=_name)
+@output_option
 @click.pass_obj
-def revoke(choose: Callable[[], Chosen], name: str) -> None:
+def revoke(choose: Callable[[], Chosen], *, name: str, output: Format) -> None:
     """Revoke the token NAME, with the sessions that it opened. It is refused everywhere within a minute.
 
     Exit code 1 when there is none of this name.
@@ -114,4 +122,4 @@ def revoke(choose: Callable[[], Chosen], name: str) -> None:
         raise SystemExit(SOMETHING_WRONG)
     with audited(site, "token revoke", name):
         access.revoke(name)
-    click.echo(f"{name} is revoked at {site.name}: refused everywhere within a minute.")
+    tell(f"{name} is revoked at {site.name}: refused everywhere within a minute.", output, name=name)

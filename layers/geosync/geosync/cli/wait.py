@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
 from click.core import ParameterSource
 
-from geosync.cli.arguments import check_repository
+from geosync.cli.arguments import check_repository, duration, repository_names, site_names
 from geosync.cli.awaited import AwaitedSite, WhichSites
+from geosync.cli.choosing.options import site_choice
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, plain
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Format,
+    output_option,
+    plain,
+    put,
+    spinner,
+)
 from geosync.cli.site import Chosen
-from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.clock import SYSTEM_CLOCK, Clock, optional_moment
 from geosync.errors import MalformedMessage
 from geosync.oci.references import is_digest
 from geosync.operating import actions
 from geosync.reading.arrival import Arrival, AwaitedImage
 from geosync.sync_registry.items import Reference
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-
-
-def seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
-    """Read a time as people write it: 90s, 10m, 1h. Raises BadParameter."""
-    found = re.fullmatch(r"(\d{1,6})([smh])", text)
-    if found is None:
-        raise click.BadParameter("write it as 90s, 10m or 1h")
-    return float(int(found[1]) * _SECONDS[found[2]])
-
 
 @click.command(short_help="Wait until an image is at a site, or at all.")
-@click.argument("image", metavar="REPOSITORY[:TAG][@DIGEST]")
-@click.option("--site", "name", metavar="NAME", help="At this site, instead of the chosen one.")
+@click.argument("image", metavar="REPOSITORY[:TAG][@DIGEST]", shell_complete=repository_names)
+@click.option(
+    "--site", "name", metavar="NAME", shell_complete=site_names, help="At this site, instead of the chosen one."
+)
 @click.option("--all-sites", is_flag=True, help="At every secondary.")
-@click.option("--timeout", callback=seconds, default="10m", show_default=True, help="The longest wait: 90s, 10m, 1h.")
+@click.option("--timeout", callback=duration, default="10m", show_default=True, help="The longest wait: 90s, 10m, 1h.")
 @click.option(
     "--secondary",
     "secondaries",
@@ -50,6 +52,7 @@ def seconds(_ctx: click.Context, _param: click.Parameter, text: str) -> float:
     envvar="GEOSYNC_ADMIN_URL",
     help="Ask this admin API (a stack's AdminUrl) instead of AWS, with the token in GEOSYNC_TOKEN.",
 )
+@output_option
 @click.pass_context
 def wait(  # noqa: PLR0913 - one for each option
     ctx: click.Context,
@@ -60,6 +63,7 @@ def wait(  # noqa: PLR0913 - one for each option
     timeout: float,
     secondaries: tuple[str, ...],
     admin_url: str | None,
+    output: Format,
 ) -> None:
     """Wait until a site's registry has the image that the primary has now, or a later one. The tag is latest.
 
@@ -81,16 +85,19 @@ def wait(  # noqa: PLR0913 - one for each option
         else which.over_aws(choose, secondaries)
     )
     waits = [_Wait(site, image, awaited) for site in sites]
-    for one in waits:
-        one.begin()
-    _look_until(waits, sites[0].clock, timeout)
+    with spinner(f"Waiting for {image} …"):
+        for one in waits:
+            one.begin()
+        _look_until(waits, sites[0].clock, timeout)
+    documents = [one.document() for one in waits]
+    here = [text for one in waits if (text := one.in_words()) is not None]
+    put(Answer(document=documents, rows=documents, shown=here, key="site"), output)
     raise SystemExit(max(one.end(timeout) for one in waits))
 
 
 def _is_over_api(ctx: click.Context) -> bool:
     """Tell whether an admin API that is named is to be asked: no stack was written on the command line."""
-    root = ctx.find_root()
-    written = [one for one in ("stack", "local") if root.get_parameter_source(one) is ParameterSource.COMMANDLINE]
+    written = [one for one in ("stack", "local", "context") if one in site_choice(ctx).written]
     if written and ctx.get_parameter_source("admin_url") is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--{written[0]} and --admin-url exclude each other")
     return not written
@@ -143,15 +150,32 @@ class _Wait:
             click.echo(f"still waiting: {plain(found.why)}", err=True)
         self.failed = found.why
 
+    def document(self) -> dict[str, object]:
+        """The end of the wait for programs; `state` is null where the site could not be asked."""
+        found = self.found if self.failed is None else None
+        return {
+            "site": self.site.name,
+            "image": self.image,
+            "state": found.state if found is not None else None,
+            "digest": found.digest if found is not None else None,
+            "seen_at": optional_moment(found.seen_at_ms) if found is not None else None,
+            "reason": found.reason if found is not None else self.failed,
+        }
+
+    def in_words(self) -> str | None:
+        """The sentence that the image is there; None: it is not, or nobody knows."""
+        if self.failed is not None or self.found is None or self.found.state != "here":
+            return None
+        return f"{self.image} is at {self.site.name}: {self.found.digest}{self._later()}"
+
     def end(self, timeout: float) -> int:
-        """Say how it ended; returns the exit code."""
+        """Say why it is not there, if so; returns the exit code."""
         if self.failed is not None:
             text = f"{self.site.name} could not be asked in {timeout:.0f} s: {plain(self.failed)}"
             click.echo(text, err=True)
             return CANNOT_TELL
         assert self.found is not None, "it looked at least once, or had no need to"  # noqa: S101
         if self.found.state == "here":
-            click.echo(f"{self.image} is at {self.site.name}: {plain(self.found.digest)}{self._later()}")
             return NOTHING_OWED
         after = f" after {timeout:.0f} s" if self.found.state == "waiting" else ""
         click.echo(f"{self.image} is not at {self.site.name}{after}: {plain(self.found.reason)}", err=True)
@@ -162,7 +186,7 @@ class _Wait:
         expected = self.site.expected
         if expected is None or self.found is None or self.found.digest == expected:
             return ""
-        return f", a later one than {plain(expected)}"
+        return f", a later one than {expected}"
 
 
 def _look_until(waits: list[_Wait], clock: Clock, timeout_s: float) -> None:

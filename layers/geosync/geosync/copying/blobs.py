@@ -20,6 +20,7 @@ from geosync.copying.readers import LayerReaders, SeveralFailed
 from geosync.copying.route import Route
 from geosync.copying.s3.copier import AnotherWay
 from geosync.copying.sharing import CLAIMED_FROM, CopiedElsewhere
+from geosync.copying.stopping import StoppableBody, Stopped, check_stopped
 from geosync.errors import (
     ContentError,
     GeosyncError,
@@ -37,7 +38,6 @@ from geosync.errors import (
 )
 from geosync.oci.manifests import Descriptor
 from geosync.oci.throttle import PAUSES_S, is_short_throttle
-from geosync.oci.transport import Body
 from geosync.oci.uploads import Upload
 from geosync.pair.pace import ENOUGH
 from geosync.sync_registry.uploads import KeptUpload
@@ -49,10 +49,6 @@ LONG_COMMIT = 16 * 1024 * 1024
 LARGE = 16 * 1024 * 1024
 """Bytes from which a layer may be under way since an earlier invocation; smaller ones are always sent in one piece,
 if the registry takes it."""
-
-
-class Stopped(GeosyncError):
-    """Nobody wants this blob any more. It ends a transfer inside the client; no caller of the copier sees it."""
 
 
 class _TokenRanOut(GeosyncError):
@@ -101,7 +97,7 @@ class BlobMover:
         A blob that has `urls` and is not at the source stays at its URL (None then, too).
 
         `stopped` is asked between requests and between blocks (of a layer in chunks: between chunks); Stopped is raised
-        when it says true. Raises CopiedElsewhere while another holder copies the blob: then ask again, after a wait.
+        when it says true. Raises CopiedElsewhere while another one copies the blob: then ask again, after a wait.
 
         A transfer is begun again, once, when its upload session is lost, its token ran out, a connection broke, or the
         closing PUT was not answered and the blob does not appear. Raises NotFound naming the blob when the source no
@@ -119,12 +115,19 @@ class BlobMover:
                 moved = self._bring_whatever_size(blob, lambda: self._is_to_stop(blob, stopped))
         except BaseException as error:
             if not isinstance(error, CopiedElsewhere):
-                self._sharing.give_up(blob)
+                self._sharing.give_up(blob, unfinished=isinstance(error, LayerUnfinished))
             raise
         finally:
             self._begun.pop(blob.digest, None)
         self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
         return moved
+
+    def fits(self, blob: Descriptor, time_s: float) -> bool:
+        """Tell whether `blob` should go in one piece in `time_s` seconds: none of it is under way, or has to be."""
+        most = self._registry.upload_limits.max_body
+        if most is not None and blob.size > most:
+            return False
+        return blob.size < LARGE or (self._pace.fits(blob.size, time_s) and not self._uploads.has(blob.digest))
 
     def note_missing(self, digests: Iterable[str]) -> None:
         """Note that the destination named these missing: its answer to their POST is known, most likely."""
@@ -147,13 +150,15 @@ class BlobMover:
         """
         if self._route.mount_from is not None and self._is_mounted_from(self._route.mount_from, blob):
             return True
-        if not self._route.capabilities.mounts:
+        is_handed_out = self._sharing.is_handed_out(blob)
+        if not self._route.capabilities.mounts and not is_handed_out:
             # It does not from its own repository; perhaps it does from another one (Amazon ECR).
             name = self._sharing.next_source(blob)
             return name is not None and (self._is_there(blob) or self._is_mounted_from(name, blob))
         while True:
             while (name := self._sharing.next_source(blob)) is not None:
-                if self._is_mounted_from(name, blob):
+                is_ours = is_handed_out and name == self._destination.name  # a helper says that it brought it
+                if self._is_there(blob) if is_ours else self._is_mounted_from(name, blob):
                     return True
                 self._sharing.note_wrong(blob, name)
             if self._sharing.claim(blob):
@@ -247,7 +252,7 @@ class BlobMover:
     def _inside_s3(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         if self._route.s3 is None or self._is_distrusted(blob):
             raise AnotherWay
-        begin, check = partial(self._begin, blob), partial(_check, stopped)
+        begin, check = partial(self._begin, blob), partial(check_stopped, stopped)
         try:
             return self._route.s3.bring(blob, self._route.pair, begin=begin, check=check)
         except LayerUnfinished:
@@ -274,7 +279,7 @@ class BlobMover:
                     raise
 
         mover = ChunkedMover(self._route, readers=self._readers, begin=self._begin, close=close)
-        return mover.bring(blob, kept, lambda: _check(stopped))
+        return mover.bring(blob, kept, lambda: check_stopped(stopped))
 
     def _in_one_piece(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
         throttled = accidents = 0
@@ -295,16 +300,16 @@ class BlobMover:
                     raise
 
     def _transfer(self, blob: Descriptor, stopped: Callable[[], bool]) -> int | None:
-        _check(stopped)
+        check_stopped(stopped)
         threads = self._threads if self._is_missing(blob) else None
         with Opening(lambda: self._readers.open(blob), threads) as opening:
             upload = self._begin(blob)
             if upload is None:
                 return None
-            _check(stopped)
+            check_stopped(stopped)
             started = self._clock.monotonic_s()
             reader = opening.reader()
-            body = _StoppableBody(reader, stopped)
+            body = StoppableBody(reader, stopped, self._route.spend)
             try:
                 self._put(blob, upload, body, stopped)
             except (OutOfTime, Stopped) as error:
@@ -329,7 +334,7 @@ class BlobMover:
             return self._destination.begin_upload(mount=blob.digest, mount_from=self._destination.name)
         return None if self._is_there(blob) else self._destination.begin_upload()
 
-    def _put(self, blob: Descriptor, upload: Upload, body: _StoppableBody, stopped: Callable[[], bool]) -> None:
+    def _put(self, blob: Descriptor, upload: Upload, body: StoppableBody, stopped: Callable[[], bool]) -> None:
         try:
             self._registry.put_blob(upload, blob.digest, body)
         except OutcomeUnknown:
@@ -365,33 +370,10 @@ class BlobMover:
     def _appears(self, blob: Descriptor, looks: tuple[float, ...], stopped: Callable[[], bool]) -> bool:
         for seconds in looks:
             self._clock.sleep(seconds)
-            _check(stopped)
+            check_stopped(stopped)
             if self._is_there(blob):
                 return True
         return False
-
-
-class _StoppableBody:
-    """A reader that gives up when nobody wants its bytes any more, and knows how many are left."""
-
-    def __init__(self, reader: Body, stopped: Callable[[], bool]) -> None:
-        self._reader = reader
-        self._stopped = stopped
-        self._size = self.left = len(reader)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def read(self, size: int, /) -> bytes:
-        _check(self._stopped)
-        block = self._reader.read(size)
-        self.left -= len(block)
-        return block
-
-
-def _check(stopped: Callable[[], bool]) -> None:
-    if stopped():
-        raise Stopped
 
 
 def _is_worth_a_new_session(error: RegistryError) -> bool:

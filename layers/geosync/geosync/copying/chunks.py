@@ -69,6 +69,7 @@ class ChunkedMover:
         self._close = close
         self._uploads = route.uploads
         self._pace = route.pace
+        self._spend = route.spend
         self._clock = route.clock
         self._deadline = route.deadline
 
@@ -168,7 +169,7 @@ class ChunkedMover:
             size = self._next(blob, course)
             started = self._clock.monotonic_s()
             try:
-                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size))
+                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size, self._spend))
             except RegistryError as error:
                 if error.registry != self._registry.name:
                     raise
@@ -228,8 +229,9 @@ class ChunkedMover:
 class _Chunk:
     """The next bytes of a reader, as a body. Only the deadline stops it: a chunk that breaks may cost all of them."""
 
-    def __init__(self, reader: Body, size: int) -> None:
+    def __init__(self, reader: Body, size: int, spend: Callable[[int], None]) -> None:
         self._reader = reader
+        self._spend = spend
         self._size = self._left = size
 
     def __len__(self) -> int:
@@ -239,6 +241,7 @@ class _Chunk:
         if not self._left:
             return b""
         block = self._reader.read(min(size, self._left))
+        self._spend(len(block))
         self._left -= len(block)
         return block
 

@@ -34,16 +34,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 
 from geosync.copying import referrers, refusals
-from geosync.copying.blobs import BlobMover, Stopped
+from geosync.copying.blobs import BlobMover
 from geosync.copying.graph import CopyRun, Graph, Part
+from geosync.copying.hands import Hands
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
+from geosync.copying.outcome import CopyResult
 from geosync.copying.route import Route
 from geosync.copying.sharing import CopiedElsewhere
+from geosync.copying.stopping import Stopped
 from geosync.copying.workers import Workers
 from geosync.errors import BlobsUnknown, NotFound, OutOfTime, Refused, RegistryError, RegistryUnavailable
 from geosync.oci import media_types
@@ -56,18 +59,6 @@ MAX_PUTS = 3
 """The PUT that asks, the PUT that ends it, and one more if something went missing in between."""
 LAST = 2**62
 """The size (bytes) that gives a task the last turn."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyResult:
-    """The cost of one call of `Copier.copy`. A part that two calls share counts for the one that came first."""
-
-    bytes_copied: int
-    blobs_copied: int
-    blobs_there: int
-    """Blobs below something missing that were looked for, and found there or mounted from another repository."""
-    manifests_put: int
-    seconds: float
 
 
 class Copier:
@@ -90,6 +81,7 @@ class Copier:
         self._tag_write = tag_write
         self._habits = route.capabilities
         self._mover = BlobMover(route)
+        self._hands = Hands(route, self._mover)
         self._kinds = Kinds(route.source)
         self._memory = route.source.client.memory
         self._graph = Graph(self._memory.kept)
@@ -278,7 +270,8 @@ class Copier:
         fresh = self._graph.need(part, children, blobs, look_first=look_first)
         if fresh is None:
             return False
-        self._route.sharing.look_for(below.descriptor for below in fresh if not below.is_manifest)
+        missing = (below.descriptor for below in fresh if not below.is_manifest)
+        self._hands.look_for(missing, may_be_there=look_first)
         for below in fresh:
             self._start(below)
         return True

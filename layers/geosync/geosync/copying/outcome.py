@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from geosync.copying.copy import CopyResult
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyResult:
+    """The cost of one call of `Copier.copy`. A part that two calls share counts for the one that came first."""
+
+    bytes_copied: int
+    blobs_copied: int
+    blobs_there: int
+    """Blobs below something missing that were looked for, and found there or mounted from another repository."""
+    manifests_put: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

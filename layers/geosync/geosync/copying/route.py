@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
+from geosync.messages.work import Help
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.connections import Connections
 from geosync.pair.pace import Pace
 from geosync.pair.pair import Pair
 from geosync.pair.registries import PARALLELISM
 from geosync.threads import SYSTEM_THREADS, Threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Helpers:
+    """Other invocations, which help with an image of which `least_bytes` or more are missing.
+
+    `ask` asks them for the holder whose lease has the token `holder`; False: they were not asked.
+    """
+
+    least_bytes: int
+    holder: str
+    ask: Callable[[Sequence[Help]], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +55,10 @@ class Route:
     sharing: Sharing = field(default_factory=Sharing)
     s3: S3Copier | None = None
     """Has S3 copy layers, where both registries keep theirs in buckets that the site was told."""
+    bandwidth: Bandwidth | None = None
+    """The bytes per second that may go; None: as many as do."""
+    helpers: Helpers | None = None
+    """Whom the holder may ask for help."""
     parallelism: int = PARALLELISM
     """Blobs and manifests at a time."""
     clock: Clock = SYSTEM_CLOCK
@@ -54,6 +73,11 @@ class Route:
     def destination(self) -> Repository:
         """The repository that is written to."""
         return self.pair.secondary
+
+    def spend(self, size: int) -> None:
+        """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
+        if self.bandwidth is not None:
+            self.bandwidth.spend(size)
 
     @property
     def deadline(self) -> Deadline:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.turns import Turns
 from geosync.errors import GeosyncError, SyncRegistryError
 from geosync.oci.manifests import Descriptor
 from geosync.oci.references import is_repository
@@ -29,11 +30,12 @@ RENEWAL_S = 10.0
 TOLD_AT_ONCE = 25
 """Blobs that are noted in one write: as many as one request takes."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.1, 2.0
-"""The pauses between looks at who copies a blob; each is twice the one before."""
+"""The pauses between looks at who copies a blob; each is twice the one before. A turn of our own is asked for again
+after the shortest: that needs no look."""
 
 
 class CopiedElsewhere(GeosyncError):
-    """Another holder copies this blob now, and soon it can be mounted; no caller of the copier sees this."""
+    """Another invocation copies this blob now, or is to have its turn; no caller of the copier sees this."""
 
 
 @dataclass(slots=True)
@@ -45,8 +47,11 @@ class _Known:
     asked: set[str] = field(default_factory=set)
     claimed_at_s: float | None = None
     waits: int = 0
+    unfinished: bool = False
+    awaits_turn: bool = False
 
     def learn(self, hint: SharedBlob) -> None:
+        self.unfinished = hint.unfinished
         self.repositories = [one for one in hint.repositories if is_repository(one)]
         self.to_ask = [one for one in self.repositories if one not in self.asked]
 
@@ -86,6 +91,7 @@ class Sharing:
         self._seen: dict[str, list[str]] = {}
         self._mounted = 0
         self._wrong: dict[str, None] = {}
+        self._turns: dict[str, Turns] = {}
 
     # ------------------------------------------------------------------------------------------------- who has it
 
@@ -124,19 +130,74 @@ class Sharing:
 
     # ------------------------------------------------------------------------------------------------ who copies it
 
-    def claim(self, blob: Descriptor) -> bool:
-        """Claim a large blob before it is copied. False: a repository has it by now, which `next_source` names.
+    def may_be_handed_out(self, blob: Descriptor) -> bool:
+        """Tell whether others may be asked to bring `blob`, which is nowhere yet, as far as `look_for` found."""
+        known = self._known.get(blob.digest, _Known())
+        return self._is_shared(blob) and not known.to_ask and not known.unfinished
 
-        Raises CopiedElsewhere while another holder copies it.
+    def hand_out(self, blobs: Iterable[Descriptor], *, at_once: int) -> None:
+        """Copy no more than so many of these blobs at a time, and each only under a claim: others were asked, too."""
+        digests = [blob.digest for blob in blobs]
+        turns = Turns(digests, at_once, self._clock.monotonic_s())
+        with self._lock:
+            self._turns |= dict.fromkeys(digests, turns)
+
+    def is_handed_out(self, blob: Descriptor) -> bool:
+        """Tell whether others were asked to bring `blob`."""
+        return blob.digest in self._turns
+
+    def is_left(self, blob: Descriptor) -> bool:
+        """Read whether nobody brought `blob` to the repository yet, or copies it now."""
+        hint = NOBODY
+        if self._items is not None:
+            hint = self._items.read([blob.digest]).get(blob.digest, NOBODY)
+        return not self._is_elsewhere(hint) and self._repository not in hint.repositories
+
+    def claim(self, blob: Descriptor) -> bool:
+        """Claim a blob that is large, or handed out, before it is copied.
+
+        False: a repository has it by now, which `next_source` names. Raises CopiedElsewhere while another invocation
+        copies it, or while as many of those that are handed out are copied here as may be.
         """
-        if self._items is None or not self._is_shared(blob) or blob.size < CLAIMED_FROM:
+        if self._items is None or not self._is_claimed(blob):
             return True
         known = self._known.setdefault(blob.digest, _Known())
+        turns = self._turns.get(blob.digest)
+        known.awaits_turn = turns is not None and not self._takes_turn(turns, blob)
+        if known.awaits_turn:
+            raise CopiedElsewhere(f"{blob.digest} is left to others for now")
+        is_ours = False
+        try:
+            is_ours = self._claims(blob, known)
+        finally:
+            if turns is not None and not is_ours:
+                with self._lock:
+                    turns.give_back(blob.digest)
+        return is_ours
+
+    def _takes_turn(self, turns: Turns, blob: Descriptor) -> bool:
+        with self._lock:
+            if turns.take(blob.digest):
+                return True
+            left = turns.to_judge(self._clock.monotonic_s())
+        if not left or self._items is None:
+            return False
+        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            found = self._items.read(left).values()
+            if not any(self._is_elsewhere(hint) or self._repository in hint.repositories for hint in found):
+                with self._lock:
+                    turns.take_all()
+                    return turns.take(blob.digest)
+        return False
+
+    def _claims(self, blob: Descriptor, known: _Known) -> bool:
+        assert self._items is not None  # noqa: S101 - nothing is claimed without
         hint = NOBODY
         with suppress(BotoCoreError, ClientError, SyncRegistryError):
-            if known.waits:  # a look costs less than a claim that is refused
+            if known.waits or self.is_handed_out(blob):  # a look costs less than a claim that is refused
                 hint = self._items.read([blob.digest]).get(blob.digest, NOBODY)
-            if not self._is_elsewhere(hint):
+                known.learn(hint)
+            if not known.to_ask and not self._is_elsewhere(hint):
                 hint = self._items.claim(blob.digest, self._token)
         known.learn(hint)
         if hint.copied_by == self._token:
@@ -148,8 +209,11 @@ class Sharing:
         return True
 
     def wait(self, blob: Descriptor) -> None:
-        """Wait a moment for who copies `blob`."""
+        """Wait a moment for who copies `blob`, or is to."""
         known = self._known.setdefault(blob.digest, _Known())
+        if known.awaits_turn:
+            self._clock.sleep(FIRST_WAIT_S)
+            return
         self._clock.sleep(min(FIRST_WAIT_S * 2.0**known.waits, LONGEST_WAIT_S))
         known.waits = min(known.waits + 1, 30)
 
@@ -172,6 +236,8 @@ class Sharing:
             return
         known = self._known.pop(blob.digest, None) or _Known()
         with self._lock:
+            if (turns := self._turns.get(blob.digest)) is not None:
+                turns.end(blob.digest)
             self._mounted += mounted
             if self._repository in known.repositories and known.claimed_at_s is None:
                 return
@@ -181,12 +247,15 @@ class Sharing:
         if is_time:
             self.tell()
 
-    def give_up(self, blob: Descriptor) -> None:
-        """Let others copy `blob`: it was not copied here."""
+    def give_up(self, blob: Descriptor, *, unfinished: bool = False) -> None:
+        """Let others copy `blob`: it was not copied here; `unfinished`: it did not fit into the invocation."""
+        with self._lock:
+            if (turns := self._turns.get(blob.digest)) is not None:
+                turns.give_back(blob.digest)
         known = self._known.pop(blob.digest, None)
         if known is not None and known.claimed_at_s is not None and self._items is not None:
             with suppress(BotoCoreError, ClientError, SyncRegistryError):
-                self._items.give_up(blob.digest, self._token)
+                self._items.give_up(blob.digest, self._token, unfinished=unfinished)
 
     def tell(self) -> None:
         """Write down what was noted: one write for 25 blobs."""
@@ -203,6 +272,9 @@ class Sharing:
 
     def _is_shared(self, blob: Descriptor) -> bool:
         return self._items is not None and max(blob.size, 0) >= self._least_bytes
+
+    def _is_claimed(self, blob: Descriptor) -> bool:
+        return self.is_handed_out(blob) or (self._is_shared(blob) and blob.size >= CLAIMED_FROM)
 
     def _is_elsewhere(self, hint: SharedBlob) -> bool:
         return hint.is_copied_by_another(self._token, self._clock.now_ms())

@@ -25,6 +25,11 @@ class Uploads:
         with self._lock:
             return self._all().pop(digest, None)
 
+    def has(self, digest: str) -> bool:
+        """Tell whether a layer is under way, and in nobody's hand now."""
+        with self._lock:
+            return digest in self._all()
+
     def keep(self, upload: KeptUpload) -> None:
         """Leave an upload that nobody works on any more."""
         with self._lock:

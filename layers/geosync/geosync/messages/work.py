@@ -6,6 +6,9 @@ functions/log_cursor sends it to the live queue when it has marked an event and 
 sends it to the work queue. Both name no reference: what is owed is in the sync registry already. Resync and replay name
 what they want marked. A reference that is parked leaves such a message in the DLQ: to replay it is to send it to the
 work queue as it is. Like a geo event it carries names only, never a host, a URL or a credential.
+
+A holder that shares the copy of an image asks for help with such a message, too. A version that knows no `help` reads a
+wake of the sweep, and finds the repository held.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any, Literal, get_args
 from geosync.errors import MalformedMessage, UnknownVersion
 from geosync.messages.geo_event import is_time
 from geosync.messages.groups import SITE_GROUP, message_group
+from geosync.oci.manifests import Descriptor
 from geosync.oci.references import is_digest, is_repository, is_tag
 from geosync.oci.words import shown
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
@@ -29,6 +33,43 @@ KINDS = frozenset({KIND, CATALOGUE_KIND, VERIFY_KIND})
 """Of the messages of the live queue and the work queue; those of the events queue have none of them."""
 Reason = Literal["event", "sweep", "resync", "replay"]
 Scope = Literal["all", "failed"]
+MOST_BLOBS = 200
+"""Blobs that a message asks help with: each takes up to 160 of the 262,144 bytes that SQS takes in a batch."""
+MOST_AT_ONCE = 6
+LONGEST_TOKEN = 64
+LARGEST_BLOB = 2**50
+"""Bytes: more than any registry takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Help:
+    """Help that a holder asks for: bring these blobs, in this order, `at_once` at a time, while it has the repository.
+
+    `holder` is the token of its lease.
+    """
+
+    holder: str
+    blobs: tuple[Descriptor, ...]
+    at_once: int
+
+    def to_field(self) -> dict[str, object]:
+        """The field of a work message."""
+        blobs = [[blob.digest, blob.size] for blob in self.blobs]
+        return {"holder": self.holder, "at_once": self.at_once, "blobs": blobs}
+
+    @classmethod
+    def from_field(cls, field: object) -> Help:
+        """Read the field of a work message; raises MalformedMessage."""
+        if not isinstance(field, dict):
+            raise MalformedMessage("help is not an object")
+        holder, at_once, blobs = field.get("holder"), field.get("at_once"), field.get("blobs")
+        if not isinstance(holder, str) or not 0 < len(holder) <= LONGEST_TOKEN:
+            raise MalformedMessage("help names no holder")
+        if type(at_once) is not int or not 0 < at_once <= MOST_AT_ONCE:
+            raise MalformedMessage(f"at_once is not 1 to {MOST_AT_ONCE}")
+        if not isinstance(blobs, list) or not 0 < len(blobs) <= MOST_BLOBS:
+            raise MalformedMessage(f"help names not 1 to {MOST_BLOBS} blobs")
+        return cls(holder=holder, at_once=at_once, blobs=tuple(map(_blob, blobs)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +83,8 @@ class WorkMessage:
     reason: Reason
     references: tuple[Reference, ...] = ()
     if_absent: str | None = None
+    help: Help | None = None
+    """The holder of the repository asks for help: nothing is marked, and nobody is woken."""
 
     @property
     def message_group_id(self) -> str:
@@ -60,6 +103,8 @@ class WorkMessage:
             body["references"] = [reference.seen_key for reference in self.references]
         if self.if_absent is not None:
             body["if_absent"] = self.if_absent
+        if self.help is not None:
+            body["help"] = self.help.to_field()
         return json.dumps(body, separators=(",", ":"))
 
     @classmethod
@@ -76,7 +121,8 @@ class WorkMessage:
         if (if_absent := fields.get("if_absent")) not in (None, ADOPT, KEEP):
             raise MalformedMessage(f"if_absent is neither {ADOPT} nor {KEEP}")
         references = tuple(_reference(name) for name in names)
-        return cls(repository=repository, reason=reason, references=references, if_absent=if_absent)
+        asked = Help.from_field(fields["help"]) if "help" in fields else None
+        return cls(repository=repository, reason=reason, references=references, if_absent=if_absent, help=asked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +200,14 @@ def _fields(body: str, kind: str) -> dict[str, Any]:
     if fields.get("version") != VERSION:
         raise UnknownVersion(f"{kind} message version {shown(fields.get('version'), 20)!r} is not known here")
     return fields
+
+
+def _blob(value: object) -> Descriptor:
+    """A blob as it stands in a message: `[digest, size]`."""
+    digest, size = value if isinstance(value, list) and len(value) == 2 else (None, None)
+    if not isinstance(digest, str) or not is_digest(digest) or type(size) is not int or not 0 < size <= LARGEST_BLOB:
+        raise MalformedMessage("a blob is not [digest, size]")
+    return Descriptor(media_type="", digest=digest, size=size)
 
 
 def _reference(name: object) -> Reference:

@@ -76,7 +76,7 @@ def post_report(
 def as_sent(status: Mapping[str, object]) -> dict[str, object]:
     """The status in words that a primary of the version before reads, too: secondaries are upgraded first.
 
-    It knows two states of health and texts as ids of events; `degraded` says the third (admin/resources/sites.py).
+    It knows two states of health and texts as ids of events; `degraded` says the third (operating/fleet.py).
     """
     sent = dict(status)
     for name in ("last_event_id", "cursor_last_event_id"):

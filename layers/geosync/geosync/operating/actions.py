@@ -76,11 +76,15 @@ def resync_all(sync_registry: SyncRegistry, sqs: SQSClient, work_url: str, *, no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarkedAnew:
-    """The outcome of `resync_failed`. `more`: call it again; `corrupt` items cannot be read and stay parked."""
+    """The outcome of `resync_failed`. `more`: call it again; `corrupt` items cannot be read and stay parked.
+
+    `repositories` are those in which something was marked.
+    """
 
     marked: int
     more: bool
     corrupt: int = 0
+    repositories: frozenset[str] = frozenset()
 
 
 def resync_failed(
@@ -94,4 +98,5 @@ def resync_failed(
     with threads.pool(MARKERS, name="mark") as pool:
         for _ in pool.map(lambda owed: sync_registry.mark(owed.repository, owed.reference), failed.owed):
             pass
-    return MarkedAnew(marked=len(failed.owed), more=failed.more, corrupt=failed.corrupt)
+    names = frozenset(owed.repository for owed in failed.owed)
+    return MarkedAnew(marked=len(failed.owed), more=failed.more, corrupt=failed.corrupt, repositories=names)

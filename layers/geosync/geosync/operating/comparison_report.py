@@ -27,3 +27,21 @@ def comparison_report(walk: Walk | None, far: Progress | None) -> dict[str, obje
         "last": walk.last,
         "failure": walk.failure,
     }
+
+
+NOT_BEGUN: dict[str, object] = {
+    "state": "not_begun",
+    "started_at": None,
+    "finished_at": None,
+    "listed": False,
+    "repositories": 0,
+    "compared": 0,
+    "tags": 0,
+    "found": 0,
+    "settled": 0,
+    "repositories_per_second": 0,
+    "seconds_left": None,
+    "last": None,
+    "failure": None,
+}
+"""The same fields while no comparison has begun."""

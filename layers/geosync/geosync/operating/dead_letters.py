@@ -55,7 +55,8 @@ class DeadLetter:
             return failed.about
         try:
             fields = json.loads(self.body)
-            names = fields.get("references") or [fields.get("tag") or fields.get("digest") or "*"]
+            whole = "help" if "help" in fields else "*"
+            names = fields.get("references") or [fields.get("tag") or fields.get("digest") or whole]
             return f"{fields['repository']} {' '.join(map(str, names))}"
         except (ValueError, AttributeError, KeyError, TypeError, RecursionError):
             return f"{self.body[:60]}…" if len(self.body) > 60 else self.body

@@ -82,6 +82,9 @@ class SyncSettings(SelectionSettings):
     work_concurrency: int = 10
     max_namespace_share: float = 75
     shared_blob_bytes: int = 0
+    shared_copy_bytes: int = 0
+    max_bandwidth: float = 0
+    work_queue_url: str | None = None
     primary_registry_bucket: str | None = None
     local_registry_bucket: str | None = None
     backfill_window: str = ""

@@ -12,6 +12,7 @@ from geosync.sync_registry.owed_index import OwedIndex
 from geosync.sync_registry.recount import Recount
 from geosync.sync_registry.shared_blobs import SharedBlobItems
 from geosync.sync_registry.site.admin_access import AdminAccess
+from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.site.breaker import Breaker, Limits
 from geosync.sync_registry.site.capabilities import RegistryHabits
 from geosync.sync_registry.site.catalogue import CatalogueItem
@@ -53,6 +54,7 @@ class ItemAccess:
         self.overview = Overview(store)
         self.owed_index = OwedIndex(store)
         self.admin_access = AdminAccess(store)
+        self.bandwidth = BandwidthShares(store, clock)
         self.breaker = Breaker(store, limits, clock)
         self.capabilities = RegistryHabits(store)
         self.catalogue = CatalogueItem(store)

@@ -5,7 +5,7 @@ the last writer wins, and they end by themselves. Only the claim of who copies a
 Each blob is a partition of its own: what every image of a site stands on is in no other item's way.
 
 Attributes: `repositories` (of this site's registry, the one seen last first), `copied_by` (a token) and `copied_until`
-(ms), `expire_at` (s, TTL).
+(ms), `unfinished`, `expire_at` (s, TTL).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class SharedBlob:
     repositories: tuple[str, ...] = ()
     copied_by: str | None = None
     copied_until: int = 0
+    unfinished: bool = False
+    """It did not fit into the invocation that copied it last: only a holder, which can keep a part of it, copies it."""
 
     def is_copied_by_another(self, token: str, now_ms: int) -> bool:
         """True while somebody else copies the blob. A claim for longer than claims are made is none."""
@@ -47,7 +49,7 @@ class SharedBlob:
         item = item or {}
         named, by, until = item.get("repositories"), item.get("copied_by"), item.get("copied_until")
         repositories = [one for one in named if isinstance(one, str)] if isinstance(named, list | tuple) else []
-        hint = cls(repositories=tuple(repositories[:MOST_REPOSITORIES]))
+        hint = cls(repositories=tuple(repositories[:MOST_REPOSITORIES]), unfinished=item.get("unfinished") is True)
         return (
             replace(hint, copied_by=by, copied_until=until) if isinstance(by, str) and isinstance(until, int) else hint
         )
@@ -98,9 +100,17 @@ class SharedBlobItems:
         except ConditionFailed as failed:
             return SharedBlob.from_item(failed.item)
 
-    def give_up(self, digest: str, token: str) -> None:
-        """End the claim of `token`, if it has one: the blob was not copied."""
-        change = Update(key=_key(digest), remove=("copied_by", "copied_until"), when=Attr("copied_by").eq(token))
+    def give_up(self, digest: str, token: str, *, unfinished: bool = False) -> None:
+        """End the claim of `token`, if it has one: the blob was not copied.
+
+        `unfinished`: it did not fit into the invocation.
+        """
+        change = Update(
+            key=_key(digest),
+            set={"unfinished": True} if unfinished else {},
+            remove=("copied_by", "copied_until"),
+            when=Attr("copied_by").eq(token),
+        )
         try:
             self._store.write(change)
         except ConditionFailed:

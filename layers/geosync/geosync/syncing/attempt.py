@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from geosync.copying.copy import CopyResult
-from geosync.copying.outcome import Outcome
+from geosync.copying.outcome import CopyResult, Outcome
 from geosync.oci.manifests import Manifest
 from geosync.sync_registry.decisions import Look
 from geosync.sync_registry.items import Owed

@@ -10,7 +10,9 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.missing import Removals
 from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.copying.s3.copier import S3Copier
+from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.pair import Pair
 from geosync.pair.registries import Registries
 from geosync.pair.selection import Selection
@@ -35,6 +37,12 @@ class Invocation:
     """Rolling verification is on."""
     s3: S3Copier | None = None
     """Has S3 copy layers, where the site was told both buckets."""
+    bandwidth: Bandwidth | None = None
+    """The bytes per second that may go; None: as many as do."""
+    work_queue: Queue | None = None
+    """Where a holder asks for help; None: nowhere."""
+    shared_copy_bytes: int = 0
+    """Missing bytes of one image from which on it asks for help; 0: never."""
     announcer: Announcer | None = None
     """Tells what arrives and fails; None: nobody listens."""
     window: BackfillWindow = ANY_TIME

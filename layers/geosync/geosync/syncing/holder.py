@@ -7,7 +7,7 @@ in one of the ways of `Ending`. Whatever it leaves is owed still, and the sweep 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 
@@ -18,11 +18,12 @@ from geosync.comparing.repository import RepositoryComparison
 from geosync.copying.copy import Copier
 from geosync.copying.outcome import Outcome
 from geosync.copying.repair import Repairer
-from geosync.copying.route import Route
+from geosync.copying.route import Helpers, Route
 from geosync.copying.s3.copier import S3Copier
 from geosync.copying.sharing import Sharing
 from geosync.copying.uploads import Uploads
-from geosync.errors import Contended, GeosyncError, LeaseLost, OutOfTime
+from geosync.errors import Contended, GeosyncError, LeaseLost, NotSent, OutOfTime
+from geosync.messages.work import Help, WorkMessage
 from geosync.oci.references import is_repository
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.pair import Pair
@@ -131,6 +132,8 @@ class Holder:
             mount_from=self._mount_from(),
             sharing=sharing,
             s3=self._s3(),
+            helpers=self._helpers(),
+            bandwidth=self._invocation.bandwidth,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,
@@ -149,6 +152,24 @@ class Holder:
     def _s3(self) -> S3Copier | None:
         s3 = self._invocation.s3
         return s3 if s3 is not None and s3.serves(self._invocation.registries.secondary) else None
+
+    def _helpers(self) -> Helpers | None:
+        least_bytes = self._invocation.shared_copy_bytes
+        if self._invocation.work_queue is None or not least_bytes:
+            return None
+        return Helpers(least_bytes=least_bytes, holder=self._held.lease.token, ask=self._ask_for_help)
+
+    def _ask_for_help(self, helps: Sequence[Help]) -> bool:
+        """Ask other invocations for help, in the workers' threads; False: the queue did not take it."""
+        queue, reporter = self._invocation.work_queue, self._invocation.reporter
+        assert queue is not None  # noqa: S101 - else nobody is given this method
+        try:
+            queue.send_all(WorkMessage(repository=self._repository, reason="sweep", help=one) for one in helps)
+        except (BotoCoreError, ClientError, NotSent) as error:
+            reporter.report_no_help(self._repository, str(error))
+            return False
+        reporter.report_asked(self._repository, helps)
+        return True
 
     def _mount_from(self) -> str | None:
         """The repository at the secondary that this one was renamed from."""

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.copying.helping import Helped
 from geosync.copying.outcome import Outcome, VerificationEnding, VerificationResult
 from geosync.copying.s3.copier import CopiedInS3
 from geosync.copying.sharing import Shared
 from geosync.errors import GeosyncError
 from geosync.messages.queues import Queue
-from geosync.messages.work import WorkMessage
+from geosync.messages.work import Help, WorkMessage
 from geosync.pair.registries import Registries
 from geosync.sync_registry.items import Lease, Owed
 from geosync.sync_registry.site.holds import Hold
@@ -119,6 +120,29 @@ class Reporter:
         if shared.wrong:
             keys = {"repository": repository, "repositories": len(shared.wrong), "named": shared.wrong[:MOST_NAMED]}
             self._logger.warning("blobs_not_mounted", extra=keys)
+
+    def report_asked(self, repository: str, helps: Sequence[Help]) -> None:
+        """Report that a holder asked others for help with the blobs of an image."""
+        blobs = helps[0].blobs
+        keys = {"repository": repository, "blobs": len(blobs), "bytes": sum(blob.size for blob in blobs)}
+        self._logger.info("help_asked", extra={**keys, "helpers": len(helps)})
+
+    def report_no_help(self, repository: str, reason: str) -> None:
+        """Report that nobody could be asked for help: the holder brings all of it."""
+        self._logger.warning("help_not_asked", extra={"repository": repository, "reason": reason})
+
+    def report_over(self, repository: str) -> None:
+        """Report that the copy is over that a helper was asked to help with."""
+        self._logger.info("help_not_wanted", extra={"repository": repository})
+
+    def report_helped(self, repository: str, helped: Helped) -> None:
+        """Report what a helper brought, and why it ended before the blobs did."""
+        keys: dict[str, object] = {"repository": repository, "blobs": helped.blobs, "bytes": helped.copied_bytes}
+        if helped.reason is not None:
+            keys["reason"] = helped.reason
+        self._logger.info("helped", extra=keys)
+        self._metrics.put({"BytesReplicated": helped.copied_bytes}, "Bytes")
+        self._measuring.note_bytes(helped.copied_bytes)
 
     def report_ranges(self, registry: str, reason: str) -> None:
         """Report, once, that layers of a registry go over one connection, as its ranges are not to be relied on."""

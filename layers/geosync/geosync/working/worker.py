@@ -20,7 +20,7 @@ from geosync.intake.intake import Intake
 from geosync.intake.refusals import Refusals
 from geosync.messages.geo_event import GeoEvent, Heartbeat
 from geosync.messages.reading import AnyMessage, read_message
-from geosync.messages.work import CatalogueMessage, VerifyMessage, WorkMessage
+from geosync.messages.work import CatalogueMessage, Help, VerifyMessage, WorkMessage
 from geosync.sync_registry.items import Lease, Reference
 from geosync.sync_registry.readings import Glance
 from geosync.sync_registry.transitions.marks import Mark
@@ -28,6 +28,7 @@ from geosync.syncing.context import Invocation
 from geosync.syncing.ending import Ending
 from geosync.syncing.holder import Holder
 from geosync.working.comparison import ComparisonWork
+from geosync.working.help import HelpWork
 from geosync.working.readiness import Readiness
 from geosync.working.share import NamespaceShare
 from geosync.working.verification import VerificationWork
@@ -55,6 +56,7 @@ class Worker:
             breaker=place.sync_registry.breaker, allowed=options.removals, outside=options.removes_outside
         )
         self._share = NamespaceShare(place, options.slots)
+        self._help = HelpWork(place, self._readiness, self._share)
         self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
 
@@ -99,6 +101,9 @@ class Worker:
             self._place.logger.info("message_dropped", extra={"reason": "this site is the primary"})
             return
         match message:
+            case WorkMessage(repository=repository, help=Help() as asked):
+                if not self._is_outside(repository, Reference.whole()):
+                    self._after_the_mark(partial(self._help.bring, repository, asked))
             case WorkMessage():
                 self._work(message)
             case CatalogueMessage():
@@ -187,6 +192,9 @@ class Worker:
             s3=place.s3,
             announcer=place.announcer,
             window=self._options.window,
+            bandwidth=place.bandwidth if self._share.pool == "work" else None,
+            work_queue=place.work_queue,
+            shared_copy_bytes=self._options.shared_copy_bytes,
             clock=place.clock,
         )
         with place.reporter.measured(invocation.registries):

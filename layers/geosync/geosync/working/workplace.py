@@ -10,7 +10,9 @@ from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.comparing.window import ANY_TIME, BackfillWindow
 from geosync.copying.s3.copier import S3Copier
 from geosync.errors import SecretUnreadable
+from geosync.messages.queues import Queue
 from geosync.oci.deadline import Deadline
+from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.registries import Registries
 from geosync.pair.settings import Bounds
 from geosync.settings import Role
@@ -58,6 +60,10 @@ class Workplace:
     """Has S3 copy layers, where the site was told both buckets."""
     clock: Clock = SYSTEM_CLOCK
     threads: Threads = SYSTEM_THREADS
+    bandwidth: Bandwidth | None = None
+    """The bytes per second of the work queue's invocations; None: as many as go."""
+    work_queue: Queue | None = None
+    """Where a holder asks for help; None: nowhere."""
     announcer: Announcer | None = None
     """Tells what arrives and fails; None: nobody listens."""
 
@@ -84,7 +90,8 @@ class WorkOptions:
     `removals`: whether tags are removed that the primary no longer has. `removes_outside`: whether tags are removed
     that left the selection. `parallelism`: references of one repository that are worked on at a
     time. `verification`: what it may cost. `slots`: what one namespace may have of the site's invocations. `window`:
-    when what only a comparison found may be copied.
+    when what only a comparison found may be copied. `shared_copy_bytes`: missing bytes of one image from which on its
+    holder asks for help; 0: never.
     """
 
     removals: bool = True
@@ -93,3 +100,4 @@ class WorkOptions:
     verification: Bounds = field(default_factory=Bounds)
     slots: SlotBounds = field(default_factory=SlotBounds)
     window: BackfillWindow = ANY_TIME
+    shared_copy_bytes: int = 0

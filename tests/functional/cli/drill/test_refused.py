@@ -110,5 +110,5 @@ def test_the_last_report_where_there_was_no_drill(drilled: Drilled) -> None:
 
 @pytest.mark.parametrize("file", ["report.pdf", "no-such-folder/report.html"])
 def test_a_file_that_cannot_be_written_is_said_before_there_is_a_drill(drilled: Drilled, file: str) -> None:
-    assert drilled.drill("-o", file).exit_code == 2
+    assert drilled.drill("--report", file).exit_code == 2
     assert (drilled.site.audit(), drilled.kept()) == ([], [])

@@ -13,8 +13,8 @@ from geosync.admin.common import MOST_PER_PAGE, AnswerModel, RequestModel
 from geosync.admin.current import CurrentRequest
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment
 from geosync.operating.dead_letters import DeadLetter, Handled
+from geosync.operating.documents import letter_fields
 
 LETTERS = "/api/v4/geo/dead_letters"
 MOST_IDS = 100
@@ -153,11 +153,4 @@ def _summary(how: str, done: int, failed: int, *, is_broken_off: bool) -> str:
 
 
 def _letter(letter: DeadLetter) -> DeadLetterModel:
-    return DeadLetterModel(
-        id=letter.id,
-        kind=letter.kind,
-        about=letter.about,
-        reason=letter.reason,
-        sent_at=moment(letter.sent_at),
-        goes_to=letter.goes_to,
-    )
+    return DeadLetterModel(**letter_fields(letter))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
@@ -15,9 +14,9 @@ from geosync.admin.site import AdminSite
 from geosync.clock import moment
 from geosync.messages import event_log
 from geosync.messages.event_log import EVERYTHING, Filter
-from geosync.messages.event_number import event_number
 from geosync.messages.geo_event import EventName
 from geosync.oci.references import MAX_REPOSITORY_LENGTH, is_repository
+from geosync.operating.documents import audit_fields, event_fields
 
 RepositoryName = Annotated[
     str | None, Query(max_length=MAX_REPOSITORY_LENGTH, description="Only those of this container repository.")
@@ -94,7 +93,7 @@ class EventRoutes:
         kept_since = self._site.clock.now_ms() - self._site.events.retention_ms
         back_to = moment(found.following.received_at if found.following else kept_since)
         return GeoEventPage(
-            nodes=[_event(entry) for entry in found.entries],
+            nodes=[GeoEventModel(**event_fields(entry)) for entry in found.entries],
             page_info=page_info(end),
             examined=found.examined,
             looked_back_to=back_to,
@@ -104,7 +103,9 @@ class EventRoutes:
     def list_audit_events(self, per_page: PerPage = PER_PAGE, cursor: Cursor = None) -> PageModel[AuditEvent]:
         """A page of what operators did here."""
         found, end = _page(self._site, event_log.AUDIT, per_page, cursor)
-        return PageModel[AuditEvent](nodes=[_audit(entry) for entry in found.entries], page_info=page_info(end))
+        return PageModel[AuditEvent](
+            nodes=[AuditEvent(**audit_fields(entry)) for entry in found.entries], page_info=page_info(end)
+        )
 
 
 def _page(
@@ -128,37 +129,3 @@ def _nothing(site: AdminSite, wanted: Filter, found: event_log.Page, back_to: st
         return f"{what} among the {found.examined} that were read, back to {back_to}: there may be older ones"
     message = f"{what} in the log of {site.name}, which goes back to {back_to}"
     return message if site.is_primary else f"{message}; it is a secondary, and the log of its primary has the events"
-
-
-def _event(entry: Mapping[str, Any]) -> GeoEventModel:
-    claims = entry.get("claims") or {}
-    return GeoEventModel(
-        id=event_number(entry["id"], entry["received_at"]),
-        sender_id=entry["id"],
-        outcome=str(entry.get("outcome", "")),
-        event_name=entry.get("event_name"),
-        replicable_name=entry.get("replicable_name"),
-        repository=entry.get("repository") or claims.get("repository"),
-        tag=entry.get("tag") or claims.get("tag"),
-        digest=entry.get("digest") or claims.get("digest"),
-        media_type=entry.get("media_type"),
-        source=entry.get("source"),
-        correlation_id=entry.get("correlation_id"),
-        reason=entry.get("reason"),
-        occurred_at=entry.get("occurred_at"),
-        created_at=moment(entry["received_at"]),
-    )
-
-
-def _audit(entry: Mapping[str, Any]) -> AuditEvent:
-    return AuditEvent(
-        id=entry["id"],
-        action=str(entry.get("action", "")),
-        who=str(entry.get("who", "")),
-        outcome=str(entry.get("outcome", "")),
-        status=entry.get("status"),
-        detail=entry.get("detail") or None,
-        source=entry.get("source") or None,
-        count=entry.get("count", 1),
-        created_at=moment(entry["received_at"]),
-    )

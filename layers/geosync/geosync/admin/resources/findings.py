@@ -23,10 +23,10 @@ from geosync.admin.common import (
 )
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment, optional_moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
 from geosync.operating.deletions import Kind
+from geosync.operating.documents import breaker_fields, finding_fields
 from geosync.sync_registry.site.findings import Finding
 
 MOST_NAMED = 5
@@ -133,11 +133,7 @@ class FindingRoutes:
         return Deletes(
             policy=self._site.settings.deletes,
             outside_selection=self._site.settings.outside_selection,
-            suspended=state.suspended,
-            suspended_at=optional_moment(state.suspended_at),
-            reason=state.reason,
-            doubted_at=optional_moment(state.doubted_at),
-            doubt=state.doubt,
+            **breaker_fields(state),
         )
 
     def resume_deletes(self) -> Done:
@@ -162,16 +158,4 @@ def _named(asked: TagsOf) -> str:
 
 
 def _finding(found: Finding, number: int | None) -> FindingModel:
-    return FindingModel(
-        id=number,
-        name=found.repository,
-        found_at=moment(found.found_at) if found.found_at else None,
-        tags_count=found.of,
-        missing_count=found.missing,
-        missing=list(found.missing_names),
-        outside_count=found.outside,
-        outside=list(found.outside_names),
-        extra_count=found.extra,
-        extra=list(found.extra_names),
-        gone=found.gone,
-    )
+    return FindingModel(**finding_fields(found, number))

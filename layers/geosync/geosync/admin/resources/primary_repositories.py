@@ -9,11 +9,10 @@ from pydantic import Field
 
 from geosync.admin import cursors
 from geosync.admin.common import PER_PAGE, AnswerModel, Cursor, PageModel, PerPage, page_info
-from geosync.admin.resources.repositories import STATES, VERIFICATION_STATES, State, VerificationState
+from geosync.admin.resources.repositories import State, VerificationState
 from geosync.admin.site import AdminSite
-from geosync.clock import optional_moment
 from geosync.operating import sites_repositories
-from geosync.operating.sites_repositories import AtSite, ReportedRepository
+from geosync.operating.documents import reported_repository_fields
 
 Prefix = Annotated[str, Query(max_length=255, description="Only names that begin so.")]
 
@@ -53,22 +52,6 @@ class PrimaryRepositoryRoutes:
             self._site.sync_registry, limit=per_page, after=position[0] if position else "", prefix=prefix
         )
         return PageModel[PrimaryRepository](
-            nodes=[_repository(one) for one in found],
+            nodes=[PrimaryRepository(**reported_repository_fields(one)) for one in found],
             page_info=page_info(cursors.encode(name, last) if last is not None else None),
         )
-
-
-def _repository(found: ReportedRepository) -> PrimaryRepository:
-    return PrimaryRepository(name=found.name, sites=[_at_site(one) for one in found.sites])
-
-
-def _at_site(one: AtSite) -> RepositoryAtSite:
-    row = one.row
-    return RepositoryAtSite(
-        site=one.site,
-        reported_at=optional_moment(one.at),
-        known=row is not None if one.at is not None else None,
-        state=STATES[int(row.state)] if row is not None else None,
-        verification_state=VERIFICATION_STATES[int(row.verification_state)] if row is not None else None,
-        last_synced_at=optional_moment(row.last_synced_at) if row is not None else None,
-    )

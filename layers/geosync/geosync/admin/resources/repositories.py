@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import Field
@@ -23,19 +23,17 @@ from geosync.admin.common import (
 )
 from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
-from geosync.clock import moment, optional_moment
+from geosync.clock import moment
 from geosync.errors import MalformedMessage
 from geosync.oci.references import is_repository
-from geosync.operating import actions, repositories
-from geosync.operating.repositories import RowDetail, RowFilter, TagState
-from geosync.sync_registry.items import Owed, Row
+from geosync.operating import actions, documents, repositories
+from geosync.operating.repositories import RowDetail, RowFilter
+from geosync.sync_registry.items import Row
 from geosync.verifying import reverify
 
 MOST_OWED_SHOWN = 20
 State = Literal["pending", "started", "synced", "failed"]
 VerificationState = Literal["pending", "started", "succeeded", "failed", "disabled"]
-STATES: tuple[State, ...] = ("pending", "started", "synced", "failed")
-VERIFICATION_STATES: tuple[VerificationState, ...] = ("pending", "started", "succeeded", "failed", "disabled")
 
 
 class ContainerRepository(AnswerModel):
@@ -184,7 +182,7 @@ class RepositoryRoutes:
         found, end = repositories.tags(self._site.sync_registry, name, limit=per_page, after=after)
         now_ms = self._site.clock.now_ms()
         return PageModel[TagModel](
-            nodes=[_tag(tag, now_ms) for tag in found],
+            nodes=[TagModel(**documents.tag_fields(tag, now_ms)) for tag in found],
             page_info=page_info(cursors.encode(f"tags {number}", end) if end is not None else None),
         )
 
@@ -238,9 +236,9 @@ class RepositoryRoutes:
 
 def _filter(state: State | None, verification_state: VerificationState | None) -> RowFilter:
     return RowFilter(
-        state=str(STATES.index(state)) if state is not None else None,
+        state=str(documents.STATES.index(state)) if state is not None else None,
         verification_state=(
-            str(VERIFICATION_STATES.index(verification_state)) if verification_state is not None else None
+            str(documents.VERIFICATION_STATES.index(verification_state)) if verification_state is not None else None
         ),
     )
 
@@ -258,84 +256,16 @@ def _named(site: AdminSite, name: str, wanted: RowFilter) -> ContainerRepository
 
 
 def _repository(row: Row) -> ContainerRepository:
-    return ContainerRepository(
-        id=row.id,
-        container_repository_id=row.container_repository_id,
-        model_record_id=row.container_repository_id,
-        name=row.repository,
-        state=STATES[int(row.state)],
-        retry_count=row.retry_count,
-        retry_at=optional_moment(row.retry_at),
-        last_sync_failure=row.last_sync_failure,
-        last_synced_at=optional_moment(row.last_synced_at),
-        created_at=optional_moment(row.created_at),
-        missing_on_primary=row.missing_on_primary,
-        verification_state=VERIFICATION_STATES[int(row.verification_state)],
-        verification_started_at=optional_moment(row.verification_started_at),
-        verified_at=optional_moment(row.verified_at),
-        verification_retry_at=optional_moment(row.verification_retry_at),
-        verification_retry_count=row.verification_retry_count,
-        verification_failure=row.verification_failure,
-        verification_checksum=row.verification_checksum,
-        verification_checksum_mismatched=row.verification_checksum_mismatched,
-        checksum_mismatch=row.checksum_mismatch,
-    )
+    return ContainerRepository(**documents.repository_fields(row))
 
 
 def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
     return ContainerRepositoryDetail(
-        **dict(_repository(detail.row)),
+        **documents.repository_fields(detail.row),
         held=detail.row.leased(detail.at),
         owed_count=len(detail.owed),
         failed_count=detail.failed,
         more_owed=detail.more_owed,
-        lag_seconds=_lag(detail.owed_since, detail.at),
-        owed=[_owed(owed, detail.at) for owed in detail.owed[:MOST_OWED_SHOWN]],
+        lag_seconds=documents.lag_seconds(detail.owed_since, detail.at),
+        owed=[OwedReferenceModel(**documents.owed_fields(one, detail.at)) for one in detail.owed[:MOST_OWED_SHOWN]],
     )
-
-
-def _owed(owed: Owed, now_ms: int) -> OwedReferenceModel:
-    return OwedReferenceModel(
-        reference=str(owed.reference),
-        owed_since=moment(owed.owed_since),
-        lag_seconds=_lag(owed.owed_since, now_ms),
-        attempts=owed.attempts,
-        retry_at=optional_moment(owed.due),
-        failure=owed.failure,
-        parked=owed.parked,
-    )
-
-
-def _tag(tag: TagState, now_ms: int) -> TagModel:
-    seen = tag.seen
-    return TagModel(
-        name=tag.name,
-        primary_digest=tag.primary_digest,
-        secondary_digest=tag.secondary_digest,
-        looked_at=optional_moment(seen.looked_at) if seen is not None else None,
-        seen_at=optional_moment(seen.seen_at) if seen is not None else None,
-        missing_since=optional_moment(seen.missing_since) if seen is not None else None,
-        **(_NOTHING_OWED if tag.owed is None else _owed_of_tag(tag.owed, now_ms)),
-    )
-
-
-_NOTHING_OWED: dict[str, Any] = {
-    "state": "synced",
-    "owed_since": None,
-    "lag_seconds": 0,
-    "attempts": 0,
-    "retry_at": None,
-    "failure": None,
-    "parked": False,
-}
-"""Fields of a tag that is not owed."""
-
-
-def _owed_of_tag(owed: Owed, now_ms: int) -> dict[str, Any]:
-    """Fields of a tag that is owed."""
-    shown = _owed(owed, now_ms).model_dump(exclude={"reference"})
-    return {"state": "failed" if owed.failure is not None else "pending", **shown}
-
-
-def _lag(since: int | None, now_ms: int) -> int:
-    return max(now_ms - since, 0) // 1000 if since is not None else 0

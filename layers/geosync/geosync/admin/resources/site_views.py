@@ -6,7 +6,6 @@ in its answer to the last report, and the primary by its heartbeats.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -17,11 +16,11 @@ from geosync import __version__
 from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.sites import SITES, GeoSite, GeoSiteStatus, OtherSite, SiteLinks
 from geosync.admin.site import AdminSite
-from geosync.clock import moment, parsed_moment
-from geosync.operating import sites, status
+from geosync.clock import moment
+from geosync.operating import fleet, sites, status
 from geosync.operating.health import PrimarySigns, health_of
 from geosync.operating.revision import revision
-from geosync.operating.site_report import CountedCatalogue, QueuedMessages, site_report
+from geosync.operating.site_report import QueuedMessages, site_report
 from geosync.operating.status import Status
 from geosync.sync_registry.site.sites import LATE_SECONDS, KnownSite, SiteReport, site_id
 from geosync.sync_registry.site.told import Told, ToldSite
@@ -67,24 +66,13 @@ class SiteViews:
             read,
             site.settings.facts,
             queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
-            catalogue=self._counted_catalogue() if site.is_primary else None,
+            catalogue=fleet.counted_catalogue(self._reports().values()) if site.is_primary else None,
             silent=sites.silent_sites(self._expected(), self._reports(), now_ms=self._now_ms)
             if site.is_primary
             else (),
             last_event=site.events.last(now_ms=read.at) if site.is_primary else None,
         )
         return self._status({**report, "superseded_images": site.settings.superseded_images}, site.name)
-
-    def _counted_catalogue(self) -> CountedCatalogue | None:
-        """The primary's repositories as the latest comparison of a site saw them; None: no site told of one."""
-        told = [json.loads(report.status) for report in self._reports().values()]
-        counted = [
-            CountedCatalogue(repositories=number, at=parsed_moment(at))
-            for said in told
-            if isinstance(number := said.get("primary_repositories_count"), int)
-            and isinstance(at := said.get("primary_repositories_counted_at"), str)
-        ]
-        return max(counted, key=lambda one: one.at, default=None)
 
     def to_tell(self) -> list[OtherSite]:
         """The sites, as a primary tells the others of them: without the names of what would be lost.
@@ -159,32 +147,23 @@ class SiteViews:
             yield self._as_told(told)
 
     def _reported(self, name: str, report: SiteReport | None) -> GeoSiteStatus:
-        """The status by the site's last report. A late or silent site is unhealthy, whatever it said."""
-        if report is None:
-            text = "This site has not reported yet: are PrimaryAdminUrl and its report token right?"
-            return self._status(_judged("Unhealthy", text, self._now_ms), name)
-        said: dict[str, Any] = json.loads(report.status)
-        said |= {"primary": False, "reported_at": moment(report.arrived_at)}  # who reports here is a secondary
-        said["last_successful_status_check_timestamp"] = report.arrived_at // 1000
-        if "lag_seconds" in said:  # the former name, which sites of the previous version send
-            said.setdefault("oldest_owed_seconds", said["lag_seconds"])
-        why = sites.silence(report, now_ms=self._now_ms)
-        return self._readable(said | _unhealthy(f"This site {why}") if why is not None else said, name)
+        """The status by the site's last report."""
+        return self._readable(fleet.reported_fields(report, now_ms=self._now_ms), name)
 
     def _as_told(self, told: ToldSite) -> GeoSiteStatus:
         """The status as the primary told of it; one that was told of long ago is unhealthy, whatever it was."""
         name = told.name
         if self._site.is_primary:
             text = "This site does not report to this one: geosync follow, there"
-            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+            return self._status(fleet.judged("Unhealthy", text, now_ms=self._now_ms), name)
         if not told.status:
             text = "Its status is not known here: ask its own API"
-            return self._status({**_judged("Unknown", text, self._now_ms), "primary": told.primary}, name)
+            return self._status({**fleet.judged("Unknown", text, now_ms=self._now_ms), "primary": told.primary}, name)
         said = {**told.status, "primary": told.primary}
         said["reported_at"] = said.get("reported_at") or moment(self._told().at)
         minutes = (self._now_ms - self._told().at) // 60_000
         if minutes * 60 >= LATE_SECONDS:
-            said |= _unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
+            said |= fleet.unhealthy(f"The primary has told nothing of this site for {minutes} minutes")
         return self._readable(said, name)
 
     def _readable(self, said: dict[str, Any], name: str) -> GeoSiteStatus:
@@ -193,7 +172,7 @@ class SiteViews:
         except HttpRefusal:
             # Kept by another version of this site.
             text = "This version cannot read the site's report"
-            return self._status(_judged("Unhealthy", text, self._now_ms), name)
+            return self._status(fleet.judged("Unhealthy", text, now_ms=self._now_ms), name)
 
     # ----------------------------------------------------------------------------------------------------- as answered
 
@@ -224,17 +203,3 @@ def read_status(said: dict[str, Any], name: str) -> GeoSiteStatus:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise HttpRefusal(400, f"status: {where}: {first['msg']}") from None
-
-
-def _unhealthy(problem: str) -> dict[str, Any]:
-    return {"healthy": False, "health_status": "Unhealthy", "health": problem, "health_reasons": [problem]}
-
-
-def _judged(word: str, problem: str, now_ms: int) -> dict[str, Any]:
-    """A status of which nothing is known but this."""
-    return {
-        **_unhealthy(problem),
-        "health_status": word,
-        "container_repositories_replication_enabled": None,
-        "updated_at": moment(now_ms),
-    }

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from geosync.admin.common import AnswerModel, RequestModel, SiteName
 from geosync.admin.resources.service_level import Measured, ReportedServiceLevel
 from geosync.admin.resources.state import Backfill
+from geosync.operating.fleet import read_degraded
 
 SITES = "/api/v4/geo_sites"
 
@@ -178,9 +179,7 @@ class GeoSiteStatus(BaseModel):
     @classmethod
     def _read_degraded(cls, said: Any) -> Any:
         """Read the third word, which a report has apart (minute/report.py)."""
-        if isinstance(said, dict) and said.get("degraded") is True and said.get("health_status") == "Unhealthy":
-            return {**said, "health_status": "Degraded"}
-        return said
+        return read_degraded(said) if isinstance(said, dict) else said
 
 
 class SiteToAdd(RequestModel):

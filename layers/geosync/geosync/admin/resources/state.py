@@ -11,7 +11,7 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.site import AdminSite
 from geosync.comparing.progress import progress_of
 from geosync.errors import RoleChanging
-from geosync.operating.comparison_report import comparison_report
+from geosync.operating.comparison_report import NOT_BEGUN, comparison_report
 
 
 class Backfill(AnswerModel):
@@ -44,23 +44,6 @@ class PauseRequest(RequestModel):
     reason: Annotated[str, StringConstraints(max_length=255)] = ""
 
 
-NOT_BEGUN = Backfill(
-    state="not_begun",
-    started_at=None,
-    finished_at=None,
-    listed=False,
-    repositories=0,
-    compared=0,
-    tags=0,
-    found=0,
-    settled=0,
-    repositories_per_second=0,
-    seconds_left=None,
-    last=None,
-    failure=None,
-)
-
-
 class StateRoutes:
     """Shows the backfill, pauses and resumes the site."""
 
@@ -71,7 +54,7 @@ class StateRoutes:
         """The progress of the latest walk through the primary's catalogue."""
         walk = self._site.sync_registry.catalogue.latest()
         if walk is None:
-            return NOT_BEGUN
+            return Backfill.model_validate(NOT_BEGUN)
         far = progress_of(self._site.sync_registry, walk, now_ms=self._site.clock.now_ms())
         return Backfill.model_validate(comparison_report(walk, far))
 

@@ -8,7 +8,7 @@ from geosync.cli.checks.endpoint import read_log
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.output import age, count, moment
 from geosync.cli.site import StackSite
-from geosync.cli.status import dead_letters
+from geosync.cli.status.look import dead_letters
 from geosync.operating import status
 from geosync.operating.status import Status
 

@@ -10,14 +10,26 @@ from pathlib import Path
 
 import click
 
-from geosync.cli.arguments import check_repository
+from geosync.cli.arguments import check_repository, duration
 from geosync.cli.audit import audited, caller_of
 from geosync.cli.awaited import WhichSites
 from geosync.cli.drill.rehearsal import PARALLEL, DrillOptions, Rehearsal
 from geosync.cli.drill.ways import both_registries
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, age, as_json, console, moment, plain, table
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Format,
+    Part,
+    age,
+    facts,
+    moment,
+    output_option,
+    plain,
+    put,
+)
 from geosync.cli.site import Chosen, StackSite
-from geosync.cli.wait import seconds
 from geosync.drilling import canary, pages
 from geosync.drilling.kept import DrillReports
 from geosync.drilling.report import Document, Drill, document_of
@@ -46,7 +58,6 @@ WRITERS: dict[str, Callable[[Document], str]] = {".html": pages.page, ".md": pag
     help="Where --site is to look. Can be repeated.",
 )
 @click.option(
-    "-o",
     "--report",
     "files",
     multiple=True,
@@ -67,7 +78,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {".html": pages.page, ".md": pag
     help="The secret, in this site's region, to push the canary with (default: the site's own for the primary).",
 )
 @click.option(
-    "--timeout", callback=seconds, default="2m", show_default=True, help="The longest wait for the canary: 90s, 10m."
+    "--timeout", callback=duration, default="2m", show_default=True, help="The longest wait for the canary: 90s, 10m."
 )
 @click.option(
     "--sample", type=click.IntRange(0, 1000), default=20, show_default=True, help="References pulled in full."
@@ -76,7 +87,7 @@ WRITERS: dict[str, Callable[[Document], str]] = {".html": pages.page, ".md": pag
     "--sample-mib", type=click.IntRange(0), default=1024, show_default=True, help="MiB that are read of them at most."
 )
 @click.option("--tags", type=click.IntRange(1), default=10_000, show_default=True, help="Tags compared at most.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document; times in milliseconds since the epoch.")
+@output_option
 @click.pass_obj
 def drill(  # noqa: PLR0913 - one for each option
     choose: Callable[[], Chosen],
@@ -91,7 +102,7 @@ def drill(  # noqa: PLR0913 - one for each option
     sample: int,
     sample_mib: int,
     tags: int,
-    as_document: bool,
+    output: Format,
 ) -> None:
     """Rehearse the loss of the primary at this secondary. No client notices, and nothing is changed.
 
@@ -115,10 +126,7 @@ def drill(  # noqa: PLR0913 - one for each option
     report = _last(site) if last else _carry_out(site, options)
     for file in files:
         file.write_text(WRITERS.get(file.suffix, _json)(report), encoding="utf-8")
-    if as_document:
-        as_json(report)
-    else:
-        _show(report)
+    put(Answer(document=report, rows=[report], shown=list(_shown(report)), key="site"), output)
     raise SystemExit(EXIT_CODES[report["verdict"]])
 
 
@@ -209,14 +217,11 @@ def _json(report: Document) -> str:
     return json.dumps(report, indent=2) + "\n"
 
 
-def _show(report: Document) -> None:
-    """Show the report to people."""
-    out = console()
+def _shown(report: Document) -> Iterator[Part]:
+    """The report for people."""
     styles = {"passed": "green", "incomplete": "yellow", "failed": "red"}
-    out.print(plain(pages.headline(report), styles[report["verdict"]]))
+    yield plain(pages.headline(report), styles[report["verdict"]])
     for section in pages.sections(report):
-        out.print()
-        out.print(plain(section.title, "bold"))
-        lines = table(("", ""), section.lines)
-        lines.show_header = False
-        out.print(lines)
+        yield ""
+        yield plain(section.title, "bold")
+        yield facts(section.lines)

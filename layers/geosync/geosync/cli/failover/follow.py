@@ -11,7 +11,7 @@ from geosync.cli.audit import audited
 from geosync.cli.failover.next_steps import list_secrets
 from geosync.cli.failover.quiet_update import confirm, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
-from geosync.cli.output import CANNOT_TELL, age
+from geosync.cli.output import CANNOT_TELL, Format, age, output_option, tell
 from geosync.cli.site import Chosen, StackName, StackSite
 from geosync.cli.sites import key_of
 from geosync.errors import ConfigurationError
@@ -33,9 +33,16 @@ NO_SECRET = "none"  # noqa: S105 - the word for none
     "registry); none if this site needs none.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@output_option
 @click.pass_obj
 def follow(
-    choose: Callable[[], Chosen], primary: str, registry_url: str | None, registry_secret: str, yes: bool
+    choose: Callable[[], Chosen],
+    *,
+    primary: str,
+    registry_url: str | None,
+    registry_secret: str,
+    yes: bool,
+    output: Format = "table",
 ) -> None:
     """Make this site a secondary of the primary STACK: after a promotion, or when an old primary comes back.
 
@@ -78,7 +85,7 @@ def follow(
         raise SystemExit(CANNOT_TELL) from None
     # The minute that comes anyway, now: the subscription is made. With the next, a comparison of everything begins.
     site.client("lambda").invoke(FunctionName=site.outputs["ReconcileFunction"], Payload=b"{}")
-    _tell(site, leader)
+    _tell(site, leader, output)
 
 
 def _leader(chosen: Chosen, site: StackSite, primary: str) -> StackSite:
@@ -162,10 +169,10 @@ def _compare_last_pushes(site: StackSite, leader: StackSite) -> None:
     click.echo(f"A tag that both have becomes what it is at {leader.name}.")
 
 
-def _tell(site: StackSite, leader: StackSite) -> None:
-    click.echo(f"{site.name} follows {leader.name}; everything is compared.")
+def _tell(site: StackSite, leader: StackSite, output: Format) -> None:
+    tell(f"{site.name} follows {leader.name}; everything is compared.", output, name=site.name, primary=leader.name)
     if not leader.takes_reports:
         click.echo(f"{site.name} reports to nobody: the admin API of {leader.name} is private.", err=True)
     if site.sync_registry.is_paused():
         click.echo(f"{site.name} is paused, as it was before: geosync resume", err=True)
-    click.echo(f"See that all is right: geosync … check --primary {leader.stack}@{leader.region}")
+    click.echo(f"See that all is right: geosync … check --primary {leader.stack}@{leader.region}", err=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import click
@@ -11,10 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.cli.audit import audited
 from geosync.cli.failover.losses import (
     count_unmarked,
+    losses,
     losses_document,
     read_losses,
-    show_losses,
-    warn_if_primary_is_alive,
+    warning_of_a_primary_alive,
 )
 from geosync.cli.failover.next_steps import next_steps
 from geosync.cli.failover.quiet_update import confirm, quiet_update
@@ -28,8 +28,22 @@ from geosync.cli.failover.stack_update import (
     reason,
     wait,
 )
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, age, as_json, moment, plain
+from geosync.cli.output import (
+    CANNOT_TELL,
+    NOTHING_OWED,
+    SOMETHING_WRONG,
+    Answer,
+    Format,
+    Part,
+    age,
+    moment,
+    output_option,
+    plain,
+    put,
+    show,
+)
 from geosync.cli.site import Chosen, StackSite
+from geosync.clock import moment as exact_moment
 from geosync.errors import GeosyncError, UpdateRefused
 from geosync.operating import status as site_status
 from geosync.operating.status import Status
@@ -38,9 +52,9 @@ from geosync.sync_registry.site.promotions import Promotion
 
 @click.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--json", "as_document", is_flag=True, help="One JSON document of what is lost; needs --yes.")
+@output_option
 @click.pass_obj
-def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
+def promote(choose: Callable[[], Chosen], *, yes: bool, output: Format) -> None:
     """Make this secondary the primary.
 
     Shows the recovery point and, by name, what was pushed to the old primary and is not here: that is lost unless the
@@ -49,12 +63,12 @@ def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
     the list again, or says why the update was undone, and begins anew.
 
     Exit code 0: this site is the primary, and nothing is known to be lost. 1: it is the primary, and something is lost,
-    or may be. 2: it is not, or nobody can tell yet. 3: declined, nothing was changed. With --json `promoted` is true,
-    false or (nobody can tell) null.
+    or may be. 2: it is not, or nobody can tell yet. 3: declined, nothing was changed. With -o json `promoted` is true,
+    false or (nobody can tell) null. An output for programs asks no questions and needs --yes.
     """
-    if as_document and not yes:
-        raise click.UsageError("--json asks no questions: say --yes too")
-    promoting = _Promoting(choose().site(), as_document=as_document)
+    if output not in ("table", "wide") and not yes:
+        raise click.UsageError(f"-o {output} asks no questions: say --yes too")
+    promoting = _Promoting(choose().site(), output)
     try:
         promoting.run(yes=yes)
     except (GeosyncError, BotoCoreError, ClientError) as error:
@@ -66,9 +80,10 @@ def promote(choose: Callable[[], Chosen], yes: bool, as_document: bool) -> None:
 class _Promoting:
     """One run of the command. `promoted`: the site is the primary by it, or not; None: nobody can tell."""
 
-    def __init__(self, site: StackSite, *, as_document: bool) -> None:
+    def __init__(self, site: StackSite, output: Format) -> None:
         self._site = site
-        self._as_document = as_document
+        self._output = output
+        self._is_for_people = output in ("table", "wide")
         self._promoted: bool | None = False
 
     def run(self, *, yes: bool) -> NoReturn:
@@ -82,10 +97,9 @@ class _Promoting:
         site.must_be_secondary("promote")
         if last is not None and last.ended_at is None:
             _say_what_became_of(site, last)
-        if not self._as_document:
-            losses = read_losses(site)
-            show_losses(site, losses.status, losses.unmarked)
-            warn_if_primary_is_alive(losses.status)
+        if self._is_for_people:
+            found = read_losses(site)
+            show(*losses(site, found.status, found.unmarked), *warning_of_a_primary_alive(found.status))
         if not yes:
             pause = site.sync_registry.pauses.read()
             if pause is not None and pause.role_change is not None:
@@ -100,8 +114,9 @@ class _Promoting:
         name = self._site.name
         text = f"{name} is the primary, but what it lacks could not be shown: {why}" if self._promoted else why
         click.echo(f"Error: {text}", err=True)
-        if self._as_document:
-            as_json({"site": name, "promoted": self._promoted, "reason": text})
+        if not self._is_for_people:
+            document = {"site": name, "promoted": self._promoted, "reason": text}
+            put(Answer(document=document, rows=[], shown=[]), self._output)
         raise SystemExit(SOMETHING_WRONG if self._promoted else CANNOT_TELL)
 
     def _begin(self) -> Promotion:
@@ -116,7 +131,7 @@ class _Promoting:
             self._promoted = None
 
         try:
-            quiet_update(site, "promotion", PROMOTION, say=not self._as_document, before=record)
+            quiet_update(site, "promotion", PROMOTION, say=self._is_for_people, before=record)
         except UpdateRefused:
             self._promoted = False
             for one in begun:
@@ -164,12 +179,11 @@ class _Promoting:
         """Report that the site is the primary, and the losses; raises SystemExit. `again`: it was before this run."""
         site = self._site
         found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-        if self._as_document:
-            since = done.ended_at or done.began_at
-            head = {"site": site.name, "promoted": True, "role": "primary", "since": since}
-            as_json({**head, **losses_document(found), **done.unmarked})
-        else:
-            _tell(site, done, found, again=again)
+        since = done.ended_at or done.began_at
+        head = {"site": site.name, "promoted": True, "role": "primary", "since": exact_moment(since), "since_ms": since}
+        document = {**head, **losses_document(found), **done.unmarked}
+        shown = list(_shown(site, done, found, again=again)) if self._is_for_people else []
+        put(Answer(document=document, rows=document["lost"], shown=shown), self._output)
         is_known = found.recovery_point is not None  # otherwise nobody knows what was pushed and is not here
         is_complete = is_known and found.nothing_owed and not any(done.unmarked.values())
         raise SystemExit(NOTHING_OWED if is_complete else SOMETHING_WRONG)
@@ -189,14 +203,13 @@ def _end(site: StackSite, done: Promotion) -> Promotion:
     return site.sync_registry.promotions.end(done, count_unmarked(site), at=at)
 
 
-def _tell(site: StackSite, done: Promotion, found: Status, *, again: bool) -> None:
+def _shown(site: StackSite, done: Promotion, found: Status, *, again: bool) -> Iterator[Part]:
     if again:
         since = moment(done.ended_at or done.began_at)
-        click.echo(f"{site.name} is the primary since {since}; nothing was changed now.")
+        yield f"{site.name} is the primary since {since}; nothing was changed now."
     else:
-        click.echo(f"{site.name} is the primary. Pushes to its registry are published from now on.")
-    for line in next_steps(site):
-        click.echo(line)
+        yield f"{site.name} is the primary. Pushes to its registry are published from now on."
+    yield from next_steps(site)
     if found.would_be_lost or found.recovery_point is None or any(done.unmarked.values()):
-        click.echo("Not here when the promotion ended (an earlier list may have been longer):")
-        show_losses(site, found, done.unmarked)
+        yield "Not here when the promotion ended (an earlier list may have been longer):"
+        yield from losses(site, found, done.unmarked)

@@ -11,7 +11,7 @@ import click
 from geosync.cli.failover.stack_update import update
 from geosync.cli.output import DECLINED, count
 from geosync.cli.site import StackSite
-from geosync.cli.status import waiting
+from geosync.cli.status.look import waiting
 from geosync.errors import NotDrained, UpdateRefused
 from geosync.sync_registry.owed_index import TagWriters
 from geosync.sync_registry.site.pause import role_change

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.cli.choosing.options import LOCAL_STATE, site_choice
 from geosync.cli.init import asking, notices, samconfig
 from geosync.cli.init.answers import Answers, SiteAnswers
 from geosync.cli.init.steps import Found, look, notice_file, secret_file, steps
@@ -48,8 +49,8 @@ def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> N
     problem. 2: cannot tell.
     """
     answers = _answers(folder, given)
-    root = ctx.find_root().params
-    access = ctx.obj().access if root["local"] is not None else AwsAccess.of(profile=root["profile"])
+    written = site_choice(ctx).written
+    access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
         seen, told = look(answers, access), True
     except (BotoCoreError, ClientError) as error:
@@ -139,13 +140,8 @@ def _checked(ctx: click.Context, answers: Answers) -> int:
 
 def _choice(ctx: click.Context, site: SiteAnswers) -> list[str]:
     """The options that choose a site as this command's own choose AWS."""
-    root = ctx.find_root().params
-    if root["local"] is not None:
-        return ["--local", site.name, "--local-state", str(root["local_state"])]
-    return [
-        "--stack",
-        site.stack,
-        "--region",
-        site.region,
-        *(["--profile", root["profile"]] if root["profile"] else []),
-    ]
+    written = site_choice(ctx).written
+    if "local" in written:
+        return ["--local", site.name, "--local-state", written.get("local_state", LOCAL_STATE)]
+    profile = ["--profile", written["profile"]] if "profile" in written else []
+    return ["--stack", site.stack, "--region", site.region, *profile]

@@ -1,0 +1,140 @@
+"""`geosync resync`: a repository, everything, or all that failed is made equal to the primary's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from geosync.cli import backfill
+from geosync.cli.arguments import Work, check_repository, repository_names, which_work
+from geosync.cli.audit import audited
+from geosync.cli.checks import registries
+from geosync.cli.output import SOMETHING_WRONG, Format, output_option, plain, tell
+from geosync.cli.selection import present
+from geosync.cli.settling import Left, finish, owed_in, wait_options
+from geosync.cli.site import Chosen, StackSite
+from geosync.errors import MalformedMessage
+from geosync.messages.queues import Queue
+from geosync.messages.work import WorkMessage
+from geosync.operating import actions
+from geosync.sync_registry.items import KEEP, Reference
+from geosync.sync_registry.transitions.marks import Mark
+
+
+@click.command(short_help="Make a repository, all, or all that failed, equal.")
+@click.argument("repository", required=False, shell_complete=repository_names)
+@click.argument("references", nargs=-1, metavar="[TAG|DIGEST]…")
+@click.option("--all", "everything", is_flag=True, help="Everything in the primary's catalogue.")
+@click.option("--failed", is_flag=True, help="Each reference that failed, parked ones too.")
+@click.option("--keep", is_flag=True, help="Tags that the primary lacks, or that left the selection, stay.")
+@wait_options
+@output_option
+@click.pass_obj
+def resync(  # noqa: PLR0913 - one for each option
+    choose: Callable[[], Chosen],
+    *,
+    repository: str | None,
+    references: tuple[str, ...],
+    everything: bool,
+    failed: bool,
+    keep: bool,
+    wait: bool,
+    timeout: float,
+    output: Format,
+) -> None:
+    """Make REPOSITORY, or only the tags and digests named, equal to the primary's now; or all, or all that failed.
+
+    REPOSITORY is its name at the primary. What failed or is parked is tried at once. --keep cancels removals.
+
+    A repository that this site has no row of is looked for at the primary's registry. Exit code 1 if it is not there,
+    or, with --wait, if something is still owed at the end of the time, or is parked.
+    """
+    work = which_work(repository, everything=everything, failed=failed)
+    wanted = [_reference(text) for text in references]
+    if keep and work != "one":
+        raise click.UsageError("--keep is for a REPOSITORY")
+    site = choose().site()
+    site.must_be_secondary("resync")
+    if repository is not None:
+        said, left = _one(site, repository, wanted, keep=keep, wait=wait)
+    else:
+        said, left = _many(site, work)
+    if not wait:
+        tell(said, output, name=repository or site.name)
+        return
+    finish(site, said, left, timeout, output)
+
+
+def _one(
+    site: StackSite, repository: str, wanted: list[Reference], *, keep: bool, wait: bool
+) -> tuple[str, Callable[[], Left]]:
+    """Have a repository resynced; returns what was done, and the look at what is left of it."""
+    check_repository(repository)
+    if is_nowhere(site, repository):
+        click.echo(f"{repository} is not at the primary, and {site.name} has no row of it: nothing to resync", err=True)
+        raise SystemExit(SOMETHING_WRONG)
+    names = tuple(map(str, wanted))
+    with audited(site, "resync", repository, *names, *(["--keep"] if keep else [])):
+        if wait:
+            _mark(site, repository, wanted, keep=keep)
+        else:
+            actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
+    said = f"{repository} ({', '.join(names) or 'whole'}) is enqueued to be resynced at {site.name}."
+    return said, owed_in(site, {repository}, only=frozenset(names))
+
+
+def _mark(site: StackSite, repository: str, wanted: list[Reference], *, keep: bool) -> None:
+    """Mark here and now, as functions/sync does with the message: what is marked later could not be waited for."""
+    selection = present(site)
+    outside = [str(one) for one in wanted or [Reference.whole()] if not selection.has(repository, one)]
+    if outside:
+        text = f"{repository} ({', '.join(outside)}) is outside the selection of {site.name}: --wait would end never"
+        raise click.UsageError(text)
+    mark = Mark(if_absent=frozenset({KEEP} if keep else ()), asked=True)
+    for one in wanted or [Reference.whole()]:
+        site.sync_registry.mark(repository, one, mark)
+    Queue(site.client("sqs"), site.outputs["WorkQueueUrl"]).send(WorkMessage(repository=repository, reason="resync"))
+
+
+def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
+    """Have everything, or all that failed, resynced."""
+    if work == "all":
+        with audited(site, "resync", "--all"):
+            queue, now_ms = site.outputs["WorkQueueUrl"], site.clock.now_ms()
+            actions.resync_all(site.sync_registry, site.client("sqs"), queue, now_ms=now_ms)
+        return f"Everything is enqueued to be resynced at {site.name}.", lambda: _left_of_all(site)
+    marked, repositories = 0, set[str]()
+    with audited(site, "resync", "--failed"):
+        while True:
+            done = actions.resync_failed(site.sync_registry)
+            marked += done.marked
+            repositories |= done.repositories
+            if not done.more or not done.marked:
+                break
+    what = f"{marked} failed {'reference is' if marked == 1 else 'references are'}"
+    return f"{what} enqueued to be resynced at {site.name}.", owed_in(site, repositories)
+
+
+def _left_of_all(site: StackSite) -> Left:
+    """The rest of the comparison that was asked for."""
+    found = backfill.look(site)
+    return Left(count=0 if found.complete else None, what=backfill.line(found))
+
+
+def is_nowhere(site: StackSite, repository: str) -> bool:
+    """True when this site never heard of a repository, and the primary's registry says that it has none.
+
+    Where the primary's registry cannot be asked from here, functions/sync asks it: a repository that is nowhere has no
+    row then.
+    """
+    if site.sync_registry.listing.ids([repository]):
+        return False
+    return registries.primary_knows(site, repository) is False
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return actions.reference(text)
+    except MalformedMessage as error:
+        raise click.BadParameter(f"{plain(text)} is {error}", param_hint="TAG|DIGEST") from None

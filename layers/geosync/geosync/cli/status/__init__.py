@@ -1,0 +1,1 @@
+"""The status of a site, and of all sites of a primary."""

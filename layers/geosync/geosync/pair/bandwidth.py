@@ -1,0 +1,80 @@
+"""The bytes per second that the workers of a site take from the primary's registry in all (`MaxBandwidth`).
+
+Each worker paces itself. It begins with the share that it has when all workers are at work, which needs no word of the
+others. Once it has moved bytes for some seconds it is counted, some seconds later by all of them, and from then on its
+share is that of those that are counted. So the sum is over the bandwidth only for as long as others do not know yet
+that somebody came, and then by the newcomers' small shares.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from geosync.errors import SyncRegistryError
+from geosync.oci.deadline import Deadline
+from geosync.sync_registry.site.bandwidth import BandwidthShares
+from geosync.sync_registry.sync_registry import unique
+from geosync.threads import SYSTEM_THREADS, Threads
+
+PERIOD_S = 5.0
+"""Seconds from one look at who shares the bandwidth to the next: a write and a query, while bytes move."""
+LASTING_S = 3 * PERIOD_S
+"""Seconds after which a worker that moves nothing counts no more."""
+
+
+class Bandwidth:
+    """Paces one invocation. Thread-safe; it outlives an invocation, as its execution environment does.
+
+    `workers` is the most that there are at a time.
+    """
+
+    def __init__(
+        self,
+        shares: BandwidthShares,
+        bytes_per_s: float,
+        *,
+        workers: int,
+        deadline: Deadline,
+        threads: Threads = SYSTEM_THREADS,
+    ) -> None:
+        self._shares = shares
+        self._bytes_per_s = bytes_per_s
+        self._least = self.rate = bytes_per_s / workers
+        """Bytes per second of this invocation now."""
+        self._deadline = deadline
+        self._clock = deadline.clock
+        self._lock = threads.lock()
+        self._token = unique()
+        self._free_s = self._look_s = self._seen_s = -math.inf
+        self._is_counted = False
+
+    def spend(self, size: int) -> None:
+        """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            if now_s - self._seen_s > LASTING_S:
+                self._begin(now_s)
+            self._seen_s = now_s
+            if now_s >= self._look_s:
+                self._look_s = now_s + PERIOD_S
+                self._look()
+            begins_s = max(self._free_s, now_s)
+            self._free_s = begins_s + size / self.rate
+        while (wait_s := begins_s - self._clock.monotonic_s()) > 0:
+            self._deadline.check()
+            self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left(), 0)))
+
+    def _begin(self, now_s: float) -> None:
+        self.rate, self._is_counted = self._least, False
+        self._look_s = now_s + PERIOD_S
+
+    def _look(self) -> None:
+        """Count, and be counted; what the others cannot know yet is not taken."""
+        sharing = None
+        with suppress(BotoCoreError, ClientError, SyncRegistryError):
+            sharing = self._shares.join(self._token, lasting_s=LASTING_S)
+        self.rate = max(self._bytes_per_s / sharing, self._least) if sharing and self._is_counted else self._least
+        self._is_counted = sharing is not None

@@ -1,0 +1,81 @@
+"""What a shell is told that may follow: commands, options, contexts, sites and repositories."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import boto3
+import pytest
+from click.testing import CliRunner
+from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.test_look import synced
+
+from geosync.cli.completion import names
+from geosync.cli.completion.command import SHELLS
+from geosync.cli.main import main
+from geosync.cli.site import StackSite
+
+
+def complete(line: str) -> list[str]:
+    """The words that may follow a command line, the last of whose words is begun."""
+    words = line.split(" ")
+    asked = {"_GEOSYNC_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    answer = CliRunner().invoke(main, [], prog_name="geosync", env=asked)
+    assert answer.exit_code == 0, answer.output
+    return [one.partition(",")[2] for one in answer.output.split()]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_each_shell_has_its_script(shell: str) -> None:
+    script = CliRunner().invoke(main, ["completion", shell])
+    assert (script.exit_code, "_GEOSYNC_COMPLETE" in script.output) == (0, True)
+    program = shutil.which(shell)
+    if program is not None:  # it is a script that the shell can read
+        subprocess.run([program, "-n"], input=script.output, text=True, check=True, capture_output=True)
+
+
+def test_commands_and_options_are_completed() -> None:
+    assert complete("geosync res") == ["resume", "resync"]
+    assert complete("geosync status --lo") == ["--local", "--local-state"]
+    assert complete("geosync status -o j") == ["json"]
+    assert complete("geosync context ") == ["add", "list", "remove", "use"]
+
+
+def test_contexts_and_sites_of_the_local_stack_are_completed(own_folders: Path) -> None:
+    CliRunner().invoke(main, ["context", "add", "oregon", "--stack", "geosync-oregon"])
+    assert complete("geosync --context o") == ["oregon"]
+    (own_folders / "stack.json").write_text('{"sites": [{"name": "dublin"}, {"name": "oregon"}]}')
+    assert complete(f"geosync --local-state {own_folders} --local d") == ["dublin"]
+    assert complete("geosync --local-state /nowhere --local d") == []
+
+
+def test_repositories_of_the_chosen_site_are_completed_and_kept_for_a_minute(
+    secondary: Site, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("group/app", "group/base", "other/app"):
+        synced(secondary, name)
+    site = f"--stack {secondary.stack} --region {REGION}"
+    assert complete(f"geosync {site} show group/") == ["group/app", "group/base"]
+    monkeypatch.setattr(StackSite, "find", lambda *_: pytest.fail("AWS is asked again"))
+    assert complete(f"geosync {site} resync other/") == ["other/app"]
+    (kept,) = (own_folders / "cache" / "geosync").iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+
+
+def test_of_a_site_with_many_those_are_read_that_begin_with_the_word(
+    secondary: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "MOST", 2)
+    for name in ("a/a", "a/b", "z/app"):
+        synced(secondary, name)
+    assert complete(f"geosync show --stack {secondary.stack} --region {REGION} z/") == ["z/app"]
+
+
+def test_sites_that_a_primary_expects_are_completed_and_what_cannot_be_read_is_nothing(primary: Site) -> None:
+    primary.sync_registry.sites.add(name="oregon", url="https://oregon.example.com", key="0" * 64, now_ms=1)
+    assert complete(f"geosync --stack {primary.stack} --region {REGION} sites remove o") == ["oregon"]
+    boto3.client("dynamodb", region_name=REGION).delete_table(TableName=primary.outputs["SyncRegistryTable"])
+    assert complete(f"geosync --stack {primary.stack} --region {REGION} show g") == []

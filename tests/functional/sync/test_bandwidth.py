@@ -1,0 +1,52 @@
+"""MaxBandwidth holds for what the work queue woke, helpers too, and not for a push."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests.functional.sync.parts import DONE, Site, handle, sample, wake
+from tests.functional.sync.test_help import help_with, hold, owe
+from tests.support.images import Made
+
+from geosync.pair.bandwidth import Bandwidth
+
+
+@pytest.fixture
+def spent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The bytes that were counted."""
+    spent: list[int] = []
+    monkeypatch.setattr(Bandwidth, "spend", lambda _, size: spent.append(size))
+    return spent
+
+
+def size_of(made: Made) -> int:
+    document = json.loads(made.content)
+    return sum(int(one["size"]) for one in (document["config"], *document["layers"]))
+
+
+def test_a_push_is_not_bounded_and_a_worker_is(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, spent: list[int]
+) -> None:
+    aws.setenv("MAX_BANDWIDTH", "1000000")
+    live, work = owe(site, f"{repository}/live"), owe(site, f"{repository}/work")
+    assert handle(sample("sync-live.json", repository=live.repository)) == DONE
+    assert site.digest(live.repository, "v1") == live.digest
+    assert spent == []
+    assert handle(wake(work.repository)) == DONE
+    assert site.digest(work.repository, "v1") == work.digest
+    assert sum(spent) == size_of(work)
+
+
+def test_a_helper_is_bounded(site: Site, aws: pytest.MonkeyPatch, repository: str, spent: list[int]) -> None:
+    aws.setenv("MAX_BANDWIDTH", "1000000")
+    made = owe(site, repository)
+    assert handle(help_with(made, hold(site, repository).token)) == DONE
+    assert sum(spent) == size_of(made)
+
+
+def test_without_the_parameter_nothing_is_counted(site: Site, repository: str, spent: list[int]) -> None:
+    made = owe(site, repository)
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+    assert spent == []
