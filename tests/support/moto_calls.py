@@ -19,6 +19,7 @@ import moto.dynamodb.parsing.ast_nodes
 import moto.dynamodb.parsing.expressions
 from botocore import handlers, xform_name
 from botocore.model import OperationModel
+from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
@@ -30,6 +31,8 @@ _ON_ITEMS = frozenset(
     {"GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"}
     | {"BatchGetItem", "BatchWriteItem", "TransactWriteItems"}
 )
+_wire = BotocoreStubber.process_request
+"""A test that puts something in its place (throttled.py) has all calls go through it."""
 _OK = SimpleNamespace(status_code=200, headers={})
 _parsed: Any = vars(moto.dynamodb.parsing.expressions)["UpdateExpressionParser"].make
 _traverser: Any = vars(moto.dynamodb.parsing.ast_nodes)["DepthFirstTraverser"]
@@ -63,7 +66,8 @@ def shorten() -> None:
 def _answer(model: OperationModel, params: Mapping[str, Any], context: Mapping[str, Any], **_: Any) -> Any:
     """The response, and its content as botocore would have parsed it; None: the call goes the long way."""
     is_on_items = model.service_model.service_name == "dynamodb" and model.name in _ON_ITEMS
-    if not is_on_items or not botocore_stubber.enabled or ".amazonaws.com" not in params["url"]:
+    is_motos = botocore_stubber.enabled and ".amazonaws.com" in params["url"]
+    if not is_on_items or not is_motos or BotocoreStubber.process_request is not _wire:
         return None
     handler: Any = DynamoHandler()
     handler.region, handler.current_account = context["client_region"], DEFAULT_ACCOUNT_ID
