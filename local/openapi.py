@@ -47,7 +47,7 @@ def described() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT))
     from functions.admin import app  # noqa: PLC0415 - reads the environment
 
-    return app._api().openapi()
+    return app._api().openapi
 
 
 def page(document: dict[str, Any]) -> str:

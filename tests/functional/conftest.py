@@ -3,9 +3,10 @@
 from itertools import count
 
 import pytest
-from tests.support import aws_data
+from tests.support import aws_data, moto_calls
 
 aws_data.share()
+moto_calls.shorten()
 _numbers = count(1)
 
 

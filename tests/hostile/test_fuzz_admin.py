@@ -57,7 +57,7 @@ _odd = st.one_of(
 
 def _routes() -> list[tuple[str, str, list[str], list[str]]]:
     """Each route: its method, path, the names of its query, and those of its body."""
-    document = app.api().openapi()
+    document = app.api().openapi
     schemas = document["components"]["schemas"]
     found = []
     for path, operations in document["paths"].items():

@@ -117,12 +117,12 @@ def _outcomes(wanted: Wanted) -> Iterator[Outcome]:
         for chunk in chunks:
             yield from _run_each(*chunk)
         return
-    with get_context("spawn").Pool(wanted.jobs, _pin, maxtasksperchild=50) as pool:
+    with get_context("spawn").Pool(wanted.jobs, pin, maxtasksperchild=50) as pool:
         for outcomes in pool.imap_unordered(_run_chunk, chunks):
             yield from outcomes
 
 
-def _pin() -> None:
+def pin() -> None:
     """Keep the process on one core: its threads run one at a time, and the baton is passed faster there."""
     with suppress(AttributeError, OSError):
         cores = sorted(os.sched_getaffinity(0))

@@ -44,6 +44,7 @@ def _end(arguments: Sequence[str]) -> None:
     code = 1
     try:
         sys.argv = ["tests.simulation", *arguments]
+        command.pin()
         code = command.main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1

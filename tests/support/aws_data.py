@@ -30,6 +30,7 @@ def share() -> None:
         "botocore.hooks.EventAliaser._alias_event_name": _aliased,
         "botocore.hooks.accepts_kwargs": _takes_any,
         "botocore.useragent.sanitize_user_agent_string_component": lru_cache(1000)(_sanitize),
+        "moto.core.responses.camelcase_to_underscores": cache(moto.core.utils.camelcase_to_underscores),
         "moto.core.responses.method_names_from_class": cache(moto.core.utils.method_names_from_class),
     }.items():
         patch(name, shared).start()

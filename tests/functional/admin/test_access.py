@@ -20,7 +20,7 @@ OPEN = {("post", "/sign-in"), ("post", "/api/v4/geo/status")}
 
 def routes() -> Iterator[tuple[str, str]]:
     """Each operation of the API, with ids that name nothing."""
-    for path, operations in app.api().openapi()["paths"].items():
+    for path, operations in app.api().openapi["paths"].items():
         for method in operations:
             yield method, path.replace("{number}", "99").replace("{letter_id}", "none")
 

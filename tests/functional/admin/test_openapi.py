@@ -54,7 +54,7 @@ def test_whatever_is_sent_is_answered_as_it_is_described(
     monkeypatch.setattr(app.api()._site.events, "retention_ms", 3 * 3_600_000)  # each hour that is kept is a query
     site.synced("group/app", v1=A)
     site.failed("group/broken", "v1")
-    document = app.api().openapi() | {"servers": [{"url": "/"}]}
+    document = app.api().openapi | {"servers": [{"url": "/"}]}
     schema = schemathesis.openapi.from_dict(json.loads(json.dumps(document)))
     schema.app = Wsgi(ask)
     statuses: list[int] = []

@@ -31,7 +31,7 @@ REPORT = "/api/v4/geo/status"
 
 def actions() -> set[tuple[str, str]]:
     """The method and the path of everything that acts."""
-    paths = app.api().openapi()["paths"].items()
+    paths = app.api().openapi["paths"].items()
     return {(method, path) for path, operations in paths for method in operations if method != "get"}
 
 

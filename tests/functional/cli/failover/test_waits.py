@@ -100,6 +100,6 @@ def test_a_primary_that_is_alive_is_pointed_out(secondary: Site, cloudformation:
     now = SYSTEM_CLOCK.now_ms()
     secondary.sync_registry.heartbeat.record(site="dublin", sent_at=now, arrived_at=now)
     said = CliRunner().invoke(main, ["--stack", secondary.stack, "promote"], input="no\n")
-    assert "dublin was alive 0 s ago" in said.output
+    assert re.search(r"dublin was alive \d+ (s|min) ago", said.output)
     assert "stop pushes first" in said.output
     assert (said.exit_code, cloudformation.updates) == (3, [])

@@ -148,3 +148,9 @@ def _order(worker: Worker) -> tuple[str, str]:
     lease = worker.lease and worker.lease[1:]
     owed = worker.owed and worker.owed[:1]
     return worker.phase, repr((lease, owed, worker.primary, worker.writes, worker.stalled, worker.named))
+
+
+def forget() -> None:
+    """Drop what was found out of states."""
+    for found in (_worker_aged, _renamed, _order):
+        found.cache_clear()

@@ -23,6 +23,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from tests.unit.sync_registry.model import canonical
 from tests.unit.sync_registry.model.explorer import explore
 from tests.unit.sync_registry.model.rules import RULES
 from tests.unit.sync_registry.model.scenarios import SCENARIOS
@@ -30,12 +31,17 @@ from tests.unit.sync_registry.model.steps import World
 from tests.unit.sync_registry.model.without import Rule
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def no_garbage_collection() -> Iterator[None]:
-    """States are tuples of tuples without cycles: to look for some among millions of them takes a third of the time."""
+    """States are tuples of tuples without cycles: to look for some among millions of them takes a third of the time.
+
+    None of them stays: in each test of the same process after these, a collection would look through them again.
+    """
     gc.disable()
     yield
+    canonical.forget()
     gc.enable()
+    gc.collect()
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

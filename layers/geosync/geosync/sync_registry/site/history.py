@@ -62,14 +62,16 @@ def bin_name(number: int) -> str:
 
 
 _BINS = {bin_name(number): number for number in range(BINS)}
-_COUNTED = (*COUNTS, *_BINS)
+_COUNTED = dict.fromkeys((*COUNTS, *_BINS))
+_LONG = {str(_BINS.get(name, name)): name for name in _COUNTED}
+"""The names of the counts by those that they have in `month` and `total`."""
 _RECORDED = ("item", *_COUNTED, *(f"most_{name}" for name in GAUGES))
 """Attributes of a record: all but the words of an hour about what was before it, more than half of its item."""
 
 
 def bins_of(counts: Mapping[str, int]) -> dict[int, int]:
     """The histogram of lags among some counts."""
-    return {number: counts[name] for name, number in _BINS.items() if counts.get(name)}
+    return {_BINS[name]: number for name, number in counts.items() if number and name in _BINS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +264,7 @@ class HistoryItems:
 
 def counts_of(item: Item) -> Counter[str]:
     """The counts of an item; what is no number counts as 0."""
-    return Counter({name: number for name in _COUNTED if (number := whole_number(item, name)) > 0})
+    return Counter({name: number for name in item if name in _COUNTED and (number := whole_number(item, name)) > 0})
 
 
 def month_name(at_ms: int) -> str:
@@ -311,7 +313,7 @@ def _mapping(item: Item, name: str) -> Counter[str]:
     value = item.get(name)
     if not isinstance(value, Mapping):
         return Counter()
-    return Counter({one: number for one in _COUNTED if (number := whole_number(value, str(_BINS.get(one, one)))) > 0})
+    return Counter({_LONG[one]: number for one in value if one in _LONG and (number := whole_number(value, one)) > 0})
 
 
 def _begin_ms(hour: Item) -> int:
