@@ -65,6 +65,11 @@ class BackfillState:
         return self.progress is not None and self.progress.complete and not self.asked_for
 
     @property
+    def proved(self) -> bool:
+        """True when all that the latest one found is equal: nothing of it is parked either."""
+        return self.walk is not None and self.walk.proved_at == self.walk.started_at
+
+    @property
     def asked_for(self) -> bool:
         """True when somebody wants the next one now (or this one to go on), and it has not begun."""
         return self.walk is not None and self.walk.asked_for
@@ -138,11 +143,15 @@ def start(choose: Callable[[], Chosen], *, output: Format) -> None:
     with audited(site, "backfill start"):
         walk = actions.resync_all(site.sync_registry, site.client("sqs"), site.outputs["WorkQueueUrl"], now_ms=now_ms)
     if walk is not None:
-        since = age(walk.started_at, now_ms)
-        tell(f"A comparison is under way at {site.name} and goes on: it began {since} ago.", output, name=site.name)
+        tell(under_way(site, walk, now_ms), output, name=site.name)
         return
     said = f"{site.name} goes through the primary's catalogue now. geosync backfill shows the progress."
     tell(said, output, name=site.name)
+
+
+def under_way(site: StackSite, walk: Walk, now_ms: int) -> str:
+    """Say at `now_ms` (ms) that nothing new is asked for: `walk` goes on."""
+    return f"A comparison is under way at {site.name} and goes on: it began {age(walk.started_at, now_ms)} ago."
 
 
 def _answer(site: StackSite, found: BackfillState) -> Answer:

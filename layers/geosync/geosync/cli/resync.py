@@ -81,7 +81,7 @@ def _one(
         else:
             actions.resync(site.client("sqs"), site.outputs["WorkQueueUrl"], repository, wanted, keep=keep)
     said = f"{repository} ({', '.join(names) or 'whole'}) is enqueued to be resynced at {site.name}."
-    return said, owed_in(site, {repository}, only=frozenset(names))
+    return said, owed_in(site, {repository}, only=wanted)
 
 
 def _mark(site: StackSite, repository: str, wanted: list[Reference], *, keep: bool) -> None:
@@ -102,8 +102,10 @@ def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
     if work == "all":
         with audited(site, "resync", "--all"):
             queue, now_ms = site.outputs["WorkQueueUrl"], site.clock.now_ms()
-            actions.resync_all(site.sync_registry, site.client("sqs"), queue, now_ms=now_ms)
-        return f"Everything is enqueued to be resynced at {site.name}.", lambda: _left_of_all(site)
+            walk = actions.resync_all(site.sync_registry, site.client("sqs"), queue, now_ms=now_ms)
+        enqueued = f"Everything is enqueued to be resynced at {site.name}."
+        said = backfill.under_way(site, walk, now_ms) if walk is not None else enqueued
+        return said, lambda: _left_of_all(site)
     marked, repositories = 0, set[str]()
     with audited(site, "resync", "--failed"):
         while True:
@@ -117,9 +119,17 @@ def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
 
 
 def _left_of_all(site: StackSite) -> Left:
-    """The rest of the comparison that was asked for."""
+    """The rest of the comparison that was asked for, or that was under way."""
     found = backfill.look(site)
-    return Left(count=0 if found.complete else None, what=backfill.line(found))
+    failed = _parked(site) if found.complete and not found.proved else ()
+    return Left(count=0 if found.complete else None, what=backfill.line(found), failed=failed)
+
+
+def _parked(site: StackSite) -> tuple[str, ...]:
+    """What a comparison that is complete, and has not proved everything equal, leaves parked."""
+    left = site.sync_registry.owed_index.failed(most=actions.MOST_FAILED).owed
+    parked = [f"{one.repository}:{one.reference}: {one.failure}" for one in left if one.parked]
+    return tuple(sorted(parked)) or ("something that the comparison found was parked: geosync status",)
 
 
 def is_nowhere(site: StackSite, repository: str) -> bool:

@@ -10,8 +10,14 @@ import click
 
 from geosync.cli.arguments import duration
 from geosync.cli.following import POLL_SECONDS, FailedLook, look_once
-from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, Command, Format, plain, spinner, tell
+from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, SOMETHING_WRONG, Command, Format, count, plain, spinner, tell
 from geosync.cli.site import StackSite
+from geosync.sync_registry.items import Owed, Reference
+
+PAGE = 1000
+"""Owed references that are read at a time."""
+MOST_WAITING = 1000
+"""Of more that are owed in a repository a look says that there are more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +38,7 @@ def wait_options(command: Command) -> Command:
     return wait(timeout(command))
 
 
-def owed_in(site: StackSite, repositories: Collection[str], only: frozenset[str] = frozenset()) -> Callable[[], Left]:
+def owed_in(site: StackSite, repositories: Collection[str], only: Collection[Reference] = ()) -> Callable[[], Left]:
     """A look at what is owed in some repositories, of these references alone if any are named.
 
     A repository in which nothing is owed any more is not looked at again.
@@ -40,19 +46,56 @@ def owed_in(site: StackSite, repositories: Collection[str], only: frozenset[str]
     waited_for = set(repositories)
 
     def look() -> Left:
-        left, failed, why = 0, list[str](), ""
+        left, more, failed, why = 0, False, list[str](), ""
         for name in sorted(waited_for):
-            owed = [one for one in site.sync_registry.owed(name) if not only or str(one.reference) in only]
-            open_ones = [one for one in owed if not one.parked]
-            failed += [f"{name}:{one.reference}: {one.failure}" for one in owed if one.parked]
-            left += len(open_ones)
-            why = next((f": {one.failure}" for one in open_ones if one.failure is not None), why)
-            if not owed:
+            found = _named(site, name, only) if only else _all(site, name)
+            left += len(found.waiting)
+            more |= found.more
+            failed += found.failed
+            why = next((f": {one.failure}" for one in found.waiting if one.failure is not None), why)
+            if found.is_nothing:
                 waited_for.discard(name)
-        what = f"{left} {'reference is' if left == 1 else 'references are'} owed{why}"
-        return Left(count=left, what=what, failed=tuple(failed))
+        what = f"{count(left, more, 'reference')} {'is' if left == 1 and not more else 'are'} owed{why}"
+        return Left(count=None if more else left, what=what, failed=tuple(failed))
 
     return look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What is owed in a repository: what is tried again by itself (`more`: there may be more), and what is not."""
+
+    waiting: tuple[Owed, ...]
+    failed: tuple[str, ...]
+    more: bool = False
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.waiting or self.failed or self.more)
+
+
+def _named(site: StackSite, repository: str, only: Collection[Reference]) -> _Found:
+    """What is owed of these references."""
+    found = site.sync_registry.owed_named((repository, one) for one in only)
+    failed = [
+        f"{repository}:{reference}: {owed.failure if owed is not None else 'what is owed cannot be read'}"
+        for (_, reference), owed in found.items()
+        if owed is None or owed.parked
+    ]
+    waiting = tuple(one for one in found.values() if one is not None and not one.parked)
+    return _Found(waiting=waiting, failed=tuple(sorted(failed)))
+
+
+def _all(site: StackSite, repository: str) -> _Found:
+    """All that is owed, read page after page until MOST_WAITING are known. Raises CorruptItem."""
+    waiting, failed, after = list[Owed](), list[str](), ""
+    while page := site.sync_registry.owed(repository, limit=PAGE, after=after):
+        waiting += (one for one in page if not one.parked)
+        failed += (f"{repository}:{one.reference}: {one.failure}" for one in page if one.parked)
+        if len(waiting) > MOST_WAITING:
+            return _Found(waiting=tuple(waiting[:MOST_WAITING]), failed=tuple(failed), more=True)
+        after = page[-1].reference.owed_key
+    return _Found(waiting=tuple(waiting), failed=tuple(failed))
 
 
 def finish(site: StackSite, said: str, look: Callable[[], Left], timeout_s: float, output: Format) -> NoReturn:
