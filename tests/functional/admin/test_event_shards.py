@@ -148,3 +148,15 @@ def test_a_quiet_page_costs_a_query_for_each_hour_and_shard(
     assert len(asked) == event_log.HOURS * shards
     said = f"with {'one' if shards == 1 else 'four'}, at most {len(asked)}"
     assert said in (ROOT / "docs" / "costs.md").read_text().replace("\n", " ")
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+@pytest.mark.parametrize("repository", ["", "group/app"])
+def test_what_came_since_a_moment_is_all_that_is_read(
+    primary: Site, log: EventLog, now: int, limit: int, repository: str
+) -> None:
+    moments = {f"event-{number}": now - number // 3 for number in range(20)}
+    write(primary, moments, shards=SHARDS)
+    since_ms = now - 3
+    found = read(log, now=now, limit=limit, wanted=Filter(repository=repository, since_ms=since_ms))
+    assert sorted(word for _, word in found) == sorted(word for word, at in moments.items() if at >= since_ms)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, get_args
 
 import click
@@ -18,6 +19,8 @@ from geosync.operating.documents import audit_fields, event_fields
 
 MOST_NEW = 1000
 """Entries that one look of --follow reads at most."""
+OVERLAP_MS = 30_000
+"""An entry is in the index a moment after it came: each look of --follow goes back so far behind the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +35,7 @@ class _Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entries:
-    """Entries as they are stored, newest first; `has_older`: the search ended `hours` back, and there may be more."""
+    """Entries as they are stored, newest first, read at the moment `at` (ms); `has_older`: there may be older ones."""
 
     found: list[dict[str, Any]]
     has_older: bool
@@ -92,21 +95,44 @@ def events(  # noqa: PLR0913 - click gives each option of the command as a param
 
 
 def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -> None:
-    """Write the entries, the oldest first, and each that comes; raises SystemExit when somebody leaves."""
-    stream, seen, entries = AnswerStream(output), set[str](), first
+    """Write the entries, the oldest first, and each that comes or ends; raises SystemExit when somebody leaves."""
+    stream, seen, entries = AnswerStream(output), set[tuple[object, ...]](), first
+    # What is older than the first look's entries was not asked for, nor the others of the oldest one's moment.
+    start_ms = first.found[-1]["received_at"] if len(first.found) == wanted.limit else 0
+    asked = {entry["id"] for entry in first.found}
     try:
         while True:
-            new = [entry for entry in reversed(entries.found) if entry["id"] not in seen]
-            seen |= {entry["id"] for entry in new}
+            wanted_now = (one for one in entries.found if one["received_at"] > start_ms or one["id"] in asked)
+            new = [entry for entry in reversed([*wanted_now]) if _identity(entry) not in seen]
+            seen.update(map(_identity, new))
             stream.put(_answer(site, replace(entries, found=new), wanted))
             site.clock.sleep(POLL_SECONDS)
-            found = look_once(lambda: _read(site, replace(wanted, hours=1, limit=MOST_NEW)))
+            since_ms = max(start_ms, min(entries.at - OVERLAP_MS, _oldest_open_ms(entries)))
+            found = look_once(partial(_read, site, _since(wanted, since_ms)))
             if isinstance(found, FailedLook):
                 click.echo(f"The log cannot be read, trying again: {plain(found.why)}", err=True)
-            else:
-                entries = found
+                continue
+            if found.has_older:
+                click.echo(f"More than {MOST_NEW} entries came: the oldest of these are left out.", err=True)
+            entries = found
     except KeyboardInterrupt:
         raise SystemExit(NOTHING_OWED) from None
+
+
+def _since(wanted: _Wanted, since_ms: int) -> _Wanted:
+    """What a later look asks for: all that came since a moment (ms)."""
+    return replace(wanted, filter=replace(wanted.filter, since_ms=since_ms), hours=None, limit=MOST_NEW)
+
+
+def _identity(entry: Mapping[str, Any]) -> tuple[object, ...]:
+    """What makes an entry another one: an event that came again, an action that has ended."""
+    return tuple(entry.get(name) for name in ("id", "received_at", "outcome", "status"))
+
+
+def _oldest_open_ms(entries: _Entries) -> int:
+    """When the oldest of the last hour's actions began that may yet end (ms); if there is none, when it was looked."""
+    began = (entry["received_at"] for entry in entries.found if entry.get("outcome") == "begun")
+    return min((at for at in began if entries.at - at < HOUR_MS), default=entries.at)
 
 
 def _read(site: StackSite, wanted: _Wanted) -> _Entries:

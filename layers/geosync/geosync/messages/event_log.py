@@ -130,14 +130,18 @@ class Before:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which entries: those that name this container repository, and those of this event; "": any."""
+    """Which entries: those that name this container repository, and those of this event; "": any.
+
+    And those that came since a moment (ms), for whoever reads on; nothing older is read then.
+    """
 
     repository: str = ""
     event_name: str = ""
+    since_ms: int = 0
 
     @property
     def is_anything(self) -> bool:
-        """True when every entry is taken."""
+        """True when every entry is taken, as far back as it is read."""
         return not self.repository and not self.event_name
 
     def narrow(self, query: dict[str, Any]) -> None:
@@ -196,7 +200,7 @@ class EventLog:
         found: list[Mapping[str, Any]] = []
         examined = 0
         most = limit + 1 if wanted.is_anything else EXAMINED
-        oldest = now_ms - self.retention_ms
+        oldest = max(now_ms - self.retention_ms, wanted.since_ms)
         moment = before.received_at if before is not None else now_ms
         start = before if before is not None and before.id else None
         for _ in range(HOURS):
@@ -238,6 +242,10 @@ class EventLog:
     def _of_shard(self, hour: str, shard: int, start: Before | None, most: int, wanted: Filter) -> _Answer:
         """Entries of one shard of an hour before `start`, newest first; at most `most` are read."""
         name = partition(hour, shard)
+        elsewhere = start is not None and start.shard != shard
+        until_ms = start.received_at - (shard < start.shard) if start is not None and elsewhere else None
+        if until_ms is not None and until_ms < wanted.since_ms:
+            return _Answer(entries=[], examined=0, last=None)
         query: dict[str, Any] = {
             "TableName": self._table,
             "IndexName": INDEX,
@@ -248,10 +256,8 @@ class EventLog:
             "Limit": most,
         }
         wanted.narrow(query)
-        if start is not None and start.shard != shard:
-            query["KeyConditionExpression"] += f" AND received_at {'<' if shard < start.shard else '<='} :at"
-            query["ExpressionAttributeValues"][":at"] = {"N": str(start.received_at)}
-        elif start is not None:
+        _bound(query, wanted.since_ms, until_ms)
+        if start is not None and not elsewhere:
             query["ExclusiveStartKey"] = {
                 "hour": {"S": name},
                 "received_at": {"N": str(start.received_at)},
@@ -264,6 +270,20 @@ class EventLog:
             examined=answer["ScannedCount"],
             last=Before(received_at=int(last["received_at"]["N"]), id=last["id"]["S"], shard=shard) if last else None,
         )
+
+
+def _bound(query: dict[str, Any], since_ms: int, until_ms: int | None) -> None:
+    """Have DynamoDB read only the entries between two moments (ms, both included)."""
+    values = query["ExpressionAttributeValues"]
+    if since_ms and until_ms is not None:
+        query["KeyConditionExpression"] += " AND received_at BETWEEN :since AND :until"
+        values |= {":since": {"N": str(since_ms)}, ":until": {"N": str(until_ms)}}
+    elif since_ms:
+        query["KeyConditionExpression"] += " AND received_at >= :since"
+        values[":since"] = {"N": str(since_ms)}
+    elif until_ms is not None:
+        query["KeyConditionExpression"] += " AND received_at <= :until"
+        values[":until"] = {"N": str(until_ms)}
 
 
 def _place(entry: Mapping[str, Any]) -> Before:
