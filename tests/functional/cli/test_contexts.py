@@ -101,7 +101,16 @@ def test_no_site_and_two_sites_are_refused(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["no JSON", "[]", '{"contexts": {"a": {"token": "x"}}}', '{"contexts": {"a": {"stack": 1}}}']
+    "text",
+    [
+        "no JSON",
+        "[]",
+        '{"contexts": {"a": {"token": "x"}}}',
+        '{"contexts": {"a": {"stack": 1}}}',
+        '{"contexts": {"a": {"region": "eu-west-1"}}, "current": "a"}',
+        '{"contexts": {"a": {"stack": "b", "local": "c"}}}',
+        '{"contexts": {"a": {"stack": "b"}}, "current": []}',
+    ],
 )
 def test_a_file_that_is_none_is_named_and_not_overwritten(config: Path, text: str) -> None:
     config.parent.mkdir(parents=True)
@@ -110,3 +119,15 @@ def test_a_file_that_is_none_is_named_and_not_overwritten(config: Path, text: st
         answer = run(*line.split())
         assert (answer.exit_code, str(config) in answer.output) == (2, True), answer.output
     assert config.read_text() == text
+
+
+@pytest.mark.parametrize("option", ["--stack", "--local", "--context", "--region"])
+def test_an_empty_value_is_refused_and_the_environment_s_site_is_not_taken(
+    secondary: Site, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    secondary.well()
+    monkeypatch.setenv("GEOSYNC_STACK", secondary.stack)
+    monkeypatch.setenv("AWS_REGION", REGION)
+    assert run("status").exit_code == 0
+    answer = run("status", option, "")
+    assert (answer.exit_code, f"Invalid value for '{option}': it is empty" in answer.output) == (2, True), answer.output

@@ -79,18 +79,22 @@ def read() -> Contexts:
         document = json.loads(file.read_text(encoding="utf-8"))
         by_name = {name: _context(fields) for name, fields in document["contexts"].items()}
         current = document.get("current")
+        is_known = current in by_name
     except FileNotFoundError:
         return Contexts()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{file} has no contexts that can be read: {error}") from None
-    return Contexts(current=current if current in by_name else None, by_name=by_name)
+    return Contexts(current=current if is_known else None, by_name=by_name)
 
 
 def _context(fields: Any) -> SiteContext:
-    """Read one; raises TypeError for a field that there is not, or that is no text."""
+    """Read one; raises TypeError for a field that there is not, or that is no text, ValueError for one of no site."""
     if not all(isinstance(value, str) for value in fields.values()):
         raise TypeError("a field of a context is no text")
-    return SiteContext(**fields)
+    context = SiteContext(**fields)
+    if bool(context.stack) == bool(context.local):
+        raise ValueError("a context names a stack or a local site, and not both")
+    return context
 
 
 def write(contexts: Contexts) -> None:

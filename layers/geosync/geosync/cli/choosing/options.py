@@ -43,7 +43,7 @@ class SiteChoice:
     def _named(self, option: str) -> SiteContext:
         from geosync.cli.choosing.contexts import SiteContext  # noqa: PLC0415 - no help needs it
 
-        value = self.written.get(option) or self.environment[option]
+        value = self._value(option)
         return SiteContext(stack=value) if option == "stack" else SiteContext(local=value)
 
     def _stored(self, option: str | None) -> SiteContext:
@@ -51,10 +51,14 @@ class SiteChoice:
         from geosync.cli.choosing import contexts  # noqa: PLC0415 - no help needs it
 
         known = contexts.read()
-        name = (self.written.get("context") or self.environment["context"]) if option else known.current
+        name = self._value(option) if option else known.current
         if name is None:
             raise click.UsageError("which site? --stack NAME, GEOSYNC_STACK, --local SITE, or geosync context use NAME")
         return known.find(name)
+
+    def _value(self, option: str) -> str:
+        """The value that counts of an option that somebody gave."""
+        return self.written[option] if option in self.written else self.environment[option]
 
 
 def _only(given: dict[str, str]) -> str | None:
@@ -85,6 +89,8 @@ def site_choice(ctx: click.Context) -> SiteChoice:
 def _note(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
     if value is None or option.name is None:
         return
+    if not value:
+        raise click.BadParameter("it is empty", ctx=ctx, param=option)
     choice = site_choice(ctx)
     is_written = ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
     (choice.written if is_written else choice.environment)[option.name] = value
