@@ -99,7 +99,7 @@ PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
 BY_ITSELF = {"init", "drill"}
 """What talks with a person and writes files, and what reads two registries: test_init.py, drill/test_drill.py."""
-LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10
+LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10 + ' for "C:\\new"'
 
 
 def test_every_command_is_here() -> None:
@@ -108,15 +108,15 @@ def test_every_command_is_here() -> None:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Answer]:
-    """The answers that a command puts out, as it writes them."""
+    """The answers that a command makes; the last one is what it puts out."""
     found: list[Answer] = []
-    write = output.write
+    make = Answer.__init__
 
-    def note(answer: Answer, wanted: Format, *, titles: bool = True) -> None:
+    def note(answer: Answer, **fields: Any) -> None:
+        make(answer, **fields)
         found.append(answer)
-        write(answer, wanted, titles=titles)
 
-    monkeypatch.setattr(output, "write", note)
+    monkeypatch.setattr(Answer, "__init__", note)
     return found
 
 
@@ -142,14 +142,14 @@ def fill(site: Site) -> str:
 def rendered(answer: Answer, wanted: Format) -> str:
     """An answer in a pipe."""
     with redirect_stdout(io.StringIO()) as shown:
-        output.write(answer, wanted)
+        output.put(answer, wanted)
     return shown.getvalue()
 
 
 def on_a_terminal(answer: Answer, wanted: Format, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
     with stdout_on_a_terminal() as said:
         monkeypatch.setenv("COLUMNS", str(columns))
-        output.write(answer, wanted)
+        output.put(answer, wanted)
     return said[0]
 
 
@@ -189,6 +189,11 @@ def shows_everything(answer: Answer, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = rendered(answer, "tsv").splitlines()
     assert len(lines) == (len(answer.rows) + 1 if answer.rows else 0)
     assert {line.count("\t") for line in lines} <= {len({name for row in answer.rows for name in row}) - 1}
+    for row, line in zip(answer.rows, lines[1:], strict=True):
+        cells = dict(zip(lines[0].split("\t"), line.split("\t"), strict=True))
+        for name, value in row.items():
+            if isinstance(value, list | dict | tuple):
+                assert json.loads(cells[name]) == json.loads(json.dumps(value)), name
     names = rendered(answer, "name").splitlines()
     assert names == [str(row[answer.key]) for row in answer.rows]
     assert all(names)

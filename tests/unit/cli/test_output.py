@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Mapping
+from contextlib import redirect_stdout
 
 import pytest
 from botocore.exceptions import ClientError
 
 from geosync.cli.checks.findings import CheckFinding, exit_code, looks, ok, problem, skipped, unknown
-from geosync.cli.output import age, as_json, count, plain
+from geosync.cli.output import Answer, AnswerStream, Column, Format, Grid, age, as_json, count, plain
 from geosync.cli.site import StackName
 from geosync.errors import ConfigurationError
 
@@ -38,6 +41,36 @@ def test_text_from_outside_is_neither_markup_nor_a_command_to_the_terminal() -> 
     shown = plain("[bold]x[/bold]\x1b]0;title\x07\n")
     assert shown.plain == "[bold]x[/bold] ]0;title  "
     assert not shown.spans
+
+
+def answer(**row: object) -> Answer:
+    return Answer(document=row, rows=[row], shown=[Grid((Column("name", lambda one: one["name"]),), [row])])
+
+
+def put_out(output: Format, *rows: Mapping[str, object], whole: bool = False) -> str:
+    with redirect_stdout(io.StringIO()) as shown:
+        stream = AnswerStream(output, whole=whole)
+        for row in rows:
+            stream.put(answer(**row))
+    return shown.getvalue()
+
+
+def test_rows_that_come_later_stand_below_their_own_titles() -> None:
+    first, less, more = {"name": "a", "tag": "v1"}, {"tag": "v2"}, {"name": "c", "reason": "no"}
+    assert put_out("tsv", first, less, more, more) == "name\ttag\na\tv1\n\tv2\nname\treason\nc\tno\nc\tno\n"
+
+
+def test_answers_that_stand_for_themselves_have_their_titles_and_are_apart() -> None:
+    assert put_out("table", {"name": "a"}, {"name": "b"}) == "name\na\nb\n"
+    assert put_out("table", {"name": "a"}, {"name": "b"}, whole=True) == "name\na\n\nname\nb\n"
+    assert put_out("name", {"name": "a"}, {"name": "b"}, whole=True) == "a\nb\n"
+
+
+def test_a_cell_of_a_list_is_json_and_text_has_its_tabs_and_lines_escaped() -> None:
+    value = ['a "b" \\ c\n\t\x1b']
+    titles, line = put_out("tsv", {"list": value, "text": "a\tb\nc\\"}).splitlines()
+    listed, text = line.split("\t")
+    assert (titles, json.loads(listed), text) == ("list\ttext", value, "a\\tb\\nc\\\\")
 
 
 @pytest.mark.parametrize("text", ["", "@eu-west-1", "stack@"])

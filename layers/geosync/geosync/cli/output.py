@@ -100,9 +100,16 @@ _JSON = "geosync.json"
 # ------------------------------------------------------------------------------------------------------- to put it out
 
 
-def put(answer: Answer, output: Format) -> None:
-    """Write an answer to standard output."""
-    write(answer, output)
+def put(answer: Answer, output: Format, *, titles: bool = True) -> None:
+    """Write an answer to standard output; without `titles` it goes on where the one before ended."""
+    if output == "json":
+        as_json(answer.document)
+    elif output == "tsv":
+        _write_lines(_tsv(answer.rows, _names(answer.rows), titles=titles))
+    elif output == "name":
+        _write_lines(_raw(row[answer.key]) for row in answer.rows)
+    else:
+        show(*answer.shown, wide=output == "wide", titles=titles)
 
 
 def tell(message: str, output: Format, **fields: Any) -> None:
@@ -111,33 +118,41 @@ def tell(message: str, output: Format, **fields: Any) -> None:
     put(Answer(document=document, rows=[document], shown=[message]), output)
 
 
-def write(answer: Answer, output: Format, *, titles: bool = True) -> None:
-    """Write an answer; without `titles` it goes on where the one before ended."""
-    if output == "json":
-        as_json(answer.document)
-    elif output == "tsv":
-        _write_lines(_tsv(answer.rows, titles=titles))
-    elif output == "name":
-        _write_lines(_raw(row[answer.key]) for row in answer.rows)
-    else:
-        show(*answer.shown, wide=output == "wide", titles=titles)
-
-
 class AnswerStream:
-    """Answers one after the other: a document of JSON is a line for each row, and titles come once."""
+    """Answers one after the other: a document of JSON is a line for each row, and titles come once.
 
-    def __init__(self, output: Format) -> None:
+    `whole`: for people each answer stands for itself. It has its titles, and an empty line before it.
+    """
+
+    def __init__(self, output: Format, *, whole: bool = False) -> None:
         self._output = output
+        self._whole = whole
         self._has_begun = False
+        self._names: list[str] = []
 
     def put(self, answer: Answer) -> None:
         """Write one more."""
         if self._output == "json":
             _write_lines(json.dumps(row) for row in answer.rows)
+        elif self._output == "tsv":
+            self._put_tsv(answer.rows)
         elif answer.rows:
-            write(answer, self._output, titles=not self._has_begun)
-            self._has_begun = True
+            self._put_next(answer)
         sys.stdout.flush()
+
+    def _put_tsv(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write rows under the titles that there are; others are written where a row has a field beside these."""
+        names = _names(rows)
+        has_others = not set(names) <= set(self._names)
+        self._names = names if has_others else self._names
+        _write_lines(_tsv(rows, self._names, titles=has_others))
+
+    def _put_next(self, answer: Answer) -> None:
+        is_for_people = self._output != "name"
+        if self._whole and self._has_begun and is_for_people:
+            click.echo()
+        put(answer, self._output, titles=self._whole or not self._has_begun)
+        self._has_begun = True
 
 
 def as_json(document: Any) -> None:
@@ -145,8 +160,12 @@ def as_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def _tsv(rows: Sequence[Mapping[str, Any]], *, titles: bool) -> Iterator[str]:
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The fields of rows, in the order in which they come."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _tsv(rows: Sequence[Mapping[str, Any]], names: Sequence[str], *, titles: bool) -> Iterator[str]:
     if rows and titles:
         yield "\t".join(names)
     for row in rows:
@@ -154,11 +173,10 @@ def _tsv(rows: Sequence[Mapping[str, Any]], *, titles: bool) -> Iterator[str]:
 
 
 def _raw(value: Any) -> str:
-    """A value of a document as a cell: empty for null, a list or an object as JSON."""
+    """A value of a document as a cell: empty for null, a list or an object as JSON, which escapes by itself."""
     if value is None:
         return ""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return str(plain(text.translate(_ESCAPED)))
+    return str(plain(value.translate(_ESCAPED))) if isinstance(value, str) else json.dumps(value)
 
 
 def _write_lines(lines: Iterable[str]) -> None:

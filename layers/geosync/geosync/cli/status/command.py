@@ -106,7 +106,7 @@ def _on_screen(site: StackSite, limit: int, output: Format) -> Iterator[SiteLook
 
 def _in_lines(site: StackSite, limit: int, output: Format) -> Iterator[SiteLook]:
     """Write each look that saw something new."""
-    stream, before = AnswerStream(output), None
+    stream, before = AnswerStream(output, whole=True), None
     for seen in _looks(site):
         if isinstance(seen, FailedLook):
             click.echo(f"{_TRYING}{plain(seen.why)}", err=True)
