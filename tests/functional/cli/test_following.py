@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,7 +13,9 @@ import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from tests.functional.cli.test_look import A, event_log, failed, synced
 
+from geosync.cli import logs
 from geosync.cli.checks import registries
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.cli.status import command
 from geosync.cli.status import look as status_look
 from geosync.clock import SYSTEM_CLOCK
@@ -130,6 +134,63 @@ def test_logs_that_come_are_written_each_once(secondary: Site, log: Callable[...
     leave_after(clock, lambda: log("two"), lambda: None)
     answer = secondary.run("logs", "--function", "sync", "--follow", "-o", "name")
     assert answer.stdout.split() == ["one", "two"]
+
+
+@pytest.fixture
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look reads one answer of three events."""
+    monkeypatch.setattr(logs, "PAGES", 1)
+    client = DeployedSite.client
+
+    def small(site: DeployedSite, service: Any, region: str | None = None) -> Any:
+        found = client(site, service, region)
+        if service != "logs":
+            return found
+        asked = partial(found.filter_log_events, limit=3)
+        return SimpleNamespace(filter_log_events=asked)
+
+    monkeypatch.setattr(DeployedSite, "client", small)
+
+
+def test_lines_that_a_look_does_not_come_to_are_not_said_to_be_none(
+    secondary: Site, log: Callable[..., None], short_looks: None
+) -> None:
+    for number in range(5):
+        log(f"line-{number}")
+    part = secondary.run("logs", "--function", "sync", "-o", "name")
+    assert part.stdout.split() == ["line-0", "line-1", "line-2"]
+    assert "functions/sync logged more than one look reads: this is a part up to 2" in part.stderr
+    nothing = secondary.run("logs", "--function", "sync", "--repository", "group/app")
+    assert "logged no such line" in nothing.stdout, "all was read"
+
+
+def test_nothing_in_a_part_is_no_claim_of_the_rest(
+    secondary: Site, log: Callable[..., None], short_looks: None
+) -> None:
+    for number in range(5):
+        log(f"line-{number}", text="group/app", repository="group/other")
+    answer = secondary.run("logs", "--function", "sync", "--repository", "group/app")
+    assert ("logged no such line" in answer.stdout, "in what was read" in answer.stdout) == (False, True)
+
+
+def test_a_follower_comes_to_every_line(
+    secondary: Site, log: Callable[..., None], short_looks: None, clock: PlayedClock
+) -> None:
+    for number in range(7):
+        log(f"line-{number}")
+    leave_after(clock, lambda: None, lambda: None, lambda: log("line-7"), lambda: None, lambda: None)
+    answer = secondary.run("logs", "--function", "sync", "--follow", "-o", "name")
+    assert answer.stdout.split() == [f"line-{number}" for number in range(8)]
+
+
+def test_a_follower_gets_no_line_that_was_older_than_the_newest_asked_for(
+    secondary: Site, log: Callable[..., None], clock: PlayedClock
+) -> None:
+    for number in range(4):
+        log(f"line-{number}")
+    leave_after(clock, lambda: log("new"), lambda: None)
+    answer = secondary.run("logs", "--function", "sync", "--follow", "--limit", "2", "-o", "name")
+    assert answer.stdout.split() == ["line-2", "line-3", "new"]
 
 
 # ── resync and reverify, until it is done ──

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -73,6 +72,26 @@ class _WantedLines:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where to read on in a function's log: from a moment (ms), and there from CloudWatch's token, if it gave one."""
+
+    since_ms: int
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """The lines of one look, and the places where the next one goes on.
+
+    `cut`: functions with more lines than one look reads, and the moment (ms) that was reached (None: none was found).
+    """
+
+    lines: list[dict[str, Any]]
+    places: dict[str, _Place]
+    cut: dict[str, int | None]
+
+
 @click.command(short_help="Show what the site's functions log.")
 @click.option("--function", "functions", multiple=True, type=click.Choice(list(FUNCTIONS)), help="Of this one alone.")
 @click.option("--repository", metavar="NAME", shell_complete=repository_names, help="Only the lines of this one.")
@@ -105,68 +124,87 @@ def logs(  # noqa: PLR0913 - one for each option
     wanted = _WantedLines(
         functions=functions or tuple(FUNCTIONS), repository=repository, correlation_id=correlation_id, limit=limit
     )
-    start_ms = site.clock.now_ms() - round(since * 1000)
+    start = _Place(since_ms=site.clock.now_ms() - round(since * 1000))
     if follow:
-        _follow(site, wanted, start_ms, output)
-    lines = _read(site, wanted, start_ms)
-    shown = (
-        [_grid(lines)] if lines else [f"The functions of {site.name} logged no such line in the last {since:.0f} s."]
-    )
-    put(Answer(document=lines, rows=lines, shown=shown, key="message"), output)
+        _follow(site, wanted, start, output)
+    found = _look(site, wanted, dict.fromkeys(wanted.functions, start))
+    for name, reached_ms in found.cut.items():
+        until = f" up to {moment(reached_ms)}" if reached_ms is not None else ""
+        said = f"functions/{name} logged more than one look reads: this is a part{until} (--since, --follow)"
+        click.echo(said, err=True)
+    lines = found.lines[-wanted.limit :]
+    nothing = f"The functions of {site.name} logged no such line in the last {since:.0f} s."
+    if found.cut:
+        nothing = "There is no such line in what was read."
+    put(Answer(document=lines, rows=lines, shown=[_grid(lines) if lines else nothing], key="message"), output)
 
 
-def _follow(site: StackSite, wanted: _WantedLines, start_ms: int, output: Format) -> None:
-    """Write the lines, and each that comes; raises SystemExit when somebody leaves."""
-    stream, seen, since_ms = AnswerStream(output), set[str](), start_ms
+def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format) -> None:
+    """Write the newest lines, and each that comes; raises SystemExit when somebody leaves.
+
+    What one look does not come to is read by the next.
+    """
+    stream, seen, places = AnswerStream(output), set[str](), dict.fromkeys(wanted.functions, start)
     try:
         while True:
-            now_ms = site.clock.now_ms()
-            found = look_once(partial(_read, site, wanted, since_ms))
+            found = look_once(partial(_look, site, wanted, places))
             if isinstance(found, FailedLook):
                 click.echo(f"The logs cannot be read, trying again: {plain(found.why)}", err=True)
             else:
-                new = [line for line in found if line["event_id"] not in seen]
-                seen |= {line["event_id"] for line in new}
+                lines = found.lines if seen else found.lines[-wanted.limit :]
+                new = [line for line in lines if line["event_id"] not in seen]
+                seen |= {line["event_id"] for line in found.lines}
                 stream.put(Answer(document=new, rows=new, shown=[_grid(new)], key="message"))
-                since_ms = max(start_ms, now_ms - OVERLAP_MS)
+                places = found.places
             site.clock.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         raise SystemExit(NOTHING_OWED) from None
 
 
-def _read(site: StackSite, wanted: _WantedLines, start_ms: int) -> list[dict[str, Any]]:
-    """The newest of the wanted lines since a moment (ms), by time. Raises botocore's errors."""
+def _look(site: StackSite, wanted: _WantedLines, places: Mapping[str, _Place]) -> _Look:
+    """The wanted lines of each function from its place on, by time. Raises botocore's errors."""
     client = site.client("logs")
-    lines = [line for name in wanted.functions for line in _of_function(client, site, name, wanted, start_ms)]
+    lines, after, cut = list[dict[str, Any]](), dict[str, _Place](), dict[str, int | None]()
+    for function, place in places.items():
+        after[function] = replace(place, since_ms=max(place.since_ms, site.clock.now_ms() - OVERLAP_MS), token=None)
+        reached_ms, page = None, dict[str, Any]()
+        for page in _pages(client, site, function, place, wanted.pattern):
+            lines += _lines(page["events"], function, wanted)
+            reached_ms = page["events"][-1]["timestamp"] if page["events"] else reached_ms
+        if "nextToken" in page:
+            after[function], cut[function] = replace(place, token=page["nextToken"]), reached_ms
     lines.sort(key=itemgetter("logged_at"))  # stable: those of one moment stay in their order
-    return lines[-wanted.limit :]
+    return _Look(lines=lines, places=after, cut=cut)
 
 
-def _of_function(
-    client: Any, site: StackSite, function: str, wanted: _WantedLines, start_ms: int
-) -> Iterator[dict[str, Any]]:
+def _pages(client: Any, site: StackSite, function: str, place: _Place, pattern: str) -> Iterator[dict[str, Any]]:
+    """At most PAGES answers of CloudWatch Logs, the oldest lines first; the last has a `nextToken` if more follow."""
     name = site.outputs.get(FUNCTIONS[function])
     if name is None:  # functions/pull is there with Reads=on alone
         return
-    asked = {"filterPattern": wanted.pattern} if wanted.pattern else {}
-    pages = client.get_paginator("filter_log_events").paginate(
-        logGroupName=f"/aws/lambda/{name}", startTime=start_ms, **asked
-    )
+    asked = {"logGroupName": f"/aws/lambda/{name}", "startTime": place.since_ms}
+    asked |= {"filterPattern": pattern} if pattern else {}
+    token = place.token
     try:
-        for page in islice(pages, PAGES):
-            for event in page["events"]:
-                line = _line(event["message"])
-                if line is not None and wanted.takes(line):
-                    about = {
-                        "function": function,
-                        "event_id": _identity(event),
-                        "logged_at": moment(event["timestamp"]),
-                    }
-                    yield {**line, **about}
+        for _ in range(PAGES):
+            page = client.filter_log_events(**asked, **({"nextToken": token} if token is not None else {}))
+            yield page
+            token = page.get("nextToken")
+            if token is None:
+                return
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         click.echo(f"functions/{function} has no log yet", err=True)
+
+
+def _lines(events: Iterable[Mapping[str, Any]], function: str, wanted: _WantedLines) -> Iterator[dict[str, Any]]:
+    """The wanted ones of a function's lines."""
+    for event in events:
+        line = _line(event["message"])
+        if line is not None and wanted.takes(line):
+            about = {"function": function, "event_id": _identity(event), "logged_at": moment(event["timestamp"])}
+            yield {**line, **about}
 
 
 def _identity(event: Mapping[str, Any]) -> str:
