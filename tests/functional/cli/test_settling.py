@@ -6,10 +6,10 @@ import json
 
 import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
-from tests.functional.cli.test_following import known, leave_after
+from tests.functional.cli.test_following import known, leave_after, verified
 from tests.functional.cli.test_look import A, synced
 
-from geosync.cli import settling
+from geosync.cli import reverify, settling
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue
@@ -96,3 +96,35 @@ def test_a_resync_of_everything_that_leaves_something_parked_ends_with_1(seconda
     leave_after(clock, compared)
     answer = secondary.run("resync", "--all", "--wait")
     assert (answer.exit_code, "failed: group/app:old: schema 1 is refused" in answer.stderr) == (1, True), answer.output
+
+
+def test_a_reverify_waits_by_the_clock_of_whoever_verifies(secondary: Site, clock: PlayedClock) -> None:
+    synced(secondary, "group/a")
+    before_ms = SYSTEM_CLOCK.now_ms() - 3_600_000
+    verified(secondary, "group/a", before_ms)
+    early = secondary.run("reverify", "group/a", "--wait", "--timeout", "3s")
+    assert (early.exit_code, "1 repository is not verified yet" in early.stdout) == (1, True)
+    # This machine's clock is an hour ahead of the site's.
+    leave_after(clock, lambda: verified(secondary, "group/a", before_ms + 5000))
+    assert secondary.run("reverify", "group/a", "--wait").exit_code == 0
+    # And it may be an hour behind.
+    verified(secondary, "group/a", SYSTEM_CLOCK.now_ms() + 3_600_000)
+    clock.meanwhile = lambda: None
+    assert secondary.run("reverify", "group/a", "--wait", "--timeout", "3s").exit_code == 1
+
+
+def test_a_reverify_of_many_reads_some_of_them_in_turn(
+    secondary: Site, clock: PlayedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reverify, "MOST_READ", 2)
+    names = [f"group/{letter}" for letter in "abcde"]
+    for name in names:
+        synced(secondary, name)
+    late = secondary.run("reverify", "--all", "--wait", "--timeout", "3s", "-o", "json")
+    document = json.loads(late.stdout)
+    assert (late.exit_code, document["left"], "at most 5 repositories" in document["message"]) == (1, None, True)
+    clock.slept.clear()
+    clock.meanwhile = lambda: [verified(secondary, name, 3) for name in names]
+    done = secondary.run("reverify", "--all", "--wait", "-o", "json")
+    assert (done.exit_code, json.loads(done.stdout)["done"]) == (0, True), done.output
+    assert len(clock.slept) == 3, "five rows, two of them in a look"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 
 import click
 
@@ -18,6 +19,8 @@ from geosync.verifying.reverify import reverify as ask
 from geosync.verifying.reverify import reverify_all
 
 PAGE = 100
+MOST_READ = 1000
+"""Rows that one look of --wait reads."""
 
 
 @click.command(short_help="Verify a repository, all, or all that failed, now.")
@@ -47,8 +50,8 @@ def reverify(  # noqa: PLR0913 - one for each option
         check_repository(repository)
     site = choose().site()
     site.must_be_secondary("reverify")
-    sqs, queue, asked_at_ms = site.client("sqs"), site.outputs["WorkQueueUrl"], site.clock.now_ms()
-    names = _names(site, repository, only_failed=failed) if wait else frozenset[str]()
+    sqs, queue = site.client("sqs"), site.outputs["WorkQueueUrl"]
+    before = _verified_at(site, repository, only_failed=failed) if wait else {}
     if repository is not None:
         with audited(site, "reverify", repository):
             ask(sqs, queue, repository, clock=site.clock)
@@ -59,16 +62,18 @@ def reverify(  # noqa: PLR0913 - one for each option
         what = "Every repository whose verification failed" if failed else "Every synced repository"
         said = f"{what} is enqueued to be verified at {site.name}, as fast as its pace allows."
     if wait:
-        finish(site, said, _look(site, names, asked_at_ms), timeout, output)
+        finish(site, said, _look(site, before), timeout, output)
     tell(said, output, name=repository or site.name)
 
 
-def _names(site: StackSite, repository: str | None, *, only_failed: bool) -> frozenset[str]:
-    """The repositories that are to be verified."""
+def _verified_at(site: StackSite, repository: str | None, *, only_failed: bool) -> dict[str, int | None]:
+    """The repositories that are to be verified, each with when it was verified last (ms)."""
     if repository is not None:
-        return frozenset({repository})
+        row = site.sync_registry.row(repository)
+        return {repository: row.verified_at if row is not None else None}
     wanted = RowFilter(verification_state=VERIFICATION_FAILED if only_failed else None)
-    return frozenset(row.repository for row in _rows(site, wanted) if only_failed or row.state == SYNCED)
+    rows = _rows(site, wanted)
+    return {row.repository: row.verified_at for row in rows if only_failed or row.state == SYNCED}
 
 
 def _rows(site: StackSite, wanted: RowFilter) -> Iterator[Row]:
@@ -79,18 +84,30 @@ def _rows(site: StackSite, wanted: RowFilter) -> Iterator[Row]:
         after = page.cursor
 
 
-def _look(site: StackSite, names: frozenset[str], asked_at_ms: int) -> Callable[[], Left]:
-    """A look at which of these were not verified since they were asked for; those that were are not read again."""
-    waited_for, failures = set(names), dict[str, str]()
+def _look(site: StackSite, before: Mapping[str, int | None]) -> Callable[[], Left]:
+    """A look at which of these were not verified since they were asked for; those that were are not read again.
+
+    `before` has when each was verified until then, by the clock of whoever verified it. A look reads at most MOST_READ
+    of them, and the next one those after them.
+    """
+    waited_for, failures = deque(sorted(before)), dict[str, str]()
 
     def look() -> Left:
-        for name, row in site.sync_registry.rows(sorted(waited_for)).items():
-            if row.verified_at is not None and row.verified_at >= asked_at_ms:
-                waited_for.discard(name)
-                if row.verification_failure is not None:
-                    failures[name] = row.verification_failure
+        is_all = len(waited_for) <= MOST_READ
+        names = [waited_for.popleft() for _ in range(min(len(waited_for), MOST_READ))]
+        rows = site.sync_registry.rows(names)
+        for name in names:
+            row = rows.get(name)
+            if row is None or row.verified_at in (None, before[name]):
+                waited_for.append(name)
+            elif row.verification_failure is not None:
+                failures[name] = row.verification_failure
         left = len(waited_for)
         what = f"{left} {'repository is' if left == 1 else 'repositories are'} not verified yet"
-        return Left(count=left, what=what, failed=tuple(f"{name}: {why}" for name, why in sorted(failures.items())))
+        return Left(
+            count=left if is_all or not left else None,
+            what=what if is_all else f"at most {what}",
+            failed=tuple(f"{name}: {why}" for name, why in sorted(failures.items())),
+        )
 
     return look
