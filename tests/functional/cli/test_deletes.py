@@ -13,7 +13,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.work import WorkMessage
 from geosync.sync_registry.items import ADOPT, KEEP, Reference
 from geosync.sync_registry.site.breaker import Breaker, Limits
-from geosync.sync_registry.site.findings import Finding
+from geosync.sync_registry.site.findings import Dismissal, Finding
 from geosync.sync_registry.table.dynamodb import DynamoStore
 
 
@@ -94,6 +94,23 @@ def test_extra_tags_are_listed_and_adopted(secondary: Site, store: DynamoStore) 
     assert named.references == (Reference.tag("old"),)
     assert whole.references == (Reference.whole(),)
     assert named.if_absent == whole.if_absent == ADOPT
+
+
+def test_what_is_dismissed_is_listed_where_it_is_asked_for(secondary: Site, store: DynamoStore) -> None:
+    note(store, Finding(repository="group/app", found_at=1, missing=1, missing_names=("v1",), extra=1))
+    found = secondary.sync_registry.findings.get("group/app")
+    assert found is not None
+    assert secondary.run("extras", "list").exit_code == 1
+    secondary.sync_registry.findings.dismiss(found, Dismissal(at=2, by="anna", reason="[mine]"))
+
+    for repository in ((), ("group/app",)):
+        listed = secondary.run("extras", "list", *repository)
+        assert (listed.exit_code, "Nothing is extra" in listed.output) == (0, True)
+        dismissed = secondary.run("extras", "list", *repository, "--dismissed")
+        assert (dismissed.exit_code, dismissed.output.splitlines()[1].split("\t")[-2:]) == (0, ["anna", "[mine]"])
+    (document,) = json.loads(secondary.run("extras", "list", "--dismissed", "-o", "json").stdout)
+    assert document["dismissed_because"] == "[mine]"
+    assert "group/app" in secondary.run("deletes", "status").output, "it goes all the same"
 
 
 def test_resync_can_keep_what_the_primary_has_no_more(secondary: Site) -> None:

@@ -36,20 +36,24 @@ def extras() -> None:
 
 @extras.command(name="list", short_help="Show what the latest comparisons found.")
 @click.argument("repository", required=False, shell_complete=repository_names)
+@click.option("--dismissed", is_flag=True, help="Only those that an operator dismissed; without it none of them.")
 @output_option
 @click.pass_obj
-def extras_list(choose: Callable[[], Chosen], *, repository: str | None, output: Format) -> None:
-    """Show the findings of the latest comparisons, in REPOSITORY or in all of them. Exit code 1 if there is any."""
+def extras_list(choose: Callable[[], Chosen], *, repository: str | None, dismissed: bool, output: Format) -> None:
+    """Show the findings of the latest comparisons, in REPOSITORY or in all of them.
+
+    Exit code 1 if there is any that is not dismissed.
+    """
     if repository is not None:
         check_repository(repository)
     site = choose().site()
     site.must_be_secondary("extras")
-    found = deletions.extras(site.sync_registry, repository=repository)
+    found = deletions.extras(site.sync_registry, repository=repository, dismissed=dismissed)
     documents = finding_documents(site, found)
-    nothing = "Nothing is extra, as far as comparisons have looked."
-    shown = Grid(_columns(site.clock.now_ms()), found) if found else nothing
+    nothing = f"Nothing {'that was dismissed ' if dismissed else ''}is extra, as far as comparisons have looked."
+    shown = Grid(_columns(site.clock.now_ms(), dismissed=dismissed), found) if found else nothing
     put(Answer(document=documents, rows=documents, shown=[shown]), output)
-    raise SystemExit(SOMETHING_WRONG if found else NOTHING_OWED)
+    raise SystemExit(SOMETHING_WRONG if found and not dismissed else NOTHING_OWED)
 
 
 @extras.command(name="adopt", short_help="Treat extra tags as Geosync's own.")
@@ -84,10 +88,11 @@ def finding_documents(site: StackSite, found: Sequence[Finding]) -> list[dict[st
 
 def _former(found: Finding) -> dict[str, Any]:
     """The fields of the version before, but for `missing`, `outside` and `extra`, which are names now, not counts."""
-    return {name: value for name, value in asdict(found).items() if name not in ("missing", "outside", "extra")}
+    others = ("missing", "outside", "extra", "dismissed", "digests")
+    return {name: value for name, value in asdict(found).items() if name not in others}
 
 
-def _columns(now_ms: int) -> tuple[Column, ...]:
+def _columns(now_ms: int, *, dismissed: bool) -> tuple[Column, ...]:
     def names(found: Finding) -> str:
         return ", ".join(found.extra_names) + (" …" if found.extra > len(found.extra_names) else "")
 
@@ -96,4 +101,11 @@ def _columns(now_ms: int) -> tuple[Column, ...]:
         Column("extra", lambda found: found.extra),
         Column("found", lambda found: f"{age(found.found_at, now_ms)} ago"),
         Column("tags", names),
+        *(_OF_A_DISMISSAL if dismissed else ()),
     )
+
+
+_OF_A_DISMISSAL = (
+    Column("dismissed by", lambda found: found.dismissed.by),
+    Column("because", lambda found: found.dismissed.reason),
+)

@@ -51,7 +51,10 @@ class FindingsPage:
 
 
 def read(sync_registry: SyncRegistry, *, most: int = MOST) -> Deletions:
-    """Read whether deletes by comparison are suspended, and the tags that are to go in at most `most` repositories."""
+    """Read whether deletes by comparison are suspended, and the tags that are to go in at most `most` repositories.
+
+    What an operator dismissed is among them: it goes all the same.
+    """
     found = list(islice((one for one in _walk(sync_registry) if one.goes), most + 1))
     return Deletions(breaker=sync_registry.breaker.state(), missing=tuple(found[:most]), more=len(found) > most)
 
@@ -85,12 +88,20 @@ def page(sync_registry: SyncRegistry, wanted: FindingFilter, *, limit: int, afte
     return FindingsPage(found=tuple(taken), after=None)
 
 
-def extras(sync_registry: SyncRegistry, *, repository: str | None = None, most: int = MOST) -> list[Finding]:
-    """The extra tags that the latest comparisons found, in one repository or in the first `most` that have any."""
+def extras(
+    sync_registry: SyncRegistry, *, repository: str | None = None, most: int = MOST, dismissed: bool = False
+) -> list[Finding]:
+    """The extra tags that the latest comparisons found, in one repository or in the first `most` that have any.
+
+    `dismissed`: only what an operator dismissed; otherwise none of that.
+    """
     if repository is not None:
         found = of(sync_registry, repository)
-        return [found] if found is not None and found.extra else []
-    return list(islice((one for one in _walk(sync_registry) if one.extra), most))
+        walked = iter([found] if found is not None else [])
+    else:
+        walked = _walk(sync_registry)
+    wanted = FindingFilter(kind="extra", dismissed=dismissed)
+    return list(islice(filter(wanted.takes, walked), most))
 
 
 def of(sync_registry: SyncRegistry, repository: str) -> Finding | None:
