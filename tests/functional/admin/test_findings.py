@@ -10,8 +10,9 @@ from tests.support.noted import note_finding
 
 from geosync.operating import deletions
 from geosync.sync_registry.site import breaker
-from geosync.sync_registry.site.findings import Finding
-from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.site.findings import MOST_NAMES, Finding, names_digest
+from geosync.sync_registry.site.findings import key as finding_key
+from geosync.sync_registry.table.changes import Delete, Update
 
 REPOSITORIES, FINDINGS = "/api/v4/geo/container_repositories", "/api/v4/geo/findings"
 
@@ -219,3 +220,31 @@ def test_a_tag_that_was_kept_and_is_missing_again_shows_a_dismissed_finding_agai
 def test_the_primary_deletes_nothing(primary: Site, ask: Ask, path: str) -> None:
     primary.synced("group/a", v1=A)
     assert ask.act(path).status == 409
+
+
+def test_another_name_beyond_those_that_are_kept_shows_a_dismissed_finding_again(site: Site, ask: Ask) -> None:
+    names = tuple(f"tag-{number:03}" for number in range(MOST_NAMES))
+    site.synced("group/many", v1=A)
+
+    def many(found_at: int, *, last: str, digests: bool = True) -> Finding:
+        all_names = (*names, last)
+        return Finding(
+            repository="group/many", found_at=found_at, of=3, extra=len(all_names), extra_names=names,
+            digests=(names_digest(()), names_digest(all_names), names_digest(())) if digests else (),
+        )  # fmt: skip
+
+    def is_dismissed_after(before: Finding, found: Finding) -> bool:
+        site.store.write(Delete(key=finding_key("group/many")))
+        note_finding(site.store, before, None)
+        path = f"{REPOSITORIES}/{site.id_of('group/many')}"
+        assert ask.act(f"{path}/dismiss", {"reason": "kept on purpose"}).status == 200
+        noted = site.sync_registry.findings.get("group/many")
+        assert noted is not None
+        note_finding(site.store, found, noted)
+        after = site.sync_registry.findings.get("group/many")
+        assert after is not None
+        return after.dismissed is not None
+
+    assert is_dismissed_after(many(1, last="yours"), many(2, last="yours"))
+    assert not is_dismissed_after(many(1, last="yours"), many(2, last="z-other"))
+    assert not is_dismissed_after(many(1, last="yours", digests=False), many(2, last="yours")), "nobody knows"

@@ -20,6 +20,7 @@ from geosync.registries.registry import Registry
 from geosync.sync_registry.held_lease import HeldLease
 from geosync.sync_registry.items import ADOPT, KEEP, ROW, Lease, Owed, Reference, Seen
 from geosync.sync_registry.site.breaker import Breaker, Limits
+from geosync.sync_registry.site.findings import names_digest
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
@@ -188,6 +189,9 @@ def test_extra_tags_are_found_on_both_sides_of_the_cursor_of_a_comparison_that_w
     site.compare(resumed)
 
     assert site.extras() == ("a-extra", "v2-extra", "z-extra")
+    found = site.sync_registry.findings.get(REPOSITORY)
+    assert found is not None
+    assert found.digests == tuple(map(names_digest, ([], ["z-extra", "v2-extra", "a-extra"], [])))
 
 
 def test_a_comparison_that_was_cut_adopts_what_is_before_its_cursor() -> None:

@@ -28,7 +28,7 @@ from geosync.errors import NotFound
 from geosync.oci.listings import ListedTag
 from geosync.pair.presence import is_listed
 from geosync.sync_registry.items import Owed
-from geosync.sync_registry.site.findings import MOST_NAMES, Finding
+from geosync.sync_registry.site.findings import MOST_NAMES, Finding, names_digest
 from geosync.threads import SYSTEM_THREADS, Threads
 
 PARALLELISM = 8
@@ -150,8 +150,10 @@ class RepositoryComparison:
         """Sum up what was found. `extras` None: they could not be listed, so that what was found `before` stays."""
         if extras is None:
             extra, names = (before.extra, before.extra_names) if before is not None else (0, ())
+            digest = before.digests[1] if before is not None and before.digests else ""
         else:
             extra, names = len(extras), tuple(sorted(extras)[:MOST_NAMES])
+            digest = names_digest(extras)
         return Finding(
             repository=self._context.pair.name,
             found_at=self._context.clock.now_ms(),
@@ -162,6 +164,7 @@ class RepositoryComparison:
             extra_names=names,
             outside=len(outside),
             outside_names=tuple(outside[:MOST_NAMES]),
+            digests=(names_digest(missing), digest, names_digest(outside)),
             gone=gone,
         )
 

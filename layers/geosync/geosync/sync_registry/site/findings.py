@@ -7,6 +7,7 @@ of that repository under its lease and gone when there is nothing to tell. Names
     missing, missing_names   those that the primary no longer has (they stay for now)
     extra, extra_names       tags at the secondary that Geosync never put there and the primary lacks
     outside, outside_names   tags that Geosync put there or saw equal and that left the selection, where these go
+    digests                  of all names that are missing, extra and outside, those beyond MOST_NAMES too
     gone                     the primary does not know the repository at all
     found_at                 ms
     spoken_of                of these, names that an operator adopted or kept since: the next comparison tells anew
@@ -16,6 +17,7 @@ of that repository under its lease and gone when there is nothing to tell. Names
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -65,6 +67,8 @@ class Finding:
     extra_names: tuple[str, ...] = ()
     outside: int = 0
     outside_names: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    """Of all names that are missing, extra and outside, in this order; () in an item of the version before."""
     gone: bool = False
     spoken_of: tuple[str, ...] = ()
     dismissed: Dismissal | None = None
@@ -92,6 +96,7 @@ class Finding:
             extra_names=tuple(item.get("extra_names", ())),
             outside=int(item.get("outside", 0)),
             outside_names=tuple(item.get("outside_names", ())),
+            digests=tuple(item.get("digests", ())),
             gone=bool(item.get("gone", False)),
             spoken_of=tuple(sorted(item.get("spoken_of", ()))),
             dismissed=Dismissal.from_item(item),
@@ -99,8 +104,14 @@ class Finding:
 
     def tells_the_same(self, other: Finding) -> bool:
         """True when another comparison found the same to tell, whenever that was and of however many tags."""
-        told = replace(other, found_at=self.found_at, of=self.of, dismissed=self.dismissed)
-        return told == self
+        is_known = self.digests == other.digests if self.digests and other.digests else self._names_all
+        told = replace(other, found_at=self.found_at, of=self.of, dismissed=self.dismissed, digests=self.digests)
+        return is_known and told == self
+
+    @property
+    def _names_all(self) -> bool:
+        names = (*self.missing_names, *self.extra_names, *self.outside_names)
+        return len(names) == self.missing + self.extra + self.outside
 
     def open(self) -> Finding:
         """The finding without the tags that an operator has spoken of."""
@@ -116,6 +127,11 @@ class Finding:
             outside=self.outside - len(self.outside_names) + len(outside),
             outside_names=outside,
         )
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """The digest of names in any order; a tag holds no line break."""
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 def key(repository: str) -> Key:
@@ -141,6 +157,7 @@ def change(finding: Finding, before: Finding | None) -> Update | Delete | None:
         "extra_names": list(finding.extra_names),
         "outside": finding.outside,
         "outside_names": list(finding.outside_names),
+        "digests": list(finding.digests),
         "gone": finding.gone,
     }
     is_told = before is None or not before.tells_the_same(finding)
