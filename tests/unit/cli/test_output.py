@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from geosync.cli.checks.findings import CheckFinding, exit_code, looks, ok, problem, skipped, unknown
+from geosync.cli.former import with_former
 from geosync.cli.output import Answer, AnswerStream, Column, Format, Grid, age, as_json, count, plain
 from geosync.cli.site import StackName
 from geosync.errors import ConfigurationError
@@ -108,3 +109,9 @@ def test_a_look_that_is_not_permitted_does_not_keep_the_others() -> None:
     assert "ListSubscriptionsByTopic" in first.text
     assert "AccessDenied" in first.text
     assert second.result == "ok"
+
+
+def test_a_former_value_is_beside_the_one_that_has_its_name_now_unless_it_is_true_or_false() -> None:
+    document = {"at": "1970-01-01T00:00:00.001Z", "state": "synced", "more": True, "kept": 1}
+    former = {"at": 1, "state": "2", "more": False, "kept": 1, "gone": 5}
+    assert with_former(document, former) == {**document, "gone": 5, "at_ms": 1, "state_number": "2"}

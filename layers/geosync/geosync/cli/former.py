@@ -13,9 +13,10 @@ from typing import Any
 def with_former(document: Mapping[str, Any], former: Mapping[str, Any]) -> dict[str, Any]:
     """A document, and what the version before had beside it or otherwise."""
     kept = {name: value for name, value in former.items() if name not in document}
+    # A bool is an int, and neither a moment nor a number.
     moved = {
         f"{name}_{'number' if isinstance(value, str) else 'ms'}": value
         for name, value in former.items()
-        if name in document and isinstance(value, str | int) and value != document[name]
+        if name in document and isinstance(value, str | int) and not isinstance(value, bool) and value != document[name]
     }
     return {**document, **kept, **moved}
