@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -13,8 +15,10 @@ from click.testing import CliRunner
 from tests.functional.cli.conftest import REGION, Site
 from tests.functional.cli.test_look import synced
 
+from geosync.cli.choosing.contexts import SiteContext
 from geosync.cli.completion import names
 from geosync.cli.completion.command import SHELLS
+from geosync.cli.completion.names import NamedPlace
 from geosync.cli.main import main
 from geosync.cli.site import StackSite
 
@@ -79,3 +83,45 @@ def test_sites_that_a_primary_expects_are_completed_and_what_cannot_be_read_is_n
     assert complete(f"geosync --stack {primary.stack} --region {REGION} sites remove o") == ["oregon"]
     boto3.client("dynamodb", region_name=REGION).delete_table(TableName=primary.outputs["SyncRegistryTable"])
     assert complete(f"geosync --stack {primary.stack} --region {REGION} show g") == []
+
+
+def test_what_a_shell_does_not_read_any_more_is_deleted_and_nothing_else(
+    secondary: Site, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced(secondary, "group/app")
+    folder = own_folders / "cache" / "geosync"
+    line = f"geosync --stack {secondary.stack} --region {REGION} show group/"
+    complete(line)
+    (kept,) = folder.iterdir()
+    left, others = folder / ".names-abc", folder / "notes.json"
+    for one in (left, others):
+        one.write_text("")
+    for one in (kept, left, others):
+        os.utime(one, (1, 1))
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")  # whoever this is may see another site
+    assert complete(line) == ["group/app"]
+    found = {one.name for one in folder.iterdir()}
+    assert (len(found), others.name in found, kept.name in found, left.name in found) == (2, True, False, False)
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_PROFILE"])
+def test_the_names_of_one_account_are_not_those_of_another(own_folders: Path, name: str) -> None:
+    def names_of(whose: str, read: list[str]) -> list[str]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(name, whose)
+            return names._kept(place, "repositories", lambda: read)
+
+    place = NamedPlace(context=lambda: SiteContext(stack="s"), choose=lambda: pytest.fail("chosen"), local_state="x")
+    assert names_of("AKIAONE", ["a"]) == names_of("AKIAONE", ["not read"]) == ["a"]
+    assert names_of("AKIATWO", ["b"]) == ["b"]
+    assert not any("AKIA" in one.name for one in (own_folders / "cache" / "geosync").iterdir())
+
+
+def test_the_sites_of_one_folder_are_not_those_of_another(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = NamedPlace(
+        context=lambda: SiteContext(local="dublin"), choose=lambda: pytest.fail("chosen"), local_state=".local"
+    )
+    for folder in ("one", "two"):
+        (own_folders / folder).mkdir()
+        monkeypatch.chdir(own_folders / folder)
+        assert names._kept(place, "repositories", partial(list, [folder])) == [folder]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 MOST = 1000
 """Names that are read at once; of a site with more those that begin with the word."""
 KEPT_MS = 60_000
+_FILE = re.compile(r"[0-9a-f]{32}\.json")
+_PREFIX = ".names-"
+_WHOSE = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL")
+"""Variables that say whose site it is, and where; a file's name has their hash alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,7 @@ def _repositories(place: NamedPlace, incomplete: str) -> Iterable[str]:
 
 def _kept(place: NamedPlace, what: str, read: Callable[[], list[str]]) -> list[str]:
     """Names as they were read within the last minute, or now."""
-    site = [*place.context().fields().items(), os.environ.get("AWS_PROFILE"), os.environ.get("AWS_REGION")]
+    site = [*place.context().fields().items(), *map(os.environ.get, _WHOSE), str(Path(place.local_state).absolute())]
     key = hashlib.sha256(json.dumps([site, what]).encode()).hexdigest()
     file, now_ms = _folder() / f"{key[:32]}.json", SYSTEM_CLOCK.now_ms()
     with suppress(OSError, ValueError, KeyError, TypeError):
@@ -92,11 +97,23 @@ def _folder() -> Path:
 
 
 def _keep(file: Path, document: dict[str, object]) -> None:
+    """Put a file in its place, and delete those that nobody reads any more."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".names-")  # mode 0600
+    _forget(file.parent)
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=_PREFIX)  # mode 0600
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         json.dump(document, out)
     Path(name).replace(file)
+
+
+def _forget(folder: Path) -> None:
+    """Delete the names that are older than KEPT_MS, and what an interruption left of some."""
+    oldest_s = (SYSTEM_CLOCK.now_ms() - KEPT_MS) / 1000
+    for one in folder.iterdir():
+        is_ours = one.name.startswith(_PREFIX) or _FILE.fullmatch(one.name)
+        with suppress(OSError):  # another shell deleted it
+            if is_ours and one.stat().st_mtime < oldest_s:
+                one.unlink()
 
 
 _KINDS: dict[str, Callable[[NamedPlace, str], Iterable[str]]] = {
