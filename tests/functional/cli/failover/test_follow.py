@@ -169,3 +169,10 @@ def test_a_primary_that_is_to_follow_another_is_told_whose_pushes_are_newer(
     assert "A tag that both have becomes what it is at dublin." in said.output
     assert "frankfurt (it is a primary now) follows dublin. Type its name" in said.output
     assert (said.exit_code, cloudformation.updates) == (3, [])
+
+
+@pytest.mark.parametrize("output", ["json", "tsv", "name"])
+def test_an_output_for_programs_asks_no_questions(secondary: Site, cloudformation: CloudFormation, output: str) -> None:
+    refused = follow(secondary, "-o", output, typed="frankfurt\n")
+    assert (refused.exit_code, refused.stdout, "say --yes too" in refused.stderr) == (2, "", True)
+    assert cloudformation.updates == []

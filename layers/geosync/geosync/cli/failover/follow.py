@@ -9,7 +9,7 @@ import click
 
 from geosync.cli.audit import audited
 from geosync.cli.failover.next_steps import list_secrets
-from geosync.cli.failover.quiet_update import confirm, quiet_update
+from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update
 from geosync.cli.failover.stack_update import UNDER_WAY, must_take_updates
 from geosync.cli.output import CANNOT_TELL, Format, age, output_option, tell
 from geosync.cli.site import Chosen, StackName, StackSite
@@ -42,14 +42,16 @@ def follow(
     registry_url: str | None,
     registry_secret: str,
     yes: bool,
-    output: Format = "table",
+    output: Format,
 ) -> None:
     """Make this site a secondary of the primary STACK: after a promotion, or when an old primary comes back.
 
     Everything is compared anew. What only this site has stays: nothing that was here under another primary is removed.
 
-    Exit code 0: done. 2: not done, or nobody can tell yet. 3: declined, nothing was changed.
+    Exit code 0: done. 2: not done, or nobody can tell yet. 3: declined, nothing was changed. An output for programs
+    asks no questions and needs --yes.
     """
+    must_not_ask(output, yes=yes)
     chosen = choose()
     site = chosen.site()
     must_take_updates(site)

@@ -17,7 +17,7 @@ from geosync.cli.failover.losses import (
     warning_of_a_primary_alive,
 )
 from geosync.cli.failover.next_steps import next_steps
-from geosync.cli.failover.quiet_update import confirm, quiet_update
+from geosync.cli.failover.quiet_update import confirm, must_not_ask, quiet_update
 from geosync.cli.failover.stack_update import (
     PROMOTION,
     UNDER_WAY,
@@ -66,8 +66,7 @@ def promote(choose: Callable[[], Chosen], *, yes: bool, output: Format) -> None:
     or may be. 2: it is not, or nobody can tell yet. 3: declined, nothing was changed. With -o json `promoted` is true,
     false or (nobody can tell) null. An output for programs asks no questions and needs --yes.
     """
-    if output not in ("table", "wide") and not yes:
-        raise click.UsageError(f"-o {output} asks no questions: say --yes too")
+    must_not_ask(output, yes=yes)
     promoting = _Promoting(choose().site(), output)
     try:
         promoting.run(yes=yes)

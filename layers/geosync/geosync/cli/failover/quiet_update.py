@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import click
 
 from geosync.cli.failover.stack_update import update
-from geosync.cli.output import DECLINED, count
+from geosync.cli.output import DECLINED, Format, count
 from geosync.cli.site import StackSite
 from geosync.cli.status.look import waiting
 from geosync.errors import NotDrained, UpdateRefused
@@ -26,6 +26,12 @@ EVENTS_SECONDS = 60.0
 POLL_SECONDS = 2.0
 LOOKS = 2
 """Looks in a row that must see nobody at work: an acquire from just before the pause lands in the moment after it."""
+
+
+def must_not_ask(output: Format, *, yes: bool) -> None:
+    """Refuse to ask on the standard output that a program reads; raises UsageError."""
+    if output not in ("table", "wide") and not yes:
+        raise click.UsageError(f"-o {output} asks no questions: say --yes too")
 
 
 def confirm(site: StackSite, what: str) -> None:
