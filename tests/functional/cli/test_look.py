@@ -11,6 +11,8 @@ import boto3
 import pytest
 from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
+from geosync.admin.resources.findings import Deletes
+from geosync.admin.resources.repositories import ContainerRepositoryDetail, OwedReferenceModel, TagModel
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.messages.event_log import hour_of
@@ -166,3 +168,15 @@ def test_events_goes_back_as_far_as_it_is_told(secondary: Site, event_log: Any, 
 )
 def test_events_refuses_what_makes_no_sense(secondary: Site, arguments: list[str]) -> None:
     assert secondary.run("events", *arguments).exit_code == 2
+
+
+def test_a_document_has_every_field_of_the_admin_api_s(secondary: Site) -> None:
+    failed(secondary, "group/app", "503")
+    document = json.loads(secondary.run("show", "group/app", "-o", "json").stdout)
+    assert ContainerRepositoryDetail.model_fields.keys() <= document.keys()
+    assert TagModel.model_fields.keys() <= document["tags"][0].keys()
+    assert OwedReferenceModel.model_fields.keys() <= document["owed"][0].keys()
+    assert (document["tags_count"], document["more_tags"], document["owed_count"]) == (1, False, 1)
+    deletes = json.loads(secondary.run("deletes", "status", "-o", "json").stdout)
+    assert Deletes.model_fields.keys() <= deletes.keys()
+    assert (deletes["policy"], deletes["outside_selection"]) == ("propagate", "keep")

@@ -27,7 +27,7 @@ from geosync.cli.output import (
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import deletions
 from geosync.operating.deletions import Deletions
-from geosync.operating.documents import breaker_fields
+from geosync.operating.documents import deletes_fields
 from geosync.sync_registry.site.findings import Finding
 
 NAMES = 10
@@ -76,8 +76,9 @@ def deletes_resume(choose: Callable[[], Chosen], *, output: Format) -> None:
 
 def _document(site: StackSite, found: Deletions) -> dict[str, Any]:
     """The breaker and the findings for programs, and both as the version before wrote them."""
+    policy, outside = site.parameters.get("Deletes", "propagate"), site.parameters.get("OutsideSelection", "keep")
     document = {
-        **breaker_fields(found.breaker),
+        **deletes_fields(found.breaker, policy=policy, outside_selection=outside),
         "findings": finding_documents(site, found.missing),
         "more": found.more,
     }

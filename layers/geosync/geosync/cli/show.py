@@ -26,11 +26,11 @@ from geosync.cli.output import (
     plain,
     put,
 )
-from geosync.cli.repositories import ago, console_fields, row_document
+from geosync.cli.repositories import ago, console_fields
 from geosync.cli.site import Chosen
 from geosync.cli.status.lines import next_try
 from geosync.operating import repositories as found_repositories
-from geosync.operating.documents import STATES, VERIFICATION_STATES, owed_fields, tag_fields
+from geosync.operating.documents import STATES, VERIFICATION_STATES, owed_fields, repository_detail_fields, tag_fields
 from geosync.operating.repositories import RowDetail, TagState
 from geosync.sync_registry.items import FAILED, VERIFICATION_FAILED, Row
 
@@ -82,13 +82,8 @@ def _document(found: _Shown) -> dict[str, Any]:
     """The repository for programs."""
     detail = found.detail
     return {
-        **row_document(detail.row),
-        "held": detail.row.leased(detail.at),
-        "owed_count": len(detail.owed),
-        "failed_count": detail.failed,
-        "more_owed": detail.more_owed,
+        **with_former(repository_detail_fields(detail), console_fields(detail.row)),
         "tags": [tag_fields(tag, detail.at) for tag in found.tags],
-        "more_tags": found.more,
         "owed": [
             with_former(owed_fields(one, detail.at), {"owed_since": one.owed_since, "due": one.due})
             for one in detail.owed

@@ -13,7 +13,7 @@ from geosync.clock import moment, optional_moment
 from geosync.messages.event_number import event_number
 from geosync.operating.dead_letters import DeadLetter
 from geosync.operating.owed_references import OwedReference
-from geosync.operating.repositories import TagState
+from geosync.operating.repositories import RowDetail, TagState
 from geosync.operating.sites_repositories import ReportedRepository
 from geosync.sync_registry.items import Owed, Row
 from geosync.sync_registry.site.breaker import State
@@ -47,6 +47,20 @@ def repository_fields(row: Row) -> dict[str, Any]:
         "verification_checksum": row.verification_checksum,
         "verification_checksum_mismatched": row.verification_checksum_mismatched,
         "checksum_mismatch": row.checksum_mismatch,
+    }
+
+
+def repository_detail_fields(detail: RowDetail) -> dict[str, Any]:
+    """One repository: its row, and how much is owed in it and known of it."""
+    return {
+        **repository_fields(detail.row),
+        "held": detail.row.leased(detail.at),
+        "owed_count": len(detail.owed),
+        "failed_count": detail.failed,
+        "more_owed": detail.more_owed,
+        "tags_count": detail.tags,
+        "more_tags": detail.more_tags,
+        "lag_seconds": lag_seconds(detail.owed_since, detail.at),
     }
 
 
@@ -121,9 +135,11 @@ def finding_fields(found: Finding, number: int | None) -> dict[str, Any]:
     }
 
 
-def breaker_fields(state: State) -> dict[str, Any]:
-    """The breaker of deletes by comparison."""
+def deletes_fields(state: State, *, policy: str, outside_selection: str) -> dict[str, Any]:
+    """The breaker of deletes by comparison, and what the site's parameters say of these (`Deletes` is the policy)."""
     return {
+        "policy": policy,
+        "outside_selection": outside_selection,
         "suspended": state.suspended,
         "suspended_at": optional_moment(state.suspended_at),
         "reason": state.reason,

@@ -29,7 +29,7 @@ from geosync.clock import moment
 from geosync.oci.references import is_tag
 from geosync.operating import deletions
 from geosync.operating.deletions import FindingFilter, Kind
-from geosync.operating.documents import breaker_fields, finding_fields
+from geosync.operating.documents import deletes_fields, finding_fields
 from geosync.sync_registry.site.findings import Dismissal, Finding
 
 MOST_NAMED = 5
@@ -173,12 +173,9 @@ class FindingRoutes:
 
     def show_deletes(self) -> Deletes:
         """The breaker."""
-        state = self._site.sync_registry.breaker.state()
-        return Deletes(
-            policy=self._site.settings.deletes,
-            outside_selection=self._site.settings.outside_selection,
-            **breaker_fields(state),
-        )
+        site = self._site
+        state, settings = site.sync_registry.breaker.state(), site.settings
+        return Deletes(**deletes_fields(state, policy=settings.deletes, outside_selection=settings.outside_selection))
 
     def resume_deletes(self) -> Done:
         """Accept that what is missing, or outside the selection, is to go."""

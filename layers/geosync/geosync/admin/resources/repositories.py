@@ -311,13 +311,6 @@ def _repository(row: Row) -> ContainerRepository:
 
 def _detail(detail: RowDetail) -> ContainerRepositoryDetail:
     return ContainerRepositoryDetail(
-        **documents.repository_fields(detail.row),
-        held=detail.row.leased(detail.at),
-        owed_count=len(detail.owed),
-        failed_count=detail.failed,
-        more_owed=detail.more_owed,
-        tags_count=detail.tags,
-        more_tags=detail.more_tags,
-        lag_seconds=documents.lag_seconds(detail.owed_since, detail.at),
+        **documents.repository_detail_fields(detail),
         owed=[OwedReferenceModel(**documents.owed_fields(one, detail.at)) for one in detail.owed[:MOST_OWED_SHOWN]],
     )
