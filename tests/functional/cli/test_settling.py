@@ -6,14 +6,14 @@ import json
 
 import pytest
 from tests.functional.cli.conftest import PlayedClock, Site
-from tests.functional.cli.test_following import known, leave_after, verified
-from tests.functional.cli.test_look import A, synced
+from tests.functional.cli.test_following import known, leave_after, settle, verified
+from tests.functional.cli.test_look import A, failed, synced
 
 from geosync.cli import reverify, settling
 from geosync.clock import SYSTEM_CLOCK
 from geosync.sync_registry.items import Reference, Seen
 from geosync.sync_registry.site import catalogue
-from geosync.sync_registry.table.changes import Update
+from geosync.sync_registry.table.changes import Key, Update
 
 __all__ = ["known"]
 
@@ -124,7 +124,23 @@ def test_a_reverify_of_many_reads_some_of_them_in_turn(
     document = json.loads(late.stdout)
     assert (late.exit_code, document["left"], "at most 5 repositories" in document["message"]) == (1, None, True)
     clock.slept.clear()
-    clock.meanwhile = lambda: [verified(secondary, name, 3) for name in names]
+
+    def all_verified() -> None:
+        for name in names:
+            verified(secondary, name, 3)
+
+    clock.meanwhile = all_verified
     done = secondary.run("reverify", "--all", "--wait", "-o", "json")
     assert (done.exit_code, json.loads(done.stdout)["done"]) == (0, True), done.output
     assert len(clock.slept) == 3, "five rows, two of them in a look"
+
+
+def test_what_failed_and_cannot_be_read_is_said_and_is_not_done(secondary: Site, clock: PlayedClock) -> None:
+    for name in ("group/a", "group/bad"):
+        failed(secondary, name, "503")
+    spoilt = Update(key=Key("group/bad", Reference.tag("v2").owed_key), set={"attempts": "many"})
+    secondary.sync_registry._store.write(spoilt)
+    leave_after(clock, lambda: settle(secondary.sync_registry, "group/a"))
+    answer = secondary.run("resync", "--failed", "--wait")
+    assert "1 failed reference is enqueued" in answer.stdout
+    assert (answer.exit_code, "failed: 1 reference cannot be read" in answer.stderr) == (1, True), answer.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import click
 
@@ -10,7 +11,7 @@ from geosync.cli import backfill
 from geosync.cli.arguments import Work, check_repository, repository_names, which_work
 from geosync.cli.audit import audited
 from geosync.cli.checks import registries
-from geosync.cli.output import SOMETHING_WRONG, Format, output_option, plain, tell
+from geosync.cli.output import SOMETHING_WRONG, Format, count, output_option, plain, tell
 from geosync.cli.selection import present
 from geosync.cli.settling import Left, finish, owed_in, wait_options
 from geosync.cli.site import Chosen, StackSite
@@ -106,16 +107,27 @@ def _many(site: StackSite, work: Work) -> tuple[str, Callable[[], Left]]:
         enqueued = f"Everything is enqueued to be resynced at {site.name}."
         said = backfill.under_way(site, walk, now_ms) if walk is not None else enqueued
         return said, lambda: _left_of_all(site)
-    marked, repositories = 0, set[str]()
+    marked, corrupt, repositories = 0, 0, set[str]()
     with audited(site, "resync", "--failed"):
         while True:
             done = actions.resync_failed(site.sync_registry)
             marked += done.marked
+            corrupt = max(corrupt, done.corrupt)
             repositories |= done.repositories
             if not done.more or not done.marked:
                 break
     what = f"{marked} failed {'reference is' if marked == 1 else 'references are'}"
-    return f"{what} enqueued to be resynced at {site.name}.", owed_in(site, repositories)
+    said = f"{what} enqueued to be resynced at {site.name}."
+    left = owed_in(site, repositories)
+    if corrupt:
+        unreadable = f"{count(corrupt, False, 'reference')} cannot be read: geosync status"
+        click.echo(unreadable, err=True)
+        return said, lambda: _with_failed(left(), unreadable)
+    return said, left
+
+
+def _with_failed(left: Left, failed: str) -> Left:
+    return replace(left, failed=(*left.failed, failed))
 
 
 def _left_of_all(site: StackSite) -> Left:
@@ -126,7 +138,7 @@ def _left_of_all(site: StackSite) -> Left:
 
 
 def _parked(site: StackSite) -> tuple[str, ...]:
-    """What a comparison that is complete, and has not proved everything equal, leaves parked."""
+    """The references that a comparison leaves parked that is complete and has not proved everything equal."""
     left = site.sync_registry.owed_index.failed(most=actions.MOST_FAILED).owed
     parked = [f"{one.repository}:{one.reference}: {one.failure}" for one in left if one.parked]
     return tuple(sorted(parked)) or ("something that the comparison found was parked: geosync status",)

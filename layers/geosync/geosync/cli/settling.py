@@ -63,7 +63,7 @@ def owed_in(site: StackSite, repositories: Collection[str], only: Collection[Ref
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What is owed in a repository: what is tried again by itself (`more`: there may be more), and what is not."""
+    """References owed in a repository: those tried again by themselves (`more`: there are more), those that are not."""
 
     waiting: tuple[Owed, ...]
     failed: tuple[str, ...]
@@ -75,7 +75,7 @@ class _Found:
 
 
 def _named(site: StackSite, repository: str, only: Collection[Reference]) -> _Found:
-    """What is owed of these references."""
+    """Those of these references that are owed."""
     found = site.sync_registry.owed_named((repository, one) for one in only)
     failed = [
         f"{repository}:{reference}: {owed.failure if owed is not None else 'what is owed cannot be read'}"
