@@ -12,7 +12,7 @@ from tests.functional.cli.test_following import leave_after
 
 from geosync.cli import events
 from geosync.clock import SYSTEM_CLOCK
-from geosync.messages.event_log import AUDIT, Filter, hour_of
+from geosync.messages.event_log import AUDIT, EventLog, Filter, hour_of
 
 
 def put(site: Site, name: str, *, ago_ms: int = 0, outcome: str = "accepted", kind: str = "") -> None:
@@ -59,14 +59,14 @@ def test_a_look_reads_what_came_since_the_last_one(
     secondary: Site, clock: PlayedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Filter, int]] = []
-    page = events.EventLog.page
+    page = EventLog.page
 
-    def note(log: events.EventLog, **options: Any) -> Any:
+    def note(log: EventLog, **options: Any) -> Any:
         found = page(log, **options)
         asked.append((options["wanted"], found.examined))
         return found
 
-    monkeypatch.setattr(events.EventLog, "page", note)
+    monkeypatch.setattr(EventLog, "page", note)
     for number in range(5):
         put(secondary, f"old-{number}", ago_ms=60_000 + number)
     put(secondary, "e1", ago_ms=2000)
@@ -77,6 +77,11 @@ def test_a_look_reads_what_came_since_the_last_one(
 
 def test_more_than_a_look_reads_is_said(secondary: Site, clock: PlayedClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "MOST_NEW", 2)
-    leave_after(clock, lambda: [put(secondary, f"new-{number}") for number in range(3)])
+
+    def many() -> None:
+        for number in range(3):
+            put(secondary, f"new-{number}")
+
+    leave_after(clock, many)
     answer = secondary.run("events", "--follow")
     assert "More than 2 entries came" in answer.stderr

@@ -120,12 +120,12 @@ def _follow(site: StackSite, wanted: _Wanted, first: _Entries, output: Format) -
 
 
 def _since(wanted: _Wanted, since_ms: int) -> _Wanted:
-    """What a later look asks for: all that came since a moment (ms)."""
+    """A later look: all that came since a moment (ms)."""
     return replace(wanted, filter=replace(wanted.filter, since_ms=since_ms), hours=None, limit=MOST_NEW)
 
 
 def _identity(entry: Mapping[str, Any]) -> tuple[object, ...]:
-    """What makes an entry another one: an event that came again, an action that has ended."""
+    """The fields by which an entry is another one: an event that came again, an action that has ended."""
     return tuple(entry.get(name) for name in ("id", "received_at", "outcome", "status"))
 
 
