@@ -122,3 +122,10 @@ def test_what_is_not_known_of_a_month_makes_its_sum_unknown() -> None:
     assert found["comparison, once a day"] is None
     assert found["storage of the tables"] is None
     assert total_usd(parts_of(costs.SiteMonth(role="secondary"))) is None
+
+
+def test_recovery_is_charged_for_less_than_is_stored() -> None:
+    month = costs.SiteMonth(role="primary", pushes=0, table_bytes=30 * costs.GB, recovery_bytes=10 * costs.GB)
+    found = {part.what: part.usd for part in parts_of(month)}
+    assert found["storage of the tables"] == pytest.approx(30 * prices.DYNAMODB_GB_MONTH)
+    assert found["their point-in-time recovery"] == pytest.approx(10 * prices.DYNAMODB_PITR_GB_MONTH)

@@ -15,13 +15,13 @@ from geosync.operating.costs import DAYS, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Observed, bin_name
 
 DAY_MS = 86_400_000
-TABLE_BYTES = 2_000_000_000
+TABLE_BYTES = 1_000_000_000
 
 
 @pytest.fixture
 def sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """DynamoDB says how large an index is; moto does not."""
-    monkeypatch.setattr(command, "_bytes", lambda _: TABLE_BYTES)
+    """DynamoDB says how large an index is; moto does not. Here each is as large as the table."""
+    monkeypatch.setattr(command, "_bytes", lambda tables, *kinds: len(tables) * (1 + len(kinds)) * TABLE_BYTES)
 
 
 def pushed(site: Site, pushes: int, *, days_ago: int) -> None:
@@ -41,7 +41,7 @@ def test_a_secondary_has_its_own_counts_of_30_days(secondary: Site) -> None:
     found = json.loads(answer.output)
     assert (found["pushes"], found["copied_bytes"], found["minutes_recorded"]) == (8, 8_000_000_000, 2)
     assert found["tags"] == 4 * found["repositories"]
-    assert found["table_bytes"] == 2 * TABLE_BYTES
+    assert (found["table_bytes"], found["recovery_bytes"]) == (6 * TABLE_BYTES, 4 * TABLE_BYTES)
     month = SiteMonth(**{name: found[name] for name in SiteMonth.__dataclass_fields__})
     assert found["usd"] == pytest.approx(total_usd(lines(month)))
     shown = secondary.run("costs").output
@@ -73,6 +73,18 @@ def test_a_primary_counts_the_events_in_its_log(primary: Site) -> None:
     assert {one["what"] for one in found["parts"]} >= {"idle", "notifications", "storage of the tables"}
 
 
+def test_a_size_is_of_the_tables_with_the_indexes_that_are_asked_for() -> None:
+    table = {
+        "TableSizeBytes": 5,
+        "LocalSecondaryIndexes": [{"IndexSizeBytes": 2}],
+        "GlobalSecondaryIndexes": [{"IndexSizeBytes": 1}],
+    }
+    assert command._bytes([table, {"TableSizeBytes": 10}], command.LOCAL) == 17
+    assert command._bytes([table, {"TableSizeBytes": 10}], command.LOCAL, command.GLOBAL) == 18
+
+
 def test_a_table_whose_size_nobody_says_has_no_size() -> None:
-    assert command._bytes({"TableSizeBytes": 5, "LocalSecondaryIndexes": [{"IndexSizeBytes": 2}]}) == 7
-    assert command._bytes({"TableSizeBytes": 5, "GlobalSecondaryIndexes": [{}]}) is None
+    table = {"TableSizeBytes": 5, "GlobalSecondaryIndexes": [{}]}
+    assert command._bytes([table], command.GLOBAL) is None
+    assert command._bytes([table], command.LOCAL) == 5
+    assert command._bytes([{}]) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from operator import itemgetter
 from typing import Any
 
@@ -17,6 +17,7 @@ from geosync.operating.costs import DAYS, MINUTES, Cost, SiteMonth, lines, total
 from geosync.sync_registry.site.history import Record, bins_of
 
 MONTH_MS = DAYS * 86_400_000
+LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
 
 @click.command(short_help="Reckon what a month of the site costs at AWS.")
@@ -52,39 +53,42 @@ def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
 
 def _counted(site: StackSite, tags: int) -> tuple[SiteMonth, int | None]:
     """The month of the site, and the minutes that its history has of it (None: a primary keeps none)."""
-    tables = {name: site.client("dynamodb").describe_table(TableName=site.outputs[name])["Table"] for name in TABLES}
-    kept = [_bytes(one) for one in tables.values()]
-    table_bytes = sum(one for one in kept if one is not None) if None not in kept else None
+    described = site.client("dynamodb").describe_table
+    sync_registry, events = (
+        described(TableName=site.outputs[name])["Table"] for name in ("SyncRegistryTable", "EventsTable")
+    )
+    kept = SiteMonth(
+        role=site.role,
+        table_bytes=_bytes([sync_registry, events], LOCAL, GLOBAL),
+        recovery_bytes=_bytes([sync_registry, events], LOCAL),
+    )
     if site.is_primary:
         days = int(site.parameters.get("EventRetentionDays", DAYS))
-        events = tables["EventsTable"].get("ItemCount")
-        pushes = round(events * min(DAYS / days, 1)) if events is not None else None
-        return SiteMonth(role=site.role, pushes=pushes, table_bytes=table_bytes), None
+        number = events.get("ItemCount")
+        pushes = round(number * min(DAYS / days, 1)) if number is not None else None
+        return replace(kept, pushes=pushes), None
     now_ms = site.clock.now_ms()
     recorded = Record.merged(
         site.sync_registry.history.hours(now_ms - MONTH_MS, now_ms + 1), at=now_ms - MONTH_MS, seconds=MONTH_MS // 1000
     )
     minutes = recorded.counts.get("minutes", 0)
     rows = site.sync_registry.counters.read()
-    month = SiteMonth(
-        role=site.role,
+    month = replace(
+        kept,
         pushes=sum(bins_of(recorded.counts).values()) if minutes else None,
         copied_bytes=recorded.counts.get("bytes", 0) if minutes else None,
         repositories=rows.rows if rows is not None else None,
         tags=rows.rows * tags if rows is not None else None,
-        table_bytes=table_bytes,
     )
     return month, minutes
 
 
-TABLES = ("SyncRegistryTable", "EventsTable")
-
-
-def _bytes(described: dict[str, Any]) -> int | None:
-    """The size of a table with its indexes, as DynamoDB says; None where it does not say."""
-    indexes = [*described.get("GlobalSecondaryIndexes", []), *described.get("LocalSecondaryIndexes", [])]
-    sizes = [described.get("TableSizeBytes"), *(one.get("IndexSizeBytes") for one in indexes)]
-    return sum(size for size in sizes if size is not None) if None not in sizes else None
+def _bytes(tables: list[dict[str, Any]], *indexes: str) -> int | None:
+    """The size of tables with their indexes of these kinds, as DynamoDB says; None where it does not say."""
+    sizes = [one.get("TableSizeBytes") for one in tables]
+    sizes += [index.get("IndexSizeBytes") for one in tables for kind in indexes for index in one.get(kind, [])]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
 
 
 def _shown(month: SiteMonth, minutes: int | None, parts: list[Cost], total: float | None) -> list[Part]:

@@ -47,7 +47,8 @@ GB_S = 48.0
 class SiteMonth:
     """The size of a site, and its work in 30 days; None: not known.
 
-    `tags` are those of all repositories; `table_bytes` is what its tables keep, which grows with both.
+    `tags` are those of all repositories. `table_bytes` is what its tables keep with all their indexes, and
+    `recovery_bytes` what point-in-time recovery is charged for: the tables with their local indexes.
     """
 
     role: str
@@ -56,6 +57,7 @@ class SiteMonth:
     repositories: int | None = None
     tags: int | None = None
     table_bytes: int | None = None
+    recovery_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ def of_scenario(role: str, *, repositories: int, tags: int, pushes: int, copied_
         repositories=None if is_primary else repositories,
         tags=None if is_primary else all_tags,
         table_bytes=kept,
+        recovery_bytes=kept,
     )
 
 
@@ -144,9 +147,8 @@ def _recount(repositories: int | None) -> float | None:
 
 
 def _kept(month: SiteMonth) -> Iterator[Cost]:
-    kept_gb = month.table_bytes / GB if month.table_bytes is not None else None
-    yield Cost("storage of the tables", _times(kept_gb, prices.DYNAMODB_GB_MONTH))
-    yield Cost("their point-in-time recovery", _times(kept_gb, prices.DYNAMODB_PITR_GB_MONTH))
+    yield Cost("storage of the tables", _times(month.table_bytes, prices.DYNAMODB_GB_MONTH / GB))
+    yield Cost("their point-in-time recovery", _times(month.recovery_bytes, prices.DYNAMODB_PITR_GB_MONTH / GB))
 
 
 def _times(number: float | None, usd: float) -> float | None:

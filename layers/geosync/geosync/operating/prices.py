@@ -15,7 +15,7 @@ DYNAMODB_READ = 0.125 / 1_000_000
 DYNAMODB_WRITE = 0.625 / 1_000_000
 DYNAMODB_GB_MONTH = 0.25
 DYNAMODB_PITR_GB_MONTH = 0.20
-"""Point-in-time recovery, of each GB of the table."""
+"""Point-in-time recovery, of each GB of the table and its local indexes."""
 LOGS_GB = 0.50
 REGION_TO_REGION_GB = 0.02
 # An idle month, which docs/costs.md adds up, has these as well.
