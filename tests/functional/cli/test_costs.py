@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import boto3
 import pytest
-from tests.functional.cli.conftest import REGION, Site
+from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.cli import costs as command
+from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
 from geosync.operating.costs import DAYS, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Observed, bin_name
+from geosync.sync_registry.site.promotions import Promotion
 
 DAY_MS = 86_400_000
 TABLE_BYTES = 1_000_000_000
+EVENTS = 4
 
 
 @pytest.fixture
@@ -58,19 +62,56 @@ def test_without_a_history_the_sum_is_not_known(secondary: Site) -> None:
     assert "not known" in secondary.run("costs").output
 
 
-@pytest.mark.usefixtures("sizes")
-def test_a_primary_counts_the_events_in_its_log(primary: Site) -> None:
+@pytest.fixture
+def events(primary: Site) -> None:
+    """Put EVENTS into the primary's log."""
     client = boto3.client("dynamodb", region_name=REGION)
-    table = primary.outputs["EventsTable"]
-    before = client.describe_table(TableName=table)["Table"]["ItemCount"]
-    for number in range(4):
+    for number in range(EVENTS):
         item = {"id": {"S": f"event-{number}"}, "hour": {"S": "490000"}, "received_at": {"N": str(number)}}
-        client.put_item(TableName=table, Item=item)
+        client.put_item(TableName=primary.outputs["EventsTable"], Item=item)
+
+
+def keep_events(stacks: dict[str, DeployedSite], days: int) -> None:
+    (name,) = stacks
+    stacks[name] = replace(stacks[name], parameters={**stacks[name].parameters, "EventRetentionDays": str(days)})
+
+
+@pytest.mark.usefixtures("sizes", "events")
+@pytest.mark.parametrize(
+    ("retention", "age", "days"), [(30, 400, 30), (3650, 20, 20), (3650, 90, 90), (1, 400, 1), (7, 400, 7), (30, 2, 2)]
+)
+def test_a_primary_s_pushes_are_those_of_30_days_at_the_pace_of_its_log(
+    primary: Site, stacks: dict[str, DeployedSite], clock: PlayedClock, retention: int, age: int, days: int
+) -> None:
+    """The log is as old as its retention lets it be, or as its table is."""
+    keep_events(stacks, retention)
+    clock.ahead_s = age * 86_400
     answer = primary.run("costs", "--json")
     assert answer.exit_code == 0, answer.output
     found = json.loads(answer.output)
-    assert (found["pushes"], found["minutes_recorded"]) == (before + 4, None)
+    assert (found["pushes"], found["minutes_recorded"]) == (round(EVENTS * DAYS / days), None)
     assert {one["what"] for one in found["parts"]} >= {"idle", "notifications", "storage of the tables"}
+    assert "At the pace of the event log, in 30 days" in primary.run("costs").output
+
+
+@pytest.mark.usefixtures("sizes", "events")
+def test_a_log_that_is_younger_than_a_day_has_no_pace(primary: Site, clock: PlayedClock) -> None:
+    clock.ahead_s = 0.9 * 86_400
+    answer = primary.run("costs", "--json")
+    assert (answer.exit_code, json.loads(answer.output)["pushes"]) == (2, None)
+
+
+@pytest.mark.usefixtures("sizes", "events")
+def test_a_log_in_whose_time_the_site_was_promoted_has_no_pace(primary: Site, clock: PlayedClock) -> None:
+    """It has no events of the time before, or those of an earlier time as the primary."""
+    promotion = Promotion(token="token", began_at=clock.now_ms(), events_waiting=0, dead_letters=0)
+    primary.sync_registry.promotions.begin(promotion)
+    clock.ahead_s = 29 * 86_400
+    answer = primary.run("costs", "--json")
+    assert (answer.exit_code, json.loads(answer.output)["pushes"]) == (2, None)
+    clock.ahead_s = 31 * 86_400
+    answer = primary.run("costs", "--json")
+    assert (answer.exit_code, json.loads(answer.output)["pushes"]) == (0, EVENTS)
 
 
 def test_a_size_is_of_the_tables_with_the_indexes_that_are_asked_for() -> None:

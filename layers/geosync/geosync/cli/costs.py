@@ -16,7 +16,8 @@ from geosync.operating import prices
 from geosync.operating.costs import DAYS, MINUTES, Cost, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Record, bins_of
 
-MONTH_MS = DAYS * 86_400_000
+DAY_MS = 86_400_000
+MONTH_MS = DAYS * DAY_MS
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
 
@@ -34,9 +35,9 @@ def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
     """Reckon what a month of the site costs at AWS.
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
-    now. A primary's pushes are the events in its log, at most those of 30 days. Both tables are as large as DynamoDB
-    says, every six hours. The rest is list prices and the assumptions of docs/costs.md. No bill is read, and the
-    registries are not in it.
+    now. A primary's pushes are those of 30 days at the pace of the events in its log. How many there are, and how
+    large both tables are, DynamoDB says every six hours. The rest is list prices and the assumptions of docs/costs.md.
+    No bill is read, and the registries are not in it.
 
     Exit code 0: all of it could be reckoned. 2: a part is not known.
     """
@@ -63,10 +64,7 @@ def _counted(site: StackSite, tags: int) -> tuple[SiteMonth, int | None]:
         recovery_bytes=_bytes([sync_registry, events], LOCAL),
     )
     if site.is_primary:
-        days = int(site.parameters.get("EventRetentionDays", DAYS))
-        number = events.get("ItemCount")
-        pushes = round(number * min(DAYS / days, 1)) if number is not None else None
-        return replace(kept, pushes=pushes), None
+        return replace(kept, pushes=_pushes(site, events)), None
     now_ms = site.clock.now_ms()
     recorded = Record.merged(
         site.sync_registry.history.hours(now_ms - MONTH_MS, now_ms + 1), at=now_ms - MONTH_MS, seconds=MONTH_MS // 1000
@@ -83,6 +81,21 @@ def _counted(site: StackSite, tags: int) -> tuple[SiteMonth, int | None]:
     return month, minutes
 
 
+def _pushes(site: StackSite, events: dict[str, Any]) -> int | None:
+    """The pushes of 30 days at the pace of those in a primary's event log; `events` is its table.
+
+    None where the log is younger than a day, or reaches back beyond a promotion of the site.
+    """
+    kept_ms = int(site.parameters.get("EventRetentionDays", DAYS)) * DAY_MS
+    now_ms, created = site.clock.now_ms(), events["CreationDateTime"].timestamp()
+    since_ms = max(round(1000 * float(created)), now_ms - kept_ms)
+    promotion = site.sync_registry.promotions.latest()
+    was_promoted = promotion is not None and (promotion.ended_at or promotion.began_at) > since_ms
+    if "ItemCount" not in events or was_promoted or now_ms - since_ms < DAY_MS:
+        return None
+    return round(int(events["ItemCount"]) * MONTH_MS / (now_ms - since_ms))
+
+
 def _bytes(tables: list[dict[str, Any]], *indexes: str) -> int | None:
     """The size of tables with their indexes of these kinds, as DynamoDB says; None where it does not say."""
     sizes = [one.get("TableSizeBytes") for one in tables]
@@ -94,12 +107,15 @@ def _bytes(tables: list[dict[str, Any]], *indexes: str) -> int | None:
 def _shown(month: SiteMonth, minutes: int | None, parts: list[Cost], total: float | None) -> list[Part]:
     rows = [*((part.what, _usd(part.usd)) for part in parts), ("in all", _usd(total))]
     counted = f"pushes {_number(month.pushes)}"
-    if minutes is not None:
+    if minutes is None:
+        found = f"At the pace of the event log, in {DAYS} days"
+    else:
+        found = f"Counted in {DAYS} days"
         copied = month.copied_bytes / reckoning.GB if month.copied_bytes is not None else None
         counted += f", GB copied {_number(copied)}, repositories {_number(month.repositories)}"
         counted += f"; {minutes:,} of {MINUTES:,} minutes were recorded, and nothing is known of the others"
     columns = (Column("a month", itemgetter(0)), Column("USD", itemgetter(1)))
-    return [Grid(columns, rows), f"Counted in {DAYS} days: {counted}. List prices of {prices.LISTED}."]
+    return [Grid(columns, rows), f"{found}: {counted}. List prices of {prices.LISTED}."]
 
 
 def _usd(usd: float | None) -> str:
