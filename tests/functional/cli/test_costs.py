@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import boto3
 import pytest
@@ -13,7 +14,7 @@ from tests.functional.cli.conftest import REGION, PlayedClock, Site
 from geosync.cli import costs as command
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK
-from geosync.operating.costs import DAYS, SiteMonth, lines, total_usd
+from geosync.operating.costs import DAYS, Settings, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Observed, bin_name
 from geosync.sync_registry.site.promotions import Promotion
 
@@ -46,12 +47,25 @@ def test_a_secondary_has_its_own_counts_of_30_days(secondary: Site) -> None:
     assert (found["pushes"], found["copied_bytes"], found["minutes_recorded"]) == (8, 8_000_000_000, 2)
     assert found["tags"] == 4 * found["repositories"]
     assert (found["table_bytes"], found["recovery_bytes"]) == (6 * TABLE_BYTES, 4 * TABLE_BYTES)
-    month = SiteMonth(**{name: found[name] for name in SiteMonth.__dataclass_fields__})
+    fields = {name: found[name] for name in SiteMonth.__dataclass_fields__}
+    month = SiteMonth(**fields | {"settings": Settings(**found["settings"])})
     assert found["usd"] == pytest.approx(total_usd(lines(month)))
     shown = secondary.run("costs").output
     assert "pushes 8, GB copied 8.0" in shown
     assert "2 of 43,200 minutes were recorded" in shown
     assert f"{found['usd']:,.2f}" in shown
+
+
+def test_the_stack_s_parameters_are_reckoned_with(secondary: Site, stacks: dict[str, DeployedSite]) -> None:
+    def reckoned() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(secondary.run("costs", "--json").output)["settings"]
+        return found
+
+    assert reckoned() == asdict(Settings())
+    set_parameters(stacks, SyncMemory="1769")
+    assert reckoned() == asdict(Settings())
+    set_parameters(stacks, Architecture="x86_64", SyncMemory="4096", ComparisonSeconds="3600", VerificationSeconds="0")
+    assert reckoned() == {"architecture": "x86_64", "sync_gb": 4.0, "comparison_s": 3_600, "verification_s": 0}
 
 
 def test_without_a_history_the_sum_is_not_known(secondary: Site) -> None:
@@ -71,9 +85,9 @@ def events(primary: Site) -> None:
         client.put_item(TableName=primary.outputs["EventsTable"], Item=item)
 
 
-def keep_events(stacks: dict[str, DeployedSite], days: int) -> None:
+def set_parameters(stacks: dict[str, DeployedSite], **parameters: str) -> None:
     (name,) = stacks
-    stacks[name] = replace(stacks[name], parameters={**stacks[name].parameters, "EventRetentionDays": str(days)})
+    stacks[name] = replace(stacks[name], parameters={**stacks[name].parameters, **parameters})
 
 
 @pytest.mark.usefixtures("sizes", "events")
@@ -84,7 +98,7 @@ def test_a_primary_s_pushes_are_those_of_30_days_at_the_pace_of_its_log(
     primary: Site, stacks: dict[str, DeployedSite], clock: PlayedClock, retention: int, age: int, days: int
 ) -> None:
     """The log is as old as its retention lets it be, or as its table is."""
-    keep_events(stacks, retention)
+    set_parameters(stacks, EventRetentionDays=str(retention))
     clock.ahead_s = age * 86_400
     answer = primary.run("costs", "--json")
     assert answer.exit_code == 0, answer.output

@@ -13,7 +13,7 @@ from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, Answer, Column, Format
 from geosync.cli.site import Chosen, StackSite
 from geosync.operating import costs as reckoning
 from geosync.operating import prices
-from geosync.operating.costs import DAYS, MINUTES, Cost, SiteMonth, lines, total_usd
+from geosync.operating.costs import DAYS, MINUTES, Cost, Settings, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Record, bins_of
 
 DAY_MS = 86_400_000
@@ -36,8 +36,9 @@ def costs(choose: Callable[[], Chosen], *, tags: int, output: Format) -> None:
 
     A secondary's pushes and bytes are those that its history has of the last 30 days, and its repositories those of
     now. A primary's pushes are those of 30 days at the pace of the events in its log. How many there are, and how
-    large both tables are, DynamoDB says every six hours. The rest is list prices and the assumptions of docs/costs.md.
-    No bill is read, and the registries are not in it.
+    large both tables are, DynamoDB says every six hours. Architecture, SyncMemory, ComparisonSeconds and
+    VerificationSeconds are the stack's. The rest is list prices and the assumptions of docs/costs.md. No bill is read,
+    and the registries are not in it.
 
     Exit code 0: all of it could be reckoned. 2: a part is not known.
     """
@@ -60,6 +61,7 @@ def _counted(site: StackSite, tags: int) -> tuple[SiteMonth, int | None]:
     )
     kept = SiteMonth(
         role=site.role,
+        settings=_settings(site),
         table_bytes=_bytes([sync_registry, events], LOCAL, GLOBAL),
         recovery_bytes=_bytes([sync_registry, events], LOCAL),
     )
@@ -79,6 +81,17 @@ def _counted(site: StackSite, tags: int) -> tuple[SiteMonth, int | None]:
         tags=rows.rows * tags if rows is not None else None,
     )
     return month, minutes
+
+
+def _settings(site: StackSite) -> Settings:
+    """The parameters of the stack; the template's default where one is missing."""
+    given, default = site.parameters, Settings()
+    return Settings(
+        architecture=given.get("Architecture", default.architecture),
+        sync_gb=round(int(given["SyncMemory"]) / 1024, 2) if "SyncMemory" in given else default.sync_gb,
+        comparison_s=int(given.get("ComparisonSeconds", default.comparison_s)),
+        verification_s=int(given.get("VerificationSeconds", default.verification_s)),
+    )
 
 
 def _pushes(site: StackSite, events: dict[str, Any]) -> int | None:
