@@ -225,6 +225,43 @@ def test_what_a_promotion_changes_is_left_to_the_stack(
     assert overrides(tmp_path, "oregon")["LocalRegistryUrl"] == "https://registry.oregon.example.com"
 
 
+@pytest.mark.parametrize(
+    "state",
+    ["UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", "UPDATE_ROLLBACK_FAILED", "UPDATE_ROLLBACK_COMPLETE"],
+)
+def test_what_a_promotion_changes_is_left_to_a_stack_in_whatever_state(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path, state: str
+) -> None:
+    init("--answers", answers)
+    deploy("oregon", "primary", state=state)
+    init()
+    assert {name for name in overrides(tmp_path, "oregon") if name.startswith(("SiteRole", "Primary"))} == set()
+
+
+@pytest.mark.parametrize("state", ["ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS"])
+def test_a_stack_that_was_never_created_is_given_its_role(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path, state: str
+) -> None:
+    deploy("oregon", "secondary", state=state)
+    init("--answers", answers)
+    assert overrides(tmp_path, "oregon")["SiteRole"] == "secondary"
+
+
+def test_where_aws_cannot_be_looked_at_the_role_of_a_site_stays_left_to_its_stack(
+    init: Init, deploy: Deploy, answers: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy("oregon", "primary")
+    init("--answers", answers)
+    before = (tmp_path / "samconfig.toml").read_text()
+
+    def refuse(*_: object) -> None:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(command, "look", refuse)
+    assert init().exit_code == 2
+    assert (tmp_path / "samconfig.toml").read_text() == before
+
+
 def test_what_somebody_added_to_the_settings_stays(init: Init, answers: str, tmp_path: Path) -> None:
     file = tmp_path / "samconfig.toml"
     file.write_text("version = 0.1\n\n# ours\n[default.deploy.parameters]\nresolve_s3 = true\n")

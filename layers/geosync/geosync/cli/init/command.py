@@ -52,13 +52,14 @@ def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> N
     written = site_choice(ctx).written
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
-        seen, told = look(answers, access), True
+        looked = look(answers, access)
     except (BotoCoreError, ClientError) as error:
         click.echo(f"Cannot look at AWS, so nothing is known to be done: {plain(error)}", err=True)
-        seen, told = Found(stacks={}), False
-    answers = _write(folder, answers, seen)
+        looked = None
+    seen = looked or Found(stacks={})
+    answers = _write(folder, answers, looked)
     left = _show(answers, seen, is_told=answers.is_told and not (folder / notice_file(answers.primary)).exists())
-    if not told:
+    if looked is None:
         raise SystemExit(2)
     if left or not check:
         raise SystemExit(1 if left else 0)
@@ -78,11 +79,16 @@ def _answers(folder: Path, given: Path | None) -> Answers:
     return found
 
 
-def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
-    """Write what is known by now; return the answers, with what was written down once for all."""
+def _write(folder: Path, answers: Answers, looked: Found | None) -> Answers:
+    """Write what is known by now; return the answers, with what was written down once for all.
+
+    `looked` is None where AWS could not be looked at.
+    """
     file = folder / samconfig.FILE
     before = file.read_text() if file.exists() else "version = 0.1\n"
-    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.stacks))
+    seen = looked or Found(stacks={})
+    created = None if looked is None else looked.created
+    file.write_text(samconfig.written(before, answers, seen.known(answers), created))
     primary = seen.stacks.get(answers.primary.name)
     if primary is None or answers.is_told:
         return answers

@@ -16,13 +16,14 @@ FILE = "samconfig.toml"
 
 
 def written(
-    before: str, answers: Answers, known: Mapping[str, Mapping[str, str]], deployed: Collection[str] = ()
+    before: str, answers: Answers, known: Mapping[str, Mapping[str, str]], created: Collection[str] | None
 ) -> str:
     """Return the file with an environment for each site in the place of the one that was there.
 
     `known` has, by site, the parameters that AWS decides: ARNs and addresses. A parameter that somebody added to an
-    environment stays. Of a site that is deployed those of its role go: the stack has them, and after a promotion others
-    than the answers say. Raises ConfigurationError for a file that is no TOML.
+    environment stays. Of a site whose stack is `created` those of its role go: the stack has them, and after a
+    promotion others than the answers say. None: not known, so an environment that is there stays as it is.
+    Raises ConfigurationError for a file that is no TOML.
     """
     try:
         found = tomllib.loads(before)
@@ -30,9 +31,11 @@ def written(
         raise ConfigurationError(f"{FILE}: {error}") from error
     text = before
     for site in answers.sites:
+        if created is None and "deploy" in found.get(site.name, {}):
+            continue
         added = _overrides(found.get(site.name, {}))
         overrides = {**added, **parameters(site, answers), **known.get(site.name, {})}
-        if site.name in deployed:
+        if site.name in (created or ()):
             overrides = {name: value for name, value in overrides.items() if not of_its_role(name)}
         text = _without(text, site).rstrip() + "\n\n" + _environment(site, overrides)
     return text.lstrip()
@@ -53,7 +56,7 @@ def parameters(site: SiteAnswers, answers: Answers) -> dict[str, str]:
 
 
 def of_its_role(name: str) -> bool:
-    """Return whether a promotion changes this parameter. A deployed stack keeps its own."""
+    """Return whether a promotion changes this parameter. A stack that is there keeps its own."""
     return name == "SiteRole" or name.startswith("Primary")
 
 

@@ -19,6 +19,8 @@ _SECRETS: tuple[tuple[Which, str], ...] = (
     ("primary", "PrimaryRegistrySecretArn"),
     ("local", "LocalRegistrySecretArn"),
 )
+_NEVER_CREATED = ("ROLLBACK_", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
+"""How the states begin of a stack that was never created: `sam deploy` needs all parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +34,13 @@ class InitStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count."""
+    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count.
+
+    `created` names the sites whose stack was ever created, also those that are updated just now or whose update failed.
+    """
 
     stacks: Mapping[str, StackSite]
+    created: frozenset[str] = frozenset()
     secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,13 +61,15 @@ class Found:
 
 def look(answers: Answers, access: AwsAccess) -> Found:
     """Read the stacks and the secrets' names. Raises botocore's errors where AWS does not answer, or refuses."""
-    stacks, reasons = {}, {}
+    stacks, created, reasons = {}, set(), {}
     for site in answers.sites:
         try:
             found = StackSite.find(access, StackName(name=site.stack, region=site.region))
         except ConfigurationError as error:
             reasons[site.name] = str(error)
             continue
+        if not found.state.startswith(_NEVER_CREATED):
+            created.add(site.name)
         if found.state.endswith("_COMPLETE") and "ROLLBACK" not in found.state.replace("UPDATE_ROLLBACK", ""):
             stacks[site.name] = found
         else:
@@ -72,7 +80,7 @@ def look(answers: Answers, access: AwsAccess) -> Found:
         for which, _ in _SECRETS
         if (arn := _arn(access, site, which)) is not None
     }
-    return Found(stacks=stacks, secrets=secrets, reasons=reasons)
+    return Found(stacks=stacks, created=frozenset(created), secrets=secrets, reasons=reasons)
 
 
 def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
