@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import tomllib
 from collections.abc import Callable
@@ -310,6 +311,31 @@ def test_an_answer_that_cannot_be_is_named(change: dict[str, Any], named: str) -
     with pytest.raises(ConfigurationError, match=named) as refused:
         Answers.parse(json.dumps(document))
     assert PASSWORD not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "mirror", "my-project/geo", "a__b.c/d", "geo/", "/geo", "a//b", ".", "a..b", "-", "A", "a" * 60 + "!"]
+)
+def test_a_prefix_is_one_that_the_template_takes(prefix: str) -> None:
+    document = json.dumps({**ANSWERS, "secondaries": [{**ANSWERS["secondaries"][0], "prefix": prefix}]})
+    if re.search(PARAMETERS["RepositoryPrefix"]["AllowedPattern"], prefix):
+        assert Answers.parse(document).secondaries[0].prefix == prefix
+    else:
+        with pytest.raises(ConfigurationError, match="prefix"):
+            Answers.parse(document)
+
+
+@pytest.mark.parametrize(
+    "sender",
+    ["push@project.iam.gserviceaccount.com", "push.er@project.iam.gserviceaccount.com", "push@example.com", "push", ""],
+)
+def test_a_sender_is_one_that_the_template_takes(sender: str) -> None:
+    document = json.dumps({**ANSWERS, "primary": {**ANSWERS["primary"], "kind": "gar", "sender": sender}})
+    if sender and re.search(PARAMETERS["NotificationSender"]["AllowedPattern"], sender):
+        assert Answers.parse(document).primary.sender == sender
+    else:
+        with pytest.raises(ConfigurationError, match="sender"):
+            Answers.parse(document)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from geosync.errors import ConfigurationError
+from geosync.oci.references import is_repository
 from geosync.operating.sites import NAME
 from geosync.registries import vendors
 from geosync.registries.secrets import RegistrySecret
@@ -21,8 +22,8 @@ _SOURCES = {"gitlab": "distribution"}
 """The template's NotificationSource where it has another name."""
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]", re.ASCII)
-_ACCOUNT = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+", re.ASCII)
-_PREFIX = re.compile(r"([a-z0-9._-]+/?)*", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+[.]gserviceaccount[.]com", re.ASCII)
+"""What the template's NotificationSender takes."""
 _KEYS = frozenset(
     {"name", "region", "registry", "kind", "prefix", "sender", "local", "primary"}
     | {"has_local_secret", "has_primary_secret"}
@@ -131,13 +132,13 @@ def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
     unknown = sorted(given.keys() - _KEYS)
     if unknown:
         raise ConfigurationError(f"a site has no {', '.join(unknown)}")
-    kind = given.get("kind")
+    kind, prefix = given.get("kind"), str(given.get("prefix", ""))
     checks = {
         "name": NAME.fullmatch(str(given.get("name"))),
         "region": _REGION.fullmatch(str(given.get("region"))),
         "registry": _URL.fullmatch(str(given.get("registry"))),
         "kind": kind in KINDS,
-        "prefix": _PREFIX.fullmatch(str(given.get("prefix", ""))),
+        "prefix": not prefix or is_repository(prefix),
         "sender": kind != "gar" or primary is not None or _ACCOUNT.fullmatch(str(given.get("sender"))),
     }
     wrong = [name for name, is_right in checks.items() if not is_right]
@@ -155,7 +156,7 @@ def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
         region=str(given["region"]),
         registry=registry,
         kind=kind,
-        prefix=str(given.get("prefix", "")),
+        prefix=prefix,
         sender=str(given.get("sender", "")),
         local=local,
         primary=of_primary,

@@ -44,7 +44,7 @@ def _site(*, asks_for_prefix: bool = False) -> dict[str, Any]:
         "region": click.prompt("  The site's AWS region, such as eu-west-1"),
     }
     if asks_for_prefix and kind in {"gar", "ghcr"}:  # a first part of every name that has to be there
-        found["prefix"] = click.prompt("  Below which project and repository, or account")
+        found["prefix"] = click.prompt("  Below which project and repository, or account").strip("/")
     return found
 
 
