@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import zipfile
 from pathlib import Path
@@ -80,6 +83,24 @@ def test_the_template_names_zips_that_lie_beside_it_and_no_other_folder(tmp_path
     admin = zipfile.ZipFile(written.parent / code["AdminFunction"]).namelist()
     assert {"app.py", "pages/index.html"} <= set(admin)
     assert not [name for name in admin if "__pycache__" in name]
+
+
+@pytest.mark.usefixtures("without_network")
+def test_what_goes_into_a_bucket_is_what_the_template_there_needs_and_no_credentials(tmp_path: Path) -> None:
+    """The filters of the command in README.md, as the AWS CLI reads them: the last one that fits a name counts."""
+    made = folder.build(tmp_path / "made", ARM).parent
+    zipped = {path.name for path in made.glob("*.zip")}
+    for name in ("oregon-local-registry.json", "dublin-notifications.txt", "geosync-init.json"):
+        (made / name).touch()
+    (line,) = re.findall(r"^aws s3 sync .*$", (made / "README.md").read_text(), re.MULTILINE)
+    words = shlex.split(line)[5:]
+    filters = list(zip(words[::2], words[1::2], strict=True))
+    sent = {
+        path.name
+        for path in made.iterdir()
+        if [option for option, pattern in filters if fnmatch.fnmatch(path.name, pattern)][-1:] != ["--exclude"]
+    }
+    assert sent == {*zipped, "template-s3.yaml"}
 
 
 @pytest.mark.usefixtures("without_network")
