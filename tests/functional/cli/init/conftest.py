@@ -14,10 +14,10 @@ from tests.functional.cli.init.parts import (
     ANSWERS,
     REGIONS,
     TOKEN,
-    TOPIC,
     URL,
     Deploy,
     Init,
+    topic,
 )
 
 from geosync.cli.main import main
@@ -47,13 +47,15 @@ def deploy(found: dict[str, DeployedSite]) -> Deploy:
         region = REGIONS[name]
         secret = boto3.client("secretsmanager", region_name=region).create_secret(Name=f"{name}-t", SecretString=TOKEN)
         tables.create(boto3.client("dynamodb", region_name=region), name)
-        outputs = {"TopicArn": TOPIC, "AdminUrl": ADMIN, "NotificationsUrl": URL, "SyncRegistryTable": name}
+        other = next(one for one in REGIONS if one != name)
+        followed = {"PrimaryTopicArn": topic(other)} if role == "secondary" else {}
+        outputs = {"TopicArn": topic(name), "AdminUrl": ADMIN, "NotificationsUrl": URL, "SyncRegistryTable": name}
         found[f"geosync-{name}"] = DeployedSite(
             access=AwsAccess(session=boto3.Session(region_name=region)),
             stack=f"geosync-{name}",
             region=region,
             state=state,
-            parameters={"SiteName": name, "SiteRole": role},
+            parameters={"SiteName": name, "SiteRole": role, **followed},
             outputs={**outputs, "NotificationTokenSecretArn": secret["ARN"]},
         )
         return found[f"geosync-{name}"]

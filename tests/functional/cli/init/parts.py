@@ -12,10 +12,7 @@ from click.testing import Result
 
 from geosync.cli.site import StackSite as DeployedSite
 
-TOPIC, ADMIN = (
-    "arn:aws:sns:eu-west-1:123456789012:geosync-dublin",
-    "https://a1.execute-api.eu-west-1.amazonaws.com/geo/",
-)
+ADMIN = "https://a1.execute-api.eu-west-1.amazonaws.com/geo/"
 URL, TOKEN = "https://n1.execute-api.eu-west-1.amazonaws.com/api/v4/container_registry_event/events", "t" * 48
 PASSWORD = "a password that nobody is shown"
 ANSWERS: dict[str, Any] = {
@@ -38,9 +35,12 @@ ANSWERS: dict[str, Any] = {
 }
 REGIONS = {"dublin": "eu-west-1", "oregon": "us-west-2"}
 
-
 Init = Callable[..., Result]
 Deploy = Callable[..., DeployedSite]
+
+
+def topic(site: str) -> str:
+    return f"arn:aws:sns:{REGIONS[site]}:123456789012:geosync-{site}"
 
 
 def overrides(folder: Path, site: str) -> dict[str, str]:

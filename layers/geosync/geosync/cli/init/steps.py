@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,23 @@ def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
     return None if "DeletedDate" in found else arn
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the commands are run: the folder of the package, and a profile of the AWS configuration (None: none)."""
+
+    folder: Path
+    profile: str | None = None
+
+    def has(self, file: Path) -> bool:
+        """Return whether a file is in the folder, still or already."""
+        return (self.folder / file).exists()
+
+    def command(self, *words: object) -> str:
+        """Return a command to be typed in the folder, with the profile."""
+        profile = ["--profile", self.profile] if self.profile is not None else []
+        return shlex.join([*(str(word) for word in words), *profile])
+
+
 def secret_name(site: SiteAnswers, which: Which) -> str:
     """The name of a secret of a site's."""
     return f"geosync/{site.name}/{which}-registry"
@@ -109,28 +127,25 @@ def notice_file(site: SiteAnswers) -> Path:
     return Path(f"{site.name}-notifications.txt")
 
 
-def steps(answers: Answers, seen: Found, *, is_told: bool) -> list[InitStep]:
-    """All steps in their order: the first that is not done is next.
-
-    `is_told`: the operator has deleted what the primary's registry is told, having done it.
-    """
-    found = list(_steps(answers, seen, is_told))
+def steps(answers: Answers, seen: Found, place: Place) -> list[InitStep]:
+    """All steps in their order: the first that is not done is next."""
+    found = list(_steps(answers, seen, place))
     first = next((one for one in found if one.state == "later"), None)
     return [InitStep(state="next", text=one.text, command=one.command) if one is first else one for one in found]
 
 
-def _steps(answers: Answers, seen: Found, is_told: bool) -> Iterator[InitStep]:
+def _steps(answers: Answers, seen: Found, place: Place) -> Iterator[InitStep]:
     primary = answers.primary
-    yield _deployed(primary, seen, is_ready=True)
+    yield _deployed(primary, seen, place, is_ready=True)
     if primary.kind != "ecr":
-        yield _told(primary, seen, is_told)
+        yield _told(answers, seen, place)
     for site in answers.secondaries:
         wanted = _wanted(site)
-        yield from (_secret(site, which, seen) for which in wanted)
+        yield from (_secret(site, which, seen, place) for which in wanted)
         has_secrets = all((site.name, which) in seen.secrets for which in wanted)
-        yield _deployed(site, seen, is_ready=has_secrets and primary.name in seen.stacks)
-    for site in answers.secondaries:
-        yield _expected(primary, site, seen)
+        yield _deployed(site, seen, place, is_ready=has_secrets and primary.name in seen.stacks)
+    for site in answers.sites:
+        yield from _expected(answers.primary, site, seen, place)
 
 
 def _wanted(site: SiteAnswers) -> list[Which]:
@@ -138,9 +153,10 @@ def _wanted(site: SiteAnswers) -> list[Which]:
     return [which for which, is_there in has.items() if is_there]
 
 
-def _told(primary: SiteAnswers, seen: Found, is_told: bool) -> InitStep:
-    file = notice_file(primary)
-    if is_told:
+def _told(answers: Answers, seen: Found, place: Place) -> InitStep:
+    """Done once the operator has deleted the file, having done what it says."""
+    primary, file = answers.primary, notice_file(answers.primary)
+    if answers.is_told and not place.has(file):
         return InitStep(state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
     if primary.name not in seen.stacks:
         return InitStep(state="later", text=f"tell {primary.registry} to post notifications")
@@ -148,38 +164,52 @@ def _told(primary: SiteAnswers, seen: Found, is_told: bool) -> InitStep:
     return InitStep(state="by hand", text=text)
 
 
-def _deployed(site: SiteAnswers, seen: Found, *, is_ready: bool) -> InitStep:
+def _deployed(site: SiteAnswers, seen: Found, place: Place, *, is_ready: bool) -> InitStep:
     """`is_ready`: all that its parameters need is known."""
     if site.name in seen.stacks:
         return InitStep(state="done", text=f"{site.stack} is deployed in {site.region}")
     reason = seen.reasons.get(site.name, "not known")
-    command = f"sam deploy --config-env {site.name}" if is_ready else ""
+    command = place.command("sam", "deploy", "--config-env", site.name) if is_ready else ""
     return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
 
 
-def _secret(site: SiteAnswers, which: Which, seen: Found) -> InitStep:
+def _secret(site: SiteAnswers, which: Which, seen: Found, place: Place) -> InitStep:
+    """Done once the secret is there and its file is not: a file that is there again has other credentials."""
     name, file = secret_name(site, which), secret_file(site, which)
-    if (site.name, which) in seen.secrets:
-        return InitStep(state="done", text=f"the secret {name} is in {site.region}, so {file} is not needed")
-    command = (
-        f"aws secretsmanager create-secret --region {site.region} --name {name} --secret-string file://{file} "
-        f"--query ARN && rm {file}"
-    )
+    is_there = (site.name, which) in seen.secrets
+    if is_there and not place.has(file):
+        return InitStep(state="done", text=f"the secret {name} is in {site.region}")
+    action, option = ("put-secret-value", "--secret-id") if is_there else ("create-secret", "--name")
+    words = ("--region", site.region, option, name, "--secret-string", f"file://{file}", "--query", "ARN")
     return InitStep(
-        state="later", text=f"put the credentials in {file} into Secrets Manager, and delete it", command=command
+        state="later",
+        text=f"put the credentials in {file} into Secrets Manager, and delete it",
+        command=f"{place.command('aws', 'secretsmanager', action, *words)} && rm {file}",
     )
 
 
-def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found) -> InitStep:
-    """The primary's dashboard shows what it is told to expect; nothing that is copied waits for it."""
-    text = f"have {primary.name} expect reports of {site.name}, so that its dashboard shows both"
-    at_primary, there = seen.stacks.get(primary.name), seen.stacks.get(site.name)
-    if at_primary is None or there is None:
-        return InitStep(state="later", text=text)
-    if at_primary.is_primary and at_primary.sync_registry.sites.find(site.name) is not None:
-        return InitStep(state="done", text=f"{primary.name} expects reports of {site.name}")
-    command = (
-        f"geosync --stack {primary.stack} --region {primary.region} sites add {site.name} {there.outputs['AdminUrl']} "
-        f"--secondary {site.stack}@{site.region}"
+def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: Place) -> Iterator[InitStep]:
+    """A primary's dashboard shows what it is told to expect; nothing that is copied waits for it.
+
+    Once a site is deployed, its stack says what it follows: after a failover another than the answers say.
+    """
+    there = seen.stacks.get(site.name)
+    if there is None:
+        if site is not primary:
+            yield InitStep(state="later", text=_expecting(primary.name, site.name))
+        return
+    leader = next((one for one in seen.stacks.values() if there.follows(one)), None)
+    if leader is None:
+        return
+    if leader.sync_registry.sites.find(site.name) is not None:
+        yield InitStep(state="done", text=f"{leader.name} expects reports of {site.name}")
+        return
+    command = place.command(
+        *("geosync", "--stack", leader.stack, "--region", leader.region, "sites", "add", site.name),
+        *(there.outputs["AdminUrl"], "--secondary", f"{there.stack}@{there.region}"),
     )
-    return InitStep(state="by hand", text=text, command=command)
+    yield InitStep(state="by hand", text=_expecting(leader.name, site.name), command=command)
+
+
+def _expecting(primary: str, secondary: str) -> str:
+    return f"have {primary} expect reports of {secondary}, so that its dashboard shows both"
