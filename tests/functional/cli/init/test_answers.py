@@ -83,11 +83,12 @@ def test_every_kind_of_registry_is_deployed_with_parameters_that_the_template_ta
         for parameter, value in overrides(tmp_path, name).items():
             assert value in PARAMETERS[parameter].get("AllowedValues", [value]), (parameter, value)
     deploy("dublin", "primary")
-    init()
+    told = init()
     notice = tmp_path / "dublin-notifications.txt"
     assert notice.exists() is (kind != "ecr")
-    if kind not in {"ecr", "gar"}:
-        assert TOKEN in notice.read_text()
+    has_token = notice.exists() and TOKEN in notice.read_text()
+    assert has_token is (kind not in {"ecr", "gar"}), "Google signs with a key of its own"
+    assert ("it has the token" in told.output) is has_token
 
 
 def test_the_questions_lead_to_the_same_answers(init: Init, tmp_path: Path) -> None:

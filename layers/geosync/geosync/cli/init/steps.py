@@ -11,6 +11,7 @@ from typing import Literal
 from botocore.exceptions import ClientError
 
 from geosync.cli.init.answers import Answers, SiteAnswers
+from geosync.cli.init.notices import has_token
 from geosync.cli.site import AwsAccess, StackName, StackSite
 from geosync.errors import ConfigurationError
 
@@ -160,8 +161,8 @@ def _told(answers: Answers, seen: Found, place: Place) -> InitStep:
         return InitStep(state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
     if primary.name not in seen.stacks:
         return InitStep(state="later", text=f"tell {primary.registry} to post notifications")
-    text = f"tell {primary.registry} to post notifications, as {file} says; it has the token, so delete it then"
-    return InitStep(state="by hand", text=text)
+    end = "it has the token, so delete it then" if has_token(primary) else "delete it then"
+    return InitStep(state="by hand", text=f"tell {primary.registry} to post notifications, as {file} says; {end}")
 
 
 def _deployed(site: SiteAnswers, seen: Found, place: Place, *, is_ready: bool) -> InitStep:
