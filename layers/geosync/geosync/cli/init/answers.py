@@ -80,11 +80,21 @@ class SiteAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """A primary and those who follow it. `is_told`: what its registry is told was written down already."""
+    """A primary and those who follow it. `is_told`: what its registry is told was written down already.
+
+    Raises ConfigurationError for two sites of one name, and for a primary alone.
+    """
 
     primary: SiteAnswers
     secondaries: tuple[SiteAnswers, ...]
     is_told: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what no site's own answers show."""
+        if len({one.name for one in self.sites}) < len(self.sites):
+            raise ConfigurationError("each site has a name of its own")
+        if not self.secondaries:
+            raise ConfigurationError("a primary without a secondary copies nothing: name one")
 
     @property
     def sites(self) -> tuple[SiteAnswers, ...]:
@@ -101,16 +111,11 @@ class Answers:
         if not isinstance(document, dict) or not isinstance(document.get("secondaries"), list):
             raise ConfigurationError('the answers are {"primary": {…}, "secondaries": [{…}]}')
         primary = site_answers(document.get("primary"), None)
-        found = cls(
+        return cls(
             primary=primary,
             secondaries=tuple(site_answers(one, primary) for one in document["secondaries"]),
             is_told=document.get("is_told") is True,
         )
-        if len({one.name for one in found.sites}) < len(found.sites):
-            raise ConfigurationError("each site has a name of its own")
-        if not found.secondaries:
-            raise ConfigurationError("a primary without a secondary copies nothing: name one")
-        return found
 
     def kept(self) -> str:
         """The document of what is written down."""

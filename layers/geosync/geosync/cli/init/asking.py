@@ -30,8 +30,6 @@ def ask() -> Answers:
         click.echo(f"What this site writes to {given['registry']} with:")
         given["local"] = _credentials(given["kind"])
         secondaries.append(site_answers(given, primary))
-    if len({primary.name, *(one.name for one in secondaries)}) <= len(secondaries):
-        raise ConfigurationError("each site has a name of its own")
     return Answers(primary=primary, secondaries=tuple(secondaries))
 
 
