@@ -161,6 +161,26 @@ def test_a_layer_that_cannot_be_built_ends_with_the_reason(
     assert "layers/dependencies was not built" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_network")
+def test_a_layer_without_byte_code_is_an_error_where_it_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "build", lambda dist, _url: _written(dist / "geosync.whl"))
+    words = [str(tmp_path / "dist"), "--architecture", "arm64"]
+    assert package.main(words) == 0
+    assert package.main([*words, "--needs-byte-code"]) == 1
+    assert "no byte code in AdminLayer, DependenciesLayer, GeosyncLayer: no Python of python3.14" in (
+        capsys.readouterr().err
+    )
+
+    def compiled(name: str, built: Path, target: Target) -> None:
+        fake_layer(name, built, target)
+        (built / "python" / "a.cpython-314.pyc").touch()
+
+    monkeypatch.setattr(folder, "_layer", compiled)
+    assert package.main([*words, "--needs-byte-code"]) == 0
+
+
 def _written(path: Path) -> Path:
     path.write_text("wheel")
     return path
