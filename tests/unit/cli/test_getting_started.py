@@ -10,7 +10,7 @@ import pytest
 from tests.support.runbook import command_lines
 
 from geosync.cli.init.answers import KINDS, Answers, SiteAnswers
-from geosync.cli.init.steps import Found, Place, notice_file, steps
+from geosync.cli.init.steps import CommandPlace, Found, notice_file, steps
 from geosync.cli.site import AwsAccess, StackSite
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,7 @@ def printed(kind: str, folder: Path) -> list[str]:
         parameters={"SiteRole": "primary"},
         outputs={"TopicArn": "arn"},
     )
-    place = Place(folder=folder)
+    place = CommandPlace(folder=folder)
     arns = {("oregon", "local"): "arn", ("oregon", "primary"): "arn"}
     before = [one.command for one in steps(answers, Found(stacks={}), place) if one.command]
     after = steps(answers, Found(stacks={"dublin": deployed}, secrets=arns), place)  # type: ignore[arg-type]

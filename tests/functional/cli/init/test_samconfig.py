@@ -84,9 +84,9 @@ def test_new_parameters_take_the_place_of_those_that_are_there_and_of_nothing_el
 ) -> None:
     file = tmp_path / "samconfig.toml"
     given = (
-        "# first\n[dublin.deploy.parameters] # ours\n"
+        "# first\n [ dublin . deploy.'parameters'] # ours\n"
         'parameter_overrides = """\nParameterKey=Deletes,ParameterValue=keep\n\nMaxBandwidth=\'1 2\'"""\n'
-        'profile = "ours"\n\n# of the next table\n[oregon.build.parameters]\ncached = true\n'
+        'profile = "ours"\n\n# of the next table\n  [other.deploy.parameters]\nregion = 1\n'
     )
     file.write_text(given)
     init("--answers", answers)
@@ -98,8 +98,8 @@ def test_new_parameters_take_the_place_of_those_that_are_there_and_of_nothing_el
     assert "MaxBandwidth='1 2'" in settings["parameter_overrides"]
     assert "SiteRole" not in settings["parameter_overrides"]
     assert (settings["profile"], settings["stack_name"]) == ("ours", "geosync-dublin")
-    assert text.startswith("# first\n[dublin.deploy.parameters] # ours\n")
-    assert "\n\n# of the next table\n[oregon.build.parameters]\ncached = true\n" in text
+    assert text.startswith("# first\n [ dublin . deploy.'parameters'] # ours\n")
+    assert "\n\n# of the next table\n  [other.deploy.parameters]\nregion = 1\n" in text
     assert overrides(tmp_path, "oregon")["SiteRole"] == "secondary"
 
 

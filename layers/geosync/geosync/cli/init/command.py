@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from geosync.cli.choosing.options import LOCAL_STATE, site_choice
 from geosync.cli.init import asking, notices, samconfig
 from geosync.cli.init.answers import Answers
-from geosync.cli.init.steps import Found, Place, look, notice_file, secret_file, steps
+from geosync.cli.init.steps import CommandPlace, Found, look, notice_file, secret_file, steps
 from geosync.cli.output import plain
 from geosync.cli.site import AwsAccess, StackSite
 from geosync.tokens import read_tokens
@@ -53,14 +53,13 @@ def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> N
     written = site_choice(ctx).written
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
-        looked = look(answers, access)
+        seen = look(answers, access)
     except (BotoCoreError, ClientError) as error:
         click.echo(f"Cannot look at AWS, so nothing is known to be done: {plain(error)}", err=True)
-        looked = None
-    seen = looked or Found(stacks={})
-    answers = _write(folder, answers, looked)
-    left = _show(answers, seen, Place(folder=folder, profile=written.get("profile")))
-    if looked is None:
+        seen = Found(stacks={})
+    answers = _write(folder, answers, seen)
+    left = _show(answers, seen, CommandPlace(folder=folder, profile=written.get("profile")))
+    if seen.created is None:
         raise SystemExit(2)
     if left or not check:
         raise SystemExit(1 if left else 0)
@@ -80,16 +79,11 @@ def _answers(folder: Path, given: Path | None) -> Answers:
     return found
 
 
-def _write(folder: Path, answers: Answers, looked: Found | None) -> Answers:
-    """Write what is known by now; return the answers, with what was written down once for all.
-
-    `looked` is None where AWS could not be looked at.
-    """
+def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
+    """Write what is known by now; return the answers, with what was written down once for all."""
     file = folder / samconfig.FILE
     before = file.read_text() if file.exists() else "version = 0.1\n"
-    seen = looked or Found(stacks={})
-    created = None if looked is None else looked.created
-    file.write_text(samconfig.written(before, answers, seen.known(answers), created))
+    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.created))
     primary = seen.stacks.get(answers.primary.name)
     if primary is None or answers.is_told:
         return answers
@@ -117,7 +111,7 @@ def _write_private_text(file: Path, text: str) -> None:
         output.write(text)
 
 
-def _show(answers: Answers, seen: Found, place: Place) -> bool:
+def _show(answers: Answers, seen: Found, place: CommandPlace) -> bool:
     """Print the steps; True where one is left."""
     found = steps(answers, seen, place)
     if place.folder != Path() and any(step.command for step in found):

@@ -90,7 +90,7 @@ def _settings(document: Mapping[str, Any], site: SiteAnswers) -> Mapping[str, An
 
 
 def _environment(site: SiteAnswers, overrides: Mapping[str, str], there: Mapping[str, Any]) -> dict[str, str | bool]:
-    """What a site's environment is to have. Only where nothing is said yet: how SAM is to go about it."""
+    """Return what a site's environment is to have. Only where nothing is said yet: how SAM is to go about it."""
     usual: dict[str, str | bool] = {
         "capabilities": "CAPABILITY_IAM",
         "confirm_changeset": False,

@@ -39,10 +39,11 @@ class Found:
     """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count.
 
     `created` names the sites whose stack was ever created, also those that are updated just now or whose update failed.
+    None: AWS could not be looked at, so nothing is known.
     """
 
     stacks: Mapping[str, StackSite]
-    created: frozenset[str] = frozenset()
+    created: frozenset[str] | None = None
     secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -97,7 +98,7 @@ def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class CommandPlace:
     """Where the commands are run: the folder of the package, and a profile of the AWS configuration (None: none)."""
 
     folder: Path
@@ -128,14 +129,14 @@ def notice_file(site: SiteAnswers) -> Path:
     return Path(f"{site.name}-notifications.txt")
 
 
-def steps(answers: Answers, seen: Found, place: Place) -> list[InitStep]:
+def steps(answers: Answers, seen: Found, place: CommandPlace) -> list[InitStep]:
     """All steps in their order: the first that is not done is next."""
     found = list(_steps(answers, seen, place))
     first = next((one for one in found if one.state == "later"), None)
     return [InitStep(state="next", text=one.text, command=one.command) if one is first else one for one in found]
 
 
-def _steps(answers: Answers, seen: Found, place: Place) -> Iterator[InitStep]:
+def _steps(answers: Answers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
     primary = answers.primary
     yield _deployed(primary, seen, place, is_ready=True)
     if primary.kind != "ecr":
@@ -154,7 +155,7 @@ def _wanted(site: SiteAnswers) -> list[Which]:
     return [which for which, is_there in has.items() if is_there]
 
 
-def _told(answers: Answers, seen: Found, place: Place) -> InitStep:
+def _told(answers: Answers, seen: Found, place: CommandPlace) -> InitStep:
     """Done once the operator has deleted the file, having done what it says."""
     primary, file = answers.primary, notice_file(answers.primary)
     if answers.is_told and not place.has(file):
@@ -165,7 +166,7 @@ def _told(answers: Answers, seen: Found, place: Place) -> InitStep:
     return InitStep(state="by hand", text=f"tell {primary.registry} to post notifications, as {file} says; {end}")
 
 
-def _deployed(site: SiteAnswers, seen: Found, place: Place, *, is_ready: bool) -> InitStep:
+def _deployed(site: SiteAnswers, seen: Found, place: CommandPlace, *, is_ready: bool) -> InitStep:
     """`is_ready`: all that its parameters need is known."""
     if site.name in seen.stacks:
         return InitStep(state="done", text=f"{site.stack} is deployed in {site.region}")
@@ -174,7 +175,7 @@ def _deployed(site: SiteAnswers, seen: Found, place: Place, *, is_ready: bool) -
     return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
 
 
-def _secret(site: SiteAnswers, which: Which, seen: Found, place: Place) -> InitStep:
+def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace) -> InitStep:
     """Done once the secret is there and its file is not: a file that is there again has other credentials."""
     name, file = secret_name(site, which), secret_file(site, which)
     is_there = (site.name, which) in seen.secrets
@@ -189,7 +190,7 @@ def _secret(site: SiteAnswers, which: Which, seen: Found, place: Place) -> InitS
     )
 
 
-def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: Place) -> Iterator[InitStep]:
+def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
     """A primary's dashboard shows what it is told to expect; nothing that is copied waits for it.
 
     Once a site is deployed, its stack says what it follows: after a failover another than the answers say.

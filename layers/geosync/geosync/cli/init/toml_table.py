@@ -18,16 +18,17 @@ def changed(text: str, table: Sequence[str], values: Mapping[str, str | bool]) -
     """
     entries = _entries(text)
     if _at(tomllib.loads(text), table) is None:
-        return text.rstrip() + "\n\n" + "\n".join([f"[{'.'.join(table)}]", *_lines(values), ""])
+        added = [f"[{'.'.join(table)}]", *_lines(values), ""]
+        return f"{text.rstrip()}\n\n".lstrip() + "\n".join(added)
     start = next((index for index, entry in enumerate(entries) if _is_header(entry, table)), None)
     if start is None:
         raise ConfigurationError(f"write it as a table of its own, below a line [{'.'.join(table)}]")
-    end = next((index for index in range(start + 1, len(entries)) if entries[index].startswith("[")), len(entries))
+    end = next((index for index in range(start + 1, len(entries)) if _begins_a_table(entries[index])), len(entries))
     own = [_entry(entry, values) for entry in entries[start + 1 : end]]
     known = {name for entry in own for name in tomllib.loads(entry)}
-    added = [f"{line}\n" for line in _lines({name: one for name, one in values.items() if name not in known})]
+    more = [f"{line}\n" for line in _lines({name: one for name, one in values.items() if name not in known})]
     last = next((index for index in range(len(own), 0, -1) if tomllib.loads(own[index - 1])), 0)
-    return "".join([*entries[: start + 1], *own[:last], *added, *own[last:], *entries[end:]])
+    return "".join([*entries[: start + 1], *own[:last], *more, *own[last:], *entries[end:]])
 
 
 def _at(document: Any, table: Sequence[str]) -> Any:
@@ -51,8 +52,12 @@ def _entries(text: str) -> list[str]:
 
 
 def _is_header(entry: str, table: Sequence[str]) -> bool:
-    """Whether an entry is the table's own line, however its names are quoted and spaced."""
-    return entry.startswith("[") and _at(tomllib.loads(entry), table) == {}
+    """Tell whether an entry is the table's own line, however its names are quoted and spaced."""
+    return _begins_a_table(entry) and _at(tomllib.loads(entry), table) == {}
+
+
+def _begins_a_table(entry: str) -> bool:
+    return entry.lstrip().startswith("[")
 
 
 def _entry(entry: str, values: Mapping[str, str | bool]) -> str:
