@@ -114,7 +114,7 @@ def _write_private_text(file: Path, text: str) -> None:
 def _show(answers: Answers, seen: Found, place: CommandPlace) -> bool:
     """Print the steps; True where one is left."""
     found = steps(answers, seen, place)
-    if place.folder != Path() and any(step.command for step in found):
+    if place.folder != Path() and any(step.state != "done" for step in found):
         click.echo(shlex.join(["cd", str(place.folder)]))
     for number, step in enumerate(found, 1):
         click.echo(f"{step.state:8} {number}. {plain(step.text)}")
