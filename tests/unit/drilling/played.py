@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -32,6 +32,20 @@ def image(*layers: bytes) -> Manifest:
     parts = {"config": descriptor(OCI_CONFIG, b"{}"), "layers": [descriptor(OCI_LAYER_GZIP, one) for one in layers]}
     content = json.dumps({"schemaVersion": 2, "mediaType": OCI_MANIFEST, **parts}).encode()
     return Manifest.read(content, OCI_MANIFEST)
+
+
+class ActingClock(FakeClock):
+    """Stands until somebody sleeps; then `meanwhile` happens."""
+
+    __slots__ = ("meanwhile",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        self.meanwhile()
 
 
 @dataclass
@@ -105,7 +119,7 @@ class PlayedRegistry:
 class PlayedSites:
     """The primary's registry and the secondary's."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: ActingClock = field(default_factory=ActingClock)
 
     def __post_init__(self) -> None:
         deadline = Deadline(self.clock)

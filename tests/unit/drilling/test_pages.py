@@ -52,6 +52,7 @@ BAD = replace(
         repositories=2,
         tags=3,
         equal=2,
+        unnamed_tags=1,
         unnamed=(Difference(repository="group/app", tag="v3", at_primary="sha256:a", here=None),),
         left=(HOSTILE,),
     ),
@@ -153,3 +154,19 @@ def test_what_is_not_known_is_no_number() -> None:
 )
 def test_the_verdict(found: DrillFound, verdict: str) -> None:
     assert report(found)["verdict"] == verdict
+
+
+def test_tags_are_counted_and_not_those_that_are_named_alone() -> None:
+    (difference,) = BAD.truth.unnamed
+    counted = replace(BAD.truth, named_tags=120, named=(difference,), in_flight=4, unnamed_tags=40, unjudged_tags=3)
+    page = pages.page(report(replace(WELL, truth=counted)))
+    for said in ("120 were on the list, 4 were on their way, 40 would not have been named, of 3 it is", "and 39 more"):
+        assert said in page, said
+    assert "it is not known" not in pages.page(report(WELL))
+
+
+def test_a_report_of_before_there_were_counts_is_shown() -> None:
+    document = report(BAD)
+    for one in ("named_tags", "unnamed_tags", "unjudged_tags"):
+        del document["truth"][one]
+    assert "0 were on the list, 0 were on their way, 1 would not have been named" in pages.page(document)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from geosync.clock import moment
+from geosync.drilling.cut import cut
 from geosync.drilling.report import Document
 
 NAMED = 20
@@ -120,14 +121,23 @@ def _listed(listed: Mapping[str, Any], truth: Mapping[str, Any]) -> Iterator[tup
     yield ("recovery point", known or f"not known: {listed['unknown_because']}")
     more = " and more" if listed["more_lost"] else ""
     yield ("would be lost", f"{listed['lost_references']} references{more}, {listed['parked']} of them parked")
-    yield from (("", f"{one['repository']} {one['reference']}") for one in listed["lost"][:NAMED])
+    lost = [f"{one['repository']} {one['reference']}" for one in listed["lost"]]
+    yield from (("", line) for line in cut(lost, NAMED, of=listed["lost_references"]))
     queued = f"{listed['events_waiting']} events in the queue, {listed['dead_letters']} messages in the DLQ"
     yield ("may name more", queued)
     counted = f"{truth['equal']} of {truth['tags']} tags of {truth['repositories']} repositories are here"
     yield ("the truth", f"{counted} as the primary has them")
-    yield ("of the others", f"{len(truth['named'])} were on the list, {truth['in_flight']} were on their way")
-    for one in truth["unnamed"][:NAMED]:
-        yield ("not on the list", f"{one['repository']}:{one['tag']} is {one['at_primary']} at the primary")
+    named, unnamed = _counted(truth, "named"), _counted(truth, "unnamed")
+    unjudged = truth.get("unjudged_tags", 0)
+    on_list = f"{named} were on the list, {truth['in_flight']} were on their way, {unnamed} would not have been named"
+    yield ("of the others", f"{on_list}, of {unjudged} it is not known" if unjudged else on_list)
+    missing = [f"{one['repository']}:{one['tag']} is {one['at_primary']} at the primary" for one in truth["unnamed"]]
+    yield from (("not on the list", line) for line in cut(missing, NAMED, of=unnamed))
+
+
+def _counted(truth: Mapping[str, Any], which: str) -> int:
+    """The number of tags; a report of before there were counts has the tags themselves alone."""
+    return int(truth.get(f"{which}_tags", len(truth[which])))
 
 
 def _sample(sample: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
