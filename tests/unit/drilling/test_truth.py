@@ -9,8 +9,8 @@ from tests.unit.drilling.played import PlayedSites
 
 from geosync.drilling import truth
 from geosync.drilling.findings import TruthFound
-from geosync.drilling.truth import MOST_NAMED, ComparedTags, Tag, Truth
-from geosync.errors import GeosyncError, MalformedManifest, OutOfTime, RegistryUnavailable
+from geosync.drilling.truth import MOST_NAMED, MOST_UNREAD, ComparedTags, Tag, Truth
+from geosync.errors import Denied, GeosyncError, MalformedManifest, OutOfTime, RegistryUnavailable
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.memory import MemoryStore
@@ -114,3 +114,45 @@ def test_the_looks_end_with_the_time_of_the_drill(compared: Compared) -> None:
     compared.sites.primary.deadline.set(1.0)
     compared.judge()
     assert len(compared.sites.clock.slept) == 1
+
+
+@pytest.mark.parametrize("error", [Denied("dublin", "GET /v2/sick/tags/list", status=403), unavailable()])
+def test_a_repository_that_cannot_be_read_is_said_and_the_others_are_compared(
+    compared: Compared, error: GeosyncError
+) -> None:
+    for name in ("app", "sick", "tools"):
+        compared.sites.put(name, "v1", b"one")
+    compared.sites.primary.errors["sick"] = error
+    found = compared.compare()
+    assert (found.repositories, found.equal) == (2, [("app", "v1"), ("tools", "v1")])
+    assert compared.judge().left == (f"sick was not compared: {error}",)
+
+
+def test_the_end_of_the_time_ends_the_comparison(compared: Compared) -> None:
+    for name in ("app", "late", "tools"):
+        compared.sites.put(name, "v1", b"one")
+    compared.sites.primary.errors["late"] = OutOfTime("the time is over")
+    assert (compared.compare().equal, compared.judge().left) == (
+        [("app", "v1")],
+        ("not all tags were compared: the time is over",),
+    )
+
+
+def test_a_listing_that_breaks_off_is_said_also_where_nothing_on_it_could_be_read(compared: Compared) -> None:
+    compared.sites.put("sick", "v1", b"one")
+    compared.sites.primary.errors["sick"] = unavailable()
+    compared.sites.primary.last_error = MalformedManifest("no page")
+    compared.compare()
+    assert compared.judge().left == (
+        "not all tags were compared: no page",
+        f"sick was not compared: {unavailable()}",
+    )
+
+
+def test_of_many_repositories_that_cannot_be_read_the_first_are_named(compared: Compared) -> None:
+    for number in range(MOST_UNREAD + 5):
+        compared.sites.put(f"sick{number}", "v1", b"one")
+        compared.sites.primary.errors[f"sick{number}"] = unavailable()
+    compared.compare()
+    left = compared.judge().left
+    assert (len(left), left[-1]) == (MOST_UNREAD + 1, "and 5 more")

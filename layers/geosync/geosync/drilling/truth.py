@@ -14,6 +14,7 @@ from heapq import nsmallest
 from itertools import islice
 
 from geosync.drilling.both import BothRegistries, digest_of, listed
+from geosync.drilling.cut import cut
 from geosync.drilling.findings import Difference, TruthFound
 from geosync.errors import ConfigurationError, ContentError, GeosyncError, OutOfTime, RegistryError
 from geosync.sync_registry.items import Reference
@@ -22,6 +23,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 NAMES_OF_A_PAGE = 500
 MOST_NAMED = 100
 """Differences that are named one by one."""
+MOST_UNREAD = 10
+"""Repositories and tags that could not be compared, and are named."""
 LOOKED_AT_AGAIN = 200
 """Differences that nobody has told of and that are looked at again: where there are more, these show what is wrong."""
 BETWEEN_LOOKS_S = 2.0
@@ -45,6 +48,8 @@ class ComparedTags:
     equal: list[Tag] = field(default_factory=list)
     different: list[Difference] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """What kept single repositories and tags from being compared."""
 
     @property
     def tags(self) -> int:
@@ -68,14 +73,14 @@ class Truth:
         self._most_tags = most_tags
 
     def compare(self) -> ComparedTags:
-        """Compare tag by tag; what could not be read is said in `left`."""
+        """Compare tag by tag; what could not be read is said in `left` and `unread`."""
         found = ComparedTags()
         try:
             for name in self._names(found):
                 try:
                     self._compare(name, found)
-                except ConfigurationError as error:
-                    found.left.append(str(error))
+                except (ConfigurationError, RegistryError, ContentError) as error:
+                    found.unread.append(f"{name} was not compared: {error}")
                 if found.tags >= self._most_tags:
                     found.left.append(f"only {found.tags} tags were compared, of {found.repositories} repositories")
                     break
@@ -85,12 +90,13 @@ class Truth:
 
     def _names(self, found: ComparedTags) -> Iterator[str]:
         """The selected repositories of the primary; those that the site knows where the primary lists none."""
-        selection = self._registries.selection
+        selection, has_listed = self._registries.selection, False
         try:
             for page in self._registries.primary.repositories():
+                has_listed = True
                 yield from filter(selection.has_repository, page)
         except (RegistryError, ContentError) as error:
-            if found.repositories:
+            if has_listed:
                 raise
             found.left.append(f"the primary lists no repositories, those that the site knows were compared: {error}")
             yield from filter(selection.has_repository, self._known())
@@ -120,7 +126,7 @@ class Truth:
 
         for one in self._pool.map(look, wanted):
             if isinstance(one, ContentError):
-                found.left.append(f"a tag could not be compared: {one}")
+                found.unread.append(f"a tag of {name} was not compared: {one}")
             elif one is not None and one.here == one.at_primary:
                 found.equal.append((name, one.tag))
             elif one is not None:
@@ -159,7 +165,7 @@ class Truth:
             unnamed_tags=len(unnamed),
             unnamed=tuple(unnamed[:MOST_NAMED]),
             unjudged_tags=beyond + len(failed),
-            left=tuple(left[:MOST_NAMED]),
+            left=(*left, *cut(found.unread, MOST_UNREAD)),
         )
 
     def _settle(self, different: list[Difference], settle_s: float) -> list[_Look]:
