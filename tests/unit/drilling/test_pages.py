@@ -56,7 +56,7 @@ BAD = replace(
         unnamed=(Difference(repository="group/app", tag="v3", at_primary="sha256:a", here=None),),
         left=(HOSTILE,),
     ),
-    sample=SampleFound(chosen=2, pulled=1, blobs=2, read_bytes=10, bad=(f"group/app:v2: {HOSTILE}",)),
+    sample=SampleFound(chosen=2, pulled=1, blobs=2, read_bytes=10, bad_references=1, bad=(f"group/app:v2: {HOSTILE}",)),
     update=UpdateFound(is_accepted=False, why=HOSTILE),
     recovery_time=RecoveryTime(list_s=0.4, wait_s=2.0, wait_at_most_s=960.0, update_s=None, copies=HOSTILE),
 )
@@ -169,4 +169,5 @@ def test_a_report_of_before_there_were_counts_is_shown() -> None:
     document = report(BAD)
     for one in ("named_tags", "unnamed_tags", "unjudged_tags"):
         del document["truth"][one]
+    del document["sample"]["bad_references"]
     assert "0 were on the list, 0 were on their way, 1 would not have been named" in pages.page(document)

@@ -43,5 +43,6 @@ def test_what_shares_a_blob_that_was_bad_is_bad_as_well() -> None:
     sites.put("app", "v2", b"shared")
     sites.secondary.errors[digest(b"shared")] = DigestMismatch("other bytes")
     found = pulled(sites, BOTH_TAGS)
-    assert (found.pulled, found.bad) == (0, ("app:v1: other bytes", "app:v2: other bytes"))
+    assert (found.pulled, found.bad_references) == (0, 2)
+    assert found.bad == ("app:v1: other bytes", "app:v2: other bytes")
     assert sites.secondary.asked.count(digest(b"shared")) == 1

@@ -85,13 +85,14 @@ class TruthFound:
 class SampleFound:
     """References that were pulled in full from this site's registry, each byte hashed.
 
-    `bad` says of each that was not right what was wrong. `left` says what was not pulled.
+    `bad` says what was wrong of the first of `bad_references`. `left` says what was not pulled.
     """
 
     chosen: int
     pulled: int
     blobs: int
     read_bytes: int
+    bad_references: int = 0
     bad: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 

@@ -143,7 +143,7 @@ def _counted(truth: Mapping[str, Any], which: str) -> int:
 def _sample(sample: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield ("references", f"{sample['pulled']} of {sample['chosen']} were right to the last byte")
     yield ("read", f"{sample['blobs']} blobs, {sample['read_bytes']} bytes")
-    yield from (("wrong", one) for one in sample["bad"][:NAMED])
+    yield from (("wrong", one) for one in cut(sample["bad"], NAMED, of=sample.get("bad_references")))
 
 
 def _promotion(update: Mapping[str, Any], time: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -88,6 +88,7 @@ class Sample:
             pulled=pulled,
             blobs=self._read.blobs,
             read_bytes=self._read.read_bytes,
+            bad_references=len(bad),
             bad=tuple(bad[:MOST_NAMED]),
             left=tuple(left),
         )
