@@ -7,8 +7,11 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from geosync.drilling import pages
 from geosync.drilling.findings import (
@@ -25,6 +28,14 @@ from geosync.drilling.report import Document, Drill, document_of
 
 AT = 1_775_000_000_000
 HOSTILE = "</td><script>alert(1)</script>|`[x](javascript:alert(1))\x1b[31m"
+FREE_TEXTS = (
+    HOSTILE,
+    "@everyone, see https://evil.example/ or www.evil.example",
+    "![picture](https://evil.example/p.png) &lt;b&gt; &copy; #1 !1 ~x~ *x*",
+    "`one` ``two`` `",
+    "back\\|slash|`<b>`\\",
+    "  ",
+)
 WELL = DrillFound(
     canary=CanaryFound(
         repository="geosync-drill", tag="oregon", digest="sha256:c", pushed_at=AT, arrived_s=1.5, waited_s=120
@@ -104,12 +115,30 @@ def test_the_policy_of_the_page_allows_its_own_style_alone() -> None:
     assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def test_markdown_keeps_what_is_said_inside_of_its_cell() -> None:
-    text = pages.markdown(report(BAD, who=HOSTILE))
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
-    assert not re.search(r"(?<!\\)[<`\[]", text)
-    assert "\x1b" not in text
+@pytest.mark.parametrize("text", FREE_TEXTS)
+def test_markdown_keeps_what_is_said_inside_of_its_cell_as_code(text: str) -> None:
+    """So it is read by a parser: two cells in each row, and in the second nothing but one code span."""
+    written = pages.markdown(report(replace(BAD, update=UpdateFound(is_accepted=False, why=text)), who=text))
+    cells = [after for at, after in pairwise(MarkdownIt("commonmark").enable("table").parse(written)) if is_cell(at)]
+    names, said = cells[::2], cells[1::2]
+    assert {one.content for one in names} >= {"", "by", "update"}
+    assert {child.type for one in said for child in one.children or ()} == {"code_inline"}
+    assert all(len(one.children or ()) <= 1 for one in said)
+    seen = dict(zip((one.content for one in names), (one.content for one in said), strict=True))["by"]
+    shown = text.replace("\x1b", " ").replace("\\|", "\\ |").strip()
+    assert seen.strip("` ") == shown.strip("` ")
+    assert "\x1b" not in written
+
+
+def is_cell(token: Token) -> bool:
+    return token.type in {"td_open", "th_open"}
+
+
+def test_the_headline_in_markdown_is_text() -> None:
+    document = report(WELL) | {"site": "![x](y) &lt; *z*"}
+    heading = MarkdownIt("commonmark").parse(pages.markdown(document))[1]
+    assert "".join(one.content for one in heading.children or ()) == "The drill of ![x](y) &lt; *z* passed."
+    assert {one.type for one in heading.children or ()} <= {"text", "text_special"}
 
 
 @pytest.mark.parametrize("write", [pages.markdown, pages.page])

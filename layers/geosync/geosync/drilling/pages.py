@@ -25,7 +25,7 @@ _STYLE = (
     "border-bottom:1px solid #d1d9e0}th{font-weight:600;width:14rem}td{overflow-wrap:anywhere}"
     ".passed{color:#116329}.incomplete{color:#7d4e00}.failed{color:#a40e26}"
 )
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~&!])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ def markdown(report: Document) -> str:
     """The report as Markdown."""
     parts = [f"# {_marked(headline(report))}"]
     for section in sections(report):
-        rows = [f"| {_marked(name)} | {_marked(said)} |" for name, said in section.lines]
+        rows = [f"| {_marked(name)} | {_code(said)} |" for name, said in section.lines]
         parts.append("\n".join([f"## {section.title}", "", "| | |", "|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
 
@@ -87,6 +87,14 @@ def _row(line: tuple[str, str]) -> str:
 
 def _marked(text: str) -> str:
     return _MARKUP.sub(r"\\\1", _printable(text))
+
+
+def _code(text: str) -> str:
+    """`text` as a code span in a cell: neither mark-up nor, as forges make them of plain text, a link or a mention."""
+    said = _printable(text).replace("\\|", "\\ |").replace("|", "\\|").strip()
+    fence = "`" * (1 + max(map(len, re.findall("`+", said)), default=0))
+    space = " " if "`" in said else ""
+    return f"{fence}{space}{said}{space}{fence}" if said else ""
 
 
 def _printable(text: str) -> str:
