@@ -31,7 +31,7 @@ def judge(found: DrillFound, *, late_s: float) -> Judged:
 
 
 def _failed(found: DrillFound, late_s: float) -> Iterator[str]:
-    """What failed: first what stands alone, then the lists."""
+    """The failures: first those that stand alone, then the lists."""
     canary, listed, truth, sample = found.canary, found.listed, found.truth, found.sample
     if canary.digest is not None and canary.arrived_s is None:
         yield f"the canary did not arrive within {canary.waited_s:.0f} s: {canary.why}"
@@ -54,7 +54,7 @@ def _in_words(unnamed: Difference) -> str:
 
 
 def _not_known(found: DrillFound) -> Iterator[str]:
-    """What is not known: first what stands alone, then the list of what was not compared."""
+    """The unknowns: first those that stand alone, then the list of what was not compared."""
     yield from _of_canary(found.canary)
     yield from _of_list(found.listed)
     yield from found.sample.left
