@@ -16,6 +16,7 @@ from typing import Any
 from geosync.clock import moment
 from geosync.drilling.cut import cut
 from geosync.drilling.report import Document
+from geosync.oci.words import printable
 
 NAMED = 20
 """References that a page names of each kind."""
@@ -81,24 +82,20 @@ def page(report: Document) -> str:
 
 
 def _row(line: tuple[str, str]) -> str:
-    name, said = (html.escape(_printable(text)) for text in line)
+    name, said = (html.escape(printable(text)) for text in line)
     return f'<tr><th scope="row">{name}</th><td>{said}</td></tr>'
 
 
 def _marked(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", _printable(text))
+    return _MARKUP.sub(r"\\\1", printable(text))
 
 
 def _code(text: str) -> str:
     """`text` as a code span in a cell: neither mark-up nor, as forges make them of plain text, a link or a mention."""
-    said = _printable(text).replace("\\|", "\\ |").replace("|", "\\|").strip()
+    said = printable(text).replace("\\|", "\\ |").replace("|", "\\|").strip()
     fence = "`" * (1 + max(map(len, re.findall("`+", said)), default=0))
     space = " " if "`" in said else ""
     return f"{fence}{space}{said}{space}{fence}" if said else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else " " for one in text)
 
 
 def _verdict(report: Document) -> Iterator[tuple[str, str]]:
