@@ -10,11 +10,10 @@ import pytest
 from tests.functional.cli.conftest import REGION, Site
 
 from geosync.cli import costs as command
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.operating.costs import DAYS, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Observed, bin_name
 
-DAY_MS = 86_400_000
 TABLE_BYTES = 2_000_000_000
 
 
