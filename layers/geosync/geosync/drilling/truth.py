@@ -135,8 +135,8 @@ class Truth:
     def judge(self, found: ComparedTags, named: Iterable[Tag], *, all_listed: bool, settle_s: float) -> TruthFound:
         """Tell which differences promote's list `named`, and which nobody would have named.
 
-        Where the list names not all that is owed (`all_listed` False), what is owed counts as named. A difference that
-        nobody has told of is looked at for `settle_s` seconds, LOOKED_AT_AGAIN of them at most.
+        Where the list names not all that is owed (`all_listed` False), what is owed counts as named. Differences that
+        nobody has told of are looked at for `settle_s` seconds, LOOKED_AT_AGAIN of them at most.
         """
         on_list = set(named)
         others = [one for one in found.different if (one.repository, one.tag) not in on_list]
