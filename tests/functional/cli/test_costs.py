@@ -13,12 +13,11 @@ from tests.functional.cli.conftest import REGION, PlayedClock, Site
 
 from geosync.cli import costs as command
 from geosync.cli.site import StackSite as DeployedSite
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.operating.costs import DAYS, Settings, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Observed, bin_name
 from geosync.sync_registry.site.promotions import Promotion
 
-DAY_MS = 86_400_000
 TABLE_BYTES = 1_000_000_000
 EVENTS = 4
 

@@ -11,12 +11,12 @@ import click
 
 from geosync.cli.output import CANNOT_TELL, NOTHING_OWED, Answer, Column, Format, Grid, Part, output_option, put
 from geosync.cli.site import Chosen, StackSite
+from geosync.clock import DAY_MS
 from geosync.operating import costs as reckoning
 from geosync.operating import prices
 from geosync.operating.costs import DAYS, MINUTES, Cost, Settings, SiteMonth, lines, total_usd
 from geosync.sync_registry.site.history import Record, bins_of
 
-DAY_MS = 86_400_000
 MONTH_MS = DAYS * DAY_MS
 LOCAL, GLOBAL = "LocalSecondaryIndexes", "GlobalSecondaryIndexes"
 
