@@ -81,7 +81,7 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Look:
+class _LogLook:
     """The lines of one look, and the places where the next one goes on.
 
     `cut`: functions with more lines than one look reads, and the moment (ms) that was reached (None: none was found).
@@ -161,7 +161,7 @@ def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format
         raise SystemExit(NOTHING_OWED) from None
 
 
-def _look(site: StackSite, wanted: _WantedLines, places: Mapping[str, _Place]) -> _Look:
+def _look(site: StackSite, wanted: _WantedLines, places: Mapping[str, _Place]) -> _LogLook:
     """The wanted lines of each function from its place on, by time. Raises botocore's errors."""
     client = site.client("logs")
     lines, after, cut = list[dict[str, Any]](), dict[str, _Place](), dict[str, int | None]()
@@ -174,7 +174,7 @@ def _look(site: StackSite, wanted: _WantedLines, places: Mapping[str, _Place]) -
         if "nextToken" in page:
             after[function], cut[function] = replace(place, token=page["nextToken"]), reached_ms
     lines.sort(key=itemgetter("logged_at"))  # stable: those of one moment stay in their order
-    return _Look(lines=lines, places=after, cut=cut)
+    return _LogLook(lines=lines, places=after, cut=cut)
 
 
 def _pages(client: Any, site: StackSite, function: str, place: _Place, pattern: str) -> Iterator[dict[str, Any]]:
