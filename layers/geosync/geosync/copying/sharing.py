@@ -114,7 +114,7 @@ class Sharing:
     def next_source(self, blob: Descriptor) -> str | None:
         """The next repository to mount `blob` from; None when there is none, or none that a small blob is worth."""
         known = self._known.get(blob.digest)
-        if known is None or not known.to_ask or (known.asked and blob.size < CLAIMED_FROM):
+        if known is None or not known.to_ask or (known.asked and not self._is_claimed(blob)):
             return None
         name = known.to_ask.pop(0)
         known.asked.add(name)
