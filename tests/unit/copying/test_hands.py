@@ -226,6 +226,32 @@ def test_while_helpers_are_awaited_the_holder_copies_its_share_at_a_time_and_the
     assert max(times_s[: LARGE // HANDS]) < PATIENCE_S <= min(times_s[LARGE // HANDS :])
 
 
+def test_while_helpers_are_awaited_a_former_name_s_repository_is_asked_for_each_blob_once(
+    site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
+) -> None:
+    site.former = "mirror/former"
+    dies = Asked(lambda _: [items.claim(digest, "dies") for digest in large(image)])
+    with site.copier(sharing=sharing, helpers=dies.helpers(), clock=clock) as copier:
+        copier.copy(image, "v1")
+    assert site.is_whole(image)
+    assert moved_once(site, [*large(image), digest_of(SMALL)])
+    assert len(clock.slept) > 2 * LARGE, "each was asked for again and again"
+    assert requests(site)["POST mount"] == LARGE + 1
+    assert requests(site)["POST upload"] == 0, "what a mount became is the upload, also after a wait"
+
+
+def test_of_a_blob_that_was_asked_for_every_repository_that_may_have_it_is_tried(
+    site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
+) -> None:
+    site.destination.others["mirror/right"] = set(large(image))
+    asked = Asked(lambda _: items.note(dict.fromkeys(large(image), ("mirror/wrong", "mirror/right"))))
+    with site.copier(sharing=sharing, helpers=asked.helpers(), clock=clock) as copier:
+        copier.copy(image, "v1")
+    assert site.is_whole(image)
+    assert moved_once(site, [digest_of(SMALL)])
+    assert requests(site)["POST mount"] == 2 * LARGE
+
+
 def test_a_helper_that_says_more_than_is_so_is_not_believed(
     site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
