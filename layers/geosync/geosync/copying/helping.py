@@ -44,9 +44,10 @@ class Helper:
         """Bring blobs until none is left to begin. Raises what `is_wanted` and the table raise."""
         sharing = self._route.sharing
         sharing.look_for(self._asked.blobs)
-        sharing.hand_out(self._asked.blobs, at_once=self._asked.at_once)
-        with self._route.threads.pool(self._asked.at_once, name="help") as pool:
-            for ended in [pool.submit(self._work) for _ in range(self._asked.at_once)]:
+        at_once = min(self._asked.at_once, self._route.parallelism)
+        sharing.hand_out(self._asked.blobs, at_once=at_once)
+        with self._route.threads.pool(at_once, name="help") as pool:
+            for ended in [pool.submit(self._work) for _ in range(at_once)]:
                 ended.result()
         return self._helped
 

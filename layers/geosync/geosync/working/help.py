@@ -71,6 +71,7 @@ class HelpWork:
             connections=registries.connections,
             sharing=sharing,
             bandwidth=place.bandwidth,
+            parallelism=registries.parallelism,
             clock=place.clock,
             threads=place.threads,
         )
