@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from tests.support.clock import FakeClock
@@ -32,10 +32,12 @@ from geosync.copying.blobs import BlobMover
 from geosync.copying.hands import Hands
 from geosync.copying.helping import Helped
 from geosync.copying.route import Route
-from geosync.copying.sharing import Sharing
+from geosync.copying.sharing import CopiedElsewhere, Sharing
 from geosync.copying.turns import PATIENCE_S
+from geosync.copying.uploads import Uploads
+from geosync.errors import LeaseLost
 from geosync.messages.work import Help, WorkMessage
-from geosync.oci.manifests import Manifest
+from geosync.oci.manifests import Descriptor, Manifest
 from geosync.sync_registry.shared_blobs import SharedBlob, SharedBlobItems
 
 
@@ -110,6 +112,19 @@ def test_what_s3_copies_is_not_asked_for(site: Site, sharing: Sharing, image: Ma
         route = Route(pair=site.pair, sharing=sharing, helpers=asked.helpers(), s3=copier)
         Hands(route, BlobMover(route)).look_for(image.blobs, may_be_there=False)
         assert len(asked.helps) == count
+
+
+def test_a_lease_that_is_lost_while_layers_under_way_are_read_leaves_all_to_the_holder(
+    site: Site, sharing: Sharing
+) -> None:
+    def lost() -> NoReturn:
+        raise LeaseLost
+
+    asked = Asked()
+    route = Route(pair=site.pair, sharing=sharing, helpers=asked.helpers(), uploads=Uploads(lost))
+    layers = [Descriptor(media_type="", digest=digest_of(bytes([one])), size=1024**3) for one in range(3)]
+    Hands(route, BlobMover(route)).look_for(layers, may_be_there=False)
+    assert asked.helps == []
 
 
 @pytest.mark.parametrize("reason", ["does not fit", "did not fit", "size of a liar"])
@@ -223,7 +238,23 @@ def test_while_helpers_are_awaited_the_holder_copies_its_share_at_a_time_and_the
         copier.copy(image, "v1")
     assert site.is_whole(image)
     times_s = sorted(begun.values())
-    assert max(times_s[: LARGE // HANDS]) < PATIENCE_S <= min(times_s[LARGE // HANDS :])
+    assert min(times_s[LARGE // HANDS :]) >= PATIENCE_S
+
+
+def test_whether_helpers_came_is_looked_at_again_after_a_look_that_failed(
+    store: CountingStore, sharing: Sharing, image: Manifest, clock: FakeClock
+) -> None:
+    first, second, third = image.blobs[1:4]
+    sharing.hand_out((first, second, third), at_once=1)
+    assert sharing.claim(first)
+    clock.pass_(PATIENCE_S)
+    store.is_down = True
+    with pytest.raises(CopiedElsewhere):
+        sharing.claim(second)
+    store.is_down = False
+    clock.pass_(PATIENCE_S)
+    assert sharing.claim(second)
+    assert sharing.claim(third)
 
 
 def test_while_helpers_are_awaited_a_former_name_s_repository_is_asked_for_each_blob_once(
