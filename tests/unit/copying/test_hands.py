@@ -127,6 +127,15 @@ def test_a_lease_that_is_lost_while_layers_under_way_are_read_leaves_all_to_the_
     assert asked.helps == []
 
 
+def test_a_blob_of_two_images_gives_its_turn_back_to_the_first(sharing: Sharing, image: Manifest) -> None:
+    first, second, third = image.blobs[1:4]
+    sharing.hand_out((first, second), at_once=1)
+    assert sharing.claim(first)
+    sharing.hand_out((first, third), at_once=1)
+    sharing.note_there(first, mounted=False)
+    assert sharing.claim(second)
+
+
 @pytest.mark.parametrize("reason", ["does not fit", "did not fit", "size of a liar"])
 def test_a_layer_that_does_not_fit_into_an_invocation_stays_with_the_holder(
     site: Site, items: SharedBlobItems, sharing: Sharing, clock: FakeClock, reason: str
