@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 from tests.functional.sync.parts import DONE, Log, Site, handle, sample
 from tests.support.images import Made
 
@@ -183,6 +184,25 @@ def test_a_helper_copies_no_more_blobs_at_a_time_than_the_site_may(
     assert handle(help_with(made, hold(site, repository).token, at_once=6)) == DONE
     assert there(site, made) == len(made.blobs)
     assert most == 1
+
+
+def test_what_a_helper_brought_is_reported_if_the_table_fails_then(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, log: Log
+) -> None:
+    is_left, looks = Sharing.is_left, 0
+
+    def fails(self: Sharing, blob: Descriptor) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks > 2:
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "BatchGetItem")
+        return is_left(self, blob)
+
+    aws.setattr(Sharing, "is_left", fails)
+    made = owe(site, repository)
+    assert handle(help_with(made, hold(site, repository).token, at_once=1)) == DONE
+    (helped,) = said(log, "helped")
+    assert helped["blobs"] == 2
 
 
 @pytest.mark.parametrize("state", ["unknown", "another holder", "let go", "paused", "outside", "no slot"])

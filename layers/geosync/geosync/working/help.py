@@ -51,7 +51,10 @@ class HelpWork:
             except GeosyncError as error:  # the holder meets it, too, and writes it down
                 place.logger.info("help_not_given", extra={"repository": repository, "reason": str(error)})
                 return
-            place.reporter.report_helped(repository, helper.help())
+            try:
+                helper.help()
+            finally:
+                place.reporter.report_helped(repository, helper.helped)
 
     def _route(self, registries: Registries, repository: str) -> Route:
         place = self._place
