@@ -1,6 +1,7 @@
 """The turns of a holder that shares an image's copy: how many of the blobs it copies at a time, so that some are left.
 
-What is copied here at a time is the holder's share. Where no helper has any of them after a while, the holder takes them all.
+What is copied here at a time is the holder's share. Where no helper has any of them after a while, the holder takes
+them all.
 """
 
 from __future__ import annotations
