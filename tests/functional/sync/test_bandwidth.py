@@ -10,6 +10,7 @@ from tests.functional.sync.test_help import help_with, hold, owe, queue_url, sen
 from tests.support.images import Made
 
 from geosync.pair.bandwidth import Bandwidth
+from geosync.pair.pace import Pace
 
 __all__ = ["queue_url"]
 
@@ -45,6 +46,25 @@ def test_a_helper_is_bounded(site: Site, aws: pytest.MonkeyPatch, repository: st
     made = owe(site, repository)
     assert handle(help_with(made, hold(site, repository).token)) == DONE
     assert sum(spent) == size_of(made)
+
+
+def test_what_is_bounded_has_a_pace_of_its_own(site: Site, aws: pytest.MonkeyPatch, repository: str) -> None:
+    aws.setenv("MAX_BANDWIDTH", "100000000")
+    noted: list[Pace] = []
+    aws.setattr(Pace, "note", lambda self, *_: noted.append(self))
+    live, work, helped = (owe(site, f"{repository}/{name}") for name in ("live", "work", "helped"))
+    paces = []
+    for event in (
+        sample("sync-live.json", repository=live.repository),
+        wake(work.repository),
+        help_with(helped, hold(site, helped.repository).token),
+    ):
+        noted.clear()
+        assert handle(event) == DONE
+        (pace,) = set(noted)
+        paces.append(pace)
+    assert paces[0] is not paces[1]
+    assert paces[1] is paces[2]
 
 
 def test_a_push_asks_no_helper_that_would_be_bounded_and_a_worker_does(

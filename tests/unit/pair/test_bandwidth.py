@@ -13,6 +13,7 @@ from tests.support.clock import FakeClock
 from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import LASTING_S, PERIOD_S, Bandwidth
+from geosync.pair.pace import Pace
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.table.changes import Delete, Update
@@ -37,12 +38,12 @@ class Table(MemoryStore):
 class Worker:
     """An invocation that moves blocks from `begins_s` to `ends_s`, on a clock of its own."""
 
-    def __init__(self, store: Table, begins_s: float = 0, ends_s: float = math.inf) -> None:
+    def __init__(self, store: Table, begins_s: float = 0, ends_s: float = math.inf, *, workers: int = WORKERS) -> None:
         self.clock = FakeClock()
         self.clock.pass_(begins_s)
         self.ends_s = ends_s
         self.deadline = Deadline(self.clock)
-        self.bandwidth = Bandwidth(BandwidthShares(store, self.clock), SITE, workers=WORKERS, deadline=self.deadline)
+        self.bandwidth = Bandwidth(BandwidthShares(store, self.clock), SITE, workers=workers, deadline=self.deadline)
 
     @property
     def now_s(self) -> float:
@@ -91,6 +92,21 @@ def test_who_comes_later_adds_its_small_share_until_the_others_know(table: Table
         assert rate(moved, second, second + 2) <= SITE * (1 + newcomers / WORKERS) * 1.1, second
     assert rate(moved, 30 + int(2 * PERIOD_S) + 1, 60) <= SITE * 1.05
     assert rate(moved, 45, 60) == pytest.approx(SITE, rel=0.05)
+
+
+def test_one_with_a_share_of_a_block_in_a_minute_comes_to_have_all(table: Table) -> None:
+    moved = run(120, Worker(table, workers=SITE // 4000))
+    assert rate(moved, 75, 120) == pytest.approx(SITE, rel=0.05)
+
+
+def test_layers_that_keep_to_it_are_expected_to_take_as_long_and_say_nothing_of_others(table: Table) -> None:
+    bandwidth = Worker(table).bandwidth
+    layer = 200 * MB
+    assert Pace().fits(layer, 60)
+    assert not bandwidth.pace.fits(layer, 60), "before anything was measured"
+    assert bandwidth.pace.fits(layer, 2 * layer / (SITE / WORKERS))
+    bandwidth.pace.note(layer, 1)
+    assert not bandwidth.pace.fits(layer, 60)
 
 
 def test_what_one_that_ended_had_is_the_others(table: Table) -> None:

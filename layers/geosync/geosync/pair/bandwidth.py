@@ -2,7 +2,7 @@
 
 Each worker paces itself. It begins with the share that it has when all workers are at work, which needs no word of the
 others. Once it has moved bytes for some seconds it is counted, some seconds later by all of them, and from then on its
-share is that of those that are counted. So the sum is over the bandwidth only for as long as others do not know yet
+share is that of those that are counted. While it waits for the next bytes, it is at work, however long. So the sum is over the bandwidth only for as long as others do not know yet
 that somebody came, and then by the newcomers' small shares.
 """
 
@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import SyncRegistryError
 from geosync.oci.deadline import Deadline
+from geosync.pair.pace import Pace
 from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.sync_registry import unique
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -23,6 +24,8 @@ PERIOD_S = 5.0
 """Seconds from one look at who shares the bandwidth to the next: a write and a query, while bytes move."""
 LASTING_S = 3 * PERIOD_S
 """Seconds after which a worker that moves nothing counts no more."""
+SLICE_S = 1.0
+"""Seconds for which bytes are waited for at most before the worker looks again: a small share is for a block too long."""
 
 
 class Bandwidth:
@@ -50,22 +53,31 @@ class Bandwidth:
         self._token = unique()
         self._free_s = self._look_s = self._seen_s = -math.inf
         self._is_counted = False
+        self.pace: Pace = _BoundedPace(self)
+        """The pace of layers that keep to it."""
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
+        while size > 0:
+            size -= self._spend_slice(size)
+
+    def _spend_slice(self, most: int) -> int:
+        """Wait until some of `most` bytes may go, and return how many."""
         with self._lock:
             now_s = self._clock.monotonic_s()
             if now_s - self._seen_s > LASTING_S:
                 self._begin(now_s)
-            self._seen_s = now_s
             if now_s >= self._look_s:
                 self._look_s = now_s + PERIOD_S
                 self._look()
+            size = min(most, max(int(self.rate * SLICE_S), 1))
             begins_s = max(self._free_s, now_s)
             self._free_s = begins_s + size / self.rate
+            self._seen_s = max(self._seen_s, begins_s)
         while (wait_s := begins_s - self._clock.monotonic_s()) > 0:
             self._deadline.check()
             self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left(), 0)))
+        return size
 
     def _begin(self, now_s: float) -> None:
         self.rate, self._is_counted = self._least, False
@@ -78,3 +90,16 @@ class Bandwidth:
             sharing = self._shares.join(self._token, lasting_s=LASTING_S)
         self.rate = max(self._bytes_per_s / sharing, self._least) if sharing and self._is_counted else self._least
         self._is_counted = sharing is not None
+
+
+class _BoundedPace(Pace):
+    """The pace of layers that share a bandwidth: never more than that, and measured with such layers only."""
+
+    def __init__(self, bandwidth: Bandwidth) -> None:
+        super().__init__()
+        self._bandwidth = bandwidth
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second of one layer, lately."""
+        return min(super().rate, self._bandwidth.rate)

@@ -31,15 +31,19 @@ class Pace:
     """Measures the pace between two registries, and outlives a holder. Threads may race: all measurements are equal."""
 
     def __init__(self, assumed: float = ASSUMED) -> None:
-        self.rate = assumed
-        """Bytes per second of one layer, lately."""
+        self._rate = assumed
         self._measured = False
+
+    @property
+    def rate(self) -> float:
+        """Bytes per second of one layer, lately."""
+        return self._rate
 
     def note(self, size: int, seconds: float) -> None:
         """Take in a transfer, or a part of one: the last few count most."""
         if size >= WORTH_MEASURING and seconds > 0:
             now = size / seconds
-            self.rate = (self.rate + now) / 2 if self._measured else now
+            self._rate = (self._rate + now) / 2 if self._measured else now
             self._measured = True
 
     def fits(self, size: int, left_s: float) -> bool:

@@ -121,19 +121,19 @@ class Holder:
         )
 
     def _route(self, pair: Pair, capabilities: Capabilities, sharing: Sharing) -> Route:
-        registries = self._invocation.registries
+        registries, bandwidth = self._invocation.registries, self._invocation.bandwidth
         return Route(
             pair=pair,
             capabilities=capabilities,
             uploads=self._uploads,
-            pace=registries.pace,
+            pace=registries.pace if bandwidth is None else bandwidth.pace,
             connections=registries.connections,
             is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
             s3=self._s3(),
             helpers=self._helpers(),
-            bandwidth=self._invocation.bandwidth,
+            bandwidth=bandwidth,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,

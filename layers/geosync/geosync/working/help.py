@@ -70,7 +70,7 @@ class HelpWork:
         return Route(
             pair=pair,
             capabilities=registries.capabilities(pair.secondary),
-            pace=registries.pace,
+            pace=registries.pace if place.bandwidth is None else place.bandwidth.pace,
             connections=registries.connections,
             sharing=sharing,
             bandwidth=place.bandwidth,
