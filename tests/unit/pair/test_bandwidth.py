@@ -14,6 +14,7 @@ from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import LASTING_S, PERIOD_S, Bandwidth
 from geosync.pair.pace import Pace
+from geosync.sync_registry.items import SITE as SITE_PARTITION
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.table.changes import Delete, Update
@@ -146,6 +147,12 @@ def test_an_item_ends_by_itself(table: Table) -> None:
     run(20, Worker(table))
     (item,) = table.table.values()
     assert item["expire_at"] > item["until"] // 1000
+
+
+def test_who_counts_deletes_those_that_ended_and_leaves_the_site_s_partition_alone(table: Table) -> None:
+    run(150, Worker(table), *(Worker(table, ends_s=30) for _ in range(3)))
+    (key,) = table.table
+    assert key.repository != SITE_PARTITION
 
 
 def test_nobody_waits_longer_than_the_invocation_lasts(table: Table) -> None:
