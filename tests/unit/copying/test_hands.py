@@ -270,8 +270,12 @@ def test_while_helpers_are_awaited_a_former_name_s_repository_is_asked_for_each_
     site: Site, items: SharedBlobItems, sharing: Sharing, image: Manifest, clock: FakeClock
 ) -> None:
     site.former = "mirror/former"
-    dies = Asked(lambda _: [items.claim(digest, "dies") for digest in large(image)])
-    with site.copier(sharing=sharing, helpers=dies.helpers(), clock=clock) as copier:
+
+    def claim_and_die(_: Sequence[Help]) -> None:
+        for digest in large(image):
+            items.claim(digest, "dies")
+
+    with site.copier(sharing=sharing, helpers=Asked(claim_and_die).helpers(), clock=clock) as copier:
         copier.copy(image, "v1")
     assert site.is_whole(image)
     assert moved_once(site, [*large(image), digest_of(SMALL)])

@@ -2,8 +2,9 @@
 
 Each worker paces itself. It begins with the share that it has when all workers are at work, which needs no word of the
 others. Once it has moved bytes for some seconds it is counted, some seconds later by all of them, and from then on its
-share is that of those that are counted. While it waits for the next bytes, it is at work, however long. So the sum is over the bandwidth only for as long as others do not know yet
-that somebody came, and then by the newcomers' small shares.
+share is that of those that are counted. While it waits for the next bytes, it is at work, however long. So the sum is
+over the bandwidth only for as long as others do not know yet that somebody came, and then by the newcomers' small
+shares.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PERIOD_S = 5.0
 LASTING_S = 3 * PERIOD_S
 """Seconds after which a worker that moves nothing counts no more."""
 SLICE_S = 1.0
-"""Seconds for which bytes are waited for at most before the worker looks again: a small share is for a block too long."""
+"""Seconds that bytes are waited for before the worker looks again: with a small share a block takes too long."""
 
 
 class Bandwidth:
@@ -53,8 +54,8 @@ class Bandwidth:
         self._token = unique()
         self._free_s = self._look_s = self._seen_s = -math.inf
         self._is_counted = False
-        self.pace: Pace = _BoundedPace(self)
-        """The pace of layers that keep to it."""
+        self.pace = Pace(bound=lambda: self.rate)
+        """The pace of layers that keep to it; no others are measured with it."""
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
@@ -90,16 +91,3 @@ class Bandwidth:
             sharing = self._shares.join(self._token, lasting_s=LASTING_S)
         self.rate = max(self._bytes_per_s / sharing, self._least) if sharing and self._is_counted else self._least
         self._is_counted = sharing is not None
-
-
-class _BoundedPace(Pace):
-    """The pace of layers that share a bandwidth: never more than that, and measured with such layers only."""
-
-    def __init__(self, bandwidth: Bandwidth) -> None:
-        super().__init__()
-        self._bandwidth = bandwidth
-
-    @property
-    def rate(self) -> float:
-        """Bytes per second of one layer, lately."""
-        return min(super().rate, self._bandwidth.rate)
