@@ -13,6 +13,8 @@ SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 .local/sam/bin/sam
 RUNTIME ?= python3.14
 # The address of the repository, which the wheel names: make package URL=https://…
 URL ?=
+# `required`: a package whose layers have no byte code is an error.
+BYTE_CODE ?=
 # More for pytest: make test-unit PYTEST='-k lease -x'
 PYTEST ?=
 
@@ -150,11 +152,14 @@ bench: up
 
 ## package: build all of a release into dist/: a folder to deploy for each processor, the wheel (RUNTIME=python3.x URL=https://…)
 .PHONY: package
-# No browser, no registry, no root: Python and what pip fetches. The same commit gives the same moment in the files.
+# It needs Python 3.11 or newer with venv, make, and what pip fetches: no browser, no registry, no root. For the byte code
+# uv finds or fetches a Python of RUNTIME; without one the layers have none (BYTE_CODE=required: that fails).
+# The same commit gives the same moment in the files.
 package:
 	@sh local/bootstrap.sh release
 	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)} \
-		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)"
+		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)" \
+		$(if $(filter required,$(BYTE_CODE)),--needs-byte-code)
 
 ## release-notes: print what a version changes, from CHANGELOG.md (VERSION=0.1.0)
 .PHONY: release-notes

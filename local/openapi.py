@@ -14,6 +14,8 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from geosync.admin.routes import ANYWHERE
+
 ROOT = Path(__file__).parents[1]
 _ENVIRONMENT = {
     "SITE_NAME": "site",
@@ -27,7 +29,9 @@ _ENVIRONMENT = {
     **dict.fromkeys(("SYNC_TABLE", "EVENTS_TABLE", "EVENTS_QUEUE_URL", "WORK_QUEUE_URL", "DLQ_URL"), "none"),
     **dict.fromkeys(("READ_SECRET_ARN", "ACT_SECRET_ARN"), "none"),
 }
-_INTRODUCTION = """\
+_ALWAYS = tuple(map(str, ANYWHERE))
+_ALWAYS_NAMED = f"{', '.join(_ALWAYS[:-1])} or {_ALWAYS[-1]}"
+_INTRODUCTION = f"""\
 # The admin API, route by route
 
 This page is made from the code by `make openapi`, as is [openapi.json](openapi.json), and a test compares both with the
@@ -35,10 +39,9 @@ code. [The dashboard and the admin API](operations/dashboard-and-api.md#the-admi
 of results, what is written down.
 
 Paths are below the stack's output `AdminUrl`. A route has the parameters that are named here and no others: an unknown
-one is answered with 400. Every route may also be answered with 400, 401, 500 or 503. An answer that is no success is
-`{"message": …}`.
+one is answered with 400. Every route may also be answered with {_ALWAYS_NAMED}. An answer that is no success is
+`{{"message": …}}`.
 """
-_ALWAYS = ("400", "401", "500", "503")
 
 
 def described() -> dict[str, Any]:

@@ -28,11 +28,15 @@ _DIGEST_LENGTH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What the code is to run on. `python` is an interpreter of this machine, to build for that one alone."""
+    """What the code is to run on. `python` is an interpreter of this machine, to build for that one alone.
+
+    `needs_byte_code`: a layer without any, which each cold start would compile, is an error.
+    """
 
     architecture: str
     runtime: str
     python: Path | None = None
+    needs_byte_code: bool = False
 
 
 def build(folder: Path, target: Target) -> Path:
@@ -45,9 +49,15 @@ def build(folder: Path, target: Target) -> Path:
         with ThreadPoolExecutor(len(LAYERS)) as pool:
             for made in [pool.submit(_layer, name, built / LAYERS[name], target) for name in LAYERS]:
                 made.result()
+        layers = sorted(built.glob("*Layer"))
+        without = [layer.name for layer in layers if not any(layer.rglob("*.pyc"))]
+        if target.needs_byte_code and without:
+            raise PackageError(
+                f"there is no byte code in {', '.join(without)}: no Python of {target.runtime} was found"
+            )
         packed = {code: _pack(code, built, folder) for code in template.code_folders(source)}
         about = {"geosync:architecture": target.architecture, "geosync:runtime": target.runtime}
-        sbom.write(folder, sorted(built.glob("*Layer")), about)
+        sbom.write(folder, layers, about)
     fitting = template.built_for(source, runtime=target.runtime, architecture=target.architecture)
     written = folder / "template.yaml"
     written.write_text(template.with_zips_beside(fitting, packed))

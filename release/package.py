@@ -20,14 +20,14 @@ from release.folder import Target
 ARCHITECTURES = ("arm64", "x86_64")
 
 
-def package(dist: Path, *, architectures: Sequence[str], runtime: str, url: str) -> None:
+def package(dist: Path, targets: Sequence[Target], url: str) -> None:
     """Build everything into `dist`, which is made anew. Raises PackageError."""
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir(parents=True)
     made = [wheel.build(dist, url)]
-    for architecture in architectures:
-        name = f"geosync-{__version__}-{architecture}"
-        folder.build(dist / name, Target(architecture=architecture, runtime=runtime))
+    for target in targets:
+        name = f"geosync-{__version__}-{target.architecture}"
+        folder.build(dist / name, target)
         made.append(dist / f"{name}.zip")
         zips.pack(made[-1], dist / name, f"{name}/")
     sums = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in sorted(made)]
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", action="append", choices=ARCHITECTURES, help="can be repeated; none: both")
     parser.add_argument("--runtime", default="python3.14")
     parser.add_argument("--url", default="", help="the address of the repository, for the wheel")
+    parser.add_argument("--needs-byte-code", action="store_true", help="fail where the layers would have none")
     options = parser.parse_args(arguments)
+    targets = [
+        Target(architecture=one, runtime=options.runtime, needs_byte_code=options.needs_byte_code)
+        for one in options.architecture or ARCHITECTURES
+    ]
     try:
-        package(
-            options.dist,
-            architectures=options.architecture or ARCHITECTURES,
-            runtime=options.runtime,
-            url=options.url.rstrip("/").removesuffix(".git"),
-        )
+        package(options.dist, targets, options.url.rstrip("/").removesuffix(".git"))
     except PackageError as error:
         print(error, file=sys.stderr)
         return 1

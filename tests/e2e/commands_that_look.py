@@ -148,7 +148,7 @@ def slo(run: Run) -> None:
 @case("costs")
 def costs(run: Run) -> None:
     shown = run("costs", code=2, table=True)  # the emulator does not say how large an index is
-    assert re.search(r"^in all +not known *$", shown, re.MULTILINE), shown
+    assert re.search(r"^in all[ \t]+not known *$", shown, re.MULTILINE), shown
     if not run.on_a_terminal:
         found = run.document("costs", code=2)
         usd = {one["what"]: one["usd"] for one in found["parts"]}

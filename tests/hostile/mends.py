@@ -374,8 +374,8 @@ MENDS = (
     _of_the_library(
         12,
         "write commands to a terminal",
-        "cli/output.py",
-        'one if one.isprintable() else " " for one',
+        "oci/words.py",
+        "one if one.isprintable() else instead for one",
         "one for one",
         f"{_OUTPUT}test_text_from_outside_is_neither_markup_nor_a_command_to_the_terminal",
     ),

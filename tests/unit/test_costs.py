@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from math import prod
+from typing import Any
 
 import pytest
 from tests.support.aws_calls import PAGE, on_the_page
-from tests.unit.template.parts import of_type
+from tests.unit.template.parts import PARAMETERS, of_type
 
 from geosync.operating import costs, prices
+from geosync.operating.costs import Settings, of_scenario, total_usd
 from geosync.operating.costs import lines as parts_of
-from geosync.operating.costs import of_scenario, total_usd
 
 TEXT = PAGE.read_text()
 SUMS = {"primary": "an idle month of a primary", "secondary": "an idle month of a secondary"} | {
@@ -119,6 +121,62 @@ def test_the_module_reckons_with_the_counts_of_the_page() -> None:
 def test_what_is_not_known_of_a_month_makes_its_sum_unknown() -> None:
     found = {part.what: part.usd for part in parts_of(costs.SiteMonth(role="secondary", pushes=0, copied_bytes=0))}
     assert found["pushes"] == 0
-    assert found["comparison, once a day"] is None
+    assert found["comparisons"] is None
     assert found["storage of the tables"] is None
     assert total_usd(parts_of(costs.SiteMonth(role="secondary"))) is None
+
+
+def test_settings_are_by_default_those_of_the_template() -> None:
+    names = ("Architecture", "SyncMemory", "ComparisonSeconds", "VerificationSeconds")
+    architecture, memory_mb, comparison_s, verification_s = (PARAMETERS[name]["Default"] for name in names)
+    sync_gb = round(memory_mb / 1024, 2)
+    said = Settings(
+        architecture=architecture, sync_gb=sync_gb, comparison_s=comparison_s, verification_s=verification_s
+    )
+    assert said == Settings()
+
+
+def usd(role: str = "secondary", **settings: Any) -> dict[str, float | None]:
+    """The parts of a month of 100 repositories."""
+    month = of_scenario(role, repositories=100, tags=10, pushes=30, copied_bytes=costs.GB)
+    return {part.what: part.usd for part in parts_of(replace(month, settings=Settings(**settings)))}
+
+
+def test_comparisons_and_verifications_are_as_many_as_the_parameters_say() -> None:
+    day, hour, none = usd(), usd(comparison_s=3_600, verification_s=86_400), usd(comparison_s=0, verification_s=0)
+    assert hour["comparisons"] == pytest.approx(24 * (day["comparisons"] or 0))
+    assert hour["verifications"] == pytest.approx(7 * (day["verifications"] or 0))
+    assert (none["comparisons"], none["verifications"]) == (0, 0)
+    assert usd(comparison_s=1) == usd(comparison_s=60), "a minute begins no more than one"
+
+
+def test_a_site_that_never_compares_pays_nothing_for_it_however_many_repositories_there_are() -> None:
+    month = costs.SiteMonth(role="secondary", settings=Settings(comparison_s=0, verification_s=0))
+    found = {part.what: part.usd for part in parts_of(month)}
+    assert (found["comparisons"], found["verifications"], found["recount of the rows"]) == (0, 0, None)
+
+
+def test_memory_and_architecture_are_in_the_price_of_lambda() -> None:
+    (plain, double), x86_64 = (usd(sync_gb=gb) for gb in (1.73, 2 * 1.73)), usd(architecture="x86_64")
+    copied = "bytes: time of functions/sync"
+    assert double[copied] == pytest.approx(2 * (plain[copied] or 0))
+    dearer = prices.LAMBDA_X86_64_GB_S / prices.LAMBDA_GB_S
+    assert x86_64[copied] == pytest.approx(dearer * (plain[copied] or 0))
+    for part in ("pushes", "comparisons", "verifications"):
+        assert (double[part] or 0) > (plain[part] or 0)
+        assert (x86_64[part] or 0) > (plain[part] or 0)
+
+
+@pytest.mark.parametrize("role", ["primary", "secondary"])
+def test_an_idle_month_on_x86_64_has_its_gb_seconds_at_their_price(role: str) -> None:
+    (line,) = [line for line in lines(role) if line[0].startswith("Lambda, GB-seconds")]
+    assert quantity(line[1]) == costs.IDLE_GB_S[role]
+    more = (usd(role, architecture="x86_64")["idle"] or 0) - costs.IDLE_USD[role]
+    assert more == pytest.approx(costs.IDLE_GB_S[role] * (prices.LAMBDA_X86_64_GB_S - prices.LAMBDA_GB_S))
+
+
+def test_recovery_is_charged_for_less_than_is_stored() -> None:
+    month = costs.SiteMonth(role="primary", pushes=0, table_bytes=30 * costs.GB, recovery_bytes=10 * costs.GB)
+    found = {part.what: part.usd for part in parts_of(month)}
+    assert found["storage of the tables"] == pytest.approx(30 * prices.DYNAMODB_GB_MONTH)
+    assert found["their point-in-time recovery"] == pytest.approx(10 * prices.DYNAMODB_PITR_GB_MONTH)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
+DAY_MS = 86_400_000
+
 
 class Clock:
     """The machine's clocks; a simulated world passes a subclass."""

@@ -11,11 +11,10 @@ from functions.admin import app
 from tests.functional.admin.parts import ACT, EVENTS_TABLE, READ, SYNC_TABLE, Ask, Site
 from tests.functional.admin.test_access import LOOK, PAUSE, sign_in
 
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.operating.admin_tokens import new_token, token_key
 from geosync.sync_registry.site.admin_access import NamedToken, Right
 
-DAY_MS = 86_400_000
 RESUME = "/api/v4/geo/resume"
 Give = Callable[..., str]
 

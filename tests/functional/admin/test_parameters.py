@@ -10,6 +10,7 @@ from tests.functional.admin.test_sites import OREGON, REPORT, TOKEN, now
 
 BODIES: dict[str, Any] = {
     "/api/v4/geo_sites": OREGON,
+    "/api/v4/geo/container_repositories/1/dismiss": {"reason": "known"},
     "/api/v4/geo/container_repositories/resync": {"scope": "failed"},
     "/api/v4/geo/container_repositories/reverify": {"scope": "failed"},
     "/api/v4/geo/dead_letters/discard": {"ids": ["a"], "reason": "known"},

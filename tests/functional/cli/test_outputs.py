@@ -98,7 +98,7 @@ ACTS = {
 PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
 BY_ITSELF = {"init", "drill"}
-"""What talks with a person and writes files, and what reads two registries: test_init.py, drill/test_drill.py."""
+"""What talks with a person and writes files, and what reads two registries: init/, drill/test_drill.py."""
 LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10
 
 

@@ -7,8 +7,7 @@ from functions.reconcile import app
 from tests.functional.reconcile.parts import Endpoint, Site, minute
 from tests.functional.reconcile.test_history import metrics
 
-from geosync.clock import SYSTEM_CLOCK
-from geosync.operating.drill_schedule import DAY_MS
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.sync_registry.site.drills import LastDrill
 
 

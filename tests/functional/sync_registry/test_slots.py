@@ -8,9 +8,9 @@ import pytest
 from tests.support.clock import FakeClock
 
 from geosync.sync_registry.items import Item
-from geosync.sync_registry.site.slots import FORGOTTEN_S, SPREAD, Pool, Slot, partition
+from geosync.sync_registry.site.slots import FORGOTTEN_S, SPREAD, Pool, Slot
 from geosync.sync_registry.sync_registry import SyncRegistry
-from geosync.sync_registry.table.changes import Delete, Key, Store, Update
+from geosync.sync_registry.table.changes import Delete, Store, Update
 from geosync.sync_registry.table.memory import MemoryStore
 
 MOST = 3
@@ -72,16 +72,13 @@ def test_a_slot_that_is_renewed_lasts_and_one_that_somebody_else_has_is_not_rene
 
 
 def test_a_namespace_is_full_when_it_has_as_many_slots_of_the_queue_as_it_may(
-    sync_registry: SyncRegistry, store: Store, clock: FakeClock
+    sync_registry: SyncRegistry, clock: FakeClock
 ) -> None:
     for _ in range(MOST):
         take(sync_registry, "full")
         take(sync_registry, "other-queue", pool="work")
     for _ in range(MOST - 1):
         take(sync_registry, "fullish")
-    store.write(
-        Update(key=Key(partition("old"), "slot#live#old#0000"), set={"until": clock.now + 900_000, "token": "before"})
-    )
     assert sync_registry.full_namespaces("live") == {"full"}
     clock.pass_(LASTING_S)
     assert sync_registry.full_namespaces("live") == frozenset()

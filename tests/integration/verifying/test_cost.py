@@ -14,12 +14,12 @@ from tests.support.ahead_clock import AheadClock
 from tests.support.images import ImageMaker, Made
 from tests.support.proxy import Call
 
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.pair.settings import Bounds
 from geosync.sync_registry.items import ROW, SYNCED, Reference, Seen
 from geosync.sync_registry.table.changes import Key
-from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS
 from geosync.syncing.reporting import Reporter
 from geosync.verifying import known_tags, place
 from geosync.verifying.context import VerificationContext

@@ -10,7 +10,7 @@ import pytest
 from tests.support.runbook import command_lines
 
 from geosync.cli.init.answers import KINDS, Answers, SiteAnswers
-from geosync.cli.init.steps import Found, notice_file, steps
+from geosync.cli.init.steps import CommandPlace, Found, notice_file, steps
 from geosync.cli.site import AwsAccess, StackSite
 
 ROOT = Path(__file__).parents[3]
@@ -23,17 +23,25 @@ def section(kind: str, title: str) -> str:
     return (FOLDER / f"{kind}.md").read_text().split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
 
 
-def printed(kind: str) -> list[str]:
+def printed(kind: str, folder: Path) -> list[str]:
     """What `geosync init` prints to be run, from nothing to two sites, for registries of this kind."""
     assert kind in KINDS
     has = kind != "ecr"
     dublin = SiteAnswers(name="dublin", region="eu-west-1", registry="https://r.example.com", kind=kind)
     oregon = replace(dublin, name="oregon", region="us-west-2", has_local_secret=has, has_primary_secret=has)
     answers, access = Answers(primary=dublin, secondaries=(oregon,)), AwsAccess.of(region="eu-west-1")
-    deployed = StackSite(access=access, stack="geosync-dublin", region="eu-west-1", state="", parameters={}, outputs={})
+    deployed = StackSite(
+        access=access,
+        stack="geosync-dublin",
+        region="eu-west-1",
+        state="",
+        parameters={"SiteRole": "primary"},
+        outputs={"TopicArn": "arn"},
+    )
+    place = CommandPlace(folder=folder)
     arns = {("oregon", "local"): "arn", ("oregon", "primary"): "arn"}
-    before = [one.command for one in steps(answers, Found(stacks={}), is_told=False) if one.command]
-    after = steps(answers, Found(stacks={"dublin": deployed}, secrets=arns), is_told=True)  # type: ignore[arg-type]
+    before = [one.command for one in steps(answers, Found(stacks={}), place) if one.command]
+    after = steps(answers, Found(stacks={"dublin": deployed}, secrets=arns), place)  # type: ignore[arg-type]
     return [*before, *(one.command for one in after if one.command)]
 
 
@@ -45,12 +53,12 @@ def test_each_kind_that_differs_has_a_page_which_the_first_one_names() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS_WITH_A_PAGE)
-def test_a_page_has_few_commands_and_those_that_init_prints_in_its_order(kind: str) -> None:
+def test_a_page_has_few_commands_and_those_that_init_prints_in_its_order(kind: str, tmp_path: Path) -> None:
     commands = command_lines(section(kind, "From nothing to the first image"))[:-1]  # the last one waits for the image
     assert len(commands) <= MOST_COMMANDS
     assert commands[:2] == ("pipx install ../geosync-0.1.0-py3-none-any.whl", "geosync init")
     assert commands[-1] == "geosync init"
-    assert [one for one in commands[2:] if one != "geosync init"] == printed(kind)
+    assert [one for one in commands[2:] if one != "geosync init"] == printed(kind, tmp_path)
     assert not [one for one in commands if "<" in one], "no value is to be copied"
 
 

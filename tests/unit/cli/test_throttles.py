@@ -8,6 +8,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.findings import problem
+from tests.unit.template.parts import of_type
 
 from geosync.cli.checks import throttles
 from geosync.cli.checks.findings import looks
@@ -57,13 +58,27 @@ def test_what_aws_refused_is_named_with_its_number() -> None:
         ("Throttles", "geosync-oregon-sync-function"): 12.0,
         ("WriteThrottleEvents", "geosync-oregon-sync"): 7.0,
         ("WriteThrottleEvents", "due"): 3.0,
+        ("ReadThrottleEvents", "due"): 2.0,
+        ("WriteThrottleEvents", "recent"): 5.0,
+        ("ReadThrottleEvents", "recent"): 4.0,
         ("ReadThrottleEvents", "geosync-oregon-sync"): 0.0,
     }
     found = problem(throttles.look(site_with(sums)), "throttled")
     assert "12 invocations of geosync-oregon-sync-function" in found.text
     assert "7 writes of geosync-oregon-sync," in found.text
-    assert "3 writes of geosync-oregon-sync because of its index" in found.text
-    assert "reads" not in found.text
+    assert "3 writes of geosync-oregon-sync by its index due" in found.text
+    assert "2 reads of geosync-oregon-sync by its index due" in found.text
+    assert "5 writes of geosync-oregon-events by its index recent" in found.text
+    assert "4 reads of geosync-oregon-events by its index recent" in found.text
+    assert "reads of geosync-oregon-sync," not in found.text
+
+
+def test_each_global_index_of_the_template_s_tables_is_asked_about() -> None:
+    indexes = {
+        name: [index["IndexName"] for index in table["GlobalSecondaryIndexes"]]
+        for name, table in of_type("AWS::DynamoDB::Table").items()
+    }
+    assert indexes == {name: [index] for name, index in throttles.INDEXES.items()}
 
 
 def test_nothing_counted_is_well() -> None:

@@ -7,8 +7,11 @@ import hashlib
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from geosync.drilling import pages
 from geosync.drilling.findings import (
@@ -25,6 +28,14 @@ from geosync.drilling.report import Document, Drill, document_of
 
 AT = 1_775_000_000_000
 HOSTILE = "</td><script>alert(1)</script>|`[x](javascript:alert(1))\x1b[31m"
+FREE_TEXTS = (
+    HOSTILE,
+    "@everyone, see https://evil.example/ or www.evil.example",
+    "![picture](https://evil.example/p.png) &lt;b&gt; &copy; #1 !1 ~x~ *x*",
+    "`one` ``two`` `",
+    "back\\|slash|`<b>`\\",
+    "  ",
+)
 WELL = DrillFound(
     canary=CanaryFound(
         repository="geosync-drill", tag="oregon", digest="sha256:c", pushed_at=AT, arrived_s=1.5, waited_s=120
@@ -52,10 +63,11 @@ BAD = replace(
         repositories=2,
         tags=3,
         equal=2,
+        unnamed_tags=1,
         unnamed=(Difference(repository="group/app", tag="v3", at_primary="sha256:a", here=None),),
         left=(HOSTILE,),
     ),
-    sample=SampleFound(chosen=2, pulled=1, blobs=2, read_bytes=10, bad=(f"group/app:v2: {HOSTILE}",)),
+    sample=SampleFound(chosen=2, pulled=1, blobs=2, read_bytes=10, bad_references=1, bad=(f"group/app:v2: {HOSTILE}",)),
     update=UpdateFound(is_accepted=False, why=HOSTILE),
     recovery_time=RecoveryTime(list_s=0.4, wait_s=2.0, wait_at_most_s=960.0, update_s=None, copies=HOSTILE),
 )
@@ -103,12 +115,30 @@ def test_the_policy_of_the_page_allows_its_own_style_alone() -> None:
     assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
 
 
-def test_markdown_keeps_what_is_said_inside_of_its_cell() -> None:
-    text = pages.markdown(report(BAD, who=HOSTILE))
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
-    assert not re.search(r"(?<!\\)[<`\[]", text)
-    assert "\x1b" not in text
+@pytest.mark.parametrize("text", FREE_TEXTS)
+def test_markdown_keeps_what_is_said_inside_of_its_cell_as_code(text: str) -> None:
+    """So it is read by a parser: two cells in each row, and in the second nothing but one code span."""
+    written = pages.markdown(report(replace(BAD, update=UpdateFound(is_accepted=False, why=text)), who=text))
+    cells = [after for at, after in pairwise(MarkdownIt("commonmark").enable("table").parse(written)) if is_cell(at)]
+    names, said = cells[::2], cells[1::2]
+    assert {one.content for one in names} >= {"", "by", "update"}
+    assert {child.type for one in said for child in one.children or ()} == {"code_inline"}
+    assert all(len(one.children or ()) <= 1 for one in said)
+    seen = dict(zip((one.content for one in names), (one.content for one in said), strict=True))["by"]
+    shown = text.replace("\x1b", " ").replace("\\|", "\\ |").strip()
+    assert seen.strip("` ") == shown.strip("` ")
+    assert "\x1b" not in written
+
+
+def is_cell(token: Token) -> bool:
+    return token.type in {"td_open", "th_open"}
+
+
+def test_the_headline_in_markdown_is_text() -> None:
+    document = report(WELL) | {"site": "![x](y) &lt; *z*"}
+    heading = MarkdownIt("commonmark").parse(pages.markdown(document))[1]
+    assert "".join(one.content for one in heading.children or ()) == "The drill of ![x](y) &lt; *z* passed."
+    assert {one.type for one in heading.children or ()} <= {"text", "text_special"}
 
 
 @pytest.mark.parametrize("write", [pages.markdown, pages.page])
@@ -153,3 +183,20 @@ def test_what_is_not_known_is_no_number() -> None:
 )
 def test_the_verdict(found: DrillFound, verdict: str) -> None:
     assert report(found)["verdict"] == verdict
+
+
+def test_tags_are_counted_and_not_those_that_are_named_alone() -> None:
+    (difference,) = BAD.truth.unnamed
+    counted = replace(BAD.truth, named_tags=120, named=(difference,), in_flight=4, unnamed_tags=40, unjudged_tags=3)
+    page = pages.page(report(replace(WELL, truth=counted)))
+    for said in ("120 were on the list, 4 were on their way, 40 would not have been named, of 3 it is", "and 39 more"):
+        assert said in page, said
+    assert "it is not known" not in pages.page(report(WELL))
+
+
+def test_a_report_of_before_there_were_counts_is_shown() -> None:
+    document = report(BAD)
+    for one in ("named_tags", "unnamed_tags", "unjudged_tags"):
+        del document["truth"][one]
+    del document["sample"]["bad_references"]
+    assert "0 were on the list, 0 were on their way, 1 would not have been named" in pages.page(document)

@@ -1,4 +1,4 @@
-"""What errors show of others' JSON."""
+"""What is shown of others' text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from geosync.oci.words import shown
+from geosync.oci.words import printable, shown
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,8 @@ from geosync.oci.words import shown
 )
 def test_text_is_shown_printable_and_cut_and_of_anything_else_its_kind(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+def test_what_is_not_printed_is_a_space_or_what_was_asked_for() -> None:
+    assert printable("a\r\nb\x1b[2J\x9b\u202ec é") == "a  b [2J  c é"
+    assert printable("a\x07b", "?") == "a?b"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import yaml
 from release import ROOT, PackageError, notes
@@ -50,5 +52,23 @@ def test_a_workflow_builds_and_checks_by_make_targets_alone(name: str) -> None:
     targets = {next(word for word in words[1:] if not word.startswith("-")) for words in made}
     assert targets == {"check", "test", "package", "release-notes"}
     assert [target for target in targets if f"\n{target}:" not in (ROOT / "Makefile").read_text()] == []
+    assert all("BYTE_CODE=required" in words for words in made if "package" in words), "cold starts would compile"
     # What publishes is the host's own.
     assert [one for one in commands if not one.startswith(("make ", "gh release create ", "echo "))] == []
+
+
+def test_what_was_fetched_runs_where_nothing_of_the_repository_can_be_written() -> None:
+    """The job that may write runs no code of the checkout; actions are named by their commit, which nobody can move."""
+    document = yaml.safe_load((ROOT / WORKFLOWS[0]).read_text())
+    assert document["permissions"] == {"contents": "read"}
+    steps = {name: job["steps"] for name, job in document["jobs"].items()}
+    used = [step for job in steps.values() for step in job if "uses" in step]
+    assert [one["uses"] for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", one["uses"])] == []
+    checkouts = [one for one in used if one["uses"].startswith("actions/checkout@")]
+    assert checkouts
+    assert [one for one in checkouts if one["with"]["persist-credentials"] is not False] == []
+    writing = [name for name, job in document["jobs"].items() if job.get("permissions")]
+    assert writing == ["release"]
+    (download, publish) = steps["release"]
+    assert download["uses"].startswith("actions/download-artifact@")
+    assert publish["run"].startswith("gh release create ")

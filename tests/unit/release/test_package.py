@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
 import os
+import re
+import shlex
 import subprocess
 import zipfile
 from pathlib import Path
@@ -83,6 +86,24 @@ def test_the_template_names_zips_that_lie_beside_it_and_no_other_folder(tmp_path
 
 
 @pytest.mark.usefixtures("without_network")
+def test_what_goes_into_a_bucket_is_what_the_template_there_needs_and_no_credentials(tmp_path: Path) -> None:
+    """The filters of the command in README.md, as the AWS CLI reads them: the last one that fits a name counts."""
+    made = folder.build(tmp_path / "made", ARM).parent
+    zipped = {path.name for path in made.glob("*.zip")}
+    for name in ("oregon-local-registry.json", "dublin-notifications.txt", "geosync-init.json"):
+        (made / name).touch()
+    (line,) = re.findall(r"^aws s3 sync .*$", (made / "README.md").read_text(), re.MULTILINE)
+    words = shlex.split(line)[5:]
+    filters = list(zip(words[::2], words[1::2], strict=True))
+    sent = {
+        path.name
+        for path in made.iterdir()
+        if [option for option, pattern in filters if fnmatch.fnmatch(path.name, pattern)][-1:] != ["--exclude"]
+    }
+    assert sent == {*zipped, "template-s3.yaml"}
+
+
+@pytest.mark.usefixtures("without_network")
 def test_a_package_takes_no_other_runtime_and_processor_than_its_own(tmp_path: Path) -> None:
     target = Target(architecture="x86_64", runtime="python3.12")
     parameters = load(folder.build(tmp_path / "made", target))["Parameters"]
@@ -138,6 +159,26 @@ def test_a_layer_that_cannot_be_built_ends_with_the_reason(
     monkeypatch.setenv("UV", "false")
     assert package.main([str(tmp_path / "dist"), "--architecture", "arm64"]) == 1
     assert "layers/dependencies was not built" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("without_network")
+def test_a_layer_without_byte_code_is_an_error_where_it_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheel, "build", lambda dist, _url: _written(dist / "geosync.whl"))
+    words = [str(tmp_path / "dist"), "--architecture", "arm64"]
+    assert package.main(words) == 0
+    assert package.main([*words, "--needs-byte-code"]) == 1
+    assert "no byte code in AdminLayer, DependenciesLayer, GeosyncLayer: no Python of python3.14" in (
+        capsys.readouterr().err
+    )
+
+    def compiled(name: str, built: Path, target: Target) -> None:
+        fake_layer(name, built, target)
+        (built / "python" / "a.cpython-314.pyc").touch()
+
+    monkeypatch.setattr(folder, "_layer", compiled)
+    assert package.main([*words, "--needs-byte-code"]) == 0
 
 
 def _written(path: Path) -> Path:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import zipfile
 from email.message import Message
@@ -62,7 +63,9 @@ def test_the_wheel_says_whose_it_is_and_where_it_is_from(metadata: Message) -> N
 @pytest.mark.skipif(UV is None, reason="uv is not here: make setup")
 def test_the_wheel_alone_gives_the_command(built: Path, tmp_path: Path) -> None:
     """As `pipx install` makes it: in an environment of its own, but with the dependencies that are here."""
-    subprocess.run([str(UV), "venv", "--quiet", "--no-project", tmp_path / "own"], check=True)
+    # Of this interpreter: uv's own choice may be one that the dependencies here are not for, or that it fetches.
+    make = (str(UV), "venv", "--quiet", "--no-project", "--no-python-downloads", "--python", sys.executable)
+    subprocess.run((*make, tmp_path / "own"), check=True)
     python = tmp_path / "own" / "bin" / "python"
     install = (str(UV), "pip", "install", "--quiet", "--offline", "--no-deps", "--python", python, built)
     subprocess.run(install, check=True)

@@ -8,6 +8,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.counts import verification_counts
 
+from geosync.clock import DAY_MS
 from geosync.sync_registry.items import ROW, SYNCED, Counted, Reference, Row, Seen
 from geosync.sync_registry.site import counters
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -16,7 +17,7 @@ from geosync.sync_registry.table.memory import MemoryStore
 from geosync.sync_registry.table.shards import due_shard, verification_shard
 from geosync.sync_registry.transitions import verification as transitions
 from geosync.sync_registry.transitions.marks import Mark
-from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, DAY_MS, MISMATCH, Round
+from geosync.sync_registry.transitions.verification import ABANDONED_AFTER_MS, MISMATCH, Round
 
 REPOSITORY = "group/app"
 NOW = 1_800_000_000_000

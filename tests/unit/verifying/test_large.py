@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.support.ahead_clock import AheadClock
 
-from geosync.clock import SYSTEM_CLOCK
+from geosync.clock import DAY_MS, SYSTEM_CLOCK
 from geosync.copying.outcome import VerificationEnding
 from geosync.oci import media_types
 from geosync.oci.deadline import Deadline
@@ -24,7 +24,6 @@ from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table.changes import Key, Update
 from geosync.sync_registry.table.memory import MemoryStore
-from geosync.sync_registry.transitions.verification import DAY_MS
 from geosync.syncing.reporting import Reporter
 from geosync.verifying import known_tags, verdict
 from geosync.verifying.checksum import checksum

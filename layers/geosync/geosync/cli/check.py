@@ -88,18 +88,16 @@ def _others(chosen: Chosen, site: StackSite, secondaries: tuple[str, ...], prima
 
 
 def _followers(chosen: Chosen, site: StackSite) -> list[StackName]:
-    """The other sites of the local stack that follow this primary now, whatever they were at first."""
+    """The other sites of the local stack that follow this primary now."""
     others = [StackSite.find(chosen.access, name) for name in chosen.others]
-    topic = site.outputs["TopicArn"]
-    found = [one for one in others if not one.is_primary and one.parameters.get("PrimaryTopicArn") == topic]
-    return [StackName(name=one.stack, region=one.region) for one in found]
+    return [StackName(name=one.stack, region=one.region) for one in others if one.follows(site)]
 
 
 def _leaders(chosen: Chosen, site: StackSite) -> list[StackName]:
     """The primary of the local stack that this secondary follows now; if it follows none of them, the only one."""
     others = [StackSite.find(chosen.access, name) for name in chosen.others]
     primaries = [one for one in others if one.is_primary]
-    followed = [one for one in primaries if one.outputs["TopicArn"] == site.parameters.get("PrimaryTopicArn")]
+    followed = [one for one in primaries if site.follows(one)]
     found = followed or (primaries if len(primaries) == 1 else [])
     return [StackName(name=one.stack, region=one.region) for one in found]
 

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from geosync.clock import moment as exact_moment
+from geosync.oci.words import printable
 
 NOTHING_OWED, SOMETHING_WRONG, CANNOT_TELL, DECLINED = 0, 1, 2, 3
 """Exit codes: all is well; something is owed, failed or misconfigured; the question could not be answered; the caller
@@ -225,7 +226,7 @@ def facts(lines: Iterable[tuple[object, object]]) -> Grid:
 
 def plain(text: object, style: str = "") -> Text:
     """Show `text` as it is: no markup of rich's, and nothing that a terminal takes for a command."""
-    return Text("".join(one if one.isprintable() else " " for one in str(text)), style=style)
+    return Text(printable(str(text)), style=style)
 
 
 def _cell(cell: object) -> Text | ProgressBar:

@@ -152,6 +152,10 @@ class StackSite:
         """The topic of the primary that the stack has the site follow, None where there is none."""
         return self.parameters.get("PrimaryTopicArn") or None
 
+    def follows(self, other: StackSite) -> bool:
+        """Return whether this is a secondary of the other site, as the stacks are now, whatever they were at first."""
+        return not self.is_primary and other.is_primary and self.primary_topic == other.outputs["TopicArn"]
+
     @property
     def clock(self) -> Clock:
         """The clock of the machine that the command runs on."""

@@ -10,11 +10,9 @@ from geosync.cli.audit import audited
 from geosync.cli.former import with_former
 from geosync.cli.output import SOMETHING_WRONG, Answer, Column, Format, Grid, age, output_option, plain, put, tell
 from geosync.cli.site import Chosen
-from geosync.clock import moment, optional_moment
+from geosync.clock import DAY_MS, moment, optional_moment
 from geosync.operating import admin_tokens
 from geosync.sync_registry.site.admin_access import MOST_TOKENS, NamedToken, Right
-
-DAY_MS = 86_400_000
 
 
 @click.group("token", short_help="Named tokens of the admin API.")

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from geosync.clock import Clock
+from geosync.clock import DAY_MS, Clock
 from geosync.comparing.context import ComparisonContext
 from geosync.errors import NotFound, Refused, Unauthorized
 from geosync.oci.manifests import Descriptor
@@ -21,7 +21,7 @@ from geosync.pair.pair import Pair
 from geosync.sync_registry.decisions import Look, proves_secondary
 from geosync.sync_registry.items import Owed, Reference, Seen
 
-TRUSTED_FOR_MS = 30 * 86_400_000
+TRUSTED_FOR_MS = 30 * DAY_MS
 """Time since a tag was seen here for which the record of it is trusted, where verification looks at it sooner."""
 
 

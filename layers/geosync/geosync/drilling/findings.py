@@ -64,16 +64,20 @@ class Difference:
 class TruthFound:
     """The tags of the living primary, compared with those here.
 
-    Of the tags that differ, promote's list named `named`; `in_flight` were pushed, or arrived, while the drill
-    looked; `unnamed` nobody would have named. `left` says what was not compared.
+    Of the tags that differ, promote's list named `named_tags`; `in_flight` were pushed, or arrived, while the drill
+    looked; `unnamed_tags` nobody would have named; of `unjudged_tags` nobody knows, since they were not looked at
+    again. `named` and `unnamed` are the first of theirs. `left` says what was not compared.
     """
 
     repositories: int
     tags: int
     equal: int
+    named_tags: int = 0
     named: tuple[Difference, ...] = ()
     in_flight: int = 0
+    unnamed_tags: int = 0
     unnamed: tuple[Difference, ...] = ()
+    unjudged_tags: int = 0
     left: tuple[str, ...] = ()
 
 
@@ -81,13 +85,14 @@ class TruthFound:
 class SampleFound:
     """References that were pulled in full from this site's registry, each byte hashed.
 
-    `bad` says of each that was not right what was wrong. `left` says what was not pulled.
+    `bad` says what was wrong of the first of `bad_references`. `left` says what was not pulled.
     """
 
     chosen: int
     pulled: int
     blobs: int
     read_bytes: int
+    bad_references: int = 0
     bad: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from geosync.clock import moment
+from geosync.drilling.cut import cut
 from geosync.drilling.report import Document
+from geosync.oci.words import printable
 
 NAMED = 20
 """References that a page names of each kind."""
@@ -24,7 +26,7 @@ _STYLE = (
     "border-bottom:1px solid #d1d9e0}th{font-weight:600;width:14rem}td{overflow-wrap:anywhere}"
     ".passed{color:#116329}.incomplete{color:#7d4e00}.failed{color:#a40e26}"
 )
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#|~&!])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ def markdown(report: Document) -> str:
     """The report as Markdown."""
     parts = [f"# {_marked(headline(report))}"]
     for section in sections(report):
-        rows = [f"| {_marked(name)} | {_marked(said)} |" for name, said in section.lines]
+        rows = [f"| {_marked(name)} | {_code(said)} |" for name, said in section.lines]
         parts.append("\n".join([f"## {section.title}", "", "| | |", "|---|---|", *rows]))
     return "\n\n".join(parts) + "\n"
 
@@ -80,16 +82,20 @@ def page(report: Document) -> str:
 
 
 def _row(line: tuple[str, str]) -> str:
-    name, said = (html.escape(_printable(text)) for text in line)
+    name, said = (html.escape(printable(text)) for text in line)
     return f'<tr><th scope="row">{name}</th><td>{said}</td></tr>'
 
 
 def _marked(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", _printable(text))
+    return _MARKUP.sub(r"\\\1", printable(text))
 
 
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else " " for one in text)
+def _code(text: str) -> str:
+    """`text` as a code span in a cell: neither mark-up nor, as forges make them of plain text, a link or a mention."""
+    said = printable(text).replace("\\|", "\\ |").replace("|", "\\|").strip()
+    fence = "`" * (1 + max(map(len, re.findall("`+", said)), default=0))
+    space = " " if "`" in said else ""
+    return f"{fence}{space}{said}{space}{fence}" if said else ""
 
 
 def _verdict(report: Document) -> Iterator[tuple[str, str]]:
@@ -120,20 +126,29 @@ def _listed(listed: Mapping[str, Any], truth: Mapping[str, Any]) -> Iterator[tup
     yield ("recovery point", known or f"not known: {listed['unknown_because']}")
     more = " and more" if listed["more_lost"] else ""
     yield ("would be lost", f"{listed['lost_references']} references{more}, {listed['parked']} of them parked")
-    yield from (("", f"{one['repository']} {one['reference']}") for one in listed["lost"][:NAMED])
+    lost = [f"{one['repository']} {one['reference']}" for one in listed["lost"]]
+    yield from (("", line) for line in cut(lost, NAMED, of=listed["lost_references"]))
     queued = f"{listed['events_waiting']} events in the queue, {listed['dead_letters']} messages in the DLQ"
     yield ("may name more", queued)
     counted = f"{truth['equal']} of {truth['tags']} tags of {truth['repositories']} repositories are here"
     yield ("the truth", f"{counted} as the primary has them")
-    yield ("of the others", f"{len(truth['named'])} were on the list, {truth['in_flight']} were on their way")
-    for one in truth["unnamed"][:NAMED]:
-        yield ("not on the list", f"{one['repository']}:{one['tag']} is {one['at_primary']} at the primary")
+    named, unnamed = _counted(truth, "named"), _counted(truth, "unnamed")
+    unjudged = truth.get("unjudged_tags", 0)
+    on_list = f"{named} were on the list, {truth['in_flight']} were on their way, {unnamed} would not have been named"
+    yield ("of the others", f"{on_list}, of {unjudged} it is not known" if unjudged else on_list)
+    missing = [f"{one['repository']}:{one['tag']} is {one['at_primary']} at the primary" for one in truth["unnamed"]]
+    yield from (("not on the list", line) for line in cut(missing, NAMED, of=unnamed))
+
+
+def _counted(truth: Mapping[str, Any], which: str) -> int:
+    """The number of tags; a report of before there were counts has the tags themselves alone."""
+    return int(truth.get(f"{which}_tags", len(truth[which])))
 
 
 def _sample(sample: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield ("references", f"{sample['pulled']} of {sample['chosen']} were right to the last byte")
     yield ("read", f"{sample['blobs']} blobs, {sample['read_bytes']} bytes")
-    yield from (("wrong", one) for one in sample["bad"][:NAMED])
+    yield from (("wrong", one) for one in cut(sample["bad"], NAMED, of=sample.get("bad_references")))
 
 
 def _promotion(update: Mapping[str, Any], time: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 
 from geosync.copying.kinds import Kinds, may_be_of_another_kind
@@ -28,15 +28,24 @@ class _Read:
     blobs: int = 0
     read_bytes: int = 0
     left_blobs: int = 0
-    _known: set[str] = field(default_factory=set)
+    _found: dict[str, Future[bool]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def is_first(self, place: str) -> bool:
-        """True when nobody has begun to read this digest of this repository (`group/app@sha256:…`)."""
+    def once(self, place: str, read: Callable[[], bool]) -> bool:
+        """Read a digest of a repository (`group/app@sha256:…`) if nobody has; what came of it holds for all later ones.
+
+        False where `read` left it out. Raises what the reading raised.
+        """
         with self._lock:
-            is_first = place not in self._known
-            self._known.add(place)
-            return is_first
+            is_first = place not in self._found
+            found = self._found.setdefault(place, Future())
+        if is_first:
+            try:
+                found.set_result(read())
+            except BaseException as error:
+                found.set_exception(error)
+                raise
+        return found.result()
 
     def has_room(self, size: int) -> bool:
         """Count a blob of `size` bytes; False when that would be more than is read."""
@@ -63,16 +72,15 @@ class Sample:
         left: list[str] = []
         pulled = 0
         for repository, tag in chosen:
-            before = self._read.left_blobs
             try:
-                _Pull(self._registries.pair(repository), self._read, self._pool).pull(tag)
+                is_whole = _Pull(self._registries.pair(repository), self._read, self._pool).pull(tag)
             except OutOfTime as error:
                 left.append(f"{len(chosen) - pulled - len(bad)} references were not pulled: {error}")
                 break
             except (_Damaged, RegistryError, ContentError) as error:
                 bad.append(f"{repository}:{tag}: {error}")
             else:
-                pulled += self._read.left_blobs == before
+                pulled += is_whole
         if self._read.left_blobs:
             left.append(f"{self._read.left_blobs} blobs are beyond the {self._read.most_bytes} bytes that are read")
         return SampleFound(
@@ -80,6 +88,7 @@ class Sample:
             pulled=pulled,
             blobs=self._read.blobs,
             read_bytes=self._read.read_bytes,
+            bad_references=len(bad),
             bad=tuple(bad[:MOST_NAMED]),
             left=tuple(left),
         )
@@ -93,9 +102,10 @@ class _Pull:
         self._read = read
         self._pool = pool
         self._kinds = Kinds(pair.primary)
+        self._is_whole = True
 
-    def pull(self, tag: str) -> None:
-        """Pull a tag. Raises _Damaged, RegistryError, ContentError, OutOfTime."""
+    def pull(self, tag: str) -> bool:
+        """Pull a tag; False where a part was left out. Raises _Damaged, RegistryError, ContentError, OutOfTime."""
         manifest = self._pair.secondary.get_manifest(tag)
         if manifest is None:
             raise _Damaged("it is not there")
@@ -104,6 +114,7 @@ class _Pull:
             fresh = [one for one in self._below(ahead.pop()) if one.digest not in seen]
             seen.update(one.digest for one in fresh)
             ahead += fresh
+        return self._is_whole
 
     def _below(self, manifest: Manifest) -> list[Manifest]:
         """Read the blobs of a manifest; returns the manifests that it lists."""
@@ -128,12 +139,9 @@ class _Pull:
 
     def _blob(self, blob: Descriptor, *, may_turn: bool) -> bool:
         """Read a blob to its end; False where it is an entry of an index, and a manifest."""
-        if not self._read.is_first(f"{self._pair.name}@{blob.digest}"):
-            return True
         try:
-            self._stream(blob)
-        except SizeMismatch:  # the manifest may name a wrong size, at the primary as well: the digest decides
-            self._stream(replace(blob, size=SIZE_UNKNOWN))
+            if not self._read.once(f"{self._pair.name}@{blob.digest}", lambda: self._read_all(blob)):
+                self._is_whole = False
         except NotFound:
             if blob.has_urls:
                 return True
@@ -142,8 +150,15 @@ class _Pull:
             raise
         return True
 
-    def _stream(self, blob: Descriptor) -> None:
+    def _read_all(self, blob: Descriptor) -> bool:
+        try:
+            return self._stream(blob)
+        except SizeMismatch:  # the manifest may name a wrong size, at the primary as well: the digest decides
+            return self._stream(replace(blob, size=SIZE_UNKNOWN))
+
+    def _stream(self, blob: Descriptor) -> bool:
         with self._pair.secondary.open_blob(blob) as reader:
-            if self._read.has_room(len(reader)):
-                while reader.read():
-                    pass
+            has_room = self._read.has_room(len(reader))
+            while has_room and reader.read():
+                pass
+            return has_room

@@ -14,17 +14,30 @@ from heapq import nsmallest
 from itertools import islice
 
 from geosync.drilling.both import BothRegistries, digest_of, listed
+from geosync.drilling.cut import cut
 from geosync.drilling.findings import Difference, TruthFound
-from geosync.errors import ConfigurationError, ContentError, OutOfTime, RegistryError
+from geosync.errors import ConfigurationError, ContentError, GeosyncError, OutOfTime, RegistryError
 from geosync.sync_registry.items import Reference
 from geosync.sync_registry.sync_registry import SyncRegistry
 
 NAMES_OF_A_PAGE = 500
 MOST_NAMED = 100
 """Differences that are named one by one."""
+MOST_UNREAD = 10
+"""Repositories and tags that could not be compared, and are named."""
+LOOKED_AT_AGAIN = 200
+"""Differences that nobody has told of and that are looked at again: where there are more, these show what is wrong."""
 BETWEEN_LOOKS_S = 2.0
 Tag = tuple[str, str]
 """A repository's name at the primary, and a tag of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A difference after another look at it; `error` is what that look ended with, None: it still differs."""
+
+    difference: Difference
+    error: GeosyncError | None = None
 
 
 @dataclass(slots=True)
@@ -35,6 +48,8 @@ class ComparedTags:
     equal: list[Tag] = field(default_factory=list)
     different: list[Difference] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    """What kept single repositories and tags from being compared."""
 
     @property
     def tags(self) -> int:
@@ -58,14 +73,14 @@ class Truth:
         self._most_tags = most_tags
 
     def compare(self) -> ComparedTags:
-        """Compare tag by tag; what could not be read is said in `left`."""
+        """Compare tag by tag; what could not be read is said in `left` and `unread`."""
         found = ComparedTags()
         try:
             for name in self._names(found):
                 try:
                     self._compare(name, found)
-                except ConfigurationError as error:
-                    found.left.append(str(error))
+                except (ConfigurationError, RegistryError, ContentError) as error:
+                    found.unread.append(f"{name} was not compared: {error}")
                 if found.tags >= self._most_tags:
                     found.left.append(f"only {found.tags} tags were compared, of {found.repositories} repositories")
                     break
@@ -75,12 +90,13 @@ class Truth:
 
     def _names(self, found: ComparedTags) -> Iterator[str]:
         """The selected repositories of the primary; those that the site knows where the primary lists none."""
-        selection = self._registries.selection
+        selection, has_listed = self._registries.selection, False
         try:
             for page in self._registries.primary.repositories():
+                has_listed = True
                 yield from filter(selection.has_repository, page)
         except (RegistryError, ContentError) as error:
-            if found.repositories:
+            if has_listed:
                 raise
             found.left.append(f"the primary lists no repositories, those that the site knows were compared: {error}")
             yield from filter(selection.has_repository, self._known())
@@ -110,7 +126,7 @@ class Truth:
 
         for one in self._pool.map(look, wanted):
             if isinstance(one, ContentError):
-                found.left.append(f"a tag could not be compared: {one}")
+                found.unread.append(f"a tag of {name} was not compared: {one}")
             elif one is not None and one.here == one.at_primary:
                 found.equal.append((name, one.tag))
             elif one is not None:
@@ -119,8 +135,8 @@ class Truth:
     def judge(self, found: ComparedTags, named: Iterable[Tag], *, all_listed: bool, settle_s: float) -> TruthFound:
         """Tell which differences promote's list `named`, and which nobody would have named.
 
-        Where the list names not all that is owed (`all_listed` False), what is owed counts as named. A difference that
-        nobody has told of is looked at for `settle_s` seconds.
+        Where the list names not all that is owed (`all_listed` False), what is owed counts as named. Differences that
+        nobody has told of are looked at for `settle_s` seconds, LOOKED_AT_AGAIN of them at most.
         """
         on_list = set(named)
         others = [one for one in found.different if (one.repository, one.tag) not in on_list]
@@ -128,43 +144,54 @@ class Truth:
             owed = self._owed(others)
             on_list |= owed
             others = [one for one in others if (one.repository, one.tag) not in owed]
+        looks = self._settle(others[:LOOKED_AT_AGAIN], settle_s)
+        failed = [look for look in looks if look.error is not None]
+        unnamed = [look.difference for look in looks if look.error is None]
+        beyond = len(others[LOOKED_AT_AGAIN:])
+        on_its_list = [one for one in found.different if (one.repository, one.tag) in on_list]
         left = list(found.left)
-        unnamed = others
-        try:
-            unnamed = self._settle(others, settle_s)
-        except (RegistryError, ContentError, OutOfTime) as error:
-            left.append(f"{len(others)} tags that differ could not be looked at again: {error}")
-            unnamed = []
+        if beyond:
+            left.append(f"{beyond} tags that differ were not looked at again: at most {LOOKED_AT_AGAIN} are")
+        if failed:
+            tag = f"{failed[0].difference.repository}:{failed[0].difference.tag}"
+            left.append(f"{len(failed)} tags that differ could not be looked at again, as {tag}: {failed[0].error}")
         return TruthFound(
             repositories=found.repositories,
             tags=found.tags,
             equal=len(found.equal),
-            named=tuple(one for one in found.different if (one.repository, one.tag) in on_list)[:MOST_NAMED],
-            in_flight=len(others) - len(unnamed),
+            named_tags=len(on_its_list),
+            named=tuple(on_its_list[:MOST_NAMED]),
+            in_flight=len(others) - beyond - len(looks),
+            unnamed_tags=len(unnamed),
             unnamed=tuple(unnamed[:MOST_NAMED]),
-            left=tuple(left[:MOST_NAMED]),
+            unjudged_tags=beyond + len(failed),
+            left=(*left, *cut(found.unread, MOST_UNREAD)),
         )
 
-    def _settle(self, different: list[Difference], settle_s: float) -> list[Difference]:
+    def _settle(self, different: list[Difference], settle_s: float) -> list[_Look]:
         """Look again until nothing is left that differs and is not owed, or the time is over; returns what is left."""
-        clock = self._registries.primary.deadline.clock
-        end_s = clock.monotonic_s() + settle_s
+        deadline = self._registries.primary.deadline
+        end_s = deadline.clock.monotonic_s() + min(settle_s, deadline.left())
         while True:
             owed = self._owed(different)
             again = self._pool.map(self._again, (one for one in different if (one.repository, one.tag) not in owed))
-            different = [one for one in again if one is not None]
-            if not different or clock.monotonic_s() >= end_s:
-                return different
-            clock.sleep(BETWEEN_LOOKS_S)
+            looks = [look for look in again if look is not None]
+            if not looks or deadline.clock.monotonic_s() >= end_s:
+                return looks
+            different = [look.difference for look in looks]
+            deadline.clock.sleep(BETWEEN_LOOKS_S)
 
     def _owed(self, different: Iterable[Difference]) -> set[Tag]:
         named = ((one.repository, Reference.tag(one.tag)) for one in different)
         return {(name, reference.value) for name, reference in self._sync_registry.owed_named(named)}
 
-    def _again(self, before: Difference) -> Difference | None:
+    def _again(self, before: Difference) -> _Look | None:
         """Look at both sides again; None: they are equal now, or the primary has no such tag any more."""
         pair = self._registries.pair(before.repository)
-        there, here = digest_of(pair.primary, before.tag), digest_of(pair.secondary, before.tag)
+        try:
+            there, here = digest_of(pair.primary, before.tag), digest_of(pair.secondary, before.tag)
+        except (RegistryError, ContentError, OutOfTime) as error:
+            return _Look(before, error)
         if there is None or there == here:
             return None
-        return Difference(repository=before.repository, tag=before.tag, at_primary=there, here=here)
+        return _Look(Difference(repository=before.repository, tag=before.tag, at_primary=there, here=here))

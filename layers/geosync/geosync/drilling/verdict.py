@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from geosync.drilling.findings import CanaryFound, DrillFound, Listed, RecoveryTime, Verdict
+from geosync.drilling.cut import cut
+from geosync.drilling.findings import CanaryFound, Difference, DrillFound, Listed, RecoveryTime, Verdict
 
-KEPT_REASONS = 20
-"""Reasons of a verdict that are kept."""
+NAMED_REASONS = 10
+"""References that are named of each kind; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +27,12 @@ class Judged:
 
 def judge(found: DrillFound, *, late_s: float) -> Judged:
     """Judge a drill; from `late_s` seconds on the recovery point is late (RecoveryPointAlarmSeconds)."""
-    return Judged(
-        failed=tuple(_failed(found, late_s))[:KEPT_REASONS], not_known=tuple(_not_known(found))[:KEPT_REASONS]
-    )
+    return Judged(failed=tuple(_failed(found, late_s)), not_known=tuple(_not_known(found)))
 
 
 def _failed(found: DrillFound, late_s: float) -> Iterator[str]:
-    canary, listed, truth = found.canary, found.listed, found.truth
+    """The failures: first those that stand alone, then the lists."""
+    canary, listed, truth, sample = found.canary, found.listed, found.truth, found.sample
     if canary.digest is not None and canary.arrived_s is None:
         yield f"the canary did not arrive within {canary.waited_s:.0f} s: {canary.why}"
     if listed.recovery_point is None:
@@ -41,24 +41,29 @@ def _failed(found: DrillFound, late_s: float) -> Iterator[str]:
         yield f"the recovery point is {age_s:.0f} s old, more than {late_s:.0f} s"
     if listed.parked:
         yield f"{listed.parked} references are parked: they would be lost, and do not come by themselves"
-    for one in truth.unnamed:
-        why = f"the primary has {one.at_primary}, this site {one.here or 'nothing'}"
-        yield f"promote would not have named {one.repository}:{one.tag}: {why}"
-    yield from (f"a pull failed: {one}" for one in found.sample.bad)
     if found.update.is_accepted is False:
         yield f"the update of a promotion is refused: {found.update.why}"
+    yield from cut([_in_words(one) for one in truth.unnamed], NAMED_REASONS, of=truth.unnamed_tags)
+    yield from cut([f"a pull failed: {one}" for one in sample.bad], NAMED_REASONS, of=sample.bad_references)
+
+
+def _in_words(unnamed: Difference) -> str:
+    here = unnamed.here or "nothing"
+    who = f"{unnamed.repository}:{unnamed.tag}"
+    return f"promote would not have named {who}: the primary has {unnamed.at_primary}, this site {here}"
 
 
 def _not_known(found: DrillFound) -> Iterator[str]:
+    """The unknowns: first those that stand alone, then the list of what was not compared."""
     yield from _of_canary(found.canary)
     yield from _of_list(found.listed)
-    yield from found.truth.left
     yield from found.sample.left
     if not found.sample.chosen:
         yield "nothing was pulled: no reference is here as the primary has it"
     if found.update.is_accepted is None:
         yield f"the update of a promotion was not checked: {found.update.why}"
     yield from _of_time(found.recovery_time)
+    yield from found.truth.left
 
 
 def _of_canary(canary: CanaryFound) -> Iterator[str]:

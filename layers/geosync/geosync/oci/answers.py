@@ -32,6 +32,7 @@ from geosync.oci.manifests import MAX_REFERRED
 from geosync.oci.memory import Memory
 from geosync.oci.references import is_digest
 from geosync.oci.transport import Broken, HttpAnswer
+from geosync.oci.words import printable
 
 #: A manifest's PUT is answered with an entry of some 170 bytes for every blob that is missing, and all of them count.
 MAX_ERROR_BYTES = 8 * 1024 * 1024
@@ -187,7 +188,7 @@ def _entries(body: bytes) -> Iterator[dict[str, Any]]:
 
 def redact(text: str) -> str:
     """Return a registry's words on one line, cut to 200 characters, without anything that could be a secret."""
-    line = " ".join("".join(one if one.isprintable() else " " for one in text[: MAX_DETAIL * 10]).split())
+    line = " ".join(printable(text[: MAX_DETAIL * 10]).split())
     cleaned = _SECRETS.sub("[redacted]", line)
     return cleaned if len(cleaned) <= MAX_DETAIL else f"{cleaned[: MAX_DETAIL - 1]}…"
 

@@ -1,13 +1,18 @@
-"""Values out of others' JSON, as an error may show them."""
+"""Text of others, as an error, a page or a terminal may show it."""
 
 from __future__ import annotations
 
 
+def printable(text: str, instead: str = " ") -> str:
+    """Return `text` on one line, with `instead` in place of each character that is not printed."""
+    return "".join(one if one.isprintable() else instead for one in text)
+
+
 def shown(value: object, most: int = 80) -> str:
-    """Return text on one line, printable and cut to `most` characters; of anything but text, only its kind.
+    """Return a value out of others' JSON on one line, cut to `most` characters; of anything but text, only its kind.
 
     A number may have thousands of digits, and a list may be nested deeper than the stack: neither is written out.
     """
     if not isinstance(value, str):
         return f"({type(value).__name__})"
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in value[:most])
+    return printable(value[:most], "\N{REPLACEMENT CHARACTER}")

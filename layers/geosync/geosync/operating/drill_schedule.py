@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from geosync.clock import DAY_MS
 from geosync.sync_registry.site.drills import LastDrill
 
 DrillSchedule = Literal["off", "daily", "weekly", "monthly"]
-DAY_MS = 86_400_000
 _DAYS = {"daily": 1, "weekly": 7, "monthly": 31}
 GRACE_MS = DAY_MS
 """A pipeline that runs once in the time may run some hours later the next time."""

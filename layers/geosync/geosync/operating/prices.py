@@ -9,13 +9,14 @@ API_REQUEST = 3.50 / 1_000_000
 LAMBDA_REQUEST = 0.20 / 1_000_000
 LAMBDA_GB_S = 13.3334 / 1_000_000
 """A second of a function with a GB of memory, on arm64."""
+LAMBDA_X86_64_GB_S = 16.6667 / 1_000_000
 SNS_MESSAGE = 0.50 / 1_000_000
 SQS_REQUEST = 0.40 / 1_000_000
 DYNAMODB_READ = 0.125 / 1_000_000
 DYNAMODB_WRITE = 0.625 / 1_000_000
 DYNAMODB_GB_MONTH = 0.25
 DYNAMODB_PITR_GB_MONTH = 0.20
-"""Point-in-time recovery, of each GB of the table."""
+"""Point-in-time recovery, of each GB of the table and its local indexes."""
 LOGS_GB = 0.50
 REGION_TO_REGION_GB = 0.02
 # An idle month, which docs/costs.md adds up, has these as well.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from geosync.clock import DAY_MS
 from geosync.sync_registry.transitions import verification as transitions
-from geosync.sync_registry.transitions.verification import DAY_MS, Round
+from geosync.sync_registry.transitions.verification import Round
 from geosync.verifying.asking import Asking
 from geosync.verifying.context import VerificationContext
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+from geosync.clock import DAY_MS
 from geosync.copying.outcome import VerificationEnding, VerificationResult
 from geosync.errors import GeosyncError, OutOfTime, RegistryUnavailable, SyncRegistryError
 from geosync.sync_registry.items import Item
@@ -38,7 +39,7 @@ class Verifier:
         if reason is not None or item is None:
             return _not_now(reason or "")
         if not self._context.registries.selection.has_repository(repository):
-            return self._put_off(item, now_ms + transitions.DAY_MS, "it is outside the selection")
+            return self._put_off(item, now_ms + DAY_MS, "it is outside the selection")
         if self._items.has_owed_tag(repository):
             return _not_now("a tag is owed in it")
         again_ms = transitions.retry_at(item, now_ms=now_ms, asked=asked)

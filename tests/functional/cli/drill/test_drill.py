@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tests.functional.cli.conftest import PlayedClock
 from tests.functional.cli.drill.parts import UPDATE_S, ChangeSets, Drilled, denied
 
 from geosync.cli.site import StackSite as DeployedSite
+from geosync.drilling.kept import DrillReports
 from geosync.drilling.truth import Truth
+from geosync.sync_registry.site.drills import Drills
 
 
 def test_all_is_well_and_the_report_says_so(drilled: Drilled, cloudformation: ChangeSets) -> None:
@@ -60,6 +63,34 @@ def test_the_report_is_written_and_shown_for_people(drilled: Drilled, tmp_path: 
     assert json.loads(document)["verdict"] == "passed"
     assert "passed" in drilled.site.run("status").output
     assert json.loads(drilled.site.run("status", "--json").output)["last_drill"]["verdict"] == "passed"
+
+
+def test_a_report_that_cannot_be_kept_is_shown_and_written(
+    drilled: Drilled, clock: PlayedClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails after a drill takes no report away, and its exit code is the verdict's."""
+
+    def throttled(*_: Any, **__: Any) -> None:
+        raise denied("PutItem")
+
+    monkeypatch.setattr(DrillReports, "keep", throttled)
+    monkeypatch.setattr(Drills, "record", throttled)
+    monkeypatch.setattr(Drills, "end", throttled)
+    written, gone = tmp_path / "report.json", tmp_path / "gone" / "report.json"
+    gone.parent.mkdir()
+    bring = clock.meanwhile
+
+    def lose_the_folder() -> None:
+        bring()
+        shutil.rmtree(gone.parent, ignore_errors=True)
+
+    clock.meanwhile = lose_the_folder
+    ended = drilled.drill("--json", "--report", str(gone), "--report", str(written))
+    assert ended.exit_code == 0, ended.output
+    assert json.loads(ended.stdout)["verdict"] == json.loads(written.read_text())["verdict"] == "passed"
+    for said in ("is not written: ", "does not keep the report: ", "do not know of this drill: ", "at the latest: "):
+        assert said in ended.stderr, said
+    assert drilled.kept() == []
 
 
 def test_live_replication_is_not_disturbed(drilled: Drilled) -> None:
@@ -197,7 +228,7 @@ def test_a_repository_that_can_have_no_copy_is_said_and_the_others_are_compared(
     parameters: Any = stacks["geosync-test"].parameters
     parameters |= {"RepositoryPrefix": "mirror/of/the/primary"}
     report = drilled.document("--push-secret", "none")
-    assert any(one.startswith("RepositoryPrefix makes the name of") for one in report["not_known"])
+    assert any("was not compared: RepositoryPrefix makes the name of" in one for one in report["not_known"])
     assert (report["truth"]["repositories"], report["truth"]["equal"]) == (2, 0)
 
 

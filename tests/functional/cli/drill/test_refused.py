@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,7 +109,20 @@ def test_the_last_report_where_there_was_no_drill(drilled: Drilled) -> None:
     assert (ended.exit_code, "frankfurt has had no drill yet" in ended.output) == (2, True)
 
 
-@pytest.mark.parametrize("file", ["report.pdf", "no-such-folder/report.html"])
-def test_a_file_that_cannot_be_written_is_said_before_there_is_a_drill(drilled: Drilled, file: str) -> None:
-    assert drilled.drill("--report", file).exit_code == 2
+@pytest.mark.parametrize("file", ["report.pdf", "no-such-folder/report.html", "closed.html"])
+def test_a_file_that_cannot_be_written_is_said_before_there_is_a_drill(
+    drilled: Drilled, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "closed.html").symlink_to("no-such-folder/closed.html")  # for root, too, it cannot be opened
+    ended = drilled.drill("--report", file)
+    assert (ended.exit_code, "--report" in ended.output) == (2, True), ended.output
     assert (drilled.site.audit(), drilled.kept()) == ([], [])
+
+
+def test_a_drill_that_is_refused_leaves_no_empty_file_and_none_cut(drilled: Drilled, tmp_path: Path) -> None:
+    paused(drilled)
+    before, fresh = tmp_path / "before.md", tmp_path / "fresh.html"
+    before.write_text("the last report")
+    assert drilled.drill("--report", str(before), "--report", str(fresh)).exit_code == 2
+    assert (before.read_text(), fresh.exists()) == ("the last report", False)

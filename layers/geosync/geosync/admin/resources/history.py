@@ -11,13 +11,12 @@ from geosync.admin.http import HttpRefusal
 from geosync.admin.resources.service_level import History, HistoryRow, ReportedServiceLevel
 from geosync.admin.resources.sites import SITES
 from geosync.admin.site import AdminSite
-from geosync.clock import moment, parsed_moment
+from geosync.clock import DAY_MS, moment, parsed_moment
 from geosync.operating.history import history, why_not
 from geosync.operating.service_level import service_level
 from geosync.sync_registry.site.history import Record
 from geosync.sync_registry.site.sites import site_id
 
-DAY_MS = 86_400_000
 Moment = Annotated[str | None, Query(max_length=40, description="RFC 3339, in UTC.")]
 Step = Annotated[int, Query(ge=60, le=31 * 86_400, description="Seconds: whole minutes, or whole hours.")]
 MonthName = Annotated[str | None, Query(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$", description="As 2026-11, in UTC.")]

@@ -9,9 +9,12 @@ from typing import Any
 
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.site import StackSite
+from geosync.messages import event_log
 from geosync.sync_registry.owed_index import DUE_INDEX
 
 HOUR_S = 3_600
+INDEXES = {"SyncRegistryTable": DUE_INDEX, "EventsTable": event_log.INDEX}
+"""The tables by their outputs, each with its global index: CloudWatch counts what that refuses apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class _Metric:
 
 
 def look(site: StackSite) -> Iterator[CheckFinding]:
-    """Read what AWS counts by itself: throttled invocations, and throttled reads and writes of the two tables.
+    """Read what AWS counts by itself: throttled invocations, and throttled reads and writes of both tables and indexes.
 
     A metric without a value was never counted: AWS puts these only when there is something to count.
     """
@@ -55,15 +58,16 @@ def _of_functions(site: StackSite) -> Iterator[_Metric]:
 
 
 def _of_tables(site: StackSite) -> Iterator[_Metric]:
-    for output in ("SyncRegistryTable", "EventsTable"):
+    for output, index in INDEXES.items():
         table = site.outputs.get(output)
         if table is None:
             continue
+        of_table = {"TableName": table}
+        of_index = of_table | {"GlobalSecondaryIndexName": index}
         for kind in ("Read", "Write"):
-            yield _Metric("AWS/DynamoDB", f"{kind}ThrottleEvents", {"TableName": table}, f"{kind.lower()}s of {table}")
-    if (table := site.outputs.get("SyncRegistryTable")) is not None:
-        index = {"TableName": table, "GlobalSecondaryIndexName": DUE_INDEX}
-        yield _Metric("AWS/DynamoDB", "WriteThrottleEvents", index, f"writes of {table} because of its index")
+            name, what = f"{kind}ThrottleEvents", f"{kind.lower()}s of {table}"
+            yield _Metric("AWS/DynamoDB", name, of_table, what)
+            yield _Metric("AWS/DynamoDB", name, of_index, f"{what} by its index {index}")
 
 
 def _query(number: int, metric: _Metric) -> Any:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.arguments import check_repository, duration
 from geosync.cli.audit import audited, caller_of
@@ -33,7 +34,7 @@ from geosync.cli.site import Chosen, StackSite
 from geosync.drilling import canary, pages
 from geosync.drilling.kept import DrillReports
 from geosync.drilling.report import Document, Drill, document_of
-from geosync.errors import DrillRefused
+from geosync.errors import DrillRefused, GeosyncError
 from geosync.oci.deadline import Deadline
 from geosync.sync_registry.site.drills import LastDrill
 from geosync.threads import SYSTEM_THREADS
@@ -124,9 +125,14 @@ def drill(  # noqa: PLR0913 - one for each option
         most_tags=tags,
     )
     report = _last(site) if last else _carry_out(site, options)
-    for file in files:
-        file.write_text(WRITERS.get(file.suffix, _json)(report), encoding="utf-8")
-    put(Answer(document=report, rows=[report], shown=list(_shown(report)), key="site"), output)
+    try:
+        for file in files:
+            with _only_said(f"{plain(file)} is not written"):
+                file.write_text(WRITERS.get(file.suffix, _json)(report), encoding="utf-8")
+        put(Answer(document=report, rows=[report], shown=list(_shown(report)), key="site"), output)
+    finally:
+        if not last:
+            _keep(site, report)
     raise SystemExit(EXIT_CODES[report["verdict"]])
 
 
@@ -137,6 +143,23 @@ def _check_files(files: Sequence[Path]) -> None:
             raise click.BadParameter(f"{plain(file)} is none of .html, .md, .json", param_hint="--report")
         if not file.parent.is_dir():
             raise click.BadParameter(f"there is no folder {plain(file.parent)}", param_hint="--report")
+        is_there = file.exists()
+        try:
+            file.open("a").close()
+            if not is_there:
+                file.resolve().unlink()  # until there is a report
+        except OSError as error:
+            text = f"{plain(file)} cannot be written: {error.strerror}"
+            raise click.BadParameter(text, param_hint="--report") from error
+
+
+@contextmanager
+def _only_said(what: str) -> Iterator[None]:
+    """Say on standard error what could not be done, and why; the report is there without it."""
+    try:
+        yield
+    except (GeosyncError, BotoCoreError, ClientError, OSError) as error:
+        click.echo(f"{what}: {error}", err=True)
 
 
 def _last(site: StackSite) -> Document:
@@ -146,12 +169,12 @@ def _last(site: StackSite) -> Document:
         raise DrillRefused(f"{site.name} has had no drill yet")
     report = _reports(site).read(found.id)
     if report is None:
-        raise DrillRefused(f"the report of the drill of {moment(found.at)} ({found.verdict}) is kept no more")
+        raise DrillRefused(f"the report of the drill of {moment(found.at)} ({found.verdict}) is not kept")
     return report
 
 
 def _carry_out(site: StackSite, options: DrillOptions) -> Document:
-    """Carry out a drill and keep its report. Raises DrillRefused, with nothing done, where it cannot begin."""
+    """Carry out a drill. Raises DrillRefused, with nothing done, where it cannot begin."""
     _refuse_while_stopped(site)
     deadline = Deadline(site.clock)
     deadline.set(READS_S + options.timeout_s)
@@ -164,12 +187,17 @@ def _carry_out(site: StackSite, options: DrillOptions) -> Document:
     ):
         drill = _drill(site, drill_id, who)
         found = Rehearsal(site, registries, options, deadline, drill_id).run(pool)
-        report = document_of(drill, found, ended_at=site.clock.now_ms())
+        return document_of(drill, found, ended_at=site.clock.now_ms())
+
+
+def _keep(site: StackSite, report: Document) -> None:
+    """Keep a report, and the verdict for status and the alarm."""
+    with _only_said(f"{site.name} does not keep the report"):
         _reports(site).keep(report)
-        why = "; ".join((*report["failed"], *report["not_known"]))
-        ended = LastDrill(id=drill_id, at=report["ended_at"], verdict=report["verdict"], why=why[:1000])
+    why = "; ".join((*report["failed"], *report["not_known"]))
+    ended = LastDrill(id=report["id"], at=report["ended_at"], verdict=report["verdict"], why=why[:1000])
+    with _only_said(f"status and DrillAlarm of {site.name} do not know of this drill"):
         site.sync_registry.drills.record(ended)
-        return report
 
 
 def _refuse_while_stopped(site: StackSite) -> None:
@@ -194,7 +222,8 @@ def _alone(site: StackSite, owner: str, who: str, lasts_s: float) -> Iterator[No
     try:
         yield
     finally:
-        drills.end(owner)
+        with _only_said(f"the next drill of {site.name} can begin in {lasts_s / 60:.0f} min at the latest"):
+            drills.end(owner)
 
 
 def _drill(site: StackSite, drill_id: str, who: str) -> Drill:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from geosync.errors import ConfigurationError
+from geosync.oci.references import is_repository
 from geosync.operating.sites import NAME
 from geosync.registries import vendors
 from geosync.registries.secrets import RegistrySecret
@@ -21,8 +22,8 @@ _SOURCES = {"gitlab": "distribution"}
 """The template's NotificationSource where it has another name."""
 _URL = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?", re.ASCII)
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]", re.ASCII)
-_ACCOUNT = re.compile(r"[a-z0-9.-]+@[a-z0-9.-]+", re.ASCII)
-_PREFIX = re.compile(r"([a-z0-9._-]+/?)*", re.ASCII)
+_ACCOUNT = re.compile(r"[a-z0-9-]+@[a-z0-9.-]+[.]gserviceaccount[.]com", re.ASCII)
+"""What the template's NotificationSender takes."""
 _KEYS = frozenset(
     {"name", "region", "registry", "kind", "prefix", "sender", "local", "primary"}
     | {"has_local_secret", "has_primary_secret"}
@@ -79,11 +80,21 @@ class SiteAnswers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """A primary and those who follow it. `is_told`: what its registry is told was written down already."""
+    """A primary and those who follow it. `is_told`: what its registry is told was written down already.
+
+    Raises ConfigurationError for two sites of one name, and for a primary alone.
+    """
 
     primary: SiteAnswers
     secondaries: tuple[SiteAnswers, ...]
     is_told: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what no site's own answers show."""
+        if len({one.name for one in self.sites}) < len(self.sites):
+            raise ConfigurationError("each site has a name of its own")
+        if not self.secondaries:
+            raise ConfigurationError("a primary without a secondary copies nothing: name one")
 
     @property
     def sites(self) -> tuple[SiteAnswers, ...]:
@@ -100,16 +111,11 @@ class Answers:
         if not isinstance(document, dict) or not isinstance(document.get("secondaries"), list):
             raise ConfigurationError('the answers are {"primary": {…}, "secondaries": [{…}]}')
         primary = site_answers(document.get("primary"), None)
-        found = cls(
+        return cls(
             primary=primary,
             secondaries=tuple(site_answers(one, primary) for one in document["secondaries"]),
             is_told=document.get("is_told") is True,
         )
-        if len({one.name for one in found.sites}) < len(found.sites):
-            raise ConfigurationError("each site has a name of its own")
-        if not found.secondaries:
-            raise ConfigurationError("a primary without a secondary copies nothing: name one")
-        return found
 
     def kept(self) -> str:
         """The document of what is written down."""
@@ -131,13 +137,13 @@ def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
     unknown = sorted(given.keys() - _KEYS)
     if unknown:
         raise ConfigurationError(f"a site has no {', '.join(unknown)}")
-    kind = given.get("kind")
+    kind, prefix = given.get("kind"), str(given.get("prefix", ""))
     checks = {
         "name": NAME.fullmatch(str(given.get("name"))),
         "region": _REGION.fullmatch(str(given.get("region"))),
         "registry": _URL.fullmatch(str(given.get("registry"))),
         "kind": kind in KINDS,
-        "prefix": _PREFIX.fullmatch(str(given.get("prefix", ""))),
+        "prefix": not prefix or is_repository(prefix),
         "sender": kind != "gar" or primary is not None or _ACCOUNT.fullmatch(str(given.get("sender"))),
     }
     wrong = [name for name, is_right in checks.items() if not is_right]
@@ -155,7 +161,7 @@ def site_answers(given: object, primary: SiteAnswers | None) -> SiteAnswers:
         region=str(given["region"]),
         registry=registry,
         kind=kind,
-        prefix=str(given.get("prefix", "")),
+        prefix=prefix,
         sender=str(given.get("sender", "")),
         local=local,
         primary=of_primary,

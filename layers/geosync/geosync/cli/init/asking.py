@@ -30,8 +30,6 @@ def ask() -> Answers:
         click.echo(f"What this site writes to {given['registry']} with:")
         given["local"] = _credentials(given["kind"])
         secondaries.append(site_answers(given, primary))
-    if len({primary.name, *(one.name for one in secondaries)}) <= len(secondaries):
-        raise ConfigurationError("each site has a name of its own")
     return Answers(primary=primary, secondaries=tuple(secondaries))
 
 
@@ -44,7 +42,7 @@ def _site(*, asks_for_prefix: bool = False) -> dict[str, Any]:
         "region": click.prompt("  The site's AWS region, such as eu-west-1"),
     }
     if asks_for_prefix and kind in {"gar", "ghcr"}:  # a first part of every name that has to be there
-        found["prefix"] = click.prompt("  Below which project and repository, or account")
+        found["prefix"] = click.prompt("  Below which project and repository, or account").strip("/")
     return found
 
 

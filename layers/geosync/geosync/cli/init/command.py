@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.choosing.options import LOCAL_STATE, site_choice
 from geosync.cli.init import asking, notices, samconfig
-from geosync.cli.init.answers import Answers, SiteAnswers
-from geosync.cli.init.steps import Found, look, notice_file, secret_file, steps
+from geosync.cli.init.answers import Answers
+from geosync.cli.init.steps import CommandPlace, Found, look, notice_file, secret_file, steps
 from geosync.cli.output import plain
 from geosync.cli.site import AwsAccess, StackSite
 from geosync.tokens import read_tokens
@@ -52,17 +53,17 @@ def init(ctx: click.Context, given: Path | None, folder: Path, check: bool) -> N
     written = site_choice(ctx).written
     access = ctx.obj().access if "local" in written else AwsAccess.of(profile=written.get("profile"))
     try:
-        seen, told = look(answers, access), True
+        seen = look(answers, access)
     except (BotoCoreError, ClientError) as error:
         click.echo(f"Cannot look at AWS, so nothing is known to be done: {plain(error)}", err=True)
-        seen, told = Found(stacks={}), False
+        seen = Found(stacks={})
     answers = _write(folder, answers, seen)
-    left = _show(answers, seen, is_told=answers.is_told and not (folder / notice_file(answers.primary)).exists())
-    if not told:
+    left = _show(answers, seen, CommandPlace(folder=folder, profile=written.get("profile")))
+    if seen.created is None:
         raise SystemExit(2)
     if left or not check:
         raise SystemExit(1 if left else 0)
-    raise SystemExit(_checked(ctx, answers))
+    raise SystemExit(_checked(ctx, list(seen.stacks.values())))
 
 
 def _answers(folder: Path, given: Path | None) -> Answers:
@@ -82,7 +83,7 @@ def _write(folder: Path, answers: Answers, seen: Found) -> Answers:
     """Write what is known by now; return the answers, with what was written down once for all."""
     file = folder / samconfig.FILE
     before = file.read_text() if file.exists() else "version = 0.1\n"
-    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.stacks))
+    file.write_text(samconfig.written(before, answers, seen.known(answers), seen.created))
     primary = seen.stacks.get(answers.primary.name)
     if primary is None or answers.is_told:
         return answers
@@ -110,35 +111,43 @@ def _write_private_text(file: Path, text: str) -> None:
         output.write(text)
 
 
-def _show(answers: Answers, seen: Found, *, is_told: bool) -> bool:
+def _show(answers: Answers, seen: Found, place: CommandPlace) -> bool:
     """Print the steps; True where one is left."""
-    left = False
-    for number, step in enumerate(steps(answers, seen, is_told=is_told), 1):
-        left |= step.state in {"next", "later"}
+    found = steps(answers, seen, place)
+    if place.folder != Path() and any(step.state != "done" for step in found):
+        click.echo(shlex.join(["cd", str(place.folder)]))
+    for number, step in enumerate(found, 1):
         click.echo(f"{step.state:8} {number}. {plain(step.text)}")
         if step.command:
             click.echo(f"            {step.command}")
+    left = any(step.state in {"next", "later"} for step in found)
     if left:
-        click.echo(f"Then: geosync init (parameters are in {samconfig.FILE}, what you answered in {ANSWERS_FILE})")
+        again = place.command("geosync", "init")
+        click.echo(f"Then: {again} (parameters are in {samconfig.FILE}, what you answered in {ANSWERS_FILE})")
     return left
 
 
-def _checked(ctx: click.Context, answers: Answers) -> int:
-    """Check each site; the worst exit code: 1 before 2 before 0."""
+def _checked(ctx: click.Context, stacks: Sequence[StackSite]) -> int:
+    """Check each site, whatever becomes of the others; the worst exit code: 1 before 2 before 0."""
     codes = set()
-    primary = answers.primary
-    others = [word for site in answers.secondaries for word in ("--secondary", f"{site.stack}@{site.region}")]
-    for site in answers.sites:
-        more = others if site is primary else ["--primary", f"{primary.stack}@{primary.region}"]
-        click.echo(f"\ngeosync --stack {site.stack} --region {site.region} check")
+    for site in stacks:
+        followers = [one for one in stacks if one.follows(site)]
+        leaders = [one for one in stacks if site.follows(one)]
+        ends = [("--secondary", one) for one in followers] or [("--primary", one) for one in leaders]
+        more = [word for option, one in ends for word in (option, f"{one.stack}@{one.region}")]
+        arguments = [*_choice(ctx, site), "check", *more]
+        click.echo("\n" + shlex.join(["geosync", *arguments]))
         try:
-            ctx.find_root().command.main([*_choice(ctx, site), "check", *more], standalone_mode=False)
+            ctx.find_root().command.main(arguments, standalone_mode=False)
         except SystemExit as ended:
             codes.add(ended.code)
+        except click.ClickException as error:
+            error.show()
+            codes.add(2)
     return 1 if 1 in codes else 2 if codes - {0} else 0
 
 
-def _choice(ctx: click.Context, site: SiteAnswers) -> list[str]:
+def _choice(ctx: click.Context, site: StackSite) -> list[str]:
     """The options that choose a site as this command's own choose AWS."""
     written = site_choice(ctx).written
     if "local" in written:

@@ -78,6 +78,12 @@ _TEXTS = {
 }
 
 
+def has_token(site: SiteAnswers) -> bool:
+    """Return whether the site's notice has the token, so that it is not to be left lying about."""
+    text = _TEXTS.get(site.kind, "")
+    return "{token}" in text or "{url_with_token}" in text
+
+
 def notice(site: SiteAnswers, url: str, token: str) -> str | None:
     """Return what to configure at the site's registry; None for Amazon ECR, which needs nothing."""
     text = _TEXTS.get(site.kind)

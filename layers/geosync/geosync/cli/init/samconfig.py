@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import tomllib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
+from geosync.cli.init import toml_table
 from geosync.cli.init.answers import Answers, SiteAnswers
 from geosync.errors import ConfigurationError
 
 FILE = "samconfig.toml"
+_TABLE = ("deploy", "parameters")
+_OVERRIDE = re.compile(
+    r"(ParameterKey=(?P<long>[A-Za-z0-9]+),ParameterValue=|(?P<short>[A-Za-z0-9]+)=)(?P<value>.*)", re.ASCII | re.DOTALL
+)
 
 
 def written(
-    before: str, answers: Answers, known: Mapping[str, Mapping[str, str]], deployed: Collection[str] = ()
+    before: str, answers: Answers, known: Mapping[str, Mapping[str, str]], created: Collection[str] | None
 ) -> str:
-    """Return the file with an environment for each site in the place of the one that was there.
+    """Return the file with an environment for each site. All else that is in the file stays, comments too.
 
-    `known` has, by site, the parameters that AWS decides: ARNs and addresses. A parameter that somebody added to an
-    environment stays. Of a site that is deployed those of its role go: the stack has them, and after a promotion others
-    than the answers say. Raises ConfigurationError for a file that is no TOML.
+    `known` has, by site, the parameters that AWS decides: ARNs and addresses. A setting or a parameter that somebody
+    added to an environment stays. Of a site whose stack is `created` those of its role go: the stack has them, and
+    after a promotion others than the answers say. None: not known, so an environment that is there stays as it is.
+    Raises ConfigurationError for a file that is no TOML, and for parameters in a form that is not understood.
     """
     try:
         found = tomllib.loads(before)
@@ -30,12 +36,17 @@ def written(
         raise ConfigurationError(f"{FILE}: {error}") from error
     text = before
     for site in answers.sites:
-        added = _overrides(found.get(site.name, {}))
-        overrides = {**added, **parameters(site, answers), **known.get(site.name, {})}
-        if site.name in deployed:
+        there = _settings(found, site)
+        if created is None and there:
+            continue
+        overrides = {**_overrides(site, there), **parameters(site, answers), **known.get(site.name, {})}
+        if site.name in (created or ()):
             overrides = {name: value for name, value in overrides.items() if not of_its_role(name)}
-        text = _without(text, site).rstrip() + "\n\n" + _environment(site, overrides)
-    return text.lstrip()
+        try:
+            text = toml_table.changed(text, (site.name, *_TABLE), _environment(site, overrides, there))
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{FILE}: {error}") from error
+    return text
 
 
 def parameters(site: SiteAnswers, answers: Answers) -> dict[str, str]:
@@ -53,7 +64,7 @@ def parameters(site: SiteAnswers, answers: Answers) -> dict[str, str]:
 
 
 def of_its_role(name: str) -> bool:
-    """Return whether a promotion changes this parameter. A deployed stack keeps its own."""
+    """Return whether a promotion changes this parameter. A stack that is there keeps its own."""
     return name == "SiteRole" or name.startswith("Primary")
 
 
@@ -68,26 +79,44 @@ def _notifications(site: SiteAnswers) -> dict[str, str]:
     return {"NotificationSource": "gar", "NotificationAudience": audience(site), "NotificationSender": site.sender}
 
 
-def _environment(site: SiteAnswers, overrides: Mapping[str, str]) -> str:
-    settings = {
-        "stack_name": site.stack,
-        "region": site.region,
+def _settings(document: Mapping[str, Any], site: SiteAnswers) -> Mapping[str, Any]:
+    """The settings of a site's environment that are in the file. Raises ConfigurationError."""
+    found = document
+    for name in (site.name, *_TABLE):
+        found = found.get(name, {})
+        if not isinstance(found, Mapping):
+            raise ConfigurationError(f"{FILE}: {'.'.join((site.name, *_TABLE))} is no table")
+    return found
+
+
+def _environment(site: SiteAnswers, overrides: Mapping[str, str], there: Mapping[str, Any]) -> dict[str, str | bool]:
+    """Return what a site's environment is to have. Only where nothing is said yet: how SAM is to go about it."""
+    usual: dict[str, str | bool] = {
         "capabilities": "CAPABILITY_IAM",
-        "resolve_s3": True,
         "confirm_changeset": False,
         "fail_on_empty_changeset": False,
-        "parameter_overrides": " ".join(f"{name}={shlex.quote(value)}" for name, value in sorted(overrides.items())),
+        **({} if "s3_bucket" in there else {"resolve_s3": True}),  # SAM refuses both
     }
-    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    return "\n".join([f"[{site.name}.deploy.parameters]", *lines, ""])
+    found: dict[str, str | bool] = {"stack_name": site.stack, "region": site.region}
+    found |= {name: value for name, value in usual.items() if name not in there}
+    if overrides != _overrides(site, there):
+        found["parameter_overrides"] = " ".join(
+            f"{name}={shlex.quote(value)}" for name, value in sorted(overrides.items())
+        )
+    return found
 
 
-def _overrides(environment: Mapping[str, Any]) -> dict[str, str]:
-    """The parameters of an environment that is in the file."""
-    text = environment.get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
-    words = text if isinstance(text, list) else shlex.split(str(text))
-    return {name: value for name, _, value in (str(word).partition("=") for word in words) if name}
-
-
-def _without(text: str, site: SiteAnswers) -> str:
-    return re.sub(rf"^\[{re.escape(site.name)}\.deploy\.parameters\]\n(?:(?!\[).*\n?)*", "", text, flags=re.MULTILINE)
+def _overrides(site: SiteAnswers, there: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters of an environment, in either form that SAM reads. Raises ConfigurationError for any other."""
+    given = there.get("parameter_overrides", "")
+    texts = given if isinstance(given, list) else [given]
+    found: list[re.Match[str] | None] = [None]
+    if all(isinstance(text, str) for text in texts):
+        with suppress(ValueError):  # a quotation without an end
+            found = [_OVERRIDE.fullmatch(word) for text in texts for word in shlex.split(text)]
+    if None in found:
+        raise ConfigurationError(
+            f"{FILE}: parameter_overrides of {site.name} are not understood: write them as Name=value, each in quotes "
+            "if it has spaces"
+        )
+    return {one["long"] or one["short"]: one["value"] for one in found if one is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 from botocore.exceptions import ClientError
 
 from geosync.cli.init.answers import Answers, SiteAnswers
+from geosync.cli.init.notices import has_token
 from geosync.cli.site import AwsAccess, StackName, StackSite
 from geosync.errors import ConfigurationError
 
@@ -19,6 +21,8 @@ _SECRETS: tuple[tuple[Which, str], ...] = (
     ("primary", "PrimaryRegistrySecretArn"),
     ("local", "LocalRegistrySecretArn"),
 )
+_NEVER_CREATED = ("ROLLBACK_", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
+"""How the states begin of a stack that was never created: `sam deploy` needs all parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +36,14 @@ class InitStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count."""
+    """The sites as AWS has them: deployed stacks, ARNs of secrets by site and kind, and why a stack does not count.
+
+    `created` names the sites whose stack was ever created, also those that are updated just now or whose update failed.
+    None: AWS could not be looked at, so nothing is known.
+    """
 
     stacks: Mapping[str, StackSite]
+    created: frozenset[str] | None = None
     secrets: Mapping[tuple[str, Which], str] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
@@ -55,13 +64,15 @@ class Found:
 
 def look(answers: Answers, access: AwsAccess) -> Found:
     """Read the stacks and the secrets' names. Raises botocore's errors where AWS does not answer, or refuses."""
-    stacks, reasons = {}, {}
+    stacks, created, reasons = {}, set(), {}
     for site in answers.sites:
         try:
             found = StackSite.find(access, StackName(name=site.stack, region=site.region))
         except ConfigurationError as error:
             reasons[site.name] = str(error)
             continue
+        if not found.state.startswith(_NEVER_CREATED):
+            created.add(site.name)
         if found.state.endswith("_COMPLETE") and "ROLLBACK" not in found.state.replace("UPDATE_ROLLBACK", ""):
             stacks[site.name] = found
         else:
@@ -72,7 +83,7 @@ def look(answers: Answers, access: AwsAccess) -> Found:
         for which, _ in _SECRETS
         if (arn := _arn(access, site, which)) is not None
     }
-    return Found(stacks=stacks, secrets=secrets, reasons=reasons)
+    return Found(stacks=stacks, created=frozenset(created), secrets=secrets, reasons=reasons)
 
 
 def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
@@ -84,6 +95,23 @@ def _arn(access: AwsAccess, site: SiteAnswers, which: Which) -> str | None:
         raise
     arn: str = found["ARN"]
     return None if "DeletedDate" in found else arn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandPlace:
+    """Where the commands are run: the folder of the package, and a profile of the AWS configuration (None: none)."""
+
+    folder: Path
+    profile: str | None = None
+
+    def has(self, file: Path) -> bool:
+        """Return whether a file is in the folder, still or already."""
+        return (self.folder / file).exists()
+
+    def command(self, *words: object) -> str:
+        """Return a command to be typed in the folder, with the profile."""
+        profile = ["--profile", self.profile] if self.profile is not None else []
+        return shlex.join([*(str(word) for word in words), *profile])
 
 
 def secret_name(site: SiteAnswers, which: Which) -> str:
@@ -101,28 +129,25 @@ def notice_file(site: SiteAnswers) -> Path:
     return Path(f"{site.name}-notifications.txt")
 
 
-def steps(answers: Answers, seen: Found, *, is_told: bool) -> list[InitStep]:
-    """All steps in their order: the first that is not done is next.
-
-    `is_told`: the operator has deleted what the primary's registry is told, having done it.
-    """
-    found = list(_steps(answers, seen, is_told))
+def steps(answers: Answers, seen: Found, place: CommandPlace) -> list[InitStep]:
+    """All steps in their order: the first that is not done is next."""
+    found = list(_steps(answers, seen, place))
     first = next((one for one in found if one.state == "later"), None)
     return [InitStep(state="next", text=one.text, command=one.command) if one is first else one for one in found]
 
 
-def _steps(answers: Answers, seen: Found, is_told: bool) -> Iterator[InitStep]:
+def _steps(answers: Answers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
     primary = answers.primary
-    yield _deployed(primary, seen, is_ready=True)
+    yield _deployed(primary, seen, place, is_ready=True)
     if primary.kind != "ecr":
-        yield _told(primary, seen, is_told)
+        yield _told(answers, seen, place)
     for site in answers.secondaries:
         wanted = _wanted(site)
-        yield from (_secret(site, which, seen) for which in wanted)
+        yield from (_secret(site, which, seen, place) for which in wanted)
         has_secrets = all((site.name, which) in seen.secrets for which in wanted)
-        yield _deployed(site, seen, is_ready=has_secrets and primary.name in seen.stacks)
-    for site in answers.secondaries:
-        yield _expected(primary, site, seen)
+        yield _deployed(site, seen, place, is_ready=has_secrets and primary.name in seen.stacks)
+    for site in answers.sites:
+        yield from _expected(answers.primary, site, seen, place)
 
 
 def _wanted(site: SiteAnswers) -> list[Which]:
@@ -130,48 +155,63 @@ def _wanted(site: SiteAnswers) -> list[Which]:
     return [which for which, is_there in has.items() if is_there]
 
 
-def _told(primary: SiteAnswers, seen: Found, is_told: bool) -> InitStep:
-    file = notice_file(primary)
-    if is_told:
+def _told(answers: Answers, seen: Found, place: CommandPlace) -> InitStep:
+    """Done once the operator has deleted the file, having done what it says."""
+    primary, file = answers.primary, notice_file(answers.primary)
+    if answers.is_told and not place.has(file):
         return InitStep(state="done", text=f"{file} is deleted: {primary.registry} posts notifications")
     if primary.name not in seen.stacks:
         return InitStep(state="later", text=f"tell {primary.registry} to post notifications")
-    text = f"tell {primary.registry} to post notifications, as {file} says; it has the token, so delete it then"
-    return InitStep(state="by hand", text=text)
+    end = "it has the token, so delete it then" if has_token(primary) else "delete it then"
+    return InitStep(state="by hand", text=f"tell {primary.registry} to post notifications, as {file} says; {end}")
 
 
-def _deployed(site: SiteAnswers, seen: Found, *, is_ready: bool) -> InitStep:
+def _deployed(site: SiteAnswers, seen: Found, place: CommandPlace, *, is_ready: bool) -> InitStep:
     """`is_ready`: all that its parameters need is known."""
     if site.name in seen.stacks:
         return InitStep(state="done", text=f"{site.stack} is deployed in {site.region}")
     reason = seen.reasons.get(site.name, "not known")
-    command = f"sam deploy --config-env {site.name}" if is_ready else ""
+    command = place.command("sam", "deploy", "--config-env", site.name) if is_ready else ""
     return InitStep(state="later", text=f"deploy {site.name} ({reason})", command=command)
 
 
-def _secret(site: SiteAnswers, which: Which, seen: Found) -> InitStep:
+def _secret(site: SiteAnswers, which: Which, seen: Found, place: CommandPlace) -> InitStep:
+    """Done once the secret is there and its file is not: a file that is there again has other credentials."""
     name, file = secret_name(site, which), secret_file(site, which)
-    if (site.name, which) in seen.secrets:
-        return InitStep(state="done", text=f"the secret {name} is in {site.region}, so {file} is not needed")
-    command = (
-        f"aws secretsmanager create-secret --region {site.region} --name {name} --secret-string file://{file} "
-        f"--query ARN && rm {file}"
-    )
+    is_there = (site.name, which) in seen.secrets
+    if is_there and not place.has(file):
+        return InitStep(state="done", text=f"the secret {name} is in {site.region}")
+    action, option = ("put-secret-value", "--secret-id") if is_there else ("create-secret", "--name")
+    words = ("--region", site.region, option, name, "--secret-string", f"file://{file}", "--query", "ARN")
     return InitStep(
-        state="later", text=f"put the credentials in {file} into Secrets Manager, and delete it", command=command
+        state="later",
+        text=f"put the credentials in {file} into Secrets Manager, and delete it",
+        command=f"{place.command('aws', 'secretsmanager', action, *words)} && rm {file}",
     )
 
 
-def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found) -> InitStep:
-    """The primary's dashboard shows what it is told to expect; nothing that is copied waits for it."""
-    text = f"have {primary.name} expect reports of {site.name}, so that its dashboard shows both"
-    at_primary, there = seen.stacks.get(primary.name), seen.stacks.get(site.name)
-    if at_primary is None or there is None:
-        return InitStep(state="later", text=text)
-    if at_primary.is_primary and at_primary.sync_registry.sites.find(site.name) is not None:
-        return InitStep(state="done", text=f"{primary.name} expects reports of {site.name}")
-    command = (
-        f"geosync --stack {primary.stack} --region {primary.region} sites add {site.name} {there.outputs['AdminUrl']} "
-        f"--secondary {site.stack}@{site.region}"
+def _expected(primary: SiteAnswers, site: SiteAnswers, seen: Found, place: CommandPlace) -> Iterator[InitStep]:
+    """A primary's dashboard shows what it is told to expect; nothing that is copied waits for it.
+
+    Once a site is deployed, its stack says what it follows: after a failover another than the answers say.
+    """
+    there = seen.stacks.get(site.name)
+    if there is None:
+        if site is not primary:
+            yield InitStep(state="later", text=_expecting(primary.name, site.name))
+        return
+    leader = next((one for one in seen.stacks.values() if there.follows(one)), None)
+    if leader is None:
+        return
+    if leader.sync_registry.sites.find(site.name) is not None:
+        yield InitStep(state="done", text=f"{leader.name} expects reports of {site.name}")
+        return
+    command = place.command(
+        *("geosync", "--stack", leader.stack, "--region", leader.region, "sites", "add", site.name),
+        *(there.outputs["AdminUrl"], "--secondary", f"{there.stack}@{there.region}"),
     )
-    return InitStep(state="by hand", text=text, command=command)
+    yield InitStep(state="by hand", text=_expecting(leader.name, site.name), command=command)
+
+
+def _expecting(primary: str, secondary: str) -> str:
+    return f"have {primary} expect reports of {secondary}, so that its dashboard shows both"

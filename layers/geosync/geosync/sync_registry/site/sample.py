@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import DAY_MS
 from geosync.sync_registry.items import SITE
 from geosync.sync_registry.table.changes import ConditionFailed, Key, Store, Update
-from geosync.sync_registry.transitions.verification import DAY_MS
 
 KEY = Key(SITE, "verification#sample")
 

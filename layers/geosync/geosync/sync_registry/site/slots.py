@@ -28,7 +28,6 @@ SPREAD = tuple(f"#slots-{number}" for number in range(8))
 FORGOTTEN_S = 3_600
 """Time after its end from which on a slot's item may go: more than clocks differ by."""
 _DIGITS = 4
-_ENDLESS = MOST + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,11 @@ def all_of(pool: Pool) -> str:
 def full(items: Iterable[Item], *, now_ms: int) -> frozenset[str]:
     """The namespaces that have all the slots that they may have at `now_ms`; `items` are the slots of one queue.
 
-    Each slot says how many its namespace may have, but those of versions before.
+    Each slot says how many its namespace may have.
     """
     taken = [item for item in items if int(item.get("until", 0)) > now_ms]
     counts = Counter(map(_namespace, taken))
-    return frozenset(_namespace(item) for item in taken if counts[_namespace(item)] >= int(item.get("most", _ENDLESS)))
+    return frozenset(_namespace(item) for item in taken if counts[_namespace(item)] >= int(item["most"]))
 
 
 def free(items: list[Item], most: int, *, now_ms: int, token: str) -> int | None:

@@ -24,6 +24,7 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr
 
+from geosync.clock import DAY_MS
 from geosync.sync_registry import failures
 from geosync.sync_registry.items import (
     PENDING,
@@ -47,7 +48,6 @@ PROGRESS = ("verification_phase", "verification_cursor")
 """Fields of the row that a round keeps between two runs."""
 ABANDONED_AFTER_MS = 16 * 60_000
 """Milliseconds after a run's last write until another takes over: an invocation, and a minute."""
-DAY_MS = 86_400_000
 OFF_MS = 7 * DAY_MS
 """Milliseconds after which a row that waits for nobody is due again while rolling verification is off. It is put off
 again then; should verification be on by that time, it is verified."""

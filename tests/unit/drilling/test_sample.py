@@ -1,0 +1,48 @@
+"""The sample: right to the last byte is what was read to its last byte, and was right."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.unit.drilling.played import PlayedSites, digest
+
+from geosync.drilling.findings import SampleFound
+from geosync.drilling.sample import Sample
+from geosync.drilling.truth import Tag
+from geosync.errors import DigestMismatch
+
+BOTH_TAGS: list[Tag] = [("app", "v1"), ("app", "v2")]
+
+
+def pulled(sites: PlayedSites, chosen: list[Tag], *, most_bytes: int = 1000) -> SampleFound:
+    with ThreadPoolExecutor(4) as pool:
+        return Sample(sites.both, pool, most_bytes=most_bytes).pull(chosen)
+
+
+def test_a_blob_that_two_references_share_is_read_once() -> None:
+    sites = PlayedSites()
+    sites.put("app", "v1", b"shared", b"one")
+    sites.put("app", "v2", b"shared", b"two")
+    found = pulled(sites, BOTH_TAGS)
+    assert (found.pulled, found.blobs, found.bad, found.left) == (2, 4, (), ())
+    assert sites.secondary.asked.count(digest(b"shared")) == 1
+
+
+def test_what_shares_a_blob_that_was_left_out_is_not_right_to_the_last_byte() -> None:
+    sites = PlayedSites()
+    sites.put("app", "v1", b"shared" * 100)
+    sites.put("app", "v2", b"shared" * 100)
+    found = pulled(sites, BOTH_TAGS, most_bytes=10)
+    assert (found.pulled, found.bad) == (0, ())
+    assert found.left == ("1 blobs are beyond the 10 bytes that are read",)
+
+
+def test_what_shares_a_blob_that_was_bad_is_bad_as_well() -> None:
+    sites = PlayedSites()
+    sites.put("app", "v1", b"shared")
+    sites.put("app", "v2", b"shared")
+    sites.secondary.errors[digest(b"shared")] = DigestMismatch("other bytes")
+    found = pulled(sites, BOTH_TAGS)
+    assert (found.pulled, found.bad_references) == (0, 2)
+    assert found.bad == ("app:v1: other bytes", "app:v2: other bytes")
+    assert sites.secondary.asked.count(digest(b"shared")) == 1
