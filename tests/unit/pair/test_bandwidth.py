@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.clock import FakeClock
+from tests.unit.copying.sites import Site
 
+from geosync.copying.route import Route
 from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import LASTING_S, PERIOD_S, Bandwidth
@@ -34,6 +37,11 @@ class Table(MemoryStore):
         if self.is_down:
             raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "UpdateItem")
         return super().write(change)
+
+
+class Sized(BytesIO):
+    def __len__(self) -> int:
+        return self.getbuffer().nbytes
 
 
 class Worker:
@@ -98,6 +106,15 @@ def test_who_comes_later_adds_its_small_share_until_the_others_know(table: Table
 def test_one_with_a_share_of_a_block_in_a_minute_comes_to_have_all(table: Table) -> None:
     moved = run(120, Worker(table, workers=SITE // 4000))
     assert rate(moved, 75, 120) == pytest.approx(SITE, rel=0.05)
+
+
+def test_no_more_than_a_second_s_bytes_are_read_at_a_time(table: Table) -> None:
+    worker = Worker(table, workers=SITE // 4000)
+    route = Route(pair=Site().pair, bandwidth=worker.bandwidth)
+    reader = Sized(bytes(10_000))
+    blocks = list(iter(lambda: route.read(reader, BLOCK), b""))
+    assert [len(block) for block in blocks] == [4000, 4000, 2000]
+    assert worker.now_s == pytest.approx(2, abs=0.01)
 
 
 def test_layers_that_keep_to_it_are_expected_to_take_as_long_and_say_nothing_of_others(table: Table) -> None:

@@ -320,7 +320,7 @@ class BlobMover:
             check_stopped(stopped)
             started = self._clock.monotonic_s()
             reader = opening.reader()
-            body = StoppableBody(reader, stopped, self._route.spend)
+            body = StoppableBody(reader, stopped, self._route.read)
             try:
                 self._put(blob, upload, body, stopped)
             except (OutOfTime, Stopped) as error:

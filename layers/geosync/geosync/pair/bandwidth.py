@@ -57,6 +57,11 @@ class Bandwidth:
         self.pace = Pace(bound=lambda: self.rate)
         """The pace of layers that keep to it; no others are measured with it."""
 
+    @property
+    def at_once(self) -> int:
+        """Bytes that go in a second: no more are waited for without another look, and none should be read."""
+        return max(int(self.rate * SLICE_S), 1)
+
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
         while size > 0:
@@ -71,7 +76,7 @@ class Bandwidth:
             if now_s >= self._look_s:
                 self._look_s = now_s + PERIOD_S
                 self._look()
-            size = min(most, max(int(self.rate * SLICE_S), 1))
+            size = min(most, self.at_once)
             begins_s = max(self._free_s, now_s)
             self._free_s = begins_s + size / self.rate
             self._seen_s = max(self._seen_s, begins_s)
