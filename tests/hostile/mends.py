@@ -208,9 +208,17 @@ MENDS = (
         8,
         "send a chunk of the size -1",
         "oci/transport.py",
-        "        if size < 0:\n",
+        "        if not 0 <= size <= _LONGEST:\n",
         "        if False:\n",
         f"{HOSTILE}/test_fuzz_client.py::test_a_chunk_of_a_negative_size_is_not_read_to_the_end",
+    ),
+    _of_the_library(
+        2,
+        "send chunks without an end after a 204",
+        "oci/transport.py",
+        " and not self._response.chunked:",
+        ":",
+        f"{HOSTILE}/test_fuzz_client.py::test_chunks_after_an_answer_that_has_no_body_are_not_drained",
     ),
     _of_the_library(
         8,

@@ -250,6 +250,15 @@ def test_a_chunk_of_a_negative_size_is_not_read_to_the_end(size: bytes) -> None:
     assert "IncompleteRead" in str(found)
 
 
+@pytest.mark.parametrize("size", [b"F" * 15, b"F" * 400])
+@pytest.mark.parametrize("status", [b"191 X", b"204 No Content", b"304 Not Modified"])
+def test_chunks_after_an_answer_that_has_no_body_are_not_drained(status: bytes, size: bytes) -> None:
+    """http.client says that such an answer has 0 bytes, and reads its chunks all the same."""
+    answer = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n" % (status, size) + b"x" * 16_000_000
+    with answering([answer, answer]) as client:
+        attack(lambda: client.get_manifest("a/b", "v1"), 0, bounds=Bounds(held=10 * 1024 * 1024, steps=20_000))
+
+
 def test_referrers_on_pages_without_an_end_are_too_many() -> None:
     """Each page leads to another one: what they list together has the bound of what one manifest refers to."""
     page = b'{"manifests":[%s]}' % b",".join(b'{"digest":"sha256:%064x"}' % number for number in range(700))

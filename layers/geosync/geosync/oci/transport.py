@@ -87,12 +87,12 @@ class Broken(Exception):
 
 
 class _Response(http.client.HTTPResponse):
-    """http.client's, but that it takes no chunk of a negative size: one of -1 would be read whole, whatever comes."""
+    """http.client's, but that it takes no chunk of an impossible size: one of -1 would be read whole, however long."""
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]
-        if size < 0:
-            raise ValueError("a chunk of a negative size")  # http.client's IncompleteRead, as for what is no number
+        if not 0 <= size <= _LONGEST:
+            raise ValueError("a chunk of an impossible size")  # http.client's IncompleteRead, as for what is no number
         return size
 
 
@@ -150,7 +150,8 @@ class HttpAnswer:
             return
         left = self._response.length
         try:
-            if left is not None and left <= _WORTH_DRAINING:
+            # A 204 has no length to http.client, though chunks without an end may follow it.
+            if left is not None and left <= _WORTH_DRAINING and not self._response.chunked:
                 self._attempt.begin_draining()
                 self._response.read()
         except (OSError, http.client.HTTPException):
