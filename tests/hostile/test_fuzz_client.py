@@ -256,7 +256,7 @@ def test_chunks_after_an_answer_that_has_no_body_are_not_drained(status: bytes, 
     """http.client says that such an answer has 0 bytes, and reads its chunks all the same."""
     answer = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\n" % (status, size) + b"x" * 16_000_000
     with answering([answer, answer]) as client:
-        attack(lambda: client.get_manifest("a/b", "v1"), 0, bounds=Bounds(held=6 * 1024 * 1024, steps=20_000))
+        attack(lambda: client.get_manifest("a/b", "v1"), 0, bounds=Bounds(held=10 * 1024 * 1024, steps=20_000))
 
 
 def test_referrers_on_pages_without_an_end_are_too_many() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import boto3
 import pytest
 import requests
+from botocore.exceptions import ClientError
 from tests.functional.sync.parts import DONE, Log, Site, handle, sample
 from tests.support.images import Made
 
-from geosync.errors import MalformedMessage
+from geosync.copying.blobs import BlobMover
+from geosync.copying.sharing import Sharing
+from geosync.errors import MalformedMessage, NotSent
+from geosync.messages.queues import Queue
 from geosync.messages.work import Help, WorkMessage
 from geosync.oci.manifests import Descriptor
 from geosync.sync_registry.items import SYNCED, Lease, Reference
@@ -113,6 +119,28 @@ def test_a_queue_that_takes_no_message_leaves_all_to_the_holder(
     assert len(said(log, "help_not_asked")) == 1
 
 
+def test_a_queue_that_took_some_messages_of_a_batch_may_bring_helpers(
+    site: Site, queue_url: str, aws: pytest.MonkeyPatch, repository: str, log: Log
+) -> None:
+    def send_some(*_: object) -> int:
+        raise NotSent("1 of 3 messages were not taken")
+
+    shared: list[int] = []
+    aws.setattr(Queue, "send_all", send_some)
+    hand_out = Sharing.hand_out
+
+    def noted(self: Sharing, blobs: Iterable[Descriptor], *, at_once: int) -> None:
+        shared.append(at_once)
+        hand_out(self, blobs, at_once=at_once)
+
+    aws.setattr(Sharing, "hand_out", noted)
+    made = owe(site, repository)
+    assert handle(sample("sync-live.json", repository=repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+    assert len(shared) == 1
+    assert len(said(log, "help_not_asked")) == 1
+
+
 def test_a_helper_brings_blobs_and_no_manifest_and_the_holder_moves_none_of_them(
     site: Site, queue_url: str, repository: str, log: Log
 ) -> None:
@@ -131,6 +159,50 @@ def test_a_helper_brings_blobs_and_no_manifest_and_the_holder_moves_none_of_them
     (synced,) = said(log, "reference_synced")
     assert (synced["bytes"], synced["blobs_copied"]) == (0, 0)
     assert site.row(repository).state == SYNCED
+
+
+def test_a_helper_copies_no_more_blobs_at_a_time_than_the_site_may(
+    site: Site, aws: pytest.MonkeyPatch, repository: str
+) -> None:
+    aws.setenv("BLOB_CONCURRENCY", "1")
+    made = owe(site, repository)
+    lock, now, most = threading.Lock(), 0, 0
+    bring = BlobMover.bring
+
+    def counted(*given: Any, **more: Any) -> int | None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        try:
+            return bring(*given, **more)
+        finally:
+            with lock:
+                now -= 1
+
+    aws.setattr(BlobMover, "bring", counted)
+    assert handle(help_with(made, hold(site, repository).token, at_once=6)) == DONE
+    assert there(site, made) == len(made.blobs)
+    assert most == 1
+
+
+def test_what_a_helper_brought_is_reported_if_the_table_fails_then(
+    site: Site, aws: pytest.MonkeyPatch, repository: str, log: Log
+) -> None:
+    is_left, looks = Sharing.is_left, 0
+
+    def fails(self: Sharing, blob: Descriptor) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks > 2:
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "BatchGetItem")
+        return is_left(self, blob)
+
+    aws.setattr(Sharing, "is_left", fails)
+    made = owe(site, repository)
+    assert handle(help_with(made, hold(site, repository).token, at_once=1)) == DONE
+    (helped,) = said(log, "helped")
+    assert helped["blobs"] == 2
 
 
 @pytest.mark.parametrize("state", ["unknown", "another holder", "let go", "paused", "outside", "no slot"])

@@ -26,6 +26,8 @@ class Site:
         self.source = FakeRegistry("source:5000")
         self.destination = FakeRegistry("destination:5000", **habits)
         self.mirror = "mirror/app"
+        self.former: str | None = None
+        """The repository that the destination's was renamed from."""
         self.guarded = 0
 
     @property
@@ -47,6 +49,7 @@ class Site:
             parallelism=parallelism,
             sharing=sharing or Sharing(),
             helpers=helpers,
+            mount_from=self.former,
             clock=clock,
         )
         return Copier(route, tag_write=tag_write or self.guard)

@@ -8,6 +8,8 @@ from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 
+import pytest
+from botocore.exceptions import ClientError
 from tests.support.clock import FakeClock
 from tests.unit.copying.asked import OWN, SMALL, Asked, helper, requests
 from tests.unit.copying.fakes import digest_of
@@ -113,3 +115,25 @@ def test_a_helper_begins_nothing_that_does_not_fit_into_the_time_left(site: Site
     huge = Descriptor(media_type="", digest=digest_of(b"huge"), size=64 * 1024**3)
     assert helper(site, Help(holder="h", blobs=(huge,), at_once=1), items).help() == Helped()
     assert requests(site) == {}
+
+
+def test_what_a_helper_did_before_the_table_failed_is_known_and_told(
+    site: Site, items: SharedBlobItems, image: Manifest
+) -> None:
+    mounted = [blob.digest for blob in image.blobs[1:3]]
+    site.destination.others["mirror/base"] = set(mounted)
+    items.note(dict.fromkeys(mounted, ("mirror/base",)))
+    asks: list[bool] = []
+
+    def is_wanted() -> bool:
+        asks.append(True)
+        if len(asks) > 3:
+            raise ClientError({"Error": {"Code": "InternalServerError", "Message": ""}}, "GetItem")
+        return True
+
+    asked = Help(holder="h", blobs=image.blobs[1:], at_once=1)
+    one = helper(site, asked, items, is_wanted=is_wanted)
+    with pytest.raises(ClientError):
+        one.help()
+    assert one.helped.blobs == 1
+    assert {hint.repositories for hint in items.read(mounted).values()} == {(OWN, "mirror/base")}

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from io import BytesIO
 
 import pytest
 from botocore.exceptions import ClientError
 from tests.support.clock import FakeClock
+from tests.unit.copying.sites import Site
 
+from geosync.copying.route import Route
 from geosync.errors import OutOfTime
 from geosync.oci.deadline import Deadline
 from geosync.pair.bandwidth import LASTING_S, PERIOD_S, Bandwidth
+from geosync.pair.pace import Pace
+from geosync.sync_registry.items import SITE as SITE_PARTITION
 from geosync.sync_registry.items import Item
 from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.table.changes import Delete, Update
@@ -34,15 +39,20 @@ class Table(MemoryStore):
         return super().write(change)
 
 
+class Sized(BytesIO):
+    def __len__(self) -> int:
+        return self.getbuffer().nbytes
+
+
 class Worker:
     """An invocation that moves blocks from `begins_s` to `ends_s`, on a clock of its own."""
 
-    def __init__(self, store: Table, begins_s: float = 0, ends_s: float = math.inf) -> None:
+    def __init__(self, store: Table, begins_s: float = 0, ends_s: float = math.inf, *, workers: int = WORKERS) -> None:
         self.clock = FakeClock()
         self.clock.pass_(begins_s)
         self.ends_s = ends_s
         self.deadline = Deadline(self.clock)
-        self.bandwidth = Bandwidth(BandwidthShares(store, self.clock), SITE, workers=WORKERS, deadline=self.deadline)
+        self.bandwidth = Bandwidth(BandwidthShares(store, self.clock), SITE, workers=workers, deadline=self.deadline)
 
     @property
     def now_s(self) -> float:
@@ -93,6 +103,30 @@ def test_who_comes_later_adds_its_small_share_until_the_others_know(table: Table
     assert rate(moved, 45, 60) == pytest.approx(SITE, rel=0.05)
 
 
+def test_one_with_a_share_of_a_block_in_a_minute_comes_to_have_all(table: Table) -> None:
+    moved = run(120, Worker(table, workers=SITE // 4000))
+    assert rate(moved, 75, 120) == pytest.approx(SITE, rel=0.05)
+
+
+def test_no_more_than_a_second_s_bytes_are_read_at_a_time(table: Table) -> None:
+    worker = Worker(table, workers=SITE // 4000)
+    route = Route(pair=Site().pair, bandwidth=worker.bandwidth)
+    reader = Sized(bytes(10_000))
+    blocks = list(iter(lambda: route.read(reader, BLOCK), b""))
+    assert [len(block) for block in blocks] == [4000, 4000, 2000]
+    assert worker.now_s == pytest.approx(2, abs=0.01)
+
+
+def test_layers_that_keep_to_it_are_expected_to_take_as_long_and_say_nothing_of_others(table: Table) -> None:
+    bandwidth = Worker(table).bandwidth
+    layer = 200 * MB
+    assert Pace().fits(layer, 60)
+    assert not bandwidth.pace.fits(layer, 60), "before anything was measured"
+    assert bandwidth.pace.fits(layer, 2 * layer / (SITE / WORKERS))
+    bandwidth.pace.note(layer, 1)
+    assert not bandwidth.pace.fits(layer, 60)
+
+
 def test_what_one_that_ended_had_is_the_others(table: Table) -> None:
     stays = Worker(table)
     alone = run(90, stays, Worker(table, ends_s=30))
@@ -130,6 +164,12 @@ def test_an_item_ends_by_itself(table: Table) -> None:
     run(20, Worker(table))
     (item,) = table.table.values()
     assert item["expire_at"] > item["until"] // 1000
+
+
+def test_who_counts_deletes_those_that_ended_and_leaves_the_site_s_partition_alone(table: Table) -> None:
+    run(150, Worker(table), *(Worker(table, ends_s=30) for _ in range(3)))
+    (key,) = table.table
+    assert key.repository != SITE_PARTITION
 
 
 def test_nobody_waits_longer_than_the_invocation_lasts(table: Table) -> None:

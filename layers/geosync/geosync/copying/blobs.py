@@ -77,6 +77,7 @@ class BlobMover:
         self._readers = LayerReaders(route)
         self._begun: dict[str, Upload] = {}
         self._mounted: set[str] = set()
+        self._asked_of_former: set[str] = set()
         self._missing: set[str] = set()
         self.is_new = route.is_new
         """All that the destination's repository needs is missing there, as far as was seen."""
@@ -113,12 +114,13 @@ class BlobMover:
             moved = None
             if not self._is_found(blob) and not (look_first and self._is_there_already(blob)):
                 moved = self._bring_whatever_size(blob, lambda: self._is_to_stop(blob, stopped))
+        except CopiedElsewhere:
+            raise  # an upload that a mount became waits with it
         except BaseException as error:
-            if not isinstance(error, CopiedElsewhere):
-                self._sharing.give_up(blob, unfinished=isinstance(error, LayerUnfinished))
-            raise
-        finally:
             self._begun.pop(blob.digest, None)
+            self._sharing.give_up(blob, unfinished=isinstance(error, LayerUnfinished))
+            raise
+        self._begun.pop(blob.digest, None)
         self._sharing.note_there(blob, mounted=blob.digest in self._mounted)
         return moved
 
@@ -148,7 +150,7 @@ class BlobMover:
 
         A mount that became an upload is gone on with. Raises CopiedElsewhere.
         """
-        if self._route.mount_from is not None and self._is_mounted_from(self._route.mount_from, blob):
+        if self._is_mounted_from_former(blob):
             return True
         is_handed_out = self._sharing.is_handed_out(blob)
         if not self._route.capabilities.mounts and not is_handed_out:
@@ -163,6 +165,15 @@ class BlobMover:
                 self._sharing.note_wrong(blob, name)
             if self._sharing.claim(blob):
                 return False
+
+    def _is_mounted_from_former(self, blob: Descriptor) -> bool:
+        """Mount `blob` from the repository that this one was renamed from: asked once, however often it waits."""
+        former = self._route.mount_from
+        if former is None or blob.digest in self._asked_of_former:
+            return False
+        is_mounted = self._is_mounted_from(former, blob)
+        self._asked_of_former.add(blob.digest)
+        return is_mounted
 
     def _is_mounted_from(self, name: str, blob: Descriptor) -> bool:
         try:
@@ -309,7 +320,7 @@ class BlobMover:
             check_stopped(stopped)
             started = self._clock.monotonic_s()
             reader = opening.reader()
-            body = StoppableBody(reader, stopped, self._route.spend)
+            body = StoppableBody(reader, stopped, self._route.read)
             try:
                 self._put(blob, upload, body, stopped)
             except (OutOfTime, Stopped) as error:

@@ -69,7 +69,7 @@ class ChunkedMover:
         self._close = close
         self._uploads = route.uploads
         self._pace = route.pace
-        self._spend = route.spend
+        self._read = route.read
         self._clock = route.clock
         self._deadline = route.deadline
 
@@ -169,7 +169,7 @@ class ChunkedMover:
             size = self._next(blob, course)
             started = self._clock.monotonic_s()
             try:
-                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size, self._spend))
+                upload = self._registry.put_chunk(course.upload, course.offset, _Chunk(reader, size, self._read))
             except RegistryError as error:
                 if error.registry != self._registry.name:
                     raise
@@ -229,9 +229,9 @@ class ChunkedMover:
 class _Chunk:
     """The next bytes of a reader, as a body. Only the deadline stops it: a chunk that breaks may cost all of them."""
 
-    def __init__(self, reader: Body, size: int, spend: Callable[[int], None]) -> None:
+    def __init__(self, reader: Body, size: int, read: Callable[[Body, int], bytes]) -> None:
         self._reader = reader
-        self._spend = spend
+        self._read = read
         self._size = self._left = size
 
     def __len__(self) -> int:
@@ -240,8 +240,7 @@ class _Chunk:
     def read(self, size: int, /) -> bytes:
         if not self._left:
             return b""
-        block = self._reader.read(min(size, self._left))
-        self._spend(len(block))
+        block = self._read(self._reader, min(size, self._left))
         self._left -= len(block)
         return block
 

@@ -12,9 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from geosync.copying.blobs import BlobMover
 from geosync.copying.route import Route
 from geosync.copying.sharing import CLAIMED_FROM
+from geosync.errors import GeosyncError
 from geosync.messages.work import MOST_AT_ONCE, MOST_BLOBS, Help
 from geosync.oci.manifests import Descriptor
 
@@ -59,7 +62,10 @@ class Hands:
             self._sharing.hand_out(shared, at_once=at_once)
 
     def _may_be_shared(self, blob: Descriptor) -> bool:
-        is_whole = not blob.has_urls and self._mover.fits(blob, self._given_s)
+        try:
+            is_whole = not blob.has_urls and self._mover.fits(blob, self._given_s)
+        except (BotoCoreError, ClientError, GeosyncError):  # whoever copies it meets that, and whoever waits hears it
+            return False
         return is_whole and self._sharing.may_be_handed_out(blob)
 
 

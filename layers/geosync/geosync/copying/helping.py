@@ -38,17 +38,22 @@ class Helper:
         self._is_wanted = is_wanted
         self._lock = route.threads.lock()
         self._waiting = deque(asked.blobs)
-        self._helped = Helped()
+        self.helped = Helped()
+        """The outcome so far: it is so, too, if `help` raises."""
 
     def help(self) -> Helped:
         """Bring blobs until none is left to begin. Raises what `is_wanted` and the table raise."""
         sharing = self._route.sharing
         sharing.look_for(self._asked.blobs)
-        sharing.hand_out(self._asked.blobs, at_once=self._asked.at_once)
-        with self._route.threads.pool(self._asked.at_once, name="help") as pool:
-            for ended in [pool.submit(self._work) for _ in range(self._asked.at_once)]:
-                ended.result()
-        return self._helped
+        at_once = min(self._asked.at_once, self._route.parallelism)
+        sharing.hand_out(self._asked.blobs, at_once=at_once)
+        try:
+            with self._route.threads.pool(at_once, name="help") as pool:
+                for ended in [pool.submit(self._work) for _ in range(at_once)]:
+                    ended.result()
+        finally:
+            sharing.tell()
+        return self.helped
 
     def _work(self) -> None:
         while (blob := self._next()) is not None:
@@ -74,9 +79,9 @@ class Helper:
         except GeosyncError as error:
             with self._lock:
                 self._waiting.clear()
-                self._helped.reason = str(error)
+                self.helped.reason = str(error)
             return
         if moved is not None:
             with self._lock:
-                self._helped.blobs += 1
-                self._helped.copied_bytes += moved
+                self.helped.blobs += 1
+                self.helped.copied_bytes += moved

@@ -12,6 +12,7 @@ from geosync.copying.uploads import Uploads
 from geosync.messages.work import Help
 from geosync.oci.deadline import Deadline
 from geosync.oci.repository import Repository
+from geosync.oci.transport import Body
 from geosync.pair.bandwidth import Bandwidth
 from geosync.pair.capabilities import Capabilities
 from geosync.pair.connections import Connections
@@ -74,10 +75,16 @@ class Route:
         """The repository that is written to."""
         return self.pair.secondary
 
-    def spend(self, size: int) -> None:
-        """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
-        if self.bandwidth is not None:
-            self.bandwidth.spend(size)
+    def read(self, reader: Body, size: int) -> bytes:
+        """Return up to `size` bytes of a reader once they may go. Raises what it raises, and OutOfTime at the deadline.
+
+        Of a small bandwidth they are few at a time, so that no connection is silent for long.
+        """
+        if self.bandwidth is None:
+            return reader.read(size)
+        block = reader.read(min(size, self.bandwidth.at_once))
+        self.bandwidth.spend(len(block))
+        return block
 
     @property
     def deadline(self) -> Deadline:

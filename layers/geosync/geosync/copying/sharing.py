@@ -114,7 +114,7 @@ class Sharing:
     def next_source(self, blob: Descriptor) -> str | None:
         """The next repository to mount `blob` from; None when there is none, or none that a small blob is worth."""
         known = self._known.get(blob.digest)
-        if known is None or not known.to_ask or (known.asked and blob.size < CLAIMED_FROM):
+        if known is None or not known.to_ask or (known.asked and not self._is_claimed(blob)):
             return None
         name = known.to_ask.pop(0)
         known.asked.add(name)
@@ -136,11 +136,13 @@ class Sharing:
         return self._is_shared(blob) and not known.to_ask and not known.unfinished
 
     def hand_out(self, blobs: Iterable[Descriptor], *, at_once: int) -> None:
-        """Copy no more than so many of these blobs at a time, and each only under a claim: others were asked, too."""
-        digests = [blob.digest for blob in blobs]
-        turns = Turns(digests, at_once, self._clock.monotonic_s())
+        """Copy no more than so many of these blobs at a time, and each only under a claim: others were asked, too.
+
+        One that was handed out before, with another image, keeps its turn there.
+        """
         with self._lock:
-            self._turns |= dict.fromkeys(digests, turns)
+            fresh = [blob.digest for blob in blobs if blob.digest not in self._turns]
+            self._turns |= dict.fromkeys(fresh, Turns(fresh, at_once, self._clock.monotonic_s()))
 
     def is_handed_out(self, blob: Descriptor) -> bool:
         """Tell whether others were asked to bring `blob`."""

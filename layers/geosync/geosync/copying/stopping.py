@@ -15,23 +15,22 @@ class Stopped(GeosyncError):
 class StoppableBody:
     """A reader that gives up when nobody wants its bytes any more, and knows how many are left.
 
-    `spend` waits until bytes that were read may go.
+    `read` reads, as `Route.read`.
     """
 
-    def __init__(self, reader: Body, stopped: Callable[[], bool], spend: Callable[[int], None]) -> None:
+    def __init__(self, reader: Body, stopped: Callable[[], bool], read: Callable[[Body, int], bytes]) -> None:
         self._reader = reader
         self._stopped = stopped
-        self._spend = spend
+        self._read = read
         self._size = self.left = len(reader)
 
     def __len__(self) -> int:
         return self._size
 
     def read(self, size: int, /) -> bytes:
-        """Return up to `size` bytes, b"" at the end. Raises Stopped, and what the reader and `spend` raise."""
+        """Return up to `size` bytes, b"" at the end. Raises Stopped, and what the reader raises, and OutOfTime."""
         check_stopped(self._stopped)
-        block = self._reader.read(size)
-        self._spend(len(block))
+        block = self._read(self._reader, size)
         self.left -= len(block)
         return block
 

@@ -1,15 +1,16 @@
 """The turns of a holder that shares an image's copy: how many of the blobs it copies at a time, so that some are left.
 
-What is copied here at a time is the holder's share. Where no helper came after a while, the holder takes them all.
+What is copied here at a time is the holder's share. Where no helper has any of them after a while, the holder takes
+them all.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 PATIENCE_S = 20.0
-"""Seconds after which helpers should be there: a queue's delivery and a cold start. Those who come later find less."""
+"""Seconds after which helpers should be there: a queue's delivery and a cold start. Those who come later find less.
+So often it is seen again whether they still are, or what a look that failed would have said."""
 
 
 class Turns:
@@ -38,10 +39,10 @@ class Turns:
         self._left.discard(digest)
 
     def to_judge(self, now_s: float) -> frozenset[str]:
-        """The blobs that are not there yet, once, when it is time to see whether a helper has any of them."""
+        """The blobs that are not there yet, when it is time to see whether a helper has any of them: now and then."""
         if now_s < self._judged_from_s:
             return frozenset()
-        self._judged_from_s = math.inf
+        self._judged_from_s = now_s + PATIENCE_S
         return frozenset(self._left)
 
     def take_all(self) -> None:

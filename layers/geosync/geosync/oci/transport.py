@@ -87,7 +87,7 @@ class Broken(Exception):
 
 
 class _Response(http.client.HTTPResponse):
-    """http.client's, but that it takes no chunk of an impossible size: one of -1 would be read whole, whatever comes."""
+    """http.client's, but that it takes no chunk of an impossible size: one of -1 would be read whole, however long."""
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]

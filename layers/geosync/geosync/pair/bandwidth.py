@@ -2,8 +2,9 @@
 
 Each worker paces itself. It begins with the share that it has when all workers are at work, which needs no word of the
 others. Once it has moved bytes for some seconds it is counted, some seconds later by all of them, and from then on its
-share is that of those that are counted. So the sum is over the bandwidth only for as long as others do not know yet
-that somebody came, and then by the newcomers' small shares.
+share is that of those that are counted. While it waits for the next bytes, it is at work, however long. So the sum is
+over the bandwidth only for as long as others do not know yet that somebody came, and then by the newcomers' small
+shares.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.errors import SyncRegistryError
 from geosync.oci.deadline import Deadline
+from geosync.pair.pace import Pace
 from geosync.sync_registry.site.bandwidth import BandwidthShares
 from geosync.sync_registry.sync_registry import unique
 from geosync.threads import SYSTEM_THREADS, Threads
@@ -23,6 +25,8 @@ PERIOD_S = 5.0
 """Seconds from one look at who shares the bandwidth to the next: a write and a query, while bytes move."""
 LASTING_S = 3 * PERIOD_S
 """Seconds after which a worker that moves nothing counts no more."""
+SLICE_S = 1.0
+"""Seconds that bytes are waited for before the worker looks again: with a small share a block takes too long."""
 
 
 class Bandwidth:
@@ -50,22 +54,36 @@ class Bandwidth:
         self._token = unique()
         self._free_s = self._look_s = self._seen_s = -math.inf
         self._is_counted = False
+        self.pace = Pace(bound=lambda: self.rate)
+        """The pace of layers that keep to it; no others are measured with it."""
+
+    @property
+    def at_once(self) -> int:
+        """Bytes that go in a second: no more are waited for without another look, and none should be read."""
+        return max(int(self.rate * SLICE_S), 1)
 
     def spend(self, size: int) -> None:
         """Wait until `size` bytes may go. Raises OutOfTime at the deadline."""
+        while size > 0:
+            size -= self._spend_slice(size)
+
+    def _spend_slice(self, most: int) -> int:
+        """Wait until some of `most` bytes may go, and return how many."""
         with self._lock:
             now_s = self._clock.monotonic_s()
             if now_s - self._seen_s > LASTING_S:
                 self._begin(now_s)
-            self._seen_s = now_s
             if now_s >= self._look_s:
                 self._look_s = now_s + PERIOD_S
                 self._look()
+            size = min(most, self.at_once)
             begins_s = max(self._free_s, now_s)
             self._free_s = begins_s + size / self.rate
+            self._seen_s = max(self._seen_s, begins_s)
         while (wait_s := begins_s - self._clock.monotonic_s()) > 0:
             self._deadline.check()
             self._clock.sleep(min(wait_s, 1.0, max(self._deadline.left(), 0)))
+        return size
 
     def _begin(self, now_s: float) -> None:
         self.rate, self._is_counted = self._least, False

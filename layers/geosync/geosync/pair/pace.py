@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from geosync.oci.deadline import Deadline
 from geosync.oci.uploads import Upload, UploadLimits
@@ -28,9 +29,13 @@ ENOUGH = 0.5
 
 
 class Pace:
-    """Measures the pace between two registries, and outlives a holder. Threads may race: all measurements are equal."""
+    """Measures the pace between two registries, and outlives a holder. Threads may race: all measurements are equal.
 
-    def __init__(self, assumed: float = ASSUMED) -> None:
+    Nothing is expected to go faster than `bound` says (bytes per second).
+    """
+
+    def __init__(self, assumed: float = ASSUMED, *, bound: Callable[[], float] = lambda: math.inf) -> None:
+        self._bound = bound
         self.rate = assumed
         """Bytes per second of one layer, lately."""
         self._measured = False
@@ -44,7 +49,7 @@ class Pace:
 
     def fits(self, size: int, left_s: float) -> bool:
         """True if `size` bytes go through in `left_s` seconds, with slack."""
-        return size / self.rate * SLACK <= left_s
+        return size / self._expected * SLACK <= left_s
 
     def chunk(self, rest: int, deadline: Deadline, limits: UploadLimits, upload: Upload) -> int | None:
         """Return the size of the next chunk of `rest` bytes, None when the time left is too short for one.
@@ -53,12 +58,16 @@ class Pace:
         """
         most = min(limits.max_chunk or MAX_CHUNK, limits.max_body or MAX_CHUNK, rest)
         least = min(max(limits.min_chunk, upload.min_chunk, MIN_CHUNK), most)
-        left_s = deadline.left()
+        left_s, rate = deadline.left(), self._expected
         if not math.isinf(left_s):
-            most = min(most, int(self.rate * (left_s - min(RESERVE, deadline.given / 20)) / SLACK))
+            most = min(most, int(rate * (left_s - min(RESERVE, deadline.given / 20)) / SLACK))
             if most < least:
                 return None
-        size = min(max(int(self.rate * CHUNK_SECONDS), least), most)
+        size = min(max(int(rate * CHUNK_SECONDS), least), most)
         if size < rest < size + least:
             return rest if rest <= most else max(rest - least, least)
         return size
+
+    @property
+    def _expected(self) -> float:
+        return min(self.rate, self._bound())

@@ -121,19 +121,19 @@ class Holder:
         )
 
     def _route(self, pair: Pair, capabilities: Capabilities, sharing: Sharing) -> Route:
-        registries = self._invocation.registries
+        registries, bandwidth = self._invocation.registries, self._invocation.bandwidth
         return Route(
             pair=pair,
             capabilities=capabilities,
             uploads=self._uploads,
-            pace=registries.pace,
+            pace=registries.pace if bandwidth is None else bandwidth.pace,
             connections=registries.connections,
             is_new=self._is_new(),
             mount_from=self._mount_from(),
             sharing=sharing,
             s3=self._s3(),
             helpers=self._helpers(),
-            bandwidth=self._invocation.bandwidth,
+            bandwidth=bandwidth,
             parallelism=registries.parallelism,
             clock=self._invocation.clock,
             threads=self._invocation.threads,
@@ -160,12 +160,15 @@ class Holder:
         return Helpers(least_bytes=least_bytes, holder=self._held.lease.token, ask=self._ask_for_help)
 
     def _ask_for_help(self, helps: Sequence[Help]) -> bool:
-        """Ask other invocations for help, in the workers' threads; False: the queue did not take it."""
+        """Ask other invocations for help, in the workers' threads; False: the queue took no request."""
         queue, reporter = self._invocation.work_queue, self._invocation.reporter
         assert queue is not None  # noqa: S101 - else nobody is given this method
         try:
             queue.send_all(WorkMessage(repository=self._repository, reason="sweep", help=one) for one in helps)
-        except (BotoCoreError, ClientError, NotSent) as error:
+        except NotSent as error:  # of one batch some were taken, as a rule: whoever comes shares the copy
+            reporter.report_no_help(self._repository, str(error))
+            return True
+        except (BotoCoreError, ClientError) as error:
             reporter.report_no_help(self._repository, str(error))
             return False
         reporter.report_asked(self._repository, helps)

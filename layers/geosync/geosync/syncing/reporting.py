@@ -128,7 +128,7 @@ class Reporter:
         self._logger.info("help_asked", extra={**keys, "helpers": len(helps)})
 
     def report_no_help(self, repository: str, reason: str) -> None:
-        """Report that nobody could be asked for help: the holder brings all of it."""
+        """Report that nobody, or not everybody, could be asked for help: who is not there costs a wait at most."""
         self._logger.warning("help_not_asked", extra={"repository": repository, "reason": reason})
 
     def report_over(self, repository: str) -> None:

@@ -51,7 +51,10 @@ class HelpWork:
             except GeosyncError as error:  # the holder meets it, too, and writes it down
                 place.logger.info("help_not_given", extra={"repository": repository, "reason": str(error)})
                 return
-            place.reporter.report_helped(repository, helper.help())
+            try:
+                helper.help()
+            finally:
+                place.reporter.report_helped(repository, helper.helped)
 
     def _route(self, registries: Registries, repository: str) -> Route:
         place = self._place
@@ -67,10 +70,11 @@ class HelpWork:
         return Route(
             pair=pair,
             capabilities=registries.capabilities(pair.secondary),
-            pace=registries.pace,
+            pace=registries.pace if place.bandwidth is None else place.bandwidth.pace,
             connections=registries.connections,
             sharing=sharing,
             bandwidth=place.bandwidth,
+            parallelism=registries.parallelism,
             clock=place.clock,
             threads=place.threads,
         )

@@ -181,6 +181,7 @@ class Worker:
     def _hold(self, lease: Lease, glance: Glance) -> Ending:
         """Work off the repository; a registry that answers again is forgiven its holds."""
         place = self._place
+        bandwidth = place.bandwidth if self._share.pool == "work" else None
         invocation = Invocation(
             sync_registry=place.sync_registry,
             registries=place.registries.get(),
@@ -192,8 +193,9 @@ class Worker:
             s3=place.s3,
             announcer=place.announcer,
             window=self._options.window,
-            bandwidth=place.bandwidth if self._share.pool == "work" else None,
-            work_queue=place.work_queue,
+            bandwidth=bandwidth,
+            # Helpers keep to the bandwidth: a holder that does not would wait for them.
+            work_queue=place.work_queue if bandwidth is place.bandwidth else None,
             shared_copy_bytes=self._options.shared_copy_bytes,
             clock=place.clock,
         )
