@@ -28,7 +28,7 @@ PUSH_SQS = 7.2
 """Requests for the event, the wake and the measurements of a push."""
 COMPARISON_READS, COMPARISON_UNITS = 26.9, 35.0
 """Of the comparison of a repository: units of the table with its local index, and of the global one."""
-VERIFICATION_READS, VERIFICATION_UNITS = 36.5, 23.0
+VERIFICATION_READS, VERIFICATION_UNITS = 38.3, 23.1
 REPOSITORY_BYTES, TAG_BYTES, EVENT_BYTES = 932, 1_002, 514
 """Bytes of a table: of a repository, of each of its tags with an image of three blobs, of an event in the log."""
 
