@@ -77,8 +77,13 @@ def test_a_replay_brings_home_what_can_be_and_keeps_poison_with_its_reason_also_
     # On a busy machine all may have been sent before it was interrupted.
     assert (first.returncode, said.strip()) in ((1, "Aborted!"), (0, ""))
 
-    again = geosync(site, "dlq", "replay", "--all")
-    assert again.code == 0, again.error
+    def replays_all() -> bool:
+        again = geosync(site, "dlq", "replay", "--all")
+        # The minute looks through the DLQ, too, and then has the messages in its hands for a moment.
+        assert again.code == 0 or "in somebody's hands" in again.error, again.error
+        return again.code == 0
+
+    eventually(replays_all, what="a replay of all")
     with maker(primary) as there, maker(site) as here:
         for tag in ("crashed", "parked"):
 

@@ -20,6 +20,7 @@ from tests.support.vendors.distribution3 import Distribution3
 
 from geosync.copying.route import Route
 from geosync.oci.credentials import Anonymous, Basic
+from geosync.oci.transport import Body
 from geosync.oci.uploads import UploadLimits
 from geosync.registries.registry import Registry
 
@@ -86,11 +87,17 @@ def test_a_body_that_is_too_large_goes_in_chunks(follow: Follow, second_registry
 def test_every_byte_of_a_chunk_is_counted_before_it_goes(
     follow: Follow, second_registry: Place, image: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spent: list[int] = []
-    monkeypatch.setattr(Route, "spend", lambda _, size: spent.append(size))
+    read: list[int] = []
+
+    def noted(_: Route, reader: Body, size: int) -> bytes:
+        block = reader.read(size)
+        read.append(len(block))
+        return block
+
+    monkeypatch.setattr(Route, "read", noted)
     arrives(follow(second_registry), image)
     document = json.loads(image.content)
-    assert sum(spent) == sum(one["size"] for one in (document["config"], *document["layers"]))
+    assert sum(read) == sum(one["size"] for one in (document["config"], *document["layers"]))
 
 
 # ---------------------------------------------------------------------------------------------- connections that break
