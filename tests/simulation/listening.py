@@ -7,10 +7,9 @@ topic know them all. The other worlds have `Arrivals=off`, and stay as they are.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,8 +17,8 @@ from unittest.mock import patch
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 from tests.simulation import run
+from tests.simulation.broken_seeds import run_seeds
 from tests.simulation.calls import Caller, Calls
-from tests.simulation.functions import load_all
 from tests.simulation.run import Focus
 from tests.simulation.site import Site
 from tests.simulation.story import Story, rules_of
@@ -253,23 +252,9 @@ tells what nobody told."""
 
 def main() -> int:
     """Run seeds. Exit code 1: something was false; with `--break` that ends it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--from", type=int, default=0, dest="first")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=1.0)
-    parser.add_argument("--break", choices=sorted(BREAKS), dest="broken")
-    arguments = parser.parse_args()
-    load_all()
-    false = arrived = crashes = 0
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        with BREAKS[arguments.broken]() if arguments.broken else nullcontext():
-            ended = listen(seed, arguments.minutes)
-        arrived, crashes = arrived + ended.arrived, crashes + ended.crashes
-        if ended.violation is not None:
-            print(f"seed {seed}: {ended.violation}", flush=True)
-            false += 1
-            if arguments.broken:
-                break
+    ended = run_seeds(listen, BREAKS, minutes=1.0, about=__doc__)
+    arrived, crashes = sum(one.arrived for one in ended), sum(one.crashes for one in ended)
+    false = sum(one.violation is not None for one in ended)
     print(f"{arrived} arrivals, {crashes} crashes, {false} false")
     return 1 if false or not arrived else 0
 

@@ -7,18 +7,17 @@ Nothing may be false meanwhile, and at rest nothing is lost. The other worlds kn
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
 from tests.simulation import run
+from tests.simulation.broken_seeds import run_seeds
 from tests.simulation.calls import Caller, Calls, Weather
-from tests.simulation.functions import load_all
 from tests.simulation.run import Focus
 from tests.simulation.site import SecretsClient, Site
 from tests.simulation.story import Deed, Story, rules_of
@@ -146,23 +145,11 @@ marked comes again."""
 
 def main() -> int:
     """Run seeds. Exit code 1: something was false; with `--break` that ends it."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--from", type=int, default=0, dest="first")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--minutes", type=float, default=2.0)
-    parser.add_argument("--break", choices=sorted(BREAKS), dest="broken")
-    arguments = parser.parse_args()
-    load_all()
-    false, happened = 0, Counter[str]()
-    for seed in range(arguments.first, arguments.first + arguments.seeds):
-        with BREAKS[arguments.broken]() if arguments.broken else nullcontext():
-            ended = throttled(seed, arguments.minutes)
-        happened += ended.happened
-        if ended.violation is not None:
-            print(f"seed {seed}: {ended.violation[:1000]}", flush=True)
-            false += 1
-            if arguments.broken:
-                break
+    ended = run_seeds(throttled, BREAKS, minutes=2.0, about=__doc__)
+    happened = Counter[str]()
+    for one in ended:
+        happened.update(one.happened)
+    false = sum(one.violation is not None for one in ended)
     print(f"{dict(sorted(happened.items()))}, {false} false")
     return int(false > 0)
 
