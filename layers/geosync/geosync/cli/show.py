@@ -28,7 +28,7 @@ from geosync.cli.output import (
 )
 from geosync.cli.repositories import ago, console_fields
 from geosync.cli.site import Chosen
-from geosync.cli.status.lines import next_try
+from geosync.cli.status.lines import attempt_columns
 from geosync.operating import repositories as found_repositories
 from geosync.operating.documents import STATES, VERIFICATION_STATES, owed_fields, repository_detail_fields, tag_fields
 from geosync.operating.repositories import RowDetail, TagState
@@ -162,10 +162,7 @@ def _owed_columns(now_ms: int) -> tuple[Column, ...]:
     return (
         Column("owed", lambda one: one.reference),
         Column("for", lambda one: age(one.owed_since, now_ms)),
-        Column("attempts", lambda one: one.attempts),
-        Column("next try", lambda one: next_try(one, now_ms)),
-        Column("correlation id", lambda one: one.correlation_id or "", wide=True),
-        Column("failure", lambda one: plain(one.failure or "", "red")),
+        *attempt_columns(now_ms),
     )
 
 

@@ -238,14 +238,21 @@ def _reference_columns(now_ms: int) -> tuple[Column, ...]:
         Column("repository", lambda one: one.repository),
         Column("reference", lambda one: one.reference),
         Column("owed", lambda one: age(one.owed_since, now_ms)),
+        *attempt_columns(now_ms),
+    )
+
+
+def attempt_columns(now_ms: int) -> tuple[Column, ...]:
+    """The attempts at what is owed, for a table of Owed or OwedReference."""
+    return (
         Column("attempts", lambda one: one.attempts),
-        Column("next try", lambda one: next_try(one, now_ms)),
+        Column("next try", lambda one: _next_try(one, now_ms)),
         Column("correlation id", lambda one: one.correlation_id or "", wide=True),
         Column("failure", lambda one: plain(one.failure or "", "red")),
     )
 
 
-def next_try(owed: Owed | OwedReference, now_ms: int) -> str:
+def _next_try(owed: Owed | OwedReference, now_ms: int) -> str:
     """Write when a reference is tried next."""
     if owed.parked:
         return "parked"
