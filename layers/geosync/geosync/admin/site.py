@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geosync.admin.http import HttpRefusal
 from geosync.admin.settings import AdminSettings
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.messages.event_log import EventLog
+from geosync.messages.queues import Queue
 from geosync.operating.audit import Audit
 from geosync.operating.dead_letters import DeadLetters
 from geosync.sync_registry.sync_registry import SyncRegistry
@@ -59,6 +60,4 @@ class AdminSite:
 
     def events_waiting(self) -> int:
         """About how many geo events wait in this site's queue, in flight or not."""
-        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        asked = self.sqs.get_queue_attributes(QueueUrl=self.settings.events_queue_url, AttributeNames=names)
-        return sum(int(asked["Attributes"][name]) for name in names)
+        return Queue(self.sqs, self.settings.events_queue_url).messages()

@@ -103,9 +103,7 @@ class DeadLetterQueue:
 
     def count(self) -> int:
         """About how many messages it holds, in flight or not."""
-        names: Any = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._dlq_url, AttributeNames=names)["Attributes"]
-        return sum(int(attributes[name]) for name in names)
+        return Queue(self._sqs, self._dlq_url).messages()
 
     def look(self, most: int = MOST) -> list[DeadLetter]:
         """The messages, at most `most`; they stay where they are."""

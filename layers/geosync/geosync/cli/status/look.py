@@ -8,6 +8,7 @@ from typing import Any
 from geosync.cli.site import StackSite
 from geosync.messages import event_log
 from geosync.messages.event_log import LastEvent
+from geosync.messages.queues import Queue
 from geosync.operating import fleet
 from geosync.operating import status as site_status
 from geosync.operating.health import Health, health_of, signs_of
@@ -94,6 +95,4 @@ def dead_letters(site: StackSite) -> int:
 
 def waiting(site: StackSite, queue: str) -> int:
     """About how many messages a queue (the name of its output) holds, in flight or not."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = site.client("sqs").get_queue_attributes(QueueUrl=site.outputs[queue], AttributeNames=names)
-    return sum(int(attributes["Attributes"][name]) for name in names)
+    return Queue(site.client("sqs"), site.outputs[queue]).messages()
