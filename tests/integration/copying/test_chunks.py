@@ -131,12 +131,12 @@ def test_a_chunk_whose_answer_is_lost_is_not_sent_again_where_the_registry_tells
 def test_a_chunk_that_breaks_begins_the_layer_anew_where_the_registry_drops_it(
     follow: Follow, second_registry: Place, image: Made
 ) -> None:
-    """Distribution 2.8, the real one."""
+    """Distribution 2.8, the real one. It may tell an offset before it drops the upload: then one more chunk is lost."""
     secondary = follow(second_registry)
     secondary.secondary_proxy.add(Cut(method="PATCH", nth=3, request_bytes=300_000))
     arrives(secondary, image)
     assert count(secondary, "POST", "uploads") == 3
-    assert count(secondary, "PATCH") == 3 + 5
+    assert count(secondary, "PATCH") - 5 in (3, 4)
 
 
 def test_a_broken_chunk_is_sent_again_where_only_our_own_count_is_right(
