@@ -1,11 +1,11 @@
-"""A first copy, ours against skopeo's, in pairs: wall time, requests, memory.
+"""A first copy, ours against other tools', in pairs: wall time, requests, memory.
 
     python -m bench.copy [--quick] [--write bench/README.md]
 
 Everything on this machine: two registries (CNCF Distribution 2.8, storage on disk), and for "80 ms away" a proxy in a
 process of its own that adds so much to each request to the source. Ours runs in this process with warm clients, as in a
-warm Lambda; skopeo is a process for each copy, as it is used. Each pair has fresh random images of the same shape, in
-fresh repositories, and its halves change places; what is compared is the median of the pairs' ratios.
+warm Lambda; bench/peers.py has the others. Each pair has fresh random images of the same shape, in fresh repositories,
+and its halves change places; what is compared is the median of the pairs' ratios.
 """
 
 # ruff: noqa: A005 - it is run as bench.copy, and nothing imports it as copy
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from bench import peak, readme
 from bench.far import far
 from bench.images import KIB, MIB, Image, image, index, push, push_large
 from bench.ours import copy_tag, reader, writer
+from bench.peers import PEERS, SKOPEO, Copy, Peer
 
 LATENCY = 0.08
 TAG = "v1"
@@ -43,13 +43,17 @@ EXTRA_MEMORY = 64 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A shape of image, how many pairs are worth it near and far, and the ratio that is asked for (near)."""
+    """A shape of image, how many pairs are worth it near and far, and the ratios that are asked for (near).
+
+    `at_most` is against skopeo, `at_most_others` against each of the others.
+    """
 
     name: str
     make: Callable[[], Image]
     pairs: int
     far_pairs: int
     at_most: float
+    at_most_others: float = 1.0
 
 
 CASES = (
@@ -67,35 +71,42 @@ CASES = (
 
 @dataclass(kw_only=True)
 class Row:
-    """What was measured of a case; times in seconds, memory in bytes."""
+    """What was measured of a case against one tool; times in seconds, memory in bytes."""
 
     case: Case
+    peer: Peer
     is_far: bool
     ours: list[float] = field(default_factory=list)
-    skopeo: list[float] = field(default_factory=list)
-    skopeo_peak: int | None = None
+    theirs: list[float] = field(default_factory=list)
+    peer_peak: int | None = None
     ours_extra: int | None = None
     ours_requests: int | None = None
-    skopeo_requests: int | None = None
+    peer_requests: int | None = None
 
     @property
     def ratio(self) -> float:
         """The median of the pairs' ratios."""
-        return statistics.median(ours / skopeo for ours, skopeo in zip(self.ours, self.skopeo, strict=True))
+        return statistics.median(ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True))
+
+    @property
+    def at_most(self) -> float:
+        """The ratio that is asked for where the source is near."""
+        return self.case.at_most if self.peer is SKOPEO else self.case.at_most_others
 
     def cells(self) -> tuple[str, ...]:
         """The row as it is printed."""
         return (
             self.case.name,
             f"{LATENCY * 1000:.0f} ms" if self.is_far else "here",
+            self.peer.name,
             f"{statistics.median(self.ours) * 1000:.0f} ms",
-            f"{statistics.median(self.skopeo) * 1000:.0f} ms",
+            f"{statistics.median(self.theirs) * 1000:.0f} ms",
             f"{self.ratio:.2f}",
-            f"{self.case.at_most}",
+            f"{self.at_most}",
             "" if self.ours_requests is None else f"{self.ours_requests}",
-            "" if self.skopeo_requests is None else f"{self.skopeo_requests}",
+            "" if self.peer_requests is None else f"{self.peer_requests}",
             "" if self.ours_extra is None else f"+{self.ours_extra / MIB:.0f} MiB",
-            "" if self.skopeo_peak is None else f"{self.skopeo_peak / MIB:.0f} MiB",
+            "" if self.peer_peak is None else f"{self.peer_peak / MIB:.0f} MiB",
             f"{len(self.ours)}",
         )
 
@@ -103,14 +114,15 @@ class Row:
 HEADINGS = (
     "first copy of",
     "source",
+    "peer",
     "ours",
-    "skopeo",
+    "peer's",
     "ratio",
     "at most",
     "requests",
-    "skopeo's",
+    "peer's",
     "memory",
-    "skopeo's",
+    "peer's",
     "pairs",
 )
 
@@ -128,20 +140,23 @@ class Bench:
         self._pusher = writer(source.url)
         for client in self._readers.values():
             copy_tag(client, self._writer, self._push(CASES[0]), TAG)
-        _skopeo(source.url, destination.url, self._push(CASES[0]))
 
-    def measure(self, case: Case, *, is_far: bool, pairs: int) -> Row:
+    def warm(self, peer: Peer) -> None:
+        """Copy once with a tool, so that its program is in memory."""
+        peer.copy(self._copy(self._push(CASES[0])))
+
+    def measure(self, case: Case, peer: Peer, *, is_far: bool, pairs: int) -> Row:
         """Run the pairs of a case."""
-        row = Row(case=case, is_far=is_far)
+        row = Row(case=case, peer=peer, is_far=is_far)
         for number in range(pairs):
-            ours, skopeo = self._push(case), self._push(case)
+            ours, theirs = self._push(case), self._push(case)
             if number % 2:
-                self._measure_skopeo(row, skopeo)
+                self._measure_peer(row, theirs)
             started = time.perf_counter()
             copy_tag(self._readers[is_far], self._writer, ours, TAG)
             row.ours.append(time.perf_counter() - started)
             if not number % 2:
-                self._measure_skopeo(row, skopeo)
+                self._measure_peer(row, theirs)
             self._wipe()
         return row
 
@@ -152,9 +167,9 @@ class Bench:
             row.ours_requests = source.total() + destination.total()
             source.reset()
             destination.reset()
-            _skopeo(source.url, destination.url, self._push(row.case))
-            row.skopeo_requests = source.total() + destination.total()
-        row.skopeo_peak = _skopeo_memory(self._source.url, self._destination.url, self._push(row.case))
+            row.peer.copy(_copy(source.url, destination.url, self._push(row.case)))
+            row.peer_requests = source.total() + destination.total()
+        row.peer_peak = row.peer.memory_bytes(self._copy(self._push(row.case)))
         warm = self._push(CASES[0])
         row.ours_extra = int(
             peak.measure(self._source.url, self._destination.url, warm, self._push(row.case), TAG)["extra"]
@@ -174,10 +189,13 @@ class Bench:
         push(self._pusher, name, case.make(), TAG)
         return name
 
-    def _measure_skopeo(self, row: Row, name: str) -> None:
+    def _copy(self, name: str, *, is_far: bool = False) -> Copy:
+        return _copy(self._urls[is_far], self._destination.url, name)
+
+    def _measure_peer(self, row: Row, name: str) -> None:
         started = time.perf_counter()
-        _skopeo(self._urls[row.is_far], self._destination.url, name)
-        row.skopeo.append(time.perf_counter() - started)
+        row.peer.copy(self._copy(name, is_far=row.is_far))
+        row.theirs.append(time.perf_counter() - started)
 
     def _wipe(self) -> None:
         """Take what the pair left off the disk."""
@@ -189,35 +207,9 @@ def _new_name() -> str:
     return f"bench/{uuid.uuid4().hex[:12]}"
 
 
-def _skopeo(source: str, destination: str, name: str) -> None:
-    subprocess.run(_skopeo_command(source, destination, name), check=True, stdout=subprocess.DEVNULL)
-
-
-def _skopeo_memory(source: str, destination: str, name: str) -> int:
-    """Copy with skopeo; returns the peak of its resident set in bytes.
-
-    Its parent is a small process: a child's peak begins with what its parent had when it was forked.
-    """
-    parent = (
-        "import os, resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)"
-    )
-    command = [sys.executable, "-c", parent, *_skopeo_command(source, destination, name)]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def _skopeo_command(source: str, destination: str, name: str) -> list[str]:
-    return [
-        "skopeo",
-        "--insecure-policy",
-        "copy",
-        "--all",
-        "--quiet",
-        "--src-tls-verify=false",
-        "--dest-tls-verify=false",
-        f"docker://{source.removeprefix('http://')}/{name}:{TAG}",
-        f"docker://{destination.removeprefix('http://')}/{name}:{TAG}",
-    ]
+def _copy(source: str, destination: str, name: str) -> Copy:
+    hosts = (url.removeprefix("http://") for url in (source, destination))
+    return Copy(source=next(hosts), destination=next(hosts), repository=name, tag=TAG)
 
 
 @contextmanager
@@ -244,7 +236,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", help="cases whose name contains this")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks in this file")
     arguments = parser.parse_args(given)
-    if shutil.which("skopeo") is None:
+    if not SKOPEO.is_there():
         raise SystemExit("skopeo is not installed: apt-get install skopeo")
     console = Console()
     if not console.is_terminal:
@@ -255,29 +247,35 @@ def main(given: Sequence[str] | None = None) -> int:
         if not arguments.quick and not arguments.only:
             large = bench.large_layer()
     console.print(_table(rows))
-    missed = [row for row in rows if not row.is_far and row.ratio > row.case.at_most]
+    absent = [peer.name for peer in PEERS if not peer.is_there()]
+    if absent:
+        console.print(f"not on the PATH, and not compared with: {', '.join(absent)}", highlight=False)
+    missed = [row for row in rows if not row.is_far and row.ratio > row.at_most]
     if large is not None:
         console.print(_about(large), highlight=False)
     if arguments.write is not None:
         _write(arguments.write, rows, large)
     for row in missed:
-        console.print(f"{row.case.name}: {row.ratio:.2f}, and at most {row.case.at_most} is asked for", style="red")
+        asked = f"{row.ratio:.2f} of {row.peer.name}, and at most {row.at_most} is asked for"
+        console.print(f"{row.case.name}: {asked}", style="red")
     too_much = large is not None and large["extra"] > EXTRA_MEMORY
     return 1 if missed or too_much else 0
 
 
 def _measured(bench: Bench, console: Console, *, only: str, quick: bool) -> list[Row]:
-    """Measure each case near and far, and print its row at once."""
+    """Measure each case near and far against each tool that is there, and print its row at once."""
     rows = []
-    for case in CASES:
-        if only not in case.name:
+    for peer in PEERS:
+        if not peer.is_there():
             continue
-        for is_far, pairs in ((False, case.pairs), (True, case.far_pairs)):
-            row = bench.measure(case, is_far=is_far, pairs=2 if quick else pairs)
-            rows.append(row)
-            if not is_far:
-                bench.count(row)
-            console.print("  ".join(row.cells()), style="dim", highlight=False)
+        bench.warm(peer)
+        for case in (one for one in CASES if only in one.name):
+            for is_far, pairs in ((False, case.pairs), (True, case.far_pairs)):
+                row = bench.measure(case, peer, is_far=is_far, pairs=2 if quick else pairs)
+                rows.append(row)
+                if not is_far:
+                    bench.count(row)
+                console.print("  ".join(row.cells()), style="dim", highlight=False)
     return rows
 
 
@@ -296,15 +294,11 @@ def _about(large: dict[str, float]) -> str:
 
 
 def _write(path: Path, rows: list[Row], large: dict[str, float] | None) -> None:
-    lines = [f"{readme.machine()}, {_skopeo_version()}:", "", *readme.table(HEADINGS, [row.cells() for row in rows])]
+    versions = ", ".join(peer.version() for peer in PEERS if peer.is_there())
+    lines = [f"{readme.machine()}, {versions}:", "", *readme.table(HEADINGS, [row.cells() for row in rows])]
     if large is not None:
         lines += ["", f"And {_about(large)}."]
     readme.replace(path, "copy", lines)
-
-
-def _skopeo_version() -> str:
-    done = subprocess.run(["skopeo", "--version"], check=True, capture_output=True, text=True)
-    return done.stdout.strip().replace(" version", "")
 
 
 if __name__ == "__main__":
