@@ -110,8 +110,11 @@ class _Started:
 
 
 @contextmanager
-def proxied(site: Site, variable: str, url: str) -> Iterator[CountingProxy]:
-    """Have functions/sync of a site reach a registry, whose URL is in this variable, through a proxy."""
+def proxied(site: Site, variable: str, url: str, **more: str) -> Iterator[CountingProxy]:
+    """Have functions/sync of a site reach a registry, whose URL is in this variable, through a proxy.
+
+    `more` are other variables of its environment that the test needs.
+    """
     client: LambdaClient = site.client("lambda")
     name = site.about["functions"]["sync"]
     before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
@@ -121,7 +124,7 @@ def proxied(site: Site, variable: str, url: str) -> Iterator[CountingProxy]:
 
     with CountingProxy(url) as proxy:
         assert before[variable] == url
-        configure(before | {variable: proxy.url})
+        configure(before | {variable: proxy.url} | more)
         try:
             yield proxy
         finally:
