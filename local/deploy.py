@@ -24,19 +24,12 @@ from local.processes import StartError, plain_environment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
 SAM = ROOT / ".local" / "sam" / "bin" / "sam"
-_BATCHES = {
-    "sns:Publish": "sns:PublishBatch",
-    "sqs:SendMessage": "sqs:SendMessageBatch",
-    "sqs:DeleteMessage": "sqs:DeleteMessageBatch",
-}
 BUCKET = "artifacts"
 """Stands for the bucket of a site in a template that is packed for any."""
 _DENIED = '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required","detail":null}]}'
-NOTIFICATIONS_PATH = "api/v4/container_registry_event/events"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +172,6 @@ def _deploy(
             waiter.wait(StackName=site.stack, WaiterConfig={"Delay": 0.5, "MaxAttempts": 2400})
         except WaiterError as error:
             raise StartError(f"{site.stack} was not deployed: {_failures(cloudformation, site)}") from error
-    _bound_event_sources(emulator, site)
-    _allow_batches(emulator, site)
     _answer_denials(emulator, site)
     return outputs(emulator, site)
 
@@ -200,11 +191,6 @@ def _failures(cloudformation: CloudFormationClient, site: Site) -> str:
     events = cloudformation.describe_stack_events(StackName=site.stack)["StackEvents"]
     failed = [one for one in events if one.get("ResourceStatus", "").endswith("FAILED")]
     return "; ".join(f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in failed)[:4000]
-
-
-def notifications_url(emulator: RunningEmulator, site: Site) -> str:
-    """Return the URL of a deployed site's endpoint: host names of an API do not resolve here. Differs: addresses."""
-    return f"{_address(emulator, site, 'notifications')}/{NOTIFICATIONS_PATH}"
 
 
 def admin_url(emulator: RunningEmulator, site: Site) -> str:
@@ -242,7 +228,6 @@ def change(emulator: RunningEmulator, site: Site, parameters: Mapping[str, str])
         )
         waiter = cloudformation.get_waiter("stack_update_complete")
         waiter.wait(StackName=site.stack, WaiterConfig={"Delay": 0.2, "MaxAttempts": 300})  # type: ignore[typeddict-item]
-        _bound_event_sources(emulator, site)
         _answer_denials(emulator, site)
     return outputs(emulator, site)
 
@@ -283,18 +268,6 @@ def _artifacts(emulator: RunningEmulator, site: Site) -> str:
     return bucket
 
 
-def _bound_event_sources(emulator: RunningEmulator, site: Site) -> None:
-    """Set the bounds of the event sources once more, as numbers.
-
-    The emulator takes a number that comes through a template's parameter for text, and its poller then compares it with
-    a number and gives up. AWS converts it. Differs: event-source-bounds.
-    """
-    functions: LambdaClient = emulator.client("lambda", site.region)
-    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        bound = int(mapping["ScalingConfig"]["MaximumConcurrency"])
-        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": bound})
-
-
 def _answer_denials(emulator: RunningEmulator, site: Site) -> None:
     """Give the pull API its answer to who is denied, as the template has it.
 
@@ -317,31 +290,6 @@ def _answer_denials(emulator: RunningEmulator, site: Site) -> None:
         responseTemplates={"application/json": _DENIED},
     )
     gateway.create_deployment(restApiId=identifier, stageName="pull")
-
-
-def _allow_batches(emulator: RunningEmulator, site: Site) -> None:
-    """Let each role that may send or publish do so in batches, on the same resources.
-
-    On AWS the permission for one message is the permission for a batch; the emulator asks for one that AWS has not.
-    Differs: batch-permissions.
-    """
-    iam = emulator.client("iam", site.region)
-    cloudformation: CloudFormationClient = emulator.client("cloudformation", site.region)
-    for resource in cloudformation.describe_stack_resources(StackName=site.stack)["StackResources"]:
-        if resource["ResourceType"] != "AWS::IAM::Role":
-            continue
-        role = resource.get("PhysicalResourceId", "")
-        added = []
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            document = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-            for statement in document["Statement"]:
-                actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-                batches = [_BATCHES[action] for action in actions if action in _BATCHES]
-                if batches:
-                    added.append({**statement, "Sid": f"{statement['Sid']}InBatches", "Action": batches})
-        if added:
-            document = {"Version": "2012-10-17", "Statement": added}
-            iam.put_role_policy(RoleName=role, PolicyName="emulator", PolicyDocument=json.dumps(document))
 
 
 def _sam_environment(folder: Path, **more: str) -> dict[str, str]:

@@ -1,11 +1,13 @@
-"""The emulator, with two differences: what its functions' workers have in common is read once.
+"""The emulator: what its functions' workers have in common is read once, and it does some things as AWS does them.
 
 A layer is unpacked once, and the workers of all functions share it. Each worker of the emulator's own unpacks all
 layers of its function for itself: 47 MB for half a second of processor time. On AWS no function can write to a layer
 either. Differs: shared-layers.
 
-And a worker is forked from a process that has read the modules of its layers (`worker_template.py`).
+A worker is forked from a process that has read the modules of its layers (`worker_template.py`).
 Differs: forked-workers.
+
+`as_aws` bridges what the emulator does otherwise than AWS where it takes a template, and asks for permissions.
 
 Run by the emulator's own interpreter, in place of `-m ministack`; so it uses nothing else of this project.
 """
@@ -15,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -23,6 +26,7 @@ import sys
 import tempfile
 import threading
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +38,14 @@ SMALL_BYTES = 1 << 20
 TEMPLATE = Path(__file__).with_name("worker_template.py")
 ENDED = -1
 """For how a worker ended, which only its parent could know."""
+BATCHES = {
+    "sns:PublishBatch": "sns:Publish",
+    "sqs:SendMessageBatch": "sqs:SendMessage",
+    "sqs:DeleteMessageBatch": "sqs:DeleteMessage",
+}
+"""The permissions that the emulator asks for, and the one that AWS asks for in each one's place."""
+RULE_FUNCTIONS = ("Contains", "EachMemberEquals", "EachMemberIn", "RefAll", "ValueOf", "ValueOfAll")
+_ADDRESS = re.compile(r"https://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com/")
 _unpacking = threading.Lock()
 _unpacked: dict[str, Path] = {}
 _forking = threading.Lock()
@@ -125,12 +137,76 @@ def _template(layers: tuple[str, ...]) -> socket.socket:
     return _templates[layers][0]
 
 
+def as_aws(port: str) -> None:
+    """Have the emulator, which answers at `port`, deploy a template as AWS does."""
+    _ask_for_single_messages(import_module("ministack.core.iam_evaluator"))
+    _take_rules(import_module("ministack.services.cloudformation.engine"))
+    _number_bounds(import_module("ministack.services.cloudformation.provisioners"))
+    for name in ("engine", "stacks"):
+        _put_addresses(import_module(f"ministack.services.cloudformation.{name}"), port)
+
+
+def _ask_for_single_messages(evaluator: Any) -> None:
+    """Ask for the permission for one message where there are several.
+
+    On AWS that is the permission for a batch; the emulator asks for one that AWS has not. Differs: batch-permissions.
+    """
+    enforce = evaluator.enforce
+
+    def enforced(key: str, action: str, *given: Any, **named: Any) -> Any:
+        return enforce(key, BATCHES.get(action, action), *given, **named)
+
+    evaluator.enforce = enforced
+
+
+def _take_rules(engine: Any) -> None:
+    """Read the functions of rules in their short forms, as AWS does. Differs: rule-functions."""
+    for name in RULE_FUNCTIONS:
+        engine.CfnLoader.add_constructor(f"!{name}", engine._construct_cfn_tag(f"Fn::{name}"))
+
+
+def _number_bounds(provisioners: Any) -> None:
+    """Make a number of the bound of an event source.
+
+    The emulator takes a number that comes through a template's parameter for text, and its poller then compares it with
+    a number and gives up. AWS converts it. Differs: event-source-bounds.
+    """
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    create, update = handlers["create"], handlers["update"]
+
+    def numbered(properties: dict[str, Any]) -> dict[str, Any]:
+        scaling = properties.get("ScalingConfig")
+        if not scaling:
+            return properties
+        return {**properties, "ScalingConfig": {name: int(value) for name, value in scaling.items()}}
+
+    handlers["create"] = lambda id_, properties, stack: create(id_, numbered(properties), stack)
+    handlers["update"] = lambda id_, old, new, stack: update(id_, numbered(old), numbered(new), stack)
+
+
+def _put_addresses(module: Any, port: str) -> None:
+    """Put the path at which the emulator answers for an API in the place of the API's host.
+
+    On AWS that host name resolves; here it does not. Differs: addresses.
+    """
+    resolve: Callable[..., Any] = module._resolve_refs
+
+    def resolved(value: Any, *given: Any) -> Any:
+        found = resolve(value, *given)
+        if isinstance(found, str) and found.startswith("https://"):
+            return _ADDRESS.sub(rf"http://127.0.0.1:{port}/_aws/execute-api/\1/", found)
+        return found
+
+    module._resolve_refs = resolved
+
+
 def main() -> None:
     """Run the emulator."""
     app, lambda_runtime = import_module("ministack.app"), import_module("ministack.core.lambda_runtime")
     namespace: Any = lambda_runtime
     namespace.zipfile = SimpleNamespace(**vars(zipfile) | {"ZipFile": SharedArchive})
     namespace.subprocess = SimpleNamespace(**vars(subprocess) | {"Popen": ForkedWorker})
+    as_aws(os.environ["GATEWAY_PORT"])
     app.main()
 
 

@@ -19,7 +19,7 @@ from geosync.clock import SYSTEM_CLOCK
 from geosync.operating import sites
 from geosync.sync_registry.sync_registry import SyncRegistry
 from local.certificates import KeyPair
-from local.deploy import Site, admin_url, change, notifications_url
+from local.deploy import Site, admin_url, change
 from local.emulator import ACCOUNT, ROOT, RunningEmulator
 from local.processes import StartError, free_port, plain_environment, spawn, wait_for_http
 from local.registries import (
@@ -199,7 +199,7 @@ def parameters(
 
 
 def connect(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]) -> dict[Site, dict[str, str]]:
-    """Tell each site the addresses that its APIs got, and the primary whom to expect; return the sites' outputs."""
+    """Tell each secondary the primary's admin API, and the primary whom to expect; return the sites' outputs."""
     primary = next(site for site in outputs if site.role == "primary")
     for site, values in outputs.items():
         if site != primary:
@@ -207,10 +207,8 @@ def connect(emulator: RunningEmulator, outputs: Mapping[Site, Mapping[str, str]]
     with ThreadPoolExecutor(len(outputs)) as pool:
         changing = {}
         for site in outputs:
-            addresses = {"NotificationsUrl": notifications_url(emulator, site)}
-            if site != primary:
-                addresses["PrimaryAdminUrl"] = admin_url(emulator, primary)
-            changing[site] = pool.submit(change, emulator, site, addresses)
+            told = {} if site == primary else {"PrimaryAdminUrl": admin_url(emulator, primary)}
+            changing[site] = pool.submit(change, emulator, site, told)
         return {site: one.result() for site, one in changing.items()}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local import deploy, wiring
+from local import emulator_process, wiring
 from local.emulator import ROOT
 
 PAGE = ROOT / "local" / "README.md"
@@ -75,7 +75,7 @@ def test_each_difference_names_what_covers_the_side_of_aws(name: str) -> None:
 
 def test_every_action_that_roles_get_here_alone_is_named() -> None:
     here = ROWS["batch-permissions"][0]
-    assert [action for action in deploy._BATCHES.values() if f"`{action}`" not in here] == []
+    assert [action for action in emulator_process.BATCHES if f"`{action}`" not in here] == []
 
 
 def test_every_parameter_that_is_otherwise_here_is_named() -> None:
