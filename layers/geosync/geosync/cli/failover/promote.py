@@ -76,6 +76,32 @@ def promote(choose: Callable[[], Chosen], *, yes: bool, output: Format) -> None:
         promoting.end_badly("interrupted: run the same command again")
 
 
+def make_primary(site: StackSite, *, say: bool, note: Callable[[bool | None], object] = lambda _: None) -> Promotion:
+    """Make a secondary the primary, and let it go on; the promotion is recorded before the update of its stack begins.
+
+    `note` is told whether the site is the primary by it: None while nobody can tell. Raises NotDrained, UpdateRefused,
+    UpdateUnderWay, NotAudited.
+    """
+    begun: list[Promotion] = []
+    promotions = site.sync_registry.promotions
+
+    def record(token: str) -> None:
+        begun.append(Promotion(token=token, began_at=site.clock.now_ms(), **count_unmarked(site)))
+        promotions.begin(begun[0])
+        note(None)
+
+    with audited(site, "promote"):
+        try:
+            quiet_update(site, "promotion", PROMOTION, say=say, before=record)
+        except UpdateRefused:
+            note(False)
+            for one in begun:
+                promotions.forget(one.token)
+            raise
+        note(True)
+        return _end(site, begun[0])
+
+
 class _Promoting:
     """One run of the command. `promoted`: the site is the primary by it, or not; None: nobody can tell."""
 
@@ -104,8 +130,7 @@ class _Promoting:
             if pause is not None and pause.role_change is not None:
                 click.echo(f"An interrupted command left {site.name} paused; {pause.abandoning} ends that, too.")
             confirm(site, f"{site.name} becomes the primary")
-        with audited(site, "promote"):
-            done = _end(site, self._begin())
+        done = make_primary(site, say=self._is_for_people, note=self._note)
         self._report(done, again=False)
 
     def end_badly(self, why: str) -> NoReturn:
@@ -118,26 +143,8 @@ class _Promoting:
             put(Answer(document=document, rows=[], shown=[]), self._output)
         raise SystemExit(SOMETHING_WRONG if self._promoted else CANNOT_TELL)
 
-    def _begin(self) -> Promotion:
-        """Make the site the primary; the promotion is recorded before the update of its stack begins."""
-        site = self._site
-        begun: list[Promotion] = []
-        promotions = site.sync_registry.promotions
-
-        def record(token: str) -> None:
-            begun.append(Promotion(token=token, began_at=site.clock.now_ms(), **count_unmarked(site)))
-            promotions.begin(begun[0])
-            self._promoted = None
-
-        try:
-            quiet_update(site, "promotion", PROMOTION, say=self._is_for_people, before=record)
-        except UpdateRefused:
-            self._promoted = False
-            for one in begun:
-                promotions.forget(one.token)
-            raise
-        self._promoted = True
-        return begun[0]
+    def _note(self, promoted: bool | None) -> None:
+        self._promoted = promoted
 
     def _follow_to_its_end(self, last: Promotion | None) -> None:
         """Follow the update of a promotion that is under way, whoever began it; the site is read again then."""
