@@ -34,6 +34,7 @@ _COMMANDS = {
     "show": ("show:show", "Show one repository, its tags, and what is owed."),
     "sites": ("sites:sites_group", "Which sites a primary expects, and how each is."),
     "slo": ("slo:slo", "Show a month's service level and its error budget."),
+    "smoke": ("smoke.command:smoke", "Prove a package in your own account, and remove all."),
     "status": ("status.command:status", "Show what is owed, since when and why."),
     "token": ("tokens:tokens", "Named tokens of the admin API."),
     "wait": ("wait:wait", "Wait until an image is at a site, or at all."),
