@@ -26,8 +26,8 @@ from geosync.sync_registry.sync_registry import SyncRegistry
 
 for cases in ("commands_that_look", "commands_that_act"):
     import_module(f"tests.e2e.{cases}")  # adds to CASES
-OF_NO_SITE = ("completion", "context")
-"""Commands that ask no site: tests/functional/cli/test_contexts.py and test_completion.py."""
+OF_NO_SITE = ("completion", "context", "smoke")
+"""Commands that ask no site: tests/functional/cli/test_contexts.py and test_completion.py, test_smoke.py."""
 
 
 def leaves(command: click.Command, name: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -97,8 +97,8 @@ ACTS = {
 """What changes the site: each has one of its own here, and those that only look share one."""
 PRINTS_A_SCRIPT = {"completion"}
 """What is no answer: a shell reads it."""
-BY_ITSELF = {"init", "drill"}
-"""What talks with a person and writes files, and what reads two registries: init/, drill/test_drill.py."""
+BY_ITSELF = {"init", "drill", "smoke"}
+"""What talks with a person and writes files, what reads two registries, and what makes sites: init/, drill/, smoke/."""
 LONG = "dublin: GET /v2/group/sick/manifests/v2: 503" + " service unavailable" * 10 + ' for "C:\\new"'
 
 

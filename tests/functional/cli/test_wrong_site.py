@@ -38,7 +38,7 @@ PRIMARY = {
     "sites remove": ("oregon",),
 }
 """What only a primary can."""
-WITHOUT_A_SITE = {"completion", "context add", "context use", "context list", "context remove"}
+WITHOUT_A_SITE = {"completion", "context add", "context use", "context list", "context remove", "smoke"}
 EVERYWHERE = {
     "logs",
     "open",

@@ -8,6 +8,7 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.cli.failover.stack_update import POLL_SECONDS
 from geosync.cli.smoke.names import TAG, SmokePlace
 from geosync.cli.smoke.registries import SmokeRegistries
 from geosync.cli.smoke.stacks import await_deleted
@@ -17,7 +18,12 @@ from geosync.errors import GeosyncError
 STACK, TABLE, SECRET, REPOSITORY, BUCKET, IMAGES = "stack", "table", "secret", "ECR repository", "bucket", "images"
 _DELETED_AT_ONCE = 1000
 """Objects that one DeleteObjects takes."""
+GONE_SECONDS = 120.0
+"""The longest that a removed thing may still be listed: Secrets Manager removes in the background."""
 _GONE = frozenset({"ResourceNotFoundException", "RepositoryNotFoundException", "NoSuchBucket", "404"})
+
+
+_Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +64,7 @@ def find(place: SmokePlace, registries: SmokeRegistries) -> list[Leftover]:
 
 def remove(place: SmokePlace, registries: SmokeRegistries, say: Callable[[str], None]) -> list[Leftover]:
     """Remove all of it, the stacks first; returns what is left then, each with the reason. What fails stops nothing."""
-    why: dict[tuple[str, str, str], str] = {}
+    why: dict[_Key, str] = {}
     stacks = [one for one in find(place, registries) if one.kind == STACK and one.is_tagged]
     for one in stacks:
         say(f"removing the {one.words} …")
@@ -70,18 +76,27 @@ def remove(place: SmokePlace, registries: SmokeRegistries, say: Callable[[str], 
         if one.kind != STACK and one.is_tagged:
             say(f"removing the {one.words} …")
             _try(one, one.remove, why)
+    return _await_gone(place, registries, why)
+
+
+def _await_gone(place: SmokePlace, registries: SmokeRegistries, why: dict[_Key, str]) -> list[Leftover]:
+    """Look until all is gone but what failed: some services list for a while what they have removed."""
+    end_s = place.clock.monotonic_s() + GONE_SECONDS
+    while True:
+        found = find(place, registries)
+        is_awaited = any(one.is_tagged and _key(one) not in why for one in found)
+        if not is_awaited or place.clock.monotonic_s() >= end_s:
+            break
+        place.clock.sleep(POLL_SECONDS)
     untagged = f"it has no tag {TAG}={place.names.id}, so it was left alone"
-    return [
-        replace(one, why=why.get(_key(one), "it is still there") if one.is_tagged else untagged)
-        for one in find(place, registries)
-    ]
+    return [replace(one, why=why.get(_key(one), "it is still there") if one.is_tagged else untagged) for one in found]
 
 
-def _key(one: Leftover) -> tuple[str, str, str]:
+def _key(one: Leftover) -> _Key:
     return one.kind, one.name, one.region
 
 
-def _try(one: Leftover, act: Callable[[], object], why: dict[tuple[str, str, str], str]) -> None:
+def _try(one: Leftover, act: Callable[[], object], why: dict[_Key, str]) -> None:
     try:
         act()
     except ClientError as error:

@@ -129,9 +129,11 @@ class Promises:
                     found.append(f"{one[1]} {total:.0f}")
             if not left:
                 return ", ".join(found)
-            if clock.monotonic_s() >= end_s:
-                raise NotKnown(f"CloudWatch has no value of {', '.join(name for _, name in left)} in {timeout_s:.0f} s")
-            clock.sleep(METRICS_EVERY_S)
+            left_s = end_s - clock.monotonic_s()
+            if left_s <= 0:
+                names = ", ".join(name for _, name in left)
+                raise NotKnown(f"CloudWatch has no value of {names} after {timeout_s:.0f} s")
+            clock.sleep(min(METRICS_EVERY_S, left_s))
 
     def _sum(self, side: Side, metric: str) -> float | None:
         """The sum of a counter since the run began; None: CloudWatch has no value of it."""

@@ -1,0 +1,239 @@
+"""An account in which geosync smoke runs: CloudFormation as far as it is asked, everything else of AWS by moto.
+
+Each call passes botocore's own check of its parameters before it is answered, here and by moto.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore import handlers
+from botocore.model import OperationModel
+from click.testing import CliRunner, Result
+from local import short_forms
+from release import ROOT
+from release import template as templates
+from tests.support.event_log import create_event_log
+
+from geosync.cli.main import main
+from geosync.cli.site import StackSite
+from geosync.cli.smoke import command
+from geosync.cli.smoke.names import SmokeNames, SmokePlace
+from geosync.cli.smoke.promises import Promises
+from geosync.cli.smoke.registries import Happening
+from geosync.registries.registry import Registry
+from geosync.sync_registry.table import tables
+
+A, B = "eu-west-1", "us-west-2"
+ID = "0123456789"
+NAMES = SmokeNames(ID)
+ACCOUNT = "123456789012"
+LOOKS = (
+    *("push_before", "follows", "backfills", "replicates", "retags", "deletes", "recovers", "measures"),
+    *("promotes", "publishes"),
+)
+
+
+@dataclass
+class Stacks:
+    """CloudFormation: what it is asked, and the stacks that it has, by region and name."""
+
+    template: Mapping[str, Any]
+    stacks: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    ends_in: dict[str, str] = field(default_factory=dict)
+    """The state in which the creation of a stack ends."""
+    stays: set[str] = field(default_factory=set)
+    """Stacks that cannot be deleted."""
+
+    def note(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["asked"] = params
+
+    def answer(self, model: OperationModel, context: Mapping[str, Any], **_: Any) -> Any:
+        asked, region = context["asked"], context["client_region"]
+        error, parsed = getattr(self, f"_{model.name}")(region, **asked)
+        about: dict[str, Any] = {
+            "HTTPStatusCode": 400 if error else 200,
+            "HTTPHeaders": {},
+            "RequestId": "r",
+            "RetryAttempts": 0,
+        }
+        if error:
+            code, text = error
+            return SimpleNamespace(status_code=400, headers={}), {
+                "Error": {"Code": code, "Message": text, "Type": "Sender"},
+                "ResponseMetadata": about,
+            }
+        return SimpleNamespace(status_code=200, headers={}), {**parsed, "ResponseMetadata": about}
+
+    def make(self, region: str, name: str, tags: list[dict[str, str]]) -> None:
+        """A stack with its two tables, which outlive it."""
+        self.stacks[region, name] = {
+            "StackName": name,
+            "StackId": f"arn:aws:cloudformation:{region}:{ACCOUNT}:stack/{name}/1",
+            "CreationTime": datetime.now(UTC),
+            "StackStatus": self.ends_in.get(name, "CREATE_COMPLETE"),
+            "Tags": tags,
+        }
+        client = boto3.client("dynamodb", region_name=region)
+        tables.create(client, f"{name}-SyncRegistryTable-1")
+        create_event_log(client, f"{name}-EventsTable-1")
+        for table in ("SyncRegistryTable", "EventsTable"):
+            arn = client.describe_table(TableName=f"{name}-{table}-1")["Table"]["TableArn"]
+            client.tag_resource(ResourceArn=arn, Tags=tags)  # type: ignore[arg-type]
+
+    def _CreateStack(self, region: str, **asked: Any) -> Any:  # noqa: N802
+        name = asked["StackName"]
+        if self._is_there(region, name):
+            return ("AlreadyExistsException", f"Stack [{name}] already exists"), {}
+        self._check(region, asked)
+        self.make(region, name, asked["Tags"])
+        return None, {"StackId": self.stacks[region, name]["StackId"]}
+
+    def _check(self, region: str, asked: Mapping[str, Any]) -> None:
+        """The template is where its URL says, with its code, and takes the parameters."""
+        found = re.fullmatch(rf"https://s3\.{region}\.amazonaws\.com/([^/]+)/(.+)", asked["TemplateURL"])
+        assert found is not None, asked["TemplateURL"]
+        there = boto3.client("s3", region_name=region)
+        there.head_object(Bucket=found[1], Key=found[2])
+        given = {one["ParameterKey"]: one["ParameterValue"] for one in asked["Parameters"]}
+        keys = {one["Key"] for one in there.list_objects_v2(Bucket=given["CodeBucket"])["Contents"]}
+        assert {key.removeprefix(given["CodePrefix"]) for key in keys} >= {"template-s3.yaml", "functions-sync.zip"}
+        for name, value in given.items():
+            known = self.template["Parameters"][name]
+            assert re.fullmatch(known.get("AllowedPattern", ".*"), value), (name, value)
+            assert value in known.get("AllowedValues", [value]), (name, value)
+        needed = {name for name, one in self.template["Parameters"].items() if "Default" not in one}
+        assert needed <= given.keys()
+        assert asked["Capabilities"] == ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+
+    def _DescribeStacks(self, region: str, StackName: str = "", **_: Any) -> Any:  # noqa: N802, N803
+        if StackName and not self._is_there(region, StackName):
+            return ("ValidationError", f"Stack with id {StackName} does not exist"), {}
+        found = [one for (where, name), one in self.stacks.items() if where == region and StackName in ("", name)]
+        return None, {"Stacks": found}
+
+    def _DescribeStackEvents(self, region: str, StackName: str, **_: Any) -> Any:  # noqa: N802, N803
+        event = {
+            "StackId": self.stacks[region, StackName]["StackId"],
+            "LogicalResourceId": "SyncFunction",
+            "ResourceStatus": "CREATE_FAILED",
+            "ResourceStatusReason": "the account has no executions left",
+        }
+        return None, {"StackEvents": [event]}
+
+    def _DeleteStack(self, region: str, StackName: str) -> Any:  # noqa: N802, N803
+        state = "DELETE_FAILED" if StackName in self.stays else "DELETE_COMPLETE"
+        self.stacks[region, StackName]["StackStatus"] = state
+        return None, {}
+
+    def _is_there(self, region: str, name: str) -> bool:
+        return (region, name) in self.stacks and self.stacks[region, name]["StackStatus"] != "DELETE_COMPLETE"
+
+
+@dataclass
+class PlayedRegistries:
+    """Two registries, of which only their images matter here."""
+
+    images: set[str] = field(default_factory=set)
+    keeps: bool = False
+    words: str = "two registries"
+    are_one: bool = False
+
+    def make(self) -> None:
+        pass
+
+    def parameters(self, side: str) -> dict[str, str]:
+        found = {"LocalRegistryUrl": f"https://{side}.example.com"}
+        return found | ({"PrimaryRegistryUrl": "https://a.example.com"} if side == "b" else {})
+
+    def open(self, side: str) -> Registry:
+        raise NotImplementedError
+
+    def announce(self, site: StackSite, happening: Happening) -> None:
+        pass
+
+    def images_left(self, place: SmokePlace) -> Iterator[tuple[str, str]]:
+        yield from (("a", one) for one in sorted(self.images))
+
+    def remove_images(self, side: str, repository: str) -> None:
+        if self.keeps:
+            raise OSError("405 UNSUPPORTED")
+        self.images.discard(repository)
+
+
+@dataclass
+class Smoked:
+    """Runs the command in the account."""
+
+    stacks: Stacks
+    registries: PlayedRegistries
+    package: Path
+
+    def __call__(self, *arguments: str) -> Result:
+        line = ["--region", A, "smoke", "--other-region", B, "--package", str(self.package), *arguments]
+        return CliRunner().invoke(main, line)
+
+    def left(self) -> set[str]:
+        """The names of all that is in the account."""
+        found = {name for (_, name), one in self.stacks.stacks.items() if one["StackStatus"] != "DELETE_COMPLETE"}
+        for region in (A, B):
+            found |= set(boto3.client("dynamodb", region_name=region).list_tables()["TableNames"])
+            found |= {
+                one["Name"] for one in boto3.client("secretsmanager", region_name=region).list_secrets()["SecretList"]
+            }
+            found |= {
+                one["repositoryName"]
+                for one in boto3.client("ecr", region_name=region).describe_repositories()["repositories"]
+            }
+        return found | {one["Name"] for one in boto3.client("s3", region_name=A).list_buckets()["Buckets"]}
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package of today's template, with zips that nobody runs."""
+    source, folder = (ROOT / "template.yaml").read_text(), tmp_path / "package"
+    folder.mkdir()
+    zips = {code: f"{code.replace('/', '-')}.zip" for code in templates.code_folders(source)}
+    for name in zips.values():
+        (folder / name).write_bytes(b"PK")
+    (folder / "template-s3.yaml").write_text(templates.with_zips_in_a_bucket(source, zips))
+    return folder
+
+
+@pytest.fixture
+def calls() -> list[tuple[str, str]]:
+    """Service and operation of each call; botocore's model checks each before it is answered."""
+    return []
+
+
+@pytest.fixture
+def smoke(
+    package: Path, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Smoked:
+    """The command, with looks that all see what is promised."""
+    stacks = Stacks(short_forms.load(package / "template-s3.yaml"))
+
+    def note(model: OperationModel, **_: Any) -> None:
+        calls.append((model.service_model.service_name, model.name))
+
+    ours: list[Any] = [
+        ("before-parameter-build.cloudformation", stacks.note),
+        ("before-parameter-build", note),
+        ("before-call.cloudformation", stacks.answer),
+    ]
+    monkeypatch.setattr(handlers, "BUILTIN_HANDLERS", [*handlers.BUILTIN_HANDLERS, *ours])
+    request.getfixturevalue("aws")  # the clients are made after the handlers are known
+    registries = PlayedRegistries()
+    monkeypatch.setattr(command, "_pair", lambda *_: registries)
+    monkeypatch.setattr(SmokeNames, "new", classmethod(lambda cls: cls(ID)))
+    for name in LOOKS:
+        monkeypatch.setattr(Promises, name, lambda *_: "as promised")
+    return Smoked(stacks, registries, package)
