@@ -6,6 +6,7 @@ Each call passes botocore's own check of its parameters before it is answered, h
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -52,6 +53,8 @@ class Stacks:
     """The state in which the creation of a stack ends."""
     stays: set[str] = field(default_factory=set)
     """Stacks that cannot be deleted."""
+    updated: set[str] = field(default_factory=set)
+    """Stacks whose update ends while somebody waits for it."""
 
     def note(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context["asked"] = params
@@ -117,6 +120,8 @@ class Stacks:
     def _DescribeStacks(self, region: str, StackName: str = "", **_: Any) -> Any:  # noqa: N802, N803
         if StackName and not self._is_there(region, StackName):
             return ("ValidationError", f"Stack with id {StackName} does not exist"), {}
+        for name in self.updated & {StackName}:
+            self.stacks[region, name]["StackStatus"] = "UPDATE_COMPLETE"  # by the time somebody asks for it
         found = [one for (where, name), one in self.stacks.items() if where == region and StackName in ("", name)]
         return None, {"Stacks": found}
 
@@ -130,6 +135,8 @@ class Stacks:
         return None, {"StackEvents": [event]}
 
     def _DeleteStack(self, region: str, StackName: str) -> Any:  # noqa: N802, N803
+        if self.stacks[region, StackName]["StackStatus"] == "UPDATE_IN_PROGRESS":
+            return ("ValidationError", f"Stack:{StackName} is in UPDATE_IN_PROGRESS state and can not be deleted"), {}
         state = "DELETE_FAILED" if StackName in self.stays else "DELETE_COMPLETE"
         self.stacks[region, StackName]["StackStatus"] = state
         return None, {}
@@ -196,16 +203,27 @@ class Smoked:
         return found | {one["Name"] for one in boto3.client("s3", region_name=A).list_buckets()["Buckets"]}
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of today's template, with zips that nobody runs."""
-    source, folder = (ROOT / "template.yaml").read_text(), tmp_path / "package"
-    folder.mkdir()
+    source, folder = (ROOT / "template.yaml").read_text(), tmp_path_factory.mktemp("package")
     zips = {code: f"{code.replace('/', '-')}.zip" for code in templates.code_folders(source)}
     for name in zips.values():
         (folder / name).write_bytes(b"PK")
     (folder / "template-s3.yaml").write_text(templates.with_zips_in_a_bucket(source, zips))
     return folder
+
+
+@pytest.fixture(scope="session")
+def template(packed: Path) -> dict[str, Any]:
+    """The package's template as data: to read it takes half a second."""
+    return short_forms.load(packed / "template-s3.yaml")
+
+
+@pytest.fixture
+def package(packed: Path, tmp_path: Path) -> Path:
+    """A package of one's own."""
+    return Path(shutil.copytree(packed, tmp_path / "package"))
 
 
 @pytest.fixture
@@ -216,10 +234,14 @@ def calls() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def smoke(
-    package: Path, calls: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    package: Path,
+    template: dict[str, Any],
+    calls: list[tuple[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> Smoked:
     """The command, with looks that all see what is promised."""
-    stacks = Stacks(short_forms.load(package / "template-s3.yaml"))
+    stacks = Stacks(template)
 
     def note(model: OperationModel, **_: Any) -> None:
         calls.append((model.service_model.service_name, model.name))

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -19,6 +20,7 @@ from geosync.cli.smoke import leftovers
 from geosync.cli.smoke.names import TAG
 from geosync.cli.smoke.promises import Promises
 from geosync.cli.smoke.steps import NotKnown, NotSeen
+from geosync.errors import RegistryUnavailable
 
 MINE = "--account-is-mine"
 PAGE = ROOT / "docs" / "getting-started" / "smoke.md"
@@ -200,6 +202,45 @@ def test_what_cannot_be_removed_is_named_with_the_command_and_keeps_nothing_else
     assert smoke.left() == {NAMES.stack("b")}
     shown = smoke("--remove", ID)
     assert stack["command"] in shown.stdout
+
+
+def test_what_cannot_be_looked_for_is_told_and_keeps_nothing_from_being_removed(
+    smoke: Smoked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report(smoke, MINE, "--keep", code=0)
+
+    def down(*_: object) -> Iterator[tuple[str, str]]:
+        raise RegistryUnavailable("a.example.com", "GET /v2/")
+
+    monkeypatch.setattr(smoke.registries, "images_left", down, raising=False)
+    document = report(smoke, "--remove", ID, code=1)
+    (left,) = document["left"]
+    assert left["why"] == "cannot be looked for: a.example.com: GET /v2/: no response"
+    assert smoke.left() == set()
+    assert verdicts(report(smoke, MINE, code=1)) == {"begin": "not seen"}
+    assert smoke.left() == set()
+
+
+def test_a_stack_that_is_updated_just_now_is_removed_after_that(smoke: Smoked) -> None:
+    """An interruption in the middle of promote leaves one."""
+    report(smoke, MINE, "--keep", code=0)
+    smoke.stacks.stacks[B, NAMES.stack("b")]["StackStatus"] = "UPDATE_IN_PROGRESS"
+    smoke.stacks.updated = {NAMES.stack("b")}
+    assert verdicts(report(smoke, "--remove", ID, code=0)) == {"removal": "seen"}
+    assert smoke.left() == set()
+
+
+def test_a_removal_that_is_interrupted_names_the_command_that_goes_on(
+    smoke: Smoked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(leftovers, "remove", interrupted)
+    ended = smoke(MINE)
+    assert ended.exit_code == 2
+    assert ended.stderr.count(f"geosync smoke --remove {ID}") == 2
+    assert len(smoke.left()) == 8
 
 
 def test_of_an_ecr_registry_all_is_made_with_the_tag_and_removed(smoke: Smoked) -> None:

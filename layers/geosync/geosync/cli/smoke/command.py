@@ -42,7 +42,7 @@ STYLES: dict[Verdict, str] = {"seen": "green", "not seen": "red", "not known": "
 PLAN = """\
 This makes, in your account, all with one random id in its name and in the tag {tag}:
 
-  two stacks, geosync-smoke-<id>-a in {a} and geosync-smoke-<id>-b in {b}, with about 130 resources each;
+  two stacks, geosync-smoke-<id>-a in {a} and geosync-smoke-<id>-b in {b}, with about a hundred resources each;
   a bucket for their code in each region;
   {registries}.
 
@@ -129,8 +129,8 @@ def smoke(  # noqa: PLR0913 - one for each option
     began = moment(place.clock.now_ms())
     with _terminated_as_interrupted():
         steps = run.run()
-    if keep:
-        click.echo(f"Everything is kept. Remove it:\n  {again}", err=True)
+    if len(steps) > 1 and (keep or steps[-1].verdict != "seen"):  # after the first alone nothing was made
+        click.echo(f"Remove what is {'kept' if keep else 'left'}:\n  {again}", err=True)
     _end(place, steps, run.left, output, began)
 
 

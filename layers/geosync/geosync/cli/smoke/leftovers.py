@@ -9,9 +9,9 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 
 from geosync.cli.failover.stack_update import POLL_SECONDS
+from geosync.cli.smoke import stacks
 from geosync.cli.smoke.names import TAG, SmokePlace
 from geosync.cli.smoke.registries import SmokeRegistries
-from geosync.cli.smoke.stacks import await_deleted
 from geosync.cli.smoke.steps import NotSeen
 from geosync.errors import GeosyncError
 
@@ -45,31 +45,42 @@ class Leftover:
 
 
 def find(place: SmokePlace, registries: SmokeRegistries) -> list[Leftover]:
-    """Look for everything that has a name of the run, in its regions and at its registries."""
-    found = [one for region in place.distinct_regions for kind in _KINDS for one in kind(place, region)]
-    for side, repository in registries.images_left(place):
-        host = registries.parameters(side)["LocalRegistryUrl"].rstrip("/")
-        found.append(
-            Leftover(
-                kind=IMAGES,
-                name=f"{host}/{repository}",
-                region="",
-                is_tagged=True,  # a registry's repositories have no tags in this sense: the name alone says whose it is
-                command=f"delete the tags of {repository} at {host}",
-                remove=partial(registries.remove_images, side, repository),
-            )
+    """Look for everything that has a name of the run, in its regions and at its registries.
+
+    For a kind that cannot be looked for there is one thing with the reason, which is not removed.
+    """
+    found = [
+        one
+        for region in place.distinct_regions
+        for kind, look in _KINDS.items()
+        for one in _looked(kind, region, partial(look, place, region))
+    ]
+    return [*found, *_looked(IMAGES, "", partial(_images, place, registries))]
+
+
+def _looked(kind: str, region: str, look: Callable[[], Iterator[Leftover]]) -> Iterator[Leftover]:
+    try:
+        yield from look()
+    except (BotoCoreError, ClientError, GeosyncError, OSError) as error:
+        yield Leftover(
+            kind=kind,
+            name="that nobody could look for",
+            region=region,
+            is_tagged=False,
+            command="",
+            remove=lambda: None,
+            why=f"cannot be looked for: {error}",
         )
-    return found
 
 
 def remove(place: SmokePlace, registries: SmokeRegistries, say: Callable[[str], None]) -> list[Leftover]:
     """Remove all of it, the stacks first; returns what is left then, each with the reason. What fails stops nothing."""
     why: dict[_Key, str] = {}
-    stacks = [one for one in find(place, registries) if one.kind == STACK and one.is_tagged]
-    for one in stacks:
+    deployed = [one for one in find(place, registries) if one.kind == STACK and one.is_tagged]
+    for one in deployed:
         say(f"removing the {one.words} …")
         _try(one, one.remove, why)
-    for one in stacks:
+    for one in deployed:
         if _key(one) not in why:
             _try(one, partial(_await_stack, place, one), why)
     for one in find(place, registries):
@@ -89,7 +100,10 @@ def _await_gone(place: SmokePlace, registries: SmokeRegistries, why: dict[_Key, 
             break
         place.clock.sleep(POLL_SECONDS)
     untagged = f"it has no tag {TAG}={place.names.id}, so it was left alone"
-    return [replace(one, why=why.get(_key(one), "it is still there") if one.is_tagged else untagged) for one in found]
+    return [
+        replace(one, why=why.get(_key(one), "it is still there") if one.is_tagged else one.why or untagged)
+        for one in found
+    ]
 
 
 def _key(one: Leftover) -> _Key:
@@ -107,12 +121,25 @@ def _try(one: Leftover, act: Callable[[], object], why: dict[_Key, str]) -> None
 
 
 def _await_stack(place: SmokePlace, one: Leftover) -> None:
-    state = await_deleted(place, one.region, one.name)
+    state = stacks.await_deleted(place, one.region, one.name)
     if state not in ("", "DELETE_COMPLETE"):
         raise NotSeen(f"its removal ended as {state}: its events say why")
 
 
 # ---------------------------------------------------------------------------------------------------- of each service
+
+
+def _images(place: SmokePlace, registries: SmokeRegistries) -> Iterator[Leftover]:
+    for side, repository in registries.images_left(place):
+        host = registries.parameters(side)["LocalRegistryUrl"].rstrip("/")
+        yield Leftover(
+            kind=IMAGES,
+            name=f"{host}/{repository}",
+            region="",
+            is_tagged=True,  # a registry's repositories have no tags in this sense: the name alone says whose it is
+            command=f"delete the tags of {repository} at {host}",
+            remove=partial(registries.remove_images, side, repository),
+        )
 
 
 def _stacks(place: SmokePlace, region: str) -> Iterator[Leftover]:
@@ -128,7 +155,7 @@ def _stacks(place: SmokePlace, region: str) -> Iterator[Leftover]:
                     region=region,
                     is_tagged=place.names.marks(tags),
                     command=f"aws cloudformation delete-stack --region {region} --stack-name {name}",
-                    remove=partial(client.delete_stack, StackName=name),
+                    remove=partial(stacks.delete, place, region, name, state),
                 )
 
 
@@ -224,5 +251,5 @@ def _buckets(place: SmokePlace, region: str) -> Iterator[Leftover]:
     )
 
 
-_KINDS = (_stacks, _tables, _secrets, _repositories, _buckets)
+_KINDS = {STACK: _stacks, TABLE: _tables, SECRET: _secrets, REPOSITORY: _repositories, BUCKET: _buckets}
 """In the order of removal."""

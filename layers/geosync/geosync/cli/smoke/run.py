@@ -80,6 +80,9 @@ class SmokeRun:
     def _begin(self) -> str:
         """Look for what has the run's names: a run of the same id is not this one."""
         found = leftovers.find(self.place, self.registries)
+        unknown = next((one for one in found if one.why), None)
+        if unknown is not None:
+            raise NotSeen(f"a {unknown.words} {unknown.why}")
         if found:
             raise NotSeen(
                 f"there is the {found[0].words}, and {len(found) - 1} more: another run's, so nothing is done"

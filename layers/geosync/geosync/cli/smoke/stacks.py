@@ -43,6 +43,14 @@ def await_created(place: SmokePlace) -> None:
             raise NotSeen(f"{stack} is {state}: {why}")
 
 
+def delete(place: SmokePlace, region: str, stack: str, state: str) -> None:
+    """Begin the removal of a stack; one that is updated just now is waited for first, as none of these is removed."""
+    client = place.client("cloudformation", region)
+    if state.startswith("UPDATE_") and state.endswith(UNDER_WAY):
+        _await_end(client, stack, place)
+    client.delete_stack(StackName=stack)
+
+
 def await_deleted(place: SmokePlace, region: str, stack_id: str) -> str:
     """Wait until a stack's removal ends; returns its state then, "" where it is not known any more."""
     client = place.client("cloudformation", region)
