@@ -18,6 +18,7 @@ from geosync.cli.main import main
 from geosync.cli.site import AwsAccess
 from geosync.cli.site import StackSite as DeployedSite
 from geosync.clock import SYSTEM_CLOCK, Clock
+from geosync.operating import dead_letters
 from geosync.sync_registry.site import catalogue
 from geosync.sync_registry.sync_registry import SyncRegistry
 from geosync.sync_registry.table import tables
@@ -115,6 +116,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "test")
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "GEOSYNC_STACK"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)  # there is one server here
     with mock_aws():
         yield
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
 import pytest
+from moto.core.utils import unix_time_millis
+from moto.sqs import models
 from tests.functional.cli.conftest import REGION
 from tests.support.letters import no_event
 
@@ -92,8 +93,6 @@ def queues(aws: None) -> Callable[[str], Queues]:
 def test_a_replay_that_dies_at_any_request_loses_none_and_the_next_one_brings_the_rest(
     queues: Callable[[str], Queues], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
-    monkeypatch.setattr(dead_letters, "LOOK_SECONDS", 1)
     whole = Dying(boto3.client("sqs", region_name=REGION), at=1000, sent=True)
     assert len(list(queues("whole").letters(whole).replay(None))) == len(ALL)
     requests = len(whole.made)
@@ -105,7 +104,8 @@ def test_a_replay_that_dies_at_any_request_loses_none_and_the_next_one_brings_th
             with pytest.raises(Killed):
                 list(made.letters(Dying(made.sqs, at=at, sent=sent)).replay(None))
             died.append(made)
-    time.sleep(1.1)  # what the dead had in their hands is seen again
+    # What the dead had in their hands is seen again.
+    monkeypatch.setattr(models, "unix_time_millis", lambda: unix_time_millis() + dead_letters.LOOK_SECONDS * 1000)
     for made in died:
         list(made.letters().replay(None))
         work, events = made.bodies(made.work), made.bodies(made.events)
@@ -115,10 +115,7 @@ def test_a_replay_that_dies_at_any_request_loses_none_and_the_next_one_brings_th
         assert made.letters().count() == 0
 
 
-def test_ctrl_c_gives_back_at_once_what_was_not_sent(
-    queues: Callable[[str], Queues], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+def test_ctrl_c_gives_back_at_once_what_was_not_sent(queues: Callable[[str], Queues]) -> None:
     made = queues("interrupted")
 
     class Interrupted:
@@ -133,10 +130,7 @@ def test_ctrl_c_gives_back_at_once_what_was_not_sent(
     assert {letter.body for letter in made.letters().look()} == ALL
 
 
-def test_two_operators_who_replay_at_the_same_time_send_each_message_once(
-    queues: Callable[[str], Queues], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
+def test_two_operators_who_replay_at_the_same_time_send_each_message_once(queues: Callable[[str], Queues]) -> None:
     made = queues("two")
     one, other = made.letters().replay(None), made.letters().replay(None)
     first = next(one)  # it has all of them in hand by now
