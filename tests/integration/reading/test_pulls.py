@@ -140,14 +140,20 @@ def test_while_the_primary_is_gone_old_is_refused_or_served_as_the_site_says(
 
 
 def test_a_tag_that_was_deleted_at_the_primary_is_not_served_from_the_event_on(
-    secondary: Secondary, client: Client, make: ImageMaker, repository: str
+    primary: Place, second_registry: Place, make: ImageMaker, repository: str
 ) -> None:
-    made = make.image(repository, "v1")
-    secondary.receive(pushed(made))
-    make.send("DELETE", f"/v2/{repository}/manifests/{made.digest}", repository)
-    secondary.intake.take([event("deleted", repository, tag="v1").to_json()])
-    assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
-    assert secondary.digest(repository, "v1") == made.digest  # it waits for its settle time
+    clock = FakeClock(time.time_ns() // 1_000_000)
+    settling = Secondary(primary, second_registry, timing=quick(settle=600.0, suspect=2.0))
+    with closing(settling), Client(settling, clock=clock) as client:
+        client.account()
+        made = make.image(repository, "v1")
+        settling.receive(pushed(made))
+        make.send("DELETE", f"/v2/{repository}/manifests/{made.digest}", repository)
+        settling.intake.take([event("deleted", repository, tag="v1").to_json()])
+        assert client.pull(f"/v2/{repository}/manifests/v1").status == 404
+        assert 19.9 < sum(clock.slept) < 20.1  # as long as anything is waited for
+        client.live.join()
+        assert settling.digest(repository, "v1") == made.digest  # it waits for its settle time
 
 
 def test_a_tag_that_was_deleted_by_digest_is_not_served_from_the_event_on(
