@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from tests.unit.sync_registry.model.world import LATE, LONG_AGO, NOW, OLDEST, State, Table, Worker
+from tests.unit.sync_registry.model.world import LATE, LONG_AGO, NOW, OLDEST, State, Table, Worker, with_table
 
 from geosync.sync_registry.items import PARKED_DUE_MS
 
@@ -16,7 +16,20 @@ def _aged(moment: int, oldest: int = OLDEST) -> int:
 
 def older(state: State) -> State:
     """The state one tick later: everything else is one tick older. Late writes past their time never land."""
-    row, owed, seen, digests = state.table
+    pending, events, late = state.pending, state.events, state.late
+    aged = with_table(state, _table_aged(state.table), tuple(map(_worker_aged, state.workers)))
+    if not (pending or events or late):
+        return aged
+    return aged._replace(
+        pending=tuple((tag, digest, deadline - 1) for tag, digest, deadline in pending),
+        late=tuple((tag, digest, deadline - 1) for tag, digest, deadline in late if deadline > NOW),
+        events=tuple((tag, digest, _aged(received_at)) for tag, digest, received_at in events),
+    )
+
+
+@cache
+def _table_aged(table: Table) -> Table:
+    row, owed, seen, digests = table
     if row is not None:
         # Nothing is looked at before NOW any more, so that any suspicion that is over is as good as one until NOW.
         lease_expires = None if row[3] is None else _aged(row[3], LATE + 1)
@@ -24,17 +37,11 @@ def older(state: State) -> State:
         # when a tag write cannot land any more.
         due = row[5] and (max(row[5] - 1, NOW) if lease_expires is None else lease_expires)
         row = (*row[:3], lease_expires, max(row[4] - 1, NOW), due, *row[6:])
-    return state._replace(
-        table=Table(
-            row,
-            tuple(map(_owed_aged, owed)),
-            tuple(map(_seen_aged, seen)),
-            tuple((digest, *_owed_aged(tuple(values))) for digest, *values in digests),
-        ),
-        pending=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.pending),
-        late=tuple((tag, digest, deadline - 1) for tag, digest, deadline in state.late if deadline > NOW),
-        events=tuple((tag, digest, _aged(received_at)) for tag, digest, received_at in state.events),
-        workers=tuple(map(_worker_aged, state.workers)),
+    return Table(
+        row,
+        tuple(map(_owed_aged, owed)),
+        tuple(map(_seen_aged, seen)),
+        tuple((digest, *_owed_aged(tuple(values))) for digest, *values in digests),
     )
 
 
@@ -88,7 +95,7 @@ HELD, LOST = "held", "lost"
 def canonical(state: State) -> State:
     """Rename marks, revisions and tokens, and sort workers, so that states that differ in names only are the same."""
     table, workers = _renamed(state.table, state.workers)
-    return state if table is state.table and workers is state.workers else state._replace(table=table, workers=workers)
+    return state if table is state.table and workers is state.workers else with_table(state, table, workers)
 
 
 @cache
@@ -152,5 +159,5 @@ def _order(worker: Worker) -> tuple[str, str]:
 
 def forget() -> None:
     """Drop what was found out of states."""
-    for found in (_worker_aged, _renamed, _order):
+    for found in (_table_aged, _worker_aged, _renamed, _order):
         found.cache_clear()

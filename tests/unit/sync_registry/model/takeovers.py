@@ -16,6 +16,7 @@ from tests.unit.sync_registry.model.world import (
     Table,
     Violation,
     Worker,
+    with_table,
 )
 
 from geosync.sync_registry.items import PARKED_DUE_MS
@@ -90,7 +91,7 @@ class TakeOvers:
 
     def _with(self, state: State, index: int, worker: Worker, table: Table | None = None) -> State:
         workers = (*state.workers[:index], worker, *state.workers[index + 1 :])
-        return state._replace(workers=workers, table=state.table if table is None else table)
+        return with_table(state, state.table if table is None else table, workers)
 
     # ------------------------------------------------------------------------------------ who really died over what
 
