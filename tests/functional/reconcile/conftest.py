@@ -11,6 +11,7 @@ from tests.functional.reconcile.parts import ENVIRONMENT, Endpoint, Site
 from tests.support.logs import log_of
 
 from geosync.minute import recovery
+from geosync.operating import dead_letters
 
 log = log_of(app.logger)
 
@@ -22,6 +23,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setattr(recovery, "BETWEEN_LOOKS_S", 0.0)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)  # there is one server here
     app.site.cache_clear()
     with mock_aws():
         yield monkeypatch
