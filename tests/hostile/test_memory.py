@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 
 import pytest
 from tests.hostile.answers import answering, one
-from tests.hostile.large_manifests import SHAPES, filled, layers, unknown
+from tests.hostile.large_manifests import SHAPES, filled, layers, repeating, unknown
 from tests.hostile.steps import steps
 
 from geosync.copying.graph import MAX_PARTS, CopyRun, Graph
@@ -68,10 +68,11 @@ def test_one_that_refers_to_more_than_a_copy_takes_is_not_read_to_its_end() -> N
 
 @pytest.mark.parametrize("entry", [b"{}", b'{"code":"MANIFEST_BLOB_UNKNOWN","detail":"sha256:%064x"}', b"[[],[],[]]"])
 def test_a_refusal_takes_its_bytes_and_what_it_names(entry: bytes) -> None:
-    def item(number: int) -> bytes:
-        return entry % number if b"%" in entry else entry
-
-    body = filled(item, before=b'{"errors":[', after=b"]}", size=MAX_ERROR_BYTES)
+    before, after = b'{"errors":[', b"]}"
+    if b"%" in entry:
+        body = filled(lambda number: entry % number, before=before, after=after, size=MAX_ERROR_BYTES)
+    else:
+        body = repeating(entry, before=before, after=after, size=MAX_ERROR_BYTES)
     # The blocks that were read are gone by then, and the body is there.
     found: list[Errors] = []
     assert taken(lambda: found.append(parse_errors(body))) < REFUSALS_BYTES - MAX_ERROR_BYTES

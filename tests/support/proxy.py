@@ -263,7 +263,8 @@ class CountingProxy:
         with self._lock:
             faults = [one for one in self.faults if one.matches(request.method, request.kind, request.target)]
         try:
-            time.sleep(self.latency + sum(one.before for one in faults if isinstance(one, Delay)))
+            if late := self.latency + sum(one.before for one in faults if isinstance(one, Delay)):
+                time.sleep(late)
             for fault in faults:
                 if isinstance(fault, Call) and fault.before:
                     _call(fault.before)
