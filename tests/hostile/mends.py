@@ -100,6 +100,14 @@ MENDS = (
     ),
     _of_the_library(
         4,
+        "name a tag that a selection goes over again for each of its wildcards",
+        "pair/selection.py",
+        'f"(?>[^/]*?{part})"',
+        'f"[^/]*{part}"',
+        f"{_PATTERNS}test_a_pattern_takes_steps_in_proportion_to_any_text",
+    ),
+    _of_the_library(
+        4,
         "send an error with 10,000 long codes",
         "oci/answers.py",
         "if isinstance(code, str) and len(codes) < MAX_CODES:",

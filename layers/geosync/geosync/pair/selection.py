@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from geosync.errors import ConfigurationError
@@ -139,31 +139,50 @@ EVERYTHING = Selection()
 
 
 def _expression(pattern: str) -> str:
-    """The regular expression of one pattern."""
-    components: list[str] = []
-    for component in pattern.split("/"):
-        if component != "**" or components[-1:] != ["**"]:  # `**/**` is `**`
-            components.append(component)
-    if components == ["**"]:
+    """The regular expression of one pattern.
+
+    What stands between two wildcards is taken where it first fits, and never given back (`(?>…)`): a later place leaves
+    the rest no more room. So whoever names a repository cannot have its name gone over again for each wildcard.
+    """
+    first, *later = [[_component(one) for one in part] for part in _between_deep_wildcards(pattern.split("/"))]
+    if not later:
+        return "/".join(first)
+    if first == later[-1] == [] and len(later) == 1:
         return ".+"
-    made = ""
-    for position, component in enumerate(components):
-        if component == "**":
-            # `**/app` is `app` as well, and `group/**` is `group`.
-            made += r"(?:/[^/]+)*" if position else r"(?:[^/]+/)*"
+    made = "/".join(first)
+    for number, part in enumerate(later, start=1):
+        # `**/app` is `app` as well, and `group/**` is `group`.
+        deep, joint = (r"(?:/[^/]++)*", "/") if made else (r"(?:[^/]++/)*", "")
+        if number == len(later):
+            made += deep + (joint + "/".join(part) if part else "")
         else:
-            begins = position == 0 or (position == 1 and components[0] == "**")
-            made += ("" if begins else "/") + _component(component)
+            made += f"(?>{deep}?{joint}{'/'.join(part)}(?![^/]))"
     return made
+
+
+def _between_deep_wildcards(components: Sequence[str]) -> list[list[str]]:
+    """The components before the first `**`, between two, and behind the last one; `**/**` is `**`."""
+    parts: list[list[str]] = [[]]
+    for number, component in enumerate(components):
+        if component != "**":
+            parts[-1].append(component)
+        elif components[number + 1 : number + 2] != ["**"]:
+            parts.append([])
+    return parts
 
 
 def _component(component: str) -> str:
     """The regular expression of what stands between two slashes."""
+    first, *later = [_without_stars(part) for part in component.split("*")]
+    if not later:
+        return first
+    return first + "".join(f"(?>[^/]*?{part})" for part in later[:-1]) + "[^/]*" + later[-1]
+
+
+def _without_stars(text: str) -> str:
     made = ""
-    for part in re.findall(r"\[[^\]]+\]|.", component):
-        if part == "*":
-            made += "[^/]*"
-        elif part == "?":
+    for part in re.findall(r"\[[^\[\]]+\]|.", text):
+        if part == "?":
             made += "[^/]"
         elif part.startswith("["):
             negated = part[1] in "!^"
