@@ -34,7 +34,7 @@ AWS_CALLS = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=16,
+    max_pool_connections=32,  # what a status reads side by side (owed_index.AT_ONCE, and what is counted)
     tcp_keepalive=True,
 )
 

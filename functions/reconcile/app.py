@@ -44,7 +44,12 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_sns import SNSClient
 
-AWS_CALLS = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+AWS_CALLS = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=32,  # what a status reads side by side (owed_index.AT_ONCE, and what is counted)
+)
 
 logger = observability.logger()
 

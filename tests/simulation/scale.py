@@ -192,7 +192,7 @@ def _counting(found: dict[str, Counted]) -> dict[str, Any]:
         return write
 
     return {
-        **{name: one_item(name) for name in ("get", "items", "due", "due_keys")},
+        **{name: one_item(name) for name in ("get", "items", "due", "due_keys", "first_due")},
         "batch_get": many,
         "write": written("write", lambda change: [change.key], 1),
         "transact": written("transact", lambda changes: [change.key for change in changes], 2),

@@ -88,6 +88,12 @@ class Table(MemoryStore):
         keys = sorted((due, key) for key, due in found.items() if start <= due <= until)
         return iter([key for _, key in keys])
 
+    def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
+        """Keys of the first items in one shard, each with its `due`, as the index has them now."""
+        self._follow()
+        found = sorted((due, key) for key, due in self._index.get(shard, {}).items())
+        return [(key, due) for due, key in found[:limit]]
+
     def _follow(self) -> None:
         """Bring the index to where it is by now."""
         now_s = self._scheduler.now_s
@@ -176,6 +182,14 @@ class RemoteStore:
             yield from keys[: self._calls.below(len(keys))]
             raise _throttled()  # the next page
         yield from keys
+
+    def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
+        """Keys of the index; few of the shards take time, as above."""
+        if self._weather.is_calm and self._calls.is_instant():
+            return self._table.first_due(shard, limit)
+        return self._calls.make(
+            lambda: self._table.first_due(shard, limit), self._weather, refused=_throttled, lost=_silent
+        )
 
     def write(self, change: Update | Delete) -> Item | None:
         """Carry out one change; where the answer is lost, boto3 sends it a second time, or gives up."""

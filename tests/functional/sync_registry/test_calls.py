@@ -138,17 +138,17 @@ def test_requests_of_a_status_and_of_who_is_at_work_in_a_backlog(
     calls.made()
     sync_registry.history.record(Observed(), now_ms=clock.now_ms())
     calls.made()
-    # Each of 16 partitions, what is parked in it, the holds and the last hour; the site's items, the counters of the
+    # Each of 16 partitions, the holds and the last hour; the site's items, the counters of the
     # rows, the hour's counts, and what is owed by the hundred.
     assert status.read(sync_registry, clock=sync_registry._clock).worked_on == 3
-    assert calls.made() == {"Query": 34, "BatchGetItem": 3 + 4}
-    # With more than are read: 8 partitions for who is at work and a batch of their rows, whatever is owed.
+    assert calls.made() == {"Query": 18, "BatchGetItem": 3 + 4}
+    # With more than are read: 8 partitions for who is at work and their rows in each, whatever is owed.
     found = status.read(sync_registry, most=100, clock=sync_registry._clock)
     assert (found.more_owed, found.worked_on, found.open_repositories) == (True, 3, 3)
-    assert calls.made() == {"Query": 34 + 8, "BatchGetItem": 3 + 1 + 1}
+    assert calls.made() == {"Query": 18 + 8, "BatchGetItem": 3 + 1 + 3}
     # The minute reads without those, but for the counters.
     assert status.read(sync_registry, most=100, counts=False, clock=sync_registry._clock).more_owed
-    assert calls.made() == {"Query": 33, "BatchGetItem": 1 + 1 + 1}
+    assert calls.made() == {"Query": 17, "BatchGetItem": 1 + 1 + 1}
 
 
 def test_threads_that_discharge_at_once_share_transactions(dynamodb: tuple[SyncRegistry, Calls]) -> None:

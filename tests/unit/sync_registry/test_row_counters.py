@@ -326,8 +326,9 @@ def test_what_waits_for_long_is_counted_as_what_it_is(site: Site) -> None:
     assert site.said() == site.truth() == (30, 0, 0)
 
 
-@pytest.mark.parametrize("rows", [20, 500])
-def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("rows", "full"), [(20, 0), (200, 8), (500, 8)])
+def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, full: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads once more what is parked in partitions that hold more than is read of them."""
     site = Site()
     for number in range(rows):
         site.synced(f"group/app-{number}")
@@ -343,9 +344,10 @@ def test_a_status_reads_as_often_whatever_the_site_holds(rows: int, monkeypatch:
 
         return read
 
-    for name in ("get", "batch_get", "items", "due_keys"):
+    for name in ("get", "batch_get", "items", "due_keys", "first_due"):
         monkeypatch.setattr(site.store, name, counted(name))
     found = status.read(site.sync_registry, most=10, clock=site.clock)
     assert found.rows == RowCounts(rows=rows, synced=rows)
     assert found.more_owed
-    assert (reads.count("due_keys"), reads.count("batch_get"), len(reads)) == (16 + 16 + 8, 5, 40 + 5 + 12)
+    assert (reads.count("first_due"), reads.count("due_keys")) == (16, 8 + full)
+    assert (reads.count("batch_get"), len(reads)) == (4 + 8, 24 + full + 12 + 12)

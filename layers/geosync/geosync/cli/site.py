@@ -20,7 +20,12 @@ from geosync.operating.site_facts import NO_OBJECTIVE_CHOSEN, RECOVERY_POINT_LAT
 from geosync.settings import Role
 from geosync.sync_registry.sync_registry import SyncRegistry
 
-AWS_CALLS = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+AWS_CALLS = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=32,  # what a status reads side by side (owed_index.AT_ONCE, and what is counted)
+)
 LOCAL_KEY = "test"
 """The key that the local stack's emulator takes for its account's root."""
 

@@ -42,17 +42,18 @@ from geosync.sync_registry.suspects import Suspects
 from geosync.sync_registry.table.changes import Store
 from geosync.sync_registry.uploads import UploadItems
 from geosync.sync_registry.verification_items import VerificationItems
+from geosync.threads import Threads
 
 
 class ItemAccess:
     """Access to every kind of item of one site, for SyncRegistry."""
 
-    def _open_items(self, store: Store, clock: Clock, limits: Limits) -> None:
+    def _open_items(self, store: Store, clock: Clock, limits: Limits, threads: Threads) -> None:
         self.uploads = UploadItems(store, clock)
         """The uploads that one holder leaves under way for the next."""
         self.browsing = Browsing(store)
         self.overview = Overview(store)
-        self.owed_index = OwedIndex(store)
+        self.owed_index = OwedIndex(store, threads)
         self.admin_access = AdminAccess(store)
         self.bandwidth = BandwidthShares(store, clock)
         self.breaker = Breaker(store, limits, clock)

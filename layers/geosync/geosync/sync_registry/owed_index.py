@@ -1,15 +1,18 @@
 """Everything that is owed at a site, read from the index `due` for whoever shows or steers it.
 
-Parked references are in the index too, far in the future. So a reading costs a query for each partition and a batch
-read for each hundred items, whatever the site holds. No read touches a row that owes nothing.
+Parked references are in the index too, far in the future. So a reading costs a query for each partition, a second one
+for each that holds more than is read, and a batch read for each hundred items. Queries and batches go side by side. No
+read touches a row that owes nothing.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 
 from geosync.errors import CorruptItem
@@ -18,7 +21,12 @@ from geosync.sync_registry.site import counters
 from geosync.sync_registry.table.changes import Key, Store
 from geosync.sync_registry.table.shards import FAILED_SHARDS, OWED_SHARDS, SHARDS
 from geosync.sync_registry.table.tables import DUE_INDEX as DUE_INDEX  # noqa: PLC0414 - its name, for whoever measures it
+from geosync.threads import Threads
 
+AT_ONCE = 28
+"""Requests side by side: twenty batches of items, and eight partitions. A client has as many connections."""
+IN_A_BATCH = 100
+"""Items that DynamoDB reads in one request."""
 LONGEST_LEASE_MS = 600_000
 """The template takes no longer LeaseSeconds."""
 
@@ -80,39 +88,60 @@ class TagWriters:
 class OwedIndex:
     """Reads what is owed at the whole site."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, threads: Threads) -> None:
         self._store = store
+        self._threads = threads
 
-    def read(self, *, most: int, now_ms: int) -> OwedItems:
-        """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked."""
-        waiting, more_waiting = self._keys(start=0, until=PARKED_DUE_MS - 1, most=most)
-        parked, more_parked = self._keys(start=PARKED_DUE_MS, until=PARKED_DUE_MS, most=most)
-        keys = [*waiting, *parked]
-        found = self._store.batch_get(keys)
+    def read(self, *, most: int, now_ms: int, leases: bool = False) -> OwedItems:
+        """Read what is owed: at most `most` items that are tried again by themselves, and as many that are parked.
+
+        With `leases` the rows that somebody holds are read as well, where more waits than is read. A leased row is in
+        the index when its lease expires: what is due later is gone through, the first `most` keys of each partition.
+        """
+        with self._threads.pool(AT_ONCE, name="owed") as pool:
+            shards = list(pool.map(partial(self._first_of, most=most), OWED_SHARDS))
+            waiting, parked = (
+                list(islice(_in_turn([iter(one) for one in some]), most + 1)) for some in zip(*shards, strict=True)
+            )
+            keys = [*waiting[:most], *parked[:most]]
+            more_waiting, more_parked = len(waiting) > most, len(parked) > most
+            all_leases = leases and more_waiting
+            held = pool.map(partial(self._leased_in, now_ms=now_ms, most=most), SHARDS if all_leases else ())
+            found = self._found(pool, keys)
+            items = tuple(self._owed_items(pool, found))
+            leased = sorted(chain.from_iterable(held)) if all_leases else _leased(found, now_ms)
         return OwedItems(
-            items=tuple(self._owed_items(found)),
+            items=items,
             more_waiting=more_waiting,
             more_parked=more_parked,
             repositories=frozenset(key.repository for key in keys if _is_owed(key)),
-            leased=tuple(_leased(found, now_ms)),
+            leased=tuple(leased),
             moving=_moving(found),
         )
 
-    def leased(self, *, now_ms: int, most: int | None = None) -> list[str]:
-        """The repositories that somebody holds the lease of at `now_ms` (ms), however much is owed.
+    def _first_of(self, shard: str, *, most: int) -> tuple[list[Key], list[Key]]:
+        """The first keys of one partition: those that wait, and those that are parked, behind all others."""
+        entries = self._store.first_due(shard, most + 1)
+        waiting = [key for key, due in entries if due < PARKED_DUE_MS]
+        if len(entries) <= most:
+            return waiting, [key for key, due in entries if due >= PARKED_DUE_MS]
+        return waiting, list(islice(self._store.due_keys(shard, PARKED_DUE_MS, start=PARKED_DUE_MS), most + 1))
 
-        A leased row is in the index at the moment when its lease expires, so that nothing before now is read: a query
-        for each partition, and the rows among its first `most` keys (None: all, a query for each thousand).
-        """
-        return _leased(self._rows(start=now_ms, until=now_ms + LONGEST_LEASE_MS, most=most), now_ms)
+    def _leased_in(self, shard: str, *, now_ms: int, most: int) -> list[str]:
+        return _leased(self._rows([shard], start=now_ms, until=now_ms + LONGEST_LEASE_MS, most=most), now_ms)
+
+    def _found(self, pool: Executor, keys: Sequence[Key]) -> dict[Key, Item]:
+        """Read items, each batch beside the others."""
+        batches = [keys[start : start + IN_A_BATCH] for start in range(0, len(keys), IN_A_BATCH)]
+        return {key: item for found in pool.map(self._store.batch_get, batches) for key, item in found.items()}
 
     def tag_writers(self, *, now_ms: int, suspect_ms: int) -> TagWriters:
-        """Find out where tags may still be written at `now_ms` (ms); it costs what `leased` does.
+        """Find out where tags may still be written at `now_ms` (ms): a query for each partition, and the rows in it.
 
         `suspect_ms` is how long after its holder vanished a write may land. A row is in the index when its lease
         expires, also after that, and, let go under a suspicion, when that ends.
         """
-        items = self._rows(start=now_ms - suspect_ms, until=now_ms + LONGEST_LEASE_MS)
+        items = self._rows(SHARDS, start=now_ms - suspect_ms, until=now_ms + LONGEST_LEASE_MS)
         held = _leased(items, now_ms)
         left = {key.repository: _may_land_until(item, suspect_ms) for key, item in items.items()}
         return TagWriters(
@@ -120,9 +149,9 @@ class OwedIndex:
             left={name: until for name, until in sorted(left.items()) if until > now_ms and name not in held},
         )
 
-    def _rows(self, *, start: int, until: int, most: int | None = None) -> dict[Key, Item]:
+    def _rows(self, shards: Sequence[str], *, start: int, until: int, most: int | None = None) -> dict[Key, Item]:
         """The rows that are in the index between two moments, among the first `most` keys of each partition."""
-        keys = [key for shard in SHARDS for key in islice(self._store.due_keys(shard, until, start=start), most)]
+        keys = [key for shard in shards for key in islice(self._store.due_keys(shard, until, start=start), most)]
         return self._store.batch_get(key for key in keys if key.item == ROW)
 
     def parked(self) -> int:
@@ -163,20 +192,14 @@ class OwedIndex:
                 keys += islice(self._store.due_keys(shard, PARKED_DUE_MS), most - len(keys))
         return keys
 
-    def _keys(self, *, start: int, until: int, most: int) -> tuple[list[Key], bool]:
-        """Keys of the index from every partition in turn, and whether there are more than `most`."""
-        shards: list[Iterator[Key]] = [iter(self._store.due_keys(shard, until, start=start)) for shard in OWED_SHARDS]
-        keys = list(islice(_in_turn(shards), most + 1))
-        return keys[:most], len(keys) > most
-
-    def _owed_items(self, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
+    def _owed_items(self, pool: Executor, items: Mapping[Key, Item]) -> Iterator[OwedItem]:
         """Read the owed ones among `items`.
 
         It costs a batch read for each hundred of them that may have been announced again though they are here.
         """
         read = [_owed_item(key, item) for key, item in items.items() if _is_owed(key)]
         seen_keys = {one.key: _seen_key(one.owed) for one in read if one.owed is not None and _names_one(one.owed)}
-        seen = self._store.batch_get(seen_keys.values()) if seen_keys else {}
+        seen = self._found(pool, list(dict.fromkeys(seen_keys.values())))
         for one in read:
             before = seen.get(seen_keys[one.key]) if one.key in seen_keys else None
             if one.owed is not None and before is not None and _is_as_announced(before, one.owed, items[one.key]):

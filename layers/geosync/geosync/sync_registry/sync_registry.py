@@ -83,7 +83,9 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
         tells: bool = False,
     ) -> None:
         super().__init__(store, primary=primary, timing=timing or Timing(), clock=clock, names=names)
-        self._open_items(store, clock, limits or Limits())
+        self.threads = threads
+        """What reads side by side, where several requests need not wait for each other."""
+        self._open_items(store, clock, limits or Limits(), threads)
         self.outbox = Outbox(store, clock, names, is_on=tells)
         self._discharges = Discharges(store, clock, primary, threads, names=names, outbox=self.outbox)
         self._forgetting = Forgetting(store)
@@ -106,7 +108,7 @@ class SyncRegistry(ItemAccess, Readings, Switches, Marks, Attempts, Deaths):
 
     def under(self, primary: str | None) -> SyncRegistry:
         """The same sync registry for somebody to whom only what was seen under `primary` counts."""
-        return SyncRegistry(self._store, primary=primary, timing=self.timing, clock=self._clock)
+        return SyncRegistry(self._store, primary=primary, timing=self.timing, clock=self._clock, threads=self.threads)
 
     # -------------------------------------------------------------------------------------------------- mark and knock
 

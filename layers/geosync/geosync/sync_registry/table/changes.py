@@ -73,7 +73,7 @@ Change: TypeAlias = Update | Delete | Check
 
 
 class Store(Protocol):
-    """The table as the protocol needs it. All reads but `due_keys` are strongly consistent."""
+    """The table as the protocol needs it. All reads but `due_keys` and `first_due` are strongly consistent."""
 
     def get(self, key: Key) -> Item | None:
         """One item."""
@@ -106,3 +106,6 @@ class Store(Protocol):
 
     def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterable[Key]:
         """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first, read as they are taken."""
+
+    def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
+        """Keys of the first items in one shard, at most `limit`, oldest first, each with its `due`."""

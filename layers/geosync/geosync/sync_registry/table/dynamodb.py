@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import islice
 from typing import Any, TypeVar
 
 from boto3.dynamodb.conditions import ConditionExpressionBuilder
@@ -110,7 +111,7 @@ class DynamoStore:
     def due_keys(self, shard: str, until: int, *, start: int = 0) -> Iterator[Key]:
         """Keys of the items in one shard with `start` <= `due` <= `until`, oldest first, by the global index.
 
-        The only read that is not strongly consistent: a global index follows its table within a moment.
+        Not strongly consistent, as `first_due`: a global index follows its table within a moment.
         """
         pages = self._pages(
             IndexName=DUE_INDEX,
@@ -121,6 +122,20 @@ class DynamoStore:
         for page in pages:
             for raw in page:
                 yield Key(raw["repository"]["S"], raw["item"]["S"])
+
+    def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
+        """Keys of the first items in one shard, at most `limit`, oldest first, each with its `due`: one request.
+
+        A page holds some thousands of them; of more it takes another one.
+        """
+        pages = self._pages(
+            IndexName=DUE_INDEX,
+            KeyConditionExpression="due_shard = :shard",
+            ExpressionAttributeValues=_values({":shard": shard}),
+            Limit=limit,
+        )
+        entries = (entry for page in pages for entry in page)
+        return [(Key(raw["repository"]["S"], raw["item"]["S"]), int(raw["due"]["N"])) for raw in islice(entries, limit)]
 
     def _query(self, limit: int, page: int | None = None, /, **query: Any) -> list[Item]:
         """At most `limit` items; `page` of them are read in a request, where a filter leaves some out."""

@@ -123,6 +123,15 @@ class MemoryStore:
         )
         return iter([key for _, key in found])
 
+    def first_due(self, shard: str, limit: int) -> list[tuple[Key, int]]:
+        """Keys of the first items in one shard, at most `limit`, oldest first, each with its `due`."""
+        found = sorted((item["due"], key) for key, item in self._as_it_is().items() if _is_due_in(shard, item))
+        return [(key, due) for due, key in found[:limit]]
+
+
+def _is_due_in(shard: str, item: Item) -> bool:
+    return item.get("due_shard") == shard and isinstance(item.get("due"), int)
+
 
 def part_of(item: Item, only: Collection[str]) -> Item:
     """The attributes of an item that `only` names; all of them, should it name none."""
