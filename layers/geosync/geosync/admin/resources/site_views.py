@@ -61,11 +61,15 @@ class SiteViews:
 
     def own_status(self) -> GeoSiteStatus:
         """The status of the site that answers."""
-        site, read = self._site, self._read()
+        site = self._site
+        with site.sync_registry.threads.pool(2, name="queues") as pool:
+            letters, events = pool.submit(site.letters.count), pool.submit(site.events_waiting)
+            read = self._read()
+            queued = QueuedMessages(dead_letters=letters.result(), events_waiting=events.result())
         report = site_report(
             read,
             site.settings.facts,
-            queued=QueuedMessages(dead_letters=site.letters.count(), events_waiting=site.events_waiting()),
+            queued=queued,
             catalogue=fleet.counted_catalogue(self._reports().values()) if site.is_primary else None,
             silent=sites.silent_sites(self._expected(), self._reports(), now_ms=self._now_ms)
             if site.is_primary

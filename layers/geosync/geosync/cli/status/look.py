@@ -71,10 +71,15 @@ class SiteLook:
 
 def look_at(site: StackSite) -> SiteLook:
     """Look at a site once. Raises botocore's errors."""
-    found = site_status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
-    queued = QueuedMessages(dead_letters=dead_letters(site), events_waiting=waiting(site, "EventsQueueUrl"))
+    sync_registry = site.sync_registry
+    site.client("sqs")  # here: one session makes one client at a time
+    with sync_registry.threads.pool(3, name="look") as pool:
+        letters, events = pool.submit(dead_letters, site), pool.submit(waiting, site, "EventsQueueUrl")
+        drill = pool.submit(sync_registry.drills.last) if not site.is_primary else None
+        found = site_status.read(sync_registry, primary=site.primary_topic, clock=site.clock)
+        queued = QueuedMessages(dead_letters=letters.result(), events_waiting=events.result())
+        last_drill = drill.result() if drill is not None else None
     fleet_now = _fleet(site, found.at) if site.is_primary else None
-    last_drill = site.sync_registry.drills.last() if not site.is_primary else None
     return SiteLook(site=site, found=found, queued=queued, fleet=fleet_now, last_drill=last_drill)
 
 
