@@ -16,7 +16,7 @@ MINUTES = DAYS * 24 * 60
 GB = 1_000_000_000
 
 # Counted (tests/unit/test_costs.py, tests/simulation/test_scale.py).
-IDLE_USD = {"primary": 9.99, "secondary": 13.21}
+IDLE_USD = {"primary": 9.99, "secondary": 13.12}
 """An idle month, as docs/costs.md adds it up, on arm64."""
 IDLE_GB_S = {"primary": 8_640, "secondary": 23_760}
 """Lambda's part of it."""
@@ -26,9 +26,9 @@ PUSH_READS, PUSH_UNITS = 22, 64
 """Of a push at a secondary, with its mark, at most: each item in the table and in three indexes."""
 PUSH_SQS = 7.2
 """Requests for the event, the wake and the measurements of a push."""
-COMPARISON_READS, COMPARISON_UNITS = 26.9, 35.0
+COMPARISON_READS, COMPARISON_UNITS = 26.7, 35.0
 """Of the comparison of a repository: units of the table with its local index, and of the global one."""
-VERIFICATION_READS, VERIFICATION_UNITS = 38.3, 23.1
+VERIFICATION_READS, VERIFICATION_UNITS = 32.6, 23.0
 REPOSITORY_BYTES, TAG_BYTES, EVENT_BYTES = 932, 1_002, 514
 """Bytes of a table: of a repository, of each of its tags with an image of three blobs, of an event in the log."""
 
