@@ -161,6 +161,12 @@ package:
 		PYTHONPATH=layers/geosync .local/release/bin/python -m release.package dist --runtime $(RUNTIME) --url "$(URL)" \
 		$(if $(filter required,$(BYTE_CODE)),--needs-byte-code)
 
+## keep: keep a release's package for the tests of upgrades (REVISION=0.1.0)
+.PHONY: keep
+keep:
+	@sh local/bootstrap.sh release
+	@PYTHONPATH=layers/geosync .local/release/bin/python -m release.keep "$(REVISION)"
+
 ## release-notes: print what a version changes, from CHANGELOG.md (VERSION=0.1.0)
 .PHONY: release-notes
 release-notes:

@@ -62,17 +62,22 @@ def build(folder: Path) -> Path:
 
     What was built there of the same sources is taken as it is: stacks that start side by side may have one folder.
     """
-    machine, built = _machine(), folder / "package"
-    target = package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
+    built = folder / "package"
     template, sources, built_from = built / "template.yaml", sources_digest(), built / "sources"
     with _alone(folder):
         if not built_from.exists() or built_from.read_text() != sources:
             try:
-                template = package.build(built, target)
+                template = package.build(built, target())
             except PackageError as error:
                 raise StartError(str(error)) from error
             built_from.write_text(sources)
     return template
+
+
+def target() -> package.Target:
+    """Return what code is built for that runs in the emulator."""
+    machine = _machine()
+    return package.Target(architecture=machine["Architecture"], runtime=machine["Runtime"], python=EMULATOR_PYTHON)
 
 
 @contextmanager

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -23,7 +22,6 @@ _TEXTS = (
     ROOT / "release" / "deployed" / "README.md",
     ROOT / "release" / "deployed" / "samconfig.toml",
 )
-_DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,10 +45,10 @@ def build(folder: Path, target: Target) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         built = Path(temporary)
         with ThreadPoolExecutor(len(LAYERS)) as pool:
-            for made in [pool.submit(_layer, name, built / LAYERS[name], target) for name in LAYERS]:
+            for made in [pool.submit(layer, name, built / LAYERS[name], target) for name in LAYERS]:
                 made.result()
         layers = sorted(built.glob("*Layer"))
-        without = [layer.name for layer in layers if not any(layer.rglob("*.pyc"))]
+        without = [one.name for one in layers if not any(one.rglob("*.pyc"))]
         if target.needs_byte_code and without:
             raise PackageError(
                 f"there is no byte code in {', '.join(without)}: no Python of {target.runtime} was found"
@@ -67,12 +65,13 @@ def build(folder: Path, target: Target) -> Path:
     return written
 
 
-def _layer(name: str, folder: Path, target: Target) -> None:
-    """Have a layer's makefile build it into a folder."""
+def layer(name: str, folder: Path, target: Target, *, lock: Path | None = None) -> None:
+    """Have a layer's makefile build it into a folder, from another `lock` if one is given. Raises PackageError."""
     command = [
         *("make", "--silent", f"build-{LAYERS[name]}", f"ARTIFACTS_DIR={folder}"),
         *(f"ARCHITECTURE={target.architecture}", f"RUNTIME={target.runtime}"),
         *([f"LAYER_PYTHON={target.python}"] if target.python is not None else []),
+        *([f"REQUIREMENTS={lock}"] if lock is not None else []),
     ]
     # As if it were called by itself: not as a part of the make that runs this.
     environment = {key: value for key, value in os.environ.items() if key not in {"MAKEFLAGS", "MAKELEVEL", "MFLAGS"}}
@@ -92,18 +91,10 @@ def _layer(name: str, folder: Path, target: Target) -> None:
 
 
 def _pack(code: str, built: Path, folder: Path) -> str:
-    """Zip a function or a built layer; return the zip's name, which changes with its content alone.
-
-    SAM and CloudFormation deploy code anew when its name is another one.
-    """
+    """Zip a function or a built layer; return the zip's name."""
     kind, _, name = code.partition("/")
     source = built / LAYERS[name] if kind == "layers" else _without_byte_code(ROOT / code, built / name)
-    archive = folder / "new.zip"
-    zips.pack(archive, source)
-    digest = hashlib.sha256(archive.read_bytes()).hexdigest()[:_DIGEST_LENGTH]
-    named = f"{kind.removesuffix('s')}-{name}-{digest}.zip"
-    archive.rename(folder / named)
-    return named
+    return zips.pack_named(folder, source, code)
 
 
 def _without_byte_code(source: Path, copy: Path) -> Path:

@@ -1,9 +1,10 @@
-"""An update-stack from the previous template keeps whatever is owed, in flight and in the DLQ."""
+"""An update-stack from the previous release's package keeps whatever is stored, owed, in flight and in the DLQ."""
 
 from __future__ import annotations
 
-import re
+import json
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,36 +13,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 from local import deploy
-from local.emulator import ROOT
 from local.stack import Stack
-from tests.e2e.parts import Site, dead_letters, eventually
+from tests.e2e.parts import PATIENCE_S, Site, dead_letters, eventually, hurried
 from tests.e2e.registries import digest, maker
 from tests.support.images import Made
+from tests.support.upgrade import previous, reading
+from tests.support.upgrade.former_table import TOKEN
+from tests.support.upgrade.kinds import kind_of, kinds
 
-from geosync.messages.geo_event import GeoEvent
-from geosync.messages.work import WorkMessage
-from geosync.sync_registry.items import Reference
+from geosync.admin.gate import SIGN_IN
+from geosync.operating import status
+from geosync.sync_registry.items import SYNCED
+from geosync.sync_registry.site.counters import RowCounts
+from geosync.sync_registry.sync_registry import SyncRegistry
 
-PREVIOUS = Path(__file__).parent / "previous" / "template.yaml"
 UPGRADED = deploy.Site(name="malmo", role="secondary", region="eu-north-1")
 PREFIX = "upgraded"
-NEW = {"EventsConcurrency": "2", "LiveConcurrency": "2", "WorkConcurrency": "2"}
-
-
-def previous(built: Path, folder: Path) -> Path:
-    """Write the previous template with the code as it was built for today's; returns it.
-
-    So that its functions/sync is the new one behind the old event source, as it is in the middle of an update.
-    """
-    text = PREVIOUS.read_text()
-    text = re.sub(r"CodeUri: (functions/\w+)", lambda found: f"CodeUri: {ROOT / found[1]}", text)
-    for layer in ("geosync", "dependencies", "admin"):
-        (archive,) = built.parent.glob(f"layer-{layer}-*.zip")
-        text = text.replace(f"ContentUri: layers/{layer}", f"ContentUri: {archive}")
-    written = folder / "previous.yaml"
-    written.write_text(text)
-    return written
+PACE = {"EventsConcurrency": "2", "LiveConcurrency": "2", "WorkConcurrency": "2"}
+OWED = ("failed", "parked", "flight", "large", "whole")
+"""Repositories of which the former code's table owes the tag v1 (tests/support/upgrade/former_table.py)."""
+FUNCTIONS = {
+    "log_cursor": "LogCursorFunction",
+    "sync": "SyncFunction",
+    "reconcile": "ReconcileFunction",
+    "admin": "AdminFunction",
+}
 
 
 @pytest.fixture
@@ -54,12 +52,12 @@ def parameters(stack: Stack, secondary: Site, repository: str) -> dict[str, str]
     here: Any = stack.emulator.client("secretsmanager", UPGRADED.region)
     arn = here.create_secret(Name=f"geosync/{uuid.uuid4().hex}", SecretString=text)["ARN"]
     kept = ("LocalRegistryUrl", "PrimaryRegistryUrl", "SettleSeconds", "SuspectSeconds", "LeaseSeconds")
-    return {name: given[name] for name in (*kept, "PlainTransport")} | {
+    return {name: given[name] for name in (*kept, "PlainTransport", "MaxNamespaceShare")} | {
         "PrimaryRegistrySecretArn": arn,
         "RepositoryPrefix": PREFIX,
         "IncludeRepositories": f"{repository}/**",
         "ApiLogging": "off",
-        **{name: value for name, value in NEW.items() if name != "LiveConcurrency"},
+        **PACE,
     }
 
 
@@ -70,59 +68,97 @@ def repository() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Upgrade:
-    """A site that the previous template deployed, and the way to today's."""
+    """A site that the previous release's package deployed, and the way to today's."""
 
     stack: Stack
     built: Path
     parameters: dict[str, str]
     site: Site
+    library: Path
 
-    def update(self) -> tuple[Site, dict[str, str]]:
-        """Update the stack to today's template; returns the site, and the stack's outputs."""
-        given = {UPGRADED: {**self.parameters, **NEW}}
-        outputs = deploy.deploy(self.stack.emulator, self.built, given)[UPGRADED]
-        return site_of(self.stack, outputs), outputs
+    def update(self) -> Site:
+        """Update the stack to today's package, as `sam deploy` does: parameters keep their values."""
+        outputs = deploy.deploy(self.stack.emulator, self.built, {UPGRADED: {}})[UPGRADED]
+        return site_of(self.stack, outputs)
 
 
 @pytest.fixture
 def upgrade(stack: Stack, built: Path, parameters: dict[str, str], tmp_path: Path) -> Iterator[Upgrade]:
-    """The site as the previous template deploys it."""
-    template = built / "package" / "template.yaml"
-    outputs = deploy.deploy(stack.emulator, previous(template, tmp_path), {UPGRADED: parameters})[UPGRADED]
-    site = site_of(stack, outputs)
-    yield Upgrade(stack=stack, built=template, parameters=parameters, site=site)
-    stack.emulator.client("cloudformation", UPGRADED.region).delete_stack(StackName=UPGRADED.stack)
+    """The site as the previous release's package deploys it."""
+    package = built / "package"
+    former = previous.package(package, tmp_path / "package")
+    try:
+        outputs = deploy.deploy(stack.emulator, former, {UPGRADED: parameters})[UPGRADED]
+        yield Upgrade(
+            stack=stack,
+            built=package / "template.yaml",
+            parameters=parameters,
+            site=site_of(stack, outputs),
+            library=previous.library(tmp_path / "library"),
+        )
+    finally:
+        stack.emulator.client("cloudformation", UPGRADED.region).delete_stack(StackName=UPGRADED.stack)
 
 
 def site_of(stack: Stack, outputs: dict[str, str]) -> Site:
-    names = {"log_cursor": "LogCursorFunction", "sync": "SyncFunction", "reconcile": "ReconcileFunction"}
     about = {
         "name": UPGRADED.name,
         "region": UPGRADED.region,
         "table": outputs["SyncRegistryTable"],
         "queue_url": outputs["EventsQueueUrl"],
+        "live_queue_url": outputs["LiveQueueUrl"],
         "work_queue_url": outputs["WorkQueueUrl"],
         "dlq_url": outputs["DeadLetterQueueUrl"],
-        "functions": {name: outputs[output] for name, output in names.items() if output in outputs},
+        "admin_url": deploy.admin_url(stack.emulator, UPGRADED),
+        "read_secret_arn": outputs["AdminReadTokenSecretArn"],
+        "functions": {name: outputs[output] for name, output in FUNCTIONS.items()},
     }
     return Site(stack=stack, about=about)
 
 
-def event(made: Made) -> str:
-    now = int(time.time() * 1000)
-    return GeoEvent(
-        id=uuid.uuid4().hex,
-        site="dublin",
-        event_name="created",
-        repository=made.repository,
-        tag=made.reference,
-        digest=made.digest,
-        media_type=made.media_type,
-        occurred_at=None,
-        received_at=now,
-        source="distribution",
-        correlation_id=uuid.uuid4().hex,
-    ).to_json()
+def known_of(site: Site) -> SyncRegistry:
+    """The site's table as today's code sees it."""
+    return SyncRegistry.open(site.client("dynamodb"), site.about["table"])
+
+
+def put(site: Site, items: list[dict[str, Any]]) -> None:
+    """Put items into the site's table. What its functions wrote already stays."""
+    serialize, client = TypeSerializer().serialize, site.client("dynamodb")
+    for item in items:
+        with suppress(client.exceptions.ConditionalCheckFailedException):
+            client.put_item(
+                TableName=site.about["table"],
+                Item={name: serialize(value) for name, value in item.items()},
+                ConditionExpression="attribute_not_exists(repository)",
+            )
+
+
+def sign_in(site: Site) -> str:
+    """Open a session of the dashboard with the read token; returns its cookie."""
+    token = site.client("secretsmanager").get_secret_value(SecretId=site.about["read_secret_arn"])["SecretString"]
+    body = json.dumps({"token": token}).encode()
+    url, headers = f"{site.about['admin_url']}{SIGN_IN}", {"Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers), timeout=PATIENCE_S) as answer:
+        cookie: str = answer.headers["Set-Cookie"]
+    return cookie.partition(";")[0]
+
+
+def caller(site: Site, header: str, value: str) -> dict[str, Any]:
+    """The answer to who calls the admin API with a header."""
+    asked = urllib.request.Request(f"{site.about['admin_url']}/api/v4/session", headers={header: value})
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
+        said: dict[str, Any] = json.loads(answer.read())
+        return said
+
+
+def source(site: Site) -> str:
+    """The event source of functions/log_cursor."""
+    (found,) = [
+        one["UUID"]
+        for one in site.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+        if one["EventSourceArn"].endswith(site.about["queue_url"].rpartition("/")[2])
+    ]
+    return str(found)
 
 
 def sources(site: Site) -> dict[str, str]:
@@ -131,70 +167,100 @@ def sources(site: Site) -> dict[str, str]:
     return {one["EventSourceArn"].rpartition(":")[2]: one["FunctionArn"].rpartition(":")[2] for one in found}
 
 
-def test_what_is_owed_in_flight_and_in_the_dlq_outlives_the_update(
-    upgrade: Upgrade, primary: Site, secondary: Site, repository: str
-) -> None:
-    upgraded = upgrade.site
-    sqs, queue = upgraded.client("sqs"), upgraded.about["queue_url"]
-    with maker(primary) as make:
-        made = {
-            name: make.image(f"{repository}/{name}", "v1", layers=1) for name in ("owed", "flight", "waits", "dead")
-        }
-    pause(upgraded)
-
-    # Owed: the new code, behind the old event source, takes the event and marks it.
-    sqs.send_message(QueueUrl=queue, MessageBody=event(made["owed"]))
-    eventually(lambda: owed(upgraded, made["owed"]), what="the mark that the old event source brings")
-    client = upgraded.client("lambda")
-    (source,) = [
-        one["UUID"]
-        for one in client.list_event_source_mappings()["EventSourceMappings"]
-        if one["EventSourceArn"].endswith(queue.rpartition("/")[2])
-    ]
-    client.update_event_source_mapping(UUID=source, Enabled=False)
-    # In flight: somebody took it and died. It waits: nobody has taken it.
-    sqs.send_message(QueueUrl=queue, MessageBody=event(made["flight"]))
-    eventually(
-        lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=20).get("Messages"), what="the message in flight"
-    )
-    sqs.send_message(QueueUrl=queue, MessageBody=event(made["waits"]))
-    letter = WorkMessage(repository=made["dead"].repository, reason="replay", references=(Reference.tag("v1"),))
-    sqs.send_message(QueueUrl=upgraded.about["dlq_url"], MessageBody=letter.to_json())
-
-    site, outputs = upgrade.update()
-
-    assert site.about["table"] == upgraded.about["table"]
-    assert site.about["queue_url"] == queue
-    queues = {name: outputs[f"{name}QueueUrl"].rpartition("/")[2] for name in ("Events", "Live", "Work")}
-    functions = {"Events": "log_cursor", "Live": "sync", "Work": "sync"}
-    assert sources(site) == {queues[name]: site.about["functions"][one] for name, one in functions.items()}
-    eventually(lambda: all(owed(site, made[name]) for name in ("owed", "flight", "waits")), what="every mark")
-    eventually(lambda: site.messages("queue_url") == 0, what="an events queue that is empty")
-    assert site.messages("dlq_url") == 1
-
-    resume(site)
-    assert [one.failure for one in dead_letters(site).replay(None)] == [None]
-    with suppress(AssertionError):  # a new function may be slow to load on a busy machine: then the schedule does it
-        site.invoke("reconcile")
-    with maker(secondary) as there:
-        eventually(
-            lambda: all(digest(there, f"{PREFIX}/{one.repository}", "v1") == one.digest for one in made.values()),
-            what="everything at the secondary",
-        )
-    eventually(lambda: not any(owed(site, one) for one in made.values()), what="nothing left owed")
-    assert site.messages("dlq_url") == 0
-
-
 def owed(site: Site, made: Made) -> bool:
     return site.item(made.repository, "owed#tag#v1") is not None
 
 
-def pause(site: Site) -> None:
-    site.client("dynamodb").put_item(
-        TableName=site.about["table"], Item={"repository": {"S": "#site"}, "item": {"S": "pause"}}
+def stored(site: Site, library: Path) -> set[str]:
+    """The kinds of items in the site's table; every item is of one that the previous release or today's code has."""
+    named = kinds(library) | kinds(Path(status.__file__).parents[1])
+    found = {(one["repository"], one["item"]): kind_of((one["repository"], one["item"]), named) for one in site.items()}
+    assert [key for key, kind in found.items() if kind is None] == []
+    return {kind for kind in found.values() if kind is not None}
+
+
+def test_what_is_stored_owed_in_flight_and_in_the_dlq_outlives_the_update(
+    upgrade: Upgrade, primary: Site, secondary: Site, repository: str
+) -> None:
+    former, now_ms = upgrade.site, int(time.time() * 1000)
+    table = f"{repository}/table"
+    # A table in which there is everything that the former code writes; with it the site is paused.
+    put(former, previous.left(upgrade.library, table, now_ms).items)
+    names = ("owed", "flight", "waits")
+    with maker(primary) as make:
+        events = [make.image(f"{repository}/{name}", "v1", layers=1) for name in names]
+        made = [*events, *(make.image(f"{table}/{name}", "v1", layers=1) for name in (*OWED, "dead"))]
+    left = previous.left(upgrade.library, table, now_ms, events)
+    sqs, queue = former.client("sqs"), former.about["queue_url"]
+
+    # The former code runs: it marks an event, writes its minute, and opens a session.
+    sqs.send_message(QueueUrl=queue, MessageBody=left.events[0])
+    eventually(lambda: owed(former, events[0]), what="the mark of the former code")
+    former.invoke("reconcile")
+    cookie = sign_in(former)
+    # In flight: somebody took it and died. It waits: nobody has taken it.
+    functions = former.client("lambda")
+    functions.update_event_source_mapping(UUID=source(former), Enabled=False)
+    sqs.send_message(QueueUrl=queue, MessageBody=left.events[1])
+    eventually(
+        lambda: sqs.receive_message(QueueUrl=queue, VisibilityTimeout=20).get("Messages"), what="the message in flight"
     )
+    sqs.send_message(QueueUrl=queue, MessageBody=left.events[2])
+    for letter in left.letters:
+        sqs.send_message(QueueUrl=former.about["dlq_url"], MessageBody=letter)
+    before, marks = stored(former, upgrade.library), marked(former)
+    read = {kind for kind, value in reading.everything(known_of(former), table, now_ms).items() if value}
+    assert read >= before & kinds(upgrade.library) - {"#site/slot#"}
+
+    site = upgrade.update()
+
+    assert site.about == former.about
+    assert marked(site).items() >= marks.items()
+    assert stored(site, upgrade.library) >= before
+    again = {kind for kind, value in reading.everything(known_of(site), table, now_ms).items() if value}
+    assert read - again == set()
+    assert caller(site, "Cookie", cookie)["right"] == "read"
+    assert caller(site, "Authorization", f"Bearer {TOKEN}")["token_name"] == "ci"
+    queues = {name: site.about[f"{name}queue_url"].rpartition("/")[2] for name in ("", "live_", "work_")}
+    taken = {"": "log_cursor", "live_": "sync", "work_": "sync"}
+    assert sources(site) == {queues[name]: site.about["functions"][one] for name, one in taken.items()}
+    functions.update_event_source_mapping(UUID=source(site), Enabled=True)
+    eventually(lambda: all(owed(site, one) for one in events), what="every mark")
+    eventually(lambda: site.messages("queue_url") == 0, what="an events queue that is empty")
+    assert site.messages("dlq_url") == len(left.letters)
+
+    known = known_of(site)
+    known.resume()
+    assert [one.failure for one in dead_letters(site).replay(None)] == [None] * len(left.letters)
+    with maker(secondary) as there:
+
+        def arrived() -> bool:
+            return all(digest(there, f"{PREFIX}/{one.repository}", "v1") == one.digest for one in made)
+
+        eventually(hurried([site], arrived), what="everything at the secondary")
+    eventually(hurried([site], lambda: marked(site) == {}), what="nothing left owed")
+    eventually(hurried([site], lambda: counted(site)), what="counters that are the rows")
+    assert {one.repository: row_state(known, one.repository) for one in made} == dict.fromkeys(
+        (one.repository for one in made), SYNCED
+    )
+    assert site.messages("dlq_url") == 0
 
 
-def resume(site: Site) -> None:
-    key = {"repository": {"S": "#site"}, "item": {"S": "pause"}}
-    site.client("dynamodb").delete_item(TableName=site.about["table"], Key=key)
+def marked(site: Site) -> dict[tuple[str, str], str]:
+    """The mark of everything that is owed."""
+    return {
+        (one["repository"], one["item"]): one["mark"] for one in site.items() if str(one["item"]).startswith("owed#")
+    }
+
+
+def row_state(known: SyncRegistry, repository: str) -> str | None:
+    row = known.row(repository)
+    return row.state if row is not None else None
+
+
+def counted(site: Site) -> bool:
+    """The site's counters say what its rows are."""
+    rows = [one for one in site.items() if one["item"] == "row" and "id" in one]
+    states = [one.get("state") for one in rows]
+    said = known_of(site).counters.read() or RowCounts()
+    return (said.rows, said.synced, said.failed) == (len(rows), states.count(SYNCED), states.count("3"))

@@ -33,7 +33,7 @@ def fake_layer(name: str, built: Path, _target: Target) -> None:
 
 @pytest.fixture
 def without_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_layer", fake_layer)
+    monkeypatch.setattr(folder, "layer", fake_layer)
 
 
 def contents(made: Path) -> dict[str, bytes]:
@@ -177,7 +177,7 @@ def test_a_layer_without_byte_code_is_an_error_where_it_is_needed(
         fake_layer(name, built, target)
         (built / "python" / "a.cpython-314.pyc").touch()
 
-    monkeypatch.setattr(folder, "_layer", compiled)
+    monkeypatch.setattr(folder, "layer", compiled)
     assert package.main([*words, "--needs-byte-code"]) == 0
 
 

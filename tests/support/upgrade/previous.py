@@ -1,0 +1,94 @@
+"""The previous release as it is kept (release/keep.py): its library, what it leaves, and a folder that deploys it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local import deploy
+from release import ROOT, folder, template, zips
+from release.keep import KEPT, LOCKS
+from tests.support.images import Made
+from tests.support.upgrade import former_table
+
+
+def about() -> dict[str, str]:
+    """What is kept: its version, its commit, and the day of that."""
+    found: dict[str, str] = json.loads((KEPT / "revision.json").read_text())
+    return found
+
+
+def library(folder: Path) -> Path:
+    """Unpack its own layer into a folder; returns the folder `geosync` with its library."""
+    (archive,) = KEPT.glob("layer-geosync-*.zip")
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(folder)
+    return folder / "python" / "geosync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What the release leaves: the items of its table, letters of its DLQ, and geo events on their way."""
+
+    items: list[dict[str, Any]]
+    letters: list[str]
+    events: list[str]
+
+
+def left(library: Path, prefix: str, now_ms: int, images: Sequence[Made] = ()) -> Left:
+    """What its own code writes, in a process that has nothing of today's (former_table.py).
+
+    `images` were pushed: their events are on their way.
+    """
+    pushed = [
+        {"repository": one.repository, "tag": one.reference, "digest": one.digest, "media_type": one.media_type}
+        for one in images
+    ]
+    done = subprocess.run(
+        [sys.executable, former_table.__file__],
+        input=json.dumps({"prefix": prefix, "now_ms": now_ms, "images": pushed}),
+        env={"PYTHONPATH": str(library.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    items = [{name: _value(value) for name, value in item.items()} for item in said["items"]]
+    return Left(items=items, letters=said["letters"], events=said["events"])
+
+
+def package(built: Path, into: Path) -> Path:
+    """Make a folder that deploys it on the local stack; returns its template.
+
+    `built` is today's package. Of third-party packages it takes the layers where both releases have the same lock;
+    otherwise they are built from the kept one.
+    """
+    into.mkdir()
+    packed: dict[str, str] = {}
+    for code, lock in LOCKS.items():
+        name = code.rpartition("/")[2]
+        if (KEPT / lock).read_text() == (ROOT / "requirements" / lock).read_text():
+            (archive,) = built.glob(f"layer-{name}-*.zip")
+            packed[code] = archive.name
+            shutil.copyfile(archive, into / archive.name)
+        else:
+            layer = into / "layers" / name
+            folder.layer(name, layer, deploy.target(), lock=KEPT / lock)
+            packed[code] = zips.pack_named(into, layer, code)
+    for archive in KEPT.glob("*.zip"):
+        shutil.copyfile(archive, into / archive.name)
+    written = into / "template.yaml"
+    written.write_text(template.with_zips_beside((KEPT / "template.yaml").read_text(), packed))
+    return written
+
+
+def _value(value: Any) -> Any:
+    return frozenset(value["set"]) if isinstance(value, dict) and set(value) == {"set"} else value
