@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 from local.stack import Stack
 from tests.e2e.command import Geosync
-from tests.e2e.parts import Site, eventually
+from tests.e2e.parts import Site, envelope, eventually, push_event
 from tests.e2e.registries import digest, maker
 from tests.support.aws_proxy import ThrottlingProxy
 from tests.support.throttled import Throttle
+
+from geosync.aws.errors import WAY_OUT
 
 IMAGES = 4
 
@@ -61,18 +64,34 @@ def test_nothing_is_lost_and_the_site_says_why_nothing_arrives(
 ) -> None:
     repository, later = (f"e2e/throttled/{uuid.uuid4().hex[:10]}" for _ in range(2))
     letters = secondary.messages("dlq_url")
-    published.throttle = Throttle(("dynamodb", "sns"), every=2)
+    begun_ms = int(time.time() * 1000)
+    published.throttle = Throttle(("sns",))
     taken.throttle = Throttle(("secretsmanager",))
     with maker(primary) as make:
         images = [make.image(repository, f"v{number}", layers=1) for number in range(IMAGES)]
+    # Whoever posts is told to come again, and so is the primary's registry, which does.
+    again = envelope(push_event(repository, "v0", images[0].digest))
+    assert primary.notify(again, primary.token())[0] == 503
+
+    def refused() -> list[str]:
+        lines = primary.log("notifications", since_ms=begun_ms)
+        return [line["reason"] for line in lines if line.get("message") == "notification_failed"]
+
+    eventually(lambda: len(refused()) > IMAGES, what="the registry to post again what was refused")
+    said = f"AWS throttles SNS PublishBatch; {WAY_OUT} [Throttled: Rate exceeded]"
+    assert [reason for reason in refused() if said not in reason] == []
+    assert set(published.throttle.refused) == {"sns:PublishBatch"}
+
+    published.throttle = Throttle(("dynamodb", "sns"), every=2)
+    eventually(lambda: primary.notify(again, primary.token())[0] == 200, what="the envelope to be taken")
 
     def held() -> bool:
         hold = secondary.item("#site", f"hold#{primary.about['registry'].partition('://')[2]}") or {}
         return "its secret cannot be read" in hold.get("reason", "")
 
     eventually(held, what="the registry to be held whose secret AWS does not give")
-    said = json.loads(Geosync(state)(secondary, "status", "--json").output)
-    assert "ThrottlingException" in json.dumps(said["holds"])
+    shown = json.loads(Geosync(state)(secondary, "status", "--json").output)
+    assert f"AWS throttles Secrets Manager GetSecretValue; {WAY_OUT} [ThrottlingException" in json.dumps(shown["holds"])
     assert taken.throttle.refused["secretsmanager:GetSecretValue"] > 0
 
     taken.throttle = Throttle(("dynamodb", "sqs"), every=3)

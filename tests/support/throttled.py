@@ -25,6 +25,12 @@ SERVICES = {
     "secretsmanager": "secretsmanager",
 }
 """What `X-Amz-Target` begins with."""
+CONFLICT, THROTTLING = "TransactionConflict", "ThrottlingError"
+_MESSAGES = {
+    CONFLICT: "Transaction is ongoing for the item",
+    THROTTLING: "Throughput exceeds the current capacity of your table or index",
+}
+"""By the API reference of TransactWriteItems, "Errors"."""
 SNS = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 
@@ -57,11 +63,11 @@ class Answer:
     body: bytes
 
 
-def refusal(asked: Asked) -> Answer:
-    """The answer to a request that asks too much. A transaction, and a write among them, meets a conflict instead."""
+def refusal(asked: Asked, *, cancelled: str = CONFLICT) -> Answer:
+    """The answer to a request that asks too much. A transaction is `cancelled` for that reason instead."""
     if asked.service == "dynamodb":
         if asked.operation == "TransactWriteItems":
-            return _conflicts(len(json.loads(asked.body)["TransactItems"]))
+            return _cancelled(len(json.loads(asked.body)["TransactItems"]), cancelled)
         return _json(
             "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
             "The level of configured provisioned throughput for the table was exceeded. "
@@ -84,14 +90,13 @@ def _json(kind: str, message: str, **more: Any) -> Answer:
     return Answer(400, {"Content-Type": "application/x-amz-json-1.0", "x-amzn-RequestId": REQUEST_ID}, body)
 
 
-def _conflicts(changes: int) -> Answer:
-    codes = ["TransactionConflict", *["None"] * (changes - 1)]
+def _cancelled(changes: int, reason: str) -> Answer:
+    codes = [reason, *["None"] * (changes - 1)]
     return _json(
         "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         f"Transaction cancelled, please refer cancellation reasons for specific reasons [{', '.join(codes)}]",
         CancellationReasons=[
-            {"Code": code, **({"Message": "Transaction is ongoing for the item"} if code != "None" else {})}
-            for code in codes
+            {"Code": code, **({"Message": _MESSAGES[reason]} if code != "None" else {})} for code in codes
         ],
     )
 
@@ -155,10 +160,15 @@ def _part_of_a_queue(asked: Asked, request: dict[str, Any]) -> Part:
 
 @dataclass(slots=True)
 class Throttle:
-    """Decides the fate of each request: of every `every` of a service the first is refused, or done in part."""
+    """Decides the fate of each request: of every `every` of a service the first is refused, or done in part.
+
+    `operations`: of these alone. Transactions are `cancelled` for that reason.
+    """
 
     services: tuple[str, ...]
     every: int = 1
+    operations: tuple[str, ...] = ()
+    cancelled: str = CONFLICT
     seen: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     """By `service:Operation`."""
@@ -166,7 +176,7 @@ class Throttle:
 
     def fate(self, asked: Asked) -> Answer | Part | None:
         """A refusal, a batch in part, or None: it goes on as it is."""
-        if asked.service not in self.services:
+        if asked.service not in self.services or (self.operations and asked.operation not in self.operations):
             return None
         self.seen[asked.service] += 1
         if (self.seen[asked.service] - 1) % self.every:
@@ -177,13 +187,18 @@ class Throttle:
             self.halved[name] += 1
             return part
         self.refused[name] += 1
-        return refusal(asked)
+        return refusal(asked, cancelled=self.cancelled)
 
 
 @contextmanager
-def throttled(*services: str, every: int = 1) -> Iterator[Throttle]:
-    """Have these services of moto's AWS throttle one request of `every`; the SDK's pauses take no time."""
-    throttle = Throttle(services, every)
+def throttled(
+    *services: str, every: int = 1, operations: tuple[str, ...] = (), cancelled: str = CONFLICT
+) -> Iterator[Throttle]:
+    """Have these services of moto's AWS throttle one request of `every`; the SDK's pauses take no time.
+
+    `operations` and `cancelled` as in Throttle.
+    """
+    throttle = Throttle(services, every, operations, cancelled)
     answer = BotocoreStubber.process_request
 
     def throttling(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "layers" / "geosync" / "geosync"
 LAYERS = (
-    {"clock", "errors", "threads"},
+    {"aws", "clock", "errors", "threads"},
     {"observability", "oci", "settings", "tokens"},
     {"registries", "sync_registry"},
     {"messages"},

@@ -59,6 +59,23 @@ def test_a_pause_a_hold_and_a_parked_reference_are_problems_by_name(secondary: S
     assert problems(at_the_site) == {"not_paused", "registries_answer", "nothing_parked"}
 
 
+def test_what_aws_throttles_is_named_by_its_call_with_what_to_do(secondary: Site) -> None:
+    sync_registry = secondary.sync_registry
+    secret, table = (f"AWS throttles {call} (X: Rate exceeded)" for call in ("Secrets Manager GetSecretValue", "SQS X"))
+    sync_registry.hold("registry.example.com:443", reason=f"its secret cannot be read: {secret}")
+    beat(secondary, SYSTEM_CLOCK.now_ms())
+    assert "throttled" not in problems(sync.look_at_the_site(found(secondary)))
+    owed = sync_registry.mark("group/app", Reference.tag("v1"))
+    assert sync_registry.postpone(owed, SYSTEM_CLOCK.now_ms() + AN_HOUR, failure=table)
+    at_the_site = list(sync.look_at_the_site(found(secondary)))
+    held, said = problem(at_the_site, "registries_answer"), problem(at_the_site, "throttled")
+    assert secret in held.text
+    assert said.text == f"1 reference met it, such as group/app v1: {table}"
+    for one in (held, said):
+        assert one.fix is not None
+        assert one.fix.endswith(sync.QUOTA)
+
+
 @pytest.mark.parametrize(("ago", "said"), [(None, "no heartbeat"), (AN_HOUR, "60 min ago")])
 def test_a_primary_that_is_silent_is_a_problem(secondary: Site, ago: int | None, said: str) -> None:
     if ago is not None:

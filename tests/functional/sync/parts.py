@@ -138,3 +138,17 @@ class Site:
 
     def lose_the_dlq(self) -> None:
         self._sqs.delete_queue(QueueUrl=self.dlq_url)
+
+
+def until_free(site: Site, repository: str) -> None:
+    """Let the lease run out that nobody could release."""
+    row = site.sync_registry.row(repository)
+    if row is not None and row.lease_expires is not None:
+        key = {"repository": {"S": repository}, "item": {"S": "row"}}
+        expired = {":past": {"N": str(row.lease_expires - 60_000)}}
+        site.dynamodb.update_item(
+            TableName=TABLE,
+            Key=key,
+            UpdateExpression="SET lease_expires = :past, due = :past",
+            ExpressionAttributeValues=expired,
+        )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from functions.sync import app
-from tests.functional.sync.parts import DONE, TABLE, Log, Site, handle, push, sample, wake
+from tests.functional.sync.parts import DONE, TABLE, Log, Site, handle, push, sample, until_free, wake
 from tests.support.counts import verification_counts
 
 from geosync.sync_registry.items import PENDING, SYNCED, Reference
@@ -297,20 +297,6 @@ def test_a_table_that_is_lost_after_the_mark_loses_nothing(
     until_free(site, repository)
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
-
-
-def until_free(site: Site, repository: str) -> None:
-    """Let the lease run out that nobody could release."""
-    row = site.sync_registry.row(repository)
-    if row is not None and row.lease_expires is not None:
-        key = {"repository": {"S": repository}, "item": {"S": "row"}}
-        expired = {":past": {"N": str(row.lease_expires - 60_000)}}
-        site.dynamodb.update_item(
-            TableName=TABLE,
-            Key=key,
-            UpdateExpression="SET lease_expires = :past, due = :past",
-            ExpressionAttributeValues=expired,
-        )
 
 
 def test_with_no_time_left_an_event_is_marked_and_the_repository_let_go(site: Site, repository: str) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Log, Site, handle, push, wake
-from tests.support.throttled import throttled
+from tests.functional.sync.parts import DONE, PASSWORD, TABLE, USERNAME, Log, Site, handle, push, until_free, wake
+from tests.support.throttled import THROTTLING, throttled
 
+from geosync.aws.errors import WAY_OUT
 from geosync.errors import Unauthorized
 from geosync.sync_registry.items import SYNCED
 from geosync.syncing.reference import ReferenceSync
@@ -49,7 +50,8 @@ def test_a_secret_that_aws_does_not_give_is_one_hold_that_says_so(site: Site, re
         (hold,) = site.sync_registry.holds()
         assert hold.registry == site.primary.host
         assert "its secret cannot be read" in hold.reason
-        assert "ThrottlingException" in hold.reason
+        said = f"AWS throttles Secrets Manager GetSecretValue; {WAY_OUT}"
+        assert hold.reason.endswith(f"{said} [ThrottlingException: Rate exceeded]")
         before = throttle.refused.total()
         assert handle(wake(repository)) == DONE
         assert "registry_on_hold" in [line["message"] for line in log()]
@@ -58,6 +60,23 @@ def test_a_secret_that_aws_does_not_give_is_one_hold_that_says_so(site: Site, re
     assert handle(wake(repository)) == DONE
     assert site.digest(repository, "v1") == made.digest
     assert site.sync_registry.holds() == []
+
+
+def test_a_table_that_is_throttled_while_a_reference_is_worked_on_is_said_of_the_reference(
+    site: Site, repository: str
+) -> None:
+    made = site.make.image(repository, "v1")
+    with throttled("dynamodb", operations=("TransactWriteItems",), cancelled=THROTTLING):
+        assert handle(push(made)) == DONE
+        (owed,) = site.sync_registry.owed(repository)
+    assert owed.failure is not None
+    assert f"AWS throttles DynamoDB TransactWriteItems; {WAY_OUT} [ThrottlingError: " in owed.failure
+    assert (owed.attempts, owed.deaths, owed.parked) == (0, 0, False), "it is no fault of the image"
+    assert site.sync_registry.bring_forward(owed)
+    until_free(site, repository)
+    assert handle(wake(repository)) == DONE
+    assert site.digest(repository, "v1") == made.digest
+    assert site.owed(repository) == []
 
 
 def test_a_password_that_is_refused_is_one_hold_until_it_is_changed(site: Site, repository: str) -> None:

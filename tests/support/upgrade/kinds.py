@@ -7,8 +7,9 @@ repository's name begins is `…`. A key that is taken from an item that was rea
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 REPOSITORY = "…"
@@ -19,13 +20,14 @@ _OF_A_REFERENCE = {
 """What the two properties of a `Reference` begin with, by its kind."""
 
 
-def kinds(library: Path) -> set[str]:
+@cache
+def kinds(library: Path) -> frozenset[str]:
     """The kinds of items that the modules below `library` (the folder `geosync`) name the keys of."""
     modules = {f"geosync.{_dotted(path, library)}": ast.parse(path.read_text()) for path in library.rglob("*.py")}
-    return {kind for name in modules for kind in _kinds_of(_Module(name, modules))}
+    return frozenset(kind for name in modules for kind in _kinds_of(_Module(name, modules)))
 
 
-def kind_of(key: tuple[str, str], known: set[str]) -> str | None:
+def kind_of(key: tuple[str, str], known: Set[str]) -> str | None:
     """The kind of a key among those that are known: that of which it has most; None: it is of none."""
     partition, item = key
 

@@ -10,9 +10,9 @@ from botocore.exceptions import ClientError
 from tests.support.findings import problem
 from tests.unit.template.parts import of_type
 
+from geosync.aws.errors import THROTTLED
 from geosync.cli.checks import throttles
 from geosync.cli.checks.findings import looks
-from geosync.cli.following import THROTTLED
 from geosync.cli.site import AwsAccess, StackSite
 
 OUTPUTS = {
@@ -62,6 +62,7 @@ def test_what_aws_refused_is_named_with_its_number() -> None:
         ("WriteThrottleEvents", "recent"): 5.0,
         ("ReadThrottleEvents", "recent"): 4.0,
         ("ReadThrottleEvents", "geosync-oregon-sync"): 0.0,
+        ("ThrottledRequests", "BatchGetItem"): 6.0,
     }
     found = problem(throttles.look(site_with(sums)), "throttled")
     assert "12 invocations of geosync-oregon-sync-function" in found.text
@@ -71,6 +72,7 @@ def test_what_aws_refused_is_named_with_its_number() -> None:
     assert "5 writes of geosync-oregon-events by its index recent" in found.text
     assert "4 reads of geosync-oregon-events by its index recent" in found.text
     assert "reads of geosync-oregon-sync," not in found.text
+    assert "6 DynamoDB BatchGetItem of geosync-oregon-sync" in found.text
 
 
 def test_each_global_index_of_the_template_s_tables_is_asked_about() -> None:

@@ -9,21 +9,13 @@ from typing import TypeVar
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NotConnected
 
+from geosync.aws.errors import THROTTLED
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import GeosyncError
 
 POLL_SECONDS = 2.0
 MOST_SECONDS = 30.0
 """Between two looks when one after the other fails."""
-THROTTLED = frozenset(
-    {
-        *("ProvisionedThroughputExceededException", "RequestLimitExceeded", "Throttling", "ThrottlingException"),
-        *("RequestThrottled", "Throttled", "TooManyRequestsException"),
-    }
-)
-"""By the developer guide of DynamoDB, "Error messages and codes", the common errors of AWS, and those of SQS, SNS
-and Lambda."""
-
 Found = TypeVar("Found")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from geosync.aws.errors import reason
 from geosync.minute.sweep import Swept
 from geosync.observability import Metrics
 from geosync.operating.health import Health
@@ -28,7 +29,7 @@ class MinuteReporter:
 
     def failed(self, task: str, error: Exception) -> None:
         """A task ended with an error; the others go on."""
-        self._logger.error(f"{task}_failed", extra={"error": type(error).__name__, "reason": str(error)})
+        self._logger.error(f"{task}_failed", extra={"error": type(error).__name__, "reason": reason(error)})
         self._metrics.put({f"{task.capitalize()}Failed": 1})
 
     def ran(self) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import NotPublished
 from geosync.messages.event_log import hour_of, partition, shard_of
@@ -144,7 +145,7 @@ class Publisher:
         finally:
             errors += [cause for future in begun if (cause := future.exception()) is not None]
         if errors:
-            raise NotPublished(f"{len(errors)} of {len(begun) + 1} calls failed: {errors[0]}") from errors[0]
+            raise NotPublished(f"{len(errors)} of {len(begun) + 1} calls failed: {reason(errors[0])}") from errors[0]
 
 
 class _Calls:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import ConfigurationError, SecretUnreadable
 from geosync.oci.deadline import Deadline
@@ -107,7 +108,7 @@ class SiteRegistries:
             answer = self._secrets.get_secret_value(SecretId=arn)
         except (BotoCoreError, ClientError) as error:
             (name,) = registry_names(url)
-            raise SecretUnreadable(name, error) from error
+            raise SecretUnreadable(name, reason(error)) from error
         return _Secret(answer["SecretString"], answer["VersionId"])
 
     def _make(self, primary_secret: _Secret, local_secret: _Secret) -> Registries:

@@ -17,9 +17,11 @@ the last holder vanished            one failed attempt at what it worked on, par
 from __future__ import annotations
 
 from concurrent.futures import Future
+from contextlib import suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from geosync.aws.errors import reason, throttled_call
 from geosync.copying.outcome import Outcome
 from geosync.errors import (
     GeosyncError,
@@ -43,6 +45,8 @@ VANISHED = (
     "the function ended without a word while it worked on this: most likely it ran out of memory or was killed; "
     "its log of that time says more, and a resync or a replay tries again"
 )
+THROTTLED_MS = 15_000
+"""Time until a reference is tried again whose holder AWS throttled."""
 TABLE_ERRORS = (BotoCoreError, ClientError, SyncRegistryError)
 """The errors of the table: they stop a holder."""
 
@@ -55,6 +59,7 @@ class Settler:
 
     def __init__(self, invocation: Invocation, backlog: Backlog, halt: Halt) -> None:
         self._sync_registry = invocation.sync_registry
+        self._clock = invocation.clock
         self._registries = invocation.registries
         self._reporter = invocation.reporter
         self._backlog = backlog
@@ -65,7 +70,7 @@ class Settler:
         try:
             outcome = future.result()
         except (LeaseLost, OutOfTime, *TABLE_ERRORS) as error:
-            self._stop(error)
+            self._stop(owed, error)
         except (RegistryUnavailable, Unauthorized) as error:
             self._settle_refused(owed, error)
         except Exception as error:  # noqa: BLE001 - a thread's edge: a fault of ours costs one reference, not the others
@@ -104,14 +109,18 @@ class Settler:
         else:
             self._fail_all(held, error)
 
-    def _stop(self, error: Exception) -> None:
-        """Stop the holder for an error that is no reference's."""
+    def _stop(self, owed: Owed, error: Exception) -> None:
+        """Stop the holder for an error that is no reference's. What AWS throttled is said of the reference."""
         if isinstance(error, LeaseLost):
             self._halt.end(Ending.LOST)
         elif isinstance(error, OutOfTime):
             self._halt.end(Ending.OUT_OF_TIME)
         else:
             self._halt.fail(error)
+            if throttled_call(error) is not None:
+                later_ms = self._clock.now_ms() + THROTTLED_MS
+                with suppress(*TABLE_ERRORS):  # most likely it is the same table
+                    self._sync_registry.postpone(owed, later_ms, failure=reason(error))
 
     def _settle_refused(self, owed: Owed, error: RegistryUnavailable | Unauthorized) -> None:
         """Hold the registry if it serves nobody; what fails on a registry that serves others is one failed attempt."""

@@ -8,7 +8,7 @@ from typing import Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from geosync.cli.following import THROTTLED
+from geosync.aws.errors import THROTTLED
 from geosync.errors import GeosyncError
 
 Result = Literal["ok", "problem", "unknown", "skipped"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from geosync.aws.errors import tells_of_throttling
 from geosync.cli.checks.endpoint import read_log
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.output import age, count, moment
@@ -17,6 +18,7 @@ OVERDUE_MS = 180_000
 SILENT_MS = 180_000
 """The primary posts a heartbeat every minute."""
 SWEPT_MINUTES = 5
+QUOTA = "if it goes on, ask AWS for a higher quota of that call (docs/scale.md)"
 
 
 def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
@@ -24,6 +26,7 @@ def look_at_the_site(site: StackSite) -> Iterator[CheckFinding]:
     found = status.read(site.sync_registry, primary=site.primary_topic, clock=site.clock)
     yield _pause(found)
     yield from _holds(found)
+    yield from _throttled(found)
     yield _heartbeat(found)
     yield _announced(found)
     yield from _comparison(found)
@@ -39,10 +42,20 @@ def _pause(found: Status) -> CheckFinding:
 
 def _holds(found: Status) -> Iterator[CheckFinding]:
     for hold in found.holds:
-        fix = f"it is tried again by itself at {moment(hold.until)}; see that {hold.registry} answers"
+        todo = QUOTA if tells_of_throttling(hold.reason) else f"see that {hold.registry} answers"
+        fix = f"it is tried again by itself at {moment(hold.until)}; {todo}"
         yield problem("registries_answer", f"{hold.registry} is on hold: {hold.reason}", fix)
     if not found.holds:
         yield ok("registries_answer", "no registry is on hold")
+
+
+def _throttled(found: Status) -> Iterator[CheckFinding]:
+    """References of which AWS throttled the work: each says which call it was."""
+    said = [one for one in (*found.owed, *found.parked) if tells_of_throttling(one.failure)]
+    if said:
+        first = said[0]
+        text = f"{count(len(said), found.more_owed, 'reference')} met it, such as {first.repository} {first.reference}"
+        yield problem("throttled", f"{text}: {first.failure}", QUOTA)
 
 
 def _heartbeat(found: Status) -> CheckFinding:

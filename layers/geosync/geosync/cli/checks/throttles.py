@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from geosync.aws.errors import OF_DYNAMODB
 from geosync.cli.checks.findings import CheckFinding, ok, problem
 from geosync.cli.site import StackSite
 from geosync.messages import event_log
@@ -28,7 +29,7 @@ class _Metric:
 
 
 def look(site: StackSite) -> Iterator[CheckFinding]:
-    """Read what AWS counts by itself: throttled invocations, and throttled reads and writes of both tables and indexes.
+    """Read what AWS counts by itself: throttled invocations, and reads, writes and operations of both tables.
 
     A metric without a value was never counted: AWS puts these only when there is something to count.
     """
@@ -48,7 +49,7 @@ def look(site: StackSite) -> Iterator[CheckFinding]:
         )
         yield problem("throttled", text, "see docs/scale.md for the quota that is met, and what to set")
     else:
-        yield ok("throttled", "CloudWatch has counted no refused invocation, read or write in the last hour")
+        yield ok("throttled", "CloudWatch has counted no refused invocation, read, write or operation in the last hour")
 
 
 def _of_functions(site: StackSite) -> Iterator[_Metric]:
@@ -68,6 +69,9 @@ def _of_tables(site: StackSite) -> Iterator[_Metric]:
             name, what = f"{kind}ThrottleEvents", f"{kind.lower()}s of {table}"
             yield _Metric("AWS/DynamoDB", name, of_table, what)
             yield _Metric("AWS/DynamoDB", name, of_index, f"{what} by its index {index}")
+        for operation in OF_DYNAMODB:
+            asked = of_table | {"Operation": operation}
+            yield _Metric("AWS/DynamoDB", "ThrottledRequests", asked, f"DynamoDB {operation} of {table}")
 
 
 def _query(number: int, metric: _Metric) -> Any:

@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.model import StructureShape
 
+from geosync.aws.errors import THROTTLED, WAY_OUT
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Denied, NotFound, OutcomeUnknown, Refused, RegistryUnavailable
 from geosync.oci.answers import redact
@@ -43,7 +44,6 @@ _DENIED = frozenset(
         "ExpiredTokenException",
     }
 )
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"})
 _MISSING = frozenset({"RepositoryNotFoundException", "ImageNotFoundException"})
 
 
@@ -148,10 +148,11 @@ class EcrAccount:
             who = self._role_arn or "the function's role"
             detail = f"check that {who} may {action} in account {self.place.account}, {self.place.region}: {message}"
             return Denied(self._name, action, status=403, codes=(code,), detail=detail)
-        if code in _THROTTLED or status >= 500 or status == 429:
+        if code in THROTTLED or status >= 500 or status == 429:
             # Throttling is a 400 in AWS's API: for us it is what a registry's 429 is.
-            status = 429 if code in _THROTTLED else status
-            return RegistryUnavailable(self._name, action, status=status, codes=(code,), detail=message)
+            status = 429 if code in THROTTLED else status
+            detail = f"AWS throttles {action}; {WAY_OUT} [{message}]" if code in THROTTLED else message
+            return RegistryUnavailable(self._name, action, status=status, codes=(code,), detail=detail)
         kind = NotFound if code in _MISSING else Refused
         return kind(self._name, action, status=status, codes=(code,), detail=message)
 

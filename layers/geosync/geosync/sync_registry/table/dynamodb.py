@@ -16,6 +16,7 @@ from boto3.dynamodb.conditions import ConditionExpressionBuilder
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
+from geosync.aws.errors import THROTTLED_REASONS, WAY_OUT, reason, throttled_call
 from geosync.clock import SYSTEM_CLOCK, Clock
 from geosync.errors import Contended, CorruptItem
 from geosync.sync_registry.items import Item
@@ -34,7 +35,7 @@ LOOKED_THROUGH = 4
 """Items read in one request for each that is wanted, where a filter leaves out what was tried."""
 
 _CONFLICTS = {"TransactionConflictException", "TransactionInProgressException"}
-_CONFLICT_REASONS = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_CONFLICT_REASONS = THROTTLED_REASONS | {"TransactionConflict"}
 
 Result = TypeVar("Result")
 
@@ -67,7 +68,7 @@ class DynamoStore:
                 found[Key(item["repository"], item["item"])] = item
             if left := answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys"):
                 wanted += left
-                self._pause(pauses, "items were left unread")
+                self._pause(pauses, f"AWS throttles DynamoDB BatchGetItem, which left items unread; {WAY_OUT}")
         return found
 
     def items(
@@ -193,7 +194,7 @@ class DynamoStore:
             answer = self._client.batch_write_item(RequestItems={self._table: sent})
             if left := answer.get("UnprocessedItems", {}).get(self._table):
                 wanted += left
-                self._pause(pauses, "items were left unwritten")
+                self._pause(pauses, f"AWS throttles DynamoDB BatchWriteItem, which left items unwritten; {WAY_OUT}")
 
     def transact(self, changes: Sequence[Change]) -> None:
         """Carry out all of `changes` or none, again while others are in the way.
@@ -221,12 +222,15 @@ class DynamoStore:
             except ClientError as error:
                 if not _is_conflict(error):
                     raise
-            self._pause(pauses, "other writes of the same items were in the way")
+                refused = error
+            is_throttled = throttled_call(refused) is not None
+            why = reason(refused) if is_throttled else "other writes of the same items were in the way"
+            self._pause(pauses, why, refused)
 
-    def _pause(self, pauses: Iterator[float], why: str) -> None:
+    def _pause(self, pauses: Iterator[float], why: str, refused: ClientError | None = None) -> None:
         pause = next(pauses, None)
         if pause is None:
-            raise Contended(f"sync registry: {why} {len(CONFLICT_PAUSES_S)} times in a row")
+            raise Contended(f"sync registry: {why} ({len(CONFLICT_PAUSES_S)} times in a row)") from refused
         self._clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads tries, guards nothing
 
     def _request(self, change: Change) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Answers of AWS as an operator reads them."""
