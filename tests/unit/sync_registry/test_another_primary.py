@@ -138,3 +138,19 @@ def test_many_digests_of_one_primary_are_more_than_any_one() -> None:
     for number in range(20):
         new.mark("group/app", TAG, Mark(expects=f"sha256:{number:064x}"))
     assert len(only_owed(new).expects) == 17
+
+
+def test_a_digest_that_a_discharge_leaves_owed_forgets_what_another_primary_said_of_it() -> None:
+    store = MemoryStore()
+    old, new, digest = site(store, "old"), site(store, "new"), Reference.digest(A)
+    old.note_copy(old.mark("group/app", digest, Mark(expects=ABSENT, pushed_at=LATER)), B)
+    new.mark("group/app", TAG, Mark(expects=A, pushed_at=1))
+    owed = new.mark("group/app", TAG, Mark(expects=B, pushed_at=2))
+    lease = taken(new)
+    seen = Seen(digest=B, looked_at=1, seen_at=1)
+    assert new.discharge(lease, owed, seen, superseded=superseded(owed, seen))
+    (left,) = new.owed("group/app")
+    assert (left.reference, left.pushed_as, left.pushed_at) == (digest, "v1", 1)
+    assert left.expects == {A}, "that the former primary deleted it says nothing of this one"
+    assert left.copied == frozenset()
+    assert left.half_copied == {B}, "half of it may be here under any primary"

@@ -16,10 +16,11 @@ from typing import TypeVar
 from geosync.clock import Clock
 from geosync.errors import ConditionFailed, Contended, GeosyncError, LeaseLost
 from geosync.sync_registry.access import ATTEMPTS
-from geosync.sync_registry.items import Lease, Reference
+from geosync.sync_registry.items import Item, Lease, Reference, named_in
 from geosync.sync_registry.site.outbox import Outbox, ReplicationEvent
+from geosync.sync_registry.table.attributes import texts
 from geosync.sync_registry.table.changes import Change, Store, TransactionFailed, Update
-from geosync.sync_registry.transitions import discharge
+from geosync.sync_registry.transitions import discharge, marks
 from geosync.sync_registry.transitions.discharge import Payment
 from geosync.threads import SYSTEM_THREADS, Threads
 
@@ -66,21 +67,28 @@ def _transact(
             if 0 in refused.failed:
                 raise LeaseLost(f"{lease.repository}: another holder has the repository") from None
             out = {(position - 1) // 2 for position in refused.failed}
-            for position in refused.failed:
+            for position, item in refused.failed.items():
                 if position > 2 * len(part):
-                    _keep_earlier_push(store, changes[position])
+                    _make_way(store, changes[position], item)
             part = [entry for position, entry in enumerate(part) if position not in out]
         else:
             return part
     raise Contended(f"{lease.repository}: what a discharge leaves owed changed {ATTEMPTS} times")
 
 
-def _keep_earlier_push(store: Store, mark: Change) -> None:
-    """Write the earlier push of a digest into its owed item, so that `mark` holds."""
+def _make_way(store: Store, mark: Change, item: Item | None) -> None:
+    """Change the owed item of a digest so that `mark`, which it refused, holds.
+
+    It is owed under another primary, whose events count for nothing now, or because of a later push.
+    """
     assert isinstance(mark, Update), "what is left owed is marked"  # noqa: S101
-    assert mark.when is not None, "only a condition fails"  # noqa: S101
+    former, primary = (item or {}).get("primary"), mark.set.get("primary")
+    if isinstance(former, str) and primary not in (None, former):
+        change = marks.under_none(mark.key, former, texts(item or {}, "copied") | named_in(item or {}))
+    else:
+        change = marks.pushed_earlier(mark.key, mark.set_once["pushed_at"])
     with suppress(ConditionFailed):
-        store.write(Update(key=mark.key, set={"pushed_at": mark.set_once["pushed_at"]}, when=~mark.when))
+        store.write(change)
 
 
 def payable(payments: Sequence[tuple[Entry, Payment]], *, each: int = 3) -> Iterator[Sequence[tuple[Entry, Payment]]]:

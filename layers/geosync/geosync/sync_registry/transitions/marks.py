@@ -138,10 +138,15 @@ def _fits(said: Mark, due: int, primary: str | None) -> ConditionBase | None:
     if said.expects not in (None, ABSENT, UNNAMED):
         conditions.append(Attr("expects").not_exists() | Attr("expects").size().lt(MOST_EXPECTED))
     if primary is not None:
-        conditions.append(Attr("primary").not_exists() | Attr("primary").eq(primary))
+        conditions.append(_is_under(primary))
     if said.since is not None:
         conditions.append(_is_behind(due))
     return reduce(and_, conditions) if conditions else None
+
+
+def _is_under(primary: str) -> ConditionBase:
+    """The reference is not owed, or what is known of it says nothing of another primary."""
+    return Attr("primary").not_exists() | Attr("primary").eq(primary)
 
 
 def _is_behind(due: int) -> ConditionBase:
@@ -155,7 +160,8 @@ def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str
     It is due since the tag's first mark, so that the tag goes first. Its push is the earliest that the tag stands for:
     which of them it was is not known. It names the tag, by which it is selected (pair/selection.py).
 
-    The condition fails only where the digest is owed because of a later push than that: then `pushed_before` first.
+    The condition fails only where the digest is owed because of a later push than that, or under another primary: then
+    `pushed_before`, or `under_none`, first.
     """
     said = Mark(
         expects=digest,
@@ -165,7 +171,8 @@ def becomes_owed(tag: Owed, digest: str, *, name: str, now_ms: int, primary: str
         pushed_as=tag.reference.value,
     )
     change = mark(tag.repository, Reference.digest(digest), said, name=name, now_ms=now_ms, primary=primary)
-    return replace(change, when=Attr("pushed_at").not_exists() | Attr("pushed_at").lte(tag.pushed_at))
+    is_first = Attr("pushed_at").not_exists() | Attr("pushed_at").lte(tag.pushed_at)
+    return replace(change, when=is_first if primary is None else is_first & _is_under(primary))
 
 
 def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Update:
@@ -187,9 +194,26 @@ def under_another(mark: Update, primary: str, half_copied: frozenset[str]) -> Up
     )
 
 
+def under_none(key: Key, primary: str, half_copied: frozenset[str]) -> Update:
+    """Let what is owed say nothing of the primary `primary` any more, under which it was marked: it stays owed.
+
+    What may be `half_copied` is so under any primary.
+    """
+    return Update(
+        key=key,
+        union={"half_copied": half_copied} if half_copied else {},
+        remove=("primary", "cursor", *UNDER_A_PRIMARY),
+        when=Attr("primary").eq(primary),
+    )
+
+
 def pushed_before(owed: Owed, pushed_at: int) -> Update:
     """Keep an earlier push that an owed reference stands for, too: queues deliver in any order."""
-    key = Key(owed.repository, owed.reference.owed_key)
+    return pushed_earlier(Key(owed.repository, owed.reference.owed_key), pushed_at)
+
+
+def pushed_earlier(key: Key, pushed_at: int) -> Update:
+    """The same, by the key of what is owed."""
     return Update(key=key, set={"pushed_at": pushed_at}, when=Attr("pushed_at").gt(pushed_at))
 
 
