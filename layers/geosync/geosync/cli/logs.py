@@ -92,6 +92,25 @@ class _LogLook:
     cut: dict[str, int | None]
 
 
+class _SeenLines:
+    """Knows which lines were shown: as long as a look may come to them again."""
+
+    def __init__(self) -> None:
+        self._logged_at: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._logged_at)
+
+    def take(self, lines: Iterable[dict[str, Any]], *, again_from_ms: int) -> list[dict[str, Any]]:
+        """Return the lines that were not shown. Later looks come to none again that is older than `again_from_ms`."""
+        found = {line["event_id"]: line for line in lines}
+        new = [line for name, line in found.items() if name not in self._logged_at]
+        oldest = moment(again_from_ms)
+        known = self._logged_at | {name: line["logged_at"] for name, line in found.items()}
+        self._logged_at = {name: logged_at for name, logged_at in known.items() if logged_at >= oldest}
+        return new
+
+
 @click.command(short_help="Show what the site's functions log.")
 @click.option("--function", "functions", multiple=True, type=click.Choice(list(FUNCTIONS)), help="Of this one alone.")
 @click.option("--repository", metavar="NAME", shell_complete=repository_names, help="Only the lines of this one.")
@@ -144,16 +163,17 @@ def _follow(site: StackSite, wanted: _WantedLines, start: _Place, output: Format
 
     What one look does not come to is read by the next.
     """
-    stream, seen, places = AnswerStream(output), set[str](), dict.fromkeys(wanted.functions, start)
+    stream, places = AnswerStream(output), dict.fromkeys(wanted.functions, start)
+    seen, limit = _SeenLines(), -wanted.limit
     try:
         while True:
+            begun_ms = site.clock.now_ms()
             found = look_once(partial(_look, site, wanted, places))
             if isinstance(found, FailedLook):
                 click.echo(f"The logs cannot be read, trying again: {plain(found.why)}", err=True)
             else:
-                lines = found.lines if seen else found.lines[-wanted.limit :]
-                new = [line for line in lines if line["event_id"] not in seen]
-                seen |= {line["event_id"] for line in found.lines}
+                new = seen.take(found.lines, again_from_ms=begun_ms - OVERLAP_MS)[limit:]
+                limit = 0  # all of what comes
                 stream.put(Answer(document=new, rows=new, shown=[_grid(new)], key="message"))
                 places = found.places
             site.clock.sleep(POLL_SECONDS)
