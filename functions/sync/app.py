@@ -194,7 +194,8 @@ def site() -> SyncSite:
 
 def _receive(record: SQSRecord) -> None:
     worker = site().worker
-    if worker.receive(record.body):
+    sent_at = record.raw_event.get("attributes", {}).get("SentTimestamp")
+    if worker.receive(record.body, sent_at_ms=int(sent_at) if sent_at is not None else None):
         worker.go_on()
 
 

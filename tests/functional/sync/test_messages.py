@@ -192,7 +192,9 @@ def test_a_synced_repository_is_verified(site: Site, repository: str, log: Log) 
     assert [line["ending"] for line in log() if line["message"] == "verification_ended"] == ["verified"]
     assert handle(sample("sync-verify.json", repository=repository)) == DONE
     assert site.row(repository).verified_at == row.verified_at, "it is not due"
-    everything = sample("sync-verify.json", repository=None, scope="all", asked_at=row.verified_at + 1)
+    # Who asks has a clock that is an hour late; SQS's tells that the row was verified before.
+    everything = sample("sync-verify.json", repository=None, scope="all", asked_at=row.verified_at - 3_600_000)
+    everything["Records"][0]["attributes"]["SentTimestamp"] = str(row.verified_at + 1)
     assert handle(everything) == DONE
     assert site.row(repository).verification_state == "0"
     assert handle(sample("sync-verify.json", repository=repository)) == DONE

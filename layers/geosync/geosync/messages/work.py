@@ -149,7 +149,8 @@ class CatalogueMessage:
 class VerifyMessage:
     """Verify `repository` if that is due, or though it is not when somebody asked (at `asked_at`, milliseconds).
 
-    With a `scope` instead: make rows due, all of them or those whose verification failed, if not verified since then.
+    With a `scope` instead: make rows due, all of them or those whose verification failed, if not verified since then,
+    or since SQS took the message, where that is known.
     """
 
     repository: str | None = None

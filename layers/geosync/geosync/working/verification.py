@@ -23,11 +23,15 @@ class VerificationWork:
         self._readiness = readiness
         self._bounds = bounds
 
-    def make_due(self, message: VerifyMessage) -> None:
-        """Make the rows of the message's scope due. Raises what DynamoDB raises: the message comes again."""
-        place = self._place
-        if message.scope is not None and message.asked_at is not None:
-            made = make_due(place.sync_registry, message.scope, message.asked_at, check=place.deadline.check)
+    def make_due(self, message: VerifyMessage, *, sent_at_ms: int | None = None) -> None:
+        """Make the rows of the message's scope due that were not verified since it was sent.
+
+        `sent_at_ms` is by SQS's clock. It goes before the message's own moment, which is by the clock of whoever asked:
+        rows were verified by AWS's. Raises what DynamoDB raises: the message comes again, with the same moment.
+        """
+        place, asked_at = self._place, message.asked_at if sent_at_ms is None else sent_at_ms
+        if message.scope is not None and asked_at is not None:
+            made = make_due(place.sync_registry, message.scope, asked_at, check=place.deadline.check)
             place.logger.info("verifications_made_due", extra={"scope": message.scope, "repositories": made})
 
     def put_off(self, repository: str) -> None:

@@ -60,8 +60,10 @@ class Worker:
         self._comparison = ComparisonWork(place, self._readiness, self._removals)
         self._verification = VerificationWork(place, self._readiness, options.verification)
 
-    def receive(self, body: str) -> bool:
+    def receive(self, body: str, *, sent_at_ms: int | None = None) -> bool:
         """Process one message. True: it came from the work queue, so that this invocation may `go_on`.
+
+        `sent_at_ms` is when SQS took it (ms), None if that is not known.
 
         Raises what DynamoDB or SQS raised before the message was marked or in the DLQ: then it must come again.
         """
@@ -72,7 +74,7 @@ class Worker:
             return False
         self._share.pool = "work" if _came_from_the_work_queue(message) else "live"
         try:
-            self._process(message, body)
+            self._process(message, body, sent_at_ms)
         except CorruptItem as error:
             self._refusals.refuse(body, error)
             return False
@@ -93,7 +95,7 @@ class Worker:
     def _look_and_wake(self, repository: str) -> None:
         self._wake(repository, self._readiness.look(repository))
 
-    def _process(self, message: AnyMessage, body: str) -> None:
+    def _process(self, message: AnyMessage, body: str, sent_at_ms: int | None) -> None:
         if isinstance(message, GeoEvent | Heartbeat):
             self._take_in(body)
             return
@@ -109,7 +111,7 @@ class Worker:
             case CatalogueMessage():
                 self._after_the_mark(self._comparison.walk)
             case VerifyMessage(repository=None):
-                self._verification.make_due(message)
+                self._verification.make_due(message, sent_at_ms=sent_at_ms)
             case VerifyMessage(repository=str(repository), asked_at=asked_at):
                 self._after_the_mark(partial(self._verify, repository, asked=asked_at is not None))
 
